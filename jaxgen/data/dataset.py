@@ -1,0 +1,64 @@
+"""What the training loop knows about data: named arrays, or a source of examples by number."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any, Protocol
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+Batch = dict[str, jax.Array]
+
+
+class Source(Protocol):
+    """Examples by number, for sets that do not fit on the device (what grain calls a random access source)."""
+
+    def __len__(self) -> int: ...
+
+    def __getitem__(self, index: int) -> Mapping[str, np.ndarray]: ...
+
+
+Split = Mapping[str, np.ndarray] | Source
+
+
+def scale_images(batch: Batch) -> Batch:
+    """`image` from uint8 [..., H, W, C] in 0..255 to float32 in [-1, 1]; the other entries unchanged."""
+    return {**batch, "image": batch["image"].astype(jnp.float32) / 127.5 - 1.0}
+
+
+def unscale_images(images: np.ndarray) -> np.ndarray:
+    """The inverse of `scale_images` for float images in [-1, 1]: uint8 in 0..255, rounded to nearest."""
+    return np.clip(np.rint((np.asarray(images, np.float32) + 1.0) * 127.5), 0, 255).astype(np.uint8)
+
+
+@dataclass(frozen=True)
+class Dataset:
+    """A named set of examples.
+
+    A split is either a mapping of arrays, all with the same first axis (then the loop keeps it on the device as it
+    is, uint8 images too), or a `Source` (then the loop streams it).
+    """
+
+    name: str
+    train: Split
+    test: Split | None = None
+    kind: str = "image"
+    """What an example is: "image", "text" or "audio"."""
+    prepare: Callable[[Batch], Batch] = scale_images
+    """Pure jax function applied to each batch inside the compiled step."""
+    assets: dict[str, Any] = field(default_factory=dict)
+    """JSON-able facts a run must keep to use its model: class names, vocabulary, sample rate."""
+
+
+def length(split: Split) -> int:
+    """The number of examples of a split."""
+    return len(next(iter(split.values()))) if isinstance(split, Mapping) else len(split)
+
+
+def example_batch(split: Split, size: int) -> dict[str, np.ndarray]:
+    """The first `size` examples stacked (fewer if the split is smaller), as stored: not yet `prepare`d."""
+    if isinstance(split, Mapping):
+        return {name: np.asarray(values[:size]) for name, values in split.items()}
+    examples = [split[i] for i in range(min(size, len(split)))]
+    return {name: np.stack([example[name] for example in examples]) for name in examples[0]}

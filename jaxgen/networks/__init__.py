@@ -1,0 +1,1 @@
+"""Flax linen modules and nothing else: one file per architecture."""
