@@ -27,6 +27,11 @@ def scale_images(batch: Batch) -> Batch:
     return {**batch, "image": batch["image"].astype(jnp.float32) / 127.5 - 1.0}
 
 
+def as_stored(batch: Batch) -> Batch:
+    """The batch unchanged: the `prepare` of text and audio, whose tokens are read as they are."""
+    return batch
+
+
 def unscale_images(images: np.ndarray) -> np.ndarray:
     """The inverse of `scale_images` for float images in [-1, 1]: uint8 in 0..255, rounded to nearest."""
     return np.clip(np.rint((np.asarray(images, np.float32) + 1.0) * 127.5), 0, 255).astype(np.uint8)
@@ -56,9 +61,16 @@ def length(split: Split) -> int:
     return len(next(iter(split.values()))) if isinstance(split, Mapping) else len(split)
 
 
-def example_batch(split: Split, size: int) -> dict[str, np.ndarray]:
-    """The first `size` examples stacked (fewer if the split is smaller), as stored: not yet `prepare`d."""
+def read_examples(split: Split, start: int, stop: int) -> dict[str, np.ndarray]:
+    """Examples start..stop of a split, stacked, as stored: not yet `prepare`d. Cut short at the end of the split."""
+    stop = min(stop, length(split))
     if isinstance(split, Mapping):
-        return {name: np.asarray(values[:size]) for name, values in split.items()}
-    examples = [split[i] for i in range(min(size, len(split)))]
+        return {name: np.asarray(values[start:stop]) for name, values in split.items()}
+    examples = [split[i] for i in range(start, stop)]
     return {name: np.stack([example[name] for example in examples]) for name in examples[0]}
+
+
+def example_batch(data: Dataset, size: int) -> Batch:
+    """The first `size` training examples as a model gets them: `prepare`d, with their `index`."""
+    batch = data.prepare({name: jnp.asarray(x) for name, x in read_examples(data.train, 0, size).items()})
+    return {**batch, "index": jnp.arange(len(next(iter(batch.values()))), dtype=jnp.uint32)}

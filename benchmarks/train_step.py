@@ -1,0 +1,169 @@
+"""Training steps per second, jaxgen beside other libraries: the same networks, batch and update in each.
+
+    pip install -e '.[bench]'
+    python benchmarks/train_step.py --only mlp_gan,dcgan --json results.json
+
+Every library runs in a process of its own and waits there while another one computes, so their thread pools do not
+disturb each other. The blocks of steps alternate, so that all see the same noise of the machine. See README.md.
+"""
+
+import dataclasses
+import importlib
+import importlib.metadata
+import json
+import os
+import platform
+import statistics
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+from common import cores
+
+# What runs: name -> the libraries that have a builder of that name in BUILDERS of their file peers_<library>.py.
+ENTRIES = {
+    "mlp_gan": ("jaxgen", "torch", "keras"),
+    "dcgan": ("jaxgen", "torch", "keras"),
+}
+PACKAGES = ("jaxgen", "jax", "jaxlib", "flax", "torch", "keras", "tensorflow", "tensorflow-cpu")
+PAUSE = 0.1  # seconds between blocks, in which a library's idle threads go to sleep
+
+
+@dataclasses.dataclass(frozen=True)
+class Config:
+    """Measures training steps per second beside other libraries."""
+
+    only: str = ""  # names of entries, with commas between them; all where empty
+    peers: str = ""  # names of libraries, with commas between them; all where empty
+    blocks: int = 15  # blocks of steps for each library, taken in turn
+    block_seconds: float = 2.0  # about how long one block takes
+    json: Path | None = None  # file for the results
+
+
+class Worker:
+    """A process that holds one library's training run and steps when told to."""
+
+    def __init__(self, peer: str, name: str):
+        self.peer = peer
+        self.process = subprocess.Popen(
+            [sys.executable, __file__, "--worker", peer, name], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+        )
+
+    def read(self) -> float:
+        while line := self.process.stdout.readline():
+            if line.startswith("@"):
+                return float(line[1:])
+        raise SystemExit(f"The worker for {self.peer} ended early (exit code {self.process.wait()}).")
+
+    def seconds(self, steps: int) -> float:
+        """How long so many steps took."""
+        self.process.stdin.write(f"{steps}\n")
+        self.process.stdin.flush()
+        return self.read()
+
+    def close(self) -> None:
+        self.process.stdin.close()
+        self.process.wait()
+
+
+def work(peer: str, name: str) -> None:
+    """The worker: builds, warms up, and then times as many steps as each line on the standard input says."""
+    run = importlib.import_module(f"peers_{peer}").BUILDERS[name]()
+    for steps in (10, 10):  # compilation, thread pools, caches
+        run(steps)
+    print("@0", flush=True)
+    for line in sys.stdin:
+        start = time.perf_counter()
+        run(int(line))
+        print(f"@{time.perf_counter() - start}", flush=True)
+
+
+def measure(name: str, peers: list[str], config: Config) -> list[dict]:
+    """One row for each library: median milliseconds a step, their spread, and the ratio to jaxgen's."""
+    workers = []
+    try:
+        for peer in peers:
+            workers.append(Worker(peer, name))
+            workers[-1].read()
+        steps = {}
+        for worker in workers:
+            step = worker.seconds(10) / 10
+            steps[worker.peer] = 10 * max(1, round(config.block_seconds / step / 10))
+        times = {peer: [] for peer in peers}
+        for _ in range(config.blocks):
+            for worker in workers:
+                time.sleep(PAUSE)
+                times[worker.peer].append(1e3 * worker.seconds(steps[worker.peer]) / steps[worker.peer])
+    finally:
+        for worker in workers:
+            worker.close()
+    rows = []
+    for peer in peers:
+        low, median, high = statistics.quantiles(times[peer], n=4)
+        row = {"name": name, "peer": peer, "milliseconds": median, "quartiles": [low, high], "blocks": times[peer]}
+        if "jaxgen" in peers:  # jaxgen's steps per second over this library's, block beside block
+            pairs = zip(times[peer], times["jaxgen"], strict=True)
+            row["ratio"] = statistics.median(theirs / ours for theirs, ours in pairs)
+        rows.append(row)
+    return rows
+
+
+def machine() -> dict:
+    """The processor, its cores, and the versions of everything measured."""
+    model = platform.processor() or platform.machine()
+    info = Path("/proc/cpuinfo")
+    if info.exists():
+        models = [line.split(":", 1)[1].strip() for line in info.read_text().splitlines() if "model name" in line]
+        model = models[0] if models else model
+    versions = {}
+    for package in PACKAGES:
+        try:
+            versions[package] = importlib.metadata.version(package)
+        except importlib.metadata.PackageNotFoundError:
+            continue
+    flags = {key: os.environ[key] for key in ("XLA_FLAGS", "GLIBC_TUNABLES", "OMP_NUM_THREADS") if key in os.environ}
+    return {"processor": model, "cores": cores(), "python": platform.python_version(), **versions, **flags}
+
+
+def chosen(text: str, known: list[str], what: str) -> list[str]:
+    names = text.split(",") if text else known
+    for name in names:
+        if name not in known:
+            raise SystemExit(f"There is no {what} {name!r}: choose from {', '.join(known)}.")
+    return names
+
+
+def main(report: Callable[[str], None] = print) -> None:
+    import tyro
+
+    config = tyro.cli(Config)
+    about = machine()
+    report(", ".join(f"{key} {value}" for key, value in about.items()))
+    report(f"{'entry':<12}{'library':<10}{'ms a step':>10}{'quartiles':>18}{'jaxgen is faster by':>22}")
+    rows = []
+    for name in chosen(config.only, list(ENTRIES), "entry"):
+        peers = [
+            p for p in ENTRIES[name] if not config.peers or p in chosen(config.peers, list(ENTRIES[name]), "library")
+        ]
+        for row in measure(name, peers, config):
+            low, high = row["quartiles"]
+            ratio = f"{row['ratio']:.2f}" if "ratio" in row and row["peer"] != "jaxgen" else ""
+            report(
+                f"{name:<12}{row['peer']:<10}{row['milliseconds']:>10.1f}{f'{low:.1f} to {high:.1f}':>18}{ratio:>22}"
+            )
+            rows.append(row)
+        others = [row["ratio"] for row in rows if row["name"] == name and row["peer"] != "jaxgen" and "ratio" in row]
+        if others:
+            rows.append({"name": name, "peer": "fastest", "ratio": min(others)})
+            report(f"{name:<12}steps per second of jaxgen over the fastest of the others: {min(others):.2f}")
+    if config.json:
+        config.json.write_text(json.dumps({"machine": about, "rows": rows}, indent=1) + "\n")
+
+
+if __name__ == "__main__":
+    if sys.argv[1:2] == ["--worker"]:
+        work(*sys.argv[2:])
+    else:
+        main()

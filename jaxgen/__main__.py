@@ -1,0 +1,41 @@
+"""`jaxgen` (also `python -m jaxgen`): what to do with experiments and their runs."""
+
+import importlib
+import sys
+from collections.abc import Sequence
+
+from jaxgen.errors import UserError
+
+COMMANDS = {
+    "list": "the experiments of the package",
+    "sample": "draw samples from a run",
+    "interpolate": "walk between latents of a run",
+    "info": "what a run is and how far it got",
+}
+
+
+def run(arguments: Sequence[str] | None = None) -> int:
+    """Runs one command and returns the exit code: 2 for bad input, with one sentence on the error stream."""
+    arguments = list(sys.argv[1:] if arguments is None else arguments)
+    if not arguments or arguments[0] in ("-h", "--help"):
+        print("usage: jaxgen COMMAND ...   (jaxgen COMMAND --help says more)\n")
+        print("\n".join(f"  {name:<12} {what}" for name, what in COMMANDS.items()))
+        return 0 if arguments else 2
+    if arguments[0] not in COMMANDS:
+        print(f"error: There is no command {arguments[0]!r}: use {', '.join(COMMANDS)}.", file=sys.stderr)
+        return 2
+    command = importlib.import_module(f"jaxgen.commands.{arguments[0]}")
+    try:
+        command.main(arguments[1:])
+    except UserError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return error.exit_code
+    return 0
+
+
+def main() -> None:
+    sys.exit(run())
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,49 @@
+"""What the commands share: parsing by tyro, and calling a model in batches."""
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any, TypeVar
+
+import jax
+import numpy as np
+import tyro
+
+from jaxgen.errors import UserError
+from jaxgen.experiment import Run
+
+Options = TypeVar("Options")
+
+
+def parse(cls: type[Options], command: str, arguments: Sequence[str]) -> Options:
+    """`cls` (a dataclass of options) from the command line; its docstring is the help."""
+    return tyro.cli(cls, args=list(arguments), prog=f"jaxgen {command}", description=(cls.__doc__ or "").strip())
+
+
+def function_of(run: Run, name: str) -> Callable[..., Any]:
+    """The entry `name` of the model's functions.
+
+    Raises:
+      UserError: the model has none.
+    """
+    if name not in run.model.functions:
+        has = ", ".join(sorted(run.model.functions)) or "nothing"
+        raise UserError(f"The model of {run.experiment.name} has no function {name!r} (it has {has}).")
+    return run.model.functions[name]
+
+
+def check_output(path: Path, suffixes: Sequence[str]) -> None:
+    """Refuses an output path before any work is done.
+
+    Raises:
+      UserError: another ending than those that can be written, or a folder that does not exist.
+    """
+    if path.suffix.lower() not in suffixes:
+        raise UserError(f"--out {path} must end in {' or '.join(suffixes)}.")
+    if not path.absolute().parent.is_dir():
+        raise UserError(f"The folder of --out {path} does not exist: make it, or choose another.")
+
+
+def in_batches(function: Callable[[Any], jax.Array], items: Any, batch_size: int = 256) -> np.ndarray:
+    """`function` (compiled here) over the first axis of `items`, a batch at a time, so that memory stays bounded."""
+    compiled = jax.jit(function)
+    return np.concatenate([np.asarray(compiled(items[i : i + batch_size])) for i in range(0, len(items), batch_size)])

@@ -1,0 +1,52 @@
+"""`jaxgen info RUN`: what a run is, how far it got, how it went."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import jax
+import tyro
+from rich.console import Console
+from rich.table import Table
+
+from jaxgen.commands._options import parse
+from jaxgen.experiment import open_run
+from jaxgen.training import checkpoint, run_folder
+
+
+@dataclass(frozen=True)
+class Options:
+    """Says what a run is: options, networks, checkpoints, last figures."""
+
+    run: tyro.conf.Positional[Path]
+    """The folder of the run."""
+
+
+def main(arguments: Sequence[str]) -> None:
+    options = parse(Options, "info", arguments)
+    run = open_run(options.run)
+    record = run.record
+    shapes = {k: jax.ShapeDtypeStruct((2, *v["shape"]), v["dtype"]) for k, v in record["batch"].items()}
+    state = jax.eval_shape(run.model.init, jax.eval_shape(lambda: jax.random.key(0)), shapes)
+    steps = sorted(checkpoint.steps_on_disk(run.folder / checkpoint.FOLDER))
+    lines = run_folder.read_metrics(run.folder)
+    latest: dict[str, float] = {}
+    for line in lines:
+        latest |= line
+    facts = {
+        "experiment": f"{run.experiment.name}: {run.experiment.summary}",
+        "steps": f"{steps[-1] if steps else 0} of {run.config.steps}, checkpoints {', '.join(map(str, steps)) or 'none'}",
+        "made with": ", ".join(f"{name} {number}" for name, number in record["versions"].items()),
+    }
+    for name, params in state.params.items():
+        facts[f"{name}"] = f"{sum(x.size for x in jax.tree.leaves(params)):,} parameters"
+    for name, value in latest.items():
+        facts[name] = f"{value:g}"
+    default = run.experiment.presets["default"]
+    for name, value in record["config"].items():
+        changed = value != getattr(default, name) and name != "run_dir"
+        facts[f"--{name.replace('_', '-')}"] = f"{value}{'   (not the default)' if changed else ''}"
+    table = Table(box=None, show_header=False, pad_edge=False)
+    for name, value in facts.items():
+        table.add_row(name, value)
+    Console().print(table, highlight=False)

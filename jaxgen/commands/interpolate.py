@@ -1,0 +1,65 @@
+"""`jaxgen interpolate RUN`: what lies between latents."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import tyro
+
+from jaxgen.commands._options import check_output, function_of, in_batches, parse
+from jaxgen.errors import UserError
+from jaxgen.experiment import open_run, restore_run
+from jaxgen.training.pictures import image_grid, save_gif
+
+
+@dataclass(frozen=True)
+class Options:
+    """Walks between random latents of a run: a grid (.png), one row a pair, or a looping animation (.gif)."""
+
+    run: tyro.conf.Positional[Path]
+    """The folder of the run."""
+    rows: int = 8
+    """How many walks (the tiles of each frame of a GIF)."""
+    steps: int = 10
+    """Images of each walk, both ends among them."""
+    seed: int = 0
+    """Seed of the latents."""
+    out: Path = Path("interpolation.png")
+    """Where it goes: .png or .gif."""
+    step: int | None = None
+    """The checkpoint to use. None: the latest."""
+
+
+def slerp(start: jax.Array, end: jax.Array, fraction: jax.Array) -> jax.Array:
+    """The point at `fraction` of the great circle from `start` to `end` [..., L] (Shoemake 1985).
+
+    Between Gaussian latents a straight line passes through vectors that are too short to be samples of the prior.
+    """
+    cosine = jnp.sum(start * end, -1, keepdims=True)
+    cosine /= jnp.linalg.norm(start, axis=-1, keepdims=True) * jnp.linalg.norm(end, axis=-1, keepdims=True)
+    angle = jnp.arccos(jnp.clip(cosine, -1 + 1e-6, 1 - 1e-6))
+    return (jnp.sin((1 - fraction) * angle) * start + jnp.sin(fraction * angle) * end) / jnp.sin(angle)
+
+
+def main(arguments: Sequence[str]) -> None:
+    options = parse(Options, "interpolate", arguments)
+    check_output(options.out, (".png", ".gif"))
+    if options.rows < 1 or options.steps < 2:
+        raise UserError("--rows must be at least 1 and --steps at least 2.")
+    run = open_run(options.run)
+    prior, decode = function_of(run, "prior"), function_of(run, "decode")
+    state = restore_run(run, options.step)
+    ends = prior(jax.random.key(options.seed), 2 * options.rows).reshape(options.rows, 2, -1)
+    fractions = jnp.linspace(0.0, 1.0, options.steps)[:, None]
+    walks = jax.vmap(lambda pair: slerp(pair[0], pair[1], fractions))(ends)  # [rows, steps, L]
+    images = in_batches(lambda latents: decode(state, latents), walks.reshape(options.rows * options.steps, -1))
+    if options.out.suffix.lower() == ".png":
+        image_grid(images, columns=options.steps).save(options.out)
+    else:
+        frames = images.reshape(options.rows, options.steps, *images.shape[1:]).swapaxes(0, 1)
+        there_and_back = np.concatenate([frames, frames[-2:0:-1]])
+        save_gif([image_grid(frame) for frame in there_and_back], options.out, seconds=0.12 * len(there_and_back))
+    print(f"{options.rows} walks of {options.steps} images: {options.out}")

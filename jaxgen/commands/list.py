@@ -1,0 +1,25 @@
+"""`jaxgen list`: one line per experiment."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from rich.console import Console
+from rich.table import Table
+
+from jaxgen.commands._options import parse
+from jaxgen.experiment import all_experiments
+
+
+@dataclass(frozen=True)
+class Options:
+    """Lists the experiments that `python -m jaxgen.experiments.NAME` runs."""
+
+
+def main(arguments: Sequence[str]) -> None:
+    parse(Options, "list", arguments)
+    table = Table("experiment", "model", "data", "time of the default preset", box=None, pad_edge=False)
+    for experiment in all_experiments():
+        table.add_row(experiment.name, experiment.summary, experiment.data, experiment.expected_time)
+    console = Console()
+    console.print(table)
+    console.print("\nRun one with: python -m jaxgen.experiments.NAME", highlight=False)

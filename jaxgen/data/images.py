@@ -1,0 +1,58 @@
+"""Pictures to uint8 arrays of one size."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+if TYPE_CHECKING:
+    from PIL import Image
+
+
+def to_array(picture: Image.Image, size: int, channels: int) -> np.ndarray:
+    """A Pillow picture as uint8 [size, size, channels], channels 1 (grey) or 3 (RGB).
+
+    The shorter side is scaled to `size` (up or down) and the middle cut out. Transparent parts become white, the
+    orientation that cameras note in the file is applied.
+    """
+    from PIL import Image, ImageOps
+
+    picture = ImageOps.exif_transpose(picture)
+    if picture.mode.startswith("I;16"):  # Pillow would clip 16 bits at 255
+        picture = Image.fromarray((np.asarray(picture) >> 8).astype(np.uint8))
+    if picture.mode in ("RGBA", "LA", "PA") or "transparency" in picture.info:
+        picture = picture.convert("RGBA")
+        picture = Image.alpha_composite(Image.new("RGBA", picture.size, "white"), picture)
+    return _fit(picture, size, channels)
+
+
+def resize_array(image: np.ndarray, size: int, channels: int) -> np.ndarray:
+    """uint8 [H, W, 1 or 3] to [size, size, channels], as `to_array`; the array itself where nothing changes."""
+    if image.shape == (size, size, channels):
+        return image
+    from PIL import Image
+
+    return _fit(Image.fromarray(image[..., 0] if image.shape[-1] == 1 else image), size, channels)
+
+
+def resize_arrays(images: np.ndarray, size: int, channels: int) -> np.ndarray:
+    """uint8 [N, H, W, 1 or 3] to [N, size, size, channels], each as `resize_array`."""
+    if images.shape[1:] == (size, size, channels):
+        return images
+    return np.stack([resize_array(image, size, channels) for image in images])
+
+
+def megabytes(count: int, size: int, channels: int) -> float:
+    """What `count` pictures take as uint8, in units of 2**20 bytes."""
+    return count * size * size * channels / 2**20
+
+
+def _fit(picture: Image.Image, size: int, channels: int) -> np.ndarray:
+    from PIL import Image, ImageOps
+
+    picture = picture.convert("L" if channels == 1 else "RGB")
+    if picture.size != (size, size):
+        picture = ImageOps.fit(picture, (size, size), Image.Resampling.BICUBIC)
+    array = np.asarray(picture)
+    return array[..., None] if channels == 1 else array

@@ -1,0 +1,156 @@
+"""One function for all data: `load(name)`."""
+
+from collections.abc import Mapping
+from pathlib import Path
+
+import numpy as np
+
+from jaxgen.data import embedded_sets, mu_law
+from jaxgen.data.dataset import Dataset, as_stored
+from jaxgen.data.images import resize_arrays
+from jaxgen.errors import UserError
+
+EMOJI_HELD_OUT = 10
+"""One emoji in this many is in the test split, in both styles."""
+TEXT_TRAIN_FRACTION = 0.9
+
+
+def load(
+    name: str,
+    *,
+    image_size: int | None = None,
+    channels: int | None = None,
+    sequence_length: int = 64,
+    test_fraction: float | None = None,
+    data_dir: str | Path | None = None,
+    resident_megabytes: float = 2048,
+) -> Dataset:
+    """The data set called `name`.
+
+    | name | what it is |
+    |---|---|
+    | `mnist`, `emoji`, `kjv`, `spoken` | comes with the package, see `load_mnist` and so on below |
+    | an existing folder, or any path starting with `/`, `.` or `~` | images, see `image_folder.load_image_folder` |
+    | `cifar10`, `cycle_gan/horse2zebra`, `tfds:mnist` | tensorflow-datasets, see `tfds_source.load_tfds` |
+
+    Args:
+      name: see above.
+      image_size: side of the images in pixels; the set's own if None.
+      channels: 1 for grey, 3 for RGB; the set's own if None.
+      sequence_length: characters predicted in each example of a text.
+      test_fraction: part of a folder of images held out for testing; 1 in 20 (of 100 or more) if None.
+      data_dir: where tensorflow-datasets finds prepared sets.
+      resident_megabytes: sets of images that take more (as uint8) are decoded on access.
+
+    Raises:
+      UserError: an unknown name, or what the function that loads the set says.
+    """
+    if image_size is not None and image_size < 1:
+        raise UserError(f"The image size must be at least 1 pixel, not {image_size}.")
+    if channels not in (None, 1, 3):
+        raise UserError(f"Images have 1 channel (grey) or 3 (RGB), not {channels}.")
+    if name == "mnist":
+        return load_mnist(image_size or embedded_sets.MNIST_SIZE, channels or 1)
+    if name == "emoji":
+        return load_emoji(image_size or embedded_sets.EMOJI_SIZE, channels or 3)
+    if name == "kjv":
+        return load_kjv(sequence_length)
+    if name == "spoken":
+        return load_spoken()
+    if name.startswith(("/", ".", "~")) or (name and Path(name).is_dir()):
+        from jaxgen.data.image_folder import load_image_folder
+
+        options = {"image_size": image_size, "channels": channels or 3, "test_fraction": test_fraction}
+        return load_image_folder(name, resident_megabytes=resident_megabytes, **options)
+    from jaxgen.data.tfds_source import load_tfds
+
+    return load_tfds(
+        name.removeprefix("tfds:"),
+        image_size=image_size,
+        channels=channels,
+        data_dir=data_dir,
+        resident_megabytes=resident_megabytes,
+        known_names=list(embedded_sets.EMBEDDED),
+    )
+
+
+def load_mnist(image_size: int = 28, channels: int = 1) -> Dataset:
+    """Handwritten digits: `image` uint8 [S, S, C] white on black, `label` int32 0..9; 60,000 to train, 10,000 to test.
+
+    Size 32 is the original with 2 pixels of black around it; other sizes are scaled.
+    """
+    arrays = embedded_sets.mnist_arrays()
+
+    def split(images: np.ndarray, labels: np.ndarray) -> Mapping[str, np.ndarray]:
+        if image_size == 32:
+            images = np.pad(images, ((0, 0), (2, 2), (2, 2), (0, 0)))
+        images = resize_arrays(images, image_size, 1)
+        return {"image": np.repeat(images, channels, axis=-1), "label": labels.astype(np.int32)}
+
+    train = split(arrays.train_images, arrays.train_labels)
+    test = split(arrays.test_images, arrays.test_labels)
+    return Dataset("mnist", train, test, assets={"class_names": [str(digit) for digit in range(10)]})
+
+
+def load_emoji(image_size: int = 32, channels: int = 3) -> Dataset:
+    """Emoji in two drawing styles: `image` uint8 [S, S, C], `style` uint8 0 (Google) or 1 (Twitter), `label` int32 the
+    Unicode category, `emoji` int32 the number of the emoji in `jaxgen.data.embedded_sets.emoji_arrays`.
+
+    All of one style, then all of the other, in the same order. One emoji in ten is held out, in both styles, so that no
+    emoji of the test split was seen in either.
+    """
+    arrays = embedded_sets.emoji_arrays()
+    categories = sorted(set(arrays.categories))
+    labels = np.array([categories.index(category) for category in arrays.categories], np.int32)
+    number = np.arange(len(labels), dtype=np.int32)
+    styles = [resize_arrays(images, image_size, channels) for images in (arrays.google, arrays.twitter)]
+
+    def split(chosen: np.ndarray) -> Mapping[str, np.ndarray]:
+        return {
+            "image": np.concatenate([images[chosen] for images in styles]),
+            "label": np.tile(labels[chosen], 2),
+            "style": np.repeat(np.arange(2, dtype=np.uint8), chosen.sum()),
+            "emoji": np.tile(number[chosen], 2),
+        }
+
+    test = number % EMOJI_HELD_OUT == EMOJI_HELD_OUT - 1
+    assets = {"class_names": categories, "style_names": ["google", "twitter"]}
+    return Dataset("emoji", split(~test), split(test), assets=assets)
+
+
+def load_kjv(sequence_length: int = 64) -> Dataset:
+    """The King James Bible by characters: `tokens` uint8 [sequence_length + 1], numbers of characters in `vocabulary`.
+
+    The first 90% of the text is to train, the rest to test. Windows start every `sequence_length` characters and share
+    one character with the next, so that each character but the first is predicted exactly once in an epoch. What is
+    left at the end of a part and fills no window is dropped.
+    """
+    codes = np.frombuffer(embedded_sets.kjv_text().encode("ascii"), np.uint8)
+    vocabulary = np.unique(codes)
+    tokens = np.searchsorted(vocabulary, codes).astype(np.uint8)
+    border = int(TEXT_TRAIN_FRACTION * len(tokens))
+    if not 1 <= sequence_length < len(tokens) - border:
+        raise UserError(
+            f"The sequence length must lie between 1 and {len(tokens) - border - 1}, not {sequence_length}."
+        )
+
+    def windows(part: np.ndarray) -> Mapping[str, np.ndarray]:
+        every = np.lib.stride_tricks.sliding_window_view(part, sequence_length + 1)
+        return {"tokens": np.ascontiguousarray(every[::sequence_length])}
+
+    assets = {"vocabulary": [chr(code) for code in vocabulary]}
+    return Dataset("kjv", windows(tokens[:border]), windows(tokens[border:]), "text", as_stored, assets)
+
+
+def load_spoken() -> Dataset:
+    """Spoken English words: `audio` uint8 [T] mu-law codes 8000 a second, padded with silence to the longest clip;
+    `length` int32, samples in the clip; `label` int32, number of what is said in `words`. 155 clips, no test split.
+    """
+    clips = embedded_sets.spoken_clips()
+    words = sorted(set(clips.words))
+    audio = np.full((len(clips.lengths), clips.lengths.max()), mu_law.SILENCE, np.uint8)
+    audio[np.arange(audio.shape[1]) < clips.lengths[:, None]] = clips.codes
+    labels = np.array([words.index(word) for word in clips.words], np.int32)
+    train = {"audio": audio, "length": clips.lengths, "label": labels}
+    assets = {"sample_rate": embedded_sets.SPOKEN_SAMPLE_RATE, "words": words}
+    return Dataset("spoken", train, None, "audio", as_stored, assets)

@@ -1,0 +1,78 @@
+"""Batches of data that does not fit on the device, read ahead by threads."""
+
+from collections.abc import Iterator
+
+import numpy as np
+
+from jaxgen.data.dataset import Source
+from jaxgen.errors import UserError
+
+
+def stream_batches(
+    source: Source,
+    *,
+    batch_size: int,
+    seed: int,
+    start_step: int = 0,
+    process_index: int = 0,
+    process_count: int = 1,
+    threads: int = 16,
+    prefetch: int = 512,
+) -> Iterator[dict[str, np.ndarray]]:
+    """This process's rows of the batches of step `start_step`, `start_step + 1`, ..., without end.
+
+    The global batch of a step is a pure function of (`seed`, step): the examples in an order that is new in each epoch,
+    each once an epoch, a batch running over into the next epoch where the length asks for it. Process p of P gets rows
+    p B/P to (p + 1) B/P of it, whatever P is.
+
+    Args:
+      source: examples by number, read from several threads at once.
+      batch_size: B, of all processes together.
+      seed: any non-negative int below 2**32.
+      start_step: the step of the first batch.
+      process_index: p.
+      process_count: P, which must divide B.
+      threads: how many read at once; 0 reads in the calling thread.
+      prefetch: how many examples are read ahead.
+
+    Yields:
+      Arrays [B / P, ...] by name.
+
+    Raises:
+      UserError: an empty source, a batch size that P does not divide; and when an example cannot be read, in the
+        consumer, at the batch that holds it.
+    """
+    if len(source) == 0:
+        raise UserError("The data set is empty: give one with at least one example.")
+    if batch_size < 1 or batch_size % process_count:
+        raise UserError(f"The batch size {batch_size} must be a multiple of the {process_count} processes.")
+    return _batches(
+        source, batch_size // process_count, seed, start_step, process_index, process_count, threads, prefetch
+    )
+
+
+def _batches(
+    source: Source,
+    local_size: int,
+    seed: int,
+    start_step: int,
+    process_index: int,
+    process_count: int,
+    threads: int,
+    prefetch: int,
+) -> Iterator[dict[str, np.ndarray]]:
+    import grain  # a second and a half: only for those who stream
+
+    # Rows p*local to (p+1)*local of global batch s are batch s*P + p of the same order cut into local batches.
+    dataset = grain.MapDataset.source(source).seed(seed).shuffle().repeat().batch(local_size)
+    dataset = dataset.slice(slice(start_step * process_count + process_index, None, process_count))
+    options = grain.ReadOptions(num_threads=threads, prefetch_buffer_size=max(1, prefetch // local_size))
+    batches = iter(dataset.to_iter_dataset(options))
+    while True:
+        try:
+            batch = next(batches)
+        except UserError:
+            raise
+        except Exception as error:
+            raise UserError(f"An example of the data set cannot be read: {type(error).__name__}: {error}") from error
+        yield batch if isinstance(batch, dict) else dict(batch)

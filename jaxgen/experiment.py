@@ -1,0 +1,266 @@
+"""An experiment: presets, data and model under one name, on the command line and found again from its run folder.
+
+Every file of `jaxgen/experiments/` defines one `EXPERIMENT` and ends with
+
+    def main() -> None:
+        sys.exit(run(EXPERIMENT))
+
+and so may any file of a user's own.
+"""
+
+import dataclasses
+import importlib
+import importlib.util
+import os
+import sys
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Generic, NamedTuple, TypeVar
+
+import jax
+import tyro
+
+from jaxgen.data.dataset import Dataset, example_batch
+from jaxgen.errors import UserError
+from jaxgen.training import checkpoint, run_folder
+from jaxgen.training.config import TrainConfig, config_from_json
+from jaxgen.training.loop import TrainResult, train, with_sharding
+from jaxgen.training.parallel import device_mesh
+from jaxgen.training.state import GenerativeModel, TrainState
+
+_PACKAGE = "jaxgen.experiments"
+Config = TypeVar("Config", bound=TrainConfig)
+
+
+@dataclass(frozen=True)
+class Experiment(Generic[Config]):
+    """What can be run.
+
+    `build_model(config, assets)` must not need the data: `assets` are the data set's own (class names, ...) and
+    `image_shape` (H, W, C), kept in the run folder, so that samples can be drawn where the data is not.
+    """
+
+    file: str
+    """`__file__` of the module that defines the experiment; its stem is the experiment's name."""
+    summary: str
+    """One line for `jaxgen list`."""
+    data: str
+    """The name of the data, for `jaxgen list`."""
+    expected_time: str
+    """How long the default preset takes and where that was measured, for `jaxgen list`."""
+    presets: Mapping[str, Config]
+    """Configs by name: "quick", "default" and "full"."""
+    load_data: Callable[[Config], Dataset]
+    build_model: Callable[[Config, Mapping[str, Any]], GenerativeModel]
+
+    @property
+    def name(self) -> str:
+        return Path(self.file).stem
+
+
+# ---------------------------------------------------------------- running
+
+
+def run(experiment: Experiment, arguments: Sequence[str] | None = None) -> int:
+    """Runs an experiment with command-line arguments (None: those of the process) and returns the exit code.
+
+    0 when the run is done, 2 for bad input, 1 for a run that failed, 128 + the signal's number if it was stopped.
+    """
+    try:
+        config = parse(experiment, sys.argv[1:] if arguments is None else list(arguments))
+        prepare_process(config)
+        result = train_experiment(experiment, config)
+    except UserError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return error.exit_code
+    if jax.process_index() == 0:
+        print(summary(experiment, config, result))
+    return {None: 0, "SIGINT": 130, "SIGTERM": 143}[result.stopped_by]
+
+
+def train_experiment(experiment: Experiment, config: TrainConfig) -> TrainResult:
+    """Loads the data, builds the model and trains it."""
+    data = experiment.load_data(config)
+    batch = jax.eval_shape(lambda: example_batch(data, 1))
+    if "image" in batch:
+        data = dataclasses.replace(data, assets={**data.assets, "image_shape": list(batch["image"].shape[1:])})
+    model = experiment.build_model(config, data.assets)
+    inside = Path(experiment.file).resolve().parent == Path(__file__).resolve().parent / "experiments"
+    where = {
+        "name": experiment.name,
+        "module": f"{_PACKAGE}.{experiment.name}" if inside else None,
+        "file": None if inside else str(Path(experiment.file).resolve()),
+    }
+    return train(model, data, config, name=experiment.name, experiment=where)
+
+
+def parse(experiment: Experiment, arguments: list[str]) -> TrainConfig:
+    """The config of a command line.
+
+    The preset, or with --resume the options of the resumed run, are the defaults; what is given wins. tyro explains a
+    flag it does not know and exits with code 2.
+    """
+    arguments = list(arguments)
+    default = experiment.presets["default"]
+    preset = _value_of(arguments, "--preset")
+    if preset in experiment.presets:
+        default = dataclasses.replace(experiment.presets[preset], preset=preset)
+    if "--resume" in arguments:
+        at = arguments.index("--resume") + 1
+        if at < len(arguments) and not arguments[at].startswith("-"):  # --resume RUN
+            named = arguments.pop(at)
+            folder = Path("runs") / experiment.name / named
+            arguments += ["--run-dir", str(folder if named.isdigit() and folder.is_dir() else named)]
+        named = _value_of(arguments, "--run-dir")
+        run_dir = run_folder.find(Path(named) if named else None, Path("runs") / experiment.name)
+        if preset is None:
+            record = run_folder.read_record(run_dir)
+            _check_same(experiment, record, run_dir)
+            default = config_from_json(type(default), record["config"], str(run_dir / run_folder.CONFIG))
+        default = dataclasses.replace(default, run_dir=run_dir)
+    module = sys.modules.get(experiment.build_model.__module__)
+    return tyro.cli(
+        type(default),
+        default=default,
+        args=arguments,
+        prog=f"python -m {_PACKAGE}.{experiment.name}",
+        description=(module.__doc__ if module and module.__doc__ else experiment.summary).strip(),
+    )
+
+
+def _value_of(arguments: Sequence[str], flag: str) -> str | None:
+    """The value of `--flag VALUE` or `--flag=VALUE` (the last one), or None."""
+    value = None
+    for i, argument in enumerate(arguments):
+        if argument == flag and i + 1 < len(arguments):
+            value = arguments[i + 1]
+        elif argument.startswith(flag + "="):
+            value = argument[len(flag) + 1 :]
+    return value
+
+
+def _check_same(experiment: Experiment, record: Mapping[str, Any], run_dir: Path) -> None:
+    name = record["experiment"]["name"]
+    if name != experiment.name:
+        raise UserError(f"{run_dir} is a run of {name}, not of {experiment.name}: resume it with that experiment.")
+
+
+def prepare_process(config: TrainConfig) -> None:
+    """What must be set before jax starts its backend: exact GPU algorithms, the compile cache, other processes."""
+    if config.deterministic:
+        os.environ["XLA_FLAGS"] = os.environ.get("XLA_FLAGS", "") + " --xla_gpu_deterministic_ops=true"
+    if jax.config.jax_compilation_cache_dir is None:
+        cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "jaxgen" / "xla"
+        jax.config.update("jax_compilation_cache_dir", str(cache))
+    if config.coordinator is None:
+        if config.num_processes is not None or config.process_id is not None:
+            raise UserError("--num-processes and --process-id need --coordinator HOST:PORT as well.")
+        return
+    try:
+        if config.coordinator == "auto":
+            jax.distributed.initialize()
+        else:
+            if config.num_processes is None or config.process_id is None:
+                raise UserError("--coordinator HOST:PORT needs --num-processes and --process-id as well.")
+            jax.distributed.initialize(config.coordinator, config.num_processes, config.process_id)
+    except (ValueError, RuntimeError) as error:
+        raise UserError(
+            f"The processes could not be joined at --coordinator {config.coordinator}: {str(error).splitlines()[0]}"
+        ) from error
+
+
+def summary(experiment: Experiment, config: TrainConfig, result: TrainResult) -> str:
+    """What is printed when a run ends: where things lie, how it went, and what to type next."""
+    run_dir = result.run_dir
+    how = f"python -m {_PACKAGE}.{experiment.name}"
+    if not (Path(experiment.file).resolve().parent == Path(__file__).resolve().parent / "experiments"):
+        how = f"python {experiment.file}"
+    if result.stopped_by is not None:
+        return (
+            f"\nStopped by {result.stopped_by} at step {int(result.state.step)} of {config.steps}; everything is saved. "
+            f"Go on with:\n  {how} --resume {run_dir}"
+        )
+    sheets = sorted((run_dir / run_folder.SAMPLES).glob("step_*.png"))
+    lines = ["", f"Done: {config.steps} steps, {result.examples_per_second:,.0f} examples per second."]
+    numbers = "  ".join(f"{k} {v:.4f}" for k, v in result.metrics.items() if not k.startswith("speed/"))
+    lines += [f"  last     {numbers}"]
+    lines += [f"  samples  {sheets[-1]}", f"  progress {run_dir / 'progress.gif'}"] if sheets else []
+    lines += [f"  losses   {run_dir / 'losses.png'}", f"  state    {run_dir / checkpoint.FOLDER}", "Next:"]
+    if sheets:
+        lines += [
+            f"  jaxgen sample {run_dir} --num 64 --seed 1 --out sheet.png",
+            f"  jaxgen interpolate {run_dir} --out between.gif",
+        ]
+    lines += [f"  jaxgen info {run_dir}", f"  {how} --resume {run_dir} --steps {2 * config.steps}"]
+    return "\n".join(lines)
+
+
+# ---------------------------------------------------------------- finding again
+
+
+def load_experiment(module: str | None, file: Path | None) -> Experiment:
+    """The experiment that a module of the package, or a file, defines.
+
+    Raises:
+      UserError: there is none.
+    """
+    if module is not None:
+        found = importlib.import_module(module)
+    else:
+        spec = importlib.util.spec_from_file_location("jaxgen_user_experiment", file)
+        found = importlib.util.module_from_spec(spec)
+        sys.modules[spec.name] = found  # dataclasses look their module up
+        spec.loader.exec_module(found)
+    experiments = [value for value in vars(found).values() if isinstance(value, Experiment)]
+    if not experiments:
+        raise UserError(f"{module or file} defines no jaxgen.Experiment.")
+    return experiments[0]
+
+
+def all_experiments() -> list[Experiment]:
+    """The experiments of the package, by name."""
+    folder = Path(__file__).parent / "experiments"
+    names = sorted(p.stem for p in folder.glob("*.py") if not p.stem.startswith("_"))
+    return [load_experiment(f"{_PACKAGE}.{name}", None) for name in names]
+
+
+class Run(NamedTuple):
+    """A run that was opened again."""
+
+    folder: Path
+    record: dict[str, Any]
+    experiment: Experiment
+    config: TrainConfig
+    model: GenerativeModel
+
+
+def open_run(run_dir: Path) -> Run:
+    """The experiment, config and model of a run, from its folder alone.
+
+    Raises:
+      UserError: not a run, or one that was made by `jaxgen.train` without an experiment.
+    """
+    record = run_folder.read_record(run_dir)
+    where = record["experiment"]
+    copy = Path(run_dir) / "experiment.py"
+    if where["module"] is None and not copy.is_file():
+        raise UserError(
+            f"The run in {run_dir} was made by a script through jaxgen.train, which does not say how its model is built: "
+            "define a jaxgen.Experiment in a file and run that."
+        )
+    experiment = load_experiment(where["module"], copy)
+    default = experiment.presets["default"]
+    config = config_from_json(type(default), record["config"], str(Path(run_dir) / run_folder.CONFIG))
+    return Run(Path(run_dir), record, experiment, config, experiment.build_model(config, record["assets"]))
+
+
+def restore_run(run: Run, step: int | None = None) -> TrainState:
+    """The state of an opened run (its latest whole checkpoint, or checkpoint `step`), on one device."""
+    shapes = {
+        name: jax.ShapeDtypeStruct((2, *entry["shape"]), entry["dtype"]) for name, entry in run.record["batch"].items()
+    }
+    target = jax.eval_shape(run.model.init, jax.eval_shape(lambda: jax.random.key(0)), shapes)
+    warn = lambda text: print(text, file=sys.stderr)  # noqa: E731
+    folder = run.folder / checkpoint.FOLDER
+    return checkpoint.restore_latest(folder, with_sharding(target, device_mesh(1)), warn=warn, step=step)[0]

@@ -1,0 +1,60 @@
+"""A convolutional GAN on MNIST, after DCGAN (Radford et al. 2016, https://arxiv.org/abs/1511.06434).
+
+python -m jaxgen.experiments.mnist_dcgan
+"""
+
+import sys
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from jaxgen.data import load
+from jaxgen.experiment import Experiment, run
+from jaxgen.experiments._gan import GANConfig, build_gan
+from jaxgen.networks.dcgan import DCGANDiscriminator, DCGANGenerator
+from jaxgen.training.state import GenerativeModel
+
+
+@dataclass(frozen=True)
+class Config(GANConfig):
+    """Options of mnist_dcgan."""
+
+    steps: int = 4_690
+    """How many training steps the run has in all (469 are one epoch of MNIST)."""
+    steps_per_dispatch: int = 10
+    """Steps run on the device between two returns to Python (results do not depend on it)."""
+    log_every: int = 50
+    """Steps between lines of metrics.jsonl (means over those steps). 0: only at the end."""
+    sample_every: int = 469
+    """Steps between sample sheets, always of the same latents. 0: only at the end."""
+    checkpoint_every: int = 469
+    """Steps between checkpoints; one is always kept at the end. 0: only at the end."""
+
+
+def build_model(config: Config, assets: Mapping[str, Any]) -> GenerativeModel:
+    """7x7x256 stem, 5x5 kernels, batch norm in the generator alone."""
+    image_shape = tuple(assets["image_shape"])
+    return build_gan(config, DCGANGenerator(image_shape), DCGANDiscriminator(image_shape), independent_examples=True)
+
+
+EXPERIMENT = Experiment(
+    file=__file__,
+    summary="DCGAN",
+    data="MNIST",
+    expected_time="not measured yet",
+    presets={
+        "quick": Config(steps=300, sample_every=50, checkpoint_every=100),
+        "default": Config(),
+        "full": Config(steps=23_450),
+    },
+    load_data=lambda config: load("mnist"),
+    build_model=build_model,
+)
+
+
+def main() -> None:
+    sys.exit(run(EXPERIMENT))
+
+
+if __name__ == "__main__":
+    main()

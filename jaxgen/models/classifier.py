@@ -1,0 +1,71 @@
+"""An image classifier: not a generative model, but what judges them."""
+
+from typing import Any
+
+import flax.linen as nn
+import jax
+import jax.numpy as jnp
+import optax
+
+from jaxgen.models.one_loss import LossOutput, one_loss_model
+from jaxgen.models.variables import apply_network, init_network
+from jaxgen.training.parallel import example_keys
+from jaxgen.training.state import Batch, GenerativeModel, Key, TrainState, averaged_params
+
+
+def random_shift(images: jax.Array, keys: jax.Array, pixels: int) -> jax.Array:
+    """Moves each image [B, H, W, C] by up to `pixels` in both directions, each by its own key; edges are repeated."""
+    padded = jnp.pad(images, ((0, 0), (pixels, pixels), (pixels, pixels), (0, 0)), mode="edge")
+
+    def shift(image: jax.Array, key: jax.Array) -> jax.Array:
+        top, left = jax.random.randint(key, (2,), 0, 2 * pixels + 1)
+        return jax.lax.dynamic_slice(image, (top, left, 0), images.shape[1:])
+
+    return jax.vmap(shift)(padded, keys)
+
+
+def classifier(
+    network: nn.Module,
+    *,
+    optimiser: optax.GradientTransformation,
+    shift: int = 0,
+    label_smoothing: float = 0.0,
+    ema_decay: float | None = None,
+) -> GenerativeModel:
+    """Cross entropy of `network(images [B, H, W, C], train=...) -> logits [B, K]` on batches with `image` and `label`.
+
+    Args:
+      shift: training images are moved by up to this many pixels.
+      label_smoothing: how much of each label's weight is spread over all classes (Szegedy et al. 2016, section 7).
+
+    `functions`: `classify(state, images) -> logits [B, K]`.
+    """
+
+    def init_networks(key: Key, batch: Batch) -> tuple[Any, dict[str, Any]]:
+        params, model_state = init_network(network, key, batch["image"])
+        return params, {"classifier": model_state}
+
+    def loss(params: Any, model_state: Any, batch: Batch, key: Key, *, train: bool) -> LossOutput:
+        images = batch["image"]
+        if train and shift:
+            images = random_shift(images, example_keys(key, batch["index"]), shift)
+        logits, updated = apply_network(network, params, model_state["classifier"], images, train=train)
+        targets = jax.nn.one_hot(batch["label"], logits.shape[-1])
+        if train:
+            targets = optax.smooth_labels(targets, label_smoothing)
+        losses = optax.softmax_cross_entropy(logits, targets)  # [B]
+        hits = (jnp.argmax(logits, -1) == batch["label"]).astype(jnp.float32)
+        return LossOutput(losses, {"accuracy": hits}, {"classifier": updated})
+
+    def classify(state: TrainState, images: jax.Array) -> jax.Array:
+        params = averaged_params(state, "classifier")
+        return apply_network(network, params, state.model_state["classifier"], images, train=False)[0]
+
+    return one_loss_model(
+        name="classifier",
+        init_networks=init_networks,
+        loss=loss,
+        optimiser=optimiser,
+        ema_decay=ema_decay,
+        functions={"classify": classify},
+    )

@@ -1,0 +1,9 @@
+"""Activations that several networks share."""
+
+import flax.linen as nn
+from jax import Array
+
+
+def leaky_relu(inputs: Array) -> Array:
+    """max(x, 0.2 x), the slope that DCGAN and its descendants use."""
+    return nn.leaky_relu(inputs, 0.2)

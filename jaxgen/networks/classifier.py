@@ -1,0 +1,44 @@
+"""A small convolutional classifier, whose penultimate features also serve as the space of a Frechet distance."""
+
+from collections.abc import Sequence
+
+import flax.linen as nn
+from jax import Array
+
+from jaxgen.networks.convolution import Conv
+from jaxgen.networks.normalisation import BatchNorm
+
+
+class ConvClassifier(nn.Module):
+    """Blocks of (3x3 convolution, batch norm, ReLU) twice, then Dense, batch norm, ReLU, Dense.
+
+    The second convolution of a block has stride 2, in place of a pool (Springenberg et al. 2015, arXiv:1412.6806).
+
+    Attributes:
+      num_classes: length of the logits, N.
+      widths: channels of each block.
+      num_features: length of the penultimate features, F.
+    """
+
+    num_classes: int = 10
+    widths: Sequence[int] = (32, 64)
+    num_features: int = 128
+
+    def setup(self) -> None:
+        self.convolutions = [Conv(width, (3, 3), stride, use_bias=False) for width in self.widths for stride in (1, 2)]
+        self.norms = [BatchNorm() for _ in self.convolutions]
+        self.features_dense = nn.Dense(self.num_features, use_bias=False)
+        self.features_norm = BatchNorm()
+        self.head = nn.Dense(self.num_classes)
+
+    def __call__(self, images: Array, *, train: bool) -> Array:
+        """Images [B, H, W, C] -> logits [B, N]."""
+        return self.head(self.features(images, train=train))
+
+    def features(self, images: Array, *, train: bool = False) -> Array:
+        """Images [B, H, W, C] -> penultimate features [B, F]; by `classifier.apply(..., method="features")`."""
+        hidden = images
+        for convolution, norm in zip(self.convolutions, self.norms, strict=True):
+            hidden = nn.relu(norm(convolution(hidden), train=train))
+        hidden = self.features_dense(hidden.reshape(hidden.shape[0], -1))
+        return nn.relu(self.features_norm(hidden, train=train))

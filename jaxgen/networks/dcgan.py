@@ -1,0 +1,134 @@
+"""DCGAN: convolutional generator, discriminator and encoder (Radford, Metz and Chintala 2016, arXiv:1511.06434)."""
+
+from collections.abc import Callable, Sequence
+
+import flax.linen as nn
+import jax.numpy as jnp
+from jax import Array
+
+from jaxgen.errors import UserError
+from jaxgen.networks.activations import leaky_relu
+from jaxgen.networks.convolution import Conv, ConvTranspose
+from jaxgen.networks.normalisation import BatchNorm
+
+KERNEL_SIZE = (5, 5)
+INITIALISER = nn.initializers.normal(0.02)  # the paper's, section 4
+
+
+class DCGANGenerator(nn.Module):
+    """Latents to images: a Dense stem, then 5x5 transposed convolutions that double the size, and a tanh.
+
+    Sizes 4 * 2^k take the paper's plan (figure 1): a 4x4 stem and k doublings, the widths halving; 64x64 with base
+    width 128 is 1024-512-256-128. Sizes 7 * 2^k start at 7x7 with one more layer of stride 1: 28x28 with base width 64
+    is 256-128-64. Batch norm follows every layer but the last.
+
+    Attributes:
+      image_shape: (H, W, C), square.
+      base_width: channels of the last hidden layer; the paper's is 128.
+      widths: channels of the stem and of each hidden layer, in place of those that follow from `base_width`.
+      activation: ReLU for sizes 4 * 2^k as in the paper, leaky ReLU of slope 0.2 for 7 * 2^k, where None.
+    """
+
+    image_shape: tuple[int, int, int] = (28, 28, 1)
+    base_width: int = 64
+    widths: Sequence[int] | None = None
+    activation: Callable[[Array], Array] | None = None
+
+    @nn.compact
+    def __call__(self, latents: Array, *, train: bool) -> Array:
+        """[B, L] -> images [B, H, W, C] in [-1, 1].
+
+        Raises:
+          UserError: the image's size is not 4 * 2^k or 7 * 2^k, or `widths` has another length than there are layers.
+        """
+        stem, doublings = _plan(self.image_shape)
+        strides = [1] + [2] * doublings if stem == 7 else [2] * doublings
+        widths = self.widths or [self.base_width * 2**i for i in reversed(range(len(strides)))]
+        _check_widths(widths, len(strides), self.image_shape)
+        activation = self.activation or (nn.relu if stem == 4 else leaky_relu)
+
+        hidden = nn.Dense(stem * stem * widths[0], use_bias=False, kernel_init=INITIALISER)(latents)
+        hidden = hidden.reshape(-1, stem, stem, widths[0])
+        for width, stride in zip(widths[1:], strides, strict=False):
+            hidden = activation(BatchNorm()(hidden, train=train))
+            hidden = ConvTranspose(width, KERNEL_SIZE, stride, use_bias=False, kernel_init=INITIALISER)(hidden)
+        hidden = activation(BatchNorm()(hidden, train=train))
+        images = ConvTranspose(self.image_shape[-1], KERNEL_SIZE, strides[-1], kernel_init=INITIALISER)(hidden)
+        return jnp.tanh(images)
+
+
+class DCGANEncoder(nn.Module):
+    """Images to vectors, the generator's mirror: 5x5 convolutions of stride 2 with leaky ReLU of slope 0.2, then Dense.
+
+    Attributes:
+      num_outputs: length of the vectors, N.
+      image_shape: (H, W, C), square, of size 4 * 2^k or 7 * 2^k.
+      base_width: channels of the first layer; they double at each layer.
+      widths: channels of each layer, in place of those that follow from `base_width`.
+      batch_norm: whether batch norm follows every convolution but the first; where None, for sizes 4 * 2^k as in the
+        paper, and not for 7 * 2^k.
+    """
+
+    num_outputs: int
+    image_shape: tuple[int, int, int] = (28, 28, 1)
+    base_width: int = 64
+    widths: Sequence[int] | None = None
+    batch_norm: bool | None = None
+
+    @nn.compact
+    def __call__(self, images: Array, *, train: bool) -> Array:
+        """Images [B, H, W, C] -> [B, N].
+
+        Raises:
+          UserError: the image's size is not 4 * 2^k or 7 * 2^k, or `widths` has another length than there are layers.
+        """
+        return nn.Dense(self.num_outputs, kernel_init=INITIALISER)(_features(self, images, train=train))
+
+
+class DCGANDiscriminator(nn.Module):
+    """Images to logits. The attributes and errors are those of `DCGANEncoder`."""
+
+    image_shape: tuple[int, int, int] = (28, 28, 1)
+    base_width: int = 64
+    widths: Sequence[int] | None = None
+    batch_norm: bool | None = None
+
+    @nn.compact
+    def __call__(self, images: Array, *, train: bool) -> Array:
+        """Images [B, H, W, C] -> logits [B]."""
+        return nn.Dense(1, kernel_init=INITIALISER)(_features(self, images, train=train))[:, 0]
+
+
+def _features(module: DCGANEncoder | DCGANDiscriminator, images: Array, *, train: bool) -> Array:
+    """The convolutions that encoder and discriminator share: [B, H, W, C] -> [B, F]."""
+    stem, halvings = _plan(module.image_shape)
+    widths = module.widths or [module.base_width * 2**i for i in range(halvings)]
+    _check_widths(widths, halvings, module.image_shape)
+    batch_norm = stem == 4 if module.batch_norm is None else module.batch_norm
+
+    hidden = images
+    for i, width in enumerate(widths):
+        normed = batch_norm and i > 0
+        hidden = Conv(width, KERNEL_SIZE, 2, use_bias=not normed, kernel_init=INITIALISER)(hidden)
+        if normed:
+            hidden = BatchNorm()(hidden, train=train)
+        hidden = leaky_relu(hidden)
+    return hidden.reshape(hidden.shape[0], -1)
+
+
+def _plan(image_shape: tuple[int, int, int]) -> tuple[int, int]:
+    """The size of the smallest map, 4 or 7, and the number of doublings from there to the image."""
+    height, width, _ = image_shape
+    for stem in (4, 7):
+        doublings = (height // stem).bit_length() - 1
+        if height == width and doublings > 0 and height == stem << doublings:
+            return stem, doublings
+    raise UserError(
+        f"A DCGAN cannot make images of {height}x{width}: use a square size 4 * 2^k (8, 16, 32, 64, 128, ...) "
+        "or 7 * 2^k (14, 28, 56, 112, ...)."
+    )
+
+
+def _check_widths(widths: Sequence[int], count: int, image_shape: tuple[int, int, int]) -> None:
+    if len(widths) != count:
+        raise UserError(f"A DCGAN for images of size {image_shape[0]} takes {count} widths, not {len(widths)}.")

@@ -1,0 +1,143 @@
+"""Checkpoints: the whole TrainState and the run's JSON, atomic, asynchronous, and checked when read.
+
+Orbax writes them. Two things are added: a digest over every byte of the state, since damaged array files restore
+silently with wrong values; and reading falls back to the newest checkpoint that is whole.
+"""
+
+import hashlib
+import shutil
+from pathlib import Path
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import orbax.checkpoint as ocp
+
+from jaxgen.errors import UserError
+from jaxgen.training.state import TrainState
+
+FOLDER = "checkpoints"
+
+
+def open_checkpoints(folder: Path, *, keep: int = 2, keep_every: int | None = None) -> ocp.CheckpointManager:
+    """The manager of a folder `STEP/` per checkpoint: the last `keep`, and every step divisible by `keep_every`.
+
+    What a killed process left half-written is removed.
+    """
+    folder = Path(folder).absolute()
+    if folder.is_dir():
+        for leftover in folder.glob("*.orbax-checkpoint-tmp*"):
+            shutil.rmtree(leftover)
+    return ocp.CheckpointManager(
+        folder,
+        options=ocp.CheckpointManagerOptions(max_to_keep=keep, keep_period=keep_every, create=True),
+    )
+
+
+def _arrays(state: TrainState) -> list[tuple[str, np.ndarray]]:
+    """(path, array) of every leaf, keys as their data, in a fixed order."""
+    leaves = jax.tree_util.tree_flatten_with_path(state)[0]
+    return [
+        (
+            jax.tree_util.keystr(path),
+            np.asarray(jax.random.key_data(x) if jnp.issubdtype(x.dtype, jax.dtypes.prng_key) else x),
+        )
+        for path, x in leaves
+    ]
+
+
+def digest(state: TrainState) -> str:
+    """SHA-256 over the names, types, shapes and bytes of all leaves: equal digests, equal bits."""
+    sha = hashlib.sha256()
+    for path, array in _arrays(state):
+        sha.update(f"{path}|{array.dtype}|{array.shape}|".encode())
+        sha.update(np.ascontiguousarray(array).data.cast("B") if array.size else b"")
+    return sha.hexdigest()
+
+
+def all_finite(state: TrainState) -> bool:
+    """Whether every floating-point value of the state is finite."""
+    return all(
+        bool(np.isfinite(array).all()) for _, array in _arrays(state) if jnp.issubdtype(array.dtype, jnp.inexact)
+    )
+
+
+def save(manager: ocp.CheckpointManager, state: TrainState, record: dict[str, Any]) -> None:
+    """Starts to write the state and `record` (JSON-able) as checkpoint `state.step`; returns before it is on disk."""
+    step = int(state.step)
+    if jax.default_backend() == "cpu":
+        # On a CPU the writer would read the very buffers that the next dispatch is given to overwrite.
+        state = jax.tree.map(jnp.copy, state)
+    manager.save(
+        step,
+        args=ocp.args.Composite(
+            state=ocp.args.StandardSave(state),
+            run=ocp.args.JsonSave({**record, "step": step, "digest": digest(state)}),
+        ),
+    )
+
+
+def steps_on_disk(folder: Path) -> list[int]:
+    """The steps of which there is a finished checkpoint folder, newest first."""
+    folder = Path(folder)
+    names = [p.name for p in folder.iterdir() if p.is_dir()] if folder.is_dir() else []
+    return sorted((int(name) for name in names if name.isdigit()), reverse=True)
+
+
+def restore_step(folder: Path, step: int, target: TrainState) -> tuple[TrainState, dict[str, Any]]:
+    """Checkpoint `step` of a folder, checked against its digest.
+
+    Args:
+      target: a state (or `jax.ShapeDtypeStruct`s, with shardings where they matter) of the shapes to restore.
+
+    Raises:
+      UserError: the checkpoint is incomplete, damaged, or of another model.
+    """
+    with ocp.CheckpointManager(
+        Path(folder).absolute(), options=ocp.CheckpointManagerOptions(read_only=True)
+    ) as manager:
+        try:
+            run = manager.restore(step, args=ocp.args.Composite(run=ocp.args.JsonRestore()))["run"]
+        except Exception as error:
+            raise UserError(f"Checkpoint {step} in {folder} is incomplete ({type(error).__name__}).") from error
+        try:
+            state = manager.restore(step, args=ocp.args.Composite(state=ocp.args.StandardRestore(target)))["state"]
+        except Exception as error:
+            raise UserError(
+                f"Checkpoint {step} in {folder} cannot be read as this model's state: it is damaged or was made with "
+                f"other network settings ({type(error).__name__})."
+            ) from error
+    if digest(state) != run["digest"]:
+        raise UserError(f"Checkpoint {step} in {folder} is damaged: its bytes do not match the digest saved with it.")
+    return state, run
+
+
+def restore_latest(
+    folder: Path, target: TrainState, warn: Any = print, step: int | None = None
+) -> tuple[TrainState, dict[str, Any]]:
+    """The newest whole checkpoint (or checkpoint `step`) and its JSON; says through `warn` what it had to pass over.
+
+    Raises:
+      UserError: there is none.
+    """
+    steps = steps_on_disk(folder)
+    if not steps:
+        raise UserError(f"There is no checkpoint in {folder}: the run was stopped before its first one.")
+    if step is not None:
+        if step not in steps:
+            raise UserError(
+                f"There is no checkpoint of step {step} in {folder}: there are {', '.join(map(str, steps))}."
+            )
+        return restore_step(folder, step, target)
+    reasons = []
+    for candidate in steps:
+        try:
+            restored = restore_step(folder, candidate, target)
+        except UserError as error:
+            reasons.append(str(error))
+            continue
+        for reason in reasons:
+            warn(f"{reason} Going back to checkpoint {candidate}.")
+        return restored
+    raise UserError(f"No checkpoint in {folder} can be used. {reasons[0]}")

@@ -1,0 +1,179 @@
+"""The options that every run has, and what is said when they do not fit."""
+
+import dataclasses
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal, TypeVar
+
+from jaxgen.errors import UserError
+
+_Config = TypeVar("_Config", bound="TrainConfig")
+
+
+@dataclass(frozen=True)
+class TrainConfig:
+    """How long, on what and with what reports a model is trained. Experiments add their own fields."""
+
+    preset: Literal["quick", "default", "full"] = "default"
+    """Named settings of this experiment; options given beside it win over it."""
+    run_dir: Path | None = None
+    """The folder of the run. None: the next free runs/NAME/001, 002, ..."""
+    steps: int = 10_000
+    """How many training steps the run has in all."""
+    seed: int = 0
+    """Seed of the weights, the noise and the order of the data."""
+    batch_size: int = 128
+    """Examples per step, over all devices together."""
+    devices: int | None = None
+    """How many devices to use. None: all."""
+    steps_per_dispatch: int = 50
+    """Steps run on the device between two returns to Python (results do not depend on it)."""
+    checkpoint_every: int = 2_000
+    """Steps between checkpoints; one is always kept at the end. 0: only at the end."""
+    keep_checkpoints: int = 2
+    """How many of the latest checkpoints are kept."""
+    keep_checkpoint_every: int | None = None
+    """Keep besides every checkpoint whose step is a multiple of this. None: none."""
+    log_every: int = 100
+    """Steps between lines of metrics.jsonl (means over those steps). 0: only at the end."""
+    sample_every: int = 1_000
+    """Steps between sample sheets, always of the same latents. 0: only at the end."""
+    eval_every: int = 0
+    """Steps between evaluations on the held-out examples. 0: only at the end."""
+    best_metric: str | None = None
+    """Keep in checkpoints_best/ the checkpoint with the best value of this evaluation metric, e.g. eval/accuracy."""
+    best_is: Literal["max", "min"] = "max"
+    """Whether the largest or the smallest value of --best-metric is the best."""
+    resume: bool = False
+    """Continue a run bit for bit: the latest of this experiment, or the one named (--resume RUN)."""
+    overwrite: bool = False
+    """Throw away what an existing --run-dir holds and start anew."""
+    init_from: Path | None = None
+    """Start from the weights of another run (a run folder); the optimisers start afresh."""
+    deterministic: bool = False
+    """On a GPU: only algorithms that give the same bits every time (slower)."""
+    wandb: str | None = None
+    """Also report to this Weights & Biases project (needs the extra 'wandb')."""
+    coordinator: str | None = None
+    """Run over several processes: HOST:PORT of process 0, or "auto" for the cluster's own environment."""
+    num_processes: int | None = None
+    """With --coordinator HOST:PORT: how many processes there are."""
+    process_id: int | None = None
+    """With --coordinator HOST:PORT: the number of this process, from 0."""
+
+
+MAY_CHANGE_ON_RESUME = frozenset(
+    {
+        "preset",
+        "run_dir",
+        "steps",
+        "devices",
+        "steps_per_dispatch",
+        "checkpoint_every",
+        "keep_checkpoints",
+        "keep_checkpoint_every",
+        "log_every",
+        "sample_every",
+        "eval_every",
+        "best_metric",
+        "best_is",
+        "resume",
+        "overwrite",
+        "wandb",
+        "coordinator",
+        "num_processes",
+        "process_id",
+        "data_dir",
+    }
+)
+"""Options that do not change what is computed; all others must be as they were when a run is resumed."""
+
+_AT_LEAST = {
+    "steps": 1,
+    "batch_size": 1,
+    "steps_per_dispatch": 1,
+    "checkpoint_every": 0,
+    "keep_checkpoints": 1,
+    "keep_checkpoint_every": 1,
+    "log_every": 0,
+    "sample_every": 0,
+    "eval_every": 0,
+    "seed": 0,
+}
+
+
+def option(name: str) -> str:
+    """The command-line spelling of a field: `batch_size` -> `--batch-size`."""
+    return "--" + name.replace("_", "-")
+
+
+def validate(config: TrainConfig) -> None:
+    """Refuses numbers out of range.
+
+    Raises:
+      UserError: one sentence that names the option.
+    """
+    for name, least in _AT_LEAST.items():
+        value = getattr(config, name)
+        if value is not None and value < least:
+            raise UserError(f"{option(name)} must be at least {least}, not {value}.")
+    if config.seed >= 2**32:
+        raise UserError(f"--seed must be less than 2**32, not {config.seed}.")
+    if config.steps * config.batch_size >= 2**32:
+        raise UserError(
+            f"--steps {config.steps} times --batch-size {config.batch_size} must stay below 2**32 examples: lower one of them."
+        )
+    if config.resume and config.overwrite:
+        raise UserError("--resume and --overwrite exclude each other: give one of them.")
+    if config.resume and config.init_from is not None:
+        raise UserError("--resume continues a run and --init-from starts a new one: give one of them.")
+
+
+def config_to_json(config: TrainConfig) -> dict[str, Any]:
+    """The config's fields as JSON values (paths as text, tuples as lists)."""
+    return {
+        field.name: str(value) if isinstance(value := getattr(config, field.name), Path) else value
+        for field in dataclasses.fields(config)
+    }
+
+
+def config_from_json(cls: type[_Config], values: dict[str, Any], where: str = "config.json") -> _Config:
+    """The inverse of `config_to_json`; fields that are missing keep their defaults.
+
+    Raises:
+      UserError: `values` has a field that `cls` lacks (a run of another version of the experiment).
+    """
+    fields = {field.name: field for field in dataclasses.fields(cls)}
+    if unknown := sorted(set(values) - set(fields)):
+        raise UserError(
+            f"{where} has options this version of the experiment does not know ({', '.join(unknown)}): "
+            "use the version of jaxgen that made the run."
+        )
+
+    def decode(name: str, value: Any) -> Any:
+        if isinstance(value, list):
+            return tuple(value)
+        return Path(value) if value is not None and "Path" in str(fields[name].type) else value
+
+    return cls(**{name: decode(name, value) for name, value in values.items()})
+
+
+def refuse_changes(old: TrainConfig, new: TrainConfig) -> None:
+    """Refuses to resume with other options than those that may change.
+
+    Raises:
+      UserError: names the options that differ, with both values.
+    """
+    changed = [
+        f"{option(field.name)} (was {getattr(old, field.name)}, now {getattr(new, field.name)})"
+        for field in dataclasses.fields(old)
+        if field.name not in MAY_CHANGE_ON_RESUME and getattr(old, field.name) != getattr(new, field.name)
+    ]
+    if changed:
+        allowed = ", ".join(
+            option(name) for name in sorted(MAY_CHANGE_ON_RESUME - {"preset", "resume", "overwrite", "run_dir"})
+        )
+        raise UserError(
+            f"A resumed run must keep its options, but these differ: {', '.join(changed)}. Leave them out, or start a "
+            f"new run (which may take its weights: --init-from). These may change: {allowed}."
+        )

@@ -1,0 +1,217 @@
+"""What runs on the devices: many train steps in one call, and one evaluation over the held-out examples."""
+
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jax.sharding import Mesh
+
+from jaxgen.data.dataset import Dataset, Split, length, read_examples
+from jaxgen.data.order import epoch_order
+from jaxgen.data.stream import stream_batches
+from jaxgen.training.parallel import (
+    per_device,
+    replicate,
+    split_local_over_devices,
+    split_over_devices,
+    sum_over_devices,
+)
+from jaxgen.training.state import Batch, GenerativeModel, Metrics, TrainState
+
+
+class DispatchResult(NamedTuple):
+    """What one call of the dispatch reports, besides the state."""
+
+    metrics: Metrics
+    """Sums over the steps taken and all devices: {name: (sum, weight)}."""
+    steps: jax.Array
+    """[] int32, the number of steps taken: fewer than asked for if one was not finite."""
+    finite: jax.Array
+    """[] bool, whether every metric of every step was finite."""
+
+
+Dispatch = Callable[[TrainState, int], tuple[TrainState, DispatchResult]]
+
+
+def is_resident(split: Split) -> bool:
+    """Whether a split is arrays (kept on the devices) rather than a source (streamed)."""
+    return isinstance(split, Mapping)
+
+
+def _run_steps(
+    model: GenerativeModel, take_batch: Callable[[TrainState, jax.Array], Batch], state: TrainState, count: jax.Array
+) -> tuple[TrainState, DispatchResult]:
+    """`count` train steps in one loop on the device; it ends early behind a step whose metrics are not finite."""
+
+    def one_step(state: TrainState, i: jax.Array) -> tuple[TrainState, Metrics]:
+        batch = take_batch(state, i)
+        state, metrics = model.train_step(state, batch, jax.random.fold_in(state.key, state.step))
+        return state, sum_over_devices(metrics)
+
+    def body(carry: tuple) -> tuple:
+        state, totals, i, _ = carry
+        state, metrics = one_step(state, i)
+        finite = jnp.all(jnp.stack([jnp.isfinite(total) for total, _ in metrics.values()]))
+        return state, jax.tree.map(jnp.add, totals, metrics), i + 1, finite
+
+    shapes = jax.eval_shape(one_step, state, jnp.zeros((), jnp.int32))[1]
+    totals = jax.tree.map(lambda s: jnp.zeros(s.shape, s.dtype), shapes)
+    start = (state, totals, jnp.zeros((), jnp.int32), jnp.array(True))
+    # A loop of dynamic length: one compiled program serves every number of steps, so results cannot depend on it.
+    state, totals, steps, finite = jax.lax.while_loop(lambda c: (c[2] < count) & c[3], body, start)
+    return state, DispatchResult(totals, steps, finite)
+
+
+def _local_index(mesh: Mesh, batch_size: int, device: jax.Array) -> jax.Array:
+    """[b] uint32: the numbers within the global batch of the examples of this device."""
+    local = batch_size // mesh.size
+    return device.astype(jnp.uint32) * local + jnp.arange(local, dtype=jnp.uint32)
+
+
+def build_dispatch(
+    model: GenerativeModel, data: Dataset, mesh: Mesh, *, batch_size: int, max_steps: int, seed: int, start_step: int
+) -> Dispatch:
+    """`dispatch(state, count)` runs `count` <= `max_steps` train steps; the state given to it is used up (donated).
+
+    Resident data is placed once and shuffled on the device; a source is streamed, `max_steps` batches ahead. Either way
+    the batch of a step is a pure function of (seed, step), and each example comes once per epoch.
+    """
+    build = _resident_dispatch if is_resident(data.train) else _streaming_dispatch
+    return build(model, data, mesh, batch_size=batch_size, max_steps=max_steps, seed=seed, start_step=start_step)
+
+
+def _resident_dispatch(
+    model: GenerativeModel, data: Dataset, mesh: Mesh, *, batch_size: int, max_steps: int, seed: int, start_step: int
+) -> Dispatch:
+    del seed, start_step  # both stand in the state: the order is keyed by the run's key and the step
+    examples = length(data.train)
+
+    def on_device(
+        state: TrainState, arrays: dict, count: jax.Array, device: jax.Array
+    ) -> tuple[TrainState, DispatchResult]:
+        index = _local_index(mesh, batch_size, device)
+        seed_words = jax.random.key_data(state.key).reshape(-1)[:2]
+
+        def take_batch(state: TrainState, i: jax.Array) -> Batch:
+            del i
+            positions = state.step.astype(jnp.uint32) * np.uint32(batch_size) + index
+            rows = epoch_order(seed_words, positions, examples)
+            return {**data.prepare({name: values[rows] for name, values in arrays.items()}), "index": index}
+
+        return _run_steps(model, take_batch, state, count)
+
+    run = per_device(on_device, mesh, (False, False, False, True), donate=(0,))
+    arrays = replicate(mesh, dict(data.train))
+    devices = split_over_devices(mesh, np.arange(mesh.size, dtype=np.int32))
+    counts: dict[int, jax.Array] = {}  # placed once each, so that a call moves nothing
+
+    def dispatch(state: TrainState, count: int) -> tuple[TrainState, DispatchResult]:
+        if count not in counts:
+            counts[count] = replicate(mesh, np.int32(count))
+        return run(state, arrays, counts[count], devices)
+
+    return dispatch
+
+
+def _streaming_dispatch(
+    model: GenerativeModel, data: Dataset, mesh: Mesh, *, batch_size: int, max_steps: int, seed: int, start_step: int
+) -> Dispatch:
+    def on_device(
+        state: TrainState, count: jax.Array, device: jax.Array, batches: dict
+    ) -> tuple[TrainState, DispatchResult]:
+        index = _local_index(mesh, batch_size, device)
+
+        def take_batch(state: TrainState, i: jax.Array) -> Batch:
+            del state
+            return {**data.prepare({name: values[i] for name, values in batches.items()}), "index": index}
+
+        return _run_steps(model, take_batch, state, count)
+
+    run = per_device(on_device, mesh, (False, False, True, True), donate=(0,))
+    devices = split_over_devices(mesh, np.arange(mesh.size, dtype=np.int32))
+    stream: Iterator[dict[str, np.ndarray]] = stream_batches(
+        data.train,
+        batch_size=batch_size,
+        seed=seed,
+        start_step=start_step,
+        process_index=jax.process_index(),
+        process_count=jax.process_count(),
+    )
+    local_devices = mesh.size // jax.process_count()
+
+    def stacked(count: int) -> dict[str, jax.Array]:
+        """`count` batches as [D, max_steps, b, ...]; the rows behind `count` are not used."""
+        batches = [next(stream) for _ in range(count)]
+        batches += [batches[-1]] * (max_steps - count)
+        rows = {name: np.stack([batch[name] for batch in batches]) for name in batches[0]}
+        split = {
+            name: np.moveaxis(x.reshape(max_steps, local_devices, -1, *x.shape[2:]), 0, 1) for name, x in rows.items()
+        }
+        return split_local_over_devices(mesh, split)
+
+    def dispatch(state: TrainState, count: int) -> tuple[TrainState, DispatchResult]:
+        return run(state, replicate(mesh, np.int32(count)), devices, stacked(count))
+
+    return dispatch
+
+
+def build_evaluation(
+    model: GenerativeModel, data: Dataset, mesh: Mesh, *, batch_size: int
+) -> Callable[[TrainState], dict[str, float]]:
+    """`evaluate(state)`: every metric of `model.eval_step` over all held-out examples, exact for a last, smaller batch.
+
+    The key of batch i is `fold_in(fold_in(key, 2**31), i)`: apart from the keys of the train steps.
+    """
+    assert data.test is not None
+    total = length(data.test)
+
+    def batch_at(arrays: dict, index: jax.Array, rows: jax.Array) -> Batch:
+        return {**data.prepare({name: values[rows] for name, values in arrays.items()}), "index": index}
+
+    def full_batch(state: TrainState, arrays: dict, number: jax.Array, device: jax.Array) -> Metrics:
+        index = _local_index(mesh, batch_size, device)
+        rows = number.astype(jnp.uint32) * np.uint32(batch_size) + index
+        key = jax.random.fold_in(jax.random.fold_in(state.key, 2**31), number)
+        return sum_over_devices(model.eval_step(state, batch_at(arrays, index, rows), key))
+
+    @jax.jit
+    def any_batch(state: TrainState, arrays: dict, number: jax.Array) -> Metrics:
+        index = jnp.arange(len(next(iter(arrays.values()))), dtype=jnp.uint32)
+        key = jax.random.fold_in(jax.random.fold_in(state.key, 2**31), number)
+        return model.eval_step(state, batch_at(arrays, index, index), key)
+
+    resident = is_resident(data.test)
+    run_full = per_device(full_batch, mesh, (False, False, False, True))
+    devices = split_over_devices(mesh, np.arange(mesh.size, dtype=np.int32))
+    placed = replicate(mesh, dict(data.test)) if resident else None
+
+    def evaluate(state: TrainState) -> dict[str, float]:
+        results = []
+        for number, start in enumerate(range(0, total, batch_size)):
+            stop = min(start + batch_size, total)
+            placed_number = replicate(mesh, np.int32(number))
+            if resident and stop - start == batch_size:
+                results.append(run_full(state, placed, placed_number, devices))
+            else:
+                rows = replicate(mesh, read_examples(data.test, start, stop))
+                results.append(any_batch(state, rows, placed_number))
+        return mean_metrics(add_metrics(*jax.device_get(results)))
+
+    return evaluate
+
+
+def add_metrics(*parts: Mapping[str, tuple[Any, Any]]) -> dict[str, tuple[float, float]]:
+    """Sums of (sum, weight) pairs by name, in float64."""
+    totals: dict[str, tuple[float, float]] = {}
+    for part in parts:
+        for name, (total, weight) in part.items():
+            old_total, old_weight = totals.get(name, (0.0, 0.0))
+            totals[name] = (old_total + float(total), old_weight + float(weight))
+    return totals
+
+
+def mean_metrics(totals: Mapping[str, tuple[float, float]]) -> dict[str, float]:
+    """sum / weight of each metric; those that never had a weight are left out."""
+    return {name: total / weight for name, (total, weight) in totals.items() if weight > 0}

@@ -1,0 +1,167 @@
+"""Devices: the reductions a step may use, and the one way a per-device function is run on all of them.
+
+A step is written for one device. Where no device axis is bound (plain `jax.jit`) the reductions do nothing, so the
+same step runs under `jit`, `pmap` and `shard_map`.
+"""
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jax.sharding import Mesh, NamedSharding
+from jax.sharding import PartitionSpec as P
+
+from jaxgen.errors import UserError
+
+AXIS = "devices"
+
+
+# ---------------------------------------------------------------- inside a step
+
+
+def axis_is_bound() -> bool:
+    """Whether the code being traced runs once per device (under `per_device`)."""
+    try:
+        jax.lax.axis_index(AXIS)
+    except NameError:
+        return False
+    return True
+
+
+def mean_over_devices(tree: Any) -> Any:
+    """The mean of each leaf over all devices; the tree itself where no device axis is bound."""
+    return jax.lax.pmean(tree, AXIS) if axis_is_bound() else tree
+
+
+def sum_over_devices(tree: Any) -> Any:
+    """The sum of each leaf over all devices; the tree itself where no device axis is bound."""
+    return jax.lax.psum(tree, AXIS) if axis_is_bound() else tree
+
+
+def gather_over_devices(tree: Any) -> Any:
+    """Leaves [b, ...] of each device joined to the global batch [D * b, ...], in the order of the devices."""
+    if not axis_is_bound():
+        return tree
+    return jax.tree.map(lambda x: jax.lax.all_gather(x, AXIS, axis=0, tiled=True), tree)
+
+
+def example_keys(key: jax.Array, index: jax.Array) -> jax.Array:
+    """One key per example: `fold_in(key, index[i])`, keys [B] from index [B]."""
+    return jax.vmap(jax.random.fold_in, (None, 0))(key, index)
+
+
+def example_normal(key: jax.Array, index: jax.Array, shape: Sequence[int]) -> jax.Array:
+    """Standard normal noise [B, *shape] that belongs to the examples numbered `index` [B]."""
+    return jax.vmap(lambda k: jax.random.normal(k, tuple(shape)))(example_keys(key, index))
+
+
+# ---------------------------------------------------------------- around a step
+
+
+def device_mesh(count: int | None = None) -> Mesh:
+    """A mesh of the first `count` devices (None: all, of all processes).
+
+    Raises:
+      UserError: more devices asked for than there are, or fewer than all in a run of several processes.
+    """
+    devices = jax.devices()
+    if count is not None and not 1 <= count <= len(devices):
+        raise UserError(
+            f"--devices {count} was asked for but this machine has {len(devices)} {devices[0].platform} device(s): "
+            f"choose 1 to {len(devices)}."
+        )
+    if count is not None and jax.process_count() > 1 and count != len(devices):
+        raise UserError(f"A run of several processes uses all {len(devices)} devices: leave out --devices.")
+    return Mesh(np.array(devices[:count]), (AXIS,))
+
+
+def _place(mesh: Mesh, tree: Any, spec: P) -> Any:
+    sharding = NamedSharding(mesh, spec)
+
+    def place(x: Any) -> jax.Array:
+        if isinstance(x, jax.Array) and jnp.issubdtype(x.dtype, jax.dtypes.prng_key):
+            return jax.random.wrap_key_data(place(jax.random.key_data(x)), impl=jax.random.key_impl(x))
+        if jax.process_count() == 1:
+            return jax.device_put(x, sharding)
+        x = np.asarray(x)
+        return jax.make_array_from_callback(x.shape, sharding, lambda index: x[index])
+
+    return jax.tree.map(place, tree)
+
+
+def replicate(mesh: Mesh, tree: Any) -> Any:
+    """The same value on every device (each process gives the whole value)."""
+    return _place(mesh, tree, P())
+
+
+def split_over_devices(mesh: Mesh, tree: Any) -> Any:
+    """Leaves [D, ...], the same in every process, with row d on device d."""
+    return _place(mesh, tree, P(AXIS))
+
+
+def split_local_over_devices(mesh: Mesh, tree: Any) -> Any:
+    """Leaves [local D, ...] of this process's own devices, as parts of global arrays [D, ...]."""
+    sharding = NamedSharding(mesh, P(AXIS))
+    if jax.process_count() == 1:
+        return jax.device_put(tree, sharding)
+    return jax.tree.map(lambda x: jax.make_array_from_process_local_data(sharding, np.asarray(x)), tree)
+
+
+def per_device(
+    function: Callable[..., Any],
+    mesh: Mesh,
+    mapped: Sequence[bool],
+    *,
+    donate: Sequence[int] = (),
+    replicated_output: bool = True,
+) -> Callable[..., Any]:
+    """Compiles `function` to run once per device, with the axis `AXIS` bound for the reductions above.
+
+    An argument whose `mapped` is True has leaves [D, ...] and each device gets its row [...]; the others go whole to
+    every device. The result must be the same on all devices and is returned once (`replicated_output=False` returns
+    every device's, stacked, for tests that compare the replicas).
+
+    In one process this is `jax.pmap`. Its outputs are local to a process, so across processes the same function runs
+    through `jax.shard_map`, whose outputs are global arrays; both give the same bits.
+    """
+    if jax.process_count() == 1:
+        axes = tuple(0 if m else None for m in mapped)
+        out = None if replicated_output else 0
+        return jax.pmap(
+            function,
+            axis_name=AXIS,
+            in_axes=axes,
+            out_axes=out,
+            devices=list(mesh.devices),
+            donate_argnums=tuple(donate),
+        )
+    return shard_mapped(function, mesh, mapped, donate=donate, replicated_output=replicated_output)
+
+
+def shard_mapped(
+    function: Callable[..., Any],
+    mesh: Mesh,
+    mapped: Sequence[bool],
+    *,
+    donate: Sequence[int] = (),
+    replicated_output: bool = True,
+) -> Callable[..., Any]:
+    """`per_device` for several processes (and for the test that holds it against `pmap`)."""
+
+    def on_one_device(*arguments: Any) -> Any:
+        rows = [jax.tree.map(lambda x: x[0], a) if m else a for a, m in zip(arguments, mapped, strict=True)]
+        output = function(*rows)
+        return output if replicated_output else jax.tree.map(lambda x: x[None], output)
+
+    return jax.jit(
+        jax.shard_map(
+            on_one_device,
+            mesh=mesh,
+            in_specs=tuple(P(AXIS) if m else P() for m in mapped),
+            out_specs=P() if replicated_output else P(AXIS),
+            check_vma=False,
+        ),
+        donate_argnums=tuple(donate),
+    )

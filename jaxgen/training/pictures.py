@@ -1,0 +1,70 @@
+"""What a run shows: sample sheets, their GIF, and the plot of its losses."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+from PIL import Image
+
+from jaxgen.data.dataset import unscale_images
+
+
+def image_grid(images: np.ndarray, *, columns: int | None = None, gap: int = 2) -> Image.Image:
+    """Images [N, H, W, C] in [-1, 1] (C 1 or 3) or uint8 as one sheet, row by row, on white.
+
+    `columns` defaults to the number nearest to a square sheet.
+    """
+    images = np.asarray(images)
+    if images.dtype != np.uint8:
+        images = unscale_images(images)
+    number, height, width, channels = images.shape
+    columns = columns or max(1, round(number**0.5))
+    rows = -(-number // columns)
+    sheet = np.full((rows * (height + gap) + gap, columns * (width + gap) + gap, channels), 255, np.uint8)
+    for i, image in enumerate(images):
+        top, left = gap + (i // columns) * (height + gap), gap + (i % columns) * (width + gap)
+        sheet[top : top + height, left : left + width] = image
+    picture = Image.fromarray(sheet[..., 0] if channels == 1 else sheet)
+    scale = max(1, 512 // max(picture.size))
+    return picture.resize((picture.width * scale, picture.height * scale), Image.Resampling.NEAREST)
+
+
+def save_gif(frames: Sequence[Image.Image], path: Path, *, seconds: float = 8.0) -> None:
+    """Frames as a GIF that loops, `seconds` long (0.04 to 0.5 a frame), the last frame held."""
+    each = int(1000 * min(0.5, max(0.04, seconds / len(frames))))
+    palette = [frame.convert("P", palette=Image.Palette.ADAPTIVE) if frame.mode != "L" else frame for frame in frames]
+    durations = [each] * (len(frames) - 1) + [1500]
+    palette[0].save(path, save_all=True, append_images=palette[1:], duration=durations, loop=0)
+
+
+def progress_gif(sheets: Sequence[Path], path: Path, *, most: int = 100) -> None:
+    """Sample sheets, oldest first, as a GIF (at most `most` of them, evenly spread)."""
+    if not sheets:
+        return
+    chosen = [sheets[i] for i in np.unique(np.linspace(0, len(sheets) - 1, min(most, len(sheets))).round().astype(int))]
+    save_gif([Image.open(sheet) for sheet in chosen], path)
+
+
+def loss_plot(lines: Sequence[dict[str, float]], path: Path) -> None:
+    """Every metric of metrics.jsonl over the steps, one panel per quantity, one curve per network."""
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+    from matplotlib.figure import Figure
+
+    names = sorted({name for line in lines for name in line if "/" in name and not name.startswith("speed/")})
+    panels: dict[str, list[str]] = {}
+    for name in names:
+        panels.setdefault(name.rsplit("/", 1)[-1], []).append(name)
+    if not panels:
+        return
+    figure = Figure(figsize=(7, 2.4 * len(panels)), layout="constrained")
+    FigureCanvasAgg(figure)
+    for axis, (quantity, curves) in zip(figure.subplots(len(panels), squeeze=False)[:, 0], panels.items(), strict=True):
+        for name in curves:
+            points = [(line["step"], line[name]) for line in lines if name in line]
+            steps, values = zip(*points, strict=True)
+            axis.plot(steps, values, label=name, linewidth=1.2, marker="." if len(points) < 30 else None)
+        axis.set_ylabel(quantity)
+        axis.grid(alpha=0.3)
+        axis.legend(fontsize=8, frameon=False)
+    axis.set_xlabel("step")
+    figure.savefig(path, dpi=120)

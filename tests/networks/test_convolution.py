@@ -1,0 +1,93 @@
+"""The convolutions are Flax's, in whichever form they are computed."""
+
+import chex
+import flax.linen as nn
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from jax import lax
+
+from jaxgen.networks.convolution import Conv, ConvTranspose
+from jaxgen.networks.fast_convolution import DIMENSION_NUMBERS, strided_convolution, transposed_convolution
+
+
+def plain_convolution(inputs, kernel, strides, padding):
+    return lax.conv_general_dilated(inputs, kernel, strides, padding, dimension_numbers=DIMENSION_NUMBERS)
+
+
+FORMS = {"conv": (strided_convolution, plain_convolution), "transpose": (transposed_convolution, lax.conv_transpose)}
+# (height, width), kernel, strides, padding, channels, features
+CASES = [
+    ((7, 7), (5, 5), (1, 1), "SAME", 3, 4),
+    ((7, 7), (5, 5), (2, 2), "SAME", 3, 2),
+    ((14, 14), (5, 5), (2, 2), "SAME", 2, 3),
+    ((14, 14), (5, 5), (2, 2), "SAME", 2, 1),
+    ((28, 28), (5, 5), (2, 2), "SAME", 1, 2),
+    ((28, 28), (3, 3), (1, 1), "SAME", 1, 2),
+    ((14, 14), (3, 3), (1, 1), "SAME", 2, 2),
+    ((4, 4), (5, 5), (2, 2), "SAME", 3, 2),
+    ((8, 8), (4, 4), (2, 2), "SAME", 2, 2),
+    ((16, 16), (5, 5), (2, 2), "SAME", 2, 2),
+    ((32, 32), (5, 5), (2, 2), "SAME", 3, 2),
+    ((5, 9), (3, 4), (3, 2), "SAME", 2, 3),
+    ((6, 7), (1, 1), (2, 3), "SAME", 2, 3),
+    ((7, 8), (2, 2), (3, 3), "SAME", 2, 3),
+    ((9, 7), (4, 3), (2, 1), "VALID", 2, 3),
+    ((7, 7), (5, 5), (1, 1), "VALID", 2, 3),
+    ((9, 7), (4, 3), (2, 2), ((1, 2), (3, 0)), 2, 3),
+]
+
+
+def values_and_gradients(form, case, dtype):
+    """The output, and the gradients of a weighted sum of it with respect to inputs and kernel."""
+    (height, width), kernel_size, strides, padding, channels, features = case
+    generator = np.random.default_rng(0)
+    inputs = jnp.asarray(generator.normal(size=(2, height, width, channels)), dtype)
+    kernel = jnp.asarray(generator.normal(size=(*kernel_size, channels, features)), dtype)
+
+    @jax.jit
+    def run(inputs, kernel):
+        outputs, pullback = jax.vjp(lambda x, w: form(x, w, strides, padding), inputs, kernel)
+        return outputs, pullback(jnp.cos(jnp.arange(outputs.size, dtype=dtype)).reshape(outputs.shape))
+
+    return run(inputs, kernel)
+
+
+@pytest.mark.parametrize("case", CASES, ids=str)
+@pytest.mark.parametrize("name", FORMS)
+def test_fast_form_has_the_values_and_gradients_of_lax(name, case):
+    fast, plain = FORMS[name]
+    with jax.enable_x64(True):
+        got, expected = (values_and_gradients(form, case, jnp.float64) for form in (fast, plain))
+        chex.assert_trees_all_close(got, expected, atol=1e-11, rtol=1e-11)
+        scale = jax.tree.map(lambda x: float(jnp.abs(x).max()), expected)
+    single = values_and_gradients(fast, case, jnp.float32)
+    jax.tree.map(lambda a, b, s: np.testing.assert_allclose(a, b, atol=3e-6 * s), single, expected, scale)
+
+
+def test_second_derivative_of_the_fast_form_is_that_of_lax():
+    """A gradient penalty differentiates the input gradient with respect to the kernel."""
+    generator = np.random.default_rng(1)
+    inputs, kernel = generator.normal(size=(2, 14, 14, 3)), generator.normal(size=(5, 5, 3, 4))
+
+    def penalty_gradient(form):
+        def score(x, w):
+            return jnp.sum(jnp.tanh(form(x, w, (2, 2), "SAME")))
+
+        return jax.jit(jax.grad(lambda w: jnp.sum(jax.grad(score)(inputs, w) ** 2)))(kernel)
+
+    with jax.enable_x64(True):
+        chex.assert_trees_all_close(*(penalty_gradient(form) for form in FORMS["conv"]), rtol=1e-10)
+
+
+@pytest.mark.parametrize("fast", [True, False])
+@pytest.mark.parametrize(("module", "flax_module"), [(Conv, nn.Conv), (ConvTranspose, nn.ConvTranspose)])
+def test_module_is_a_drop_in_for_flax(module, flax_module, fast):
+    inputs = jax.random.normal(jax.random.key(0), (2, 7, 7, 3))
+    ours = module(4, (5, 5), 2, fast=fast, bias_init=nn.initializers.normal())
+    theirs = flax_module(4, (5, 5), (2, 2), bias_init=nn.initializers.normal())
+    variables = ours.init(jax.random.key(1), inputs)
+    chex.assert_trees_all_equal(variables, theirs.init(jax.random.key(1), inputs))
+    np.testing.assert_allclose(ours.apply(variables, inputs), theirs.apply(variables, inputs), atol=2e-6)
+    assert "bias" not in module(4, (5, 5), use_bias=False).init(jax.random.key(1), inputs)["params"]
