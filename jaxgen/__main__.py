@@ -10,6 +10,7 @@ COMMANDS = {
     "list": "the experiments of the package",
     "sample": "draw samples from a run",
     "interpolate": "walk between latents of a run",
+    "judge": "let a classifier judge the samples of a run",
     "info": "what a run is and how far it got",
 }
 

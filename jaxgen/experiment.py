@@ -25,8 +25,9 @@ from jaxgen.data.dataset import Dataset, example_batch
 from jaxgen.errors import UserError
 from jaxgen.training import checkpoint, run_folder
 from jaxgen.training.config import TrainConfig, config_from_json
-from jaxgen.training.loop import TrainResult, train, with_sharding
+from jaxgen.training.loop import TrainResult, train
 from jaxgen.training.parallel import device_mesh
+from jaxgen.training.start import with_sharding
 from jaxgen.training.state import GenerativeModel, TrainState
 
 _PACKAGE = "jaxgen.experiments"
@@ -58,6 +59,17 @@ class Experiment(Generic[Config]):
     def name(self) -> str:
         return Path(self.file).stem
 
+    @property
+    def module(self) -> str | None:
+        """Its module, if it is one of the package's own; else it is found by its file."""
+        ours = Path(__file__).resolve().parent / "experiments"
+        return f"{_PACKAGE}.{self.name}" if Path(self.file).resolve().parent == ours else None
+
+    @property
+    def command(self) -> str:
+        """What a person types to run it."""
+        return f"python -m {self.module}" if self.module else f"python {self.file}"
+
 
 # ---------------------------------------------------------------- running
 
@@ -86,11 +98,10 @@ def train_experiment(experiment: Experiment, config: TrainConfig) -> TrainResult
     if "image" in batch:
         data = dataclasses.replace(data, assets={**data.assets, "image_shape": list(batch["image"].shape[1:])})
     model = experiment.build_model(config, data.assets)
-    inside = Path(experiment.file).resolve().parent == Path(__file__).resolve().parent / "experiments"
     where = {
         "name": experiment.name,
-        "module": f"{_PACKAGE}.{experiment.name}" if inside else None,
-        "file": None if inside else str(Path(experiment.file).resolve()),
+        "module": experiment.module,
+        "file": None if experiment.module else str(Path(experiment.file).resolve()),
     }
     return train(model, data, config, name=experiment.name, experiment=where)
 
@@ -124,7 +135,7 @@ def parse(experiment: Experiment, arguments: list[str]) -> TrainConfig:
         type(default),
         default=default,
         args=arguments,
-        prog=f"python -m {_PACKAGE}.{experiment.name}",
+        prog=experiment.command,
         description=(module.__doc__ if module and module.__doc__ else experiment.summary).strip(),
     )
 
@@ -173,20 +184,18 @@ def prepare_process(config: TrainConfig) -> None:
 def summary(experiment: Experiment, config: TrainConfig, result: TrainResult) -> str:
     """What is printed when a run ends: where things lie, how it went, and what to type next."""
     run_dir = result.run_dir
-    how = f"python -m {_PACKAGE}.{experiment.name}"
-    if not (Path(experiment.file).resolve().parent == Path(__file__).resolve().parent / "experiments"):
-        how = f"python {experiment.file}"
+    how = experiment.command
     if result.stopped_by is not None:
         return (
-            f"\nStopped by {result.stopped_by} at step {int(result.state.step)} of {config.steps}; everything is saved. "
+            f"\nStopped by {result.stopped_by} at step {int(result.state.step)} of {config.steps}; all is saved. "
             f"Go on with:\n  {how} --resume {run_dir}"
         )
-    sheets = sorted((run_dir / run_folder.SAMPLES).glob("step_*.png"))
+    sheets = run_folder.sheets(run_dir)
     lines = ["", f"Done: {config.steps} steps, {result.examples_per_second:,.0f} examples per second."]
     numbers = "  ".join(f"{k} {v:.4f}" for k, v in result.metrics.items() if not k.startswith("speed/"))
     lines += [f"  last     {numbers}"]
-    lines += [f"  samples  {sheets[-1]}", f"  progress {run_dir / 'progress.gif'}"] if sheets else []
-    lines += [f"  losses   {run_dir / 'losses.png'}", f"  state    {run_dir / checkpoint.FOLDER}", "Next:"]
+    lines += [f"  samples  {sheets[-1]}", f"  progress {run_dir / run_folder.PROGRESS}"] if sheets else []
+    lines += [f"  losses   {run_dir / run_folder.LOSSES}", f"  state    {run_dir / checkpoint.FOLDER}", "Next:"]
     if sheets:
         lines += [
             f"  jaxgen sample {run_dir} --num 64 --seed 1 --out sheet.png",
@@ -243,11 +252,11 @@ def open_run(run_dir: Path) -> Run:
     """
     record = run_folder.read_record(run_dir)
     where = record["experiment"]
-    copy = Path(run_dir) / "experiment.py"
+    copy = Path(run_dir) / run_folder.EXPERIMENT
     if where["module"] is None and not copy.is_file():
         raise UserError(
-            f"The run in {run_dir} was made by a script through jaxgen.train, which does not say how its model is built: "
-            "define a jaxgen.Experiment in a file and run that."
+            f"The run in {run_dir} was made by a script through jaxgen.train, which does not say how its model is "
+            "built, so no command can open it: define a jaxgen.Experiment in a file and run that."
         )
     experiment = load_experiment(where["module"], copy)
     default = experiment.presets["default"]
@@ -255,12 +264,16 @@ def open_run(run_dir: Path) -> Run:
     return Run(Path(run_dir), record, experiment, config, experiment.build_model(config, record["assets"]))
 
 
-def restore_run(run: Run, step: int | None = None) -> TrainState:
-    """The state of an opened run (its latest whole checkpoint, or checkpoint `step`), on one device."""
-    shapes = {
+def state_shapes(run: Run) -> TrainState:
+    """The shapes of an opened run's state."""
+    batch = {
         name: jax.ShapeDtypeStruct((2, *entry["shape"]), entry["dtype"]) for name, entry in run.record["batch"].items()
     }
-    target = jax.eval_shape(run.model.init, jax.eval_shape(lambda: jax.random.key(0)), shapes)
-    warn = lambda text: print(text, file=sys.stderr)  # noqa: E731
+    return jax.eval_shape(run.model.init, jax.eval_shape(lambda: jax.random.key(0)), batch)
+
+
+def restore_run(run: Run, step: int | None = None) -> TrainState:
+    """The state of an opened run (its latest whole checkpoint, or checkpoint `step`), on one device."""
+    target = with_sharding(state_shapes(run), device_mesh(1))
     folder = run.folder / checkpoint.FOLDER
-    return checkpoint.restore_latest(folder, with_sharding(target, device_mesh(1)), warn=warn, step=step)[0]
+    return checkpoint.restore_latest(folder, target, warn=lambda text: print(text, file=sys.stderr), step=step)[0]

@@ -10,7 +10,7 @@ from rich.console import Console
 from rich.table import Table
 
 from jaxgen.commands._options import parse
-from jaxgen.experiment import open_run
+from jaxgen.experiment import open_run, state_shapes
 from jaxgen.training import checkpoint, run_folder
 
 
@@ -26,8 +26,7 @@ def main(arguments: Sequence[str]) -> None:
     options = parse(Options, "info", arguments)
     run = open_run(options.run)
     record = run.record
-    shapes = {k: jax.ShapeDtypeStruct((2, *v["shape"]), v["dtype"]) for k, v in record["batch"].items()}
-    state = jax.eval_shape(run.model.init, jax.eval_shape(lambda: jax.random.key(0)), shapes)
+    state = state_shapes(run)
     steps = sorted(checkpoint.steps_on_disk(run.folder / checkpoint.FOLDER))
     lines = run_folder.read_metrics(run.folder)
     latest: dict[str, float] = {}
@@ -35,7 +34,8 @@ def main(arguments: Sequence[str]) -> None:
         latest |= line
     facts = {
         "experiment": f"{run.experiment.name}: {run.experiment.summary}",
-        "steps": f"{steps[-1] if steps else 0} of {run.config.steps}, checkpoints {', '.join(map(str, steps)) or 'none'}",
+        "steps": f"{steps[-1] if steps else 0} of {run.config.steps}",
+        "checkpoints": ", ".join(map(str, steps)) or "none",
         "made with": ", ".join(f"{name} {number}" for name, number in record["versions"].items()),
     }
     for name, params in state.params.items():

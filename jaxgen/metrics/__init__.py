@@ -1,0 +1,1 @@
+"""What judges samples; knows no model."""

@@ -121,7 +121,8 @@ def validate(config: TrainConfig) -> None:
         raise UserError(f"--seed must be less than 2**32, not {config.seed}.")
     if config.steps * config.batch_size >= 2**32:
         raise UserError(
-            f"--steps {config.steps} times --batch-size {config.batch_size} must stay below 2**32 examples: lower one of them."
+            f"--steps {config.steps} times --batch-size {config.batch_size} must stay below 2**32 examples: lower "
+            "one of them."
         )
     if config.resume and config.overwrite:
         raise UserError("--resume and --overwrite exclude each other: give one of them.")

@@ -1,25 +1,24 @@
 """The training loop: one for every model, since it knows none."""
 
-import contextlib
-import signal
 import time
 from collections import deque
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import jax
-import jax.numpy as jnp
 import numpy as np
+from jax.sharding import Mesh
 
-from jaxgen.data.dataset import Dataset, example_batch
+from jaxgen.data.dataset import Dataset
 from jaxgen.errors import RunFailed, UserError
 from jaxgen.training import checkpoint, pictures, run_folder
-from jaxgen.training.config import TrainConfig, config_from_json, config_to_json, refuse_changes, validate
-from jaxgen.training.dispatch import add_metrics, build_dispatch, build_evaluation, mean_metrics
+from jaxgen.training.config import TrainConfig, validate
+from jaxgen.training.dispatch import DispatchResult, add_metrics, build_dispatch, build_evaluation, mean_metrics
 from jaxgen.training.parallel import device_mesh, replicate
 from jaxgen.training.reporting import Reporter, duration
+from jaxgen.training.start import Start, start_run
 from jaxgen.training.state import GenerativeModel, TrainState
+from jaxgen.training.stopping import stop_requested
 
 SAMPLES_PER_SHEET = 64
 
@@ -30,7 +29,7 @@ class TrainResult(NamedTuple):
     state: TrainState
     run_dir: Path
     metrics: dict[str, float]
-    """The last line of metrics.jsonl."""
+    """The last line of metrics.jsonl, and the last evaluation."""
     examples_per_second: float
     """Over the steps of this call, without compilation, with sheets and checkpoints."""
     stopped_by: str | None
@@ -48,8 +47,8 @@ def train(
     """Trains `model` on `data` and leaves a run folder (`jaxgen.training.run_folder` says what lies in it).
 
     Args:
-      name: the runs without --run-dir go to runs/NAME/; the data set's name if not given.
-      experiment: where the command line finds the code that builds the model again (`jaxgen.experiment`).
+      name: the runs without a `run_dir` go to runs/NAME/; the data set's name if not given.
+      experiment: where the commands find the code that builds the model again (`jaxgen.experiment`).
 
     Raises:
       UserError: options that do not fit the machine, the data or the run that is resumed.
@@ -63,183 +62,194 @@ def train(
             f"{mesh.size}, or choose fewer --devices."
         )
     name = name or data.name
-    root = Path("runs") / name
-    if config.resume:
-        run_dir = run_folder.find(config.run_dir, root)
-        refuse_changes(config_from_json(type(config), run_folder.read_record(run_dir)["config"]), config)
+    experiment = experiment or {"name": name, "module": None, "file": None}
+    start = start_run(model, data, config, mesh, name=name, experiment=experiment)
+    loop = _Loop(model, data, config, mesh, start)
+    try:
+        return loop.run()
+    finally:
+        loop.close()
 
-    # ---- the state: new, from another run's weights, or restored
-    batch = example_batch(data, 2)
-    init_key = jax.random.key(config.seed)
-    record = {
-        "experiment": experiment or {"name": name, "module": None, "file": None},
-        "config": {**config_to_json(config), "resume": False, "overwrite": False, "run_dir": None},
-        "assets": data.assets,
-        "kind": data.kind,
-        "batch": {k: {"shape": [*x.shape[1:]], "dtype": str(x.dtype)} for k, x in batch.items()},
-        "versions": _versions(),
-    }
-    totals: dict[str, tuple[float, float]] = {}
-    best: dict[str, Any] = {}
-    messages: list[str] = []
-    if config.resume:
-        target = jax.eval_shape(model.init, init_key, batch)
-        state, saved = checkpoint.restore_latest(
-            run_dir / checkpoint.FOLDER, with_sharding(target, mesh), warn=messages.append
+
+class _Loop:
+    """One call of `train`: the state, what is waiting on the device, and what happens between dispatches."""
+
+    def __init__(self, model: GenerativeModel, data: Dataset, config: TrainConfig, mesh: Mesh, start: Start):
+        self.config, self.start, self.run_dir = config, start, start.run_dir
+        self.state, self.totals, self.best = start.state, start.totals, start.best
+        self.step = self.start_step = int(start.state.step)
+        self.last_metrics: dict[str, float] = {}
+        self.waiting: deque[tuple[int, int, DispatchResult]] = deque()
+        self.speed = _Speed(config.batch_size, self.step)
+        self.mesh = mesh
+        self.reporter = Reporter(
+            self.run_dir,
+            start_step=self.step,
+            steps=config.steps,
+            wandb=config.wandb,
+            config=start.record["config"],
         )
-        totals = {k: (v[0], v[1]) for k, v in saved["totals"].items()}
-        best = saved["best"]
-        if int(state.step) >= config.steps:
-            raise UserError(
-                f"The run in {run_dir} already has its {int(state.step)} steps: ask for more with --steps, or look at it "
-                f"with 'jaxgen sample {run_dir}'."
-            )
-    else:
-        # Before the run folder is made: what fails here leaves nothing behind.
-        state = replicate(mesh, jax.jit(model.init)(init_key, batch))
-        if config.init_from is not None:
-            state = replicate(mesh, take_weights(state, config.init_from))
-        run_dir = _shared_path(lambda: run_folder.create(config.run_dir, root, overwrite=config.overwrite))
-    start_step = int(state.step)
-    if jax.process_index() == 0:
-        run_folder.write_json(run_dir / run_folder.CONFIG, record)
-        run_folder.cut_back(run_dir, start_step)
-        if experiment and experiment.get("file"):
-            (run_dir / "experiment.py").write_bytes(Path(experiment["file"]).read_bytes())
+        self.checkpoints = checkpoint.open_checkpoints(
+            self.run_dir / checkpoint.FOLDER, keep=config.keep_checkpoints, keep_every=config.keep_checkpoint_every
+        )
+        self.best_checkpoints = (
+            checkpoint.open_checkpoints(self.run_dir / run_folder.BEST, keep=1) if config.best_metric else None
+        )
+        self.dispatch = build_dispatch(
+            model,
+            data,
+            mesh,
+            batch_size=config.batch_size,
+            max_steps=config.steps_per_dispatch,
+            seed=config.seed,
+            start_step=self.step,
+        )
+        self.evaluation = (
+            build_evaluation(model, data, mesh, batch_size=config.batch_size) if data.test is not None else None
+        )
+        self.sheet = None
+        if model.sample is not None and data.kind == "image":
+            key = replicate(mesh, jax.random.key(2**32 - 1 - config.seed))  # apart from the run's own keys
+            draw = jax.jit(lambda state: model.sample(state, key, SAMPLES_PER_SHEET))
+            self.sheet = lambda: np.asarray(draw(self.state))
+        # What happens every so many steps, in this order: a checkpoint remembers what was reported before it.
+        self.events = [
+            (config.log_every, self.log),
+            (config.eval_every, self.evaluate),
+            (config.sample_every, self.draw_sheet),
+            (config.checkpoint_every, self.save),
+        ]
 
-    reporter = Reporter(run_dir, start_step=start_step, steps=config.steps, wandb=config.wandb, config=record["config"])
-    manager = checkpoint.open_checkpoints(
-        run_dir / checkpoint.FOLDER, keep=config.keep_checkpoints, keep_every=config.keep_checkpoint_every
-    )
-    best_manager = checkpoint.open_checkpoints(run_dir / run_folder.BEST, keep=1) if config.best_metric else None
-    dispatch = build_dispatch(
-        model,
-        data,
-        mesh,
-        batch_size=config.batch_size,
-        max_steps=config.steps_per_dispatch,
-        seed=config.seed,
-        start_step=start_step,
-    )
-    evaluate = build_evaluation(model, data, mesh, batch_size=config.batch_size) if data.test is not None else None
-    sheet_key = replicate(mesh, jax.random.key(config.seed + 2**32 - 1))
-    draw = jax.jit(lambda state, key: model.sample(state, key, SAMPLES_PER_SHEET)) if model.sample else None
+    def close(self) -> None:
+        self.reporter.close()
+        for manager in (self.checkpoints, self.best_checkpoints):
+            if manager is not None:
+                manager.close()
 
-    for message in messages:
-        reporter.say(message)
-    reporter.machine(mesh.size)
-    reporter.say(
-        f"{'resuming' if config.resume else 'run folder'} {run_dir}" + (f" at step {start_step}" if start_step else "")
-    )
+    # ------------------------------------------------------------ the loop
 
-    # ---- the events between dispatches
-    last_line: dict[str, float] = {}
+    def run(self) -> TrainResult:
+        for message in self.start.messages:
+            self.reporter.say(message)
+        self.reporter.machine(self.mesh.size)
+        self.reporter.say(
+            f"resuming {self.run_dir} at step {self.step}" if self.start_step else f"run folder {self.run_dir}"
+        )
+        if self.start_step == 0:
+            self.draw_sheet()
+        self.reporter.say("compiling the train step ...")
+        stopped_by = None
+        with stop_requested() as stop:
+            dispatches = 0
+            while self.step < self.config.steps and stopped_by is None:
+                count = self.steps_to_next_event()
+                self.state, result = self.dispatch(self.state, count)
+                self.step += count
+                self.waiting.append((self.step, count, result))
+                dispatches += 1
+                stopped_by = stop(dispatches)
+                due = self.due_events()
+                # While one dispatch runs, Python looks at the results of the one before.
+                await_all = due or dispatches == 1 or stopped_by or jax.process_count() > 1
+                while len(self.waiting) > (0 if await_all else 1):
+                    self.absorb(*self.waiting.popleft())
+                if dispatches == 1:
+                    seconds = duration(self.speed.first_seconds)
+                    self.reporter.say(f"compiled; the first {count} steps took {seconds} with that")
+                    self.reporter.start()
+                for act in due:
+                    act()
+            if stopped_by is not None and self.checkpoints.latest_step() != self.step:
+                self.save()
+        for manager in (self.checkpoints, self.best_checkpoints):
+            if manager is not None:
+                manager.wait_until_finished()
+        if self.reporter.active:
+            pictures.loss_plot(run_folder.read_metrics(self.run_dir), self.run_dir / run_folder.LOSSES)
+            pictures.progress_gif(run_folder.sheets(self.run_dir), self.run_dir / run_folder.PROGRESS)
+        if self.step == self.config.steps:
+            stopped_by = None  # the signal came behind the last step
+        return TrainResult(self.state, self.run_dir, self.last_metrics, self.speed.rate, stopped_by)
 
-    def report(step: int) -> None:
-        nonlocal totals, last_line
-        last_line = mean_metrics(totals)
-        if speed.rate:
-            last_line["speed/examples_per_second"] = round(speed.rate, 1)
-        reporter.metrics(step, last_line)
-        totals = {}
+    def steps_to_next_event(self) -> int:
+        """How many steps the next dispatch takes: it ends where something is due."""
+        ends = [(self.step // every + 1) * every for every, _ in self.events if every]
+        return min([self.config.steps, self.step + self.config.steps_per_dispatch, *ends]) - self.step
 
-    def evaluate_now(step: int) -> None:
-        nonlocal best
-        if evaluate is None:
-            return
-        values = {f"eval/{key}": value for key, value in evaluate(state).items()}
-        last_line.update(values)
-        reporter.metrics(step, values)
-        reporter.say(f"step {step}: " + "  ".join(f"{key} {value:.4f}" for key, value in values.items()))
-        if best_manager is None:
-            return
-        if config.best_metric not in values:
-            raise UserError(f"--best-metric {config.best_metric} is not among {', '.join(values)}: name one of these.")
-        value = values[config.best_metric]
-        if not best or (value > best["value"] if config.best_is == "max" else value < best["value"]):
-            best = {"metric": config.best_metric, "value": value, "step": step}
-            checkpoint.save(best_manager, state, {**record, "totals": {}, "best": best})
+    def due_events(self) -> list[Any]:
+        """What happens behind this step; everything behind the last."""
+        last = self.step == self.config.steps
+        return [act for every, act in self.events if last or (every and self.step % every == 0)]
 
-    def draw_sheet(step: int) -> None:
-        if draw is None or data.kind != "image":
-            return
-        images = np.asarray(draw(state, sheet_key))
-        if reporter.active:
-            (run_dir / run_folder.SAMPLES).mkdir(exist_ok=True)
-            pictures.image_grid(images).save(run_dir / run_folder.SAMPLES / f"step_{step:07d}.png")
-
-    def save(step: int) -> None:
-        if not checkpoint.all_finite(state):
-            raise RunFailed(_not_finite(f"the state after step {step}", run_dir))
-        checkpoint.save(manager, state, {**record, "totals": totals, "best": best})
-
-    def absorb(end: int, result: Any) -> None:
-        nonlocal totals
+    def absorb(self, end: int, count: int, result: DispatchResult) -> None:
+        """Takes in what a dispatch that ended at step `end` reports."""
         metrics, steps, finite = jax.device_get(result)
         if not finite:
-            broken = [key for key, (total, _) in metrics.items() if not np.isfinite(total)]
-            first = end - planned[end] + int(steps)
-            raise RunFailed(_not_finite(f"{', '.join(broken)} at step {first}", run_dir))
-        totals = add_metrics(totals, metrics)
-        speed.absorbed(end)
-        reporter.progress(end, mean_metrics(totals), speed.rate, (config.steps - end) * speed.seconds_per_step)
+            broken = ", ".join(name for name, (total, _) in metrics.items() if not np.isfinite(total))
+            raise self.not_finite(f"{broken} at step {end - count + int(steps)}")
+        self.totals = add_metrics(self.totals, metrics)
+        self.speed.absorbed(end)
+        left = (self.config.steps - end) * self.speed.seconds_per_step
+        self.reporter.progress(end, mean_metrics(self.totals), self.speed.rate, left)
 
-    # ---- the loop
-    events = [
-        (config.log_every, report),
-        (config.eval_every, evaluate_now),
-        (config.sample_every, draw_sheet),
-        (config.checkpoint_every, save),
-    ]
-    speed = _Speed(config.batch_size, start_step)
-    waiting: deque[tuple[int, Any]] = deque()
-    planned: dict[int, int] = {}
-    step = start_step
-    stopped_by = None
-    try:
-        if draw is not None and start_step == 0:
-            draw_sheet(0)
-        reporter.say("compiling the train step ...")
-        with _stop_requested() as stop:
-            dispatches = 0
-            while step < config.steps and stopped_by is None:
-                ends = [(step // every + 1) * every for every, _ in events if every]
-                end = min([config.steps, step + config.steps_per_dispatch, *ends])
-                planned[end] = end - step
-                state, result = dispatch(state, end - step)
-                step = end
-                waiting.append((end, result))
-                first = dispatches == 0
-                dispatches += 1
-                due = [act for every, act in events if (every and step % every == 0) or step == config.steps]
-                stopped_by = stop(dispatches)
-                # While one dispatch runs, Python looks at the results of the one before.
-                while waiting and (due or first or stopped_by or len(waiting) > 1):
-                    absorb(*waiting.popleft())
-                    if first:
-                        reporter.say(
-                            f"compiled, first {step - start_step} steps done in {duration(speed.first_seconds)}"
-                        )
-                        reporter.start()
-                for act in due:
-                    act(step)
-            if stopped_by is not None and step < config.steps and manager.latest_step() != step:
-                save(step)
-        manager.wait_until_finished()
-        if best_manager is not None:
-            best_manager.wait_until_finished()
-    finally:
-        reporter.close()
-        manager.close()
-        if best_manager is not None:
-            best_manager.close()
-    stopped_by = stopped_by if step < config.steps else None
-    result = TrainResult(state, run_dir, last_line, speed.rate, stopped_by)
-    if reporter.active:
-        lines = run_folder.read_metrics(run_dir)
-        pictures.loss_plot(lines, run_dir / "losses.png")
-        pictures.progress_gif(sorted((run_dir / run_folder.SAMPLES).glob("step_*.png")), run_dir / "progress.gif")
-    return result
+    def not_finite(self, what: str) -> RunFailed:
+        self.checkpoints.wait_until_finished()
+        steps = checkpoint.steps_on_disk(self.run_dir / checkpoint.FOLDER)
+        kept = f"The last good checkpoint is step {steps[0]}" if steps else "No checkpoint had been saved yet"
+        return RunFailed(
+            f"Stopped, since {what} is not finite. {kept} in {self.run_dir}; try a lower learning rate, and look at "
+            f"{run_folder.METRICS} for where it began."
+        )
+
+    # ------------------------------------------------------------ the events
+
+    def log(self) -> None:
+        """A line of metrics.jsonl: means since the line before."""
+        self.last_metrics = {**self.last_metrics, **mean_metrics(self.totals)}
+        line = mean_metrics(self.totals)
+        if self.speed.rate:
+            line["speed/examples_per_second"] = round(self.speed.rate, 1)
+        self.reporter.metrics(self.step, line)
+        self.totals = {}
+
+    def evaluate(self) -> None:
+        """A line with the metrics of all held-out examples; the best checkpoint, if one is kept."""
+        if self.evaluation is None:
+            return
+        values = {f"eval/{name}": value for name, value in self.evaluation(self.state).items()}
+        self.last_metrics = {**self.last_metrics, **values}
+        self.reporter.metrics(self.step, values)
+        self.reporter.say(f"step {self.step}: " + "  ".join(f"{name} {value:.4f}" for name, value in values.items()))
+        metric = self.config.best_metric
+        if metric is None:
+            return
+        if metric not in values:
+            raise UserError(f"--best-metric {metric} is not among {', '.join(values)}: name one of these.")
+        value = values[metric]
+        better = not self.best or (value > self.best["value"]) == (self.config.best_is == "max")
+        if better and value != self.best.get("value"):
+            self.best = {"metric": metric, "value": value, "step": self.step}
+            checkpoint.save(self.best_checkpoints, self.state, self.json())
+
+    def draw_sheet(self) -> None:
+        """A sheet of samples, always of the same latents."""
+        if self.sheet is None:
+            return
+        images = self.sheet()
+        if self.reporter.active:
+            folder = self.run_dir / run_folder.SAMPLES
+            folder.mkdir(exist_ok=True)
+            pictures.image_grid(images).save(folder / f"step_{self.step:07d}.png")
+
+    def save(self) -> None:
+        """A checkpoint, if the state is finite."""
+        if not checkpoint.all_finite(self.state):
+            raise self.not_finite(f"the state behind step {self.step}")
+        checkpoint.save(self.checkpoints, self.state, self.json())
+
+    def json(self) -> dict[str, Any]:
+        """What a checkpoint holds besides the state."""
+        return {**self.start.record, "totals": self.totals, "best": self.best}
 
 
 class _Speed:
@@ -257,86 +267,3 @@ class _Speed:
         else:
             self.seconds_per_step = (now - self.first_time) / (end - self.first_end)
             self.rate = self.batch_size / self.seconds_per_step
-
-
-@contextlib.contextmanager
-def _stop_requested() -> Iterator[Any]:
-    """`stop(dispatch_number)` gives the name of the signal that asks the run to end, or None.
-
-    In one process Ctrl-C and SIGTERM are caught here (a second Ctrl-C interrupts at once). Across processes jax's
-    preemption service sees SIGTERM and lets all processes stop behind the same dispatch.
-    """
-    if jax.process_count() > 1:
-        from jax.experimental import multihost_utils
-
-        yield lambda number: "SIGTERM" if multihost_utils.reached_preemption_sync_point(number) else None
-        return
-    caught: list[str] = []
-
-    def catch(number: int, frame: Any) -> None:
-        caught.append(signal.Signals(number).name)
-        signal.signal(signal.SIGINT, signal.default_int_handler)
-
-    try:
-        previous = {number: signal.signal(number, catch) for number in (signal.SIGINT, signal.SIGTERM)}
-    except ValueError:  # not in the main thread (a notebook's worker): leave the signals alone
-        previous = {}
-    try:
-        yield lambda number: caught[0] if caught else None
-    finally:
-        for number, handler in previous.items():
-            signal.signal(number, handler)
-
-
-def with_sharding(target: TrainState, mesh: Any) -> TrainState:
-    """Shapes of a state with "whole on every device of the mesh" as their sharding, as a target for restoring."""
-    sharding = jax.sharding.NamedSharding(mesh, jax.sharding.PartitionSpec())
-    return jax.tree.map(lambda s: jax.ShapeDtypeStruct(s.shape, s.dtype, sharding=sharding), target)
-
-
-def take_weights(state: TrainState, run_dir: Path) -> TrainState:
-    """`state` with the parameters, model state and averages of another run's latest checkpoint.
-
-    Raises:
-      UserError: not a run, or its networks are not of these shapes.
-    """
-    run_folder.read_record(run_dir)
-    mesh = device_mesh(1)
-    target = with_sharding(jax.eval_shape(lambda: state), mesh)
-    other, _ = checkpoint.restore_latest(run_dir / checkpoint.FOLDER, target)
-    return state.replace(params=other.params, model_state=other.model_state, ema_params=other.ema_params)
-
-
-def _shared_path(make: Any) -> Path:
-    """A path chosen by process 0 and told to all."""
-    if jax.process_count() == 1:
-        return make()
-    from jax.experimental import multihost_utils
-
-    text = np.zeros(4096, np.uint8)
-    if jax.process_index() == 0:
-        try:
-            encoded = str(make()).encode()
-        except UserError as error:
-            encoded = b"!" + str(error).encode()
-        text[: len(encoded)] = np.frombuffer(encoded, np.uint8)
-    answer = bytes(np.asarray(multihost_utils.broadcast_one_to_all(jnp.asarray(text)))).rstrip(b"\0").decode()
-    if answer.startswith("!"):
-        raise UserError(answer[1:])
-    return Path(answer)
-
-
-def _not_finite(what: str, run_dir: Path) -> str:
-    steps = checkpoint.steps_on_disk(run_dir / checkpoint.FOLDER)
-    kept = (
-        f"The last good checkpoint is step {steps[0]} in {run_dir}"
-        if steps
-        else f"No checkpoint was saved yet in {run_dir}"
-    )
-    return f"Stopped: {what} is not finite. {kept}; lower the learning rate or look at losses.png for where it began."
-
-
-def _versions() -> dict[str, str]:
-    from importlib.metadata import version
-
-    return {name: version(name) for name in ("jaxgen", "jax", "jaxlib", "flax", "optax", "orbax-checkpoint", "numpy")}

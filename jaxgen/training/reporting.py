@@ -32,7 +32,9 @@ class Reporter:
         from tensorboardX import SummaryWriter
 
         self._lines = (run_dir / run_folder.METRICS).open("a")
-        self._board = SummaryWriter(str(run_dir / "tensorboard"), purge_step=start_step + 1 if start_step else None)
+        self._board = SummaryWriter(
+            str(run_dir / run_folder.TENSORBOARD), purge_step=start_step + 1 if start_step else None
+        )
         if self.console.is_terminal:
             self._progress = Progress(
                 TextColumn("{task.description}"),

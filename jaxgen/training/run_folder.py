@@ -25,16 +25,22 @@ CONFIG = "config.json"
 METRICS = "metrics.jsonl"
 SAMPLES = "samples"
 BEST = "checkpoints_best"
+EXPERIMENT = "experiment.py"
+PROGRESS = "progress.gif"
+LOSSES = "losses.png"
+TENSORBOARD = "tensorboard"
+JUDGEMENT = "judgement.json"
 _OURS = (
     CONFIG,
+    EXPERIMENT,
     METRICS,
+    TENSORBOARD,
     SAMPLES,
-    BEST,
+    PROGRESS,
+    LOSSES,
+    JUDGEMENT,
     checkpoint.FOLDER,
-    "experiment.py",
-    "tensorboard",
-    "progress.gif",
-    "losses.png",
+    BEST,
 )
 
 
@@ -74,7 +80,8 @@ def create(run_dir: Path | None, root: Path, *, overwrite: bool) -> Path:
     if run_dir.is_dir() and any(run_dir.iterdir()):
         if not overwrite:
             raise UserError(
-                f"The run folder {run_dir} exists: give --resume to continue it, --overwrite to replace it, or another --run-dir."
+                f"The run folder {run_dir} exists: give --resume to continue it, --overwrite to replace it, or another "
+                "--run-dir."
             )
         if not is_run(run_dir):
             raise UserError(
@@ -147,10 +154,14 @@ def cut_back(run_dir: Path, step: int) -> None:
         part = path.with_name(path.name + ".part")
         part.write_text("".join(kept))
         os.replace(part, path)
-    for sheet in (run_dir / SAMPLES).glob("step_*"):
-        digits = sheet.stem.removeprefix("step_")
-        if digits.isdigit() and int(digits) > step:
+    for sheet in sheets(run_dir):
+        if int(sheet.stem.removeprefix("step_")) > step:
             sheet.unlink()
+
+
+def sheets(run_dir: Path) -> list[Path]:
+    """The sample sheets, oldest first."""
+    return sorted((run_dir / SAMPLES).glob("step_[0-9]*.png"))
 
 
 def read_metrics(run_dir: Path) -> list[dict[str, float]]:

@@ -86,9 +86,9 @@ def update(state: TrainState, name: str, grads: Any, optimiser: optax.GradientTr
 
 
 def update_average(state: TrainState, name: str, decay: float) -> TrainState:
-    """Moves `ema_params[name]` towards `params[name]`: ema <- d ema + (1 - d) params, d = min(decay, (1 + t) / (10 + t)).
+    """Moves `ema_params[name]` towards `params[name]`: ema <- d ema + (1 - d) params.
 
-    The warm-up of d over t steps lets the average forget the random initial weights.
+    d = min(decay, (1 + t) / (10 + t)) at step t: the warm-up lets the average forget the random initial weights.
     """
     step = state.step.astype(jnp.float32)
     decay = jnp.minimum(decay, (1.0 + step) / (10.0 + step))

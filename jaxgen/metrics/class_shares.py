@@ -1,0 +1,33 @@
+"""What a classifier says of samples: how sure it is, and how the classes are spread."""
+
+from typing import NamedTuple
+
+import numpy as np
+
+
+class ClassShares(NamedTuple):
+    """Shares between 0 and 1 over N samples."""
+
+    confident: float
+    """Share of samples whose most likely class has more than the threshold."""
+    mean_confidence: float
+    """Mean probability of the most likely class."""
+    classes: np.ndarray
+    """[K], share of the samples whose most likely class is k."""
+    entropy: float
+    """Of `classes`, in nats; log K where all classes are equally frequent."""
+
+
+def class_shares(logits: np.ndarray, *, threshold: float = 0.9) -> ClassShares:
+    """Judges samples by a classifier's logits [N, K]; confidence is max_k softmax(logits)_k."""
+    logits = np.asarray(logits, np.float64)
+    shifted = np.exp(logits - logits.max(-1, keepdims=True))
+    confidence = 1.0 / shifted.sum(-1)  # the largest term is exp(0) = 1
+    classes = np.bincount(logits.argmax(-1), minlength=logits.shape[-1]) / len(logits)
+    present = classes[classes > 0]
+    return ClassShares(
+        confident=float(np.mean(confidence > threshold)),
+        mean_confidence=float(confidence.mean()),
+        classes=classes,
+        entropy=float(-np.sum(present * np.log(present))),
+    )

@@ -1,0 +1,130 @@
+"""How a run begins: a new one, one with another run's weights, or one that goes on."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jax.sharding import Mesh, NamedSharding, PartitionSpec
+
+from jaxgen.data.dataset import Dataset, example_batch
+from jaxgen.errors import UserError
+from jaxgen.training import checkpoint, run_folder
+from jaxgen.training.config import TrainConfig, config_from_json, config_to_json, refuse_changes
+from jaxgen.training.parallel import device_mesh, replicate
+from jaxgen.training.state import GenerativeModel, TrainState
+
+
+@dataclass
+class Start:
+    """Where a run begins."""
+
+    run_dir: Path
+    state: TrainState
+    """On every device of the mesh."""
+    record: dict[str, Any]
+    """What config.json holds, and every checkpoint's JSON."""
+    totals: dict[str, tuple[float, float]] = field(default_factory=dict)
+    """Metrics (sum, weight) since the last line of metrics.jsonl, where a restored run has some."""
+    best: dict[str, Any] = field(default_factory=dict)
+    """The best value of --best-metric so far: metric, value, step."""
+    messages: list[str] = field(default_factory=list)
+    """What the person should know of the checkpoints that were read."""
+
+
+def start_run(
+    model: GenerativeModel, data: Dataset, config: TrainConfig, mesh: Mesh, *, name: str, experiment: dict[str, Any]
+) -> Start:
+    """Makes or opens the run's folder and its state, and brings what lies in the folder back to the state's step.
+
+    Raises:
+      UserError: no run to resume, other options than it had, a folder that must not be overwritten.
+    """
+    batch = example_batch(data, 2)
+    record = {
+        "experiment": experiment,
+        "config": {**config_to_json(config), "resume": False, "overwrite": False, "run_dir": None},
+        "assets": data.assets,
+        "kind": data.kind,
+        "batch": {key: {"shape": [*x.shape[1:]], "dtype": str(x.dtype)} for key, x in batch.items()},
+        "versions": {name: version(name) for name in ("jaxgen", "jax", "jaxlib", "flax", "optax", "orbax-checkpoint")},
+    }
+    begin = _resume if config.resume else _begin
+    start = begin(model, batch, config, mesh, Path("runs") / name, record)
+    if jax.process_index() == 0:
+        run_folder.write_json(start.run_dir / run_folder.CONFIG, record)
+        run_folder.cut_back(start.run_dir, int(start.state.step))
+        if experiment["file"] is not None:
+            (start.run_dir / run_folder.EXPERIMENT).write_bytes(Path(experiment["file"]).read_bytes())
+    return start
+
+
+def _resume(
+    model: GenerativeModel, batch: Any, config: TrainConfig, mesh: Mesh, root: Path, record: dict[str, Any]
+) -> Start:
+    run_dir = run_folder.find(config.run_dir, root)
+    old = run_folder.read_record(run_dir)["config"]
+    refuse_changes(config_from_json(type(config), old, str(run_dir / run_folder.CONFIG)), config)
+    target = with_sharding(jax.eval_shape(model.init, jax.random.key(config.seed), batch), mesh)
+    messages: list[str] = []
+    state, saved = checkpoint.restore_latest(run_dir / checkpoint.FOLDER, target, warn=messages.append)
+    if int(state.step) >= config.steps:
+        raise UserError(
+            f"The run in {run_dir} already has its {int(state.step)} steps: ask for more with --steps, or look at it "
+            f"with 'jaxgen sample {run_dir}'."
+        )
+    totals = {name: (total, weight) for name, (total, weight) in saved["totals"].items()}
+    return Start(run_dir, state, record, totals, saved["best"], messages)
+
+
+def _begin(
+    model: GenerativeModel, batch: Any, config: TrainConfig, mesh: Mesh, root: Path, record: dict[str, Any]
+) -> Start:
+    # The state comes before the folder: what fails here leaves nothing behind.
+    state = jax.jit(model.init)(jax.random.key(config.seed), batch)
+    if config.init_from is not None:
+        state = take_weights(state, config.init_from)
+    state = replicate(mesh, state)
+    run_dir = _chosen_by_first_process(lambda: run_folder.create(config.run_dir, root, overwrite=config.overwrite))
+    return Start(run_dir, state, record)
+
+
+def with_sharding(target: TrainState, mesh: Mesh) -> TrainState:
+    """Shapes of a state with "whole on every device of the mesh" as their sharding, as a target for restoring."""
+    sharding = NamedSharding(mesh, PartitionSpec())
+    return jax.tree.map(lambda s: jax.ShapeDtypeStruct(s.shape, s.dtype, sharding=sharding), target)
+
+
+def take_weights(state: TrainState, run_dir: Path) -> TrainState:
+    """`state` with the parameters, model state and averages of another run's latest checkpoint.
+
+    Raises:
+      UserError: not a run, or its networks are not of these shapes.
+    """
+    run_folder.read_record(run_dir)
+    target = with_sharding(jax.eval_shape(lambda: state), device_mesh(1))
+    other, _ = checkpoint.restore_latest(run_dir / checkpoint.FOLDER, target)
+    return state.replace(params=other.params, model_state=other.model_state, ema_params=other.ema_params)
+
+
+def _chosen_by_first_process(make: Callable[[], Path]) -> Path:
+    """A path made by process 0 and told to all."""
+    if jax.process_count() == 1:
+        return make()
+    from jax.experimental import multihost_utils
+
+    text = np.zeros(4096, np.uint8)
+    if jax.process_index() == 0:
+        try:
+            encoded = str(make()).encode()
+        except UserError as error:
+            encoded = b"!" + str(error).encode()
+        text[: len(encoded)] = np.frombuffer(encoded, np.uint8)
+    answer = bytes(np.asarray(multihost_utils.broadcast_one_to_all(jnp.asarray(text)))).rstrip(b"\0").decode()
+    if answer.startswith("!"):
+        raise UserError(answer[1:])
+    return Path(answer)

@@ -1,0 +1,217 @@
+"""Tiny data, tiny models and the running of commands in processes of their own."""
+
+import dataclasses
+import functools
+import hashlib
+import os
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import jax
+import numpy as np
+import optax
+
+from jaxgen.data import Dataset, example_batch
+from jaxgen.models import classifier, gan
+from jaxgen.networks.classifier import ConvClassifier
+from jaxgen.networks.dcgan import DCGANDiscriminator, DCGANGenerator
+from jaxgen.networks.mlp import MLPDiscriminator, MLPGenerator
+from jaxgen.training.config import TrainConfig
+from jaxgen.training.dispatch import build_dispatch
+from jaxgen.training.parallel import device_mesh, replicate
+from jaxgen.training.state import GenerativeModel
+
+# ---------------------------------------------------------------- data
+
+
+def tiny_images(size: int = 8, *, examples: int = 50, test_examples: int = 21, **options: Any) -> Dataset:
+    """Random images [size, size, 1] with labels 0..9; the number of examples fits no batch size, on purpose."""
+    rng = np.random.default_rng(0)
+
+    def split(number: int) -> dict[str, np.ndarray]:
+        return {
+            "image": rng.integers(0, 256, (number, size, size, 1), np.uint8),
+            "label": rng.integers(0, 10, number).astype(np.int32),
+        }
+
+    return Dataset("tiny", split(examples), split(test_examples), **options)
+
+
+class Streamed:
+    """The examples of a split one by one, as a source."""
+
+    def __init__(self, split: dict[str, np.ndarray]):
+        self.split = split
+
+    def __len__(self) -> int:
+        return len(self.split["image"])
+
+    def __getitem__(self, index: int) -> dict[str, np.ndarray]:
+        return {name: values[index] for name, values in self.split.items()}
+
+
+def streamed(data: Dataset) -> Dataset:
+    return dataclasses.replace(data, train=Streamed(data.train))
+
+
+# ---------------------------------------------------------------- models
+
+
+def optimiser(learning_rate: float = 1e-2) -> optax.GradientTransformation:
+    """Adam with a large epsilon: smooth in the gradient, so that rounding is not blown up to a whole step."""
+    return optax.adam(learning_rate, eps=1e-2)
+
+
+def tiny_mlp_gan(learning_rate: float = 1e-2, **options: Any) -> GenerativeModel:
+    return gan(
+        MLPGenerator((8, 8, 1), widths=(16, 32)),
+        MLPDiscriminator(widths=(32, 16)),
+        latent_size=6,
+        generator_optimiser=optimiser(learning_rate),
+        discriminator_optimiser=optimiser(learning_rate),
+        **options,
+    )
+
+
+def tiny_dcgan(size: int, **options: Any) -> GenerativeModel:
+    return gan(
+        DCGANGenerator((size, size, 1), 4),
+        DCGANDiscriminator((size, size, 1), 4),
+        latent_size=6,
+        generator_optimiser=optimiser(),
+        discriminator_optimiser=optimiser(),
+        **options,
+    )
+
+
+def tiny_classifier() -> GenerativeModel:
+    network = ConvClassifier(num_classes=10, widths=(4, 8), num_features=16)
+    return classifier(network, optimiser=optimiser(), shift=2, label_smoothing=0.1, ema_decay=0.9)
+
+
+@dataclasses.dataclass(frozen=True)
+class Case:
+    """A model of the table that goes through the promises of the contract."""
+
+    build: Callable[[], GenerativeModel]
+    image_size: int = 8
+
+
+CASES = {
+    "mlp_gan": Case(functools.partial(tiny_mlp_gan, independent_examples=True)),
+    "mlp_gan_with_2_discriminator_steps": Case(functools.partial(tiny_mlp_gan, discriminator_steps=2, loss="minimax")),
+    "dcgan_of_14_pixels": Case(functools.partial(tiny_dcgan, 14, independent_examples=True), 14),
+    "dcgan_with_batch_norm_in_both_networks": Case(functools.partial(tiny_dcgan, 16), 16),
+    "classifier": Case(tiny_classifier),
+}
+BATCH_SIZE = 16
+MAX_STEPS = 8
+
+
+@functools.cache
+def model_of(case: str) -> GenerativeModel:
+    return CASES[case].build()
+
+
+@functools.cache
+def data_of(case: str) -> Dataset:
+    return tiny_images(CASES[case].image_size)
+
+
+@functools.cache
+def dispatch_of(case: str, devices: int, x64: bool = False) -> Callable:
+    """Train steps of a case on 1, 2 or 8 devices; compiled once (and once more for float64)."""
+    del x64  # part of the cache's key
+    mesh = device_mesh(devices)
+    return build_dispatch(
+        model_of(case), data_of(case), mesh, batch_size=BATCH_SIZE, max_steps=MAX_STEPS, seed=0, start_step=0
+    )
+
+
+@functools.cache
+def _initial(case: str) -> Any:
+    data = data_of(case)
+    return jax.jit(model_of(case).init)(jax.random.key(3), example_batch(data, 2))
+
+
+def initial_state(case: str, devices: int = 1) -> Any:
+    """A fresh state (a dispatch uses up what it is given)."""
+    return replicate(device_mesh(devices), jax.tree.map(jax.numpy.copy, _initial(case)))
+
+
+def floats(tree: Any) -> list[tuple[str, np.ndarray]]:
+    """(path, array) of the leaves that are floating-point numbers."""
+    leaves = jax.tree_util.tree_flatten_with_path(tree)[0]
+    return [
+        (jax.tree_util.keystr(path), np.asarray(x)) for path, x in leaves if jax.numpy.issubdtype(x.dtype, np.floating)
+    ]
+
+
+# ---------------------------------------------------------------- runs
+
+
+def tiny_config(run_dir: Path, **options: Any) -> TrainConfig:
+    """8 steps on one device; reports and checkpoints every 4."""
+    defaults = {
+        "steps": 8,
+        "batch_size": BATCH_SIZE,
+        "devices": 1,
+        "steps_per_dispatch": 4,
+        "checkpoint_every": 4,
+        "log_every": 2,
+        "sample_every": 4,
+    }
+    return TrainConfig(run_dir=run_dir, **(defaults | options))
+
+
+def process_environment(devices: int = 1) -> dict[str, str]:
+    return {
+        **os.environ,
+        "XLA_FLAGS": f"--xla_force_host_platform_device_count={devices}",
+        "PYTHONUNBUFFERED": "1",
+    }
+
+
+def start_python(*arguments: Any, devices: int = 1, cwd: Path | None = None) -> subprocess.Popen:
+    """`python ARGUMENTS` as a process of its own, whose output is captured as text."""
+    return subprocess.Popen(
+        [sys.executable, *map(str, arguments)],
+        env=process_environment(devices),
+        cwd=cwd,
+        text=True,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+    )
+
+
+def run_python(*arguments: Any, devices: int = 1, cwd: Path | None = None, timeout: float = 300) -> Any:
+    """Runs `python ARGUMENTS` to its end; killed after `timeout` seconds."""
+    return subprocess.run(
+        [sys.executable, *map(str, arguments)],
+        env=process_environment(devices),
+        cwd=cwd,
+        text=True,
+        capture_output=True,
+        timeout=timeout,
+        check=False,
+    )
+
+
+def file_digests(folder: Path) -> dict[str, str]:
+    """SHA-256 of every file under a folder, by relative path."""
+    return {
+        str(path.relative_to(folder)): hashlib.sha256(path.read_bytes()).hexdigest()
+        for path in sorted(folder.rglob("*"))
+        if path.is_file()
+    }
+
+
+def saved_digest(run_dir: Path, step: int) -> str:
+    """The digest of the state in checkpoint `step`, as checked and recomputed by nobody: what was saved with it."""
+    import json
+
+    (path,) = (run_dir / "checkpoints" / str(step)).glob("run/*")
+    return json.loads(path.read_text())["digest"]
