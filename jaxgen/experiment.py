@@ -26,7 +26,7 @@ from jaxgen.errors import UserError
 from jaxgen.training import checkpoint, run_folder
 from jaxgen.training.config import TrainConfig, config_from_json
 from jaxgen.training.loop import TrainResult, train
-from jaxgen.training.parallel import device_mesh
+from jaxgen.training.parallel import device_mesh, use_deterministic_algorithms
 from jaxgen.training.start import with_sharding
 from jaxgen.training.state import GenerativeModel, TrainState
 
@@ -160,7 +160,7 @@ def _check_same(experiment: Experiment, record: Mapping[str, Any], run_dir: Path
 def prepare_process(config: TrainConfig) -> None:
     """What must be set before jax starts its backend: exact GPU algorithms, the compile cache, other processes."""
     if config.deterministic:
-        os.environ["XLA_FLAGS"] = os.environ.get("XLA_FLAGS", "") + " --xla_gpu_deterministic_ops=true"
+        use_deterministic_algorithms()
     if jax.config.jax_compilation_cache_dir is None:
         cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "jaxgen" / "xla"
         jax.config.update("jax_compilation_cache_dir", str(cache))

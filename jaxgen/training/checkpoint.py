@@ -94,15 +94,14 @@ def restore_step(folder: Path, step: int, target: TrainState) -> tuple[TrainStat
     Raises:
       UserError: the checkpoint is incomplete, damaged, or of another model.
     """
-    with ocp.CheckpointManager(
-        Path(folder).absolute(), options=ocp.CheckpointManagerOptions(read_only=True)
-    ) as manager:
+    path = Path(folder).absolute() / str(step)
+    with ocp.Checkpointer(ocp.CompositeCheckpointHandler()) as reader:
         try:
-            run = manager.restore(step, args=ocp.args.Composite(run=ocp.args.JsonRestore()))["run"]
+            run = reader.restore(path, args=ocp.args.Composite(run=ocp.args.JsonRestore()))["run"]
         except Exception as error:
             raise UserError(f"Checkpoint {step} in {folder} is incomplete ({type(error).__name__}).") from error
         try:
-            state = manager.restore(step, args=ocp.args.Composite(state=ocp.args.StandardRestore(target)))["state"]
+            state = reader.restore(path, args=ocp.args.Composite(state=ocp.args.StandardRestore(target)))["state"]
         except Exception as error:
             raise UserError(
                 f"Checkpoint {step} in {folder} cannot be read as this model's state: it is damaged or was made with "

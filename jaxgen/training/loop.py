@@ -14,7 +14,7 @@ from jaxgen.errors import RunFailed, UserError
 from jaxgen.training import checkpoint, pictures, run_folder
 from jaxgen.training.config import TrainConfig, validate
 from jaxgen.training.dispatch import DispatchResult, add_metrics, build_dispatch, build_evaluation, mean_metrics
-from jaxgen.training.parallel import device_mesh, replicate
+from jaxgen.training.parallel import check_deterministic, device_mesh, replicate
 from jaxgen.training.reporting import Reporter, duration
 from jaxgen.training.start import Start, start_run
 from jaxgen.training.state import GenerativeModel, TrainState
@@ -61,6 +61,8 @@ def train(
             f"--batch-size {config.batch_size} cannot be split over {mesh.size} devices: make it a multiple of "
             f"{mesh.size}, or choose fewer --devices."
         )
+    if config.deterministic:
+        check_deterministic(mesh)
     name = name or data.name
     experiment = experiment or {"name": name, "module": None, "file": None}
     start = start_run(model, data, config, mesh, name=name, experiment=experiment)

@@ -4,6 +4,7 @@ A step is written for one device. Where no device axis is bound (plain `jax.jit`
 same step runs under `jit`, `pmap` and `shard_map`.
 """
 
+import os
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -16,6 +17,7 @@ from jax.sharding import PartitionSpec as P
 from jaxgen.errors import UserError
 
 AXIS = "devices"
+_DETERMINISTIC = "--xla_gpu_deterministic_ops=true"
 
 
 # ---------------------------------------------------------------- inside a step
@@ -75,6 +77,18 @@ def device_mesh(count: int | None = None) -> Mesh:
     if count is not None and jax.process_count() > 1 and count != len(devices):
         raise UserError(f"A run of several processes uses all {len(devices)} devices: leave out --devices.")
     return Mesh(np.array(devices[:count]), (AXIS,))
+
+
+def use_deterministic_algorithms() -> None:
+    """Makes a GPU give the same bits every time. Only has an effect before jax starts its backend."""
+    os.environ["XLA_FLAGS"] = f"{os.environ.get('XLA_FLAGS', '')} {_DETERMINISTIC}".strip()
+
+
+def check_deterministic(mesh: Mesh) -> None:
+    """Raises `UserError` where exact bits were asked for and jax was started on a GPU without them."""
+    on_gpu = mesh.devices.flat[0].platform in ("gpu", "cuda", "rocm")
+    if on_gpu and _DETERMINISTIC not in os.environ.get("XLA_FLAGS", ""):
+        raise UserError(f"--deterministic needs XLA_FLAGS={_DETERMINISTIC} in the environment before jax starts.")
 
 
 def _place(mesh: Mesh, tree: Any, spec: P) -> Any:
