@@ -54,7 +54,15 @@ def train(model: GenerativeModel, data: Dataset) -> Callable[[int], None]:
     """Runs steps of any model as the training loop does: many in one call."""
     mesh = device_mesh()
     state = replicate(mesh, jax.jit(model.init)(jax.random.key(0), example_batch(data, BATCH)))
-    dispatch = build_dispatch(model, data, mesh, batch_size=BATCH, max_steps=100, seed=0, start_step=0)
+    dispatch = build_dispatch(
+        model,
+        data,
+        mesh,
+        batch_size=BATCH,
+        max_steps=1,  # of a stream; resident data has no limit
+        seed=0,
+        start_step=0,
+    )
 
     def run(steps: int) -> None:
         nonlocal state

@@ -28,6 +28,7 @@ ENTRIES = {
     "dcgan": ("jaxgen", "torch", "keras"),
 }
 PACKAGES = ("jaxgen", "jax", "jaxlib", "flax", "torch", "keras", "tensorflow", "tensorflow-cpu")
+WARM_UP = 5  # steps, left out of the figures
 PAUSE = 0.1  # seconds between blocks, in which a library's idle threads go to sleep
 
 
@@ -71,8 +72,8 @@ class Worker:
 def work(peer: str, name: str) -> None:
     """The worker: builds, warms up, and then times as many steps as each line on the standard input says."""
     run = importlib.import_module(f"peers_{peer}").BUILDERS[name]()
-    for steps in (10, 10):  # compilation, thread pools, caches
-        run(steps)
+    for _ in range(2):  # compilation, thread pools, caches
+        run(WARM_UP)
     print("@0", flush=True)
     for line in sys.stdin:
         start = time.perf_counter()
@@ -89,8 +90,8 @@ def measure(name: str, peers: list[str], config: Config) -> list[dict]:
             workers[-1].read()
         steps = {}
         for worker in workers:
-            step = worker.seconds(10) / 10
-            steps[worker.peer] = 10 * max(1, round(config.block_seconds / step / 10))
+            step = worker.seconds(WARM_UP) / WARM_UP
+            steps[worker.peer] = max(2, round(config.block_seconds / step))
         times = {peer: [] for peer in peers}
         for _ in range(config.blocks):
             for worker in workers:

@@ -129,7 +129,7 @@ def parse(experiment: Experiment, arguments: list[str]) -> TrainConfig:
             record = run_folder.read_record(run_dir)
             _check_same(experiment, record, run_dir)
             default = config_from_json(type(default), record["config"], str(run_dir / run_folder.CONFIG))
-        default = dataclasses.replace(default, run_dir=run_dir)
+        default = dataclasses.replace(default, run_dir=run_dir, init_from=None)
     module = sys.modules.get(experiment.build_model.__module__)
     return tyro.cli(
         type(default),
@@ -259,6 +259,8 @@ def open_run(run_dir: Path) -> Run:
             "built, so no command can open it: define a jaxgen.Experiment in a file and run that."
         )
     experiment = load_experiment(where["module"], copy)
+    if where["module"] is None:
+        experiment = dataclasses.replace(experiment, file=where["file"])  # its name is not that of the copy
     default = experiment.presets["default"]
     config = config_from_json(type(default), record["config"], str(Path(run_dir) / run_folder.CONFIG))
     return Run(Path(run_dir), record, experiment, config, experiment.build_model(config, record["assets"]))

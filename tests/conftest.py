@@ -1,4 +1,4 @@
-"""All tests run on the CPU with 8 devices; `device_mesh(n)` chooses among them. Compiled programs are cached per session."""
+"""All tests run on the CPU with 8 devices; `device_mesh(n)` chooses among them."""
 
 import os
 import shutil

@@ -3,6 +3,7 @@
 import dataclasses
 import functools
 import hashlib
+import json
 import os
 import subprocess
 import sys
@@ -209,9 +210,15 @@ def file_digests(folder: Path) -> dict[str, str]:
     }
 
 
-def saved_digest(run_dir: Path, step: int) -> str:
-    """The digest of the state in checkpoint `step`, as checked and recomputed by nobody: what was saved with it."""
-    import json
+def overwrite_64_bytes(folder):
+    """In the middle of the largest file of a checkpoint: the array data."""
+    path = max((p for p in folder.rglob("*") if p.is_file()), key=lambda p: p.stat().st_size)
+    content = bytearray(path.read_bytes())
+    middle = len(content) // 2
+    content[middle : middle + 64] = bytes(255 - b for b in content[middle : middle + 64])
+    path.write_bytes(content)
 
-    (path,) = (run_dir / "checkpoints" / str(step)).glob("run/*")
-    return json.loads(path.read_text())["digest"]
+
+def saved_digest(run_dir: Path, step: int) -> str:
+    """The digest of the state that was saved with checkpoint `step`."""
+    return json.loads((run_dir / "checkpoints" / str(step) / "run" / "metadata").read_text())["digest"]

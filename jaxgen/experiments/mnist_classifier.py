@@ -34,8 +34,8 @@ class Config(TrainConfig):
     """Over how many steps the learning rate falls to zero (a run with more --steps stands still behind them)."""
     shift: int = 2
     """Training images are moved by up to this many pixels."""
-    label_smoothing: float = 0.05
-    """How much of each label's weight is spread over all classes."""
+    label_smoothing: float = 0.0
+    """How much of each label's weight is spread over all classes; above 0 it caps the confidence in plain digits."""
     ema_decay: float = 0.998
     """Decay of the moving average of the weights that classifies."""
 

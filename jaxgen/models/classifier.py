@@ -55,7 +55,8 @@ def classifier(
             targets = optax.smooth_labels(targets, label_smoothing)
         losses = optax.softmax_cross_entropy(logits, targets)  # [B]
         hits = (jnp.argmax(logits, -1) == batch["label"]).astype(jnp.float32)
-        return LossOutput(losses, {"accuracy": hits}, {"classifier": updated})
+        confidence = jnp.max(jax.nn.softmax(logits), -1)
+        return LossOutput(losses, {"accuracy": hits, "confidence": confidence}, {"classifier": updated})
 
     def classify(state: TrainState, images: jax.Array) -> jax.Array:
         params = averaged_params(state, "classifier")

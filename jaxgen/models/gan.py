@@ -165,7 +165,7 @@ def gan(
         else:
             state, metrics = step_discriminator(state, real, latents)
             latents = example_normal(generator_key, batch["index"], (latent_size,))
-            none = {"generator/loss": (jnp.zeros(()), jnp.zeros(()))}
+            none = {"generator/loss": (jnp.zeros((), jnp.float32), jnp.zeros((), jnp.float32))}  # as `sum_and_count`
             state, generator_metrics = jax.lax.cond(
                 (state.step + 1) % discriminator_steps == 0,
                 lambda state: step_generator(state, real, latents),

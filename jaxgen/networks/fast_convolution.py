@@ -1,9 +1,11 @@
 """Exact rewritings of strided and transposed convolutions that are fast on a CPU.
 
 Every convolution here becomes one with stride 1: the strided one by space-to-depth of its input, the transposed one by
-depth-to-space of its output (the sub-pixel form of Shi et al. 2016, arXiv:1609.05158). What has stride 1 is then done by
-a discrete Fourier transform over small maps where that takes much less arithmetic, and else by XLA's convolution, with
+depth-to-space of its output (the sub-pixel form of Shi et al. 2016, arXiv:1609.05158). What has stride 1 is then done
+by a discrete Fourier transform of small maps where that takes much less arithmetic, and else by XLA's convolution, with
 gradients written so that XLA finds its fast code for them.
+
+Gradients of any order work in reverse mode; forward mode (`jax.jvp`) needs the plain form.
 """
 
 import functools
@@ -116,8 +118,9 @@ TRANSFORM_PAYS = 0.5  # where it needs less than this part of the multiplication
 def _direct_convolution(inputs: Array, kernel: Array, firsts: Pair, out_sizes: Pair) -> Array:
     """`unit_convolution` by XLA, whose gradients are again this function, of operands laid out anew.
 
-    XLA has fast CPU code for a convolution in the order NHWC, HWIO. It brings other orders into this one, but not inside
-    loops, where its own gradients run up to 50 times slower. The barriers keep it from undoing the transpositions here.
+    XLA has fast CPU code for a convolution in the order NHWC, HWIO. It brings other orders into this one, but not
+    inside loops, where its own gradients run up to 50 times slower. The barriers keep it from undoing the
+    transpositions here.
     """
     pads = [
         (-first, size + first + k - 1 - n)
@@ -158,10 +161,22 @@ def _transform_convolution(inputs: Array, kernel: Array, firsts: Pair, out_sizes
     matrices = _transform_matrices((height, width), kernel.shape[:2], firsts, out_sizes)
     to_inputs, to_kernel, to_outputs = (jnp.asarray(matrix, inputs.dtype) for matrix in matrices)
     positions = inputs.reshape(batch, height * width, channels).swapaxes(0, 1)
-    inputs = jnp.tensordot(to_inputs, positions, 1)  # [P, B, C]
-    kernel = jnp.tensordot(to_kernel, kernel.reshape(-1, channels, features), 1)  # [P, C, F]
-    outputs = jnp.tensordot(to_outputs, inputs @ kernel, 1)  # [H' W', B, F]
+    inputs = _mix(to_inputs, positions)  # [P, B, C]
+    kernel = _mix(to_kernel, kernel.reshape(-1, channels, features))  # [P, C, F]
+    outputs = _mix(to_outputs, inputs @ kernel)  # [H' W', B, F]
     return outputs.swapaxes(0, 1).reshape(batch, *out_sizes, features)
+
+
+@jax.custom_vjp
+def _mix(matrix: Array, rows: Array) -> Array:
+    """A constant [M, N] times [N, ...] -> [M, ...]; its gradient is of the same form, so that nothing is transposed."""
+    return (matrix @ rows.reshape(rows.shape[0], -1)).reshape(-1, *rows.shape[1:])
+
+
+_mix.defvjp(
+    lambda matrix, rows: (_mix(matrix, rows), matrix),
+    lambda matrix, grads: (None, _mix(matrix.T, grads)),
+)
 
 
 def _periods(sizes: Pair, kernel_sizes: Pair, firsts: Pair, out_sizes: Pair) -> Pair:

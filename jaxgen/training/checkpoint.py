@@ -28,7 +28,7 @@ def open_checkpoints(folder: Path, *, keep: int = 2, keep_every: int | None = No
     folder = Path(folder).absolute()
     if folder.is_dir():
         for leftover in folder.glob("*.orbax-checkpoint-tmp*"):
-            shutil.rmtree(leftover)
+            shutil.rmtree(leftover, ignore_errors=True)  # another process may be at it too
     return ocp.CheckpointManager(
         folder,
         options=ocp.CheckpointManagerOptions(max_to_keep=keep, keep_period=keep_every, create=True),
@@ -52,7 +52,7 @@ def digest(state: TrainState) -> str:
     sha = hashlib.sha256()
     for path, array in _arrays(state):
         sha.update(f"{path}|{array.dtype}|{array.shape}|".encode())
-        sha.update(np.ascontiguousarray(array).data.cast("B") if array.size else b"")
+        sha.update(np.ascontiguousarray(array).reshape(-1).view(np.uint8))  # a view, since bfloat16 has no buffer
     return sha.hexdigest()
 
 
@@ -83,6 +83,18 @@ def steps_on_disk(folder: Path) -> list[int]:
     folder = Path(folder)
     names = [p.name for p in folder.iterdir() if p.is_dir()] if folder.is_dir() else []
     return sorted((int(name) for name in names if name.isdigit()), reverse=True)
+
+
+def set_aside_later(folder: Path, step: int) -> None:
+    """Renames the checkpoints behind `step`, which could not be read, to `STEP.damaged`.
+
+    A run that goes on from `step` comes to theirs again, and orbax silently saves nothing up to the latest it sees.
+    """
+    for later in steps_on_disk(folder):
+        if later > step:
+            aside = folder / f"{later}.damaged"
+            shutil.rmtree(aside, ignore_errors=True)
+            (folder / str(later)).rename(aside)
 
 
 def restore_step(folder: Path, step: int, target: TrainState) -> tuple[TrainState, dict[str, Any]]:

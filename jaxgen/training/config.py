@@ -1,6 +1,7 @@
 """The options that every run has, and what is said when they do not fit."""
 
 import dataclasses
+import importlib.util
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal, TypeVar
@@ -79,6 +80,7 @@ MAY_CHANGE_ON_RESUME = frozenset(
         "best_is",
         "resume",
         "overwrite",
+        "init_from",  # where a run began; it is not read again
         "wandb",
         "coordinator",
         "num_processes",
@@ -124,6 +126,8 @@ def validate(config: TrainConfig) -> None:
             f"--steps {config.steps} times --batch-size {config.batch_size} must stay below 2**32 examples: lower "
             "one of them."
         )
+    if config.wandb is not None and importlib.util.find_spec("wandb") is None:
+        raise UserError("--wandb needs the package wandb: pip install 'jaxgen[wandb]'.")
     if config.resume and config.overwrite:
         raise UserError("--resume and --overwrite exclude each other: give one of them.")
     if config.resume and config.init_from is not None:
@@ -172,7 +176,8 @@ def refuse_changes(old: TrainConfig, new: TrainConfig) -> None:
     ]
     if changed:
         allowed = ", ".join(
-            option(name) for name in sorted(MAY_CHANGE_ON_RESUME - {"preset", "resume", "overwrite", "run_dir"})
+            option(name)
+            for name in sorted(MAY_CHANGE_ON_RESUME - {"preset", "resume", "overwrite", "run_dir", "init_from"})
         )
         raise UserError(
             f"A resumed run must keep its options, but these differ: {', '.join(changed)}. Leave them out, or start a "

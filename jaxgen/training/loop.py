@@ -9,7 +9,7 @@ import jax
 import numpy as np
 from jax.sharding import Mesh
 
-from jaxgen.data.dataset import Dataset
+from jaxgen.data.dataset import Dataset, example_batch
 from jaxgen.errors import RunFailed, UserError
 from jaxgen.training import checkpoint, pictures, run_folder
 from jaxgen.training.config import TrainConfig, validate
@@ -63,6 +63,7 @@ def train(
         )
     if config.deterministic:
         check_deterministic(mesh)
+    _check_best_metric(model, data, config)
     name = name or data.name
     experiment = experiment or {"name": name, "module": None, "file": None}
     start = start_run(model, data, config, mesh, name=name, experiment=experiment)
@@ -71,6 +72,22 @@ def train(
         return loop.run()
     finally:
         loop.close()
+
+
+def _check_best_metric(model: GenerativeModel, data: Dataset, config: TrainConfig) -> None:
+    """Refuses an unknown --best-metric at once, rather than at the first evaluation, which may be the run's end."""
+    if config.best_metric is None:
+        return
+    if data.test is None:
+        raise UserError(f"--best-metric needs held-out examples, but {data.name} has none: leave it out.")
+
+    def evaluate(key: jax.Array) -> Any:
+        batch = example_batch(data, 2)
+        return model.eval_step(model.init(key, batch), batch, key)
+
+    names = [f"eval/{metric}" for metric in jax.eval_shape(evaluate, jax.random.key(0))]
+    if config.best_metric not in names:
+        raise UserError(f"--best-metric {config.best_metric} is not among {', '.join(names)}: name one of these.")
 
 
 class _Loop:
@@ -225,8 +242,6 @@ class _Loop:
         metric = self.config.best_metric
         if metric is None:
             return
-        if metric not in values:
-            raise UserError(f"--best-metric {metric} is not among {', '.join(values)}: name one of these.")
         value = values[metric]
         better = not self.best or (value > self.best["value"]) == (self.config.best_is == "max")
         if better and value != self.best.get("value"):

@@ -12,7 +12,6 @@ import jax
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
-from jaxgen.errors import UserError
 from jaxgen.training import run_folder
 
 
@@ -104,10 +103,8 @@ class Reporter:
 
 
 def _wandb_run(project: str, run_dir: Path, config: dict[str, Any]) -> Any:
-    try:
-        import wandb
-    except ImportError as error:
-        raise UserError("--wandb needs the package wandb: pip install 'jaxgen[wandb]'.") from error
+    import wandb
+
     return wandb.init(project=project, dir=str(run_dir), name="/".join(run_dir.parts[-2:]), config=config)
 
 

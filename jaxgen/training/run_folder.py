@@ -46,7 +46,8 @@ _OURS = (
 
 def numbered_runs(root: Path) -> list[Path]:
     """The runs 001, 002, ... in `root`, oldest first."""
-    return sorted(p for p in root.glob("[0-9]*") if p.name.isdigit() and p.is_dir()) if root.is_dir() else []
+    runs = [p for p in root.glob("[0-9]*") if p.name.isdigit() and p.is_dir()] if root.is_dir() else []
+    return sorted(runs, key=lambda p: int(p.name))
 
 
 def next_free(root: Path) -> Path:
@@ -134,8 +135,12 @@ def read_record(run_dir: Path) -> dict[str, Any]:
     if not is_run(run_dir):
         raise UserError(f"{run_dir} is not the folder of a run (no {CONFIG} there): check the path.")
     try:
-        return json.loads((run_dir / CONFIG).read_text())
-    except json.JSONDecodeError as error:
+        record = json.loads((run_dir / CONFIG).read_text())
+        keys = ("experiment", "config", "assets", "batch", "versions")
+        if missing := [key for key in keys if not isinstance(record, dict) or not isinstance(record.get(key), dict)]:
+            raise ValueError(f"it lacks {', '.join(missing)}")
+        return record
+    except ValueError as error:
         raise UserError(f"{run_dir / CONFIG} is damaged ({error}): restore it, or start a new run.") from error
 
 

@@ -19,6 +19,17 @@ from jaxgen.training.parallel import device_mesh, replicate
 from jaxgen.training.state import GenerativeModel, TrainState
 
 
+_OF_THIS_CALL = {
+    "resume": False,
+    "overwrite": False,
+    "run_dir": None,
+    "coordinator": None,
+    "num_processes": None,
+    "process_id": None,
+}
+"""Options of one call rather than of the run: not remembered."""
+
+
 @dataclass
 class Start:
     """Where a run begins."""
@@ -47,7 +58,7 @@ def start_run(
     batch = example_batch(data, 2)
     record = {
         "experiment": experiment,
-        "config": {**config_to_json(config), "resume": False, "overwrite": False, "run_dir": None},
+        "config": {**config_to_json(config), **_OF_THIS_CALL},
         "assets": data.assets,
         "kind": data.kind,
         "batch": {key: {"shape": [*x.shape[1:]], "dtype": str(x.dtype)} for key, x in batch.items()},
@@ -58,8 +69,13 @@ def start_run(
     if jax.process_index() == 0:
         run_folder.write_json(start.run_dir / run_folder.CONFIG, record)
         run_folder.cut_back(start.run_dir, int(start.state.step))
+        checkpoint.set_aside_later(start.run_dir / checkpoint.FOLDER, int(start.state.step))
         if experiment["file"] is not None:
             (start.run_dir / run_folder.EXPERIMENT).write_bytes(Path(experiment["file"]).read_bytes())
+    if jax.process_count() > 1:
+        from jax.experimental import multihost_utils
+
+        multihost_utils.sync_global_devices("the run folder is ready")
     return start
 
 
@@ -69,6 +85,7 @@ def _resume(
     run_dir = run_folder.find(config.run_dir, root)
     old = run_folder.read_record(run_dir)["config"]
     refuse_changes(config_from_json(type(config), old, str(run_dir / run_folder.CONFIG)), config)
+    record["config"]["init_from"] = old.get("init_from")
     target = with_sharding(jax.eval_shape(model.init, jax.random.key(config.seed), batch), mesh)
     messages: list[str] = []
     state, saved = checkpoint.restore_latest(run_dir / checkpoint.FOLDER, target, warn=messages.append)

@@ -19,8 +19,8 @@ def plain_convolution(inputs, kernel, strides, padding):
 FORMS = {"conv": (strided_convolution, plain_convolution), "transpose": (transposed_convolution, lax.conv_transpose)}
 # (height, width), kernel, strides, padding, channels, features
 CASES = [
-    ((7, 7), (5, 5), (1, 1), "SAME", 24, 20),  # these two by the transform
-    ((7, 7), (5, 5), (2, 2), "SAME", 24, 20),
+    ((7, 7), (5, 5), (1, 1), "SAME", 64, 32),  # these two by the transform
+    ((7, 7), (5, 5), (2, 2), "SAME", 64, 32),
     ((7, 7), (5, 5), (1, 1), "SAME", 3, 4),
     ((7, 7), (5, 5), (2, 2), "SAME", 3, 2),
     ((14, 14), (5, 5), (2, 2), "SAME", 2, 3),
@@ -66,6 +66,13 @@ def test_fast_form_has_the_values_and_gradients_of_lax(name, case):
         scale = jax.tree.map(lambda x: float(jnp.abs(x).max()), expected)
     single = values_and_gradients(fast, case, jnp.float32)
     jax.tree.map(lambda a, b, s: np.testing.assert_allclose(a, b, atol=3e-6 * s), single, expected, scale)
+
+
+@pytest.mark.parametrize(("channels", "transformed"), [(64, True), (1, False)])
+def test_small_maps_with_many_channels_take_the_transform(channels, transformed):
+    inputs, kernel = jnp.zeros((2, 7, 7, channels)), jnp.zeros((5, 5, channels, 32))
+    jaxpr = jax.make_jaxpr(lambda x, w: strided_convolution(x, w, (1, 1), "SAME"))(inputs, kernel)
+    assert ("conv_general_dilated" not in str(jaxpr)) == transformed
 
 
 def test_second_derivative_of_the_fast_form_is_that_of_lax():

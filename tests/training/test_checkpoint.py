@@ -1,0 +1,194 @@
+"""Checkpoints are whole or passed over, and the right ones are kept."""
+
+import shutil
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import optax
+import pytest
+from helpers import overwrite_64_bytes
+
+from jaxgen.errors import UserError
+from jaxgen.training import checkpoint
+from jaxgen.training.parallel import device_mesh
+from jaxgen.training.start import with_sharding
+from jaxgen.training.state import create_state
+
+
+def make_state(step=0, value=0.5):
+    params = {"net": {"w": jnp.full((64, 64), value), "b": jnp.zeros((3,), jnp.bfloat16)}}
+    state = create_state(jax.random.key(1), params, {"net": optax.adam(1e-3)}, averaged=("net",))
+    return state.replace(step=jnp.int32(step), model_state={"empty": {}, "counts": jnp.arange(5)})
+
+
+TARGET = with_sharding(jax.eval_shape(make_state), device_mesh(1))
+
+
+def save_steps(folder, *steps, record=None, **options):
+    with checkpoint.open_checkpoints(folder, **options) as manager:
+        for step in steps:
+            checkpoint.save(manager, make_state(step, float(step)), record or {})
+
+
+# ---------------------------------------------------------------- digests
+
+
+def test_equal_states_have_equal_digests_and_others_do_not():
+    state = make_state()
+    assert checkpoint.digest(state) == checkpoint.digest(make_state())
+    others = [
+        state.replace(step=jnp.int32(1)),
+        state.replace(key=jax.random.key(2)),
+        state.replace(params={"net": {**state.params["net"], "w": state.params["net"]["w"].at[0, 0].add(1e-7)}}),
+        state.replace(params={"net": {**state.params["net"], "w": state.params["net"]["w"].reshape(32, 128)}}),
+        state.replace(params={"web": state.params["net"]}),
+        state.replace(model_state={"empty": {}, "counts": jnp.arange(5).astype(jnp.uint32)}),
+        state.replace(ema_params={}),
+    ]
+    digests = {checkpoint.digest(other) for other in [state, *others]}
+    assert len(digests) == len(others) + 1
+
+
+def test_negative_zero_has_a_digest_of_its_own():
+    assert checkpoint.digest(make_state(value=0.0)) != checkpoint.digest(make_state(value=-0.0))
+
+
+def test_all_finite_looks_at_every_float():
+    state = make_state()
+    assert checkpoint.all_finite(state)
+    for bad in (np.nan, np.inf):
+        assert not checkpoint.all_finite(state.replace(ema_params={"net": jnp.array([0.0, bad])}))
+        assert not checkpoint.all_finite(state.replace(model_state={"x": jnp.array([bad], jnp.bfloat16)}))
+
+
+# ---------------------------------------------------------------- there and back
+
+
+def test_a_state_comes_back_bit_for_bit_with_its_json(tmp_path):
+    save_steps(tmp_path, 7, record={"best": {"value": 0.25}, "text": "ä"})
+    state, run = checkpoint.restore_latest(tmp_path, TARGET)
+    assert checkpoint.digest(state) == checkpoint.digest(make_state(7, 7.0))
+    assert jax.tree.structure(state) == jax.tree.structure(make_state())
+    assert run["step"] == 7
+    assert run["best"] == {"value": 0.25}
+    assert run["text"] == "ä"
+
+
+def test_a_state_may_be_used_up_while_it_is_written(tmp_path):
+    burn = jax.jit(lambda state: jax.tree.map(lambda x: x, state.replace(step=state.step + 1)), donate_argnums=0)
+    state = make_state(3, 3.0)
+    with checkpoint.open_checkpoints(tmp_path) as manager:
+        checkpoint.save(manager, state, {})
+        for _ in range(20):
+            state = burn(state)
+    assert checkpoint.digest(checkpoint.restore_step(tmp_path, 3, TARGET)[0]) == checkpoint.digest(make_state(3, 3.0))
+
+
+def test_a_step_can_be_named(tmp_path):
+    save_steps(tmp_path, 1, 2, 3, keep=3)
+    assert int(checkpoint.restore_latest(tmp_path, TARGET, step=2)[0].step) == 2
+    with pytest.raises(UserError, match=r"no checkpoint of step 9 .* 3, 2, 1"):
+        checkpoint.restore_latest(tmp_path, TARGET, step=9)
+
+
+def test_no_checkpoint_is_said(tmp_path):
+    for folder in (tmp_path, tmp_path / "nowhere"):
+        with pytest.raises(UserError, match="There is no checkpoint in"):
+            checkpoint.restore_latest(folder, TARGET)
+
+
+def test_reading_changes_nothing_on_disk(tmp_path):
+    save_steps(tmp_path, 1, 2)
+    (tmp_path / "3").mkdir()
+    before = sorted(str(p) for p in tmp_path.rglob("*"))
+    checkpoint.restore_latest(tmp_path, TARGET, warn=lambda text: None)
+    assert sorted(str(p) for p in tmp_path.rglob("*")) == before
+
+
+def test_a_checkpoint_of_another_model_is_refused(tmp_path):
+    save_steps(tmp_path, 4)
+    other = make_state().replace(params={"net": {"w": jnp.zeros((8, 8)), "b": jnp.zeros((3,), jnp.bfloat16)}})
+    with pytest.raises(UserError, match="other network settings"):
+        checkpoint.restore_latest(tmp_path, with_sharding(jax.eval_shape(lambda: other), device_mesh(1)))
+
+
+# ---------------------------------------------------------------- damage
+
+
+def test_64_overwritten_bytes_are_found_and_the_older_checkpoint_is_taken(tmp_path):
+    save_steps(tmp_path, 10, 20)
+    overwrite_64_bytes(tmp_path / "20" / "state")
+    said = []
+    state, _ = checkpoint.restore_latest(tmp_path, TARGET, warn=said.append)
+    assert checkpoint.digest(state) == checkpoint.digest(make_state(10, 10.0))
+    assert len(said) == 1
+    assert "Checkpoint 20" in said[0]
+    assert "Going back to checkpoint 10." in said[0]
+
+
+@pytest.mark.parametrize("lost", ["state", "run", "everything", "half of the files"])
+def test_an_incomplete_checkpoint_is_passed_over(tmp_path, lost):
+    save_steps(tmp_path, 10, 20)
+    if lost == "everything":
+        shutil.rmtree(tmp_path / "20")
+        (tmp_path / "20").mkdir()
+    elif lost == "half of the files":
+        for path in sorted(p for p in (tmp_path / "20").rglob("*") if p.is_file())[::2]:
+            path.unlink()
+    else:
+        shutil.rmtree(tmp_path / "20" / lost)
+    said = []
+    state, _ = checkpoint.restore_latest(tmp_path, TARGET, warn=said.append)
+    assert int(state.step) == 10
+    assert ["Checkpoint 20" in text for text in said] == [True]
+
+
+def test_when_every_checkpoint_is_damaged_that_is_said(tmp_path):
+    save_steps(tmp_path, 10, 20)
+    for step in ("10", "20"):
+        overwrite_64_bytes(tmp_path / step / "state")
+    with pytest.raises(UserError, match=r"No checkpoint in .* can be used\. Checkpoint 20"):
+        checkpoint.restore_latest(tmp_path, TARGET)
+
+
+def test_an_unfinished_save_is_ignored_and_removed(tmp_path):
+    save_steps(tmp_path, 10)
+    shutil.copytree(tmp_path / "10", tmp_path / "20.orbax-checkpoint-tmp-123")
+    assert checkpoint.steps_on_disk(tmp_path) == [10]
+    assert int(checkpoint.restore_latest(tmp_path, TARGET)[0].step) == 10
+    with checkpoint.open_checkpoints(tmp_path) as manager:
+        assert manager.latest_step() == 10
+    assert [p.name for p in tmp_path.iterdir()] == ["10"]
+
+
+def test_a_run_that_went_back_can_save_the_damaged_steps_again(tmp_path):
+    save_steps(tmp_path, 10, 20)
+    overwrite_64_bytes(tmp_path / "20" / "state")
+    state, _ = checkpoint.restore_latest(tmp_path, TARGET, warn=lambda text: None)
+    checkpoint.set_aside_later(tmp_path, int(state.step))
+    assert sorted(p.name for p in tmp_path.iterdir()) == ["10", "20.damaged"]
+    save_steps(tmp_path, 15, 20)
+    assert checkpoint.steps_on_disk(tmp_path) == [20, 15]
+    assert checkpoint.digest(checkpoint.restore_step(tmp_path, 20, TARGET)[0]) == checkpoint.digest(
+        make_state(20, 20.0)
+    )
+
+
+# ---------------------------------------------------------------- what is kept
+
+
+def test_the_last_n_are_kept(tmp_path):
+    save_steps(tmp_path, 2, 4, 6, 8, keep=3)
+    assert checkpoint.steps_on_disk(tmp_path) == [8, 6, 4]
+
+
+def test_every_mth_is_kept_besides(tmp_path):
+    save_steps(tmp_path, *range(2, 22, 2), keep=2, keep_every=6)
+    assert checkpoint.steps_on_disk(tmp_path) == [20, 18, 12, 6]
+
+
+def test_steps_are_sorted_as_numbers(tmp_path):
+    for name in ("9", "10", "100", "notes"):
+        (tmp_path / name).mkdir()
+    assert checkpoint.steps_on_disk(tmp_path) == [100, 10, 9]
