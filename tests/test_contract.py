@@ -78,7 +78,7 @@ def test_one_step_is_the_same_on_1_2_and_8_devices(case):
             np.testing.assert_allclose(actual, expected, rtol=1e-5, atol=2e-6, err_msg=f"{path} on {devices}")
 
 
-@every_case
+@pytest.mark.parametrize("case", [case for case in CASES if case != "dcgan_of_14_pixels"])  # as the other, but slow
 def test_several_steps_agree_in_float64_on_1_and_8_devices(case):
     def double(x):
         return x.astype(jnp.float64) if jnp.issubdtype(x.dtype, jnp.floating) else x
@@ -236,7 +236,6 @@ def test_no_key_is_used_twice(case):
         return results
 
     with jax.debug_key_reuse(True):
-        jax.make_jaxpr(everything)(jax.random.key(0))
         jax.jit(everything).trace(jax.random.key(0)).lower()
 
 

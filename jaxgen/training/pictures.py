@@ -2,18 +2,23 @@
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
-from PIL import Image
 
 from jaxgen.data.dataset import unscale_images
 
+if TYPE_CHECKING:  # `import jaxgen` loads Pillow only when a picture is made
+    from PIL import Image
 
-def image_grid(images: np.ndarray, *, columns: int | None = None, gap: int = 2) -> Image.Image:
+
+def image_grid(images: np.ndarray, *, columns: int | None = None, gap: int = 2) -> "Image.Image":
     """Images [N, H, W, C] in [-1, 1] (C 1 or 3) or uint8 as one sheet, row by row, on white.
 
     `columns` defaults to the number nearest to a square sheet.
     """
+    from PIL import Image
+
     images = np.asarray(images)
     if images.dtype != np.uint8:
         images = unscale_images(images)
@@ -29,8 +34,10 @@ def image_grid(images: np.ndarray, *, columns: int | None = None, gap: int = 2) 
     return picture.resize((picture.width * scale, picture.height * scale), Image.Resampling.NEAREST)
 
 
-def save_gif(frames: Sequence[Image.Image], path: Path, *, seconds: float = 8.0) -> None:
+def save_gif(frames: "Sequence[Image.Image]", path: Path, *, seconds: float = 8.0) -> None:
     """Frames as a GIF that loops, `seconds` long (0.04 to 0.5 a frame), the last frame held."""
+    from PIL import Image
+
     each = int(1000 * min(0.5, max(0.04, seconds / len(frames))))
     palette = [frame.convert("P", palette=Image.Palette.ADAPTIVE) if frame.mode != "L" else frame for frame in frames]
     durations = [each] * (len(frames) - 1) + [1500]
@@ -39,6 +46,8 @@ def save_gif(frames: Sequence[Image.Image], path: Path, *, seconds: float = 8.0)
 
 def progress_gif(sheets: Sequence[Path], path: Path, *, most: int = 100) -> None:
     """Sample sheets, oldest first, as a GIF (at most `most` of them, evenly spread)."""
+    from PIL import Image
+
     if not sheets:
         return
     chosen = [sheets[i] for i in np.unique(np.linspace(0, len(sheets) - 1, min(most, len(sheets))).round().astype(int))]

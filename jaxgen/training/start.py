@@ -18,7 +18,6 @@ from jaxgen.training.config import TrainConfig, config_from_json, config_to_json
 from jaxgen.training.parallel import device_mesh, replicate
 from jaxgen.training.state import GenerativeModel, TrainState
 
-
 _OF_THIS_CALL = {
     "resume": False,
     "overwrite": False,

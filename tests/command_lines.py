@@ -1,0 +1,58 @@
+"""Command lines called in this process, and what a refusal looks like."""
+
+import contextlib
+import io
+import re
+from pathlib import Path
+
+import tiny_experiment
+
+from jaxgen.__main__ import run as jaxgen
+from jaxgen.experiment import Experiment, load_experiment, run
+
+TINY = tiny_experiment.EXPERIMENT
+
+
+def call(function, *arguments):
+    """(exit code, stdout, stderr) of a command line, in this process."""
+    out, err = io.StringIO(), io.StringIO()
+    with contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):
+        try:
+            code = function(*arguments)
+        except SystemExit as stop:  # tyro's, for flags it does not know
+            code = stop.code
+    return code, out.getvalue(), err.getvalue()
+
+
+def train(*options, experiment=TINY):
+    return call(run, experiment, [str(option) for option in options])
+
+
+def command(*arguments):
+    return call(jaxgen, [str(argument) for argument in arguments])
+
+
+def assert_refused(result, words, code=2):
+    """One sentence on the error stream that matches `words`, and the exit code for bad input."""
+    actual, _, err = result
+    assert actual == code, result
+    assert re.fullmatch(r"error: [^\n]*\.\n", err), err
+    assert re.search(words, err), err
+
+
+def classifier_experiment(path: Path) -> Experiment:
+    """Writes the tiny experiment with a classifier in place of its GAN to a file, and loads it."""
+    text = Path(tiny_experiment.__file__).read_text()
+    for old, new in (
+        ("from jaxgen.models import gan", "from jaxgen.models import classifier, gan"),
+        (
+            'Streamed(images) if config.streamed else {"image": images}, {"image": images[:21]})',
+            '{"image": images, "label": np.arange(50) % 10}, assets={"class_names": list("0123456789")})',
+        ),
+        ("from jaxgen.networks", "from jaxgen.networks.classifier import ConvClassifier\nfrom jaxgen.networks"),
+        ("return gan(", "return classifier(ConvClassifier(10, (4,), 8), optimiser=optax.sgd(0.1))\n    return gan("),
+    ):
+        assert text.count(old) == 1
+        text = text.replace(old, new)
+    path.write_text(text)
+    return load_experiment(None, path)
