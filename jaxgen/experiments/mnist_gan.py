@@ -21,7 +21,7 @@ from jaxgen.training.state import GenerativeModel
 class Config(GANConfig):
     """Options of mnist_gan."""
 
-    steps: int = 20_000
+    steps: int = 18_000
     """How many training steps the run has in all."""
 
 
