@@ -50,7 +50,7 @@ def main(arguments: Sequence[str]) -> None:
     shares = class_shares(
         in_batches(lambda images: classify(judge_state, images), samples), threshold=options.threshold
     )
-    names = judge.record["assets"]["class_names"]
+    names = judge.record["assets"].get("class_names") or [str(k) for k in range(len(shares.classes))]
     table = Table("class", "share", box=None, pad_edge=False)
     for name, share in zip(names, shares.classes, strict=True):
         table.add_row(name, f"{share:.2%}")

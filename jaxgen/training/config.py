@@ -146,7 +146,7 @@ def config_from_json(cls: type[_Config], values: dict[str, Any], where: str = "c
     """The inverse of `config_to_json`; fields that are missing keep their defaults.
 
     Raises:
-      UserError: `values` has a field that `cls` lacks (a run of another version of the experiment).
+      UserError: `values` has a field that `cls` lacks (a run of another version), or one of another type.
     """
     fields = {field.name: field for field in dataclasses.fields(cls)}
     if unknown := sorted(set(values) - set(fields)):
@@ -156,6 +156,10 @@ def config_from_json(cls: type[_Config], values: dict[str, Any], where: str = "c
         )
 
     def decode(name: str, value: Any) -> Any:
+        default = fields[name].default
+        kind = (int, float) if isinstance(default, float) else type(default)
+        if isinstance(default, (bool, int, float, str)) and not isinstance(value, kind):
+            raise UserError(f"{where} has {name} = {value!r}, which is no {type(default).__name__}: restore the file.")
         if isinstance(value, list):
             return tuple(value)
         return Path(value) if value is not None and "Path" in str(fields[name].type) else value

@@ -11,7 +11,7 @@ import jax.numpy as jnp
 import numpy as np
 from jax.sharding import Mesh, NamedSharding, PartitionSpec
 
-from jaxgen.data.dataset import Dataset, example_batch
+from jaxgen.data.dataset import Dataset, example_batch, length
 from jaxgen.errors import UserError
 from jaxgen.training import checkpoint, run_folder
 from jaxgen.training.config import TrainConfig, config_from_json, config_to_json, refuse_changes
@@ -56,8 +56,9 @@ def start_run(
     """
     batch = example_batch(data, 2)
     record = {
-        "experiment": experiment,
+        "experiment": {**experiment, "file": Path(experiment["file"]).name if experiment["file"] else None},
         "config": {**config_to_json(config), **_OF_THIS_CALL},
+        "data": {"name": data.name, "examples": length(data.train)},
         "assets": data.assets,
         "kind": data.kind,
         "batch": {key: {"shape": [*x.shape[1:]], "dtype": str(x.dtype)} for key, x in batch.items()},
@@ -82,9 +83,14 @@ def _resume(
     model: GenerativeModel, batch: Any, config: TrainConfig, mesh: Mesh, root: Path, record: dict[str, Any]
 ) -> Start:
     run_dir = run_folder.find(config.run_dir, root)
-    old = run_folder.read_record(run_dir)["config"]
-    refuse_changes(config_from_json(type(config), old, str(run_dir / run_folder.CONFIG)), config)
-    record["config"]["init_from"] = old.get("init_from")
+    old = run_folder.read_record(run_dir)
+    refuse_changes(config_from_json(type(config), old["config"], str(run_dir / run_folder.CONFIG)), config)
+    if old["data"] != record["data"]:
+        raise UserError(
+            f"The run in {run_dir} was trained on {old['data']['examples']} examples of {old['data']['name']}, and now "
+            f"there are {record['data']['examples']} of {record['data']['name']}: bring the data back, or start a new run."
+        )
+    record["config"]["init_from"] = old["config"].get("init_from")
     target = with_sharding(jax.eval_shape(model.init, jax.random.key(config.seed), batch), mesh)
     messages: list[str] = []
     state, saved = checkpoint.restore_latest(run_dir / checkpoint.FOLDER, target, warn=messages.append)
