@@ -65,7 +65,7 @@ class Reporter:
             self._progress.start()
 
     def progress(self, step: int, metrics: dict[str, float], examples_per_second: float, seconds_left: float) -> None:
-        """Moves the bar; away from a terminal prints a line, at most every two seconds."""
+        """Moves the bar; away from a terminal prints a line, at most every five seconds."""
         if not self.active:
             return
         facts = "  ".join(
@@ -73,7 +73,7 @@ class Reporter:
         )
         if self._progress is not None:
             self._progress.update(self._task, completed=step, facts=f"{examples_per_second:,.0f} examples/s  {facts}")
-        elif time.monotonic() - self._last_plain > 2.0 or step == self.steps:
+        elif time.monotonic() - self._last_plain > 5.0 or step == self.steps:
             self._last_plain = time.monotonic()
             speed = f"{examples_per_second:,.0f} examples/s" if examples_per_second else "measuring speed"
             left = f"  {duration(seconds_left)} left" if examples_per_second else ""

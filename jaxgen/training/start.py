@@ -87,8 +87,8 @@ def _resume(
     refuse_changes(config_from_json(type(config), old["config"], str(run_dir / run_folder.CONFIG)), config)
     if old["data"] != record["data"]:
         raise UserError(
-            f"The run in {run_dir} was trained on {_say_data(old)}, and now there are {_say_data(record)}: bring the data "
-            "back, or start a new run."
+            f"The run in {run_dir} was trained on {_say_data(old)}, but now there are {_say_data(record)}: "
+            "bring the data back, or start a new run."
         )
     record["config"]["init_from"] = old["config"].get("init_from")
     target = with_sharding(jax.eval_shape(model.init, jax.random.key(config.seed), batch), mesh)
