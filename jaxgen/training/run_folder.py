@@ -136,7 +136,7 @@ def read_record(run_dir: Path) -> dict[str, Any]:
         raise UserError(f"{run_dir} is not the folder of a run (no {CONFIG} there): check the path.")
     try:
         record = json.loads((run_dir / CONFIG).read_text())
-        keys = ("experiment", "config", "data", "assets", "batch", "versions")
+        keys = ("experiment", "config", "assets", "batch", "versions")
         if missing := [key for key in keys if not isinstance(record, dict) or not isinstance(record.get(key), dict)]:
             raise ValueError(f"it lacks {', '.join(missing)}")
         return record

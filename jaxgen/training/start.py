@@ -85,7 +85,7 @@ def _resume(
     run_dir = run_folder.find(config.run_dir, root)
     old = run_folder.read_record(run_dir)
     refuse_changes(config_from_json(type(config), old["config"], str(run_dir / run_folder.CONFIG)), config)
-    if old["data"] != record["data"]:
+    if old.get("data", record["data"]) != record["data"]:
         raise UserError(
             f"The run in {run_dir} was trained on {_say_data(old)}, but now there are {_say_data(record)}: "
             "bring the data back, or start a new run."
