@@ -29,12 +29,16 @@ class Config(GANConfig):
     """Steps between sample sheets, always of the same latents. 0: only at the end."""
     checkpoint_every: int = 469
     """Steps between checkpoints; one is always kept at the end. 0: only at the end."""
+    discriminator_batch_norm: bool = False
+    """Whether the discriminator has batch norm too, as in the paper (a step then takes longer)."""
 
 
 def build_model(config: Config, assets: Mapping[str, Any]) -> GenerativeModel:
-    """7x7x256 stem, 5x5 kernels, batch norm in the generator alone."""
+    """7x7x256 stem, 5x5 kernels, batch norm in the generator."""
     image_shape = tuple(assets["image_shape"])
-    return build_gan(config, DCGANGenerator(image_shape), DCGANDiscriminator(image_shape), independent_examples=True)
+    discriminator = DCGANDiscriminator(image_shape, batch_norm=config.discriminator_batch_norm)
+    independent = not config.discriminator_batch_norm
+    return build_gan(config, DCGANGenerator(image_shape), discriminator, independent_examples=independent)
 
 
 EXPERIMENT = Experiment(
