@@ -29,6 +29,8 @@ class Config(GANConfig):
     """Steps between sample sheets, always of the same latents. 0: only at the end."""
     checkpoint_every: int = 469
     """Steps between checkpoints; one is always kept at the end. 0: only at the end."""
+    discriminator_widths: tuple[int, ...] = (64, 128, 256)
+    """Channels of the discriminator's convolutions, each of which halves the map."""
     discriminator_batch_norm: bool = False
     """Whether the discriminator has batch norm too, as in the paper (a step then takes longer)."""
 
@@ -36,7 +38,9 @@ class Config(GANConfig):
 def build_model(config: Config, assets: Mapping[str, Any]) -> GenerativeModel:
     """7x7x256 stem, 5x5 kernels, batch norm in the generator."""
     image_shape = tuple(assets["image_shape"])
-    discriminator = DCGANDiscriminator(image_shape, batch_norm=config.discriminator_batch_norm)
+    discriminator = DCGANDiscriminator(
+        image_shape, widths=config.discriminator_widths, batch_norm=config.discriminator_batch_norm
+    )
     independent = not config.discriminator_batch_norm
     return build_gan(config, DCGANGenerator(image_shape), discriminator, independent_examples=independent)
 

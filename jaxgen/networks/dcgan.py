@@ -44,7 +44,9 @@ class DCGANGenerator(nn.Module):
         stem, doublings = _plan(self.image_shape)
         strides = [1] + [2] * doublings if stem == 7 else [2] * doublings
         widths = self.widths or [self.base_width * 2**i for i in reversed(range(len(strides)))]
-        _check_widths(widths, len(strides), self.image_shape)
+        if len(widths) != len(strides):
+            size = self.image_shape[0]
+            raise UserError(f"A DCGAN for images of size {size} takes {len(strides)} widths, not {len(widths)}.")
         activation = self.activation or (nn.relu if stem == 4 else leaky_relu)
 
         hidden = nn.Dense(stem * stem * widths[0], use_bias=False, kernel_init=INITIALISER)(latents)
@@ -64,7 +66,8 @@ class DCGANEncoder(nn.Module):
       num_outputs: length of the vectors, N.
       image_shape: (H, W, C), square, of size 4 * 2^k or 7 * 2^k.
       base_width: channels of the first layer; they double at each layer.
-      widths: channels of each layer, in place of those that follow from `base_width`.
+      widths: channels of each layer, in place of those that follow from `base_width`; more of them than halvings
+        down to the stem's 4x4 or 7x7 go on halving.
       batch_norm: whether batch norm follows every convolution but the first; where None, for sizes 4 * 2^k as in the
         paper, and not for 7 * 2^k.
     """
@@ -80,7 +83,7 @@ class DCGANEncoder(nn.Module):
         """Images [B, H, W, C] -> [B, N].
 
         Raises:
-          UserError: the image's size is not 4 * 2^k or 7 * 2^k, or `widths` has another length than there are layers.
+          UserError: the image's size is not 4 * 2^k or 7 * 2^k.
         """
         return nn.Dense(self.num_outputs, kernel_init=INITIALISER)(_features(self, images, train=train))
 
@@ -103,7 +106,6 @@ def _features(module: DCGANEncoder | DCGANDiscriminator, images: Array, *, train
     """The convolutions that encoder and discriminator share: [B, H, W, C] -> [B, F]."""
     stem, halvings = _plan(module.image_shape)
     widths = module.widths or [module.base_width * 2**i for i in range(halvings)]
-    _check_widths(widths, halvings, module.image_shape)
     batch_norm = stem == 4 if module.batch_norm is None else module.batch_norm
 
     hidden = images
@@ -127,8 +129,3 @@ def _plan(image_shape: tuple[int, int, int]) -> tuple[int, int]:
         f"A DCGAN cannot make images of {height}x{width}: use a square size 4 * 2^k (8, 16, 32, 64, 128, ...) "
         "or 7 * 2^k (14, 28, 56, 112, ...)."
     )
-
-
-def _check_widths(widths: Sequence[int], count: int, image_shape: tuple[int, int, int]) -> None:
-    if len(widths) != count:
-        raise UserError(f"A DCGAN for images of size {image_shape[0]} takes {count} widths, not {len(widths)}.")
