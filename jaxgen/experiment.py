@@ -192,8 +192,11 @@ def summary(experiment: Experiment, config: TrainConfig, result: TrainResult) ->
         )
     sheets = run_folder.sheets(run_dir)
     lines = ["", f"Done: {config.steps} steps, {result.examples_per_second:,.0f} examples per second."]
-    numbers = "  ".join(f"{k} {v:.4f}" for k, v in result.metrics.items() if not k.startswith("speed/"))
-    lines += [f"  last     {numbers}"]
+    for label, held_out in (("last", False), ("held out", True)):
+        chosen = {k: v for k, v in result.metrics.items() if k.startswith("eval/") == held_out}
+        if chosen:
+            numbers = "  ".join(f"{k.removeprefix('eval/')} {v:.4f}" for k, v in chosen.items())
+            lines.append(f"  {label:<8} {numbers}")
     lines += [f"  samples  {sheets[-1]}", f"  progress {run_dir / run_folder.PROGRESS}"] if sheets else []
     lines += [f"  losses   {run_dir / run_folder.LOSSES}", f"  state    {run_dir / checkpoint.FOLDER}", "Next:"]
     if sheets:

@@ -29,6 +29,10 @@ class Config(GANConfig):
     """Steps between sample sheets, always of the same latents. 0: only at the end."""
     checkpoint_every: int = 469
     """Steps between checkpoints; one is always kept at the end. 0: only at the end."""
+    generator_learning_rate: float = 4e-4
+    """Adam's learning rate for the generator."""
+    discriminator_learning_rate: float = 4e-4
+    """Adam's learning rate for the discriminator."""
     discriminator_widths: tuple[int, ...] = (64, 128, 256)
     """Channels of the discriminator's convolutions, each of which halves the map."""
     discriminator_batch_norm: bool = False
