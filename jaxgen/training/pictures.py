@@ -30,7 +30,7 @@ def image_grid(images: np.ndarray, *, columns: int | None = None, gap: int = 2) 
         top, left = gap + (i // columns) * (height + gap), gap + (i % columns) * (width + gap)
         sheet[top : top + height, left : left + width] = image
     picture = Image.fromarray(sheet[..., 0] if channels == 1 else sheet)
-    scale = max(1, 512 // max(picture.size))
+    scale = max(1, round(512 / max(picture.size)))
     return picture.resize((picture.width * scale, picture.height * scale), Image.Resampling.NEAREST)
 
 
