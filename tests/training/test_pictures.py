@@ -14,7 +14,7 @@ def blocks(count, size=3, channels=1):
 
 def test_a_sheet_puts_images_row_by_row_on_white():
     sheet = image_grid(blocks(5), columns=3, gap=2)
-    scale = 512 // (3 * 5 + 2)
+    scale = round(512 / (3 * 5 + 2))
     assert sheet.mode == "L"
     assert sheet.size == (17 * scale, 12 * scale)
     pixels = np.asarray(sheet)[::scale, ::scale]
@@ -28,7 +28,7 @@ def test_a_sheet_puts_images_row_by_row_on_white():
 
 
 def test_a_sheet_is_nearly_square():
-    assert image_grid(blocks(16, 100), gap=0).size == (512 // 400 * 400, 400)
+    assert image_grid(blocks(16, 100), gap=0).size == (round(512 / 400) * 400, 400)
     assert image_grid(blocks(1, 600), gap=0).size == (600, 600)
 
 
