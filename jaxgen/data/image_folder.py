@@ -1,14 +1,21 @@
 """Any folder of pictures as a data set."""
 
-from collections.abc import Sequence
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from jaxgen.data.dataset import Dataset, Split
 from jaxgen.data.images import megabytes, to_array
 from jaxgen.errors import UserError
+
+if TYPE_CHECKING:
+    from PIL import Image
 
 EXTENSIONS = (".png", ".jpg", ".jpeg", ".webp", ".bmp", ".gif")
 HELD_OUT_FROM = 100
@@ -80,26 +87,28 @@ def find_images(folder: Path) -> list[Path]:
 
 def read_image(path: Path, image_size: int, channels: int) -> np.ndarray:
     """One file (the first frame of an animation) as uint8 [image_size, image_size, channels]."""
+    with _opened(path) as picture:
+        return to_array(picture, image_size, channels)
+
+
+@contextlib.contextmanager
+def _opened(path: Path) -> Iterator[Image.Image]:
+    """The picture in a file; what cannot be read, here or in the block that uses it, becomes a UserError."""
     from PIL import Image
 
     try:
         with Image.open(path) as picture:
-            return to_array(picture, image_size, channels)
+            yield picture
     except Exception as error:  # Pillow raises OSError, SyntaxError, ValueError, struct.error, ...
         raise UserError(f"The image file {path} cannot be read ({error}): mend or remove it.") from error
 
 
 def common_size(paths: Sequence[Path]) -> int:
     """The side of the pictures when all are square and of one size, read from the files' headers."""
-    from PIL import Image
-
     wanted = None
     for path in paths:
-        try:
-            with Image.open(path) as picture:
-                size = picture.size
-        except Exception as error:
-            raise UserError(f"The image file {path} cannot be read ({error}): mend or remove it.") from error
+        with _opened(path) as picture:
+            size = picture.size
         wanted = wanted or size
         if size != wanted or size[0] != size[1]:
             raise UserError(

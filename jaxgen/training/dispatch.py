@@ -78,14 +78,14 @@ def build_dispatch(
     Resident data is placed once and shuffled on the device; a source is streamed, `max_steps` batches ahead. Either way
     the batch of a step is a pure function of (seed, step), and each example comes once per epoch.
     """
-    build = _resident_dispatch if is_resident(data.train) else _streaming_dispatch
-    return build(model, data, mesh, batch_size=batch_size, max_steps=max_steps, seed=seed, start_step=start_step)
+    if is_resident(data.train):  # seed and step stand in the state: the order is keyed by the run's key
+        return _resident_dispatch(model, data, mesh, batch_size=batch_size)
+    return _streaming_dispatch(
+        model, data, mesh, batch_size=batch_size, max_steps=max_steps, seed=seed, start_step=start_step
+    )
 
 
-def _resident_dispatch(
-    model: GenerativeModel, data: Dataset, mesh: Mesh, *, batch_size: int, max_steps: int, seed: int, start_step: int
-) -> Dispatch:
-    del seed, start_step  # both stand in the state: the order is keyed by the run's key and the step
+def _resident_dispatch(model: GenerativeModel, data: Dataset, mesh: Mesh, *, batch_size: int) -> Dispatch:
     examples = length(data.train)
 
     def on_device(
@@ -167,20 +167,21 @@ def build_evaluation(
     assert data.test is not None
     total = length(data.test)
 
+    def key_of(state: TrainState, number: jax.Array) -> jax.Array:
+        return jax.random.fold_in(jax.random.fold_in(state.key, 2**31), number)
+
     def batch_at(arrays: dict, index: jax.Array, rows: jax.Array) -> Batch:
         return {**data.prepare({name: values[rows] for name, values in arrays.items()}), "index": index}
 
     def full_batch(state: TrainState, arrays: dict, number: jax.Array, device: jax.Array) -> Metrics:
         index = _local_index(mesh, batch_size, device)
         rows = number.astype(jnp.uint32) * np.uint32(batch_size) + index
-        key = jax.random.fold_in(jax.random.fold_in(state.key, 2**31), number)
-        return sum_over_devices(model.eval_step(state, batch_at(arrays, index, rows), key))
+        return sum_over_devices(model.eval_step(state, batch_at(arrays, index, rows), key_of(state, number)))
 
     @jax.jit
     def any_batch(state: TrainState, arrays: dict, number: jax.Array) -> Metrics:
         index = jnp.arange(len(next(iter(arrays.values()))), dtype=jnp.uint32)
-        key = jax.random.fold_in(jax.random.fold_in(state.key, 2**31), number)
-        return model.eval_step(state, batch_at(arrays, index, index), key)
+        return model.eval_step(state, batch_at(arrays, index, index), key_of(state, number))
 
     resident = is_resident(data.test)
     run_full = per_device(full_batch, mesh, (False, False, False, True))

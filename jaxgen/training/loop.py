@@ -99,7 +99,7 @@ class _Loop:
         self.step = self.start_step = int(start.state.step)
         self.last_metrics: dict[str, float] = {}
         self.waiting: deque[tuple[int, int, DispatchResult]] = deque()
-        self.speed = _Speed(config.batch_size, self.step)
+        self.speed = _Speed(config.batch_size)
         self.mesh = mesh
         self.reporter = Reporter(
             self.run_dir,
@@ -224,8 +224,8 @@ class _Loop:
 
     def log(self) -> None:
         """A line of metrics.jsonl: means since the line before."""
-        self.last_metrics = {**self.last_metrics, **mean_metrics(self.totals)}
         line = mean_metrics(self.totals)
+        self.last_metrics = {**self.last_metrics, **line}
         if self.speed.rate:
             line["speed/examples_per_second"] = round(self.speed.rate, 1)
         self.reporter.metrics(self.step, line)
@@ -272,7 +272,7 @@ class _Loop:
 class _Speed:
     """Examples per second from the end of the first dispatch (which compiles) on."""
 
-    def __init__(self, batch_size: int, start_step: int):
+    def __init__(self, batch_size: int):
         self.batch_size = batch_size
         self.began, self.first_end, self.first_seconds = time.monotonic(), None, 0.0
         self.rate = self.seconds_per_step = 0.0
