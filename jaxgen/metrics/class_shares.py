@@ -16,6 +16,8 @@ class ClassShares(NamedTuple):
     """[K], share of the samples whose most likely class is k."""
     entropy: float
     """Of `classes`, in nats; log K where all classes are equally frequent."""
+    modes: int
+    """Number of classes covered: those with at least a tenth of an equal share, 0.1 / K of the samples."""
 
 
 def class_shares(logits: np.ndarray, *, threshold: float = 0.9) -> ClassShares:
@@ -23,11 +25,13 @@ def class_shares(logits: np.ndarray, *, threshold: float = 0.9) -> ClassShares:
     logits = np.asarray(logits, np.float64)
     shifted = np.exp(logits - logits.max(-1, keepdims=True))
     confidence = 1.0 / shifted.sum(-1)  # the largest term is exp(0) = 1
-    classes = np.bincount(logits.argmax(-1), minlength=logits.shape[-1]) / len(logits)
+    counts = np.bincount(logits.argmax(-1), minlength=logits.shape[-1])
+    classes = counts / len(logits)
     present = classes[classes > 0]
     return ClassShares(
         confident=float(np.mean(confidence > threshold)),
         mean_confidence=float(confidence.mean()),
         classes=classes,
         entropy=float(-np.sum(present * np.log(present))),
+        modes=int(np.sum(10 * logits.shape[-1] * counts >= len(logits))),
     )

@@ -1,0 +1,77 @@
+"""The Frechet distance between two sets of features (Heusel et al. 2017, https://arxiv.org/abs/1706.08500)."""
+
+import numpy as np
+
+from jaxgen.errors import UserError
+from jaxgen.metrics.feature_arrays import check_features
+from jaxgen.metrics.moments import Moments, mean_and_covariance, moments_of, num_samples
+
+
+def frechet_distance(real: np.ndarray, generated: np.ndarray) -> float:
+    """The Frechet distance between features [N, F] and [M, F]; the FID where they are those of its Inception-v3.
+
+    See `frechet_distance_of_moments`.
+    """
+    real, generated = check_features(real=real, generated=generated)
+    return frechet_distance_of_moments(moments_of(real), moments_of(generated))
+
+
+def frechet_distance_of_moments(real: Moments, generated: Moments) -> float:
+    """d^2 = |m - m_w|^2 + Tr(C + C_w - 2 (C C_w)^(1/2)), Heusel et al. 2017, eq. 6.
+
+    Between the means m and covariances C of two sets of F features; the squared 2-Wasserstein distance of two Gaussians
+    with these moments. The estimate is biased upwards by about what `frechet_bias` says, so compare distances of equal
+    numbers of samples only.
+
+    Raises:
+      UserError: unequal numbers of features, or fewer than F + 1 samples on either side.
+    """
+    counts = num_samples(real), num_samples(generated)
+    num_features = real.shift.shape[0]
+    if generated.shift.shape[0] != num_features:
+        raise UserError(
+            f"The real samples have {num_features} features and the generated ones {generated.shift.shape[0]}: use one "
+            "extractor for both."
+        )
+    real_mean, real_covariance = mean_and_covariance(real)
+    generated_mean, generated_covariance = mean_and_covariance(generated)
+    if min(counts) < num_features + 1:
+        bias = frechet_bias((real_covariance + generated_covariance) / 2, *counts)
+        raise UserError(
+            f"{counts[0]:.0f} real and {counts[1]:.0f} generated samples are too few for a Frechet distance over "
+            f"{num_features} features: with fewer than {num_features + 1} on either side a covariance is singular and "
+            f"the distance is biased upwards, here by about {bias:.2g}; use more samples, or the kernel distance "
+            "(KID), which has no bias."
+        )
+    squared_means = np.sum((real_mean - generated_mean) ** 2)
+    traces = np.trace(real_covariance) + np.trace(generated_covariance)
+    distance = squared_means + traces - 2 * _trace_of_root(real_covariance, generated_covariance)
+    return max(0.0, float(distance))  # of two equal sets, rounding leaves a little on either side of 0
+
+
+def _trace_of_root(a: np.ndarray, b: np.ndarray) -> float:
+    """Tr((A B)^(1/2)) of two covariances.
+
+    With A = R R^T, A B has the eigenvalues of R^T B R, which is symmetric: all are real and none is negative but by
+    rounding, and singular matrices need no care.
+    """
+    values, vectors = np.linalg.eigh(a)
+    root = vectors * np.sqrt(np.clip(values, 0.0, None))
+    return float(np.sum(np.sqrt(np.clip(np.linalg.eigvalsh(root.T @ b @ root), 0.0, None))))
+
+
+def frechet_bias(covariance: np.ndarray, num_real: float, num_generated: float) -> float:
+    """About how large the Frechet distance of two sets of samples of the same distribution is.
+
+    For Gaussian features whose covariance [F, F] has the eigenvalues l_i, to first order in 1 / N and 1 / M,
+
+        (1 / N + 1 / M) (5/4 sum_i l_i + 1/2 sum_ij l_i l_j / (l_i + l_j)),
+
+    of N real and M generated samples: sum_i l_i from the means, the rest from the covariances, by the second-order
+    expansion of the distance. (That the bias falls like 1 / N: Chong & Forsyth 2020, https://arxiv.org/abs/1911.07023.)
+    With a covariance estimated from as few samples as features, or fewer, it comes out up to a third too small.
+    """
+    values = np.linalg.eigvalsh(covariance)
+    values = values[values > 0]
+    pairs = values[:, None] * values / (values[:, None] + values)
+    return float((1 / num_real + 1 / num_generated) * (1.25 * values.sum() + 0.5 * pairs.sum()))

@@ -1,0 +1,166 @@
+"""Likelihoods from log-probabilities: bounds, closed-form divergences, and the units in which they are reported.
+
+Everything is in nats unless its name says bits. No function knows a model: an importance weight is
+log w = log p(x, z) - log q(z | x) for a latent z drawn from the proposal q(z | x).
+"""
+
+import math
+from collections.abc import Callable
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+
+from jaxgen.errors import UserError
+from jaxgen.training.parallel import example_keys
+
+# ---------------------------------------------------------------- bounds
+
+
+def elbo(log_weights: jax.Array) -> jax.Array:
+    """The evidence lower bound, estimated by the mean of log-weights [K, B] -> [B] (Kingma & Welling 2014, eq. 2).
+
+    Its expectation is log p(x) - KL(q(z | x) || p(z | x)), for any K.
+    """
+    return jnp.mean(log_weights, 0)
+
+
+@jax.jit
+def importance_weighted_bound(log_weights: jax.Array) -> jax.Array:
+    """The bound of the importance-weighted autoencoder, log-weights [K, B] -> [B] (Burda et al. 2016, eq. 8).
+
+        L_K = log(1/K sum_k w_k)
+
+    Its expectation is the ELBO for K = 1, never falls as K grows, and tends to log p(x).
+    """
+    return jax.nn.logsumexp(log_weights, 0) - math.log(log_weights.shape[0])
+
+
+def importance_weighted_log_likelihood(
+    sample_log_weights: Callable[[jax.Array, Any], jax.Array], key: jax.Array, x: Any, num_samples: int
+) -> jax.Array:
+    """`importance_weighted_bound` of `num_samples` draws made one after the other, so that memory does not grow with K.
+
+    K = 5000 is what the literature reports as log p(x) (Burda et al. 2016, section 5). Compile it, with
+    `jax.jit(lambda key, x: importance_weighted_log_likelihood(..., key, x, 5000))`, where there are several batches.
+
+    Args:
+      sample_log_weights: (key, x) -> log-weights [B] of one latent per example, log p(x, z) - log q(z | x).
+      key: draw k gets `fold_in(key, k)`.
+      x: a batch, in whatever form `sample_log_weights` takes it.
+
+    Returns:
+      [B], nats.
+
+    Raises:
+      UserError: `num_samples` below 1.
+    """
+    if num_samples < 1:
+        raise UserError(f"An importance-weighted bound needs at least 1 sample, not {num_samples}.")
+
+    def add(k: jax.Array, sums: tuple[jax.Array, jax.Array]) -> tuple[jax.Array, jax.Array]:
+        # Not a running log-sum: beside a total of -10,000 nats, float32 cannot hold what the thousandth draw adds.
+        largest, total = sums  # [B] and [B]: the weights' sum is total * exp(largest)
+        log_weights = sample_log_weights(jax.random.fold_in(key, k), x)
+        new = jnp.maximum(largest, log_weights)
+        base = jnp.where(jnp.isneginf(new), 0.0, new)  # no weight above zero yet, and -inf - -inf is no number
+        return new, total * jnp.exp(largest - base) + jnp.exp(log_weights - base)
+
+    shape = jax.eval_shape(sample_log_weights, key, x)
+    start = jnp.full(shape.shape, -jnp.inf, shape.dtype), jnp.zeros(shape.shape, shape.dtype)
+    largest, total = jax.lax.fori_loop(0, num_samples, add, start)
+    return largest + jnp.log(total) - math.log(num_samples)
+
+
+# ---------------------------------------------------------------- divergences
+
+
+@jax.jit
+def kl_to_standard_normal(mean: jax.Array, log_variance: jax.Array) -> jax.Array:
+    """KL(N(m, diag v) || N(0, I)) of [B, ...] -> [B] (Kingma & Welling 2014, appendix B).
+
+    1/2 sum_j (v_j + m_j^2 - 1 - log v_j)
+    """
+    return kl_between_gaussians(mean, log_variance, jnp.zeros_like(mean), jnp.zeros_like(log_variance))
+
+
+@jax.jit
+def kl_between_gaussians(
+    mean: jax.Array, log_variance: jax.Array, other_mean: jax.Array, other_log_variance: jax.Array
+) -> jax.Array:
+    """KL(N(m, diag v) || N(m', diag v')), each [B, ...] -> [B].
+
+    1/2 sum_j (v_j / v'_j + (m_j - m'_j)^2 / v'_j - 1 - log(v_j / v'_j))
+    """
+    log_ratio = log_variance - other_log_variance
+    shifts = (mean - other_mean) ** 2 * jnp.exp(-other_log_variance)
+    terms = 0.5 * (jnp.expm1(log_ratio) - log_ratio + shifts)  # expm1: exact near 0, where e^a - 1 - a cancels
+    return jnp.sum(terms, range(1, terms.ndim))
+
+
+# ---------------------------------------------------------------- units
+
+LEVELS = 256
+BIN_WIDTH = 2.0 / LEVELS
+"""What one of 256 levels takes up of [-1, 1] after `dequantise`."""
+
+
+@jax.jit
+def dequantise(key: jax.Array, index: jax.Array, images: jax.Array) -> jax.Array:
+    """Bytes made continuous by uniform noise: y = (x + u) / 128 - 1 in [-1, 1), with u uniform in [0, 1).
+
+    Each level then fills a bin of width `BIN_WIDTH` = 2/256, and a density of y averaged over u is a lower bound of the
+    probability of x (Theis et al. 2016, arXiv:1511.01844, section 3.1; Uria et al. 2013). It is not the scaling
+    x / 127.5 - 1 of a `Dataset`, where the 256 levels are points 2/255 apart: a density model whose bits per dimension
+    are reported is trained and judged on what this function returns.
+
+    Args:
+      key: a step's key.
+      index: [B], the examples' numbers: the noise belongs to the example, wherever it is computed.
+      images: uint8 [B, ...].
+
+    Returns:
+      float32 [B, ...].
+
+    Raises:
+      UserError: `images` are not uint8.
+    """
+    if images.dtype != jnp.uint8:
+        raise UserError(f"Only uint8 images can be dequantised, not {images.dtype}: give them as they were stored.")
+    # 16 random bits: x + u then is exact in float32 and never rounds up into the next level.
+    bits = jax.vmap(lambda k: jax.random.bits(k, images.shape[1:], jnp.uint16))(example_keys(key, index))
+    return (images.astype(jnp.float32) + bits.astype(jnp.float32) / 2.0**16) * BIN_WIDTH - 1.0
+
+
+def bits_per_dimension(nats: jax.Array, dimensions: int, *, bin_width: float) -> jax.Array:
+    """Negative log-densities [B] in nats -> bits per dimension [B] of the data before they were scaled.
+
+        (nats / D - log(bin_width)) / log 2
+
+    as a density p(y) of scaled values gives a bin the probability p(y) bin_width per dimension (Theis et al. 2016,
+    section 3.1).
+
+    Args:
+      nats: -log p(y), a density over D values (or the negative of a bound); for a model of the levels themselves,
+        -log P(x).
+      dimensions: D, H * W * C of an image.
+      bin_width: what one level takes up of the values that p is a density of: `BIN_WIDTH` after `dequantise`, 1 for
+        values 0..256 and for a model of the levels themselves.
+    """
+    return (nats / dimensions - math.log(bin_width)) / math.log(2.0)
+
+
+def bits_per_character(total_nats: jax.Array, characters: jax.Array) -> jax.Array:
+    """-log P of a text in nats over its number of characters, in bits; of any shape.
+
+    Count characters, not tokens, to compare models of different vocabularies.
+    """
+    return total_nats / characters / math.log(2.0)
+
+
+def perplexity(total_nats: jax.Array, tokens: jax.Array) -> jax.Array:
+    """exp(-1/N log P) of N tokens whose -log P is `total_nats`; of any shape. V for uniform guesses among V tokens.
+
+    Add up nats and tokens over all batches first: a mean of perplexities is none.
+    """
+    return jnp.exp(total_nats / tokens)

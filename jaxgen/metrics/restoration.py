@@ -1,0 +1,163 @@
+"""How near restored images are to their targets: L1, PSNR, SSIM and multi-scale SSIM, one value per image.
+
+Images are [B, H, W, C], unsigned bytes or floating-point numbers; what is computed is float32 (float64 for float64
+images where jax allows it). `max_value` is the width of the range that values may have, not the largest of a batch: 255
+for 0..255, 1 for [0, 1], 2 for [-1, 1]. SSIM compares mean brightnesses by their ratio, so it is not the same for one
+image in [-1, 1] and in 0..255: the figures of the literature are those of values that start at 0.
+"""
+
+import functools
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from jaxgen.errors import UserError
+
+# Wang et al. 2004: "an 11x11 circular-symmetric Gaussian weighting function, with standard deviation of 1.5 samples".
+WINDOW_SIZE = 11
+WINDOW = np.exp(-0.5 * (np.arange(-(WINDOW_SIZE // 2), WINDOW_SIZE // 2 + 1) / 1.5) ** 2)
+WINDOW /= WINDOW.sum()
+K1, K2 = 0.01, 0.03
+SCALE_WEIGHTS = (0.0448, 0.2856, 0.3001, 0.2363, 0.1333)  # Wang et al. 2003, of the finest scale first
+MS_SSIM_LEAST_SIZE = 2 ** (len(SCALE_WEIGHTS) - 1) * (WINDOW_SIZE - 1) + 1
+
+
+@jax.jit
+def l1(images: jax.Array, targets: jax.Array) -> jax.Array:
+    """The mean absolute difference, images [B, H, W, C] and targets of the same shape -> [B].
+
+    Raises:
+      UserError: not two batches of images of one shape.
+    """
+    images, targets = _as_floats(images, targets)
+    return jnp.mean(jnp.abs(images - targets), (1, 2, 3))
+
+
+@jax.jit
+def psnr(images: jax.Array, targets: jax.Array, *, max_value: float) -> jax.Array:
+    """Peak signal-to-noise ratio in decibels, 10 log10(max_value^2 / mean squared error), [B, H, W, C] x 2 -> [B].
+
+    Infinite for images that equal their targets.
+
+    Raises:
+      UserError: not two batches of images of one shape.
+    """
+    images, targets = _as_floats(images, targets)
+    return 10.0 * jnp.log10(max_value**2 / jnp.mean((images - targets) ** 2, (1, 2, 3)))
+
+
+@jax.jit
+def ssim(images: jax.Array, targets: jax.Array, *, max_value: float) -> jax.Array:
+    """Structural similarity, in [-1, 1], 1 for equal images (Wang et al. 2004, doi:10.1109/TIP.2003.819861).
+
+    Equation 13, of the local means m, variances v and covariance c under an 11x11 Gaussian window of standard
+    deviation 1.5, with C1 = (0.01 max_value)^2 and C2 = (0.03 max_value)^2:
+
+        SSIM(x, y) = (2 m_x m_y + C1) (2 c_xy + C2) / ((m_x^2 + m_y^2 + C1) (v_x + v_y + C2))
+
+    averaged over the windows that lie whole within the image, then over the channels. This is scikit-image's
+    `structural_similarity(..., gaussian_weights=True, use_sample_covariance=False)`.
+
+    Args:
+      images: [B, H, W, C], at least 11x11.
+      targets: of the same shape.
+      max_value: width of the range of values: 255 for 0..255, 2 for [-1, 1].
+
+    Returns:
+      [B].
+
+    Raises:
+      UserError: not two batches of images of one shape, or smaller than the window.
+    """
+    images, targets = _as_floats(images, targets)
+    _check_size(images, WINDOW_SIZE, "SSIM")
+    return jnp.mean(_similarity(images, targets, max_value)[0], -1)
+
+
+@jax.jit
+def ms_ssim(images: jax.Array, targets: jax.Array, *, max_value: float) -> jax.Array:
+    """Multi-scale structural similarity over 5 scales (Wang et al. 2003, doi:10.1109/ACSSC.2003.1292216).
+
+    Equation 7: the contrast-and-structure factor of SSIM, cs, at each scale but the coarsest, where all of SSIM counts:
+
+        MS-SSIM(x, y) = SSIM_5^0.1333  prod_{i=1..4} cs_i^w_i,   w = 0.0448, 0.2856, 0.3001, 0.2363
+
+    each factor averaged over a scale's windows, and 0 where that average is negative; the product is averaged over the
+    channels. From one scale to the next, 2x2 pixels are averaged. At an odd size the last row or column is repeated, as
+    `tf.image.ssim_multiscale` does (pytorch-msssim puts zeros around the image instead).
+
+    Args:
+      images: [B, H, W, C], at least 161x161.
+      targets: of the same shape.
+      max_value: width of the range of values: 255 for 0..255, 2 for [-1, 1].
+
+    Returns:
+      [B], in [0, 1].
+
+    Raises:
+      UserError: not two batches of images of one shape, or too small for 5 scales.
+    """
+    images, targets = _as_floats(images, targets)
+    _check_size(images, MS_SSIM_LEAST_SIZE, f"MS-SSIM over {len(SCALE_WEIGHTS)} scales")
+    factors = []
+    for _ in SCALE_WEIGHTS[1:]:
+        factors.append(_similarity(images, targets, max_value)[1])
+        images, targets = _halve(images), _halve(targets)
+    factors.append(_similarity(images, targets, max_value)[0])
+    powers = [jnp.maximum(factor, 0.0) ** weight for factor, weight in zip(factors, SCALE_WEIGHTS, strict=True)]
+    return jnp.mean(functools.reduce(jnp.multiply, powers), -1)
+
+
+def _as_floats(images: jax.Array, targets: jax.Array) -> tuple[jax.Array, jax.Array]:
+    if images.ndim != 4 or images.shape != targets.shape:
+        raise UserError(
+            f"Images {list(images.shape)} cannot be compared with targets {list(targets.shape)}: "
+            "give two batches [B, H, W, C] of the same shape."
+        )
+    dtype = jnp.promote_types(jnp.promote_types(images.dtype, targets.dtype), jnp.float32)
+    return images.astype(dtype), targets.astype(dtype)
+
+
+def _check_size(images: jax.Array, least: int, what: str) -> None:
+    height, width = images.shape[1:3]
+    if min(height, width) < least:
+        raise UserError(f"{what} needs images of at least {least}x{least}, not {height}x{width}: use larger ones.")
+
+
+def _similarity(images: jax.Array, targets: jax.Array, max_value: float) -> tuple[jax.Array, jax.Array]:
+    """(SSIM, its contrast-and-structure factor), each averaged over the windows: [B, H, W, C] x 2 -> [B, C] x 2."""
+    c1, c2 = (K1 * max_value) ** 2, (K2 * max_value) ** 2
+    # Variances do not depend on a shift of the values, but the rounding of E[x^2] - E[x]^2 does: shift them to about 0.
+    shift_x, shift_y = (jnp.mean(x, (1, 2), keepdims=True) for x in (images, targets))  # [B, 1, 1, C]
+    x, y = images - shift_x, targets - shift_y
+    mean_x, mean_y = _window_mean(x), _window_mean(y)
+    variances = _window_mean(x**2 + y**2) - mean_x**2 - mean_y**2
+    variance_of_difference = _window_mean((x - y) ** 2) - (mean_x - mean_y) ** 2
+    # (2 c_xy + C2) / (v_x + v_y + C2) with 2 c_xy = v_x + v_y - v_{x-y}, so that equal images give 1 exactly; and
+    # (2 m_x m_y + C1) / (m_x^2 + m_y^2 + C1) likewise.
+    structure = 1.0 - variance_of_difference / (variances + c2)
+    mean_x, mean_y = mean_x + shift_x, mean_y + shift_y
+    luminance = 1.0 - (mean_x - mean_y) ** 2 / (mean_x**2 + mean_y**2 + c1)
+    return jnp.mean(luminance * structure, (1, 2)), jnp.mean(structure, (1, 2))
+
+
+def _window_mean(values: jax.Array) -> jax.Array:
+    """The mean under the Gaussian window wherever it fits: [B, H, W, C] -> [B, H - 10, W - 10, C].
+
+    A product with a banded matrix along each axis. At these sizes that is faster than a convolution of one channel on a
+    CPU (6 times at 256x256) and than sums of shifted images, which also take seconds to compile.
+    """
+    for axis in (1, 2):
+        size = values.shape[axis]
+        band = sum(weight * np.eye(size, size - WINDOW_SIZE + 1, -start) for start, weight in enumerate(WINDOW))
+        values = jnp.tensordot(values, band.astype(values.dtype), (axis, 0), precision="highest")
+        values = jnp.moveaxis(values, -1, axis)
+    return values
+
+
+def _halve(images: jax.Array) -> jax.Array:
+    """The means of 2x2 pixels: [B, H, W, C] -> [B, ceil(H / 2), ceil(W / 2), C]."""
+    batch, height, width, channels = images.shape
+    images = jnp.pad(images, ((0, 0), (0, height % 2), (0, width % 2), (0, 0)), mode="edge")
+    return jnp.mean(images.reshape(batch, (height + 1) // 2, 2, (width + 1) // 2, 2, channels), (2, 4))
