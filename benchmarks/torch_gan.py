@@ -1,0 +1,114 @@
+"""The GANs of jaxgen in PyTorch: the same networks and the same update."""
+
+import itertools
+from collections.abc import Callable, Iterator, Sequence
+
+import torch
+import torch.nn.functional as F
+from common import BETA1, BETA2, DCGAN_GENERATOR, EPSILON, LATENT_SIZE, MLP_DISCRIMINATOR, MLP_GENERATOR, SLOPE
+from torch import nn
+
+BATCH_NORM = {"momentum": 0.1, "eps": 1e-5}
+
+
+def mlp_generator(*, batch_norm: bool = False) -> nn.Module:
+    return nn.Sequential(
+        *_hidden((LATENT_SIZE, *MLP_GENERATOR), batch_norm=batch_norm),
+        nn.Linear(MLP_GENERATOR[-1], 784),
+        nn.Tanh(),
+        nn.Unflatten(1, (1, 28, 28)),
+    )
+
+
+def mlp_discriminator() -> nn.Module:
+    return nn.Sequential(
+        nn.Flatten(), *_hidden((784, *MLP_DISCRIMINATOR)), nn.Linear(MLP_DISCRIMINATOR[-1], 1), nn.Flatten(0)
+    )
+
+
+def _hidden(widths: Sequence[int], *, batch_norm: bool = False) -> Iterator[nn.Module]:
+    for before, after in itertools.pairwise(widths):
+        yield nn.Linear(before, after, bias=not batch_norm)
+        if batch_norm:
+            yield nn.BatchNorm1d(after, **BATCH_NORM)
+        yield nn.LeakyReLU(SLOPE)
+
+
+def dcgan_generator() -> nn.Module:
+    stem, first, second = DCGAN_GENERATOR
+    return nn.Sequential(
+        nn.Linear(LATENT_SIZE, 7 * 7 * stem, bias=False),
+        nn.Unflatten(1, (stem, 7, 7)),
+        nn.BatchNorm2d(stem, **BATCH_NORM),
+        nn.LeakyReLU(SLOPE),
+        nn.ConvTranspose2d(stem, first, 5, 1, padding=2, bias=False),
+        nn.BatchNorm2d(first, **BATCH_NORM),
+        nn.LeakyReLU(SLOPE),
+        nn.ConvTranspose2d(first, second, 5, 2, padding=2, output_padding=1, bias=False),
+        nn.BatchNorm2d(second, **BATCH_NORM),
+        nn.LeakyReLU(SLOPE),
+        nn.ConvTranspose2d(second, 1, 5, 2, padding=2, output_padding=1),
+        nn.Tanh(),
+    )
+
+
+def dcgan_discriminator(widths: Sequence[int], *, hidden_width: int | None = None) -> nn.Module:
+    size, layers = 28, []
+    for before, after in itertools.pairwise((1, *widths)):
+        layers += [nn.Conv2d(before, after, 5, 2, padding=2), nn.LeakyReLU(SLOPE)]
+        size = -(-size // 2)
+    layers.append(nn.Flatten())
+    features = size * size * widths[-1]
+    if hidden_width is not None:
+        layers += [nn.Linear(features, hidden_width), nn.LeakyReLU(SLOPE)]
+        features = hidden_width
+    return nn.Sequential(*layers, nn.Linear(features, 1), nn.Flatten(0))
+
+
+def initialise(network: nn.Module, *, scale: float | None) -> None:
+    """Draws the weights as jaxgen does: N(0, scale^2), or where `scale` is None with variance 1 / inputs; no biases."""
+    for module in network.modules():
+        if isinstance(module, nn.Linear | nn.Conv2d | nn.ConvTranspose2d):
+            if scale is not None:
+                nn.init.normal_(module.weight, std=scale)
+            else:  # Flax's lecun_normal: cut at two deviations, which takes the deviation down to 0.8796 of itself
+                deviation = module.weight[0].numel() ** -0.5 / 0.87962566103423978
+                nn.init.trunc_normal_(module.weight, std=deviation, a=-2 * deviation, b=2 * deviation)
+            if module.bias is not None:
+                nn.init.zeros_(module.bias)
+
+
+def gan_step(
+    generator: nn.Module,
+    discriminator: nn.Module,
+    *,
+    generator_learning_rate: float,
+    discriminator_learning_rate: float,
+) -> Callable[[torch.Tensor, torch.Tensor], None]:
+    """`step(rows uint8 [B, 1, H, W], latents [B, L])`: both networks are updated at the same point.
+
+    There is one forward pass through D(G(z)) for both losses.
+    """
+    options = {"betas": (BETA1, BETA2), "eps": EPSILON}
+    generator_parameters = list(generator.parameters())
+    discriminator_parameters = list(discriminator.parameters())
+    generator_optimiser = torch.optim.Adam(generator_parameters, lr=generator_learning_rate, **options)
+    discriminator_optimiser = torch.optim.Adam(discriminator_parameters, lr=discriminator_learning_rate, **options)
+
+    def step(rows: torch.Tensor, latents: torch.Tensor) -> None:
+        real = rows.float() / 127.5 - 1
+        fake_logits = discriminator(generator(latents))
+        real_logits = discriminator(real)
+        discriminator_loss = (F.softplus(-real_logits) + F.softplus(fake_logits)).mean()
+        generator_loss = F.softplus(-fake_logits).mean()
+        discriminator_grads = torch.autograd.grad(discriminator_loss, discriminator_parameters, retain_graph=True)
+        generator_grads = torch.autograd.grad(generator_loss, generator_parameters)
+        for parameters, grads, optimiser in (
+            (discriminator_parameters, discriminator_grads, discriminator_optimiser),
+            (generator_parameters, generator_grads, generator_optimiser),
+        ):
+            for parameter, grad in zip(parameters, grads, strict=True):
+                parameter.grad = grad
+            optimiser.step()
+
+    return step

@@ -1,0 +1,98 @@
+"""Trains the network of mnist_gan or mnist_dcgan in PyTorch, for the same steps on the same data, and draws samples.
+
+    pip install -e '.[bench]'
+    python benchmarks/train_torch.py mnist_gan --seed 0 --out torch_samples.npz
+    jaxgen evaluate --real mnist --generated torch_samples.npz
+
+It is the measure of what jaxgen's own training reaches: same networks, initialisers, batch, update, moving average.
+"""
+
+import copy
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+import numpy as np
+import torch
+import tyro
+from common import LATENT_SIZE, cores
+from torch import nn
+from torch_gan import (
+    dcgan_discriminator,
+    dcgan_generator,
+    gan_step,
+    initialise,
+    mlp_discriminator,
+    mlp_generator,
+)
+
+from jaxgen.data import load
+from jaxgen.data.dataset import unscale_images
+from jaxgen.experiments import mnist_dcgan, mnist_gan
+
+
+@dataclass(frozen=True)
+class Options:
+    """Trains one of jaxgen's GANs in PyTorch and writes samples of the generator's moving average."""
+
+    experiment: tyro.conf.Positional[Literal["mnist_gan", "mnist_dcgan"]]
+    """Whose networks and settings."""
+    out: Path
+    """The .npz file of the samples, uint8."""
+    seed: int = 0
+    """Seed of weights, noise and order."""
+    steps: int | None = None
+    """How many training steps. None: as many as the experiment's default."""
+    num: int = 10_000
+    """How many samples are drawn."""
+
+
+def main() -> None:
+    options = tyro.cli(Options)
+    torch.manual_seed(options.seed)
+    torch.set_num_threads(cores())
+    config = {"mnist_gan": mnist_gan, "mnist_dcgan": mnist_dcgan}[options.experiment].Config()
+    if options.experiment == "mnist_gan":
+        generator, discriminator, scale = mlp_generator(batch_norm=True), mlp_discriminator(), None
+    else:
+        generator = dcgan_generator()
+        discriminator = dcgan_discriminator(config.discriminator_widths, hidden_width=config.discriminator_hidden_width)
+        scale = 0.02
+    for network in (generator, discriminator):
+        initialise(network, scale=scale)
+    average = copy.deepcopy(generator)
+    rates = {name: getattr(config, f"{name}_learning_rate") for name in ("generator", "discriminator")}
+    step = gan_step(generator, discriminator, **{f"{name}_learning_rate": rate for name, rate in rates.items()})
+    images = torch.from_numpy(load("mnist").train["image"]).permute(0, 3, 1, 2).contiguous()
+    steps, batch = options.steps or config.steps, config.batch_size
+    start, order, position = time.monotonic(), torch.randperm(len(images)), 0
+    for i in range(steps):
+        rows = order[position : position + batch]
+        if len(rows) < batch:  # the batch runs on into the next epoch
+            order = torch.randperm(len(images))
+            position = -len(rows)
+            rows = torch.cat([rows, order[: batch - len(rows)]])
+        position += batch
+        step(images[rows], torch.randn(batch, LATENT_SIZE))
+        move_average(average, generator, min(config.ema_decay, (1 + i) / (10 + i)))  # as `update_average`
+        if (i + 1) % 500 == 0:
+            print(f"step {i + 1}/{steps}  {(i + 1) * batch / (time.monotonic() - start):,.0f} images/s", flush=True)
+    average.eval()
+    with torch.no_grad():
+        blocks = [average(torch.randn(250, LATENT_SIZE)).permute(0, 2, 3, 1) for _ in range(-(-options.num // 250))]
+    np.savez_compressed(options.out, image=unscale_images(torch.cat(blocks).numpy())[: options.num])
+    print(f"{options.num} samples after {steps} steps: {options.out}")
+
+
+@torch.no_grad()
+def move_average(average: nn.Module, network: nn.Module, decay: float) -> None:
+    """Moves the parameters; the running statistics are those of the network."""
+    for old, new in zip(average.parameters(), network.parameters(), strict=True):
+        old.lerp_(new, 1.0 - decay)
+    for old, new in zip(average.buffers(), network.buffers(), strict=True):
+        old.copy_(new)
+
+
+if __name__ == "__main__":
+    main()
