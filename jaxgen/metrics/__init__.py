@@ -1,1 +1,49 @@
-"""What judges samples; knows no model."""
+"""What judges samples; knows no model. These functions take plain arrays; `image_scores` puts them together."""
+
+from jaxgen.metrics.adversarial import discriminator_accuracy
+from jaxgen.metrics.class_shares import class_shares
+from jaxgen.metrics.classifier_score import classifier_score
+from jaxgen.metrics.frechet import frechet_distance
+from jaxgen.metrics.kernel import kernel_distance, squared_mmd
+from jaxgen.metrics.likelihood import (
+    bits_per_character,
+    bits_per_dimension,
+    dequantise,
+    elbo,
+    importance_weighted_bound,
+    importance_weighted_log_likelihood,
+    kl_between_gaussians,
+    kl_to_standard_normal,
+    perplexity,
+)
+from jaxgen.metrics.neighbours import density_coverage, nearest_distances, nearest_training, precision_recall
+from jaxgen.metrics.restoration import l1, ms_ssim, psnr, ssim
+from jaxgen.metrics.text import distinct_n, self_bleu
+
+__all__ = [
+    "bits_per_character",
+    "bits_per_dimension",
+    "class_shares",
+    "classifier_score",
+    "density_coverage",
+    "dequantise",
+    "discriminator_accuracy",
+    "distinct_n",
+    "elbo",
+    "frechet_distance",
+    "importance_weighted_bound",
+    "importance_weighted_log_likelihood",
+    "kernel_distance",
+    "kl_between_gaussians",
+    "kl_to_standard_normal",
+    "l1",
+    "ms_ssim",
+    "nearest_distances",
+    "nearest_training",
+    "perplexity",
+    "precision_recall",
+    "psnr",
+    "self_bleu",
+    "squared_mmd",
+    "ssim",
+]

@@ -1,0 +1,165 @@
+"""Feature extractors: the networks in whose features, and by whose classes, images are compared.
+
+| name | network | images | features | classes |
+|---|---|---|---|---|
+| `mnist` | the project's classifier (`experiments/mnist_classifier`) | 28x28 grey | 128 | 10 |
+| `efficientnet_lite0` | EfficientNet-Lite0, trained on ImageNet (Tan & Le 2019, arXiv:1905.11946) | any | 1280 | 1000 |
+| `inception` | Inception-v3 of the FID paper (Heusel et al. 2017, arXiv:1706.08500), your weights | any | 2048 | 1008 |
+
+Scores in the features of one extractor cannot be compared with those of another: only `inception` gives the FID and the
+Inception score of the literature.
+"""
+
+import functools
+from collections.abc import Callable
+from importlib.resources import as_file, files
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import flax.linen as nn
+import jax
+import jax.numpy as jnp
+
+from jaxgen.errors import UserError
+from jaxgen.metrics.resizing import resize_bilinear
+from jaxgen.metrics.weight_files import file_sha256, inception_variables, load_variables
+from jaxgen.networks.classifier import ConvClassifier
+from jaxgen.networks.efficientnet import EfficientNetLite0
+from jaxgen.networks.inception import InceptionV3
+
+MNIST_SHAPE = (28, 28, 1)
+
+
+class FeatureExtractor(NamedTuple):
+    """Features and class logits of images, and where they come from."""
+
+    name: str
+    weights_sha256: str
+    """Of the file of weights, so that two scores can be told to be comparable."""
+    resize: str
+    """What is done to the images first, in words, for the record of a score."""
+    image_shape: tuple[int, int, int] | None
+    """The only shape it takes, (H, W, C); None: any size, grey or RGB."""
+    batch_size: int
+    """How many images it is best given at once."""
+    extract: Callable[[jax.Array], tuple[jax.Array, jax.Array]]
+    """uint8 images [B, H, W, C] in 0..255 -> (features [B, F], logits [B, K]) float32; compiled."""
+
+
+def load_extractor(name: str, weights: Path | None = None) -> FeatureExtractor:
+    """The extractor called `name`: `mnist`, `efficientnet_lite0`, or `inception` with its file of `weights`.
+
+    Raises:
+      UserError: an unknown name, or a file of weights that is missing, not needed, or of another network.
+    """
+    if name not in EXTRACTORS:
+        raise UserError(f"There is no feature extractor {name!r}: use {', '.join(EXTRACTORS)}.")
+    if name == "inception":
+        if weights is None:
+            raise UserError(
+                "The extractor 'inception' needs its weights, which do not come with jaxgen: name the file "
+                "pt_inception-2015-12-05-6726825d.pth of pytorch-fid with --weights FILE."
+            )
+        return _inception(Path(weights))
+    if weights is not None:
+        raise UserError(f"The weights of the extractor {name!r} come with jaxgen: leave out --weights.")
+    return EXTRACTORS[name]()
+
+
+def extractor_for(image_shape: tuple[int, ...]) -> str:
+    """The name of the extractor for images of a shape (H, W, C), where none is named."""
+    return "mnist" if tuple(image_shape) == MNIST_SHAPE else "efficientnet_lite0"
+
+
+def check_shape(extractor: FeatureExtractor, image_shape: tuple[int, ...]) -> None:
+    """Refuses images that an extractor cannot read.
+
+    Raises:
+      UserError: another shape.
+    """
+    if extractor.image_shape is not None and tuple(image_shape) != extractor.image_shape:
+        raise UserError(
+            f"The extractor {extractor.name!r} reads images of {_say(extractor.image_shape)}, not {_say(image_shape)}: "
+            "choose another with --extractor."
+        )
+
+
+def _say(shape: tuple[int, ...]) -> str:
+    return "x".join(map(str, shape))
+
+
+def _build(
+    name: str,
+    network: nn.Module,
+    variables: dict[str, Any],
+    prepare: Callable[[jax.Array], jax.Array],
+    **facts: Any,
+) -> FeatureExtractor:
+    """An extractor from a network with a method `features` and a last Dense layer `head` behind them."""
+
+    @jax.jit
+    def extract(variables: dict[str, Any], images: jax.Array) -> tuple[jax.Array, jax.Array]:
+        with jax.default_matmul_precision("highest"):  # or an accelerator would round products to fewer bits
+            features = network.apply(variables, prepare(images.astype(jnp.float32)), method="features")
+            return features, network.apply(variables, features, method=lambda module, features: module.head(features))
+
+    return FeatureExtractor(name=name, extract=functools.partial(extract, jax.device_put(variables)), **facts)
+
+
+def _shipped(name: str) -> tuple[dict[str, Any], str]:
+    """(variables, hash) of a file of weights that comes with the package."""
+    with as_file(files("jaxgen.metrics.weights") / f"{name}.safetensors") as path:
+        return load_variables(path), file_sha256(path)
+
+
+def _mnist() -> FeatureExtractor:
+    variables, sha256 = _shipped("mnist")
+    return _build(
+        "mnist",
+        ConvClassifier(),
+        variables,
+        lambda images: images / 127.5 - 1.0,
+        weights_sha256=sha256,
+        resize="none",
+        image_shape=MNIST_SHAPE,
+        batch_size=250,
+    )
+
+
+def _as_rgb(images: jax.Array) -> jax.Array:
+    return jnp.repeat(images, 3, axis=-1) if images.shape[-1] == 1 else images
+
+
+def _efficientnet_lite0() -> FeatureExtractor:
+    variables, sha256 = _shipped("efficientnet_lite0")
+    return _build(
+        "efficientnet_lite0",
+        EfficientNetLite0(),
+        variables,
+        lambda images: (resize_bilinear(_as_rgb(images), 224, method="half_pixel") - 127.0) / 128.0,
+        weights_sha256=sha256,
+        resize="bilinear to 224x224, half-pixel centres, no antialiasing; (x - 127) / 128",
+        image_shape=None,
+        batch_size=32,
+    )
+
+
+def _inception(weights: Path) -> FeatureExtractor:
+    variables = inception_variables(weights)
+    return _build(
+        "inception",
+        InceptionV3(),
+        variables,
+        lambda images: (resize_bilinear(_as_rgb(images), 299, method="tensorflow1") - 128.0) / 128.0,
+        weights_sha256=file_sha256(weights),
+        resize="bilinear to 299x299 as TensorFlow 1 does (align_corners=False, no half-pixel centres); (x - 128) / 128",
+        image_shape=None,
+        batch_size=32,
+    )
+
+
+EXTRACTORS: dict[str, Callable[..., FeatureExtractor]] = {
+    "mnist": _mnist,
+    "efficientnet_lite0": _efficientnet_lite0,
+    "inception": _inception,
+}

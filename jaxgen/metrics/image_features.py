@@ -1,0 +1,51 @@
+"""Images as an extractor sees them: moments in one pass, and the features themselves only where a metric needs them."""
+
+from collections.abc import Callable
+from typing import NamedTuple
+
+import numpy as np
+
+from jaxgen.metrics.extractors import FeatureExtractor, check_shape
+from jaxgen.metrics.image_source import ImageSource, in_blocks
+from jaxgen.metrics.moments import Moments, add_features, empty_moments
+
+Progress = Callable[[str, int, int], None]
+"""(what is being done, how many of it are done, of how many)."""
+
+
+class ImageFeatures(NamedTuple):
+    """What is known of N images."""
+
+    count: int
+    moments: Moments
+    logits: np.ndarray
+    """[N, K], of the extractor's classes."""
+    features: np.ndarray | None
+    """[N, F] float32, or None where they were not kept."""
+
+
+def image_features(
+    source: ImageSource, extractor: FeatureExtractor, *, keep_features: bool, progress: Progress | None = None
+) -> ImageFeatures:
+    """Runs the images of a source through an extractor, a batch at a time.
+
+    Raises:
+      UserError: images of a shape that the extractor does not read.
+    """
+    check_shape(extractor, source.shape)
+    moments, logits, kept, done = None, [], [], 0
+    size = extractor.batch_size
+    for images in in_blocks(source, size):
+        count = len(images)
+        if count < size:  # one compiled program for all: the last batch is filled up, with weight 0
+            images = np.concatenate([images, np.repeat(images[-1:], size - count, axis=0)])
+        features, batch_logits = extractor.extract(images)
+        moments = empty_moments(features.shape[-1]) if moments is None else moments
+        moments = add_features(moments, features, (np.arange(size) < count).astype(np.float32))
+        logits.append(np.asarray(batch_logits[:count]))
+        if keep_features:
+            kept.append(np.asarray(features[:count]))
+        done += count
+        if progress is not None:
+            progress(f"features of {source.name}", done, source.count)
+    return ImageFeatures(done, moments, np.concatenate(logits), np.concatenate(kept) if keep_features else None)

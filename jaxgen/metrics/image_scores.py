@@ -1,0 +1,179 @@
+"""The scores of generated images, by name: `fid`, `kid`, ... over what a feature extractor sees of them."""
+
+from collections.abc import Callable, Sequence
+from typing import NamedTuple
+
+import numpy as np
+
+from jaxgen.errors import UserError
+from jaxgen.metrics.class_shares import class_shares
+from jaxgen.metrics.classifier_score import classifier_score
+from jaxgen.metrics.extractors import FeatureExtractor
+from jaxgen.metrics.frechet import frechet_distance_of_moments
+from jaxgen.metrics.image_features import ImageFeatures, Progress, image_features
+from jaxgen.metrics.image_source import ImageSource
+from jaxgen.metrics.kernel import kernel_distance
+from jaxgen.metrics.neighbours import density_coverage, nearest_training, precision_recall
+
+
+class Comparison(NamedTuple):
+    """What a metric may look at."""
+
+    real: ImageFeatures
+    generated: ImageFeatures
+    training: ImageFeatures | None
+    """Of the training images, for the metrics that need them."""
+    seed: int
+    progress: Progress | None
+    nearest: dict[str, np.ndarray]
+    """Filled by `memorisation`: the nearest training image of each generated one, `distances` and `indices` [N]."""
+
+    def bar(self, what: str) -> Callable[[int, int], None] | None:
+        """Progress on one thing."""
+        return None if self.progress is None else lambda done, total: self.progress(what, done, total)
+
+
+class Metric(NamedTuple):
+    """One way to score generated images."""
+
+    values: tuple[str, ...]
+    """The names of what it gives."""
+    compute: Callable[[Comparison], tuple[float, ...]]
+    """The values, in that order."""
+    keeps_features: bool = False
+    needs_training: bool = False
+
+
+def _fid(c: Comparison) -> tuple[float, ...]:
+    return (frechet_distance_of_moments(c.real.moments, c.generated.moments),)
+
+
+def _kid(c: Comparison) -> tuple[float, ...]:
+    return kernel_distance(c.real.features, c.generated.features, seed=c.seed)
+
+
+def _score(c: Comparison) -> tuple[float, ...]:
+    return classifier_score(c.generated.logits)
+
+
+def _precision_recall(c: Comparison) -> tuple[float, ...]:
+    return precision_recall(c.real.features, c.generated.features, progress=c.bar("precision and recall"))
+
+
+def _density_coverage(c: Comparison) -> tuple[float, ...]:
+    return density_coverage(c.real.features, c.generated.features, progress=c.bar("density and coverage"))
+
+
+def _classes(c: Comparison) -> tuple[float, ...]:
+    shares = class_shares(c.generated.logits)
+    return shares.confident, shares.mean_confidence, shares.classes.min(), shares.modes, shares.entropy
+
+
+def _memorisation(c: Comparison) -> tuple[float, ...]:
+    found = nearest_training(
+        c.generated.features, c.training.features, c.real.features, progress=c.bar("nearest training images")
+    )
+    c.nearest.update(distances=found.distances, indices=found.indices)
+    return found.ratio, found.closer
+
+
+METRICS: dict[str, Metric] = {
+    "fid": Metric(("fid",), _fid),
+    "kid": Metric(("kid", "kid_standard_error"), _kid, keeps_features=True),
+    "score": Metric(("score", "score_standard_deviation"), _score),
+    "precision_recall": Metric(("precision", "recall"), _precision_recall, keeps_features=True),
+    "density_coverage": Metric(("density", "coverage"), _density_coverage, keeps_features=True),
+    "classes": Metric(("confident", "mean_confidence", "rarest_class", "modes", "class_entropy"), _classes),
+    "memorisation": Metric(
+        ("memorisation_ratio", "closer_to_training"), _memorisation, keeps_features=True, needs_training=True
+    ),
+}
+
+
+def metric_names(text: str | None) -> list[str]:
+    """The names in "fid,kid"."""
+    return [] if text is None else [name.strip() for name in text.split(",") if name.strip()]
+
+
+def check_names(names: Sequence[str], known: Sequence[str] = tuple(METRICS)) -> None:
+    """Refuses what is no metric.
+
+    Raises:
+      UserError: an unknown name.
+    """
+    if unknown := [name for name in names if name not in known]:
+        raise UserError(f"There is no metric {unknown[0]!r}: use {', '.join(known)}.")
+
+
+class ImageScorer:
+    """Scores generated images against the same real ones, whose features are computed once."""
+
+    def __init__(
+        self,
+        real: ImageSource,
+        extractor: FeatureExtractor,
+        metrics: Sequence[str],
+        *,
+        training: ImageSource | None = None,
+        seed: int = 0,
+        progress: Progress | None = None,
+    ):
+        """
+        Args:
+          real: held-out images, where there are any.
+          metrics: names in `METRICS`.
+          training: the images that the model was trained on; only where a metric needs them.
+
+        Raises:
+          UserError: an unknown metric, or images that the extractor does not read.
+        """
+        check_names(metrics)
+        self.extractor, self.seed, self.progress = extractor, seed, progress
+        self.metrics = {name: METRICS[name] for name in metrics}
+        self.shape = real.shape
+        self.keep = any(metric.keeps_features for metric in self.metrics.values())
+        self.real = self._features(real)
+        needs_training = any(metric.needs_training for metric in self.metrics.values())
+        if needs_training and training is None:
+            raise UserError("The metric 'memorisation' needs the training images: leave it out of --metrics.")
+        self.training = self._features(training) if needs_training else None
+        self.nearest: dict[str, np.ndarray] = {}
+
+    def _features(self, source: ImageSource) -> ImageFeatures:
+        return image_features(source, self.extractor, keep_features=self.keep, progress=self.progress)
+
+    def score(self, generated: ImageSource) -> dict[str, float]:
+        """Every value of every metric, by name.
+
+        Raises:
+          UserError: images of another shape than the real ones, or too few for a metric.
+        """
+        if generated.shape != self.shape:
+            raise UserError(
+                f"{generated.name} has images of {_say(generated.shape)}, but the real ones are {_say(self.shape)}: "
+                "they must have the same shape."
+            )
+        comparison = Comparison(
+            self.real, self._features(generated), self.training, self.seed, self.progress, self.nearest
+        )
+        values: dict[str, float] = {}
+        for metric in self.metrics.values():
+            values |= {
+                name: float(value) for name, value in zip(metric.values, metric.compute(comparison), strict=True)
+            }
+        return values
+
+    def nearest_pairs(self, count: int) -> list[tuple[int, int]]:
+        """(generated image, nearest training image): the `count` nearest pairs, then `count` evenly from near to far.
+
+        Empty unless `memorisation` was among the metrics of the last score.
+        """
+        if not self.nearest:
+            return []
+        order = np.argsort(self.nearest["distances"], kind="stable")
+        spread = order[np.linspace(0, len(order) - 1, min(count, len(order))).round().astype(int)]
+        return [(int(i), int(self.nearest["indices"][i])) for i in np.concatenate([order[:count], spread])]
+
+
+def _say(shape: tuple[int, ...]) -> str:
+    return "x".join(map(str, shape))

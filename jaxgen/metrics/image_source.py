@@ -1,0 +1,109 @@
+"""Images by number, wherever they come from: what is compared with what."""
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+
+from jaxgen.data.dataset import Dataset, Split, is_resident, length, read_examples, unscale_images
+from jaxgen.data.embedded_sets import EMBEDDED
+from jaxgen.data.image_folder import FolderSource, common_channels, common_size, find_images
+from jaxgen.data.loading import load
+from jaxgen.data.npz_file import as_uint8_images, read_npz
+from jaxgen.errors import UserError
+
+
+class ImageSource(NamedTuple):
+    """Images that can be read by number, uint8 in 0..255."""
+
+    name: str
+    count: int
+    shape: tuple[int, int, int]
+    """Of one image, (H, W, C)."""
+    read: Callable[[int, int], np.ndarray]
+    """(start, stop) -> uint8 [stop - start, H, W, C]; the same numbers always give the same images."""
+
+
+def in_blocks(source: ImageSource, size: int) -> Iterator[np.ndarray]:
+    """The images of a source in order, `size` at a time; the last block may be smaller."""
+    for start in range(0, source.count, size):
+        yield source.read(start, min(start + size, source.count))
+
+
+def of_split(data: Dataset, split: Split, name: str, *, at_most: int | None = None, seed: int = 0) -> ImageSource:
+    """The images of a split as a model sees them; of more than `at_most`, a random choice that depends on the seed."""
+    total = length(split)
+    chosen = np.arange(total)
+    if at_most is not None and total > at_most:
+        chosen = np.sort(np.random.default_rng(seed).permutation(total)[:at_most])
+
+    def read(start: int, stop: int) -> np.ndarray:
+        rows = chosen[start:stop]
+        if is_resident(split):
+            examples = {key: values[rows] for key, values in split.items()}
+        else:
+            parts = [read_examples(split, row, row + 1) for row in rows]
+            examples = {key: np.concatenate([part[key] for part in parts]) for key in parts[0]}
+        return unscale_images(data.prepare(examples)["image"])
+
+    shape = read(0, 1).shape[1:]
+    return ImageSource(name, len(chosen), tuple(shape), read)
+
+
+def of_data(data: Dataset, split: str | None = None, *, at_most: int | None = None, seed: int = 0) -> ImageSource:
+    """The images of a data set: of `split`, "test" or "train"; None: the held-out ones where there are any.
+
+    Raises:
+      UserError: there is no such split, or the examples are no images.
+    """
+    if data.kind != "image":
+        raise UserError(f"{data.name} is {data.kind}, not images.")
+    split = split or ("train" if data.test is None else "test")
+    if split not in ("train", "test"):
+        raise UserError(f"--split is train or test, not {split!r}.")
+    examples = data.train if split == "train" else data.test
+    if examples is None:
+        raise UserError(f"{data.name} has no test split: use --split train.")
+    return of_split(data, examples, f"{data.name} images ({split} split)", at_most=at_most, seed=seed)
+
+
+def of_path(path: Path, *, image_size: int | None = None, split: str | None = None) -> ImageSource:
+    """The images of a folder, or of a .npz file: uint8, or floats in [-1, 1], [N, H, W, C]; or of an embedded set.
+
+    Args:
+      split: of an embedded set, "test" or "train"; None: the held-out images where there are any.
+      image_size: the pictures of a folder are cut and scaled to squares of this side; None: they have one size already.
+
+    Raises:
+      UserError: what is there are no images, or not of one size and a known range.
+    """
+    path = Path(path)
+    if str(path) in EMBEDDED and not path.exists():
+        return of_data(load(str(path), image_size=image_size), split)
+    if path.suffix.lower() == ".npz":
+        return of_array(read_npz(path)["image"], str(path))
+    if not path.is_dir():
+        raise UserError(f"{path} is neither a folder of images, a .npz file nor an embedded set: check the path.")
+    paths = find_images(path)
+    folder = FolderSource(paths, None, image_size or common_size(paths), common_channels(paths))
+
+    def read(start: int, stop: int) -> np.ndarray:
+        return np.stack([folder[i]["image"] for i in range(start, stop)])
+
+    return ImageSource(str(path), len(paths), tuple(read(0, 1).shape[1:]), read)
+
+
+def of_array(images: np.ndarray, name: str) -> ImageSource:
+    """Images [N, H, W, C] or [N, H, W], uint8 or floats in [-1, 1].
+
+    Raises:
+      UserError: another shape or range.
+    """
+    images = as_uint8_images(images, name)
+    return ImageSource(name, len(images), images.shape[1:], lambda start, stop: images[start:stop])
+
+
+def first(source: ImageSource, count: int | None) -> ImageSource:
+    """The first `count` images of a source; all of them if None or fewer."""
+    return source if count is None else source._replace(count=min(count, source.count))

@@ -1,0 +1,115 @@
+"""Files of trained weights: our own in safetensors, and those that others trained with PyTorch."""
+
+import functools
+import hashlib
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+import flax.linen as nn
+import jax
+import jax.numpy as jnp
+import numpy as np
+from flax.traverse_util import flatten_dict, unflatten_dict
+from safetensors import SafetensorError
+from safetensors.numpy import load_file, save_file
+
+from jaxgen.errors import UserError
+from jaxgen.metrics.torch_files import read_torch_state
+from jaxgen.networks.inception import InceptionV3
+
+# Flax's name of an array in its layer -> PyTorch's.
+TORCH_NAMES = {"kernel": "weight", "scale": "weight", "bias": "bias", "mean": "running_mean", "var": "running_var"}
+# Rank -> which of PyTorch's axes becomes each of Flax's.
+FROM_TORCH = {1: (0,), 2: (1, 0), 4: (2, 3, 1, 0)}
+
+
+def save_variables(path: str | Path, variables: Mapping[str, Any]) -> None:
+    """Writes a network's variables {"params": {...}, ...} to safetensors, under their paths joined by "/"."""
+    arrays = {name: np.asarray(array, order="C") for name, array in flatten_dict(variables, sep="/").items()}
+    save_file(arrays, path)
+
+
+def load_variables(path: str | Path) -> dict[str, Any]:
+    """The variables that `save_variables` wrote.
+
+    Raises:
+      UserError: no such file, or another kind of file.
+    """
+    return unflatten_dict(_read_safetensors(path), sep="/")
+
+
+def file_sha256(path: str | Path) -> str:
+    """The SHA-256 of a file's bytes, in hexadecimal."""
+    with Path(path).open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def inception_variables(path: str | Path) -> dict[str, Any]:
+    """The variables of `InceptionV3` from a file in the layout of `pt_inception-2015-12-05`.
+
+    Args:
+      path: a state dict of PyTorch, or safetensors, with PyTorch's names or those of `save_variables`.
+
+    Raises:
+      UserError: no such file, or one that holds other arrays; the first that is missing, odd or of another shape is
+        named.
+    """
+    state = _read_safetensors(path) if Path(path).suffix == ".safetensors" else read_torch_state(path)
+    torch_layer = None if any(name.startswith("params/") for name in state) else _inception_layer
+    return checked_variables(state, InceptionV3(), (299, 299, 3), path, torch_layer=torch_layer)
+
+
+def checked_variables(
+    state: Mapping[str, np.ndarray],
+    network: nn.Module,
+    image_shape: tuple[int, int, int],
+    source: str | Path,
+    *,
+    torch_layer: Callable[[str], str] | None = None,
+) -> dict[str, Any]:
+    """The variables of a network, nested and float32, if the arrays are all of them and no others.
+
+    PyTorch's weights [F, C, kh, kw] and [F, C] become kernels [kh, kw, C, F] and [C, F]; its counts of batches are left
+    out.
+
+    Args:
+      state: arrays by name, of the file `source`, which is named in errors.
+      network: `network(images [1, *image_shape], train=False)`.
+      torch_layer: from a layer's path in Flax ("a/b") to its name in PyTorch ("a.b"); None: names and axes are Flax's.
+
+    Raises:
+      UserError: an array is missing, odd or of another shape.
+    """
+    init = functools.partial(network.init, train=False)
+    wanted = flatten_dict(jax.eval_shape(init, jax.random.key(0), jnp.zeros((1, *image_shape))))
+    fault = f"{source} does not hold the weights of {type(network).__name__}"
+    left = {name for name in state if not name.endswith(".num_batches_tracked")}
+    variables = {}
+    for path, like in wanted.items():
+        name, order = "/".join(path), tuple(range(like.ndim))
+        if torch_layer is not None:
+            name, order = f"{torch_layer('/'.join(path[1:-1]))}.{TORCH_NAMES[path[-1]]}", FROM_TORCH[like.ndim]
+        if name not in left:
+            raise UserError(f"{fault}: {name} is missing.")
+        shape = tuple(np.array(like.shape)[np.argsort(order)].tolist())
+        if state[name].shape != shape:
+            raise UserError(f"{fault}: {name} has the shape {list(state[name].shape)}, not {list(shape)}.")
+        variables[path] = state[name].transpose(order).astype(np.float32)
+        left.remove(name)
+    if left:
+        raise UserError(f"{fault}: that network has no {min(left)}.")
+    return unflatten_dict(variables)
+
+
+def _inception_layer(path: str) -> str:
+    return {"head": "fc"}.get(path, path.replace("/", "."))
+
+
+def _read_safetensors(path: str | Path) -> dict[str, np.ndarray]:
+    try:
+        return load_file(path)
+    except FileNotFoundError:
+        raise UserError(f"There is no file {path}: check the path.") from None
+    except (SafetensorError, OSError) as error:
+        raise UserError(f"{path} cannot be read as safetensors: {error}.") from error

@@ -1,0 +1,1 @@
+"""Trained weights of the package; `jaxgen.metrics.extractors` reads them, LICENCES.md says whose they are."""
