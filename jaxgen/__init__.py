@@ -1,6 +1,6 @@
 """jaxgen: a functional zoo of generative models in JAX."""
 
-from jaxgen import data, models, networks
+from jaxgen import data, metrics, models, networks
 from jaxgen.errors import RunFailed, UserError
 from jaxgen.experiment import Experiment, run
 from jaxgen.training.config import TrainConfig
@@ -16,6 +16,7 @@ __all__ = [
     "TrainState",
     "UserError",
     "data",
+    "metrics",
     "models",
     "networks",
     "run",

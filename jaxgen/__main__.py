@@ -10,7 +10,8 @@ COMMANDS = {
     "list": "the experiments of the package",
     "sample": "draw samples from a run",
     "interpolate": "walk between latents of a run",
-    "judge": "let a classifier judge the samples of a run",
+    "augment": "write generated examples as a data set",
+    "evaluate": "score the samples of a run, or images from anywhere",
     "info": "what a run is and how far it got",
 }
 

@@ -1,4 +1,4 @@
-"""An experiment: presets, data and model under one name, on the command line and found again from its run folder.
+"""An experiment: presets, data and model under one name, on the command line.
 
 Every file of `jaxgen/experiments/` defines one `EXPERIMENT` and ends with
 
@@ -16,7 +16,7 @@ import sys
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Generic, NamedTuple, TypeVar
+from typing import Any, Generic, TypeVar
 
 import jax
 import tyro
@@ -26,9 +26,8 @@ from jaxgen.errors import UserError
 from jaxgen.training import checkpoint, run_folder
 from jaxgen.training.config import TrainConfig, config_from_json
 from jaxgen.training.loop import TrainResult, train
-from jaxgen.training.parallel import device_mesh, use_deterministic_algorithms
-from jaxgen.training.start import with_sharding
-from jaxgen.training.state import GenerativeModel, TrainState
+from jaxgen.training.parallel import use_deterministic_algorithms
+from jaxgen.training.state import GenerativeModel
 
 _PACKAGE = "jaxgen.experiments"
 Config = TypeVar("Config", bound=TrainConfig)
@@ -69,6 +68,22 @@ class Experiment(Generic[Config]):
     def command(self) -> str:
         """What a person types to run it."""
         return f"python -m {self.module}" if self.module else f"python {self.file}"
+
+
+@dataclass(frozen=True)
+class Study:
+    """Several runs of experiments that answer one question together; its file has a `main` of its own."""
+
+    file: str
+    """`__file__` of the module that defines it; its stem is its name."""
+    summary: str
+    """As of an `Experiment`, for `jaxgen list`,"""
+    data: str
+    expected_time: str
+
+    @property
+    def name(self) -> str:
+        return Path(self.file).stem
 
 
 # ---------------------------------------------------------------- running
@@ -224,7 +239,7 @@ def load_experiment(module: str | None, file: Path | None) -> Experiment:
         found = importlib.util.module_from_spec(spec)
         sys.modules[spec.name] = found  # dataclasses look their module up
         spec.loader.exec_module(found)
-    experiments = [value for value in vars(found).values() if isinstance(value, Experiment)]
+    experiments = _defined(found, Experiment)
     if not experiments:
         raise UserError(f"{module or file} defines no jaxgen.Experiment.")
     return experiments[0]
@@ -232,53 +247,19 @@ def load_experiment(module: str | None, file: Path | None) -> Experiment:
 
 def all_experiments() -> list[Experiment]:
     """The experiments of the package, by name."""
+    return _all_defined(Experiment)
+
+
+def all_studies() -> list[Study]:
+    """The studies of the package, by name."""
+    return _all_defined(Study)
+
+
+def _defined(module: Any, kind: type[Any]) -> list[Any]:
+    return [value for value in vars(module).values() if isinstance(value, kind)]
+
+
+def _all_defined(kind: type[Any]) -> list[Any]:
     folder = Path(__file__).parent / "experiments"
     names = sorted(p.stem for p in folder.glob("*.py") if not p.stem.startswith("_"))
-    return [load_experiment(f"{_PACKAGE}.{name}", None) for name in names]
-
-
-class Run(NamedTuple):
-    """A run that was opened again."""
-
-    folder: Path
-    record: dict[str, Any]
-    experiment: Experiment
-    config: TrainConfig
-    model: GenerativeModel
-
-
-def open_run(run_dir: Path) -> Run:
-    """The experiment, config and model of a run, from its folder alone.
-
-    Raises:
-      UserError: not a run, or one that was made by `jaxgen.train` without an experiment.
-    """
-    record = run_folder.read_record(run_dir)
-    where = record["experiment"]
-    copy = Path(run_dir) / run_folder.EXPERIMENT
-    if where["module"] is None and not copy.is_file():
-        raise UserError(
-            f"The run in {run_dir} was made by a script through jaxgen.train, which does not say how its model is "
-            "built, so no command can open it: define a jaxgen.Experiment in a file and run that."
-        )
-    experiment = load_experiment(where["module"], copy)
-    if where["module"] is None:
-        experiment = dataclasses.replace(experiment, file=where["file"])  # its name is not that of the copy
-    default = experiment.presets["default"]
-    config = config_from_json(type(default), record["config"], str(Path(run_dir) / run_folder.CONFIG))
-    return Run(Path(run_dir), record, experiment, config, experiment.build_model(config, record["assets"]))
-
-
-def state_shapes(run: Run) -> TrainState:
-    """The shapes of an opened run's state."""
-    batch = {
-        name: jax.ShapeDtypeStruct((2, *entry["shape"]), entry["dtype"]) for name, entry in run.record["batch"].items()
-    }
-    return jax.eval_shape(run.model.init, jax.eval_shape(lambda: jax.random.key(0)), batch)
-
-
-def restore_run(run: Run, step: int | None = None) -> TrainState:
-    """The state of an opened run (its latest whole checkpoint, or checkpoint `step`), on one device."""
-    target = with_sharding(state_shapes(run), device_mesh(1))
-    folder = run.folder / checkpoint.FOLDER
-    return checkpoint.restore_latest(folder, target, warn=lambda text: print(text, file=sys.stderr), step=step)[0]
+    return [value for name in names for value in _defined(importlib.import_module(f"{_PACKAGE}.{name}"), kind)]

@@ -18,6 +18,7 @@ import optax
 from jaxgen.data import Dataset, example_batch
 from jaxgen.models import classifier, gan
 from jaxgen.networks.classifier import ConvClassifier
+from jaxgen.networks.conditional import ConditionalDiscriminator, ConditionalGenerator
 from jaxgen.networks.dcgan import DCGANDiscriminator, DCGANGenerator
 from jaxgen.networks.mlp import MLPDiscriminator, MLPGenerator
 from jaxgen.training.config import TrainConfig
@@ -77,6 +78,18 @@ def tiny_mlp_gan(learning_rate: float = 1e-2, **options: Any) -> GenerativeModel
     )
 
 
+def tiny_conditional_gan(**options: Any) -> GenerativeModel:
+    return gan(
+        ConditionalGenerator(MLPGenerator((8, 8, 1), widths=(16, 32)), num_classes=10),
+        ConditionalDiscriminator(MLPDiscriminator(widths=(32, 16)), num_classes=10),
+        num_classes=10,
+        latent_size=6,
+        generator_optimiser=optimiser(),
+        discriminator_optimiser=optimiser(),
+        **options,
+    )
+
+
 def tiny_dcgan(size: int, **options: Any) -> GenerativeModel:
     return gan(
         DCGANGenerator((size, size, 1), 4),
@@ -104,6 +117,7 @@ class Case:
 CASES = {
     "mlp_gan": Case(functools.partial(tiny_mlp_gan, independent_examples=True)),
     "mlp_gan_with_2_discriminator_steps": Case(functools.partial(tiny_mlp_gan, discriminator_steps=2, loss="minimax")),
+    "conditional_mlp_gan": Case(functools.partial(tiny_conditional_gan, independent_examples=True)),
     "dcgan_of_14_pixels": Case(functools.partial(tiny_dcgan, 14, independent_examples=True), 14),
     "dcgan_with_batch_norm_in_both_networks": Case(functools.partial(tiny_dcgan, 16), 16),
     "classifier": Case(tiny_classifier),

@@ -9,7 +9,7 @@ import numpy as np
 import tyro
 
 from jaxgen.errors import UserError
-from jaxgen.experiment import Run
+from jaxgen.opened_run import Run
 
 Options = TypeVar("Options")
 
@@ -31,6 +31,16 @@ def function_of(run: Run, name: str) -> Callable[..., Any]:
     return run.model.functions[name]
 
 
+def check_samples(run: Run) -> None:
+    """Refuses a run whose model generates nothing.
+
+    Raises:
+      UserError: a classifier.
+    """
+    if run.model.sample is None:
+        raise UserError(f"{run.experiment.name} is no generative model: it has no samples.")
+
+
 def check_output(path: Path, suffixes: Sequence[str]) -> None:
     """Refuses an output path before any work is done.
 
@@ -43,7 +53,8 @@ def check_output(path: Path, suffixes: Sequence[str]) -> None:
         raise UserError(f"The folder of --out {path} does not exist: make it, or choose another.")
 
 
-def in_batches(function: Callable[[Any], jax.Array], items: Any, batch_size: int = 256) -> np.ndarray:
-    """`function` (compiled here) over the first axis of `items`, a batch at a time, so that memory stays bounded."""
+def in_batches(function: Callable[..., jax.Array], *items: Any, batch_size: int = 256) -> np.ndarray:
+    """`function(*items)` (compiled here) over the first axis of each item, a batch at a time: memory stays bounded."""
     compiled = jax.jit(function)
-    return np.concatenate([np.asarray(compiled(items[i : i + batch_size])) for i in range(0, len(items), batch_size)])
+    starts = range(0, len(items[0]), batch_size)
+    return np.concatenate([np.asarray(compiled(*(x[i : i + batch_size] for x in items))) for i in starts])

@@ -10,7 +10,7 @@ from rich.console import Console
 from rich.table import Table
 
 from jaxgen.commands._options import parse
-from jaxgen.experiment import open_run, state_shapes
+from jaxgen.opened_run import open_run, state_shapes
 from jaxgen.training import checkpoint, run_folder
 
 

@@ -11,8 +11,9 @@ import tyro
 
 from jaxgen.commands._options import check_output, function_of, in_batches, parse
 from jaxgen.errors import UserError
-from jaxgen.experiment import open_run, restore_run
+from jaxgen.opened_run import open_run, restore_run
 from jaxgen.training.pictures import image_grid, save_gif
+from jaxgen.training.sampling import draw_conditions
 
 
 @dataclass(frozen=True)
@@ -29,8 +30,8 @@ class Options:
     """Seed of the latents."""
     out: Path = Path("interpolation.png")
     """Where it goes: .png or .gif."""
-    step: int | None = None
-    """The checkpoint to use. None: the latest."""
+    checkpoint: str = "last"
+    """The checkpoint to use: last, best, or a step."""
 
 
 def slerp(start: jax.Array, end: jax.Array, fraction: jax.Array) -> jax.Array:
@@ -51,11 +52,14 @@ def main(arguments: Sequence[str]) -> None:
         raise UserError("--rows must be at least 1 and --steps at least 2.")
     run = open_run(options.run)
     prior, decode = function_of(run, "prior"), function_of(run, "decode")
-    state = restore_run(run, options.step)
+    state = restore_run(run, options.checkpoint)
     ends = prior(jax.random.key(options.seed), 2 * options.rows).reshape(options.rows, 2, -1)
     fractions = jnp.linspace(0.0, 1.0, options.steps)[:, None]
     walks = jax.vmap(lambda pair: slerp(pair[0], pair[1], fractions))(ends)  # [rows, steps, L]
-    images = in_batches(lambda latents: decode(state, latents), walks.reshape(options.rows * options.steps, -1))
+    labels = draw_conditions(run.model, options.rows)  # one for a whole walk
+    condition = () if labels is None else (np.repeat(labels, options.steps, axis=0),)
+    points = walks.reshape(options.rows * options.steps, -1)
+    images = in_batches(lambda *inputs: decode(state, *inputs), points, *condition)
     if options.out.suffix.lower() == ".png":
         image_grid(images, columns=options.steps).save(options.out)
     else:

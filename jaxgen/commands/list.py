@@ -7,7 +7,7 @@ from rich.console import Console
 from rich.table import Table
 
 from jaxgen.commands._options import parse
-from jaxgen.experiment import all_experiments
+from jaxgen.experiment import all_experiments, all_studies
 
 
 @dataclass(frozen=True)
@@ -18,7 +18,7 @@ class Options:
 def main(arguments: Sequence[str]) -> None:
     parse(Options, "list", arguments)
     table = Table("experiment", "model", "data", "time of the default preset", box=None, pad_edge=False)
-    for experiment in all_experiments():
+    for experiment in sorted([*all_experiments(), *all_studies()], key=lambda experiment: experiment.name):
         table.add_row(experiment.name, experiment.summary, experiment.data, experiment.expected_time)
     console = Console()
     console.print(table)

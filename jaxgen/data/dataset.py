@@ -56,15 +56,20 @@ class Dataset:
     """JSON-able facts a run must keep to use its model: class names, vocabulary, sample rate."""
 
 
+def is_resident(split: Split) -> bool:
+    """Whether a split is arrays (kept on the devices) rather than a source (streamed)."""
+    return isinstance(split, Mapping)
+
+
 def length(split: Split) -> int:
     """The number of examples of a split."""
-    return len(next(iter(split.values()))) if isinstance(split, Mapping) else len(split)
+    return len(next(iter(split.values()))) if is_resident(split) else len(split)
 
 
 def read_examples(split: Split, start: int, stop: int) -> dict[str, np.ndarray]:
     """Examples start..stop of a split, stacked, as stored: not yet `prepare`d. Cut short at the end of the split."""
     stop = min(stop, length(split))
-    if isinstance(split, Mapping):
+    if is_resident(split):
         return {name: np.asarray(values[start:stop]) for name, values in split.items()}
     examples = [split[i] for i in range(start, stop)]
     return {name: np.stack([example[name] for example in examples]) for name in examples[0]}

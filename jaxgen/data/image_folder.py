@@ -117,6 +117,15 @@ def common_size(paths: Sequence[Path]) -> int:
     return wanted[0]
 
 
+def common_channels(paths: Sequence[Path]) -> int:
+    """1 if all pictures are grey, else 3, read from the files' headers."""
+    for path in paths:
+        with _opened(path) as picture:
+            if picture.mode not in ("1", "L") and not picture.mode.startswith("I;16"):
+                return 3
+    return 1
+
+
 def held_out(count: int, fraction: float | None) -> np.ndarray:
     """bool [count]: which examples are the test split, the last of every `round(1 / fraction)`."""
     if fraction is None:

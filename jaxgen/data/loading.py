@@ -8,6 +8,7 @@ import numpy as np
 from jaxgen.data import embedded_sets, mu_law
 from jaxgen.data.dataset import Dataset, as_stored
 from jaxgen.data.images import resize_arrays
+from jaxgen.data.npz_file import load_npz
 from jaxgen.errors import UserError
 
 EMOJI_HELD_OUT = 10
@@ -31,6 +32,7 @@ def load(
     |---|---|
     | `mnist`, `emoji`, `kjv`, `spoken` | comes with the package, see `load_mnist` and so on below |
     | an existing folder, or any path starting with `/`, `.` or `~` | images, see `image_folder.load_image_folder` |
+    | a path ending in `.npz` | images, see `npz_file.load_npz` |
     | `cifar10`, `cycle_gan/horse2zebra`, `tfds:mnist` | tensorflow-datasets, see `tfds_source.load_tfds` |
 
     Args:
@@ -57,6 +59,8 @@ def load(
         return load_kjv(sequence_length)
     if name == "spoken":
         return load_spoken()
+    if name.endswith(".npz"):
+        return load_npz(name)
     if name.startswith(("/", ".", "~")) or (name and Path(name).is_dir()):
         from jaxgen.data.image_folder import load_image_folder
 

@@ -6,6 +6,7 @@ from typing import Literal
 import flax.linen as nn
 import optax
 
+from jaxgen.errors import UserError
 from jaxgen.models import gan
 from jaxgen.training.config import TrainConfig
 from jaxgen.training.state import GenerativeModel
@@ -25,24 +26,59 @@ class GANConfig(TrainConfig):
     """Adam's learning rate for the generator."""
     discriminator_learning_rate: float = 2e-4
     """Adam's learning rate for the discriminator."""
+    decay: tuple[int, int] | None = None
+    """From which step to which both learning rates fall along a line to a tenth. None: they stay as they are."""
     beta1: float = 0.5
     """Adam's decay of the first moment, for both networks."""
     ema_decay: float = 0.999
     """Decay of the moving average of the generator that samples are drawn with."""
 
 
+@dataclass(frozen=True)
+class MNISTGANConfig(GANConfig):
+    """Options of a GAN of MNIST digits, which is scored while it is trained."""
+
+    eval_every: int = 3_000
+    """Steps between evaluations on the held-out examples. 0: only at the end."""
+    eval_metrics: str | None = "fid"
+    """Scores of samples at each evaluation, names with commas between them (fid,kid,..., see jaxgen evaluate)."""
+    best_metric: str | None = "eval/fid"
+    """Keep in checkpoints_best/ the checkpoint with the best value of this evaluation metric."""
+    best_is: Literal["max", "min"] = "min"
+    """Whether the largest or the smallest value of --best-metric is the best."""
+
+
 def build_gan(
-    config: GANConfig, generator: nn.Module, discriminator: nn.Module, *, independent_examples: bool
+    config: GANConfig,
+    generator: nn.Module,
+    discriminator: nn.Module,
+    *,
+    independent_examples: bool,
+    num_classes: int | None = None,
 ) -> GenerativeModel:
-    """`jaxgen.models.gan` with the networks and these options."""
+    """`jaxgen.models.gan` with the networks and these options.
+
+    Raises:
+      UserError: a decay that ends before it begins.
+    """
+    if config.decay is not None and not 0 <= config.decay[0] < config.decay[1]:
+        raise UserError(f"--decay takes two steps, the second behind the first, not {config.decay}.")
+
+    def adam(learning_rate: float) -> optax.GradientTransformation:
+        if config.decay is not None:
+            begin, end = config.decay
+            learning_rate = optax.linear_schedule(learning_rate, learning_rate / 10, end - begin, begin)
+        return optax.adam(learning_rate, b1=config.beta1)
+
     return gan(
         generator,
         discriminator,
         latent_size=config.latent_size,
         loss=config.loss,
-        generator_optimiser=optax.adam(config.generator_learning_rate, b1=config.beta1),
-        discriminator_optimiser=optax.adam(config.discriminator_learning_rate, b1=config.beta1),
+        generator_optimiser=adam(config.generator_learning_rate),
+        discriminator_optimiser=adam(config.discriminator_learning_rate),
         discriminator_steps=config.discriminator_steps,
         ema_decay=config.ema_decay,
         independent_examples=independent_examples,
+        num_classes=num_classes,
     )

@@ -5,14 +5,18 @@
 reaches 99.5 % test accuracy; `eval/classifier/accuracy` is the figure on the 10,000 test images.
 """
 
+import dataclasses
 import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import optax
 
-from jaxgen.data import load
+from jaxgen.data import Dataset, load
+from jaxgen.data.subset import few_per_class, joined
+from jaxgen.errors import UserError
 from jaxgen.experiment import Experiment, run
 from jaxgen.models import classifier
 from jaxgen.networks.classifier import ConvClassifier
@@ -34,10 +38,34 @@ class Config(TrainConfig):
     """Over how many steps the learning rate falls to zero (a run with more --steps stands still behind them)."""
     shift: int = 2
     """Training images are moved by up to this many pixels."""
+    degrees: float = 0.0
+    """Training images are turned by up to this angle,"""
+    scale: float = 0.0
+    """and made larger or smaller by up to this fraction."""
+    per_class: int | None = None
+    """Train on this many images of each class only, chosen by --seed. None: all."""
+    generated: Path | None = None
+    """Train also on these labelled images (a .npz file of jaxgen augment); the real ones then are half of all."""
+    only_generated: bool = False
+    """Train on --generated alone."""
     label_smoothing: float = 0.0
     """How much of each label's weight is spread over all classes; above 0 it caps the confidence in plain digits."""
     ema_decay: float = 0.998
     """Decay of the moving average of the weights that classifies."""
+
+
+def load_data(config: Config) -> Dataset:
+    """MNIST, or the part of it that is asked for, with or without generated images."""
+    data = load("mnist")
+    if config.only_generated and config.generated is None:
+        raise UserError("--only-generated needs --generated FILE.npz.")
+    if config.per_class is not None:
+        data = few_per_class(data, config.per_class, seed=config.seed)
+    if config.generated is None:
+        return data
+    generated = load(str(config.generated))
+    both = joined(data, generated)
+    return dataclasses.replace(data, train=generated.train) if config.only_generated else both
 
 
 def build_model(config: Config, assets: Mapping[str, Any]) -> GenerativeModel:
@@ -45,6 +73,8 @@ def build_model(config: Config, assets: Mapping[str, Any]) -> GenerativeModel:
         ConvClassifier(num_classes=len(assets["class_names"])),
         optimiser=optax.adam(optax.cosine_decay_schedule(config.learning_rate, config.decay_steps)),
         shift=config.shift,
+        degrees=config.degrees,
+        scale=config.scale,
         label_smoothing=config.label_smoothing,
         ema_decay=config.ema_decay,
     )
@@ -60,7 +90,7 @@ EXPERIMENT = Experiment(
         "default": Config(),
         "full": Config(steps=14_070, decay_steps=14_070),
     },
-    load_data=lambda config: load("mnist"),
+    load_data=load_data,
     build_model=build_model,
 )
 

@@ -12,13 +12,13 @@ from typing import Any
 
 from jaxgen.data import load
 from jaxgen.experiment import Experiment, run
-from jaxgen.experiments._gan import GANConfig, build_gan
+from jaxgen.experiments._gan import MNISTGANConfig, build_gan
 from jaxgen.networks.mlp import MLPDiscriminator, MLPGenerator
 from jaxgen.training.state import GenerativeModel
 
 
 @dataclass(frozen=True)
-class Config(GANConfig):
+class Config(MNISTGANConfig):
     """Options of mnist_gan."""
 
     steps: int = 18_000

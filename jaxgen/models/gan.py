@@ -55,8 +55,9 @@ def gan(
     discriminator_steps: int | None = None,
     ema_decay: float | None = 0.999,
     independent_examples: bool = False,
+    num_classes: int | None = None,
 ) -> GenerativeModel:
-    """A GAN on batches with `image` [B, H, W, C] in [-1, 1].
+    """A GAN on batches with `image` [B, H, W, C] in [-1, 1], and `label` [B] if it is conditional.
 
     Args:
       generator: `generator(latents [B, latent_size], train=...) -> images`.
@@ -68,28 +69,40 @@ def gan(
       ema_decay: of the moving average of the generator that samples are drawn with; None: no average.
       independent_examples: says that each logit depends on its own image alone (a discriminator without batch
         statistics). The simultaneous step then goes back through D(G(z)) once for both networks; same gradients.
+      num_classes: None: no condition. K: both networks get labels in 0..K-1 as their second argument (see
+        `jaxgen.networks.conditional`), generated images those of the real ones in the batch.
 
-    `functions`: `prior(key, num_samples) -> latents`, `decode(state, latents) -> images`,
-    `discriminate(state, images) -> logits`.
+    `sample` takes labels [num_samples] as `condition`; without, those of `conditions`.
+
+    `functions`: `prior(key, num_samples) -> latents`, `decode(state, latents, *condition) -> images`,
+    `discriminate(state, images, *condition) -> logits`; of a conditional GAN also `conditions(num_samples) -> labels`,
+    every class in turn. `condition` is the labels, or nothing.
     """
     losses = LOSSES[loss] if isinstance(loss, str) else loss
     optimisers = {"generator": generator_optimiser, "discriminator": discriminator_optimiser}
     averaged = () if ema_decay is None else ("generator",)
+
+    def condition_of(batch: Batch) -> tuple[jax.Array, ...]:
+        return () if num_classes is None else (batch["label"],)
 
     def init(key: Key, batch: Batch) -> TrainState:
         run_key, generator_key, discriminator_key = jax.random.split(key, 3)
         images = batch["image"]
         latents = jnp.zeros((images.shape[0], latent_size), images.dtype)
         params, model_state = {}, {}
-        params["generator"], model_state["generator"] = init_network(generator, generator_key, latents)
-        params["discriminator"], model_state["discriminator"] = init_network(discriminator, discriminator_key, images)
+        params["generator"], model_state["generator"] = init_network(
+            generator, generator_key, latents, *condition_of(batch)
+        )
+        params["discriminator"], model_state["discriminator"] = init_network(
+            discriminator, discriminator_key, images, *condition_of(batch)
+        )
         return create_state(run_key, params, optimisers, model_state=model_state, averaged=averaged)
 
-    def generate(state: TrainState, params: Any, latents: jax.Array) -> tuple[jax.Array, Any]:
-        return apply_network(generator, params, state.model_state["generator"], latents, train=True)
+    def generate(state: TrainState, params: Any, *inputs: jax.Array) -> tuple[jax.Array, Any]:
+        return apply_network(generator, params, state.model_state["generator"], *inputs, train=True)
 
-    def judge(state: TrainState, params: Any, images: jax.Array) -> tuple[jax.Array, Any]:
-        return apply_network(discriminator, params, state.model_state["discriminator"], images, train=True)
+    def judge(state: TrainState, params: Any, *inputs: jax.Array) -> tuple[jax.Array, Any]:
+        return apply_network(discriminator, params, state.model_state["discriminator"], *inputs, train=True)
 
     def keep(state: TrainState, name: str, model_state: Any) -> TrainState:
         return state.replace(model_state={**state.model_state, name: model_state})
@@ -97,16 +110,21 @@ def gan(
     def mean_loss(kind: Callable) -> Callable:
         return lambda real, generated: jnp.mean(kind(real, generated))
 
-    def step_together(state: TrainState, real: jax.Array, latents: jax.Array) -> tuple[TrainState, Metrics]:
+    def step_together(
+        state: TrainState, real: jax.Array, latents: jax.Array, *condition: jax.Array
+    ) -> tuple[TrainState, Metrics]:
         fake, pull_generator, generator_state = jax.vjp(
-            lambda params: generate(state, params, latents), state.params["generator"], has_aux=True
+            lambda params: generate(state, params, latents, *condition), state.params["generator"], has_aux=True
         )
         real_logits, pull_real, discriminator_state = jax.vjp(
-            lambda params: judge(state, params, real), state.params["discriminator"], has_aux=True
+            lambda params: judge(state, params, real, *condition), state.params["discriminator"], has_aux=True
         )
         state = keep(state, "discriminator", discriminator_state)
         fake_logits, pull_fake, discriminator_state = jax.vjp(
-            lambda params, images: judge(state, params, images), state.params["discriminator"], fake, has_aux=True
+            lambda params, images: judge(state, params, images, *condition),
+            state.params["discriminator"],
+            fake,
+            has_aux=True,
         )
         state = keep(keep(state, "discriminator", discriminator_state), "generator", generator_state)
         real_slope, fake_slope = jax.grad(mean_loss(losses.discriminator), (0, 1))(real_logits, fake_logits)
@@ -128,24 +146,28 @@ def gan(
             "generator/loss": sum_and_count(losses.generator(real_logits, fake_logits)),
         }
 
-    def step_discriminator(state: TrainState, real: jax.Array, latents: jax.Array) -> tuple[TrainState, Metrics]:
-        fake, _ = generate(state, state.params["generator"], latents)
+    def step_discriminator(
+        state: TrainState, real: jax.Array, latents: jax.Array, *condition: jax.Array
+    ) -> tuple[TrainState, Metrics]:
+        fake, _ = generate(state, state.params["generator"], latents, *condition)
 
         def loss_of(params: Any) -> tuple[jax.Array, Any]:
-            real_logits, model_state = judge(state, params, real)
-            fake_logits, model_state = judge(keep(state, "discriminator", model_state), params, fake)
+            real_logits, model_state = judge(state, params, real, *condition)
+            fake_logits, model_state = judge(keep(state, "discriminator", model_state), params, fake, *condition)
             return mean_loss(losses.discriminator)(real_logits, fake_logits), (real_logits, fake_logits, model_state)
 
         grads, (real_logits, fake_logits, model_state) = jax.grad(loss_of, has_aux=True)(state.params["discriminator"])
         state = update(keep(state, "discriminator", model_state), "discriminator", grads, discriminator_optimiser)
         return state, discriminator_metrics(real_logits, fake_logits)
 
-    def step_generator(state: TrainState, real: jax.Array, latents: jax.Array) -> tuple[TrainState, Metrics]:
-        real_logits, _ = judge(state, state.params["discriminator"], real)
+    def step_generator(
+        state: TrainState, real: jax.Array, latents: jax.Array, *condition: jax.Array
+    ) -> tuple[TrainState, Metrics]:
+        real_logits, _ = judge(state, state.params["discriminator"], real, *condition)
 
         def loss_of(params: Any) -> tuple[jax.Array, Any]:
-            fake, model_state = generate(state, params, latents)
-            fake_logits, _ = judge(state, state.params["discriminator"], fake)
+            fake, model_state = generate(state, params, latents, *condition)
+            fake_logits, _ = judge(state, state.params["discriminator"], fake, *condition)
             values = losses.generator(real_logits, fake_logits)
             return jnp.mean(values), (values, model_state)
 
@@ -158,17 +180,17 @@ def gan(
 
     def train_step(state: TrainState, batch: Batch, key: Key) -> tuple[TrainState, Metrics]:
         discriminator_key, generator_key = jax.random.split(key)
-        real = batch["image"]
+        real, condition = batch["image"], condition_of(batch)
         latents = example_normal(discriminator_key, batch["index"], (latent_size,))
         if discriminator_steps is None:
-            state, metrics = step_together(state, real, latents)
+            state, metrics = step_together(state, real, latents, *condition)
         else:
-            state, metrics = step_discriminator(state, real, latents)
+            state, metrics = step_discriminator(state, real, latents, *condition)
             latents = example_normal(generator_key, batch["index"], (latent_size,))
             none = {"generator/loss": (jnp.zeros((), jnp.float32), jnp.zeros((), jnp.float32))}  # as `sum_and_count`
             state, generator_metrics = jax.lax.cond(
                 (state.step + 1) % discriminator_steps == 0,
-                lambda state: step_generator(state, real, latents),
+                lambda state: step_generator(state, real, latents, *condition),
                 lambda state: (state, none),
                 state,
             )
@@ -183,25 +205,33 @@ def gan(
         }
 
     def eval_step(state: TrainState, batch: Batch, key: Key) -> Metrics:
-        real_logits = discriminate(state, batch["image"])
-        fake = decode(state, example_normal(key, batch["index"], (latent_size,)))
-        return discriminator_metrics(real_logits, discriminate(state, fake))
+        condition = condition_of(batch)
+        real_logits = discriminate(state, batch["image"], *condition)
+        fake = decode(state, example_normal(key, batch["index"], (latent_size,)), *condition)
+        return discriminator_metrics(real_logits, discriminate(state, fake, *condition))
 
     def prior(key: Key, num_samples: int) -> jax.Array:
         return example_normal(key, jnp.arange(num_samples, dtype=jnp.uint32), (latent_size,))
 
-    def decode(state: TrainState, latents: jax.Array) -> jax.Array:
+    def decode(state: TrainState, latents: jax.Array, *condition: jax.Array) -> jax.Array:
         params = averaged_params(state, "generator")
-        return apply_network(generator, params, state.model_state["generator"], latents, train=False)[0]
+        return apply_network(generator, params, state.model_state["generator"], latents, *condition, train=False)[0]
 
-    def discriminate(state: TrainState, images: jax.Array) -> jax.Array:
-        params = state.params["discriminator"]
-        return apply_network(discriminator, params, state.model_state["discriminator"], images, train=False)[0]
+    def discriminate(state: TrainState, images: jax.Array, *condition: jax.Array) -> jax.Array:
+        params, model_state = state.params["discriminator"], state.model_state["discriminator"]
+        return apply_network(discriminator, params, model_state, images, *condition, train=False)[0]
 
-    def sample(state: TrainState, key: Key, num_samples: int, *, condition: None = None) -> jax.Array:
-        if condition is not None:
-            raise ValueError("this GAN is unconditional: leave out `condition`")
-        return decode(state, prior(key, num_samples))
+    def conditions(num_samples: int) -> jax.Array:
+        return jnp.arange(num_samples, dtype=jnp.int32) % num_classes
+
+    def sample(state: TrainState, key: Key, num_samples: int, *, condition: jax.Array | None = None) -> jax.Array:
+        if num_classes is None:
+            if condition is not None:
+                raise ValueError("this GAN is unconditional: leave out `condition`")
+            return decode(state, prior(key, num_samples))
+        return decode(state, prior(key, num_samples), conditions(num_samples) if condition is None else condition)
 
     functions = {"prior": prior, "decode": decode, "discriminate": discriminate}
+    if num_classes is not None:
+        functions["conditions"] = conditions
     return GenerativeModel(init, train_step, eval_step, sample, functions)

@@ -89,17 +89,25 @@ class DCGANEncoder(nn.Module):
 
 
 class DCGANDiscriminator(nn.Module):
-    """Images to logits. The attributes and errors are those of `DCGANEncoder`."""
+    """Images to logits. The other attributes and the errors are those of `DCGANEncoder`.
+
+    Attributes:
+      hidden_width: of a Dense layer between the last map and the logit; None, as in the paper: no such layer.
+    """
 
     image_shape: tuple[int, int, int] = (28, 28, 1)
     base_width: int = 64
     widths: Sequence[int] | None = None
     batch_norm: bool | None = None
+    hidden_width: int | None = None
 
     @nn.compact
     def __call__(self, images: Array, *, train: bool) -> Array:
         """Images [B, H, W, C] -> logits [B]."""
-        return nn.Dense(1, kernel_init=INITIALISER)(_features(self, images, train=train))[:, 0]
+        hidden = _features(self, images, train=train)
+        if self.hidden_width is not None:
+            hidden = leaky_relu(nn.Dense(self.hidden_width, kernel_init=INITIALISER)(hidden))
+        return nn.Dense(1, kernel_init=INITIALISER)(hidden)[:, 0]
 
 
 def _features(module: DCGANEncoder | DCGANDiscriminator, images: Array, *, train: bool) -> Array:

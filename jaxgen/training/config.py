@@ -41,8 +41,12 @@ class TrainConfig:
     """Steps between sample sheets, always of the same latents. 0: only at the end."""
     eval_every: int = 0
     """Steps between evaluations on the held-out examples. 0: only at the end."""
+    eval_metrics: str | None = None
+    """Scores of samples at each evaluation, names with commas between them (fid,kid,..., see jaxgen evaluate)."""
+    eval_samples: int = 2_000
+    """How many samples --eval-metrics are of, and at most how many held-out images they are compared with."""
     best_metric: str | None = None
-    """Keep in checkpoints_best/ the checkpoint with the best value of this evaluation metric, e.g. eval/accuracy."""
+    """Keep in checkpoints_best/ the checkpoint with the best value of this evaluation metric, e.g. eval/fid."""
     best_is: Literal["max", "min"] = "max"
     """Whether the largest or the smallest value of --best-metric is the best."""
     resume: bool = False
@@ -76,6 +80,8 @@ MAY_CHANGE_ON_RESUME = frozenset(
         "log_every",
         "sample_every",
         "eval_every",
+        "eval_metrics",
+        "eval_samples",
         "best_metric",
         "best_is",
         "resume",
@@ -100,6 +106,7 @@ _AT_LEAST = {
     "log_every": 0,
     "sample_every": 0,
     "eval_every": 0,
+    "eval_samples": 2,
     "seed": 0,
 }
 
@@ -157,12 +164,14 @@ def config_from_json(cls: type[_Config], values: dict[str, Any], where: str = "c
 
     def decode(name: str, value: Any) -> Any:
         default = fields[name].default
+        if value is None and "None" in str(fields[name].type):
+            return None
         kind = (int, float) if isinstance(default, float) else type(default)
         if isinstance(default, (bool, int, float, str)) and not isinstance(value, kind):
             raise UserError(f"{where} has {name} = {value!r}, which is no {type(default).__name__}: restore the file.")
         if isinstance(value, list):
             return tuple(value)
-        return Path(value) if value is not None and "Path" in str(fields[name].type) else value
+        return Path(value) if "Path" in str(fields[name].type) else value
 
     return cls(**{name: decode(name, value) for name, value in values.items()})
 

@@ -8,7 +8,7 @@ import jax.numpy as jnp
 import numpy as np
 from jax.sharding import Mesh
 
-from jaxgen.data.dataset import Dataset, Split, length, read_examples
+from jaxgen.data.dataset import Dataset, is_resident, length, read_examples
 from jaxgen.data.order import epoch_order
 from jaxgen.data.stream import stream_batches
 from jaxgen.training.parallel import (
@@ -33,11 +33,6 @@ class DispatchResult(NamedTuple):
 
 
 Dispatch = Callable[[TrainState, int], tuple[TrainState, DispatchResult]]
-
-
-def is_resident(split: Split) -> bool:
-    """Whether a split is arrays (kept on the devices) rather than a source (streamed)."""
-    return isinstance(split, Mapping)
 
 
 def _run_steps(

@@ -16,6 +16,7 @@ from jaxgen.training.config import TrainConfig, validate
 from jaxgen.training.dispatch import DispatchResult, add_metrics, build_dispatch, build_evaluation, mean_metrics
 from jaxgen.training.parallel import check_deterministic, device_mesh, replicate
 from jaxgen.training.reporting import Reporter, duration
+from jaxgen.training.sample_scores import build_sample_scores, value_names
 from jaxgen.training.start import Start, start_run
 from jaxgen.training.state import GenerativeModel, TrainState
 from jaxgen.training.stopping import stop_requested
@@ -63,7 +64,7 @@ def train(
         )
     if config.deterministic:
         check_deterministic(mesh)
-    _check_best_metric(model, data, config)
+    _check_evaluation(model, data, config)
     name = name or data.name
     experiment = experiment or {"name": name, "module": None, "file": None}
     start = start_run(model, data, config, mesh, name=name, experiment=experiment)
@@ -74,18 +75,23 @@ def train(
         loop.close()
 
 
-def _check_best_metric(model: GenerativeModel, data: Dataset, config: TrainConfig) -> None:
-    """Refuses an unknown --best-metric at once, rather than at the first evaluation, which may be the run's end."""
+def _check_evaluation(model: GenerativeModel, data: Dataset, config: TrainConfig) -> None:
+    """Refuses unknown metrics at once, rather than at the first evaluation, which may be the run's end."""
+    names = [f"eval/{name}" for name in value_names(model, data, config)]
     if config.best_metric is None:
         return
-    if data.test is None:
-        raise UserError(f"--best-metric needs held-out examples, but {data.name} has none: leave it out.")
+    if data.test is not None:
 
-    def evaluate(key: jax.Array) -> Any:
-        batch = example_batch(data, 2)
-        return model.eval_step(model.init(key, batch), batch, key)
+        def evaluate(key: jax.Array) -> Any:
+            batch = example_batch(data, 2)
+            return model.eval_step(model.init(key, batch), batch, key)
 
-    names = [f"eval/{metric}" for metric in jax.eval_shape(evaluate, jax.random.key(0))]
+        names = [f"eval/{name}" for name in jax.eval_shape(evaluate, jax.random.key(0))] + names
+    if not names:
+        raise UserError(
+            f"--best-metric needs held-out examples, which {data.name} lacks, or --eval-metrics: leave it out, or name "
+            "such metrics."
+        )
     if config.best_metric not in names:
         raise UserError(f"--best-metric {config.best_metric} is not among {', '.join(names)}: name one of these.")
 
@@ -126,6 +132,7 @@ class _Loop:
         self.evaluation = (
             build_evaluation(model, data, mesh, batch_size=config.batch_size) if data.test is not None else None
         )
+        self.sample_scores = build_sample_scores(model, data, config)
         self.sheet = None
         if model.sample is not None and data.kind == "image":
             key = replicate(mesh, jax.random.key(2**32 - 1 - config.seed))  # apart from the run's own keys
@@ -232,10 +239,12 @@ class _Loop:
         self.totals = {}
 
     def evaluate(self) -> None:
-        """A line with the metrics of all held-out examples; the best checkpoint, if one is kept."""
-        if self.evaluation is None:
+        """A line with the metrics of all held-out examples and the scores of samples; the best checkpoint, if kept."""
+        values = {} if self.evaluation is None else self.evaluation(self.state)
+        values |= {} if self.sample_scores is None else self.sample_scores(self.state)
+        if not values:
             return
-        values = {f"eval/{name}": value for name, value in self.evaluation(self.state).items()}
+        values = {f"eval/{name}": value for name, value in values.items()}
         self.last_metrics = {**self.last_metrics, **values}
         self.reporter.metrics(self.step, values)
         self.reporter.say(f"step {self.step}: " + "  ".join(f"{name} {value:.4f}" for name, value in values.items()))

@@ -10,6 +10,8 @@ runs/mnist_gan/001/
     losses.png            metrics.jsonl as a plot
     checkpoints/STEP/     the whole state (orbax)
     checkpoints_best/STEP/   with --best-metric
+    evaluation.json       what `jaxgen evaluate` found, with how it was made
+    nearest.png           the samples nearest to training images over those; then some from near to far
 """
 
 import json
@@ -29,7 +31,8 @@ EXPERIMENT = "experiment.py"
 PROGRESS = "progress.gif"
 LOSSES = "losses.png"
 TENSORBOARD = "tensorboard"
-JUDGEMENT = "judgement.json"
+EVALUATION = "evaluation.json"
+NEAREST = "nearest.png"
 _OURS = (
     CONFIG,
     EXPERIMENT,
@@ -38,7 +41,8 @@ _OURS = (
     SAMPLES,
     PROGRESS,
     LOSSES,
-    JUDGEMENT,
+    EVALUATION,
+    NEAREST,
     checkpoint.FOLDER,
     BEST,
 )

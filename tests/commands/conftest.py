@@ -6,6 +6,19 @@ import shutil
 import pytest
 from command_lines import train
 
+from jaxgen.experiments import mnist_gan
+
+MNIST = ("--preset", "quick", "--steps", 6, "--batch-size", 500, "--devices", 1, "--steps-per-dispatch", 3)
+MNIST += ("--log-every", 2, "--sample-every", 3, "--checkpoint-every", 3, "--eval-samples", 200)
+
+
+@pytest.fixture(scope="session")
+def mnist(tmp_path_factory):
+    """A folder with runs/mnist_gan/001, of 6 steps, and what was said."""
+    folder = tmp_path_factory.mktemp("mnist")
+    with contextlib.chdir(folder):
+        return folder, train(*MNIST, experiment=mnist_gan.EXPERIMENT)
+
 
 @pytest.fixture
 def here(tmp_path, monkeypatch):

@@ -125,7 +125,7 @@ def test_a_damaged_checkpoint_is_said_and_the_older_is_used(tiny_copy, here):
     assert code == 0
     assert "at step 4" in out
     assert "Checkpoint 8" in err
-    assert_refused(command("sample", tiny_copy, "--step", 8), "Checkpoint 8 .* damaged")
+    assert_refused(command("sample", tiny_copy, "--checkpoint", 8), "Checkpoint 8 .* damaged")
 
 
 @pytest.mark.parametrize(
@@ -137,7 +137,9 @@ def test_a_damaged_checkpoint_is_said_and_the_older_is_used(tiny_copy, here):
         (("sample", "RUN", "--out", "x.jpg"), r"--out x\.jpg must end in \.png or \.npz"),
         (("sample", "RUN", "--out", "no/folder/x.png"), "folder of --out .* does not exist"),
         (("sample", "RUN", "--num", 0), "--num must be at least 1, not 0"),
-        (("sample", "RUN", "--step", 5), "no checkpoint of step 5 .* 8, 4"),
+        (("sample", "RUN", "--checkpoint", 5), "no checkpoint of step 5 .* 8, 4"),
+        (("sample", "RUN", "--checkpoint", "newest"), "--checkpoint is best, last or a step, not 'newest'"),
+        (("sample", "RUN", "--checkpoint", "best"), "kept no best checkpoint: train with --best-metric"),
         (("interpolate", "RUN", "--out", "x.npz"), "must end in"),
         (("interpolate", "RUN", "--rows", 0), "--rows must be at least 1"),
         (("paint",), "no command 'paint': use list, sample"),

@@ -16,18 +16,6 @@ from PIL import Image
 from jaxgen.experiments import mnist_gan
 from jaxgen.training import checkpoint, run_folder
 
-MNIST = ("--preset", "quick", "--steps", 6, "--batch-size", 500, "--devices", 1, "--steps-per-dispatch", 3)
-MNIST += ("--log-every", 2, "--sample-every", 3, "--checkpoint-every", 3)
-
-
-@pytest.fixture(scope="module")
-def mnist(tmp_path_factory):
-    """A folder with runs/mnist_gan/001, and what was said."""
-    folder = tmp_path_factory.mktemp("mnist")
-    with contextlib.chdir(folder):
-        return folder, train(*MNIST, experiment=mnist_gan.EXPERIMENT)
-
-
 # ---------------------------------------------------------------- good input
 
 
@@ -36,7 +24,8 @@ def test_a_run_of_mnist_gan_leaves_the_documented_files(mnist):
     assert (code, err) == (0, "")
     run_dir = folder / "runs" / "mnist_gan" / "001"
     assert {p.name for p in run_dir.iterdir()} == {
-        *("config.json", "metrics.jsonl", "tensorboard", "samples", "progress.gif", "losses.png", "checkpoints")
+        *("config.json", "metrics.jsonl", "tensorboard", "samples", "progress.gif", "losses.png", "checkpoints"),
+        "checkpoints_best",
     }
     for name in (p.name for p in run_dir.iterdir()):
         assert re.search(rf"^    {re.escape(name)}[/ ]", run_folder.__doc__, re.MULTILINE), name
@@ -136,7 +125,7 @@ def test_a_sheet_and_an_older_checkpoint_can_be_drawn(tiny):
     with contextlib.chdir(tiny):
         for step in (4, 8):
             out = f"{step}.png"
-            assert command("sample", "runs/tiny_experiment/001", "--num", 9, "--out", out, "--step", step)[0] == 0
+            assert command("sample", "runs/tiny_experiment/001", "--num", 9, "--out", out, "--checkpoint", step)[0] == 0
             with Image.open(out) as sheet:
                 assert sheet.width == sheet.height
         assert Path("4.png").read_bytes() != Path("8.png").read_bytes()

@@ -1,0 +1,54 @@
+"""`jaxgen augment RUN --num N --out FILE.npz`: generated examples to train something else on."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import tyro
+
+from jaxgen.commands._options import check_output, check_samples, parse
+from jaxgen.data.dataset import unscale_images
+from jaxgen.errors import UserError
+from jaxgen.opened_run import open_run, restore_run
+from jaxgen.training.sampling import draw_conditions, draw_samples
+
+
+@dataclass(frozen=True)
+class Options:
+    """Writes generated images, with their labels if the model is class-conditional, as a data set.
+
+    The file has `image` uint8 [N, H, W, C] and `label` int32 [N], every class equally often; `jaxgen.data.load(FILE)`
+    and every experiment with --data read it.
+    """
+
+    run: tyro.conf.Positional[Path]
+    """The folder of the run."""
+    num: int
+    """How many examples."""
+    out: Path
+    """The .npz file they go to."""
+    seed: int = 0
+    """Seed of the samples: the same seed gives the same samples, and more of them with a larger --num."""
+    checkpoint: str = "last"
+    """The checkpoint to use: last, best, or a step."""
+
+
+def main(arguments: Sequence[str]) -> None:
+    options = parse(Options, "augment", arguments)
+    check_output(options.out, (".npz",))
+    if options.num < 1:
+        raise UserError(f"--num must be at least 1, not {options.num}.")
+    run = open_run(options.run)
+    check_samples(run)
+    if run.record["kind"] != "image":
+        raise UserError(f"{run.experiment.name} makes no images: jaxgen sample writes what it makes.")
+    state = restore_run(run, options.checkpoint)
+    samples = draw_samples(run.model, state, num=options.num, seed=options.seed)
+    arrays = {"image": unscale_images(samples)}
+    labels = draw_conditions(run.model, options.num)
+    if labels is not None:
+        arrays["label"] = labels.astype(np.int32)
+    np.savez_compressed(options.out, **arrays)
+    labelled = "labelled examples" if labels is not None else "examples (without labels: the model has no classes)"
+    print(f"{options.num} {labelled} of {run.experiment.name} at step {int(state.step)}: {options.out}")

@@ -1,0 +1,104 @@
+"""`jaxgen evaluate RUN`, or `--real A --generated B`: scores of generated images, and how they were made."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import tyro
+from rich.console import Console
+from rich.table import Table
+
+from jaxgen.commands._options import parse
+from jaxgen.commands._progress import progress_bars
+from jaxgen.errors import UserError
+from jaxgen.evaluation import NUM_SAMPLES, evaluate_images, evaluate_run, remember
+from jaxgen.metrics.image_scores import metric_names
+from jaxgen.metrics.image_source import first, of_path
+from jaxgen.opened_run import open_run
+from jaxgen.training import run_folder
+
+
+@dataclass(frozen=True)
+class Options:
+    """Scores the samples of a run, or images from anywhere, against real ones.
+
+    Prints a table. For a run, evaluation.json in its folder also gets each value with what it was made from: numbers of
+    images, split, extractor with the hash of its weights, resizing, seed, step, versions of the libraries.
+    """
+
+    run: tyro.conf.Positional[Path | None] = None
+    """The folder of the run."""
+    metrics: str | None = None
+    """Names with commas between them (fid,kid,score,precision_recall,density_coverage,classes,memorisation,held_out,
+    discriminator). None: all that apply."""
+    num_samples: int | None = None
+    """How many samples are drawn, and at most how many real images are used. None: 10,000 for a run, else all."""
+    checkpoint: str = "last"
+    """The checkpoint to use: last, best, or a step."""
+    split: str | None = None
+    """The real images of a run or an embedded set: test or train. None: the held-out ones where there are any."""
+    seed: int = 0
+    """Seed of the samples, and of what else is chosen at random."""
+    extractor: str | None = None
+    """What the images are compared by: mnist, efficientnet_lite0 or inception. None: by the shape of the images."""
+    weights: Path | None = None
+    """The file of weights for --extractor inception."""
+    real: Path | None = None
+    """Without RUN: real images, a folder, a .npz file, or an embedded set (mnist, emoji)."""
+    generated: Path | None = None
+    """Without RUN: generated images, a folder or a .npz file."""
+    image_size: int | None = None
+    """Cut and scale the pictures of folders to squares of this side. None: they must have one size already."""
+    out: Path | None = None
+    """Without RUN: also write the values and how they were made to this .json file."""
+
+
+def main(arguments: Sequence[str]) -> None:
+    options = parse(Options, "evaluate", arguments)
+    outside = {"--real": options.real, "--generated": options.generated}
+    if options.run is None and None in outside.values():
+        raise UserError("Name the folder of a run, or give both --real and --generated.")
+    if options.run is not None and (set(outside.values()) | {options.image_size, options.out}) != {None}:
+        raise UserError("--real, --generated, --image-size and --out go without a run: leave out one or the other.")
+    metrics = metric_names(options.metrics) or None
+    how = {"metrics": metrics, "seed": options.seed, "extractor": options.extractor, "weights": options.weights}
+    with progress_bars() as progress:
+        if options.run is not None:
+            record = evaluate_run(
+                open_run(options.run),
+                num_samples=NUM_SAMPLES if options.num_samples is None else options.num_samples,
+                checkpoint=options.checkpoint,
+                split=options.split,
+                progress=progress,
+                pairs_to=options.run / run_folder.NEAREST,
+                **how,
+            )
+            written = remember(options.run, record)
+        else:
+            real, generated = (
+                first(of_path(path, image_size=options.image_size, split=options.split), options.num_samples)
+                for path in outside.values()
+            )
+            record = evaluate_images(real, generated, progress=progress, **how)
+            written = options.out
+            if written is not None:
+                run_folder.write_json(written, record)
+    show(record)
+    if written is not None:
+        print(f"written to {written}")
+
+
+def show(record: Mapping[str, Any]) -> None:
+    """The values of a record as a table, under a line that says what they were made from."""
+    table = Table("metric", "value", box=None, pad_edge=False)
+    for name, value in record["values"].items():
+        table.add_row(name, f"{value:.5g}")
+    facts = [f"step {record['step']} ({record['checkpoint']} checkpoint)"] if "step" in record else []
+    if "real" in record:
+        facts += [f"{record[side]['count']} {record[side]['source']}" for side in ("generated", "real")]
+        facts.append(f"features of {record['extractor']['name']}")
+    facts.append(f"seed {record['seed']}")
+    console = Console()
+    console.print(", ".join(facts), highlight=False, markup=False)
+    console.print(table, highlight=False)

@@ -1,0 +1,208 @@
+"""Evaluates runs and images: the values, and the record of how they came about."""
+
+import json
+from collections.abc import Mapping, Sequence
+from importlib.metadata import version
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import jax
+import numpy as np
+
+from jaxgen.data.dataset import Dataset, Split, length, read_examples
+from jaxgen.errors import UserError
+from jaxgen.metrics.adversarial import discriminator_accuracy
+from jaxgen.metrics.extractors import FeatureExtractor, extractor_for, load_extractor
+from jaxgen.metrics.image_features import Progress
+from jaxgen.metrics.image_scores import METRICS, ImageScorer, check_names
+from jaxgen.metrics.image_source import ImageSource, of_data, of_split
+from jaxgen.opened_run import Run, restore_run
+from jaxgen.training import run_folder
+from jaxgen.training.dispatch import build_evaluation
+from jaxgen.training.parallel import device_mesh
+from jaxgen.training.pictures import image_grid
+from jaxgen.training.sampling import BLOCK_SIZE, draw_conditions, sample_blocks, sample_source
+from jaxgen.training.state import TrainState
+
+if TYPE_CHECKING:
+    from PIL import Image
+
+HELD_OUT = "held_out"
+DISCRIMINATOR = "discriminator"
+DISCRIMINATOR_FUNCTION = "discriminate"
+NUM_SAMPLES = 10_000
+PAIRS_IN_A_ROW = 16
+
+
+def applicable_metrics(run: Run, data: Dataset, extractor_name: str) -> list[str]:
+    """The names of the metrics that make sense for a run, in the order of the table."""
+    names = []
+    if data.test is not None:
+        names.append(HELD_OUT)
+    if run.model.sample is not None and data.kind == "image":
+        names += [name for name in METRICS if name != "classes" or extractor_name == "mnist"]
+        if DISCRIMINATOR_FUNCTION in run.model.functions and data.test is not None:
+            names.append(DISCRIMINATOR)
+    return names
+
+
+def evaluate_run(
+    run: Run,
+    *,
+    metrics: Sequence[str] | None = None,
+    num_samples: int = NUM_SAMPLES,
+    checkpoint: str = "last",
+    seed: int = 0,
+    split: str | None = None,
+    extractor: str | None = None,
+    weights: Path | None = None,
+    progress: Progress | None = None,
+    pairs_to: Path | None = None,
+) -> dict[str, Any]:
+    """The record of one evaluation of a run; its `values` are the figures, the rest says how they were made.
+
+    Args:
+      metrics: names in `METRICS`, `held_out` (the model's own metrics on held-out examples) and `discriminator` (its
+        accuracy on training, held-out and generated images); None: all that apply.
+      num_samples: how many samples are drawn, and at most how many real images they are compared with.
+      checkpoint: "last", "best" or a step.
+      split: the real images: "test" or "train"; None: the held-out ones where there are any.
+      extractor: a name in `EXTRACTORS`; None: by the shape of the images.
+      pairs_to: with `memorisation`, where the picture (.png) of samples over their nearest training images goes.
+
+    Raises:
+      UserError: what does not fit the run: an unknown metric or split, a run without samples, too few samples.
+    """
+    state = restore_run(run, checkpoint)
+    data = run.experiment.load_data(run.config)
+    image_shape = run.record["assets"].get("image_shape")
+    extractor = extractor or (extractor_for(image_shape) if image_shape else "none")
+    known = applicable_metrics(run, data, extractor)
+    if metrics is not None:
+        if run.model.sample is None and set(metrics) & set(METRICS):
+            raise UserError(f"{run.experiment.name} is no generative model: it has no samples to score.")
+        check_names(metrics, known)
+    chosen = list(known if metrics is None else metrics)
+    if not chosen:
+        raise UserError(f"There is no metric for {run.experiment.name}: it has no held-out examples and no images.")
+    if num_samples < 2:
+        raise UserError(f"--num-samples must be at least 2, not {num_samples}.")
+    record: dict[str, Any] = {"checkpoint": checkpoint, "step": int(state.step), "seed": seed, "data": data.name}
+    values: dict[str, float] = {}
+    if HELD_OUT in chosen:
+        evaluate = build_evaluation(run.model, data, device_mesh(1), batch_size=run.config.batch_size)
+        values |= {f"held_out/{name}": value for name, value in evaluate(state).items()}
+    image_metrics = [name for name in chosen if name in METRICS]
+    if image_metrics:
+        loaded = load_extractor(extractor, weights)
+        real = of_data(data, split, at_most=num_samples, seed=seed)
+        generated = sample_source(run.model, state, num=num_samples, seed=seed, name="samples")
+        training = of_split(data, data.train, "training images")
+        scorer = ImageScorer(real, loaded, image_metrics, training=training, seed=seed, progress=progress)
+        values |= scorer.score(generated)
+        pairs = scorer.nearest_pairs(PAIRS_IN_A_ROW)
+        if pairs and pairs_to is not None:
+            _pairs_picture(generated, training, pairs).save(pairs_to)
+        record |= _facts(real, generated, loaded)
+    if DISCRIMINATOR in chosen:
+        values |= _discriminator_values(run, state, data, num_samples, seed)
+    return {**record, "versions": library_versions(), "values": values}
+
+
+def evaluate_images(
+    real: ImageSource,
+    generated: ImageSource,
+    *,
+    metrics: Sequence[str] | None = None,
+    seed: int = 0,
+    extractor: str | None = None,
+    weights: Path | None = None,
+    progress: Progress | None = None,
+) -> dict[str, Any]:
+    """The record of a comparison of images from anywhere, as `evaluate_run` gives it for a run.
+
+    Raises:
+      UserError: an unknown metric, images of different shapes, too few of them.
+    """
+    extractor = extractor or extractor_for(real.shape)
+    known = [name for name, metric in METRICS.items() if not metric.needs_training]
+    known = [name for name in known if name != "classes" or extractor == "mnist"]
+    check_names(metrics or (), known)
+    loaded = load_extractor(extractor, weights)
+    scorer = ImageScorer(real, loaded, metrics or known, seed=seed, progress=progress)
+    values = scorer.score(generated)
+    return {"seed": seed, **_facts(real, generated, loaded), "versions": library_versions(), "values": values}
+
+
+def _facts(real: ImageSource, generated: ImageSource, extractor: FeatureExtractor) -> dict[str, Any]:
+    return {
+        "real": {"source": real.name, "count": real.count},
+        "generated": {"source": generated.name, "count": generated.count},
+        "extractor": {
+            "name": extractor.name,
+            "weights_sha256": extractor.weights_sha256,
+            "resize": extractor.resize,
+        },
+    }
+
+
+def _discriminator_values(run: Run, state: TrainState, data: Dataset, count: int, seed: int) -> dict[str, float]:
+    """The discriminator's accuracy on the first `count` training, held-out and generated images."""
+    model = run.model
+    judge = model.functions[DISCRIMINATOR_FUNCTION]
+    discriminate = jax.jit(lambda images, *condition: judge(state, images, *condition))
+    conditional = "conditions" in model.functions
+
+    def of_real(split: Split) -> np.ndarray:
+        logits = []
+        for start in range(0, min(count, length(split)), BLOCK_SIZE):
+            batch = data.prepare(read_examples(split, start, min(start + BLOCK_SIZE, count)))
+            logits.append(discriminate(batch["image"], *([batch["label"]] if conditional else [])))
+        return np.concatenate(logits)
+
+    block = sample_blocks(model, state, seed)
+    condition = [] if not conditional else [draw_conditions(model, BLOCK_SIZE)]
+    generated = np.concatenate([discriminate(block(i), *condition) for i in range(-(-count // BLOCK_SIZE))])[:count]
+    accuracy = discriminator_accuracy(of_real(data.train), of_real(data.test), generated)
+    return {f"discriminator/{name}": float(value) for name, value in accuracy._asdict().items()}
+
+
+def _pairs_picture(generated: ImageSource, training: ImageSource, pairs: list[tuple[int, int]]) -> "Image.Image":
+    """Rows of samples, each over the row of their nearest training images."""
+    rows = []
+    for start in range(0, len(pairs), PAIRS_IN_A_ROW):
+        for source, side in ((generated, 0), (training, 1)):
+            rows += [source.read(pair[side], pair[side] + 1)[0] for pair in pairs[start : start + PAIRS_IN_A_ROW]]
+    return image_grid(np.stack(rows), columns=min(PAIRS_IN_A_ROW, len(pairs)))
+
+
+def library_versions() -> dict[str, str]:
+    """What computed a value."""
+    return {name: version(name) for name in ("jaxgen", "jax", "jaxlib", "numpy", "scipy")}
+
+
+def remember(run_dir: Path, record: Mapping[str, Any]) -> Path:
+    """Adds a record to evaluation.json of a run; values made in the same way (all else equal) are joined."""
+    path = run_dir / run_folder.EVALUATION
+    records = read_evaluations(run_dir)
+    settings = {key: value for key, value in record.items() if key != "values"}
+    same = [old for old in records if {key: value for key, value in old.items() if key != "values"} == settings]
+    values = {name: value for old in same for name, value in old["values"].items()} | dict(record["values"])
+    records = [old for old in records if old not in same] + [{**settings, "values": values}]
+    run_folder.write_json(path, {"evaluations": records})
+    return path
+
+
+def read_evaluations(run_dir: Path) -> list[dict[str, Any]]:
+    """The records of evaluation.json, oldest first; none where the run was not evaluated.
+
+    Raises:
+      UserError: the file is damaged.
+    """
+    path = run_dir / run_folder.EVALUATION
+    if not path.is_file():
+        return []
+    try:
+        return list(json.loads(path.read_text())["evaluations"])
+    except (ValueError, KeyError, TypeError) as error:
+        raise UserError(f"{path} is damaged ({error}): mend or remove it.") from error

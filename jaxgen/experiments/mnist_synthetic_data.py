@@ -1,0 +1,235 @@
+"""Do generated digits help a classifier that has few real ones? (as Antoniou et al. 2017, arXiv:1711.04340, ask)
+
+    python -m jaxgen.experiments.mnist_synthetic_data
+
+For k = 10, 100 and 1,000 real digits of each class, and three seeds, trains a class-conditional GAN on those digits
+alone, and then the classifier on each of
+
+    real            the real digits
+    augmented       the real digits, shifted, turned and scaled at random
+    real+generated  half real digits, half digits of that GAN
+    generated       digits of that GAN alone
+
+always for the same number of steps, and tests it on the 10,000 test digits. Every one is a run of `mnist_cgan` or
+`mnist_classifier` in its own folder; --resume goes on where a study was stopped.
+"""
+
+import dataclasses
+import json
+import statistics
+import sys
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import NamedTuple
+
+import jax
+import numpy as np
+import tyro
+from rich.console import Console
+from rich.table import Table
+
+from jaxgen.data.dataset import unscale_images
+from jaxgen.errors import UserError
+from jaxgen.experiment import Experiment, Study, prepare_process, train_experiment
+from jaxgen.experiments import mnist_cgan, mnist_classifier
+from jaxgen.opened_run import open_run, restore_run
+from jaxgen.training import checkpoint, run_folder
+from jaxgen.training.config import TrainConfig
+from jaxgen.training.sampling import draw_conditions, draw_samples
+
+VARIANTS = ("real", "augmented", "real+generated", "generated")
+ACCURACY = "eval/classifier/accuracy"
+RESULTS = "results.json"
+
+STUDY = Study(
+    file=__file__,
+    summary="classifier on real and generated digits",
+    data="MNIST",
+    expected_time="90 min on 2 CPU cores",
+)
+
+
+@dataclass(frozen=True)
+class Options:
+    """Options of mnist_synthetic_data."""
+
+    run_dir: Path | None = None
+    """The folder of the study. None: the next free runs/mnist_synthetic_data/001, 002, ..."""
+    resume: bool = False
+    """Go on with the latest study, or the one named by --run-dir."""
+    per_class: tuple[int, ...] = (10, 100, 1_000)
+    """How many real digits of each class."""
+    seeds: tuple[int, ...] = (0, 1, 2)
+    """Seeds: each chooses other real digits, other weights, other noise."""
+    generator_steps: int = 6_000
+    """Training steps of each class-conditional GAN."""
+    classifier_steps: int = 500
+    """Training steps of each classifier."""
+    num_generated: int = 10_000
+    """How many digits each GAN adds."""
+    devices: int | None = None
+    """How many devices to use. None: all."""
+
+
+class Result(NamedTuple):
+    """One trained classifier."""
+
+    per_class: int
+    seed: int
+    variant: str
+    last: float
+    """Accuracy on the test digits behind the last step,"""
+    best: float
+    """and the best of all evaluations."""
+
+
+class Stopped(Exception):
+    """A run was stopped by a signal."""
+
+
+def main() -> None:
+    sys.exit(run())
+
+
+def run(arguments: Sequence[str] | None = None) -> int:
+    """Runs the study and returns the exit code."""
+    command = f"python -m jaxgen.experiments.{STUDY.name}"
+    options = tyro.cli(Options, args=arguments, prog=command, description=__doc__)
+    root = Path("runs") / STUDY.name
+    try:
+        _check(options)
+        if options.resume:
+            folder = options.run_dir or next(reversed(run_folder.numbered_runs(root)), None)
+            if folder is None or not folder.is_dir():
+                raise UserError(f"There is no study to resume in {options.run_dir or root}: leave out --resume.")
+        else:
+            folder = run_folder.create(options.run_dir, root, overwrite=False)
+        _check_same(options, folder)
+        prepare_process(TrainConfig())
+        results = []
+        for result in study(options, folder):
+            results.append(result)
+            run_folder.write_json(folder / RESULTS, {"results": [r._asdict() for r in results]})
+        show(results)
+        plot(results, folder / "accuracy.png")
+        print(f"\n{folder / RESULTS}, {folder / 'accuracy.png'}")
+    except UserError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return error.exit_code
+    except Stopped:
+        print(f"\nStopped; go on with:\n  {command} --resume --run-dir {folder}")
+        return 130
+    return 0
+
+
+def _check(options: Options) -> None:
+    for name in ("per_class", "seeds"):
+        if not getattr(options, name):
+            raise UserError(f"--{name.replace('_', '-')} needs at least one number.")
+    for name in ("generator_steps", "classifier_steps", "num_generated"):
+        if getattr(options, name) < 1:
+            raise UserError(f"--{name.replace('_', '-')} must be at least 1, not {getattr(options, name)}.")
+
+
+def _check_same(options: Options, folder: Path) -> None:
+    """Remembers what the runs of a study are made with, and refuses to go on with something else."""
+    settings = {name: getattr(options, name) for name in ("generator_steps", "classifier_steps", "num_generated")}
+    path = folder / "study.json"
+    if path.is_file():
+        before = json.loads(path.read_text())
+        if before != settings:
+            raise UserError(f"The study in {folder} was begun with {before}: give the same, or start a new one.")
+    else:
+        run_folder.write_json(path, settings)
+
+
+def study(options: Options, folder: Path) -> Iterator[Result]:
+    """Trains what is missing, and gives the result of each classifier."""
+    for per_class in options.per_class:
+        for seed in options.seeds:
+            here = folder / f"k{per_class:04d}_seed{seed}"
+            common = {"seed": seed, "per_class": per_class, "devices": options.devices}
+            steps = options.generator_steps
+            generator = mnist_cgan.Config(
+                steps=steps, eval_every=0, sample_every=steps // 4, checkpoint_every=steps // 4, **common
+            )
+            _train(mnist_cgan.EXPERIMENT, generator, here / "generator")
+            generated = here / "generated.npz"
+            if not generated.is_file():
+                _generate(here / "generator", options.num_generated, seed, generated)
+            steps = options.classifier_steps
+            common |= {"steps": steps, "decay_steps": steps, "eval_every": max(1, steps // 5), "checkpoint_every": 0}
+            for variant in VARIANTS:
+                config = mnist_classifier.Config(shift=0, **common)
+                if variant == "augmented":
+                    config = mnist_classifier.Config(shift=2, degrees=15.0, scale=0.1, **common)
+                elif "generated" in variant:
+                    only = variant == "generated"
+                    config = mnist_classifier.Config(shift=0, generated=generated, only_generated=only, **common)
+                where = here / variant.replace("+", "_and_")
+                _train(mnist_classifier.EXPERIMENT, config, where)
+                values = [line[ACCURACY] for line in run_folder.read_metrics(where) if ACCURACY in line]
+                yield Result(per_class, seed, variant, values[-1], max(values))
+
+
+def _train(experiment: Experiment, config: TrainConfig, where: Path) -> None:
+    """Trains a run, goes on with one that was stopped, and leaves alone one that is done."""
+    steps = checkpoint.steps_on_disk(where / checkpoint.FOLDER)
+    if steps and steps[0] >= config.steps:
+        return
+    print(f"\n== {where}", flush=True)
+    # A run stopped before its first checkpoint begins anew.
+    config = dataclasses.replace(config, run_dir=where, resume=bool(steps), overwrite=where.is_dir() and not steps)
+    if train_experiment(experiment, config).stopped_by is not None:
+        raise Stopped
+
+
+def _generate(run_dir: Path, num: int, seed: int, out: Path) -> None:
+    """What `jaxgen augment RUN --num N --seed SEED --out OUT` writes."""
+    opened = open_run(run_dir)
+    samples = draw_samples(opened.model, restore_run(opened), num=num, seed=seed)
+    np.savez_compressed(out, image=unscale_images(samples), label=draw_conditions(opened.model, num))
+    jax.clear_caches()  # dozens of models follow one another
+
+
+def show(results: Sequence[Result]) -> None:
+    """Mean and standard deviation over the seeds, of the last and of the best evaluation."""
+    table = Table("digits of each class", *VARIANTS, box=None, pad_edge=False)
+    for per_class in sorted({r.per_class for r in results}):
+        cells = []
+        for variant in VARIANTS:
+            chosen = [r for r in results if (r.per_class, r.variant) == (per_class, variant)]
+            last, best = ([100 * getattr(r, name) for r in chosen] for name in ("last", "best"))
+            spread = f" ± {statistics.stdev(last):.2f}" if len(last) > 1 else ""
+            cells.append(f"{statistics.mean(last):.2f}{spread} (best {statistics.mean(best):.2f})")
+        table.add_row(str(per_class), *cells)
+    console = Console()
+    console.print("\nAccuracy on the 10,000 test digits in %, last (and best) evaluation:")
+    console.print(table, highlight=False)
+
+
+def plot(results: Sequence[Result], path: Path) -> None:
+    """Accuracy over the number of real digits, a curve per variant."""
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(6, 4), layout="constrained")
+    FigureCanvasAgg(figure)
+    axis = figure.subplots()
+    numbers = sorted({r.per_class for r in results})
+    for variant in VARIANTS:
+        values = [[100 * r.last for r in results if (r.per_class, r.variant) == (n, variant)] for n in numbers]
+        means = [statistics.mean(v) for v in values]
+        spreads = [statistics.stdev(v) if len(v) > 1 else 0.0 for v in values]
+        axis.errorbar(numbers, means, spreads, label=variant, marker=".", capsize=3, linewidth=1.2)
+    axis.set_xscale("log")
+    axis.set_xlabel("real digits of each class")
+    axis.set_ylabel("test accuracy in %")
+    axis.grid(alpha=0.3)
+    axis.legend(frameon=False)
+    figure.savefig(path, dpi=120)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,49 @@
+"""Scores of samples while a model is trained: `--eval-metrics fid --eval-samples 2000`."""
+
+from collections.abc import Callable
+
+from jaxgen.data.dataset import Dataset
+from jaxgen.errors import UserError
+from jaxgen.metrics.extractors import extractor_for, load_extractor
+from jaxgen.metrics.image_scores import METRICS, ImageScorer, check_names, metric_names
+from jaxgen.metrics.image_source import of_split
+from jaxgen.training.config import TrainConfig
+from jaxgen.training.sampling import sample_source
+from jaxgen.training.state import GenerativeModel, TrainState
+
+
+def value_names(model: GenerativeModel, data: Dataset, config: TrainConfig) -> list[str]:
+    """The names of what `--eval-metrics` gives.
+
+    Raises:
+      UserError: an unknown metric, or a model without samples that are images.
+    """
+    metrics = metric_names(config.eval_metrics)
+    check_names(metrics)
+    if metrics and (model.sample is None or data.kind != "image"):
+        raise UserError("--eval-metrics score samples of images, which this model does not make: leave it out.")
+    return [value for name in metrics for value in METRICS[name].values]
+
+
+def build_sample_scores(
+    model: GenerativeModel, data: Dataset, config: TrainConfig
+) -> Callable[[TrainState], dict[str, float]] | None:
+    """`score(state)`: the values of `--eval-metrics`, always from the same keys; None without such metrics.
+
+    Samples are compared with held-out images (training images where there are none), which are read at the first call.
+    """
+    metrics = metric_names(config.eval_metrics)
+    if not metrics:
+        return None
+    scorer: ImageScorer | None = None
+
+    def score(state: TrainState) -> dict[str, float]:
+        nonlocal scorer
+        if scorer is None:
+            split = data.train if data.test is None else data.test
+            real = of_split(data, split, "real images", at_most=config.eval_samples, seed=config.seed)
+            training = of_split(data, data.train, "training images")
+            scorer = ImageScorer(real, load_extractor(extractor_for(real.shape)), metrics, training=training)
+        return scorer.score(sample_source(model, state, num=config.eval_samples, seed=config.seed, name="samples"))
+
+    return score

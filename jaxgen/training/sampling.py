@@ -1,0 +1,46 @@
+"""Samples of a model by number: sample i is the same, however many are drawn."""
+
+from collections.abc import Callable
+
+import jax
+import numpy as np
+
+from jaxgen.data.dataset import unscale_images
+from jaxgen.metrics.image_source import ImageSource
+from jaxgen.training.state import GenerativeModel, TrainState
+
+BLOCK_SIZE = 250
+
+
+def sample_blocks(model: GenerativeModel, state: TrainState, seed: int) -> Callable[[int], np.ndarray]:
+    """`block(i) -> samples [BLOCK_SIZE, ...]`, drawn with `fold_in(key(seed), i)`."""
+    draw = jax.jit(lambda state, key: model.sample(state, key, BLOCK_SIZE))
+    key = jax.random.key(seed)
+    return lambda i: np.asarray(draw(state, jax.random.fold_in(key, i)))
+
+
+def draw_samples(model: GenerativeModel, state: TrainState, *, num: int, seed: int) -> np.ndarray:
+    """The first `num` samples of a seed, [num, ...]."""
+    block = sample_blocks(model, state, seed)
+    return np.concatenate([block(i) for i in range(-(-num // BLOCK_SIZE))])[:num]
+
+
+def draw_conditions(model: GenerativeModel, num: int) -> np.ndarray | None:
+    """The conditions of the first `num` samples (labels [num]); None for a model without them."""
+    if "conditions" not in model.functions:
+        return None
+    block = np.asarray(model.functions["conditions"](BLOCK_SIZE))
+    return np.tile(block, (-(-num // BLOCK_SIZE),) + (1,) * (block.ndim - 1))[:num]
+
+
+def sample_source(model: GenerativeModel, state: TrainState, *, num: int, seed: int, name: str) -> ImageSource:
+    """The first `num` samples of a model of images, as uint8, drawn as they are read."""
+    block = sample_blocks(model, state, seed)
+
+    def read(start: int, stop: int) -> np.ndarray:
+        first = start // BLOCK_SIZE
+        images = np.concatenate([block(i) for i in range(first, -(-stop // BLOCK_SIZE))])
+        return unscale_images(images[start - first * BLOCK_SIZE : stop - first * BLOCK_SIZE])
+
+    one = jax.eval_shape(lambda state, key: model.sample(state, key, 1), state, jax.random.key(0))
+    return ImageSource(name, num, one.shape[1:], read)
