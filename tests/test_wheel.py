@@ -28,12 +28,16 @@ def wheel(tmp_path_factory):
 
 
 @pytest.mark.slow
-def test_the_wheel_holds_every_module_and_the_embedded_data(wheel):
+def test_the_wheel_holds_every_module_the_embedded_data_and_the_weights(wheel):
     package = ROOT / "jaxgen"
     expected = {str(p.relative_to(ROOT)) for p in package.rglob("*.py")}
     data = {p.name for p in (package / "data" / "embedded").iterdir() if p.suffix in (".xz", ".png", ".json", ".md")}
     assert {"mnist.xz", "kjv.xz", "spoken.xz", "emoji_google.png", "LICENCES.md"} <= data
     expected |= {f"jaxgen/data/embedded/{name}" for name in data}
+    expected |= {
+        f"jaxgen/metrics/weights/{name}"
+        for name in ("mnist.safetensors", "efficientnet_lite0.safetensors", "LICENCES.md")
+    }
     assert {name for name in wheel if name.startswith("jaxgen/")} == expected
     for name in expected:
         assert wheel[name] == (ROOT / name).read_bytes(), name
@@ -51,5 +55,6 @@ def test_the_wheel_holds_the_licences_and_the_command(wheel):
     info = {name.split("/", 1)[1]: content for name, content in wheel.items() if ".dist-info/" in name}
     assert info["licenses/LICENSE"] == (ROOT / "LICENSE").read_bytes()
     assert info["licenses/jaxgen/data/embedded/LICENCES.md"]
+    assert info["licenses/jaxgen/metrics/weights/LICENCES.md"]
     assert "jaxgen = jaxgen.__main__:main" in info["entry_points.txt"].decode()
     assert "License-Expression: Apache-2.0" in info["METADATA"].decode()

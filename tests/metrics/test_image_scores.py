@@ -1,0 +1,95 @@
+"""Scores of images whose quality is known: real digits against real digits, copies, noise."""
+
+import numpy as np
+import pytest
+
+from jaxgen import UserError
+from jaxgen.data import load
+from jaxgen.metrics.extractors import load_extractor
+from jaxgen.metrics.frechet import frechet_bias
+from jaxgen.metrics.image_features import image_features
+from jaxgen.metrics.image_scores import METRICS, ImageScorer
+from jaxgen.metrics.image_source import of_array, of_split
+from jaxgen.metrics.moments import mean_and_covariance
+
+HALF = 2_000
+
+
+@pytest.fixture(scope="module")
+def digits():
+    """2 x 2,000 digits of the test set, mixed."""
+    order = np.random.default_rng(0).permutation(10_000)[: 2 * HALF]
+    images = load("mnist").test["image"][order]
+    return of_array(images[:HALF], "one half"), of_array(images[HALF:], "the other half")
+
+
+@pytest.fixture(scope="module")
+def scorer(digits):
+    """Scores against the first half; 4,000 training digits."""
+    training = of_array(load("mnist").train["image"][: 2 * HALF], "training images")
+    return ImageScorer(digits[0], load_extractor("mnist"), list(METRICS), training=training)
+
+
+def test_real_digits_against_real_digits_score_as_they_should(scorer, digits):
+    values = scorer.score(digits[1])
+    _, covariance = mean_and_covariance(scorer.real.moments)
+    assert values["fid"] == pytest.approx(frechet_bias(covariance, HALF, HALF), rel=0.35)
+    assert abs(values["kid"]) < 5e-3  # a GAN of digits has 0.04
+    assert values["precision"] == pytest.approx(values["recall"], abs=0.03)
+    assert values["precision"] > 0.9
+    assert values["density"] == pytest.approx(1.0, abs=0.05)
+    assert values["coverage"] > 0.93
+    assert values["score"] > 9.0
+    assert values["confident"] > 0.98
+    assert values["modes"] == 10
+    assert values["memorisation_ratio"] == pytest.approx(1.0, abs=0.05)
+    assert values["closer_to_training"] == pytest.approx(0.5, abs=0.03)
+
+
+def test_noise_scores_far_worse_than_digits(scorer, digits):
+    noise = np.random.default_rng(1).integers(0, 256, (HALF, 28, 28, 1), np.uint8)
+    values, real = scorer.score(of_array(noise, "noise")), scorer.score(digits[1])
+    assert values["fid"] > 100 * real["fid"]
+    assert values["kid"] > 100 * abs(real["kid"])
+    assert max(values[name] for name in ("precision", "recall", "coverage")) < 0.05
+    assert values["score"] < 2.0
+    assert values["memorisation_ratio"] > 2.0
+
+
+def test_copies_of_training_images_are_found(scorer):
+    copies = of_array(load("mnist").train["image"][:HALF], "copies")
+    values = scorer.score(copies)
+    assert values["memorisation_ratio"] == 0.0
+    assert values["closer_to_training"] > 0.99
+    assert scorer.nearest_pairs(3)[0][0] == scorer.nearest_pairs(3)[0][1]
+
+
+def test_features_do_not_depend_on_how_the_images_come_in_batches(digits):
+    extractor = load_extractor("mnist")
+    few = digits[0]._replace(count=270)
+    whole, other = (image_features(few, extractor._replace(batch_size=size), keep_features=True) for size in (250, 90))
+    assert whole.features.shape == (270, 128)
+    np.testing.assert_allclose(whole.features, other.features, atol=1e-4)
+    for a, b in zip(mean_and_covariance(whole.moments), mean_and_covariance(other.moments), strict=True):
+        np.testing.assert_allclose(a, b, atol=1e-4)
+
+
+def test_the_mnist_extractor_is_the_recorded_classifier():
+    data = load("mnist")
+    features = image_features(of_split(data, data.test, "test"), load_extractor("mnist"), keep_features=False)
+    accuracy = np.mean(features.logits.argmax(-1) == data.test["label"])
+    assert accuracy == pytest.approx(0.9958, abs=5e-5)  # experiments/mnist_classifier
+    assert features.features is None
+
+
+def test_a_random_choice_of_a_split_depends_on_the_seed_alone():
+    data = load("mnist")
+    one, again, other = (of_split(data, data.test, "x", at_most=50, seed=seed).read(0, 50) for seed in (0, 0, 1))
+    np.testing.assert_array_equal(one, again)
+    assert not np.array_equal(one, other)
+    assert len({image.tobytes() for image in one}) == 50
+
+
+def test_images_that_an_extractor_cannot_read_are_refused():
+    with pytest.raises(UserError, match="'mnist' reads images of 28x28x1, not 32x32x3"):
+        ImageScorer(of_array(np.zeros((9, 32, 32, 3), np.uint8), "x"), load_extractor("mnist"), ["fid"])
