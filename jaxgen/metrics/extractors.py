@@ -112,6 +112,7 @@ def _shipped(name: str) -> tuple[dict[str, Any], str]:
         return load_variables(path), file_sha256(path)
 
 
+@functools.cache  # compiled once in a process
 def _mnist() -> FeatureExtractor:
     variables, sha256 = _shipped("mnist")
     return _build(
@@ -130,6 +131,7 @@ def _as_rgb(images: jax.Array) -> jax.Array:
     return jnp.repeat(images, 3, axis=-1) if images.shape[-1] == 1 else images
 
 
+@functools.cache
 def _efficientnet_lite0() -> FeatureExtractor:
     variables, sha256 = _shipped("efficientnet_lite0")
     return _build(

@@ -14,9 +14,13 @@ BLOCK_SIZE = 250
 
 def sample_blocks(model: GenerativeModel, state: TrainState, seed: int) -> Callable[[int], np.ndarray]:
     """`block(i) -> samples [BLOCK_SIZE, ...]`, drawn with `fold_in(key(seed), i)`."""
-    draw = jax.jit(lambda state, key: model.sample(state, key, BLOCK_SIZE))
-    key = jax.random.key(seed)
-    return lambda i: np.asarray(draw(state, jax.random.fold_in(key, i)))
+
+    @jax.jit
+    def draw(state: TrainState, seed: jax.Array, i: jax.Array) -> jax.Array:
+        return model.sample(state, jax.random.fold_in(jax.random.key(seed), i), BLOCK_SIZE)
+
+    # The numbers come from the host, so that they may go where the state is, on whatever devices and processes.
+    return lambda i: np.asarray(draw(state, np.uint32(seed), np.uint32(i)))
 
 
 def draw_samples(model: GenerativeModel, state: TrainState, *, num: int, seed: int) -> np.ndarray:

@@ -1,15 +1,27 @@
 """An empty folder, and a tiny run to work on."""
 
 import contextlib
+import functools
 import shutil
 
 import pytest
 from command_lines import train
 
+from jaxgen.data import embedded_sets
 from jaxgen.experiments import mnist_gan
 
 MNIST = ("--preset", "quick", "--steps", 6, "--batch-size", 500, "--devices", 1, "--steps-per-dispatch", 3)
 MNIST += ("--log-every", 2, "--sample-every", 3, "--checkpoint-every", 3, "--eval-samples", 200)
+
+READ_ONCE = functools.cache(embedded_sets.mnist_arrays)
+
+
+@pytest.fixture(autouse=True, scope="module")
+def mnist_is_unpacked_once():
+    """Dozens of commands load it, at a second each."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(embedded_sets, "mnist_arrays", READ_ONCE)
+        yield
 
 
 @pytest.fixture(scope="session")

@@ -4,16 +4,17 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from helpers import tiny_classifier, tiny_config, tiny_images
+from helpers import tiny_classifier, tiny_config, tiny_images, tiny_mlp_gan
 
 from jaxgen import GenerativeModel, UserError, train
-from jaxgen.data import load
+from jaxgen.data import example_batch, load
 from jaxgen.metrics.extractors import load_extractor
 from jaxgen.metrics.image_scores import ImageScorer
 from jaxgen.metrics.image_source import of_array, of_split
 from jaxgen.training import checkpoint, run_folder
+from jaxgen.training.parallel import device_mesh, replicate
 from jaxgen.training.sample_scores import build_sample_scores
-from jaxgen.training.sampling import draw_conditions, draw_samples, sample_source
+from jaxgen.training.sampling import BLOCK_SIZE, draw_conditions, draw_samples, sample_source
 from jaxgen.training.state import create_state, sum_and_count
 
 
@@ -89,3 +90,14 @@ def test_a_source_of_samples_gives_each_by_its_number():
     assert whole.dtype == np.uint8
     np.testing.assert_array_equal(source.read(240, 510), whole[240:510])
     assert draw_conditions(model, 3) is None
+
+
+def test_the_same_samples_come_from_a_state_on_one_device_and_on_eight():
+    model = tiny_mlp_gan()
+    state = jax.jit(model.init)(jax.random.key(0), example_batch(tiny_images(), 2))
+    one, eight = (
+        draw_samples(model, replicate(device_mesh(devices), state), num=3, seed=2**32 - 1) for devices in (1, 8)
+    )
+    np.testing.assert_allclose(one, eight, atol=1e-6)
+    key = jax.random.fold_in(jax.random.key(2**32 - 1), 0)
+    np.testing.assert_allclose(one, model.sample(state, key, BLOCK_SIZE)[:3], atol=1e-6)
