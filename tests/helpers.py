@@ -117,7 +117,7 @@ class Case:
 CASES = {
     "mlp_gan": Case(functools.partial(tiny_mlp_gan, independent_examples=True)),
     "mlp_gan_with_2_discriminator_steps": Case(functools.partial(tiny_mlp_gan, discriminator_steps=2, loss="minimax")),
-    "conditional_mlp_gan": Case(functools.partial(tiny_conditional_gan, independent_examples=True)),
+    "conditional_mlp_gan": Case(functools.partial(tiny_conditional_gan, independent_examples=True, real_penalty=0.1)),
     "dcgan_of_14_pixels": Case(functools.partial(tiny_dcgan, 14, independent_examples=True), 14),
     "dcgan_with_batch_norm_in_both_networks": Case(functools.partial(tiny_dcgan, 16), 16),
     "classifier": Case(tiny_classifier),

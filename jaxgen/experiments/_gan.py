@@ -28,6 +28,8 @@ class GANConfig(TrainConfig):
     """Adam's learning rate for the discriminator."""
     decay: tuple[int, int] | None = None
     """From which step to which both learning rates fall along a line to a tenth. None: they stay as they are."""
+    real_penalty: float = 0.0
+    """Weight of the penalty on the discriminator's gradient at real images (R1's gamma). 0: none."""
     beta1: float = 0.5
     """Adam's decay of the first moment, for both networks."""
     ema_decay: float = 0.999
@@ -81,4 +83,5 @@ def build_gan(
         ema_decay=config.ema_decay,
         independent_examples=independent_examples,
         num_classes=num_classes,
+        real_penalty=config.real_penalty,
     )

@@ -44,6 +44,25 @@ LOSSES: dict[str, GANLoss] = {
 }
 
 
+PENALTY_NOISE = 0.01
+
+
+def gradient_penalty(real: jax.Array, noisy: jax.Array, gamma: float) -> jax.Array:
+    """gamma / 2 |grad_x D(x)|^2 (R1: Mescheder et al. 2018, arXiv:1801.04406, eq. 9), without second derivatives.
+
+    Estimated as gamma / 2 (D(x) - D(x + s n))^2 / s^2 with normal n and s = `PENALTY_NOISE` (Lin et al. 2025,
+    arXiv:2501.08316), whose mean over n is that for small s.
+
+    Args:
+      real: logits D(x) [B].
+      noisy: logits D(x + s n) [B].
+
+    Returns:
+      [B].
+    """
+    return gamma / 2 * jnp.square((real - noisy) / PENALTY_NOISE)
+
+
 def gan(
     generator: nn.Module,
     discriminator: nn.Module,
@@ -56,6 +75,7 @@ def gan(
     ema_decay: float | None = 0.999,
     independent_examples: bool = False,
     num_classes: int | None = None,
+    real_penalty: float = 0.0,
 ) -> GenerativeModel:
     """A GAN on batches with `image` [B, H, W, C] in [-1, 1], and `label` [B] if it is conditional.
 
@@ -71,6 +91,8 @@ def gan(
         statistics). The simultaneous step then goes back through D(G(z)) once for both networks; same gradients.
       num_classes: None: no condition. K: both networks get labels in 0..K-1 as their second argument (see
         `jaxgen.networks.conditional`), generated images those of the real ones in the batch.
+      real_penalty: gamma of the penalty `gradient_penalty` on real images, which keeps the discriminator from running
+        away from the generator; 0: none.
 
     `sample` takes labels [num_samples] as `condition`; without, those of `conditions`.
 
@@ -111,7 +133,7 @@ def gan(
         return lambda real, generated: jnp.mean(kind(real, generated))
 
     def step_together(
-        state: TrainState, real: jax.Array, latents: jax.Array, *condition: jax.Array
+        state: TrainState, real: jax.Array, noisy: jax.Array | None, latents: jax.Array, *condition: jax.Array
     ) -> tuple[TrainState, Metrics]:
         fake, pull_generator, generator_state = jax.vjp(
             lambda params: generate(state, params, latents, *condition), state.params["generator"], has_aux=True
@@ -129,6 +151,15 @@ def gan(
         state = keep(keep(state, "discriminator", discriminator_state), "generator", generator_state)
         real_slope, fake_slope = jax.grad(mean_loss(losses.discriminator), (0, 1))(real_logits, fake_logits)
         generator_slope = jax.grad(mean_loss(losses.generator), 1)(real_logits, fake_logits)
+        penalty_grads, metrics = [], {}
+        if noisy is not None:
+            noisy_logits, pull_noisy, _ = jax.vjp(
+                lambda params: judge(state, params, noisy, *condition), state.params["discriminator"], has_aux=True
+            )
+            metrics = penalty_metrics(real_logits, noisy_logits)
+            slopes = jax.grad(mean_penalty, (0, 1))(real_logits, noisy_logits)
+            real_slope += slopes[0]
+            penalty_grads = [pull_noisy(slopes[1])[0]]
         if independent_examples:
             # d loss / d image is (d loss / d logit) (d logit / d image): the pull-back of one loss, scaled per example,
             # is that of the other. Slopes too small to divide by are replaced by one that no float32 sum can see.
@@ -138,27 +169,33 @@ def gan(
         else:
             fake_grads, _ = pull_fake(fake_slope)
             _, image_grads = pull_fake(generator_slope)
-        discriminator_grads = jax.tree.map(jnp.add, pull_real(real_slope)[0], fake_grads)
+        discriminator_grads = jax.tree.map(lambda *g: sum(g), pull_real(real_slope)[0], fake_grads, *penalty_grads)
         state = update(state, "discriminator", discriminator_grads, discriminator_optimiser)
         state = update(state, "generator", pull_generator(image_grads)[0], generator_optimiser)
         return average(state), {
             **discriminator_metrics(real_logits, fake_logits),
+            **metrics,
             "generator/loss": sum_and_count(losses.generator(real_logits, fake_logits)),
         }
 
     def step_discriminator(
-        state: TrainState, real: jax.Array, latents: jax.Array, *condition: jax.Array
+        state: TrainState, real: jax.Array, noisy: jax.Array | None, latents: jax.Array, *condition: jax.Array
     ) -> tuple[TrainState, Metrics]:
         fake, _ = generate(state, state.params["generator"], latents, *condition)
 
         def loss_of(params: Any) -> tuple[jax.Array, Any]:
             real_logits, model_state = judge(state, params, real, *condition)
             fake_logits, model_state = judge(keep(state, "discriminator", model_state), params, fake, *condition)
-            return mean_loss(losses.discriminator)(real_logits, fake_logits), (real_logits, fake_logits, model_state)
+            loss, metrics = mean_loss(losses.discriminator)(real_logits, fake_logits), {}
+            if noisy is not None:
+                noisy_logits, _ = judge(state, params, noisy, *condition)
+                loss += mean_penalty(real_logits, noisy_logits)
+                metrics = penalty_metrics(real_logits, noisy_logits)
+            return loss, ({**discriminator_metrics(real_logits, fake_logits), **metrics}, model_state)
 
-        grads, (real_logits, fake_logits, model_state) = jax.grad(loss_of, has_aux=True)(state.params["discriminator"])
+        grads, (metrics, model_state) = jax.grad(loss_of, has_aux=True)(state.params["discriminator"])
         state = update(keep(state, "discriminator", model_state), "discriminator", grads, discriminator_optimiser)
-        return state, discriminator_metrics(real_logits, fake_logits)
+        return state, metrics
 
     def step_generator(
         state: TrainState, real: jax.Array, latents: jax.Array, *condition: jax.Array
@@ -179,13 +216,16 @@ def gan(
         return state if ema_decay is None else update_average(state, "generator", ema_decay)
 
     def train_step(state: TrainState, batch: Batch, key: Key) -> tuple[TrainState, Metrics]:
+        real, condition, noisy = batch["image"], condition_of(batch), None
+        if real_penalty:
+            key, penalty_key = jax.random.split(key)
+            noisy = real + PENALTY_NOISE * example_normal(penalty_key, batch["index"], real.shape[1:])
         discriminator_key, generator_key = jax.random.split(key)
-        real, condition = batch["image"], condition_of(batch)
         latents = example_normal(discriminator_key, batch["index"], (latent_size,))
         if discriminator_steps is None:
-            state, metrics = step_together(state, real, latents, *condition)
+            state, metrics = step_together(state, real, noisy, latents, *condition)
         else:
-            state, metrics = step_discriminator(state, real, latents, *condition)
+            state, metrics = step_discriminator(state, real, noisy, latents, *condition)
             latents = example_normal(generator_key, batch["index"], (latent_size,))
             none = {"generator/loss": (jnp.zeros((), jnp.float32), jnp.zeros((), jnp.float32))}  # as `sum_and_count`
             state, generator_metrics = jax.lax.cond(
@@ -203,6 +243,12 @@ def gan(
             "discriminator/accuracy_real": sum_and_count((real_logits > 0).astype(jnp.float32)),
             "discriminator/accuracy_generated": sum_and_count((fake_logits < 0).astype(jnp.float32)),
         }
+
+    def mean_penalty(real_logits: jax.Array, noisy_logits: jax.Array) -> jax.Array:
+        return jnp.mean(gradient_penalty(real_logits, noisy_logits, real_penalty))
+
+    def penalty_metrics(real_logits: jax.Array, noisy_logits: jax.Array) -> Metrics:
+        return {"discriminator/penalty": sum_and_count(gradient_penalty(real_logits, noisy_logits, real_penalty))}
 
     def eval_step(state: TrainState, batch: Batch, key: Key) -> Metrics:
         condition = condition_of(batch)

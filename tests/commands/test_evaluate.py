@@ -1,5 +1,6 @@
 """`jaxgen evaluate`: of a run, and of images from anywhere."""
 
+import contextlib
 import json
 import shutil
 
@@ -9,14 +10,26 @@ from command_lines import assert_refused, classifier_experiment, command, train
 from PIL import Image
 
 from jaxgen.data import load
+from jaxgen.experiments import mnist_cgan
 from jaxgen.metrics.extractors import load_extractor
 
 
+@pytest.fixture(scope="module")
+def short(tmp_path_factory):
+    """A folder with a short run of mnist_cgan, which knows 500 training images."""
+    folder = tmp_path_factory.mktemp("short")
+    options = ("--preset", "quick", "--steps", 6, "--batch-size", 500, "--devices", 1, "--steps-per-dispatch", 3)
+    with contextlib.chdir(folder):
+        code, _, err = train(*options, "--per-class", 50, "--eval-samples", 200, experiment=mnist_cgan.EXPERIMENT)
+    assert code == 0, err
+    return folder
+
+
 @pytest.fixture
-def run(mnist, here):
-    """A copy of a short run of mnist_gan."""
-    shutil.copytree(mnist[0] / "runs", here / "runs")
-    return here / "runs" / "mnist_gan" / "001"
+def run(short, here):
+    """A copy of that run."""
+    shutil.copytree(short / "runs", here / "runs")
+    return here / "runs" / "mnist_cgan" / "001"
 
 
 @pytest.fixture
@@ -52,6 +65,8 @@ def test_a_run_is_scored_and_every_value_says_how_it_was_made(run):
         values["discriminator/training"] - values["discriminator/held_out"]
     )
     assert values["fid"] > 20  # after 6 steps these are no digits
+    with Image.open(run / "nearest.png") as pairs:
+        assert pairs.width > pairs.height
 
 
 def test_the_same_evaluation_gives_the_same_values_and_joins_what_was_there(run):

@@ -13,7 +13,7 @@ from helpers import floats, tiny_images
 from jaxgen.data import example_batch
 from jaxgen.models import GANLoss, classifier, gan
 from jaxgen.models.classifier import random_shift
-from jaxgen.models.gan import LOSSES
+from jaxgen.models.gan import LOSSES, PENALTY_NOISE, gradient_penalty
 from jaxgen.networks.classifier import ConvClassifier
 from jaxgen.networks.mlp import MLPDiscriminator, MLPGenerator
 from jaxgen.training.parallel import example_keys, example_normal
@@ -231,3 +231,38 @@ def test_random_shift_moves_by_whole_pixels_and_repeats_the_edges():
         places.add(found[0])
     assert {top for top, _ in places} == {left for _, left in places} == {0, 1, 2, 3, 4}
     np.testing.assert_array_equal(random_shift(images, keys, 0), images)
+
+
+# ---------------------------------------------------------------- the gradient penalty
+
+
+def test_the_penalty_of_a_linear_discriminator_is_its_squared_slope():
+    slope = jnp.array([0.5, -2.0, 1.0])
+    noise = jax.random.normal(jax.random.key(0), (200_000, 3))
+    values = gradient_penalty(jnp.zeros(len(noise)), PENALTY_NOISE * noise @ slope, 3.0)
+    error = float(values.std()) / len(values) ** 0.5
+    assert float(values.mean()) == pytest.approx(3.0 / 2 * float(slope @ slope), abs=4 * error)
+
+
+def test_the_penalty_estimates_the_true_gradient_of_a_discriminator():
+    params = NETWORKS[1].init(KEY, BATCH["image"], train=True)
+    judge = functools.partial(NETWORKS[1].apply, params, train=True)
+    image = BATCH["image"][:1]
+    exact = jnp.sum(jax.grad(lambda x: judge(x)[0])(image) ** 2) / 2
+    noisy = image + PENALTY_NOISE * jax.random.normal(KEY, (20_000, *image.shape[1:]))
+    values = gradient_penalty(judge(image), judge(noisy), 1.0)
+    assert float(values.mean()) == pytest.approx(float(exact), rel=0.05)
+
+
+def test_both_ways_of_stepping_have_the_gradient_of_loss_and_penalty():
+    steps = {n: build(real_penalty=5.0, discriminator_steps=n) for n in (None, 1)}
+    state = steps[None].init(jax.random.key(0), BATCH)
+    found = {n: step_of(model, state) for n, model in steps.items()}
+    together, apart = (gradients(state, found[n][0])["discriminator"] for n in (None, 1))
+    assert_close(together, apart)
+    without = gradients(state, step_of(build(), state, jax.random.split(KEY)[0])[0])["discriminator"]
+    assert any(np.abs(a - b).max() > 1e-3 for (_, a), (_, b) in zip(floats(together), floats(without), strict=True))
+    for _, metrics in found.values():
+        total, weight = metrics["discriminator/penalty"]
+        assert float(total) > 0.0
+        assert float(weight) == 12
