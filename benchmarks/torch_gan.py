@@ -8,6 +8,7 @@ import torch.nn.functional as F
 from common import BETA1, BETA2, DCGAN_GENERATOR, EPSILON, LATENT_SIZE, MLP_DISCRIMINATOR, MLP_GENERATOR, SLOPE
 from torch import nn
 
+PENALTY_NOISE = 0.01
 BATCH_NORM = {"momentum": 0.1, "eps": 1e-5}
 
 
@@ -84,6 +85,7 @@ def gan_step(
     *,
     generator_learning_rate: float,
     discriminator_learning_rate: float,
+    real_penalty: float = 0.0,
 ) -> Callable[[torch.Tensor, torch.Tensor], None]:
     """`step(rows uint8 [B, 1, H, W], latents [B, L])`: both networks are updated at the same point.
 
@@ -100,6 +102,9 @@ def gan_step(
         fake_logits = discriminator(generator(latents))
         real_logits = discriminator(real)
         discriminator_loss = (F.softplus(-real_logits) + F.softplus(fake_logits)).mean()
+        if real_penalty:  # as `jaxgen.models.gan.gradient_penalty`
+            noisy_logits = discriminator(real + PENALTY_NOISE * torch.randn_like(real))
+            discriminator_loss += real_penalty / 2 * ((real_logits - noisy_logits) / PENALTY_NOISE).square().mean()
         generator_loss = F.softplus(-fake_logits).mean()
         discriminator_grads = torch.autograd.grad(discriminator_loss, discriminator_parameters, retain_graph=True)
         generator_grads = torch.autograd.grad(generator_loss, generator_parameters)

@@ -62,8 +62,8 @@ def main() -> None:
     for network in (generator, discriminator):
         initialise(network, scale=scale)
     average = copy.deepcopy(generator)
-    rates = {name: getattr(config, f"{name}_learning_rate") for name in ("generator", "discriminator")}
-    step = gan_step(generator, discriminator, **{f"{name}_learning_rate": rate for name, rate in rates.items()})
+    names = ("generator_learning_rate", "discriminator_learning_rate", "real_penalty")
+    step = gan_step(generator, discriminator, **{name: getattr(config, name) for name in names})
     images = torch.from_numpy(load("mnist").train["image"]).permute(0, 3, 1, 2).contiguous()
     steps, batch = options.steps or config.steps, config.batch_size
     start, order, position = time.monotonic(), torch.randperm(len(images)), 0

@@ -37,8 +37,8 @@ class Config(MNISTGANConfig):
     """Adam's learning rate for the generator."""
     discriminator_learning_rate: float = 4e-4
     """Adam's learning rate for the discriminator."""
-    decay: tuple[int, int] | None = (4_690, 9_380)
-    """From which step to which both learning rates fall along a line to a tenth. None: they stay as they are."""
+    real_penalty: float = 1.0
+    """Weight of the penalty on the discriminator's gradient at real images (R1's gamma). 0: none."""
     discriminator_widths: tuple[int, ...] = (64, 128, 256)
     """Channels of the discriminator's convolutions, each of which halves the map."""
     discriminator_hidden_width: int | None = 512
@@ -66,9 +66,9 @@ EXPERIMENT = Experiment(
     data="MNIST",
     expected_time="25 min on 2 CPU cores",
     presets={
-        "quick": Config(steps=300, sample_every=50, checkpoint_every=100, decay=None),
+        "quick": Config(steps=300, sample_every=50, checkpoint_every=100),
         "default": Config(),
-        "full": Config(steps=46_900, decay=(23_450, 46_900)),
+        "full": Config(steps=46_900),
     },
     load_data=lambda config: load("mnist"),
     build_model=build_model,
