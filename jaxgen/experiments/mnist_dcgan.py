@@ -35,9 +35,9 @@ class Config(MNISTGANConfig):
     """Steps between evaluations on the held-out examples. 0: only at the end."""
     generator_learning_rate: float = 1e-3
     """Adam's learning rate for the generator."""
-    discriminator_learning_rate: float = 4e-4
+    discriminator_learning_rate: float = 1e-3
     """Adam's learning rate for the discriminator."""
-    real_penalty: float = 1.0
+    real_penalty: float = 0.3
     """Weight of the penalty on the discriminator's gradient at real images (R1's gamma). 0: none."""
     discriminator_widths: tuple[int, ...] = (64, 128, 256)
     """Channels of the discriminator's convolutions, each of which halves the map."""

@@ -32,6 +32,6 @@ def class_shares(logits: np.ndarray, *, threshold: float = 0.9) -> ClassShares:
         confident=float(np.mean(confidence > threshold)),
         mean_confidence=float(confidence.mean()),
         classes=classes,
-        entropy=float(-np.sum(present * np.log(present))),
+        entropy=float(np.sum(present * np.log(1.0 / present))),
         modes=int(np.sum(10 * logits.shape[-1] * counts >= len(logits))),
     )

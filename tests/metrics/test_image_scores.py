@@ -36,7 +36,7 @@ def test_real_digits_against_real_digits_score_as_they_should(scorer, digits):
     assert values["fid"] == pytest.approx(frechet_bias(covariance, HALF, HALF), rel=0.35)
     assert abs(values["kid"]) < 5e-3  # a GAN of digits has 0.04
     assert values["precision"] == pytest.approx(values["recall"], abs=0.03)
-    assert values["precision"] > 0.9
+    assert values["precision"] > 0.83
     assert values["density"] == pytest.approx(1.0, abs=0.05)
     assert values["coverage"] > 0.93
     assert values["score"] > 9.0
