@@ -1,5 +1,6 @@
 """The scores of generated images, by name: `fid`, `kid`, ... over what a feature extractor sees of them."""
 
+import functools
 from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
@@ -21,8 +22,8 @@ class Comparison(NamedTuple):
 
     real: ImageFeatures
     generated: ImageFeatures
-    training: ImageFeatures | None
-    """Of the training images, for the metrics that need them."""
+    training: Callable[[], ImageFeatures]
+    """Of the training images; read when first asked for, which takes longer than all else."""
     seed: int
     progress: Progress | None
     nearest: dict[str, np.ndarray]
@@ -49,7 +50,9 @@ def _fid(c: Comparison) -> tuple[float, ...]:
 
 
 def _kid(c: Comparison) -> tuple[float, ...]:
-    return kernel_distance(c.real.features, c.generated.features, seed=c.seed)
+    # Subsets of all samples would all be the same, and seem to have no error.
+    size = max(2, min(1_000, c.real.count // 2, c.generated.count // 2))
+    return kernel_distance(c.real.features, c.generated.features, subset_size=size, seed=c.seed)
 
 
 def _score(c: Comparison) -> tuple[float, ...]:
@@ -71,7 +74,7 @@ def _classes(c: Comparison) -> tuple[float, ...]:
 
 def _memorisation(c: Comparison) -> tuple[float, ...]:
     found = nearest_training(
-        c.generated.features, c.training.features, c.real.features, progress=c.bar("nearest training images")
+        c.generated.features, c.training().features, c.real.features, progress=c.bar("nearest training images")
     )
     c.nearest.update(distances=found.distances, indices=found.indices)
     return found.ratio, found.closer
@@ -129,14 +132,13 @@ class ImageScorer:
         """
         check_names(metrics)
         self.extractor, self.seed, self.progress = extractor, seed, progress
-        self.metrics = {name: METRICS[name] for name in metrics}
+        self.metrics = {name: metric for name, metric in METRICS.items() if name in metrics}  # the quick ones first
         self.shape = real.shape
         self.keep = any(metric.keeps_features for metric in self.metrics.values())
-        self.real = self._features(real)
-        needs_training = any(metric.needs_training for metric in self.metrics.values())
-        if needs_training and training is None:
+        if training is None and any(metric.needs_training for metric in self.metrics.values()):
             raise UserError("The metric 'memorisation' needs the training images: leave it out of --metrics.")
-        self.training = self._features(training) if needs_training else None
+        self.real = self._features(real)
+        self._training_features = functools.cache(lambda: self._features(training))
         self.nearest: dict[str, np.ndarray] = {}
 
     def _features(self, source: ImageSource) -> ImageFeatures:
@@ -154,7 +156,7 @@ class ImageScorer:
                 "they must have the same shape."
             )
         comparison = Comparison(
-            self.real, self._features(generated), self.training, self.seed, self.progress, self.nearest
+            self.real, self._features(generated), self._training_features, self.seed, self.progress, self.nearest
         )
         values: dict[str, float] = {}
         for metric in self.metrics.values():
