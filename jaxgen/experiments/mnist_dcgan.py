@@ -64,7 +64,7 @@ EXPERIMENT = Experiment(
     file=__file__,
     summary="DCGAN",
     data="MNIST",
-    expected_time="25 min on 2 CPU cores",
+    expected_time="33 min on 2 CPU cores",
     presets={
         "quick": Config(steps=300, sample_every=50, checkpoint_every=100),
         "default": Config(),
