@@ -52,7 +52,7 @@ EXPERIMENT = Experiment(
     file=__file__,
     summary="class-conditional GAN",
     data="MNIST",
-    expected_time="6 min on 2 CPU cores",
+    expected_time="7 min on 2 CPU cores",
     presets={
         "quick": Config(steps=2_000, sample_every=200, checkpoint_every=1_000),
         "default": Config(),

@@ -46,7 +46,7 @@ STUDY = Study(
     file=__file__,
     summary="classifier on real and generated digits",
     data="MNIST",
-    expected_time="90 min on 2 CPU cores",
+    expected_time="about 80 min (an estimate)",
 )
 
 
