@@ -14,7 +14,7 @@ from jaxgen.errors import UserError
 from jaxgen.metrics.adversarial import discriminator_accuracy
 from jaxgen.metrics.extractors import FeatureExtractor, extractor_for, load_extractor
 from jaxgen.metrics.image_features import Progress
-from jaxgen.metrics.image_scores import METRICS, ImageScorer, check_names
+from jaxgen.metrics.image_scores import METRICS, ImageScorer, check_names, metrics_with
 from jaxgen.metrics.image_source import ImageSource, of_data, of_split
 from jaxgen.opened_run import Run, restore_run
 from jaxgen.training import run_folder
@@ -40,7 +40,7 @@ def applicable_metrics(run: Run, data: Dataset, extractor_name: str) -> list[str
     if data.test is not None:
         names.append(HELD_OUT)
     if run.model.sample is not None and data.kind == "image":
-        names += [name for name in METRICS if name != "classes" or extractor_name == "mnist"]
+        names += metrics_with(extractor_name)
         if DISCRIMINATOR_FUNCTION in run.model.functions and data.test is not None:
             names.append(DISCRIMINATOR)
     return names
@@ -125,8 +125,7 @@ def evaluate_images(
       UserError: an unknown metric, images of different shapes, too few of them.
     """
     extractor = extractor or extractor_for(real.shape)
-    known = [name for name, metric in METRICS.items() if not metric.needs_training]
-    known = [name for name in known if name != "classes" or extractor == "mnist"]
+    known = [name for name in metrics_with(extractor) if not METRICS[name].needs_training]
     check_names(metrics or (), known)
     loaded = load_extractor(extractor, weights)
     scorer = ImageScorer(real, loaded, metrics or known, seed=seed, progress=progress)

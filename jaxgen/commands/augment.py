@@ -8,10 +8,9 @@ import numpy as np
 import tyro
 
 from jaxgen.commands._options import check_output, check_samples, parse
-from jaxgen.data.dataset import unscale_images
 from jaxgen.errors import UserError
 from jaxgen.opened_run import open_run, restore_run
-from jaxgen.training.sampling import draw_conditions, draw_samples
+from jaxgen.training.sampling import generated_examples
 
 
 @dataclass(frozen=True)
@@ -44,11 +43,7 @@ def main(arguments: Sequence[str]) -> None:
     if run.record["kind"] != "image":
         raise UserError(f"{run.experiment.name} makes no images: jaxgen sample writes what it makes.")
     state = restore_run(run, options.checkpoint)
-    samples = draw_samples(run.model, state, num=options.num, seed=options.seed)
-    arrays = {"image": unscale_images(samples)}
-    labels = draw_conditions(run.model, options.num)
-    if labels is not None:
-        arrays["label"] = labels.astype(np.int32)
-    np.savez_compressed(options.out, **arrays)
-    labelled = "labelled examples" if labels is not None else "examples (without labels: the model has no classes)"
+    examples = generated_examples(run.model, state, num=options.num, seed=options.seed)
+    np.savez_compressed(options.out, **examples)
+    labelled = "labelled examples" if "label" in examples else "examples (without labels: the model has no classes)"
     print(f"{options.num} {labelled} of {run.experiment.name} at step {int(state.step)}: {options.out}")

@@ -29,14 +29,13 @@ import tyro
 from rich.console import Console
 from rich.table import Table
 
-from jaxgen.data.dataset import unscale_images
 from jaxgen.errors import UserError
 from jaxgen.experiment import Experiment, Study, prepare_process, train_experiment
 from jaxgen.experiments import mnist_cgan, mnist_classifier
 from jaxgen.opened_run import open_run, restore_run
 from jaxgen.training import checkpoint, run_folder
 from jaxgen.training.config import TrainConfig
-from jaxgen.training.sampling import draw_conditions, draw_samples
+from jaxgen.training.sampling import generated_examples
 
 VARIANTS = ("real", "augmented", "real+generated", "generated")
 ACCURACY = "eval/classifier/accuracy"
@@ -188,8 +187,7 @@ def _train(experiment: Experiment, config: TrainConfig, where: Path) -> None:
 def _generate(run_dir: Path, num: int, seed: int, out: Path) -> None:
     """What `jaxgen augment RUN --num N --seed SEED --out OUT` writes."""
     opened = open_run(run_dir)
-    samples = draw_samples(opened.model, restore_run(opened), num=num, seed=seed)
-    np.savez_compressed(out, image=unscale_images(samples), label=draw_conditions(opened.model, num))
+    np.savez_compressed(out, **generated_examples(opened.model, restore_run(opened), num=num, seed=seed))
     jax.clear_caches()  # dozens of models follow one another
 
 

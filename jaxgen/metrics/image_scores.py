@@ -93,6 +93,11 @@ METRICS: dict[str, Metric] = {
 }
 
 
+def metrics_with(extractor_name: str) -> list[str]:
+    """The names of the metrics that make sense with an extractor: `classes` needs one whose classes the images have."""
+    return [name for name in METRICS if name != "classes" or extractor_name == "mnist"]
+
+
 def metric_names(text: str | None) -> list[str]:
     """The names in "fid,kid"."""
     return [] if text is None else [name.strip() for name in text.split(",") if name.strip()]

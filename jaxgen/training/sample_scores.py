@@ -6,7 +6,7 @@ from jaxgen.data.dataset import Dataset
 from jaxgen.errors import UserError
 from jaxgen.metrics.extractors import extractor_for, load_extractor
 from jaxgen.metrics.image_scores import METRICS, ImageScorer, check_names, metric_names
-from jaxgen.metrics.image_source import of_split
+from jaxgen.metrics.image_source import of_data, of_split
 from jaxgen.training.config import TrainConfig
 from jaxgen.training.sampling import sample_source
 from jaxgen.training.state import GenerativeModel, TrainState
@@ -40,8 +40,7 @@ def build_sample_scores(
     def score(state: TrainState) -> dict[str, float]:
         nonlocal scorer
         if scorer is None:
-            split = data.train if data.test is None else data.test
-            real = of_split(data, split, "real images", at_most=config.eval_samples, seed=config.seed)
+            real = of_data(data, at_most=config.eval_samples, seed=config.seed)
             training = of_split(data, data.train, "training images")
             scorer = ImageScorer(real, load_extractor(extractor_for(real.shape)), metrics, training=training)
         return scorer.score(sample_source(model, state, num=config.eval_samples, seed=config.seed, name="samples"))

@@ -1,5 +1,6 @@
 """Samples of a model by number: sample i is the same, however many are drawn."""
 
+import functools
 from collections.abc import Callable
 
 import jax
@@ -37,9 +38,16 @@ def draw_conditions(model: GenerativeModel, num: int) -> np.ndarray | None:
     return np.tile(block, (-(-num // BLOCK_SIZE),) + (1,) * (block.ndim - 1))[:num]
 
 
+def generated_examples(model: GenerativeModel, state: TrainState, *, num: int, seed: int) -> dict[str, np.ndarray]:
+    """The first `num` samples of a model of images as a data set: `image` uint8, `label` [num] if it has classes."""
+    examples = {"image": unscale_images(draw_samples(model, state, num=num, seed=seed))}
+    labels = draw_conditions(model, num)
+    return examples if labels is None else {**examples, "label": labels}
+
+
 def sample_source(model: GenerativeModel, state: TrainState, *, num: int, seed: int, name: str) -> ImageSource:
     """The first `num` samples of a model of images, as uint8, drawn as they are read."""
-    block = sample_blocks(model, state, seed)
+    block = functools.lru_cache(maxsize=2)(sample_blocks(model, state, seed))  # readers take less than a block at once
 
     def read(start: int, stop: int) -> np.ndarray:
         first = start // BLOCK_SIZE
