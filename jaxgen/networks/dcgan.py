@@ -27,16 +27,18 @@ class DCGANGenerator(nn.Module):
       base_width: channels of the last hidden layer; the paper's is 128.
       widths: channels of the stem and of each hidden layer, in place of those that follow from `base_width`.
       activation: ReLU for sizes 4 * 2^k as in the paper, leaky ReLU of slope 0.2 for 7 * 2^k, where None.
+      output_activation: of the last layer; None, as in a decoder whose outputs are parameters of a likelihood: none.
     """
 
     image_shape: tuple[int, int, int] = (28, 28, 1)
     base_width: int = 64
     widths: Sequence[int] | None = None
     activation: Callable[[Array], Array] | None = None
+    output_activation: Callable[[Array], Array] | None = jnp.tanh
 
     @nn.compact
     def __call__(self, latents: Array, *, train: bool) -> Array:
-        """[B, L] -> images [B, H, W, C] in [-1, 1].
+        """[B, L] -> images [B, H, W, C], in [-1, 1] for the default `output_activation`.
 
         Raises:
           UserError: the image's size is not 4 * 2^k or 7 * 2^k, or `widths` has another length than there are layers.
@@ -56,7 +58,7 @@ class DCGANGenerator(nn.Module):
             hidden = ConvTranspose(width, KERNEL_SIZE, stride, use_bias=False, kernel_init=INITIALISER)(hidden)
         hidden = activation(BatchNorm()(hidden, train=train))
         images = ConvTranspose(self.image_shape[-1], KERNEL_SIZE, strides[-1], kernel_init=INITIALISER)(hidden)
-        return jnp.tanh(images)
+        return images if self.output_activation is None else self.output_activation(images)
 
 
 class DCGANEncoder(nn.Module):
@@ -93,6 +95,7 @@ class DCGANDiscriminator(nn.Module):
 
     Attributes:
       hidden_width: of a Dense layer between the last map and the logit; None, as in the paper: no such layer.
+      head_outputs: N outputs beside the logit, from the same features (an auxiliary classifier, a code); None: none.
     """
 
     image_shape: tuple[int, int, int] = (28, 28, 1)
@@ -100,14 +103,18 @@ class DCGANDiscriminator(nn.Module):
     widths: Sequence[int] | None = None
     batch_norm: bool | None = None
     hidden_width: int | None = None
+    head_outputs: int | None = None
 
     @nn.compact
-    def __call__(self, images: Array, *, train: bool) -> Array:
-        """Images [B, H, W, C] -> logits [B]."""
+    def __call__(self, images: Array, *, train: bool) -> Array | tuple[Array, Array]:
+        """Images [B, H, W, C] -> logits [B], and the head's outputs [B, N] if there is one."""
         hidden = _features(self, images, train=train)
         if self.hidden_width is not None:
             hidden = leaky_relu(nn.Dense(self.hidden_width, kernel_init=INITIALISER)(hidden))
-        return nn.Dense(1, kernel_init=INITIALISER)(hidden)[:, 0]
+        logits = nn.Dense(1, kernel_init=INITIALISER)(hidden)[:, 0]
+        if self.head_outputs is None:
+            return logits
+        return logits, nn.Dense(self.head_outputs, kernel_init=INITIALISER)(hidden)
 
 
 def _features(module: DCGANEncoder | DCGANDiscriminator, images: Array, *, train: bool) -> Array:

@@ -1,6 +1,6 @@
 """Fully connected generator, discriminator and encoder."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import flax.linen as nn
 import jax.numpy as jnp
@@ -17,18 +17,24 @@ class MLPGenerator(nn.Module):
       image_shape: (H, W, C).
       widths: of the hidden layers.
       batch_norm: whether batch norm stands before each hidden layer's activation.
+      activation: of the hidden layers.
+      output_activation: of the last layer; None, as in a decoder whose outputs are parameters of a likelihood: none.
     """
 
     image_shape: tuple[int, int, int] = (28, 28, 1)
     widths: Sequence[int] = (128, 256, 512, 1024)
     batch_norm: bool = False
+    activation: Callable[[Array], Array] = leaky_relu
+    output_activation: Callable[[Array], Array] | None = jnp.tanh
 
     @nn.compact
     def __call__(self, latents: Array, *, train: bool) -> Array:
-        """[B, L] -> images [B, H, W, C] in [-1, 1]."""
+        """[B, L] -> images [B, H, W, C], in [-1, 1] for the default `output_activation`."""
         height, width, channels = self.image_shape
-        hidden = _hidden_layers(latents, self.widths, self.batch_norm, train=train)
-        return jnp.tanh(nn.Dense(height * width * channels)(hidden)).reshape(-1, height, width, channels)
+        hidden = _hidden_layers(latents, self.widths, self.activation, self.batch_norm, train=train)
+        outputs = nn.Dense(height * width * channels)(hidden)
+        outputs = outputs if self.output_activation is None else self.output_activation(outputs)
+        return outputs.reshape(-1, height, width, channels)
 
 
 class MLPEncoder(nn.Module):
@@ -38,17 +44,20 @@ class MLPEncoder(nn.Module):
       num_outputs: length of the vectors, N.
       widths: of the hidden layers.
       batch_norm: whether batch norm stands before each hidden layer's activation.
+      activation: of the hidden layers.
     """
 
     num_outputs: int
     widths: Sequence[int] = (512, 256, 128)
     batch_norm: bool = False
+    activation: Callable[[Array], Array] = leaky_relu
 
     @nn.compact
     def __call__(self, images: Array, *, train: bool) -> Array:
         """Images [B, H, W, C] -> [B, N]."""
         pixels = images.reshape(images.shape[0], -1)
-        return nn.Dense(self.num_outputs)(_hidden_layers(pixels, self.widths, self.batch_norm, train=train))
+        hidden = _hidden_layers(pixels, self.widths, self.activation, self.batch_norm, train=train)
+        return nn.Dense(self.num_outputs)(hidden)
 
 
 class MLPDiscriminator(nn.Module):
@@ -56,21 +65,28 @@ class MLPDiscriminator(nn.Module):
 
     Attributes:
       widths: of the hidden layers.
+      head_outputs: N outputs beside the logit, from the same last hidden layer (an auxiliary classifier, a code); None:
+        none.
     """
 
     widths: Sequence[int] = (512, 256, 128)
+    head_outputs: int | None = None
 
     @nn.compact
-    def __call__(self, images: Array, *, train: bool) -> Array:
-        """Images [B, H, W, C] -> logits [B]."""
+    def __call__(self, images: Array, *, train: bool) -> Array | tuple[Array, Array]:
+        """Images [B, H, W, C] -> logits [B], and the head's outputs [B, N] if there is one."""
         pixels = images.reshape(images.shape[0], -1)
-        return nn.Dense(1)(_hidden_layers(pixels, self.widths, batch_norm=False, train=train))[:, 0]
+        hidden = _hidden_layers(pixels, self.widths, leaky_relu, batch_norm=False, train=train)
+        logits = nn.Dense(1)(hidden)[:, 0]
+        return logits if self.head_outputs is None else (logits, nn.Dense(self.head_outputs)(hidden))
 
 
-def _hidden_layers(hidden: Array, widths: Sequence[int], batch_norm: bool, *, train: bool) -> Array:
+def _hidden_layers(
+    hidden: Array, widths: Sequence[int], activation: Callable[[Array], Array], batch_norm: bool, *, train: bool
+) -> Array:
     for width in widths:
         hidden = nn.Dense(width, use_bias=not batch_norm)(hidden)
         if batch_norm:
             hidden = BatchNorm()(hidden, train=train)
-        hidden = leaky_relu(hidden)
+        hidden = activation(hidden)
     return hidden
