@@ -17,6 +17,8 @@ import optax
 
 from jaxgen.data import Dataset, example_batch
 from jaxgen.models import classifier, gan
+from jaxgen.models.augmentation import adaptive_augmentation, differentiable_augmentation
+from jaxgen.models.gan_heads import Head, auxiliary_classifier, mutual_information
 from jaxgen.networks.classifier import ConvClassifier
 from jaxgen.networks.conditional import ConditionalDiscriminator, ConditionalGenerator
 from jaxgen.networks.dcgan import DCGANDiscriminator, DCGANGenerator
@@ -90,6 +92,19 @@ def tiny_conditional_gan(**options: Any) -> GenerativeModel:
     )
 
 
+def tiny_gan_with_head(head: Head, head_outputs: int, **options: Any) -> GenerativeModel:
+    return gan(
+        ConditionalGenerator(MLPGenerator((8, 8, 1), widths=(16, 32)), num_classes=10),
+        MLPDiscriminator(widths=(32, 16), head_outputs=head_outputs),
+        num_classes=10,
+        head=head,
+        latent_size=6,
+        generator_optimiser=optimiser(),
+        discriminator_optimiser=optimiser(),
+        **options,
+    )
+
+
 def tiny_dcgan(size: int, **options: Any) -> GenerativeModel:
     return gan(
         DCGANGenerator((size, size, 1), 4),
@@ -117,7 +132,31 @@ class Case:
 CASES = {
     "mlp_gan": Case(functools.partial(tiny_mlp_gan, independent_examples=True)),
     "mlp_gan_with_2_discriminator_steps": Case(functools.partial(tiny_mlp_gan, discriminator_steps=2, loss="minimax")),
-    "conditional_mlp_gan": Case(functools.partial(tiny_conditional_gan, independent_examples=True, real_penalty=0.1)),
+    "conditional_mlp_gan": Case(
+        functools.partial(tiny_conditional_gan, independent_examples=True, penalties={"r1_estimate": 0.1})
+    ),
+    "infogan_relativistic_with_a_lazy_penalty_and_adaptive_augmentation": Case(
+        functools.partial(
+            tiny_gan_with_head,
+            mutual_information(10, 2),
+            12,
+            loss="relativistic_average",
+            penalties={"r1": 0.1},
+            penalty_every=2,
+            augmentation=adaptive_augmentation(target=-1.0, images_to_one=1000),
+        )
+    ),
+    "acgan_wasserstein_with_gradient_penalty": Case(
+        functools.partial(
+            tiny_gan_with_head,
+            auxiliary_classifier(),
+            10,
+            loss="wasserstein",
+            penalties={"gradient_penalty": 1.0},
+            augmentation=differentiable_augmentation(),
+            discriminator_steps=2,
+        )
+    ),
     "dcgan_of_14_pixels": Case(functools.partial(tiny_dcgan, 14, independent_examples=True), 14),
     "dcgan_with_batch_norm_in_both_networks": Case(functools.partial(tiny_dcgan, 16), 16),
     "classifier": Case(tiny_classifier),

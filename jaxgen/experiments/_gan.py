@@ -6,9 +6,21 @@ from typing import Literal
 import flax.linen as nn
 import optax
 
+from jaxgen.errors import UserError
 from jaxgen.models import gan
-from jaxgen.training.config import TrainConfig
+from jaxgen.models.augmentation import (
+    POLICIES,
+    Augmentation,
+    adaptive_augmentation,
+    differentiable_augmentation,
+)
+from jaxgen.models.gan_heads import Head
+from jaxgen.models.gan_penalties import PENALTIES
+from jaxgen.training.config import TrainConfig, option
 from jaxgen.training.state import GenerativeModel
+
+Loss = Literal["non_saturating", "minimax", "least_squares", "wasserstein", "hinge", "relativistic_average"]
+ADAPTIVE = "ada"
 
 
 @dataclass(frozen=True)
@@ -17,20 +29,36 @@ class GANConfig(TrainConfig):
 
     latent_size: int = 100
     """Length of the latent vectors."""
-    loss: Literal["non_saturating", "minimax"] = "non_saturating"
-    """The adversarial loss (Goodfellow et al. 2014)."""
+    loss: Loss = "non_saturating"
+    """The adversarial loss (jaxgen.models.gan_losses says whose)."""
     discriminator_steps: int | None = None
     """None: both networks step at once. n: n discriminator steps for each generator step."""
     generator_learning_rate: float = 2e-4
     """Adam's learning rate for the generator."""
     discriminator_learning_rate: float = 2e-4
     """Adam's learning rate for the discriminator."""
-    real_penalty: float = 0.0
-    """Weight of the penalty on the discriminator's gradient at real images (R1's gamma). 0: none."""
+    decay_steps: int | None = None
+    """Both learning rates fall linearly to 0 at this step (of each network's own updates). None: they stay."""
     beta1: float = 0.5
     """Adam's decay of the first moment, for both networks."""
+    beta2: float = 0.999
+    """Adam's decay of the second moment, for both networks."""
     ema_decay: float = 0.999
-    """Decay of the moving average of the generator that samples are drawn with."""
+    """Decay of the moving average of the generator that samples are drawn with, once it is warm."""
+    penalties: str | None = None
+    """What is added to the discriminator's loss, names with commas between them: r1, r2, r1_estimate,
+    gradient_penalty (WGAN-GP), dragan, consistency (jaxgen.models.gan_penalties says what they are)."""
+    penalty_weight: float = 10.0
+    """Weight of each penalty."""
+    penalty_every: int = 1
+    """Penalties are taken in every n-th step only, n times as strong."""
+    augmentation: str | None = None
+    """What images go through before the discriminator: colour, translation, cutout (DiffAugment; with commas between
+    them), or ada (adaptive: the less, the less the discriminator overfits)."""
+    ada_target: float = 0.6
+    """The mean sign of real logits that --augmentation ada aims at."""
+    ada_images: int = 500_000
+    """How many images --augmentation ada needs to go from never to always."""
 
 
 @dataclass(frozen=True)
@@ -54,18 +82,52 @@ def build_gan(
     *,
     independent_examples: bool,
     num_classes: int | None = None,
+    head: Head | None = None,
 ) -> GenerativeModel:
-    """`jaxgen.models.gan` with the networks and these options."""
+    """`jaxgen.models.gan` with the networks and these options.
+
+    Raises:
+      UserError: an unknown penalty or augmentation, or a number of steps below 1.
+    """
+    for name in ("discriminator_steps", "penalty_every", "decay_steps", "ada_images"):
+        value = getattr(config, name)
+        if value is not None and value < 1:
+            raise UserError(f"{option(name)} must be at least 1, not {value}.")
+
+    def optimiser(rate: float) -> optax.GradientTransformation:
+        schedule = rate if config.decay_steps is None else optax.linear_schedule(rate, 0.0, config.decay_steps)
+        return optax.adam(schedule, b1=config.beta1, b2=config.beta2)
+
     return gan(
         generator,
         discriminator,
         latent_size=config.latent_size,
         loss=config.loss,
-        generator_optimiser=optax.adam(config.generator_learning_rate, b1=config.beta1),
-        discriminator_optimiser=optax.adam(config.discriminator_learning_rate, b1=config.beta1),
+        generator_optimiser=optimiser(config.generator_learning_rate),
+        discriminator_optimiser=optimiser(config.discriminator_learning_rate),
         discriminator_steps=config.discriminator_steps,
         ema_decay=config.ema_decay,
         independent_examples=independent_examples,
         num_classes=num_classes,
-        real_penalty=config.real_penalty,
+        head=head,
+        penalties=dict.fromkeys(_names(config.penalties, "--penalties", PENALTIES), config.penalty_weight),
+        penalty_every=config.penalty_every,
+        augmentation=_augmentation(config),
     )
+
+
+def _names(text: str | None, option: str, known: dict) -> list[str]:
+    names = [name.strip() for name in text.split(",")] if text else []
+    for name in names:
+        if name not in known:
+            raise UserError(f"{option} {text}: {name!r} is not among {', '.join(known)}.")
+    return names
+
+
+def _augmentation(config: GANConfig) -> Augmentation | None:
+    if config.augmentation == ADAPTIVE:
+        return adaptive_augmentation(config.ada_target, config.ada_images)
+    names = _names(config.augmentation, "--augmentation", {**POLICIES, ADAPTIVE: None})
+    if ADAPTIVE in names:
+        raise UserError(f"--augmentation {config.augmentation}: {ADAPTIVE} stands alone.")
+    return differentiable_augmentation(names) if names else None

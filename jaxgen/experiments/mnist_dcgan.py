@@ -37,8 +37,12 @@ class Config(MNISTGANConfig):
     """Adam's learning rate for the generator."""
     discriminator_learning_rate: float = 1e-3
     """Adam's learning rate for the discriminator."""
-    real_penalty: float = 0.3
-    """Weight of the penalty on the discriminator's gradient at real images (R1's gamma). 0: none."""
+    penalties: str | None = "r1_estimate"
+    """What is added to the discriminator's loss, names with commas between them (jaxgen.models.gan_penalties)."""
+    penalty_weight: float = 0.3
+    """Weight of each penalty."""
+    generator_width: int = 64
+    """Channels of the generator's last hidden layer; those before have twice and four times as many."""
     discriminator_widths: tuple[int, ...] = (64, 128, 256)
     """Channels of the discriminator's convolutions, each of which halves the map."""
     discriminator_hidden_width: int | None = 512
@@ -48,7 +52,7 @@ class Config(MNISTGANConfig):
 
 
 def build_model(config: Config, assets: Mapping[str, Any]) -> GenerativeModel:
-    """7x7x256 stem, 5x5 kernels, batch norm in the generator."""
+    """A stem of 7x7, 5x5 kernels, batch norm in the generator."""
     image_shape = tuple(assets["image_shape"])
     discriminator = DCGANDiscriminator(
         image_shape,
@@ -57,7 +61,9 @@ def build_model(config: Config, assets: Mapping[str, Any]) -> GenerativeModel:
         batch_norm=config.discriminator_batch_norm,
     )
     independent = not config.discriminator_batch_norm
-    return build_gan(config, DCGANGenerator(image_shape), discriminator, independent_examples=independent)
+    return build_gan(
+        config, DCGANGenerator(image_shape, config.generator_width), discriminator, independent_examples=independent
+    )
 
 
 EXPERIMENT = Experiment(

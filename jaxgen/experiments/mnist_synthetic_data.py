@@ -10,8 +10,8 @@ alone, and then the classifier on each of
     real+generated  half real digits, half digits of that GAN
     generated       digits of that GAN alone
 
-always for the same number of steps, and tests it on the 10,000 test digits. Every one is a run of `mnist_cgan` or
-`mnist_classifier` in its own folder; --resume goes on where a study was stopped.
+always for the same number of steps, and tests it on the 10,000 test digits. Every one is a run of
+`mnist_conditional_gan` or `mnist_classifier` in its own folder; --resume goes on where a study was stopped.
 """
 
 import dataclasses
@@ -31,7 +31,7 @@ from rich.table import Table
 
 from jaxgen.errors import UserError
 from jaxgen.experiment import Experiment, Study, prepare_process, train_experiment
-from jaxgen.experiments import mnist_cgan, mnist_classifier
+from jaxgen.experiments import mnist_classifier, mnist_conditional_gan
 from jaxgen.opened_run import open_run, restore_run
 from jaxgen.training import checkpoint, run_folder
 from jaxgen.training.config import TrainConfig
@@ -150,10 +150,10 @@ def study(options: Options, folder: Path) -> Iterator[Result]:
             here = folder / f"k{per_class:04d}_seed{seed}"
             common = {"seed": seed, "per_class": per_class, "devices": options.devices}
             steps = options.generator_steps
-            generator = mnist_cgan.Config(
+            generator = mnist_conditional_gan.Config(
                 steps=steps, eval_every=0, sample_every=steps // 4, checkpoint_every=steps // 4, **common
             )
-            _train(mnist_cgan.EXPERIMENT, generator, here / "generator")
+            _train(mnist_conditional_gan.EXPERIMENT, generator, here / "generator")
             generated = here / "generated.npz"
             if not generated.is_file():
                 _generate(here / "generator", options.num_generated, seed, generated)

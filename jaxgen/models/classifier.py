@@ -1,6 +1,5 @@
 """An image classifier: not a generative model, but what judges them."""
 
-import functools
 from typing import Any
 
 import flax.linen as nn
@@ -8,41 +7,11 @@ import jax
 import jax.numpy as jnp
 import optax
 
+from jaxgen.models.augmentation import random_shift, random_turn
 from jaxgen.models.one_loss import LossOutput, one_loss_model
 from jaxgen.models.variables import apply_network, init_network
 from jaxgen.training.parallel import example_keys
 from jaxgen.training.state import Batch, GenerativeModel, Key, TrainState, averaged_params
-
-
-def random_turn(images: jax.Array, keys: jax.Array, *, degrees: float, scale: float) -> jax.Array:
-    """Turns each image [B, H, W, C] by up to `degrees` and scales it by up to a factor 1 +- `scale`, about its centre.
-
-    Each by its own key; bilinear, edges are repeated.
-    """
-    height, width = images.shape[1:3]
-    y, x = jnp.mgrid[:height, :width]
-    centre_y, centre_x = (height - 1) / 2, (width - 1) / 2
-
-    def turn(image: jax.Array, key: jax.Array) -> jax.Array:
-        angle, factor = jax.random.uniform(key, (2,), minval=-1.0) * jnp.array([jnp.deg2rad(degrees), scale])
-        cosine, sine = jnp.cos(angle) / (1 + factor), jnp.sin(angle) / (1 + factor)
-        rows = centre_y + cosine * (y - centre_y) - sine * (x - centre_x)
-        columns = centre_x + sine * (y - centre_y) + cosine * (x - centre_x)
-        at = functools.partial(jax.scipy.ndimage.map_coordinates, coordinates=[rows, columns], order=1, mode="nearest")
-        return jax.vmap(at, in_axes=-1, out_axes=-1)(image)
-
-    return jax.vmap(turn)(images, keys)
-
-
-def random_shift(images: jax.Array, keys: jax.Array, pixels: int) -> jax.Array:
-    """Moves each image [B, H, W, C] by up to `pixels` in both directions, each by its own key; edges are repeated."""
-    padded = jnp.pad(images, ((0, 0), (pixels, pixels), (pixels, pixels), (0, 0)), mode="edge")
-
-    def shift(image: jax.Array, key: jax.Array) -> jax.Array:
-        top, left = jax.random.randint(key, (2,), 0, 2 * pixels + 1)
-        return jax.lax.dynamic_slice(image, (top, left, 0), images.shape[1:])
-
-    return jax.vmap(shift)(padded, keys)
 
 
 def classifier(

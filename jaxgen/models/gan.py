@@ -1,6 +1,6 @@
 """Generative adversarial networks (Goodfellow et al. 2014, https://arxiv.org/abs/1406.2661)."""
 
-from collections.abc import Callable
+from collections.abc import Mapping
 from typing import Any, NamedTuple
 
 import flax.linen as nn
@@ -8,8 +8,12 @@ import jax
 import jax.numpy as jnp
 import optax
 
+from jaxgen.models.augmentation import Augmentation
+from jaxgen.models.gan_heads import Head
+from jaxgen.models.gan_losses import LOSSES, GANLoss
+from jaxgen.models.gan_penalties import Judged, total_penalty
 from jaxgen.models.variables import apply_network, init_network
-from jaxgen.training.parallel import example_normal
+from jaxgen.training.parallel import example_keys, example_normal, mean_over_devices, sum_over_devices
 from jaxgen.training.state import (
     Batch,
     GenerativeModel,
@@ -24,43 +28,29 @@ from jaxgen.training.state import (
 )
 
 
-class GANLoss(NamedTuple):
-    """Two losses per example, of the logits D(x) of real and D(G(z)) of generated examples, [B] each -> [B]."""
+class Outputs(NamedTuple):
+    """What a discriminator gives for some images."""
 
-    discriminator: Callable[[jax.Array, jax.Array], jax.Array]
-    generator: Callable[[jax.Array, jax.Array], jax.Array]
-
-
-def _classify_real_and_generated(real: jax.Array, generated: jax.Array) -> jax.Array:
-    """-log s(D(x)) - log(1 - s(D(G(z)))) with the sigmoid s: Goodfellow et al. 2014, eq. 1."""
-    return jax.nn.softplus(-real) + jax.nn.softplus(generated)
+    logits: jax.Array
+    """[B]."""
+    head: jax.Array | None
+    """[B, N], or None without a head."""
 
 
-LOSSES: dict[str, GANLoss] = {
-    # G minimises log(1 - s(D(G(z)))), eq. 1.
-    "minimax": GANLoss(_classify_real_and_generated, lambda real, generated: -jax.nn.softplus(generated)),
-    # G minimises -log s(D(G(z))), section 3: the same fixed point, but strong gradients where D wins.
-    "non_saturating": GANLoss(_classify_real_and_generated, lambda real, generated: jax.nn.softplus(-generated)),
-}
+class Draws(NamedTuple):
+    """What one update of a network needs besides the images: everything here belongs to the examples."""
 
-
-PENALTY_NOISE = 0.01
-
-
-def gradient_penalty(real: jax.Array, noisy: jax.Array, gamma: float) -> jax.Array:
-    """gamma / 2 |grad_x D(x)|^2 (R1: Mescheder et al. 2018, arXiv:1801.04406, eq. 9), without second derivatives.
-
-    Estimated as gamma / 2 (D(x) - D(x + s n))^2 / s^2 with normal n and s = `PENALTY_NOISE` (Lin et al. 2025,
-    arXiv:2501.08316), whose mean over n is that for small s.
-
-    Args:
-      real: logits D(x) [B].
-      noisy: logits D(x + s n) [B].
-
-    Returns:
-      [B].
-    """
-    return gamma / 2 * jnp.square((real - noisy) / PENALTY_NOISE)
+    latents: jax.Array
+    """[B, L]."""
+    labels: jax.Array | None
+    """[B], None without classes."""
+    real_keys: jax.Array | None
+    """[B], of the augmentation of real images; None without one."""
+    generated_keys: jax.Array | None
+    """[B]."""
+    penalty_key: Key | None
+    index: jax.Array
+    """[B], the examples' numbers in the batch."""
 
 
 def gan(
@@ -75,13 +65,16 @@ def gan(
     ema_decay: float | None = 0.999,
     independent_examples: bool = False,
     num_classes: int | None = None,
-    real_penalty: float = 0.0,
+    head: Head | None = None,
+    penalties: Mapping[str, float] | None = None,
+    penalty_every: int = 1,
+    augmentation: Augmentation | None = None,
 ) -> GenerativeModel:
     """A GAN on batches with `image` [B, H, W, C] in [-1, 1], and `label` [B] if it is conditional.
 
     Args:
       generator: `generator(latents [B, latent_size], train=...) -> images`.
-      discriminator: `discriminator(images, train=...) -> logits [B]`.
+      discriminator: `discriminator(images, train=...) -> logits [B]`, or with a `head` (logits [B], outputs [B, N]).
       loss: a name in `LOSSES`, or a `GANLoss`.
       discriminator_steps: None: both networks step at once from the same point, sharing one forward pass of D(G(z)).
         n: each train step updates the discriminator, on a batch of its own; every n-th then also the generator,
@@ -91,181 +84,261 @@ def gan(
         statistics). The simultaneous step then goes back through D(G(z)) once for both networks; same gradients.
       num_classes: None: no condition. K: both networks get labels in 0..K-1 as their second argument (see
         `jaxgen.networks.conditional`), generated images those of the real ones in the batch.
-      real_penalty: gamma of the penalty `gradient_penalty` on real images, which keeps the discriminator from running
-        away from the generator; 0: none.
+      head: the generator alone gets the labels, and the discriminator's second output is trained to read them
+        (`gan_heads`: ACGAN, InfoGAN).
+      penalties: weights by name in `gan_penalties.PENALTIES`, of what is added to the discriminator's loss.
+      penalty_every: penalties are taken in every n-th step only, n times as strong.
+      augmentation: of all that the discriminator sees while it is trained.
 
     `sample` takes labels [num_samples] as `condition`; without, those of `conditions`.
 
     `functions`: `prior(key, num_samples) -> latents`, `decode(state, latents, *condition) -> images`,
     `discriminate(state, images, *condition) -> logits`; of a conditional GAN also `conditions(num_samples) -> labels`,
-    every class in turn. `condition` is the labels, or nothing.
+    every class in turn; with a head `read_head(state, images) -> outputs`. `condition` is the labels, or nothing.
+
+    Raises:
+      KeyError: an unknown loss or penalty.
     """
     losses = LOSSES[loss] if isinstance(loss, str) else loss
     optimisers = {"generator": generator_optimiser, "discriminator": discriminator_optimiser}
     averaged = () if ema_decay is None else ("generator",)
+    draws_labels = head is not None and head.draws_labels
 
-    def condition_of(batch: Batch) -> tuple[jax.Array, ...]:
-        return () if num_classes is None else (batch["label"],)
+    # ------------------------------------------------------------ networks
 
     def init(key: Key, batch: Batch) -> TrainState:
         run_key, generator_key, discriminator_key = jax.random.split(key, 3)
         images = batch["image"]
         latents = jnp.zeros((images.shape[0], latent_size), images.dtype)
+        labels = None if num_classes is None else jnp.zeros(images.shape[:1], jnp.int32)
         params, model_state = {}, {}
-        params["generator"], model_state["generator"] = init_network(
-            generator, generator_key, latents, *condition_of(batch)
-        )
-        params["discriminator"], model_state["discriminator"] = init_network(
-            discriminator, discriminator_key, images, *condition_of(batch)
-        )
+        for name, network, network_key, inputs in (
+            ("generator", generator, generator_key, told_generator(latents, labels)),
+            ("discriminator", discriminator, discriminator_key, told_discriminator(images, labels)),
+        ):
+            params[name], model_state[name] = init_network(network, network_key, *inputs)
+        if augmentation is not None and augmentation.target is not None:
+            model_state["augmentation"] = {"probability": jnp.zeros(())}
         return create_state(run_key, params, optimisers, model_state=model_state, averaged=averaged)
 
-    def generate(state: TrainState, params: Any, *inputs: jax.Array) -> tuple[jax.Array, Any]:
+    def told_generator(latents: jax.Array, labels: jax.Array | None) -> tuple[jax.Array, ...]:
+        return (latents,) if labels is None else (latents, labels)
+
+    def told_discriminator(images: jax.Array, labels: jax.Array | None) -> tuple[jax.Array, ...]:
+        return (images,) if labels is None or head is not None else (images, labels)
+
+    def generate(state: TrainState, params: Any, draws: Draws) -> tuple[jax.Array, Any]:
+        inputs = told_generator(draws.latents, draws.labels)
         return apply_network(generator, params, state.model_state["generator"], *inputs, train=True)
 
-    def judge(state: TrainState, params: Any, *inputs: jax.Array) -> tuple[jax.Array, Any]:
-        return apply_network(discriminator, params, state.model_state["discriminator"], *inputs, train=True)
+    def judge(state: TrainState, params: Any, images: jax.Array, labels: jax.Array | None) -> tuple[Outputs, Any]:
+        inputs, model_state = told_discriminator(images, labels), state.model_state["discriminator"]
+        outputs, model_state = apply_network(discriminator, params, model_state, *inputs, train=True)
+        return Outputs(outputs, None) if head is None else Outputs(*outputs), model_state
+
+    def augmented(state: TrainState, images: jax.Array, keys: jax.Array | None) -> jax.Array:
+        if augmentation is None:
+            return images
+        adaptive = state.model_state.get("augmentation")
+        return augmentation.apply(images, keys, jnp.ones(()) if adaptive is None else adaptive["probability"])
 
     def keep(state: TrainState, name: str, model_state: Any) -> TrainState:
         return state.replace(model_state={**state.model_state, name: model_state})
 
-    def mean_loss(kind: Callable) -> Callable:
-        return lambda real, generated: jnp.mean(kind(real, generated))
+    # ------------------------------------------------------------ losses, [B]
 
-    def step_together(
-        state: TrainState, real: jax.Array, noisy: jax.Array | None, latents: jax.Array, *condition: jax.Array
-    ) -> tuple[TrainState, Metrics]:
+    def discriminator_loss(real: Outputs, fake: Outputs, draws: Draws) -> jax.Array:
+        values = losses.discriminator(real.logits, fake.logits)
+        return (
+            values if head is None else values + head.discriminator(real.head, fake.head, draws.labels, draws.latents)
+        )
+
+    def generator_loss(real: Outputs, fake: Outputs, draws: Draws) -> jax.Array:
+        values = losses.generator(real.logits, fake.logits)
+        return values if head is None else values + head.generator(fake.head, draws.labels, draws.latents)
+
+    def penalise(
+        state: TrainState, params: Any, real: jax.Array, real_logits: jax.Array, fake: jax.Array, draws: Draws
+    ) -> tuple[jax.Array, Metrics]:
+        if not penalties:
+            return jnp.zeros_like(real_logits), {}
+
+        def logits(images: jax.Array) -> jax.Array:
+            return judge(state, params, images, draws.labels)[0].logits
+
+        judged = Judged(logits, real, real_logits, jax.lax.stop_gradient(fake), draws.penalty_key, draws.index)
+        return total_penalty(penalties, penalty_every, state.step, judged)
+
+    # ------------------------------------------------------------ steps
+
+    def step_together(state: TrainState, real: jax.Array, draws: Draws) -> tuple[TrainState, Metrics]:
+        old = state
         fake, pull_generator, generator_state = jax.vjp(
-            lambda params: generate(state, params, latents, *condition), state.params["generator"], has_aux=True
+            lambda params: generate(old, params, draws), state.params["generator"], has_aux=True
         )
-        real_logits, pull_real, discriminator_state = jax.vjp(
-            lambda params: judge(state, params, real, *condition), state.params["discriminator"], has_aux=True
+        real = augmented(old, real, draws.real_keys)
+
+        def of_real(params: Any) -> tuple[tuple[Outputs, jax.Array], tuple[Any, Metrics]]:
+            outputs, model_state = judge(old, params, real, draws.labels)
+            shown = augmented(old, fake, draws.generated_keys)
+            penalty, metrics = penalise(old, params, real, outputs.logits, shown, draws)
+            return (outputs, penalty), (model_state, metrics)
+
+        (real_outputs, penalty), pull_real, (model_state, metrics) = jax.vjp(
+            of_real, state.params["discriminator"], has_aux=True
         )
-        state = keep(state, "discriminator", discriminator_state)
-        fake_logits, pull_fake, discriminator_state = jax.vjp(
-            lambda params, images: judge(state, params, images, *condition),
-            state.params["discriminator"],
-            fake,
-            has_aux=True,
-        )
-        state = keep(keep(state, "discriminator", discriminator_state), "generator", generator_state)
-        real_slope, fake_slope = jax.grad(mean_loss(losses.discriminator), (0, 1))(real_logits, fake_logits)
-        generator_slope = jax.grad(mean_loss(losses.generator), 1)(real_logits, fake_logits)
-        penalty_grads, metrics = [], {}
-        if noisy is not None:
-            noisy_logits, pull_noisy, _ = jax.vjp(
-                lambda params: judge(state, params, noisy, *condition), state.params["discriminator"], has_aux=True
-            )
-            metrics = penalty_metrics(real_logits, noisy_logits)
-            slopes = jax.grad(mean_penalty, (0, 1))(real_logits, noisy_logits)
-            real_slope += slopes[0]
-            penalty_grads = [pull_noisy(slopes[1])[0]]
-        if independent_examples:
+        state = keep(state, "discriminator", model_state)
+
+        def of_fake(params: Any, fake: jax.Array) -> tuple[Outputs, Any]:
+            return judge(state, params, augmented(old, fake, draws.generated_keys), draws.labels)
+
+        fake_outputs, pull_fake, model_state = jax.vjp(of_fake, state.params["discriminator"], fake, has_aux=True)
+        slopes = jax.grad(lambda *outputs: jnp.mean(discriminator_loss(*outputs, draws)), (0, 1))
+        real_slope, fake_slope = slopes(real_outputs, fake_outputs)
+        generator_slope = jax.grad(lambda fake: jnp.mean(generator_loss(real_outputs, fake, draws)))(fake_outputs)
+        if independent_examples and head is None:
             # d loss / d image is (d loss / d logit) (d logit / d image): the pull-back of one loss, scaled per example,
             # is that of the other. Slopes too small to divide by are replaced by one that no float32 sum can see.
-            slope = jnp.where(jnp.abs(fake_slope) < 1e-20, 1e-20, fake_slope)
-            fake_grads, image_grads = pull_fake(slope)
-            image_grads *= jnp.reshape(generator_slope / slope, (-1,) + (1,) * (fake.ndim - 1))
+            slope = jnp.where(jnp.abs(fake_slope.logits) < 1e-20, 1e-20, fake_slope.logits)
+            fake_grads, image_grads = pull_fake(Outputs(slope, None))
+            image_grads *= jnp.reshape(generator_slope.logits / slope, (-1,) + (1,) * (fake.ndim - 1))
         else:
             fake_grads, _ = pull_fake(fake_slope)
             _, image_grads = pull_fake(generator_slope)
-        discriminator_grads = jax.tree.map(lambda *g: sum(g), pull_real(real_slope)[0], fake_grads, *penalty_grads)
-        state = update(state, "discriminator", discriminator_grads, discriminator_optimiser)
+        (real_grads,) = pull_real((real_slope, jnp.full_like(penalty, 1.0 / penalty.size)))
+        state = keep(keep(state, "discriminator", model_state), "generator", generator_state)
+        grads = jax.tree.map(jnp.add, real_grads, fake_grads)
+        state = update(adapt(state, real_outputs), "discriminator", grads, discriminator_optimiser)
         state = update(state, "generator", pull_generator(image_grads)[0], generator_optimiser)
         return average(state), {
-            **discriminator_metrics(real_logits, fake_logits),
+            **discriminator_metrics(real_outputs, fake_outputs, draws),
             **metrics,
-            "generator/loss": sum_and_count(losses.generator(real_logits, fake_logits)),
+            "generator/loss": sum_and_count(generator_loss(real_outputs, fake_outputs, draws)),
         }
 
-    def step_discriminator(
-        state: TrainState, real: jax.Array, noisy: jax.Array | None, latents: jax.Array, *condition: jax.Array
-    ) -> tuple[TrainState, Metrics]:
-        fake, _ = generate(state, state.params["generator"], latents, *condition)
+    def step_discriminator(state: TrainState, real: jax.Array, draws: Draws) -> tuple[TrainState, Metrics]:
+        fake, _ = generate(state, state.params["generator"], draws)
+        real, fake = augmented(state, real, draws.real_keys), augmented(state, fake, draws.generated_keys)
 
-        def loss_of(params: Any) -> tuple[jax.Array, Any]:
-            real_logits, model_state = judge(state, params, real, *condition)
-            fake_logits, model_state = judge(keep(state, "discriminator", model_state), params, fake, *condition)
-            loss, metrics = mean_loss(losses.discriminator)(real_logits, fake_logits), {}
-            if noisy is not None:
-                noisy_logits, _ = judge(state, params, noisy, *condition)
-                loss += mean_penalty(real_logits, noisy_logits)
-                metrics = penalty_metrics(real_logits, noisy_logits)
-            return loss, ({**discriminator_metrics(real_logits, fake_logits), **metrics}, model_state)
+        def loss_of(params: Any) -> tuple[jax.Array, tuple[Outputs, Any, Metrics]]:
+            real_outputs, model_state = judge(state, params, real, draws.labels)
+            penalty, metrics = penalise(state, params, real, real_outputs.logits, fake, draws)
+            fake_outputs, model_state = judge(keep(state, "discriminator", model_state), params, fake, draws.labels)
+            metrics |= discriminator_metrics(real_outputs, fake_outputs, draws)
+            loss = jnp.mean(discriminator_loss(real_outputs, fake_outputs, draws) + penalty)
+            return loss, (real_outputs, model_state, metrics)
 
-        grads, (metrics, model_state) = jax.grad(loss_of, has_aux=True)(state.params["discriminator"])
-        state = update(keep(state, "discriminator", model_state), "discriminator", grads, discriminator_optimiser)
-        return state, metrics
+        grads, (outputs, model_state, metrics) = jax.grad(loss_of, has_aux=True)(state.params["discriminator"])
+        state = adapt(keep(state, "discriminator", model_state), outputs)
+        return update(state, "discriminator", grads, discriminator_optimiser), metrics
 
-    def step_generator(
-        state: TrainState, real: jax.Array, latents: jax.Array, *condition: jax.Array
-    ) -> tuple[TrainState, Metrics]:
-        real_logits, _ = judge(state, state.params["discriminator"], real, *condition)
+    def step_generator(state: TrainState, real: jax.Array, draws: Draws) -> tuple[TrainState, Metrics]:
+        params = state.params["discriminator"]
+        real_outputs, _ = judge(state, params, augmented(state, real, draws.real_keys), draws.labels)
 
-        def loss_of(params: Any) -> tuple[jax.Array, Any]:
-            fake, model_state = generate(state, params, latents, *condition)
-            fake_logits, _ = judge(state, state.params["discriminator"], fake, *condition)
-            values = losses.generator(real_logits, fake_logits)
+        def loss_of(params: Any) -> tuple[jax.Array, tuple[jax.Array, Any]]:
+            fake, model_state = generate(state, params, draws)
+            fake = augmented(state, fake, draws.generated_keys)
+            fake_outputs, _ = judge(state, state.params["discriminator"], fake, draws.labels)
+            values = generator_loss(real_outputs, fake_outputs, draws)
             return jnp.mean(values), (values, model_state)
 
         grads, (values, model_state) = jax.grad(loss_of, has_aux=True)(state.params["generator"])
         state = update(keep(state, "generator", model_state), "generator", grads, generator_optimiser)
         return average(state), {"generator/loss": sum_and_count(values)}
 
+    def adapt(state: TrainState, real: Outputs) -> TrainState:
+        """Moves the probability of an adaptive augmentation by the sign of what the real logits' signs say."""
+        if augmentation is None or augmentation.target is None:
+            return state
+        excess = mean_over_devices(jnp.mean(jnp.sign(real.logits - losses.boundary))) - augmentation.target
+        images = sum_over_devices(jnp.asarray(real.logits.size, jnp.float32))
+        probability = state.model_state["augmentation"]["probability"]
+        moved = probability + jnp.sign(excess) * images * augmentation.adaptation
+        return keep(state, "augmentation", {"probability": jnp.clip(moved, 0.0, 1.0)})
+
     def average(state: TrainState) -> TrainState:
         return state if ema_decay is None else update_average(state, "generator", ema_decay)
 
     def train_step(state: TrainState, batch: Batch, key: Key) -> tuple[TrainState, Metrics]:
-        real, condition, noisy = batch["image"], condition_of(batch), None
-        if real_penalty:
+        real, penalty_key, augment_key = batch["image"], None, None
+        if penalties:
             key, penalty_key = jax.random.split(key)
-            noisy = real + PENALTY_NOISE * example_normal(penalty_key, batch["index"], real.shape[1:])
+        if augmentation is not None:
+            key, augment_key = jax.random.split(key)
         discriminator_key, generator_key = jax.random.split(key)
-        latents = example_normal(discriminator_key, batch["index"], (latent_size,))
         if discriminator_steps is None:
-            state, metrics = step_together(state, real, noisy, latents, *condition)
+            draws = draw(discriminator_key, batch, penalty_key, augment_key)
+            state, metrics = step_together(state, real, draws)
         else:
-            state, metrics = step_discriminator(state, real, noisy, latents, *condition)
-            latents = example_normal(generator_key, batch["index"], (latent_size,))
+            keys = [None, None] if augment_key is None else jax.random.split(augment_key)
+            draws = draw(discriminator_key, batch, penalty_key, keys[0])
+            state, metrics = step_discriminator(state, real, draws)
+            draws = draw(generator_key, batch, None, keys[1])
             none = {"generator/loss": (jnp.zeros((), jnp.float32), jnp.zeros((), jnp.float32))}  # as `sum_and_count`
             state, generator_metrics = jax.lax.cond(
                 (state.step + 1) % discriminator_steps == 0,
-                lambda state: step_generator(state, real, latents, *condition),
+                lambda state: step_generator(state, real, draws),
                 lambda state: (state, none),
                 state,
             )
             metrics |= generator_metrics
+        if "augmentation" in state.model_state:
+            probability = state.model_state["augmentation"]["probability"]
+            metrics["augmentation/probability"] = sum_and_count(jnp.broadcast_to(probability, real.shape[:1]))
         return state.replace(step=state.step + 1), metrics
 
-    def discriminator_metrics(real_logits: jax.Array, fake_logits: jax.Array) -> Metrics:
+    def draw(key: Key, batch: Batch, penalty_key: Key | None, augment_key: Key | None) -> Draws:
+        index, labels, augment_keys = batch["index"], None, (None, None)
+        if draws_labels:
+            key, label_key = jax.random.split(key)
+            labels = jax.vmap(lambda k: jax.random.randint(k, (), 0, num_classes))(example_keys(label_key, index))
+        elif num_classes is not None:
+            labels = batch["label"]
+        if augment_key is not None:
+            augment_keys = tuple(example_keys(k, index) for k in jax.random.split(augment_key))
+        return Draws(draw_latents(key, index), labels, *augment_keys, penalty_key, index)
+
+    def draw_latents(key: Key, index: jax.Array) -> jax.Array:
+        latents = example_normal(key, index, (latent_size,))
+        if head is None or not head.uniform_latents:
+            return latents
+        normal, last = jnp.split(latents, [latent_size - head.uniform_latents], axis=-1)
+        return jnp.concatenate([normal, 2.0 * jax.scipy.stats.norm.cdf(last) - 1.0], -1)
+
+    def discriminator_metrics(real: Outputs, fake: Outputs, draws: Draws) -> Metrics:
         return {
-            "discriminator/loss": sum_and_count(losses.discriminator(real_logits, fake_logits)),
-            "discriminator/accuracy_real": sum_and_count((real_logits > 0).astype(jnp.float32)),
-            "discriminator/accuracy_generated": sum_and_count((fake_logits < 0).astype(jnp.float32)),
+            "discriminator/loss": sum_and_count(discriminator_loss(real, fake, draws)),
+            "discriminator/accuracy_real": sum_and_count((real.logits > losses.boundary).astype(jnp.float32)),
+            "discriminator/accuracy_generated": sum_and_count((fake.logits < losses.boundary).astype(jnp.float32)),
         }
 
-    def mean_penalty(real_logits: jax.Array, noisy_logits: jax.Array) -> jax.Array:
-        return jnp.mean(gradient_penalty(real_logits, noisy_logits, real_penalty))
-
-    def penalty_metrics(real_logits: jax.Array, noisy_logits: jax.Array) -> Metrics:
-        return {"discriminator/penalty": sum_and_count(gradient_penalty(real_logits, noisy_logits, real_penalty))}
+    # ------------------------------------------------------------ use
 
     def eval_step(state: TrainState, batch: Batch, key: Key) -> Metrics:
-        condition = condition_of(batch)
-        real_logits = discriminate(state, batch["image"], *condition)
-        fake = decode(state, example_normal(key, batch["index"], (latent_size,)), *condition)
-        return discriminator_metrics(real_logits, discriminate(state, fake, *condition))
+        draws = draw(key, batch, None, None)
+        fake = decode(state, *told_generator(draws.latents, draws.labels))
+        real_outputs, fake_outputs = (judge_trained(state, images, draws.labels) for images in (batch["image"], fake))
+        return discriminator_metrics(real_outputs, fake_outputs, draws)
+
+    def judge_trained(state: TrainState, images: jax.Array, labels: jax.Array | None) -> Outputs:
+        params, model_state = state.params["discriminator"], state.model_state["discriminator"]
+        inputs = told_discriminator(images, labels)
+        outputs = apply_network(discriminator, params, model_state, *inputs, train=False)[0]
+        return Outputs(outputs, None) if head is None else Outputs(*outputs)
 
     def prior(key: Key, num_samples: int) -> jax.Array:
-        return example_normal(key, jnp.arange(num_samples, dtype=jnp.uint32), (latent_size,))
+        return draw_latents(key, jnp.arange(num_samples, dtype=jnp.uint32))
 
     def decode(state: TrainState, latents: jax.Array, *condition: jax.Array) -> jax.Array:
         params = averaged_params(state, "generator")
         return apply_network(generator, params, state.model_state["generator"], latents, *condition, train=False)[0]
 
     def discriminate(state: TrainState, images: jax.Array, *condition: jax.Array) -> jax.Array:
-        params, model_state = state.params["discriminator"], state.model_state["discriminator"]
-        return apply_network(discriminator, params, model_state, images, *condition, train=False)[0]
+        return judge_trained(state, images, *(condition or (None,))).logits
+
+    def read_head(state: TrainState, images: jax.Array) -> jax.Array:
+        return judge_trained(state, images, None).head
 
     def conditions(num_samples: int) -> jax.Array:
         return jnp.arange(num_samples, dtype=jnp.int32) % num_classes
@@ -280,4 +353,6 @@ def gan(
     functions = {"prior": prior, "decode": decode, "discriminate": discriminate}
     if num_classes is not None:
         functions["conditions"] = conditions
+    if head is not None:
+        functions["read_head"] = read_head
     return GenerativeModel(init, train_step, eval_step, sample, functions)

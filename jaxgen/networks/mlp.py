@@ -56,8 +56,8 @@ class MLPEncoder(nn.Module):
     def __call__(self, images: Array, *, train: bool) -> Array:
         """Images [B, H, W, C] -> [B, N]."""
         pixels = images.reshape(images.shape[0], -1)
-        hidden = _hidden_layers(pixels, self.widths, self.activation, self.batch_norm, train=train)
-        return nn.Dense(self.num_outputs)(hidden)
+        outputs = nn.Dense(self.num_outputs)  # made first: it keeps its name in the checkpoints there are
+        return outputs(_hidden_layers(pixels, self.widths, self.activation, self.batch_norm, train=train))
 
 
 class MLPDiscriminator(nn.Module):
@@ -76,8 +76,9 @@ class MLPDiscriminator(nn.Module):
     def __call__(self, images: Array, *, train: bool) -> Array | tuple[Array, Array]:
         """Images [B, H, W, C] -> logits [B], and the head's outputs [B, N] if there is one."""
         pixels = images.reshape(images.shape[0], -1)
+        outputs = nn.Dense(1)  # made first: it keeps its name in the checkpoints there are
         hidden = _hidden_layers(pixels, self.widths, leaky_relu, batch_norm=False, train=train)
-        logits = nn.Dense(1)(hidden)[:, 0]
+        logits = outputs(hidden)[:, 0]
         return logits if self.head_outputs is None else (logits, nn.Dense(self.head_outputs)(hidden))
 
 

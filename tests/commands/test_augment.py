@@ -8,18 +8,18 @@ from command_lines import assert_refused, call, command, train
 from PIL import Image
 
 from jaxgen.data import load
-from jaxgen.experiments import mnist_cgan, mnist_synthetic_data
+from jaxgen.experiments import mnist_conditional_gan, mnist_synthetic_data
 
 SHORT = ("--preset", "quick", "--steps", 2, "--devices", 1, "--eval-samples", 200, "--per-class", 5)
 
 
 def test_a_class_conditional_run_becomes_a_labelled_data_set(here):
-    code, _, err = train(*SHORT, experiment=mnist_cgan.EXPERIMENT)
+    code, _, err = train(*SHORT, experiment=mnist_conditional_gan.EXPERIMENT)
     assert code == 0, err
-    run = "runs/mnist_cgan/001"
+    run = "runs/mnist_conditional_gan/001"
     code, out, err = command("augment", run, "--num", 300, "--out", "more.npz")
     assert code == 0, err
-    assert "300 labelled examples of mnist_cgan at step 2: more.npz" in out
+    assert "300 labelled examples of mnist_conditional_gan at step 2: more.npz" in out
     data = load("more.npz")
     assert data.train["image"].shape == (300, 28, 28, 1)
     np.testing.assert_array_equal(np.bincount(data.train["label"]), np.full(10, 30))

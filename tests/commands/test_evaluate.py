@@ -10,17 +10,17 @@ from command_lines import assert_refused, classifier_experiment, command, train
 from PIL import Image
 
 from jaxgen.data import load
-from jaxgen.experiments import mnist_cgan
+from jaxgen.experiments.mnist_conditional_gan import EXPERIMENT
 from jaxgen.metrics.extractors import load_extractor
 
 
 @pytest.fixture(scope="module")
 def short(tmp_path_factory):
-    """A folder with a short run of mnist_cgan, which knows 500 training images."""
+    """A folder with a short run of mnist_conditional_gan, which knows 500 training images."""
     folder = tmp_path_factory.mktemp("short")
     options = ("--preset", "quick", "--steps", 6, "--batch-size", 500, "--devices", 1, "--steps-per-dispatch", 3)
     with contextlib.chdir(folder):
-        code, _, err = train(*options, "--per-class", 50, "--eval-samples", 200, experiment=mnist_cgan.EXPERIMENT)
+        code, _, err = train(*options, "--per-class", 50, "--eval-samples", 200, experiment=EXPERIMENT)
     assert code == 0, err
     return folder
 
@@ -29,7 +29,7 @@ def short(tmp_path_factory):
 def run(short, here):
     """A copy of that run."""
     shutil.copytree(short / "runs", here / "runs")
-    return here / "runs" / "mnist_cgan" / "001"
+    return here / "runs" / "mnist_conditional_gan" / "001"
 
 
 @pytest.fixture

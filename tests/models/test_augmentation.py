@@ -1,12 +1,20 @@
-"""How training images of the classifier are turned and scaled."""
+"""How images are changed: those a classifier is trained on, and those a discriminator sees."""
 
 import jax
 import jax.numpy as jnp
 import numpy as np
+import pytest
 import scipy.ndimage
 
 from jaxgen.data import load
-from jaxgen.models.classifier import random_turn
+from jaxgen.errors import UserError
+from jaxgen.models.augmentation import (
+    POLICIES,
+    adaptive_augmentation,
+    differentiable_augmentation,
+    random_shift,
+    random_turn,
+)
 from jaxgen.training.parallel import example_keys
 
 IMAGES = load("mnist").test["image"][:6].astype(np.float32)
@@ -35,3 +43,114 @@ def test_each_image_is_turned_by_its_own_key():
     alone = random_turn(IMAGES[2:3], KEYS[2:3], degrees=15.0, scale=0.1)
     together = random_turn(IMAGES, KEYS, degrees=15.0, scale=0.1)
     np.testing.assert_allclose(alone[0], together[2], atol=1e-3)
+
+
+def test_random_shift_moves_by_whole_pixels_and_repeats_the_edges():
+    images = jnp.asarray(np.random.default_rng(0).normal(size=(40, 6, 6, 1)).astype(np.float32))
+    keys = example_keys(jax.random.key(0), jnp.arange(40, dtype=jnp.uint32))
+    shifted = np.asarray(random_shift(images, keys, 2))
+    padded = np.pad(np.asarray(images), ((0, 0), (2, 2), (2, 2), (0, 0)), mode="edge")
+    places = set()
+    for i, image in enumerate(shifted):
+        found = [
+            (top, left)
+            for top in range(5)
+            for left in range(5)
+            if np.array_equal(image, padded[i, top : top + 6, left : left + 6])
+        ]
+        assert len(found) == 1
+        places.add(found[0])
+    assert {top for top, _ in places} == {left for _, left in places} == {0, 1, 2, 3, 4}
+    np.testing.assert_array_equal(random_shift(images, keys, 0), images)
+
+
+# ---------------------------------------------------------------- of what a discriminator sees
+
+
+def apply(augmentation, images, keys=None, probability=1.0):
+    keys = example_keys(jax.random.key(1), jnp.arange(len(images), dtype=jnp.uint32)) if keys is None else keys
+    return np.asarray(jax.jit(augmentation.apply)(images, keys, jnp.asarray(probability)))
+
+
+def test_translations_move_by_whole_pixels_up_to_an_eighth_with_mid_grey_behind():
+    images = np.random.default_rng(0).normal(size=(60, 16, 16, 3)).astype(np.float32)
+    moved = apply(differentiable_augmentation(["translation"]), images)
+    padded = np.pad(images, ((0, 0), (2, 2), (2, 2), (0, 0)))
+    places = set()
+    for i, image in enumerate(moved):
+        found = [
+            (top, left)
+            for top in range(5)
+            for left in range(5)
+            if np.allclose(image, padded[i, top : top + 16, left : left + 16], atol=1e-6)
+        ]
+        assert len(found) == 1
+        places.add(found[0])
+    assert {top for top, _ in places} == {left for _, left in places} == {0, 1, 2, 3, 4}
+
+
+def test_cutout_takes_a_square_of_half_the_size_or_what_of_it_lies_inside():
+    cut = apply(differentiable_augmentation(["cutout"]), np.ones((200, 16, 16, 1), np.float32))[..., 0] == 0.0
+    for mask in cut:
+        rows, columns = np.flatnonzero(mask.any(1)), np.flatnonzero(mask.any(0))
+        assert 4 <= len(rows) <= 8
+        assert 4 <= len(columns) <= 8
+        assert mask[np.ix_(rows, columns)].all()
+        assert mask.sum() == len(rows) * len(columns)
+    assert cut.any(0).all()
+
+
+def test_colours_change_brightness_saturation_and_contrast_within_their_ranges():
+    image = np.random.default_rng(0).uniform(-1, 1, (8, 8, 3)).astype(np.float32)
+    changed = apply(differentiable_augmentation(["colour"]), np.broadcast_to(image, (100, 8, 8, 3)))
+    brightness = changed.mean((1, 2, 3)) - image.mean()
+    assert -0.5 <= brightness.min() < -0.4
+    assert 0.4 < brightness.max() <= 0.5
+    grey = changed.mean(-1)
+    contrast = grey.std((1, 2)) / image.mean(-1).std()  # saturation leaves the mean of the channels as it is
+    assert 0.5 <= contrast.min() < 0.6
+    assert 1.4 < contrast.max() <= 1.5
+    saturation = (changed - grey[..., None]).std((1, 2, 3)) / (image - image.mean(-1)[..., None]).std() / contrast
+    assert 0.0 <= saturation.min() < 0.1
+    assert 1.9 < saturation.max() <= 2.0
+
+
+def test_gradients_pass_through_the_augmentations():
+    images = jnp.asarray(np.random.default_rng(0).normal(size=(3, 16, 16, 3)).astype(np.float32))
+    keys = example_keys(jax.random.key(1), jnp.arange(3, dtype=jnp.uint32))
+    for augmentation in (differentiable_augmentation(list(POLICIES)), adaptive_augmentation()):
+
+        def value(x, augmentation=augmentation):
+            return jnp.sum(jnp.sin(augmentation.apply(x, keys, jnp.asarray(0.8))))
+
+        direction = jnp.asarray(np.random.default_rng(1).normal(size=images.shape).astype(np.float32))
+        slope = jnp.sum(jax.jit(jax.grad(value))(images) * direction)
+        difference = (value(images + 1e-2 * direction) - value(images - 1e-2 * direction)) / 2e-2
+        np.testing.assert_allclose(slope, difference, rtol=2e-2)
+
+
+def test_an_adaptive_augmentation_of_probability_zero_does_nothing():
+    images = np.random.default_rng(0).uniform(-1, 1, (5, 16, 16, 3)).astype(np.float32)
+    np.testing.assert_allclose(apply(adaptive_augmentation(), images, probability=0.0), images, atol=1e-5)
+    assert (np.abs(apply(adaptive_augmentation(), images) - images).reshape(5, -1).max(1) > 0.1).all()
+
+
+def test_the_probability_says_how_many_images_are_changed():
+    images = np.random.default_rng(0).uniform(-1, 1, (400, 8, 8, 1)).astype(np.float32)
+    changed = apply(adaptive_augmentation(), images, probability=0.05)
+    share = np.mean(np.abs(changed - images).reshape(400, -1).max(1) > 1e-4)
+    # Nine changes of grey images, of which flip, quarter turn and inversion are often the identity, and two turns with
+    # 1 - sqrt(1 - p) each.
+    unchanged = (1 - 0.05 / 2) * (1 - 0.05 * 3 / 4) * (1 - 0.05) ** 7 * (1 - 0.05 / 2)
+    assert share == pytest.approx(1 - unchanged, abs=4 * (unchanged * (1 - unchanged) / 400) ** 0.5)
+
+
+def test_hues_turn_about_grey():
+    grey = np.full((40, 8, 8, 3), 0.3, np.float32)
+    turned = apply(adaptive_augmentation(), grey)
+    np.testing.assert_allclose(turned, np.broadcast_to(turned.mean(-1, keepdims=True), turned.shape), atol=1e-5)
+
+
+def test_an_unknown_policy_is_refused():
+    with pytest.raises(UserError, match="made of colour, translation, cutout, not of colr"):
+        differentiable_augmentation(["colr"])

@@ -1,25 +1,24 @@
-"""The losses against their closed forms, and the gradients of the steps against plain ones."""
+"""The losses against PyTorch's, and the gradients of the steps against plain ones."""
 
 import functools
+from pathlib import Path
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 import optax
 import pytest
-import scipy.special
 from helpers import floats, tiny_images
 
 from jaxgen.data import example_batch
-from jaxgen.models import GANLoss, classifier, gan
-from jaxgen.models.classifier import random_shift
-from jaxgen.models.gan import LOSSES, PENALTY_NOISE, gradient_penalty
-from jaxgen.networks.classifier import ConvClassifier
+from jaxgen.models import GANLoss, gan
+from jaxgen.models.gan_losses import LOSSES
 from jaxgen.networks.mlp import MLPDiscriminator, MLPGenerator
-from jaxgen.training.parallel import example_keys, example_normal
+from jaxgen.training.parallel import device_mesh, example_normal, per_device, split_over_devices
 
 LATENT_SIZE, KEY = 5, jax.random.key(11)
 BATCH = example_batch(tiny_images(), 12)
+REFERENCE = np.load(Path(__file__).parents[1] / "references" / "gan_losses.npz")
 NETWORKS = (MLPGenerator((8, 8, 1), widths=(16,)), MLPDiscriminator(widths=(16, 8)))
 
 
@@ -65,30 +64,38 @@ def plain_gradients(state, loss, key=KEY):
 
 
 def assert_close(actual, expected, rtol=2e-4):
+    largest = max(np.abs(b).max() for _, b in floats(expected))  # a gradient that vanishes on paper is rounding here
     for (path, a), (_, b) in zip(floats(actual), floats(expected), strict=True):
-        np.testing.assert_allclose(a, b, rtol=rtol, atol=rtol * np.abs(b).max() + 1e-12, err_msg=path)
+        atol = rtol * np.abs(b).max() + 1e-6 * largest + 1e-12
+        np.testing.assert_allclose(a, b, rtol=rtol, atol=atol, err_msg=path)
 
 
 # ---------------------------------------------------------------- closed forms
 
 
-def test_losses_are_those_of_the_paper():
-    rng = np.random.default_rng(0)
-    real, fake = rng.normal(0, 3, 50), rng.normal(0, 3, 50)
-    judged_real, judged_fake = scipy.special.expit(real), scipy.special.expit(fake)
-    discriminator = -np.log(judged_real) - np.log(1 - judged_fake)  # Goodfellow et al. 2014, eq. 1
-    generator = {"minimax": np.log(1 - judged_fake), "non_saturating": -np.log(judged_fake)}
-    assert set(LOSSES) == set(generator)
-    for name, loss in LOSSES.items():
-        arguments = jnp.asarray(real, jnp.float32), jnp.asarray(fake, jnp.float32)
-        np.testing.assert_allclose(loss.discriminator(*arguments), discriminator, rtol=1e-5)
-        np.testing.assert_allclose(loss.generator(*arguments), generator[name], rtol=1e-5, atol=1e-6)
+@pytest.mark.parametrize("name", LOSSES)
+def test_losses_and_their_gradients_are_those_of_pytorch(name):
+    real, fake = map(jnp.asarray, REFERENCE["logits"])
+    for player in ("discriminator", "generator"):
+        loss = getattr(LOSSES[name], player)
+        value, grads = jax.value_and_grad(lambda r, f, loss=loss: jnp.mean(loss(r, f)), (0, 1))(real, fake)
+        np.testing.assert_allclose(value, REFERENCE[f"{name}/{player}/loss"], rtol=2e-6)
+        for which, grad in zip(("real", "generated"), grads, strict=True):
+            np.testing.assert_allclose(grad, REFERENCE[f"{name}/{player}/{which}"], rtol=2e-5, atol=1e-8)
+
+
+def test_relativistic_losses_take_the_means_of_the_whole_batch():
+    logits = jnp.asarray(REFERENCE["logits"])
+    loss = LOSSES["relativistic_average"].discriminator
+    halves = per_device(lambda rows: loss(*rows), device_mesh(2), (True,), replicated_output=False)
+    split = halves(split_over_devices(device_mesh(2), logits.reshape(2, 2, 8).swapaxes(0, 1)))
+    np.testing.assert_allclose(np.concatenate(split), loss(*logits), rtol=1e-6)
 
 
 def test_losses_stay_finite_for_extreme_logits():
     extreme = jnp.array([-1e4, -100.0, 0.0, 100.0, 1e4])
     for loss in LOSSES.values():
-        for part in loss:
+        for part in loss[:2]:
             assert jnp.isfinite(part(extreme, extreme)).all()
             assert jnp.isfinite(jax.grad(lambda x, part=part: part(x, x).sum())(extreme)).all()
 
@@ -137,13 +144,6 @@ def test_one_pull_back_serves_both_networks_whatever_the_weights(factor):
 
 
 def test_a_loss_of_ones_own_may_be_given():
-    hinge = GANLoss(lambda real, fake: jax.nn.relu(1 - real) + jax.nn.relu(1 + fake), lambda real, fake: -fake)
-    model = build(loss=hinge)
-    state = model.init(jax.random.key(0), BATCH)
-    assert_close(gradients(state, step_of(model, state)[0]), plain_gradients(state, hinge))
-
-
-def test_a_loss_may_look_at_both_logits():
     relative = GANLoss(lambda real, fake: jax.nn.softplus(fake - real), lambda real, fake: jax.nn.softplus(real - fake))
     model = build(loss=relative)
     state = model.init(jax.random.key(0), BATCH)
@@ -192,77 +192,3 @@ def test_a_gan_takes_no_condition():
     state = model.init(jax.random.key(0), BATCH)
     with pytest.raises(ValueError, match="unconditional"):
         model.sample(state, KEY, 2, condition=jnp.zeros(2))
-
-
-# ---------------------------------------------------------------- the classifier
-
-
-@pytest.mark.parametrize("smoothing", [0.0, 0.1])
-def test_the_classifiers_loss_is_the_cross_entropy(smoothing):
-    network = ConvClassifier(widths=(4,), num_features=8)
-    model = classifier(network, optimiser=optax.sgd(0.0), label_smoothing=smoothing)
-    state = model.init(jax.random.key(0), BATCH)
-    _, metrics = step_of(model, state)
-    variables = {"params": state.params["classifier"], **state.model_state["classifier"]}
-    logits, _ = network.apply(variables, BATCH["image"], train=True, mutable=["batch_stats"])
-    logs = scipy.special.log_softmax(np.asarray(logits, np.float64), axis=-1)
-    targets = np.eye(10)[np.asarray(BATCH["label"])] * (1 - smoothing) + smoothing / 10
-    total, weight = metrics["classifier/loss"]
-    assert float(total) == pytest.approx(-(targets * logs).sum(), rel=1e-5)
-    assert float(weight) == 12.0
-    hits, _ = metrics["classifier/accuracy"]
-    assert float(hits) == (logs.argmax(-1) == np.asarray(BATCH["label"])).sum()
-
-
-def test_random_shift_moves_by_whole_pixels_and_repeats_the_edges():
-    images = jnp.asarray(np.random.default_rng(0).normal(size=(40, 6, 6, 1)).astype(np.float32))
-    keys = example_keys(jax.random.key(0), jnp.arange(40, dtype=jnp.uint32))
-    shifted = np.asarray(random_shift(images, keys, 2))
-    padded = np.pad(np.asarray(images), ((0, 0), (2, 2), (2, 2), (0, 0)), mode="edge")
-    places = set()
-    for i, image in enumerate(shifted):
-        found = [
-            (top, left)
-            for top in range(5)
-            for left in range(5)
-            if np.array_equal(image, padded[i, top : top + 6, left : left + 6])
-        ]
-        assert len(found) == 1
-        places.add(found[0])
-    assert {top for top, _ in places} == {left for _, left in places} == {0, 1, 2, 3, 4}
-    np.testing.assert_array_equal(random_shift(images, keys, 0), images)
-
-
-# ---------------------------------------------------------------- the gradient penalty
-
-
-def test_the_penalty_of_a_linear_discriminator_is_its_squared_slope():
-    slope = jnp.array([0.5, -2.0, 1.0])
-    noise = jax.random.normal(jax.random.key(0), (200_000, 3))
-    values = gradient_penalty(jnp.zeros(len(noise)), PENALTY_NOISE * noise @ slope, 3.0)
-    error = float(values.std()) / len(values) ** 0.5
-    assert float(values.mean()) == pytest.approx(3.0 / 2 * float(slope @ slope), abs=4 * error)
-
-
-def test_the_penalty_estimates_the_true_gradient_of_a_discriminator():
-    params = NETWORKS[1].init(KEY, BATCH["image"], train=True)
-    judge = functools.partial(NETWORKS[1].apply, params, train=True)
-    image = BATCH["image"][:1]
-    exact = jnp.sum(jax.grad(lambda x: judge(x)[0])(image) ** 2) / 2
-    noisy = image + PENALTY_NOISE * jax.random.normal(KEY, (20_000, *image.shape[1:]))
-    values = gradient_penalty(judge(image), judge(noisy), 1.0)
-    assert float(values.mean()) == pytest.approx(float(exact), rel=0.05)
-
-
-def test_both_ways_of_stepping_have_the_gradient_of_loss_and_penalty():
-    steps = {n: build(real_penalty=5.0, discriminator_steps=n) for n in (None, 1)}
-    state = steps[None].init(jax.random.key(0), BATCH)
-    found = {n: step_of(model, state) for n, model in steps.items()}
-    together, apart = (gradients(state, found[n][0])["discriminator"] for n in (None, 1))
-    assert_close(together, apart)
-    without = gradients(state, step_of(build(), state, jax.random.split(KEY)[0])[0])["discriminator"]
-    assert any(np.abs(a - b).max() > 1e-3 for (_, a), (_, b) in zip(floats(together), floats(without), strict=True))
-    for _, metrics in found.values():
-        total, weight = metrics["discriminator/penalty"]
-        assert float(total) > 0.0
-        assert float(weight) == 12

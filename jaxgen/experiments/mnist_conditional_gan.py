@@ -1,20 +1,23 @@
-"""A class-conditional GAN on MNIST (Mirza and Osindero 2014, https://arxiv.org/abs/1411.1784).
+"""Class-conditional GANs on MNIST: cGAN (Mirza and Osindero 2014, https://arxiv.org/abs/1411.1784), ACGAN.
 
-    python -m jaxgen.experiments.mnist_cgan
-    jaxgen augment runs/mnist_cgan/001 --num 10000 --out digits.npz
+    python -m jaxgen.experiments.mnist_conditional_gan
+    jaxgen augment runs/mnist_conditional_gan/001 --num 10000 --out digits.npz
 
-draws digits of a class that is asked for; --per-class trains on a few of each class only.
+draws digits of a class that is asked for; --per-class trains on a few of each class only. With --discriminator
+reads_class (ACGAN: Odena et al. 2017, https://arxiv.org/abs/1610.09585) the discriminator is not told the class, but
+learns to read it.
 """
 
 import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal
 
 from jaxgen.data import Dataset, load
 from jaxgen.data.subset import few_per_class
 from jaxgen.experiment import Experiment, run
 from jaxgen.experiments._gan import MNISTGANConfig, build_gan
+from jaxgen.models.gan_heads import auxiliary_classifier
 from jaxgen.networks.conditional import ConditionalDiscriminator, ConditionalGenerator
 from jaxgen.networks.mlp import MLPDiscriminator, MLPGenerator
 from jaxgen.training.state import GenerativeModel
@@ -22,10 +25,13 @@ from jaxgen.training.state import GenerativeModel
 
 @dataclass(frozen=True)
 class Config(MNISTGANConfig):
-    """Options of mnist_cgan."""
+    """Options of mnist_conditional_gan."""
 
     steps: int = 18_000
     """How many training steps the run has in all."""
+    discriminator: Literal["told_class", "reads_class"] = "told_class"
+    """told_class: its images have a picture of the class as one more channel (cGAN). reads_class: it is trained to
+    classify real and generated images, and the generator to be classified rightly (ACGAN)."""
     per_class: int | None = None
     """Train on this many images of each class only, chosen by --seed. None: all."""
 
@@ -39,13 +45,12 @@ def load_data(config: Config) -> Dataset:
 def build_model(config: Config, assets: Mapping[str, Any]) -> GenerativeModel:
     """The networks of mnist_gan, given the class."""
     num_classes = len(assets["class_names"])
-    return build_gan(
-        config,
-        ConditionalGenerator(MLPGenerator(tuple(assets["image_shape"]), batch_norm=True), num_classes),
-        ConditionalDiscriminator(MLPDiscriminator(), num_classes),
-        independent_examples=True,
-        num_classes=num_classes,
-    )
+    generator = ConditionalGenerator(MLPGenerator(tuple(assets["image_shape"]), batch_norm=True), num_classes)
+    options = {"independent_examples": True, "num_classes": num_classes}
+    if config.discriminator == "reads_class":
+        network = MLPDiscriminator(head_outputs=num_classes)
+        return build_gan(config, generator, network, head=auxiliary_classifier(), **options)
+    return build_gan(config, generator, ConditionalDiscriminator(MLPDiscriminator(), num_classes), **options)
 
 
 EXPERIMENT = Experiment(

@@ -1,0 +1,82 @@
+"""InfoGAN on MNIST (Chen et al. 2016, https://arxiv.org/abs/1606.03657).
+
+    python -m jaxgen.experiments.mnist_infogan
+    jaxgen sample runs/mnist_infogan/001 --label 3
+
+finds the classes without a label: a code of ten values is drawn for each image, and the discriminator learns to read it
+from the image, together with codes between -1 and 1 for what is continuous (slant, width).
+"""
+
+import sys
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from jaxgen.data import load
+from jaxgen.experiment import Experiment, run
+from jaxgen.experiments._gan import MNISTGANConfig, build_gan
+from jaxgen.models.gan_heads import mutual_information
+from jaxgen.networks.conditional import ConditionalGenerator
+from jaxgen.networks.dcgan import DCGANDiscriminator, DCGANGenerator
+from jaxgen.training.state import GenerativeModel
+
+
+@dataclass(frozen=True)
+class Config(MNISTGANConfig):
+    """Options of mnist_infogan."""
+
+    steps: int = 5_000
+    """How many training steps the run has in all."""
+    batch_size: int = 64
+    """Examples per step, over all devices together."""
+    steps_per_dispatch: int = 20
+    """Steps run on the device between two returns to Python (results do not depend on it)."""
+    eval_every: int = 1_000
+    """Steps between evaluations on the held-out examples. 0: only at the end."""
+    latent_size: int = 64
+    """Length of the latent vectors, the continuous codes included."""
+    num_codes: int = 10
+    """Values of the categorical code."""
+    num_uniform: int = 2
+    """How many continuous codes there are."""
+    generator_learning_rate: float = 1e-3
+    """Adam's learning rate for the generator."""
+    base_width: int = 32
+    """Channels of the generator's last hidden layer and of the discriminator's first; the paper's is 64."""
+
+
+def build_model(config: Config, assets: Mapping[str, Any]) -> GenerativeModel:
+    """A DCGAN whose discriminator has a Dense layer before its logit and its guesses of the codes."""
+    image_shape = tuple(assets["image_shape"])
+    outputs = config.num_codes + config.num_uniform
+    return build_gan(
+        config,
+        ConditionalGenerator(DCGANGenerator(image_shape, config.base_width), config.num_codes),
+        DCGANDiscriminator(image_shape, config.base_width, hidden_width=256, head_outputs=outputs),
+        independent_examples=True,
+        num_classes=config.num_codes,
+        head=mutual_information(config.num_codes, config.num_uniform),
+    )
+
+
+EXPERIMENT = Experiment(
+    file=__file__,
+    summary="GAN that finds classes without labels",
+    data="MNIST",
+    expected_time="not measured yet",
+    presets={
+        "quick": Config(steps=300, sample_every=50, checkpoint_every=100),
+        "default": Config(),
+        "full": Config(steps=46_900, base_width=64),
+    },
+    load_data=lambda config: load("mnist"),
+    build_model=build_model,
+)
+
+
+def main() -> None:
+    sys.exit(run(EXPERIMENT))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,62 @@
+"""Objectives of a discriminator's second output, which reads from an image what the generator was told."""
+
+from collections.abc import Callable
+from typing import NamedTuple
+
+import jax
+import jax.numpy as jnp
+import optax
+
+
+class Head(NamedTuple):
+    """What the outputs [B, N] of a discriminator's head are trained for; the discriminator is not told the labels.
+
+    Every function gives one value per example, [B], that is added to the loss.
+    """
+
+    discriminator: Callable[[jax.Array, jax.Array, jax.Array, jax.Array], jax.Array]
+    """(outputs of real images, outputs of generated ones, labels [B], latents [B, L])."""
+    generator: Callable[[jax.Array, jax.Array, jax.Array], jax.Array]
+    """(outputs of generated images, labels, latents)."""
+    draws_labels: bool = False
+    """Whether labels are codes drawn at random, rather than those of the batch."""
+    uniform_latents: int = 0
+    """How many of the latents, the last ones, are uniform in [-1, 1]."""
+
+
+def auxiliary_classifier(weight: float = 1.0) -> Head:
+    """ACGAN (Odena et al. 2017, arXiv:1610.09585, eq. 3): cross entropy of the class, of real and of generated images.
+
+    The discriminator minimises both, the generator that of its own images; N is the number of classes.
+    """
+    entropy = optax.softmax_cross_entropy_with_integer_labels
+
+    def discriminator(real: jax.Array, generated: jax.Array, labels: jax.Array, latents: jax.Array) -> jax.Array:
+        del latents
+        return weight * (entropy(real, labels) + entropy(generated, labels))
+
+    def generator(generated: jax.Array, labels: jax.Array, latents: jax.Array) -> jax.Array:
+        del latents
+        return weight * entropy(generated, labels)
+
+    return Head(discriminator, generator)
+
+
+def mutual_information(num_codes: int, num_uniform: int, *, weight: float = 1.0, uniform_weight: float = 0.1) -> Head:
+    """InfoGAN (Chen et al. 2016, arXiv:1606.03657, eqs. 5 and 6): a bound of the information the image has of its code.
+
+    Both networks minimise -log Q(c | G(z, c)): cross entropy of a categorical code of `num_codes` values, and the
+    squared error of `num_uniform` codes uniform in [-1, 1] (Q normal with variance 1). The code's number is the
+    "label"; N = num_codes + num_uniform.
+    """
+
+    def information(generated: jax.Array, labels: jax.Array, latents: jax.Array) -> jax.Array:
+        entropy = optax.softmax_cross_entropy_with_integer_labels(generated[:, :num_codes], labels)
+        errors = generated[:, num_codes:] - latents[:, latents.shape[-1] - num_uniform :]
+        return weight * entropy + uniform_weight * 0.5 * jnp.sum(jnp.square(errors), -1)
+
+    def discriminator(real: jax.Array, generated: jax.Array, labels: jax.Array, latents: jax.Array) -> jax.Array:
+        del real
+        return information(generated, labels, latents)
+
+    return Head(discriminator, information, draws_labels=True, uniform_latents=num_uniform)
