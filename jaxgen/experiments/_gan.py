@@ -43,6 +43,8 @@ class GANConfig(TrainConfig):
     """Adam's decay of the first moment, for both networks."""
     beta2: float = 0.999
     """Adam's decay of the second moment, for both networks."""
+    clip_norm: float | None = None
+    """A network's gradient longer than this is cut to this length (over all parameters). None: no limit."""
     ema_decay: float = 0.999
     """Decay of the moving average of the generator that samples are drawn with, once it is warm."""
     penalties: str | None = None
@@ -96,7 +98,8 @@ def build_gan(
 
     def optimiser(rate: float) -> optax.GradientTransformation:
         schedule = rate if config.decay_steps is None else optax.linear_schedule(rate, 0.0, config.decay_steps)
-        return optax.adam(schedule, b1=config.beta1, b2=config.beta2)
+        adam = optax.adam(schedule, b1=config.beta1, b2=config.beta2)
+        return adam if config.clip_norm is None else optax.chain(optax.clip_by_global_norm(config.clip_norm), adam)
 
     return gan(
         generator,

@@ -37,6 +37,8 @@ class Config(MNISTGANConfig):
     """Adam's learning rate for the generator."""
     discriminator_learning_rate: float = 1e-3
     """Adam's learning rate for the discriminator."""
+    clip_norm: float | None = 10.0
+    """A network's gradient longer than this is cut to this length (over all parameters). None: no limit."""
     penalties: str | None = "r1_estimate"
     """What is added to the discriminator's loss, names with commas between them (jaxgen.models.gan_penalties)."""
     penalty_weight: float = 0.3
