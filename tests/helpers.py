@@ -19,10 +19,16 @@ from jaxgen.data import Dataset, example_batch
 from jaxgen.models import classifier, gan
 from jaxgen.models.augmentation import adaptive_augmentation, differentiable_augmentation
 from jaxgen.models.gan_heads import Head, auxiliary_classifier, mutual_information
+from jaxgen.models.hierarchical_vae import hierarchical_vae
+from jaxgen.models.likelihoods import Likelihood, bernoulli, discretised_logistic, gaussian
+from jaxgen.models.posteriors import Posterior, flow_posterior, gaussian_posterior, hamiltonian_posterior
+from jaxgen.models.vae import vae
 from jaxgen.networks.classifier import ConvClassifier
 from jaxgen.networks.conditional import ConditionalDiscriminator, ConditionalGenerator
 from jaxgen.networks.dcgan import DCGANDiscriminator, DCGANGenerator
-from jaxgen.networks.mlp import MLPDiscriminator, MLPGenerator
+from jaxgen.networks.flows import InverseAutoregressiveFlow
+from jaxgen.networks.ladder import LadderDecoder, LadderEncoder
+from jaxgen.networks.mlp import MLPDiscriminator, MLPEncoder, MLPGenerator
 from jaxgen.training.config import TrainConfig
 from jaxgen.training.dispatch import build_dispatch
 from jaxgen.training.parallel import device_mesh, replicate
@@ -121,12 +127,32 @@ def tiny_classifier() -> GenerativeModel:
     return classifier(network, optimiser=optimiser(), shift=2, label_smoothing=0.1, ema_decay=0.9)
 
 
+def tiny_vae(
+    posterior: Posterior, likelihood: Likelihood, num_classes: int | None = None, **options: Any
+) -> GenerativeModel:
+    encoder = MLPEncoder(posterior.num_outputs, (16,), activation=jax.numpy.tanh)
+    shape = (8, 8, likelihood.parameters_per_channel)
+    decoder = MLPGenerator(shape, (16,), activation=jax.numpy.tanh, output_activation=None)
+    if num_classes is not None:
+        encoder, decoder = ConditionalDiscriminator(encoder, num_classes), ConditionalGenerator(decoder, num_classes)
+    options |= {"num_classes": num_classes, "optimiser": optimiser()}
+    return vae(encoder, decoder, posterior=posterior, likelihood=likelihood, **options)
+
+
+def tiny_ladder_vae() -> GenerativeModel:
+    sizes, widths = (4, 2), (16, 8)
+    networks = LadderEncoder(sizes, widths), LadderDecoder((8, 8, 1), sizes, widths)
+    return hierarchical_vae(*networks, latent_sizes=sizes, likelihood=bernoulli(), optimiser=optimiser())
+
+
 @dataclasses.dataclass(frozen=True)
 class Case:
     """A model of the table that goes through the promises of the contract."""
 
     build: Callable[[], GenerativeModel]
     image_size: int = 8
+    data_metric: str | None = "discriminator/accuracy_real"
+    """A metric of evaluation that depends on the data alone, not on noise; None: there is none."""
 
 
 CASES = {
@@ -135,23 +161,23 @@ CASES = {
     "conditional_mlp_gan": Case(
         functools.partial(tiny_conditional_gan, independent_examples=True, penalties={"r1_estimate": 0.1})
     ),
-    "infogan_relativistic_with_a_lazy_penalty_and_adaptive_augmentation": Case(
+    "infogan_least_squares_with_a_lazy_penalty_and_adaptive_augmentation": Case(
         functools.partial(
             tiny_gan_with_head,
             mutual_information(10, 2),
             12,
-            loss="relativistic_average",
+            loss="least_squares",
             penalties={"r1": 0.1},
             penalty_every=2,
             augmentation=adaptive_augmentation(target=-1.0, images_to_one=1000),
         )
     ),
-    "acgan_wasserstein_with_gradient_penalty": Case(
+    "acgan_hinge_with_gradient_penalty": Case(
         functools.partial(
             tiny_gan_with_head,
             auxiliary_classifier(),
             10,
-            loss="wasserstein",
+            loss="hinge",
             penalties={"gradient_penalty": 1.0},
             augmentation=differentiable_augmentation(),
             discriminator_steps=2,
@@ -159,7 +185,31 @@ CASES = {
     ),
     "dcgan_of_14_pixels": Case(functools.partial(tiny_dcgan, 14, independent_examples=True), 14),
     "dcgan_with_batch_norm_in_both_networks": Case(functools.partial(tiny_dcgan, 16), 16),
-    "classifier": Case(tiny_classifier),
+    "classifier": Case(tiny_classifier, data_metric="classifier/loss"),
+    "vae_with_free_bits_and_warmup": Case(
+        functools.partial(tiny_vae, gaussian_posterior(3), gaussian(), free_bits=0.1, kl_warmup_steps=3, ema_decay=0.9),
+        data_metric="vae/kl",
+    ),
+    "conditional_iwae_with_a_flow_and_a_discretised_logistic": Case(
+        functools.partial(
+            tiny_vae,
+            flow_posterior(InverseAutoregressiveFlow(1, (8,)), 3, context_size=4),
+            discretised_logistic(),
+            10,
+            importance_samples=3,
+            eval_importance_samples=4,
+        ),
+        data_metric=None,
+    ),
+    "hamiltonian_vae": Case(
+        functools.partial(
+            tiny_vae,
+            hamiltonian_posterior(3, steps=1, initial_temperature=0.5, learn_dynamics=True),
+            bernoulli(),
+        ),
+        data_metric=None,
+    ),
+    "ladder_vae": Case(tiny_ladder_vae, data_metric=None),
 }
 BATCH_SIZE = 16
 MAX_STEPS = 8

@@ -177,10 +177,10 @@ def gan(
             lambda params: generate(old, params, draws), state.params["generator"], has_aux=True
         )
         real = augmented(old, real, draws.real_keys)
+        shown, pull_augmentation = jax.vjp(lambda images: augmented(old, images, draws.generated_keys), fake)
 
         def of_real(params: Any) -> tuple[tuple[Outputs, jax.Array], tuple[Any, Metrics]]:
             outputs, model_state = judge(old, params, real, draws.labels)
-            shown = augmented(old, fake, draws.generated_keys)
             penalty, metrics = penalise(old, params, real, outputs.logits, shown, draws)
             return (outputs, penalty), (model_state, metrics)
 
@@ -189,10 +189,12 @@ def gan(
         )
         state = keep(state, "discriminator", model_state)
 
-        def of_fake(params: Any, fake: jax.Array) -> tuple[Outputs, Any]:
-            return judge(state, params, augmented(old, fake, draws.generated_keys), draws.labels)
-
-        fake_outputs, pull_fake, model_state = jax.vjp(of_fake, state.params["discriminator"], fake, has_aux=True)
+        fake_outputs, pull_fake, model_state = jax.vjp(
+            lambda params, images: judge(state, params, images, draws.labels),
+            state.params["discriminator"],
+            shown,
+            has_aux=True,
+        )
         slopes = jax.grad(lambda *outputs: jnp.mean(discriminator_loss(*outputs, draws)), (0, 1))
         real_slope, fake_slope = slopes(real_outputs, fake_outputs)
         generator_slope = jax.grad(lambda fake: jnp.mean(generator_loss(real_outputs, fake, draws)))(fake_outputs)
@@ -209,7 +211,8 @@ def gan(
         state = keep(keep(state, "discriminator", model_state), "generator", generator_state)
         grads = jax.tree.map(jnp.add, real_grads, fake_grads)
         state = update(adapt(state, real_outputs), "discriminator", grads, discriminator_optimiser)
-        state = update(state, "generator", pull_generator(image_grads)[0], generator_optimiser)
+        generator_grads = pull_generator(*pull_augmentation(image_grads))[0]
+        state = update(state, "generator", generator_grads, generator_optimiser)
         return average(state), {
             **discriminator_metrics(real_outputs, fake_outputs, draws),
             **metrics,

@@ -14,7 +14,7 @@ from jaxgen.data import example_batch
 from jaxgen.models import GANLoss, gan
 from jaxgen.models.gan_losses import LOSSES
 from jaxgen.networks.mlp import MLPDiscriminator, MLPGenerator
-from jaxgen.training.parallel import device_mesh, example_normal, per_device, split_over_devices
+from jaxgen.training.parallel import device_mesh, example_normal, per_device, replicate, split_over_devices
 
 LATENT_SIZE, KEY = 5, jax.random.key(11)
 BATCH = example_batch(tiny_images(), 12)
@@ -148,6 +148,15 @@ def test_a_loss_of_ones_own_may_be_given():
     model = build(loss=relative)
     state = model.init(jax.random.key(0), BATCH)
     assert_close(gradients(state, step_of(model, state)[0]), plain_gradients(state, relative))
+
+
+def test_a_relativistic_step_has_the_same_gradients_on_two_devices():
+    model = build(loss="relativistic_average")
+    state, mesh = model.init(jax.random.key(0), BATCH), device_mesh(2)
+    rows = jax.tree.map(lambda x: x.reshape(2, -1, *x.shape[1:]), BATCH)
+    step = per_device(lambda state, batch: model.train_step(state, batch, KEY)[0], mesh, (False, True))
+    split = step(replicate(mesh, state), split_over_devices(mesh, rows))
+    assert_close(gradients(state, split), plain_gradients(state, LOSSES["relativistic_average"]))
 
 
 # ---------------------------------------------------------------- n discriminator steps
