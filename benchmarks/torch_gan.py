@@ -85,7 +85,8 @@ def gan_step(
     *,
     generator_learning_rate: float,
     discriminator_learning_rate: float,
-    real_penalty: float = 0.0,
+    r1_estimate: float = 0.0,
+    clip_norm: float | None = None,
 ) -> Callable[[torch.Tensor, torch.Tensor], None]:
     """`step(rows uint8 [B, 1, H, W], latents [B, L])`: both networks are updated at the same point.
 
@@ -102,9 +103,9 @@ def gan_step(
         fake_logits = discriminator(generator(latents))
         real_logits = discriminator(real)
         discriminator_loss = (F.softplus(-real_logits) + F.softplus(fake_logits)).mean()
-        if real_penalty:  # as `jaxgen.models.gan.gradient_penalty`
+        if r1_estimate:  # as `jaxgen.models.gan_penalties.r1_estimate`, of this weight
             noisy_logits = discriminator(real + PENALTY_NOISE * torch.randn_like(real))
-            discriminator_loss += real_penalty / 2 * ((real_logits - noisy_logits) / PENALTY_NOISE).square().mean()
+            discriminator_loss += r1_estimate / 2 * ((real_logits - noisy_logits) / PENALTY_NOISE).square().mean()
         generator_loss = F.softplus(-fake_logits).mean()
         discriminator_grads = torch.autograd.grad(discriminator_loss, discriminator_parameters, retain_graph=True)
         generator_grads = torch.autograd.grad(generator_loss, generator_parameters)
@@ -114,6 +115,8 @@ def gan_step(
         ):
             for parameter, grad in zip(parameters, grads, strict=True):
                 parameter.grad = grad
+            if clip_norm is not None:
+                torch.nn.utils.clip_grad_norm_(parameters, clip_norm)
             optimiser.step()
 
     return step

@@ -62,8 +62,14 @@ def main() -> None:
     for network in (generator, discriminator):
         initialise(network, scale=scale)
     average = copy.deepcopy(generator)
-    names = ("generator_learning_rate", "discriminator_learning_rate", "real_penalty")
-    step = gan_step(generator, discriminator, **{name: getattr(config, name) for name in names})
+    step = gan_step(
+        generator,
+        discriminator,
+        generator_learning_rate=config.generator_learning_rate,
+        discriminator_learning_rate=config.discriminator_learning_rate,
+        r1_estimate=config.penalty_weight if config.penalties == "r1_estimate" else 0.0,
+        clip_norm=config.clip_norm,
+    )
     images = torch.from_numpy(load("mnist").train["image"]).permute(0, 3, 1, 2).contiguous()
     steps, batch = options.steps or config.steps, config.batch_size
     start, order, position = time.monotonic(), torch.randperm(len(images)), 0

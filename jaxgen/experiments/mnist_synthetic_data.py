@@ -14,8 +14,6 @@ always for the same number of steps, and tests it on the 10,000 test digits. Eve
 `mnist_conditional_gan` or `mnist_classifier` in its own folder; --resume goes on where a study was stopped.
 """
 
-import dataclasses
-import json
 import statistics
 import sys
 from collections.abc import Iterator, Sequence
@@ -30,16 +28,15 @@ from rich.console import Console
 from rich.table import Table
 
 from jaxgen.errors import UserError
-from jaxgen.experiment import Experiment, Study, prepare_process, train_experiment
+from jaxgen.experiment import Study
 from jaxgen.experiments import mnist_classifier, mnist_conditional_gan
+from jaxgen.experiments._study import run_study, train_missing
 from jaxgen.opened_run import open_run, restore_run
-from jaxgen.training import checkpoint, run_folder
-from jaxgen.training.config import TrainConfig
+from jaxgen.training import run_folder
 from jaxgen.training.sampling import generated_examples
 
 VARIANTS = ("real", "augmented", "real+generated", "generated")
 ACCURACY = "eval/classifier/accuracy"
-RESULTS = "results.json"
 
 STUDY = Study(
     file=__file__,
@@ -83,43 +80,27 @@ class Result(NamedTuple):
     """and the best of all evaluations."""
 
 
-class Stopped(Exception):
-    """A run was stopped by a signal."""
-
-
 def main() -> None:
     sys.exit(run())
 
 
 def run(arguments: Sequence[str] | None = None) -> int:
     """Runs the study and returns the exit code."""
-    command = f"python -m jaxgen.experiments.{STUDY.name}"
-    options = tyro.cli(Options, args=arguments, prog=command, description=__doc__)
-    root = Path("runs") / STUDY.name
+    options = tyro.cli(Options, args=arguments, prog=f"python -m jaxgen.experiments.{STUDY.name}", description=__doc__)
+    names = ("generator_steps", "classifier_steps", "num_generated")
     try:
         _check(options)
-        if options.resume:
-            folder = options.run_dir or next(reversed(run_folder.numbered_runs(root)), None)
-            if folder is None or not folder.is_dir():
-                raise UserError(f"There is no study to resume in {options.run_dir or root}: leave out --resume.")
-        else:
-            folder = run_folder.create(options.run_dir, root, overwrite=False)
-        _check_same(options, folder)
-        prepare_process(TrainConfig())
-        results = []
-        for result in study(options, folder):
-            results.append(result)
-            run_folder.write_json(folder / RESULTS, {"results": [r._asdict() for r in results]})
-        show(results)
-        plot(results, folder / "accuracy.png")
-        print(f"\n{folder / RESULTS}, {folder / 'accuracy.png'}")
     except UserError as error:
         print(f"error: {error}", file=sys.stderr)
         return error.exit_code
-    except Stopped:
-        print(f"\nStopped; go on with:\n  {command} --resume --run-dir {folder}")
-        return 130
-    return 0
+    return run_study(
+        STUDY,
+        lambda folder: study(options, folder),
+        show,
+        run_dir=options.run_dir,
+        resume=options.resume,
+        settings={name: getattr(options, name) for name in names},
+    )
 
 
 def _check(options: Options) -> None:
@@ -129,18 +110,6 @@ def _check(options: Options) -> None:
     for name in ("generator_steps", "classifier_steps", "num_generated"):
         if getattr(options, name) < 1:
             raise UserError(f"--{name.replace('_', '-')} must be at least 1, not {getattr(options, name)}.")
-
-
-def _check_same(options: Options, folder: Path) -> None:
-    """Remembers what the runs of a study are made with, and refuses to go on with something else."""
-    settings = {name: getattr(options, name) for name in ("generator_steps", "classifier_steps", "num_generated")}
-    path = folder / "study.json"
-    if path.is_file():
-        before = json.loads(path.read_text())
-        if before != settings:
-            raise UserError(f"The study in {folder} was begun with {before}: give the same, or start a new one.")
-    else:
-        run_folder.write_json(path, settings)
 
 
 def study(options: Options, folder: Path) -> Iterator[Result]:
@@ -153,7 +122,7 @@ def study(options: Options, folder: Path) -> Iterator[Result]:
             generator = mnist_conditional_gan.Config(
                 steps=steps, eval_every=0, sample_every=steps // 4, checkpoint_every=steps // 4, **common
             )
-            _train(mnist_conditional_gan.EXPERIMENT, generator, here / "generator")
+            train_missing(mnist_conditional_gan.EXPERIMENT, generator, here / "generator")
             generated = here / "generated.npz"
             if not generated.is_file():
                 _generate(here / "generator", options.num_generated, seed, generated)
@@ -167,21 +136,9 @@ def study(options: Options, folder: Path) -> Iterator[Result]:
                     only = variant == "generated"
                     config = mnist_classifier.Config(shift=0, generated=generated, only_generated=only, **common)
                 where = here / variant.replace("+", "_and_")
-                _train(mnist_classifier.EXPERIMENT, config, where)
+                train_missing(mnist_classifier.EXPERIMENT, config, where)
                 values = [line[ACCURACY] for line in run_folder.read_metrics(where) if ACCURACY in line]
                 yield Result(per_class, seed, variant, values[-1], max(values))
-
-
-def _train(experiment: Experiment, config: TrainConfig, where: Path) -> None:
-    """Trains a run, goes on with one that was stopped, and leaves alone one that is done."""
-    steps = checkpoint.steps_on_disk(where / checkpoint.FOLDER)
-    if steps and steps[0] >= config.steps:
-        return
-    print(f"\n== {where}", flush=True)
-    # A run stopped before its first checkpoint begins anew.
-    config = dataclasses.replace(config, run_dir=where, resume=bool(steps), overwrite=where.is_dir() and not steps)
-    if train_experiment(experiment, config).stopped_by is not None:
-        raise Stopped
 
 
 def _generate(run_dir: Path, num: int, seed: int, out: Path) -> None:
@@ -191,8 +148,8 @@ def _generate(run_dir: Path, num: int, seed: int, out: Path) -> None:
     jax.clear_caches()  # dozens of models follow one another
 
 
-def show(results: Sequence[Result]) -> None:
-    """Mean and standard deviation over the seeds, of the last and of the best evaluation."""
+def show(results: Sequence[Result], folder: Path) -> None:
+    """Mean and standard deviation over the seeds, of the last and of the best evaluation; and the plot."""
     table = Table("digits of each class", *VARIANTS, box=None, pad_edge=False)
     for per_class in sorted({r.per_class for r in results}):
         cells = []
@@ -205,6 +162,8 @@ def show(results: Sequence[Result]) -> None:
     console = Console()
     console.print("\nAccuracy on the 10,000 test digits in %, last (and best) evaluation:")
     console.print(table, highlight=False)
+    plot(results, folder / "accuracy.png")
+    print(f"\n{folder / 'accuracy.png'}")
 
 
 def plot(results: Sequence[Result], path: Path) -> None:

@@ -1,0 +1,86 @@
+"""What studies share: a folder of runs that are trained one after another, and gone on with where it was stopped."""
+
+import dataclasses
+import json
+import sys
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from jaxgen.errors import UserError
+from jaxgen.experiment import Experiment, Study, prepare_process, train_experiment
+from jaxgen.training import checkpoint, run_folder
+from jaxgen.training.config import TrainConfig
+
+RESULTS = "results.json"
+_SETTINGS = "study.json"
+
+
+class Stopped(Exception):
+    """A run was stopped by a signal."""
+
+
+def run_study(
+    study: Study,
+    results: Callable[[Path], Iterator[NamedTuple]],
+    show: Callable[[list[Any], Path], None],
+    *,
+    run_dir: Path | None,
+    resume: bool,
+    settings: Mapping[str, Any],
+) -> int:
+    """Runs a study and returns the exit code.
+
+    Args:
+      results: trains what is missing in the folder, and gives one result after the other.
+      show: prints and draws them.
+      run_dir: the folder; None: the next free runs/NAME/001, ..., or the latest with `resume`.
+      settings: what all runs are made with; a study is not gone on with other ones.
+    """
+    command = f"python -m jaxgen.experiments.{study.name}"
+    root = Path("runs") / study.name
+    try:
+        if resume:
+            folder = run_dir or next(reversed(run_folder.numbered_runs(root)), None)
+            if folder is None or not folder.is_dir():
+                raise UserError(f"There is no study to resume in {run_dir or root}: leave out --resume.")
+        else:
+            folder = run_folder.create(run_dir, root, overwrite=False)
+        _check_same(settings, folder)
+        prepare_process(TrainConfig())
+        found = []
+        for result in results(folder):
+            found.append(result)
+            run_folder.write_json(folder / RESULTS, {"results": [r._asdict() for r in found]})
+        show(found, folder)
+        print(f"\n{folder / RESULTS}")
+    except UserError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return error.exit_code
+    except Stopped:
+        print(f"\nStopped; go on with:\n  {command} --resume --run-dir {folder}")
+        return 130
+    return 0
+
+
+def _check_same(settings: Mapping[str, Any], folder: Path) -> None:
+    """Remembers what the runs of a study are made with, and refuses to go on with something else."""
+    path = folder / _SETTINGS
+    if path.is_file():
+        before = json.loads(path.read_text())
+        if before != settings:
+            raise UserError(f"The study in {folder} was begun with {before}: give the same, or start a new one.")
+    else:
+        run_folder.write_json(path, dict(settings))
+
+
+def train_missing(experiment: Experiment, config: TrainConfig, where: Path) -> None:
+    """Trains a run, goes on with one that was stopped, and leaves alone one that is done."""
+    steps = checkpoint.steps_on_disk(where / checkpoint.FOLDER)
+    if steps and steps[0] >= config.steps:
+        return
+    print(f"\n== {where}", flush=True)
+    # A run stopped before its first checkpoint begins anew.
+    config = dataclasses.replace(config, run_dir=where, resume=bool(steps), overwrite=where.is_dir() and not steps)
+    if train_experiment(experiment, config).stopped_by is not None:
+        raise Stopped

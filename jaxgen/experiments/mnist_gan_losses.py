@@ -1,0 +1,178 @@
+"""Adversarial losses, penalties and augmentations side by side: a narrow DCGAN on MNIST, one thing changed at a time.
+
+    python -m jaxgen.experiments.mnist_gan_losses
+
+trains every one for 5,000 steps with three seeds, and prints the Frechet distance of 2,000 samples in the features of
+`mnist_classifier`, behind the last step and at best, with the time. Every one is a run of `mnist_dcgan` in its own
+folder; --resume goes on where a study was stopped.
+"""
+
+import statistics
+import sys
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import tyro
+from rich.console import Console
+from rich.table import Table
+
+from jaxgen.errors import UserError
+from jaxgen.experiment import Study
+from jaxgen.experiments import mnist_dcgan
+from jaxgen.experiments._study import run_study, train_missing
+from jaxgen.training import run_folder
+
+FID = "eval/fid"
+SPEED = "speed/examples_per_second"
+
+STUDY = Study(
+    file=__file__,
+    summary="GAN losses and regularisers side by side",
+    data="MNIST",
+    expected_time="not measured yet",
+)
+
+NARROW: dict[str, Any] = {
+    "generator_width": 16,
+    "discriminator_widths": (16, 32, 64),
+    "discriminator_hidden_width": 128,
+    "generator_learning_rate": 1e-3,
+    "discriminator_learning_rate": 4e-4,
+    "penalties": None,
+    "penalty_weight": 1.0,
+    "clip_norm": None,
+}
+"""What all have in common, besides mnist_dcgan's defaults."""
+
+_WASSERSTEIN = {"loss": "wasserstein", "penalties": "gradient_penalty", "penalty_weight": 10.0}
+VARIANTS: dict[str, dict[str, Any]] = {
+    "non_saturating": {},
+    "minimax": {"loss": "minimax"},
+    "least_squares": {"loss": "least_squares"},
+    "hinge": {"loss": "hinge"},
+    "relativistic_average": {"loss": "relativistic_average"},
+    "wasserstein": {"loss": "wasserstein"},
+    "wasserstein, gradient_penalty": _WASSERSTEIN,
+    "wasserstein, gradient_penalty, 5 to 1": {**_WASSERSTEIN, "discriminator_steps": 5, "beta1": 0.0, "beta2": 0.9},
+    "r1": {"penalties": "r1"},
+    "r1, every 16": {"penalties": "r1", "penalty_every": 16},
+    "r1_estimate": {"penalties": "r1_estimate"},
+    "r2": {"penalties": "r2"},
+    "r1 and r2": {"penalties": "r1,r2"},
+    "relativistic_average, r1 and r2": {"loss": "relativistic_average", "penalties": "r1,r2"},
+    "gradient_penalty": {"penalties": "gradient_penalty", "penalty_weight": 10.0},
+    "dragan": {"penalties": "dragan", "penalty_weight": 10.0},
+    "consistency": {"penalties": "consistency", "penalty_weight": 10.0},
+    "DiffAugment": {"augmentation": "translation,cutout"},
+    "ADA": {"augmentation": "ada"},
+}
+"""What each changes; the loss is non_saturating where none is named."""
+
+
+@dataclass(frozen=True)
+class Options:
+    """Options of mnist_gan_losses."""
+
+    run_dir: Path | None = None
+    """The folder of the study. None: the next free runs/mnist_gan_losses/001, 002, ..."""
+    resume: bool = False
+    """Go on with the latest study, or the one named by --run-dir."""
+    steps: int = 5_000
+    """Training steps of each."""
+    seeds: tuple[int, ...] = (0, 1, 2)
+    """Seeds of each."""
+    only: tuple[str, ...] = tuple(VARIANTS)
+    """Which are trained."""
+    devices: int | None = None
+    """How many devices to use. None: all."""
+
+
+class Result(NamedTuple):
+    """One trained GAN."""
+
+    variant: str
+    seed: int
+    last: float
+    """The Frechet distance behind the last step,"""
+    best: float
+    """and the best of all evaluations."""
+    examples_per_second: float
+    """The median over the run."""
+
+
+def main() -> None:
+    sys.exit(run())
+
+
+def run(arguments: Sequence[str] | None = None) -> int:
+    """Runs the study and returns the exit code."""
+    options = tyro.cli(Options, args=arguments, prog=f"python -m jaxgen.experiments.{STUDY.name}", description=__doc__)
+    try:
+        _check(options)
+    except UserError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return error.exit_code
+    return run_study(
+        STUDY,
+        lambda folder: study(options, folder),
+        show,
+        run_dir=options.run_dir,
+        resume=options.resume,
+        settings={"steps": options.steps},
+    )
+
+
+def _check(options: Options) -> None:
+    if options.steps < 1:
+        raise UserError(f"--steps must be at least 1, not {options.steps}.")
+    for name in options.only:
+        if name not in VARIANTS:
+            raise UserError(f"--only {name!r} is not among {'; '.join(VARIANTS)}.")
+    if not options.seeds or not options.only:
+        raise UserError("--seeds and --only need at least one each.")
+
+
+def study(options: Options, folder: Path) -> Iterator[Result]:
+    """Trains what is missing, and gives the result of each."""
+    every = max(1, options.steps // 5)
+    for variant in options.only:
+        for seed in options.seeds:
+            config = mnist_dcgan.Config(
+                seed=seed,
+                steps=options.steps,
+                devices=options.devices,
+                eval_every=every,
+                sample_every=every,
+                checkpoint_every=every,
+                **(NARROW | VARIANTS[variant]),
+            )
+            where = folder / f"{variant.replace(', ', '_').replace(' ', '_')}_seed{seed}"
+            train_missing(mnist_dcgan.EXPERIMENT, config, where)
+            lines = run_folder.read_metrics(where)
+            values = [line[FID] for line in lines if FID in line]
+            speeds = [line[SPEED] for line in lines if SPEED in line]
+            speed = statistics.median(speeds) if speeds else 0.0
+            yield Result(variant, seed, values[-1], min(values), speed)
+
+
+def show(results: Sequence[Result], folder: Path) -> None:
+    """Mean and standard deviation over the seeds."""
+    del folder
+    table = Table("", "FID, last", "FID, best", "images per second", box=None, pad_edge=False)
+    for variant in dict.fromkeys(r.variant for r in results):
+        chosen = [r for r in results if r.variant == variant]
+        cells = []
+        for name in ("last", "best"):
+            values = [getattr(r, name) for r in chosen]
+            spread = f" ± {statistics.stdev(values):.2f}" if len(values) > 1 else ""
+            cells.append(f"{statistics.mean(values):.2f}{spread}")
+        table.add_row(variant, *cells, f"{statistics.mean(r.examples_per_second for r in chosen):,.0f}")
+    console = Console()
+    console.print(f"\nFrechet distance of 2,000 samples, over {len({r.seed for r in results})} seed(s):")
+    console.print(table, highlight=False)
+
+
+if __name__ == "__main__":
+    main()
