@@ -5,6 +5,7 @@ from collections.abc import Callable
 import flax.linen as nn
 from jax import Array
 
+from jaxgen.networks.spectral_norm import spectrally_normalised
 from jaxgen.training.parallel import AXIS, axis_is_bound
 
 
@@ -45,3 +46,40 @@ class BatchNorm(nn.Module):
         )
         nn.share_scope(self, norm)  # the parameters are this layer's own, not a child's
         return norm(inputs)
+
+
+class ConditionalBatchNorm(nn.Module):
+    """Batch normalisation whose gain and bias come from a condition (de Vries et al. 2017, arXiv:1707.00683).
+
+    y = gain(c) (x - mean) / sqrt(variance + epsilon) + bias(c), with the statistics of `BatchNorm`. For labels gain and
+    bias are learned for each class and start at 1 and 0 (Miyato and Koyama 2018, arXiv:1802.05637); for a vector e they
+    are 1 + W e and V e (BigGAN: Brock et al. 2019, arXiv:1809.11096, appendix B).
+
+    Attributes:
+      num_classes: the condition is labels in 0..K-1; None: it is a vector.
+      spectral_norm: whether W and V are spectrally normalised.
+      kernel_init: initialiser of W and V.
+    """
+
+    num_classes: int | None = None
+    spectral_norm: bool = False
+    kernel_init: Callable = nn.initializers.lecun_normal()
+
+    @nn.compact
+    def __call__(self, inputs: Array, condition: Array, *, train: bool) -> Array:
+        """[B, ..., C] and labels int [B], or vectors [B, E] -> [B, ..., C]."""
+        channels = inputs.shape[-1]
+        normed = BatchNorm(use_scale=False, use_bias=False)(inputs, train=train)
+        if self.num_classes is not None:
+            ones, zeros = nn.initializers.ones, nn.initializers.zeros
+            gain = nn.Embed(self.num_classes, channels, embedding_init=ones, name="gain")(condition)
+            bias = nn.Embed(self.num_classes, channels, embedding_init=zeros, name="bias")(condition)
+        else:
+
+            def linear(name: str) -> Array:
+                layer = nn.Dense(channels, use_bias=False, kernel_init=self.kernel_init, name=name)
+                return spectrally_normalised(layer, train=train, enabled=self.spectral_norm)(condition)
+
+            gain, bias = 1.0 + linear("gain"), linear("bias")
+        per_example = (-1,) + (1,) * (inputs.ndim - 2) + (channels,)
+        return normed * gain.reshape(per_example) + bias.reshape(per_example)

@@ -1,0 +1,141 @@
+"""BigGAN (Brock, Donahue and Simonyan 2019, arXiv:1809.11096, appendix B)."""
+
+import functools
+
+import flax.linen as nn
+import jax.numpy as jnp
+from jax import Array
+
+from jaxgen.errors import UserError
+from jaxgen.networks.attention import SelfAttention
+from jaxgen.networks.convolution import Conv
+from jaxgen.networks.normalisation import BatchNorm, ConditionalBatchNorm
+from jaxgen.networks.residual import (
+    DownBlock,
+    Initialiser,
+    ProjectionHead,
+    UpBlock,
+    place_of_attention,
+    stem_and_doublings,
+)
+from jaxgen.networks.spectral_norm import spectrally_normalised
+
+# Channels in multiples of `width`: of the stem and after each block of the generator, and after each block of the
+# discriminator, whose last block does not halve the size. Tables 4 to 6 and, for 64x64, the authors' PyTorch code.
+GENERATOR_WIDTHS = {64: (16, 16, 8, 4, 2), 128: (16, 16, 8, 4, 2, 1), 256: (16, 16, 8, 8, 4, 2, 1)}
+DISCRIMINATOR_WIDTHS = {64: (1, 2, 4, 8, 16), 128: (1, 2, 4, 8, 16, 16), 256: (1, 2, 4, 8, 8, 16, 16)}
+LARGEST_SMALL = 32
+"""Images up to this size take the plan for CIFAR-10: four times `width` channels everywhere, two halvings in D."""
+
+
+class BigGANGenerator(nn.Module):
+    """Latents and labels to images, through residual blocks that are all told both.
+
+    The latents are split into equal chunks: the first goes to the Dense stem, each other one, joined to an embedding of
+    the class that all blocks share, makes the gains and biases of one block's norms (hierarchical latents, figure 15).
+
+    Attributes:
+      image_shape: (H, W, C): square, of size 64, 128 or 256, or 4 * 2^k, 6 * 2^k or 7 * 2^k up to 32.
+      width: the channel multiplier: 96 in the paper, 64 for CIFAR-10 in the authors' PyTorch code.
+      num_classes: K.
+      shared_size: length of the shared embedding; None, as in that code for CIFAR-10: every norm has gains and biases
+        of its own for each class, and all latents go to the stem.
+      attention_size: of the map that self-attention stands at, 64 in the paper's for 128x128; None: no attention.
+      spectral_norm: whether the layers are spectrally normalised; the embedding never is.
+      kernel_init: initialiser of all weights.
+    """
+
+    image_shape: tuple[int, int, int] = (32, 32, 3)
+    width: int = 64
+    num_classes: int = 10
+    shared_size: int | None = 128
+    attention_size: int | None = None
+    spectral_norm: bool = True
+    kernel_init: Initialiser = nn.initializers.orthogonal()
+
+    @nn.compact
+    def __call__(self, latents: Array, labels: Array, *, train: bool) -> Array:
+        """Latents [B, L] and labels int [B] -> images [B, H, W, C] in [-1, 1].
+
+        Raises:
+          UserError: the image's size is none of those above, no map has `attention_size`, or L cannot be split evenly.
+        """
+        stem, doublings = _plan(self.image_shape, GENERATOR_WIDTHS)
+        widths = [self.width * m for m in GENERATOR_WIDTHS.get(self.image_shape[0], (4,) * (doublings + 1))]
+        attention = place_of_attention(self.attention_size, [stem << (i + 1) for i in range(doublings)])
+        normalised = functools.partial(spectrally_normalised, train=train, enabled=self.spectral_norm)
+        if self.shared_size is None:
+            norm = functools.partial(ConditionalBatchNorm, self.num_classes)
+            conditions = [labels] * doublings
+        else:
+            norm = functools.partial(
+                ConditionalBatchNorm, spectral_norm=self.spectral_norm, kernel_init=self.kernel_init
+            )
+            if latents.shape[-1] % (doublings + 1):
+                raise UserError(
+                    f"{latents.shape[-1]} latents cannot be split between the stem and {doublings} blocks of this "
+                    f"BigGAN: choose a multiple of {doublings + 1}."
+                )
+            classes = nn.Embed(self.num_classes, self.shared_size, embedding_init=self.kernel_init)(labels)
+            latents, *chunks = jnp.split(latents, doublings + 1, -1)
+            conditions = [jnp.concatenate([classes, chunk], -1) for chunk in chunks]
+
+        hidden = normalised(nn.Dense(stem * stem * widths[0], kernel_init=self.kernel_init))(latents)
+        hidden = hidden.reshape(-1, stem, stem, widths[0])
+        for i, (features, condition) in enumerate(zip(widths[1:], conditions, strict=True)):
+            block = UpBlock(features, norm, self.spectral_norm, self.kernel_init, self.kernel_init)
+            hidden = block(hidden, condition, train=train)
+            if i == attention:
+                hidden = SelfAttention(self.spectral_norm, self.kernel_init)(hidden, train=train)
+        hidden = nn.relu(BatchNorm()(hidden, train=train))
+        return jnp.tanh(normalised(Conv(self.image_shape[-1], (3, 3), kernel_init=self.kernel_init))(hidden))
+
+
+class BigGANDiscriminator(nn.Module):
+    """Images and labels to logits: residual blocks, ReLU, the sum over all pixels, and the projection on the label.
+
+    Attributes:
+      image_shape, width, num_classes, attention_size, spectral_norm, kernel_init: as in `BigGANGenerator`; the label's
+        embedding is spectrally normalised too.
+    """
+
+    image_shape: tuple[int, int, int] = (32, 32, 3)
+    width: int = 64
+    num_classes: int = 10
+    attention_size: int | None = None
+    spectral_norm: bool = True
+    kernel_init: Initialiser = nn.initializers.orthogonal()
+
+    @nn.compact
+    def __call__(self, images: Array, labels: Array, *, train: bool) -> Array:
+        """Images [B, H, W, C] and labels int [B] -> logits [B].
+
+        Raises:
+          UserError: the image's size is none of `BigGANGenerator`'s, or no map has `attention_size`.
+        """
+        size = self.image_shape[0]
+        _plan(self.image_shape, DISCRIMINATOR_WIDTHS)
+        widths = [self.width * m for m in DISCRIMINATOR_WIDTHS.get(size, (4,) * 4)]
+        halvings = 2 if size <= LARGEST_SMALL else len(widths) - 1
+        sizes = [size >> min(i + 1, halvings) for i in range(len(widths))]
+        attention = place_of_attention(self.attention_size, sizes)
+
+        hidden = images
+        for i, features in enumerate(widths):
+            block = DownBlock(
+                features, i < halvings, i == 0, True, self.spectral_norm, self.kernel_init, self.kernel_init
+            )
+            hidden = block(hidden, train=train)
+            if i == attention:
+                hidden = SelfAttention(self.spectral_norm, self.kernel_init)(hidden, train=train)
+        head = ProjectionHead(self.num_classes, None, self.spectral_norm, self.kernel_init)
+        return head(hidden, labels, train=train)
+
+
+def _plan(image_shape: tuple[int, int, int], widths: dict[int, tuple[int, ...]]) -> tuple[int, int]:
+    """`stem_and_doublings`, of sizes that BigGAN has widths for."""
+    stem, doublings = stem_and_doublings(image_shape)
+    size = image_shape[0]
+    if size > LARGEST_SMALL and size not in widths:
+        raise UserError(f"A BigGAN has no plan for images of {size}x{size}: use 64, 128 or 256, or at most 32.")
+    return stem, doublings

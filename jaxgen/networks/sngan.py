@@ -1,0 +1,125 @@
+"""SNGAN's residual networks (Miyato et al. 2018, arXiv:1802.05957, appendix B.4, tables 4 to 6).
+
+With labels they are those of the projection discriminator's paper (Miyato and Koyama 2018, arXiv:1802.05637); with
+attention and spectral normalisation in both they are SAGAN's (Zhang et al. 2019, arXiv:1805.08318).
+"""
+
+import functools
+
+import flax.linen as nn
+import jax.numpy as jnp
+from jax import Array
+
+from jaxgen.networks.attention import SelfAttention
+from jaxgen.networks.convolution import Conv
+from jaxgen.networks.normalisation import BatchNorm, ConditionalBatchNorm
+from jaxgen.networks.residual import (
+    GLOROT,
+    DownBlock,
+    ProjectionHead,
+    UpBlock,
+    place_of_attention,
+    stem_and_doublings,
+)
+from jaxgen.networks.spectral_norm import spectrally_normalised
+
+LARGEST_SMALL = 32
+"""Images up to this size take the plan of table 4, where all maps have as many channels."""
+
+
+class SNGANGenerator(nn.Module):
+    """Latents to images: a Dense stem, residual blocks that double the size, batch norm, ReLU, 3x3, tanh.
+
+    The smallest map is 4x4, 6x6 or 7x7, so that images may have size 4 * 2^k, 6 * 2^k or 7 * 2^k: 32x32 has three
+    blocks (table 4), 28x28 two. Up to 32x32 every map has `width` channels; in larger images the last has, and towards
+    the stem they double up to 16 times as many (48x48: table 5, 128x128: table 6).
+
+    Attributes:
+      image_shape: (H, W, C), square.
+      width: channels, as said; None: the papers', 256 up to 32x32 and else 64.
+      num_classes: K, for class-conditional batch norm in the blocks; None: no labels.
+      attention_size: of the map that self-attention stands at; None: no attention.
+      spectral_norm: whether the layers are spectrally normalised.
+    """
+
+    image_shape: tuple[int, int, int] = (32, 32, 3)
+    width: int | None = None
+    num_classes: int | None = None
+    attention_size: int | None = None
+    spectral_norm: bool = False
+
+    @nn.compact
+    def __call__(self, latents: Array, *condition: Array, train: bool) -> Array:
+        """[B, L], and labels int [B] with `num_classes` -> images [B, H, W, C] in [-1, 1].
+
+        Raises:
+          UserError: the image's size is none of those above, or no map has `attention_size`.
+        """
+        stem, doublings = stem_and_doublings(self.image_shape)
+        small = self.image_shape[0] <= LARGEST_SMALL
+        width = self.width or (256 if small else 64)
+        widths = [width if small else width * min(2**i, 16) for i in range(doublings, -1, -1)]
+        attention = place_of_attention(self.attention_size, [stem << (i + 1) for i in range(doublings)])
+        norm = BatchNorm
+        if self.num_classes is not None:
+            norm = functools.partial(ConditionalBatchNorm, self.num_classes)
+        normalised = functools.partial(spectrally_normalised, train=train, enabled=self.spectral_norm)
+
+        hidden = normalised(nn.Dense(stem * stem * widths[0], kernel_init=GLOROT))(latents)
+        hidden = hidden.reshape(-1, stem, stem, widths[0])
+        for i, features in enumerate(widths[1:]):
+            hidden = UpBlock(features, norm, self.spectral_norm)(hidden, *condition, train=train)
+            if i == attention:
+                hidden = SelfAttention(self.spectral_norm)(hidden, train=train)
+        hidden = nn.relu(BatchNorm()(hidden, train=train))
+        return jnp.tanh(normalised(Conv(self.image_shape[-1], (3, 3), kernel_init=GLOROT))(hidden))
+
+
+class SNGANDiscriminator(nn.Module):
+    """Images to logits: residual blocks, ReLU, the sum over all pixels, a Dense layer.
+
+    Up to 32x32 there are two blocks that halve the size and two that do not, of `width` channels (table 4). For larger
+    images as many blocks halve as double in the generator (48x48 and 64x64: one more), with `width` channels in the
+    first and twice as many in each that follows, up to 16 times; at the end stands one block without halving (but for
+    64x64, as in the projection discriminator's code).
+
+    Attributes:
+      image_shape: (H, W, C), square.
+      width: channels, as said; None: the papers', 128 up to 32x32 and else 64.
+      num_classes: K, for a projection of the features on the label's embedding; None: no labels.
+      head_outputs: N outputs beside the logit, from the same features (an auxiliary classifier, a code); None: none.
+      attention_size: of the map that self-attention stands at; None: no attention.
+      spectral_norm: whether the layers are spectrally normalised.
+    """
+
+    image_shape: tuple[int, int, int] = (32, 32, 3)
+    width: int | None = None
+    num_classes: int | None = None
+    head_outputs: int | None = None
+    attention_size: int | None = None
+    spectral_norm: bool = True
+
+    @nn.compact
+    def __call__(self, images: Array, *condition: Array, train: bool) -> Array | tuple[Array, Array]:
+        """Images [B, H, W, C], labels int [B] with `num_classes` -> logits [B], and the head's outputs [B, N] if any.
+
+        Raises:
+          UserError: the image's size is none of `SNGANGenerator`'s, or no map has `attention_size`.
+        """
+        size = self.image_shape[0]
+        _, doublings = stem_and_doublings(self.image_shape)
+        if size <= LARGEST_SMALL:
+            halvings, widths = 2, [self.width or 128] * 4
+        else:
+            halvings = doublings + (size in (48, 64))
+            widths = [(self.width or 64) * min(2**i, 16) for i in range(halvings + (size != 64))]
+        sizes = [size >> min(i + 1, halvings) for i in range(len(widths))]
+        attention = place_of_attention(self.attention_size, sizes)
+
+        hidden = images
+        for i, features in enumerate(widths):
+            block = DownBlock(features, downsample=i < halvings, first=i == 0, spectral_norm=self.spectral_norm)
+            hidden = block(hidden, train=train)
+            if i == attention:
+                hidden = SelfAttention(self.spectral_norm)(hidden, train=train)
+        return ProjectionHead(self.num_classes, self.head_outputs, self.spectral_norm)(hidden, *condition, train=train)
