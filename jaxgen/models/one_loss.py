@@ -41,6 +41,7 @@ def one_loss_model(
     loss: Callable[..., LossOutput],
     optimiser: optax.GradientTransformation,
     ema_decay: float | None = None,
+    schedules: Mapping[str, optax.Schedule] | None = None,
     sample: Callable[..., jax.Array] | None = None,
     functions: Mapping[str, Callable[..., Any]] | None = None,
 ) -> GenerativeModel:
@@ -51,7 +52,11 @@ def one_loss_model(
       init_networks: (key, batch) -> (params, model_state) of the network or networks.
       loss: `loss(params, model_state, batch, key, *, train) -> LossOutput`.
       ema_decay: of the moving average that evaluation and samples use; None: no average.
+      schedules: what the loss gets besides, by keyword: its value at the step, number of steps taken -> [].
     """
+
+    def scheduled(state: TrainState) -> dict[str, jax.Array]:
+        return {keyword: schedule(state.step) for keyword, schedule in (schedules or {}).items()}
 
     def init(key: Key, batch: Batch) -> TrainState:
         run_key, network_key = jax.random.split(key)
@@ -65,7 +70,7 @@ def one_loss_model(
 
     def train_step(state: TrainState, batch: Batch, key: Key) -> tuple[TrainState, Metrics]:
         def mean_loss(params: Params) -> tuple[jax.Array, LossOutput]:
-            output = loss(params, state.model_state, batch, key, train=True)
+            output = loss(params, state.model_state, batch, key, train=True, **scheduled(state))
             return jnp.mean(output.losses), output
 
         grads, output = jax.grad(mean_loss, has_aux=True)(state.params[name])
@@ -75,6 +80,7 @@ def one_loss_model(
         return state.replace(step=state.step + 1), named(output)
 
     def eval_step(state: TrainState, batch: Batch, key: Key) -> Metrics:
-        return named(loss(averaged_params(state, name), state.model_state, batch, key, train=False))
+        params = averaged_params(state, name)
+        return named(loss(params, state.model_state, batch, key, train=False, **scheduled(state)))
 
     return GenerativeModel(init, train_step, eval_step, sample, functions or {})

@@ -82,6 +82,7 @@ MAY_CHANGE_ON_RESUME = frozenset(
         "eval_every",
         "eval_metrics",
         "eval_samples",
+        "eval_importance_samples",
         "best_metric",
         "best_is",
         "resume",

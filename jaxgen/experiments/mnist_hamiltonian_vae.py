@@ -1,0 +1,107 @@
+"""The Hamiltonian VAE on MNIST (Caterini et al. 2018, https://arxiv.org/abs/1805.11328).
+
+    python -m jaxgen.experiments.mnist_hamiltonian_vae
+
+moves the latents that the encoder proposes by Hamiltonian dynamics towards the true posterior. eval/vae/log_likelihood
+is log p(x) estimated with 1,000 draws, at the end of the run only. The preset full has the settings that pythae
+publishes a figure for: 2,000 epochs of a fixed binarisation, dynamics of fixed steps without tempering. The default
+learns the dynamics, as the paper does, resamples the training images and stops after 300 epochs.
+"""
+
+import sys
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from jaxgen.errors import UserError
+from jaxgen.experiment import Experiment, run
+from jaxgen.experiments._vae import VAEConfig, build_vae, check_at_least, load_data
+from jaxgen.models.posteriors import hamiltonian_posterior
+from jaxgen.training.state import GenerativeModel
+
+EPOCH = 600
+
+
+@dataclass(frozen=True)
+class Config(VAEConfig):
+    """Options of mnist_hamiltonian_vae."""
+
+    steps: int = 300 * EPOCH
+    """How many training steps the run has in all (600 are one epoch of MNIST)."""
+    batch_size: int = 100
+    """Examples per step, over all devices together."""
+    eval_every: int = 0
+    """Steps between evaluations on the held-out examples. 0: only at the end."""
+    sample_every: int = 5 * EPOCH
+    """Steps between sample sheets, always of the same latents. 0: only at the end."""
+    checkpoint_every: int = 5 * EPOCH
+    """Steps between checkpoints; one is always kept at the end. 0: only at the end."""
+    latent_size: int = 64
+    """Length of the latent vectors."""
+    widths: tuple[int, ...] = (300,)
+    """Hidden layers of the fully connected encoder, and in reverse of the decoder."""
+    activation: Literal["relu", "tanh", "softplus"] = "softplus"
+    """Of those hidden layers."""
+    eval_importance_samples: int | None = 1_000
+    """Evaluation also estimates log p(x) with this many latents an image (which takes as many times longer)."""
+    optimiser: Literal["adam", "adamax"] = "adamax"
+    """The optimiser."""
+    learning_rate: float = 5e-4
+    """Its learning rate at first."""
+    decay_at: tuple[int, ...] = tuple(EPOCH * milestone for milestone in (200, 350, 500, 750, 1_000))
+    """The steps at which the learning rate falls."""
+    decay_factor: float = 10 ** (-1 / 5)
+    """By what it is multiplied at each of them."""
+    leapfrog_steps: int = 4
+    """Steps of the dynamics, each of which takes a gradient of the decoder."""
+    leapfrog_step_size: float = 0.05
+    """How large they are."""
+    initial_temperature: float = 0.5
+    """beta_0 of the tempering, above 0 and at most 1; 1 is none."""
+    learn_dynamics: bool = True
+    """Whether the steps' size, of each latent, and beta_0 are trained, as in the paper."""
+
+
+def build_model(config: Config, assets: Mapping[str, Any]) -> GenerativeModel:
+    """784-300-64-300-784 by default."""
+    check_at_least(config, "leapfrog_steps", 1)
+    if config.leapfrog_step_size <= 0:
+        raise UserError(f"--leapfrog-step-size must be above 0, not {config.leapfrog_step_size}.")
+    posterior = hamiltonian_posterior(
+        config.latent_size,
+        steps=config.leapfrog_steps,
+        step_size=config.leapfrog_step_size,
+        initial_temperature=config.initial_temperature,
+        learn_dynamics=config.learn_dynamics,
+    )
+    return build_vae(config, assets, posterior=posterior)
+
+
+EXPERIMENT = Experiment(
+    file=__file__,
+    summary="VAE with Hamiltonian dynamics",
+    data="MNIST",
+    expected_time="not measured yet",
+    presets={
+        "quick": Config(steps=2 * EPOCH, sample_every=EPOCH, checkpoint_every=EPOCH, eval_importance_samples=10),
+        "default": Config(),
+        "full": Config(
+            steps=2_000 * EPOCH,
+            binarisation="fixed",
+            initial_temperature=1.0,
+            learn_dynamics=False,
+            sample_every=20 * EPOCH,
+            checkpoint_every=10 * EPOCH,
+        ),
+    },
+    load_data=load_data,
+    build_model=build_model,
+)
+
+
+def main() -> None:
+    sys.exit(run(EXPERIMENT))
+
+
+if __name__ == "__main__":
+    main()

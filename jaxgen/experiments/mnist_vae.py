@@ -1,0 +1,71 @@
+"""A variational autoencoder on MNIST (Kingma and Welling 2014, https://arxiv.org/abs/1312.6114).
+
+    python -m jaxgen.experiments.mnist_vae
+    python -m jaxgen.experiments.mnist_vae --network dcgan --likelihood discretised_logistic
+    python -m jaxgen.experiments.mnist_vae --flow iaf
+
+eval/vae/elbo is the bound of log p(x) in nats, of the 10,000 test images made binary by chance (with --likelihood
+bernoulli). The preset full has the settings that pythae publishes a figure for.
+"""
+
+import sys
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from jaxgen.experiment import Experiment, run
+from jaxgen.experiments._vae import VAEConfig, build_vae, check_at_least, flow_of, load_data
+from jaxgen.training.state import GenerativeModel
+
+
+@dataclass(frozen=True)
+class Config(VAEConfig):
+    """Options of mnist_vae."""
+
+    flow: Literal["planar", "iaf"] | None = None
+    """The posterior is a Gaussian sent through planar layers (Rezende and Mohamed 2015) or an inverse autoregressive
+    flow (Kingma et al. 2016). None: a Gaussian."""
+    flow_layers: int = 4
+    """Layers of the flow."""
+
+
+def build_model(config: Config, assets: Mapping[str, Any]) -> GenerativeModel:
+    """784-500-20-500-784 by default."""
+    check_at_least(config, "flow_layers", 1)
+    posterior = None if config.flow is None else flow_of(config.flow, config.flow_layers, config.latent_size)
+    return build_vae(config, assets, posterior=posterior)
+
+
+EXPERIMENT = Experiment(
+    file=__file__,
+    summary="variational autoencoder",
+    data="MNIST",
+    expected_time="not measured yet",
+    presets={
+        "quick": Config(steps=1_407, sample_every=469, checkpoint_every=469),
+        "default": Config(),
+        "full": Config(
+            steps=300_000,  # 500 epochs
+            batch_size=100,
+            binarisation="fixed",
+            latent_size=40,
+            widths=(400,),
+            decay_at=(120_000, 210_000),
+            decay_factor=10 ** (-1 / 5),
+            eval_every=60_000,
+            eval_importance_samples=200,
+            sample_every=6_000,
+            checkpoint_every=6_000,
+        ),
+    },
+    load_data=load_data,
+    build_model=build_model,
+)
+
+
+def main() -> None:
+    sys.exit(run(EXPERIMENT))
+
+
+if __name__ == "__main__":
+    main()
