@@ -9,47 +9,21 @@ set of tensorflow-datasets (cifar10, celeb_a, ...; --data-dir says where it lies
 import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
-from jaxgen.data import Dataset, load
-from jaxgen.errors import UserError
 from jaxgen.experiment import Experiment, run
-from jaxgen.experiments._gan import GANConfig, build_gan
+from jaxgen.experiments._gan import build_gan
+from jaxgen.experiments._image_gan import ImageGANConfig, load_images
 from jaxgen.networks.dcgan import DCGANDiscriminator, DCGANGenerator
 from jaxgen.training.state import GenerativeModel
 
 
 @dataclass(frozen=True)
-class Config(GANConfig):
+class Config(ImageGANConfig):
     """Options of image_dcgan."""
 
-    data: str = "emoji"
-    """A folder of images, an embedded set (emoji, mnist), or an image set of tensorflow-datasets by name."""
-    data_dir: Path | None = None
-    """Where tensorflow-datasets finds its prepared sets. None: its own default."""
-    image_size: int = 32
-    """Side of the square images in pixels: 4 or 7 times a power of two."""
     base_width: int = 64
     """Channels of the last hidden layer of the generator and the first of the discriminator; the paper's is 128."""
-    steps: int = 5_000
-    """How many training steps the run has in all."""
-    steps_per_dispatch: int = 10
-    """Steps run on the device between two returns to Python (results do not depend on it)."""
-    log_every: int = 50
-    """Steps between lines of metrics.jsonl (means over those steps). 0: only at the end."""
-    sample_every: int = 250
-    """Steps between sample sheets, always of the same latents. 0: only at the end."""
-    checkpoint_every: int = 500
-    """Steps between checkpoints; one is always kept at the end. 0: only at the end."""
-
-
-def load_data(config: Config) -> Dataset:
-    """The images named by --data."""
-    data = load(config.data, image_size=config.image_size, data_dir=config.data_dir)
-    if data.kind != "image":
-        raise UserError(f"--data {config.data} is {data.kind}, not images: name an image set or a folder of images.")
-    return data
 
 
 def build_model(config: Config, assets: Mapping[str, Any]) -> GenerativeModel:
@@ -73,7 +47,7 @@ EXPERIMENT = Experiment(
         "default": Config(),
         "full": Config(image_size=64, base_width=128, steps=50_000, sample_every=1_000, checkpoint_every=1_000),
     },
-    load_data=load_data,
+    load_data=load_images,
     build_model=build_model,
 )
 

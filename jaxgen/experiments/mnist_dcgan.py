@@ -49,6 +49,8 @@ class Config(MNISTGANConfig):
     """Channels of the discriminator's convolutions, each of which halves the map."""
     discriminator_hidden_width: int | None = 512
     """Width of a Dense layer between the discriminator's last map and its logit. None: no such layer."""
+    discriminator_spectral_norm: bool = False
+    """Whether the discriminator's layers are spectrally normalised."""
     discriminator_batch_norm: bool = False
     """Whether the discriminator has batch norm too, as in the paper (a step then takes longer)."""
 
@@ -61,6 +63,7 @@ def build_model(config: Config, assets: Mapping[str, Any]) -> GenerativeModel:
         widths=config.discriminator_widths,
         hidden_width=config.discriminator_hidden_width,
         batch_norm=config.discriminator_batch_norm,
+        spectral_norm=config.discriminator_spectral_norm,
     )
     independent = not config.discriminator_batch_norm
     return build_gan(

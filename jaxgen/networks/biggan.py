@@ -11,13 +11,14 @@ from jaxgen.networks.attention import SelfAttention
 from jaxgen.networks.convolution import Conv
 from jaxgen.networks.normalisation import BatchNorm, ConditionalBatchNorm
 from jaxgen.networks.residual import (
+    STEMS,
     DownBlock,
     Initialiser,
     ProjectionHead,
     UpBlock,
     place_of_attention,
-    stem_and_doublings,
 )
+from jaxgen.networks.sizes import stem_and_doublings
 from jaxgen.networks.spectral_norm import spectrally_normalised
 
 # Channels in multiples of `width`: of the stem and after each block of the generator, and after each block of the
@@ -134,7 +135,7 @@ class BigGANDiscriminator(nn.Module):
 
 def _plan(image_shape: tuple[int, int, int], widths: dict[int, tuple[int, ...]]) -> tuple[int, int]:
     """`stem_and_doublings`, of sizes that BigGAN has widths for."""
-    stem, doublings = stem_and_doublings(image_shape)
+    stem, doublings = stem_and_doublings(image_shape, STEMS, "A residual GAN")
     size = image_shape[0]
     if size > LARGEST_SMALL and size not in widths:
         raise UserError(f"A BigGAN has no plan for images of {size}x{size}: use 64, 128 or 256, or at most 32.")

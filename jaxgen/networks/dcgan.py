@@ -10,8 +10,11 @@ from jaxgen.errors import UserError
 from jaxgen.networks.activations import leaky_relu
 from jaxgen.networks.convolution import Conv, ConvTranspose
 from jaxgen.networks.normalisation import BatchNorm
+from jaxgen.networks.sizes import stem_and_doublings
+from jaxgen.networks.spectral_norm import spectrally_normalised
 
 KERNEL_SIZE = (5, 5)
+STEMS = (4, 7)
 INITIALISER = nn.initializers.normal(0.02)  # the paper's, section 4
 
 
@@ -43,7 +46,7 @@ class DCGANGenerator(nn.Module):
         Raises:
           UserError: the image's size is not 4 * 2^k or 7 * 2^k, or `widths` has another length than there are layers.
         """
-        stem, doublings = _plan(self.image_shape)
+        stem, doublings = stem_and_doublings(self.image_shape, STEMS, "A DCGAN")
         strides = [1] + [2] * doublings if stem == 7 else [2] * doublings
         widths = self.widths or [self.base_width * 2**i for i in reversed(range(len(strides)))]
         if len(widths) != len(strides):
@@ -96,6 +99,7 @@ class DCGANDiscriminator(nn.Module):
     Attributes:
       hidden_width: of a Dense layer between the last map and the logit; None, as in the paper: no such layer.
       head_outputs: N outputs beside the logit, from the same features (an auxiliary classifier, a code); None: none.
+      spectral_norm: whether all layers are spectrally normalised.
     """
 
     image_shape: tuple[int, int, int] = (28, 28, 1)
@@ -104,43 +108,37 @@ class DCGANDiscriminator(nn.Module):
     batch_norm: bool | None = None
     hidden_width: int | None = None
     head_outputs: int | None = None
+    spectral_norm: bool = False
 
     @nn.compact
     def __call__(self, images: Array, *, train: bool) -> Array | tuple[Array, Array]:
         """Images [B, H, W, C] -> logits [B], and the head's outputs [B, N] if there is one."""
-        hidden = _features(self, images, train=train)
+
+        def dense(width: int, hidden: Array) -> Array:
+            layer = nn.Dense(width, kernel_init=INITIALISER)
+            return spectrally_normalised(layer, train=train, enabled=self.spectral_norm)(hidden)
+
+        hidden = _features(self, images, self.spectral_norm, train=train)
         if self.hidden_width is not None:
-            hidden = leaky_relu(nn.Dense(self.hidden_width, kernel_init=INITIALISER)(hidden))
-        logits = nn.Dense(1, kernel_init=INITIALISER)(hidden)[:, 0]
-        if self.head_outputs is None:
-            return logits
-        return logits, nn.Dense(self.head_outputs, kernel_init=INITIALISER)(hidden)
+            hidden = leaky_relu(dense(self.hidden_width, hidden))
+        logits = dense(1, hidden)[:, 0]
+        return logits if self.head_outputs is None else (logits, dense(self.head_outputs, hidden))
 
 
-def _features(module: DCGANEncoder | DCGANDiscriminator, images: Array, *, train: bool) -> Array:
+def _features(
+    module: DCGANEncoder | DCGANDiscriminator, images: Array, spectral_norm: bool = False, *, train: bool
+) -> Array:
     """The convolutions that encoder and discriminator share: [B, H, W, C] -> [B, F]."""
-    stem, halvings = _plan(module.image_shape)
+    stem, halvings = stem_and_doublings(module.image_shape, STEMS, "A DCGAN")
     widths = module.widths or [module.base_width * 2**i for i in range(halvings)]
     batch_norm = stem == 4 if module.batch_norm is None else module.batch_norm
 
     hidden = images
     for i, width in enumerate(widths):
         normed = batch_norm and i > 0
-        hidden = Conv(width, KERNEL_SIZE, 2, use_bias=not normed, kernel_init=INITIALISER)(hidden)
+        layer = Conv(width, KERNEL_SIZE, 2, use_bias=not normed, kernel_init=INITIALISER)
+        hidden = spectrally_normalised(layer, train=train, enabled=spectral_norm)(hidden)
         if normed:
             hidden = BatchNorm()(hidden, train=train)
         hidden = leaky_relu(hidden)
     return hidden.reshape(hidden.shape[0], -1)
-
-
-def _plan(image_shape: tuple[int, int, int]) -> tuple[int, int]:
-    """The size of the smallest map, 4 or 7, and the number of doublings from there to the image."""
-    height, width, _ = image_shape
-    for stem in (4, 7):
-        doublings = (height // stem).bit_length() - 1
-        if height == width and doublings > 0 and height == stem << doublings:
-            return stem, doublings
-    raise UserError(
-        f"A DCGAN cannot make images of {height}x{width}: use a square size 4 * 2^k (8, 16, 32, 64, 128, ...) "
-        "or 7 * 2^k (14, 28, 56, 112, ...)."
-    )

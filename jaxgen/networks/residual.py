@@ -18,6 +18,8 @@ from jaxgen.networks.spectral_norm import spectrally_normalised
 
 Initialiser = nn.initializers.Initializer
 
+STEMS = (4, 6, 7)
+"""Sizes that the smallest map of a residual GAN may have."""
 GLOROT = nn.initializers.glorot_uniform()
 GLOROT_FOR_RELU = nn.initializers.variance_scaling(2.0, "fan_avg", "uniform")
 """Glorot's with a gain of sqrt(2), which SNGAN's code has inside its residual branches."""
@@ -137,23 +139,6 @@ class ProjectionHead(nn.Module):
         if self.head_outputs is None:
             return logits
         return logits, normalised(nn.Dense(self.head_outputs, kernel_init=self.kernel_init))(features)
-
-
-def stem_and_doublings(image_shape: tuple[int, int, int]) -> tuple[int, int]:
-    """The size of a square image's smallest map (4, 6 or 7), and how often it doubles up to the image.
-
-    Raises:
-      UserError: the image is not square, or of another size.
-    """
-    height, width, _ = image_shape
-    for stem in (4, 6, 7):
-        doublings = (height // stem).bit_length() - 1
-        if height == width and doublings > 0 and height == stem << doublings:
-            return stem, doublings
-    raise UserError(
-        f"A residual GAN cannot make images of {height}x{width}: use a square size 4 * 2^k (8, 16, 32, 64, 128, ...), "
-        "6 * 2^k (12, 24, 48, ...) or 7 * 2^k (14, 28, 56, ...)."
-    )
 
 
 def place_of_attention(attention_size: int | None, sizes: list[int]) -> int | None:

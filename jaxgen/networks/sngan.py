@@ -15,12 +15,13 @@ from jaxgen.networks.convolution import Conv
 from jaxgen.networks.normalisation import BatchNorm, ConditionalBatchNorm
 from jaxgen.networks.residual import (
     GLOROT,
+    STEMS,
     DownBlock,
     ProjectionHead,
     UpBlock,
     place_of_attention,
-    stem_and_doublings,
 )
+from jaxgen.networks.sizes import stem_and_doublings
 from jaxgen.networks.spectral_norm import spectrally_normalised
 
 LARGEST_SMALL = 32
@@ -55,7 +56,7 @@ class SNGANGenerator(nn.Module):
         Raises:
           UserError: the image's size is none of those above, or no map has `attention_size`.
         """
-        stem, doublings = stem_and_doublings(self.image_shape)
+        stem, doublings = stem_and_doublings(self.image_shape, STEMS, "A residual GAN")
         small = self.image_shape[0] <= LARGEST_SMALL
         width = self.width or (256 if small else 64)
         widths = [width if small else width * min(2**i, 16) for i in range(doublings, -1, -1)]
@@ -107,7 +108,7 @@ class SNGANDiscriminator(nn.Module):
           UserError: the image's size is none of `SNGANGenerator`'s, or no map has `attention_size`.
         """
         size = self.image_shape[0]
-        _, doublings = stem_and_doublings(self.image_shape)
+        _, doublings = stem_and_doublings(self.image_shape, STEMS, "A residual GAN")
         if size <= LARGEST_SMALL:
             halvings, widths = 2, [self.width or 128] * 4
         else:

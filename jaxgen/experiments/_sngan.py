@@ -1,0 +1,70 @@
+"""The options of SNGANs, and how they become a model."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from jaxgen.errors import UserError
+from jaxgen.experiments._gan import Loss, build_gan
+from jaxgen.experiments._image_gan import ImageGANConfig
+from jaxgen.networks.sngan import SNGANDiscriminator, SNGANGenerator
+from jaxgen.training.state import GenerativeModel
+
+
+@dataclass(frozen=True)
+class SNGANConfig(ImageGANConfig):
+    """Options of a residual GAN with spectral normalisation."""
+
+    latent_size: int = 128
+    """Length of the latent vectors."""
+    loss: Loss = "hinge"
+    """The adversarial loss (jaxgen.models.gan_losses says whose)."""
+    beta1: float = 0.0
+    """Adam's decay of the first moment, for both networks."""
+    beta2: float = 0.9
+    """Adam's decay of the second moment, for both networks."""
+    generator_width: int | None = None
+    """Channels of the generator's maps. None: the paper's."""
+    discriminator_width: int | None = None
+    """Channels of the discriminator's maps. None: the paper's."""
+    conditional: bool = False
+    """Whether the class is given: class-conditional batch norm, and the discriminator's projection."""
+    attention_size: int | None = None
+    """Size of the map that self-attention (SAGAN) stands at, in both networks. None: no attention."""
+    generator_spectral_norm: bool = False
+    """Whether the generator's layers are spectrally normalised too, as in SAGAN."""
+
+
+def build_sngan(config: SNGANConfig, assets: Mapping[str, Any]) -> GenerativeModel:
+    """Generator and discriminator of `jaxgen.networks.sngan`.
+
+    Raises:
+      UserError: a conditional model of images without classes.
+    """
+    image_shape, num_classes = tuple(assets["image_shape"]), class_count(assets) if config.conditional else None
+    return build_gan(
+        config,
+        SNGANGenerator(
+            image_shape,
+            config.generator_width,
+            num_classes,
+            config.attention_size,
+            spectral_norm=config.generator_spectral_norm,
+        ),
+        SNGANDiscriminator(image_shape, config.discriminator_width, num_classes, attention_size=config.attention_size),
+        independent_examples=True,
+        num_classes=num_classes,
+    )
+
+
+def class_count(assets: Mapping[str, Any]) -> int:
+    """How many classes the data has.
+
+    Raises:
+      UserError: none.
+    """
+    if not assets.get("class_names"):
+        raise UserError(
+            "This data has no classes: name a set that has (emoji, cifar10, mnist), or leave out --conditional."
+        )
+    return len(assets["class_names"])

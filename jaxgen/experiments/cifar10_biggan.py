@@ -1,0 +1,82 @@
+"""BigGAN on CIFAR-10 (Brock et al. 2019, https://arxiv.org/abs/1809.11096).
+
+    python -m jaxgen.experiments.cifar10_biggan --data-dir FOLDER --preset full
+
+needs CIFAR-10 as tensorflow-datasets prepares it in FOLDER. The full preset has the settings of StudioGAN's
+configuration for CIFAR-10: width 96, latents of 80, self-attention at 16x16, five discriminator steps for each of
+100,000 generator steps. It has not been run yet.
+"""
+
+import sys
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from jaxgen.experiment import Experiment, run
+from jaxgen.experiments._gan import Loss, build_gan
+from jaxgen.experiments._image_gan import ImageGANConfig, load_images
+from jaxgen.experiments._sngan import class_count
+from jaxgen.networks.biggan import BigGANDiscriminator, BigGANGenerator
+from jaxgen.training.state import GenerativeModel
+
+
+@dataclass(frozen=True)
+class Config(ImageGANConfig):
+    """Options of cifar10_biggan."""
+
+    data: str = "cifar10"
+    """The set: cifar10, or another one of images with classes (emoji, mnist)."""
+    batch_size: int = 64
+    """Examples per step, over all devices together."""
+    latent_size: int = 80
+    """Length of the latent vectors, which are cut into as many parts as the generator has blocks and its stem."""
+    loss: Loss = "hinge"
+    """The adversarial loss (jaxgen.models.gan_losses says whose)."""
+    discriminator_steps: int | None = 5
+    """None: both networks step at once. n: n discriminator steps for each generator step."""
+    width: int = 32
+    """Channels in both networks are multiples of this; StudioGAN has 96."""
+    attention_size: int | None = None
+    """Size of the map that self-attention stands at, in both networks. None: no attention."""
+
+
+def build_model(config: Config, assets: Mapping[str, Any]) -> GenerativeModel:
+    """Generator and discriminator of `jaxgen.networks.biggan`."""
+    image_shape, num_classes = tuple(assets["image_shape"]), class_count(assets)
+    return build_gan(
+        config,
+        BigGANGenerator(image_shape, config.width, num_classes, attention_size=config.attention_size),
+        BigGANDiscriminator(image_shape, config.width, num_classes, attention_size=config.attention_size),
+        independent_examples=True,
+        num_classes=num_classes,
+    )
+
+
+EXPERIMENT = Experiment(
+    file=__file__,
+    summary="BigGAN",
+    data="CIFAR-10 (tfds)",
+    expected_time="not run yet",
+    presets={
+        "quick": Config(steps=40, width=8, sample_every=20, checkpoint_every=20),
+        "default": Config(),
+        "full": Config(
+            steps=500_000,
+            width=96,
+            attention_size=16,
+            ema_decay=0.9999,
+            sample_every=5_000,
+            checkpoint_every=5_000,
+        ),
+    },
+    load_data=load_images,
+    build_model=build_model,
+)
+
+
+def main() -> None:
+    sys.exit(run(EXPERIMENT))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,61 @@
+"""SNGAN on CIFAR-10 (Miyato et al. 2018, https://arxiv.org/abs/1802.05957).
+
+    python -m jaxgen.experiments.cifar10_sngan --data-dir FOLDER --preset full
+
+needs CIFAR-10 as tensorflow-datasets prepares it in FOLDER. The full preset has the paper's settings: widths 256 and
+128, five discriminator steps of 64 for each of 50,000 generator steps, rates that fall to zero (`--decay-steps` counts
+each network's own updates). It has not been run yet.
+"""
+
+import sys
+from dataclasses import dataclass
+
+from jaxgen.experiment import Experiment, run
+from jaxgen.experiments._image_gan import load_images
+from jaxgen.experiments._sngan import SNGANConfig, build_sngan
+
+
+@dataclass(frozen=True)
+class Config(SNGANConfig):
+    """Options of cifar10_sngan."""
+
+    data: str = "cifar10"
+    """The set: cifar10, or another one of images (a folder, a name)."""
+    batch_size: int = 64
+    """Examples per step, over all devices together."""
+    discriminator_steps: int | None = 5
+    """None: both networks step at once. n: n discriminator steps for each generator step."""
+    generator_width: int | None = 64
+    """Channels of the generator's maps. None: the paper's 256."""
+    discriminator_width: int | None = 64
+    """Channels of the discriminator's maps. None: the paper's 128."""
+
+
+EXPERIMENT = Experiment(
+    file=__file__,
+    summary="SNGAN",
+    data="CIFAR-10 (tfds)",
+    expected_time="not run yet",
+    presets={
+        "quick": Config(steps=40, generator_width=16, discriminator_width=16, sample_every=20, checkpoint_every=20),
+        "default": Config(),
+        "full": Config(
+            steps=250_000,
+            generator_width=None,
+            discriminator_width=None,
+            decay_steps=250_000,
+            sample_every=5_000,
+            checkpoint_every=5_000,
+        ),
+    },
+    load_data=load_images,
+    build_model=build_sngan,
+)
+
+
+def main() -> None:
+    sys.exit(run(EXPERIMENT))
+
+
+if __name__ == "__main__":
+    main()
