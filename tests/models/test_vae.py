@@ -298,7 +298,7 @@ def test_an_iwae_weighs_each_samples_gradient_by_its_importance():
     noise = jax.vmap(jax.vmap(lambda k: jax.random.normal(k, (LATENTS,))))(keys)  # [B, K, L]
 
     def log_weights(params):  # [B, K], written without this package's densities
-        outputs = encoder.apply({"params": params["encoder"]}, images, train=True)
+        outputs = encoder.apply({"params": params["encoder"]}, 0.5 * (images + 1), train=True)
         mean, log_variance = (x[:, None] for x in jnp.split(outputs, 2, -1))
         z = mean + jnp.exp(log_variance / 2) * noise
         logits = decoder.apply({"params": params["decoder"]}, z.reshape(-1, LATENTS), train=True)
