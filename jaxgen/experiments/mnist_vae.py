@@ -40,7 +40,7 @@ EXPERIMENT = Experiment(
     file=__file__,
     summary="variational autoencoder",
     data="MNIST",
-    expected_time="not measured yet",
+    expected_time="3 min on 1 CPU core",
     presets={
         "quick": Config(steps=1_407, sample_every=469, checkpoint_every=469),
         "default": Config(),
