@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from rich.console import Console
-from rich.table import Table
+from rich.table import Column, Table
 
 from jaxgen.commands._options import parse
 from jaxgen.experiment import all_experiments, all_studies
@@ -17,7 +17,8 @@ class Options:
 
 def main(arguments: Sequence[str]) -> None:
     parse(Options, "list", arguments)
-    table = Table("experiment", "model", "data", "time of the default preset", box=None, pad_edge=False)
+    name = Column("experiment", no_wrap=True)
+    table = Table(name, "model", "data", "time of the default preset", box=None, pad_edge=False)
     for experiment in sorted([*all_experiments(), *all_studies()], key=lambda experiment: experiment.name):
         table.add_row(experiment.name, experiment.summary, experiment.data, experiment.expected_time)
     console = Console()
