@@ -153,13 +153,18 @@ class Case:
     image_size: int = 8
     data_metric: str | None = "discriminator/accuracy_real"
     """A metric of evaluation that depends on the data alone, not on noise; None: there is none."""
+    slow: bool = False
+    """Whether only the long tests take it: a second case of a principle that the quick tests have."""
 
 
 CASES = {
     "mlp_gan": Case(functools.partial(tiny_mlp_gan, independent_examples=True)),
-    "mlp_gan_with_2_discriminator_steps": Case(functools.partial(tiny_mlp_gan, discriminator_steps=2, loss="minimax")),
+    "mlp_gan_with_2_discriminator_steps": Case(
+        functools.partial(tiny_mlp_gan, discriminator_steps=2, loss="minimax"), slow=True
+    ),
     "conditional_mlp_gan": Case(
-        functools.partial(tiny_conditional_gan, independent_examples=True, penalties={"r1_estimate": 0.1})
+        functools.partial(tiny_conditional_gan, independent_examples=True, penalties={"r1_estimate": 0.1}),
+        slow=True,
     ),
     "infogan_least_squares_with_a_lazy_penalty_and_adaptive_augmentation": Case(
         functools.partial(
@@ -170,7 +175,8 @@ CASES = {
             penalties={"r1": 0.1},
             penalty_every=2,
             augmentation=adaptive_augmentation(target=-1.0, images_to_one=1000),
-        )
+        ),
+        slow=True,
     ),
     "acgan_hinge_with_gradient_penalty": Case(
         functools.partial(
@@ -183,7 +189,7 @@ CASES = {
             discriminator_steps=2,
         )
     ),
-    "dcgan_of_14_pixels": Case(functools.partial(tiny_dcgan, 14, independent_examples=True), 14),
+    "dcgan_of_14_pixels": Case(functools.partial(tiny_dcgan, 14, independent_examples=True), 14, slow=True),
     "dcgan_with_batch_norm_in_both_networks": Case(functools.partial(tiny_dcgan, 16), 16),
     "classifier": Case(tiny_classifier, data_metric="classifier/loss"),
     "vae_with_free_bits_and_warmup": Case(
@@ -200,6 +206,7 @@ CASES = {
             eval_importance_samples=4,
         ),
         data_metric=None,
+        slow=True,
     ),
     "hamiltonian_vae": Case(
         functools.partial(
@@ -208,6 +215,7 @@ CASES = {
             bernoulli(),
         ),
         data_metric=None,
+        slow=True,
     ),
     "ladder_vae": Case(tiny_ladder_vae, data_metric=None),
 }

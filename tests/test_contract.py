@@ -14,8 +14,15 @@ from jaxgen.training.dispatch import add_metrics, build_evaluation, mean_metrics
 from jaxgen.training.parallel import device_mesh, per_device, replicate, shard_mapped, split_over_devices
 from jaxgen.training.start import with_sharding
 
-every_case = pytest.mark.parametrize("case", CASES)
-GENERATIVE = [case for case in CASES if model_of(case).sample is not None]
+
+def cases(names):
+    """Parametrises a test; the long tests take those that are marked slow."""
+    marks = {True: [pytest.mark.slow], False: []}
+    return pytest.mark.parametrize("case", [pytest.param(name, marks=marks[CASES[name].slow]) for name in names])
+
+
+every_case = cases(CASES)
+every_generative_case = cases([case for case in CASES if model_of(case).sample is not None])
 
 
 def run_steps(case, state, counts, devices=1):
@@ -78,7 +85,7 @@ def test_one_step_is_the_same_on_1_2_and_8_devices(case):
             np.testing.assert_allclose(actual, expected, rtol=1e-5, atol=2e-6, err_msg=f"{path} on {devices}")
 
 
-@pytest.mark.parametrize("case", [case for case in CASES if case != "dcgan_of_14_pixels"])  # as the other, but slow
+@cases([case for case in CASES if case != "dcgan_of_14_pixels"])  # as the other, but slow
 def test_several_steps_agree_in_float64_on_1_and_8_devices(case):
     def double(x):
         return x.astype(jnp.float64) if jnp.issubdtype(x.dtype, jnp.floating) else x
@@ -176,7 +183,7 @@ def test_every_parameter_changes(case):
     assert int(after.step) == 4
 
 
-@pytest.mark.parametrize("case", GENERATIVE)
+@every_generative_case
 def test_samples_have_the_shape_and_range_of_images(case):
     size = CASES[case].image_size
     samples = model_of(case).sample(initial_state(case), jax.random.key(0), 5)
@@ -248,7 +255,7 @@ def test_the_check_of_key_reuse_finds_one():
         jax.jit(twice)(jax.random.key(0))
 
 
-@pytest.mark.parametrize("case", GENERATIVE)
+@every_generative_case
 def test_noise_belongs_to_the_example(case):
     prior = model_of(case).functions["prior"]
     latents = np.asarray(prior(jax.random.key(1), 6))
@@ -256,7 +263,7 @@ def test_noise_belongs_to_the_example(case):
     np.testing.assert_array_equal(latents[:3], prior(jax.random.key(1), 3))
 
 
-@pytest.mark.parametrize("case", GENERATIVE)
+@every_generative_case
 def test_samples_follow_their_key(case):
     model, state = model_of(case), initial_state(case)
     draw = jax.jit(lambda key: model.sample(state, key, 4))
