@@ -10,6 +10,7 @@ COMMANDS = {
     "list": "the experiments of the package",
     "sample": "draw samples from a run",
     "interpolate": "walk between latents of a run",
+    "latent": "show what the latents of a run mean",
     "augment": "write generated examples as a data set",
     "evaluate": "score the samples of a run, or images from anywhere",
     "info": "what a run is and how far it got",

@@ -17,18 +17,24 @@ import optax
 
 from jaxgen.data import Dataset, example_batch
 from jaxgen.models import classifier, gan
+from jaxgen.models.adversarial_autoencoder import adversarial_autoencoder
 from jaxgen.models.augmentation import adaptive_augmentation, differentiable_augmentation
+from jaxgen.models.autoencoder import autoencoder
 from jaxgen.models.gan_heads import Head, auxiliary_classifier, mutual_information
 from jaxgen.models.hierarchical_vae import hierarchical_vae
 from jaxgen.models.likelihoods import Likelihood, bernoulli, discretised_logistic, gaussian
 from jaxgen.models.posteriors import Posterior, flow_posterior, gaussian_posterior, hamiltonian_posterior
 from jaxgen.models.vae import vae
+from jaxgen.models.vae_gan import vae_gan
+from jaxgen.models.vq_vae import vq_vae
 from jaxgen.networks.classifier import ConvClassifier
 from jaxgen.networks.conditional import ConditionalDiscriminator, ConditionalGenerator
 from jaxgen.networks.dcgan import DCGANDiscriminator, DCGANGenerator
+from jaxgen.networks.feature_discriminator import FeatureDiscriminator
 from jaxgen.networks.flows import InverseAutoregressiveFlow
 from jaxgen.networks.ladder import LadderDecoder, LadderEncoder
 from jaxgen.networks.mlp import MLPDiscriminator, MLPEncoder, MLPGenerator
+from jaxgen.networks.vq_conv import VQDecoder, VQEncoder
 from jaxgen.training.config import TrainConfig
 from jaxgen.training.dispatch import build_dispatch
 from jaxgen.training.parallel import device_mesh, replicate
@@ -145,6 +151,36 @@ def tiny_ladder_vae() -> GenerativeModel:
     return hierarchical_vae(*networks, latent_sizes=sizes, likelihood=bernoulli(), optimiser=optimiser())
 
 
+def tiny_autoencoder_networks(num_outputs: int = 3) -> tuple[MLPEncoder, MLPGenerator]:
+    encoder = MLPEncoder(num_outputs, (16,), activation=jax.numpy.tanh)
+    return encoder, MLPGenerator((8, 8, 1), (16,), activation=jax.numpy.tanh, output_activation=None)
+
+
+def tiny_denoising_autoencoder() -> GenerativeModel:
+    options = {"noise_level": 0.2, "masking": 0.2, "loss": "cross_entropy", "optimiser": optimiser()}
+    return autoencoder(*tiny_autoencoder_networks(), latent_size=3, **options)
+
+
+def tiny_adversarial_autoencoder() -> GenerativeModel:
+    networks = (*tiny_autoencoder_networks(), MLPDiscriminator((8,)))
+    optimisers = {"autoencoder_optimiser": optimiser(), "discriminator_optimiser": optimiser()}
+    return adversarial_autoencoder(*networks, latent_size=3, adversarial_weight=0.5, **optimisers)
+
+
+def tiny_vae_gan() -> GenerativeModel:
+    decoder = MLPGenerator((8, 8, 1), widths=(16,), batch_norm=True)
+    networks = (MLPEncoder(6, (16,)), decoder, FeatureDiscriminator(widths=(4,), hidden_width=8))
+    optimisers = {f"{name}_optimiser": optimiser() for name in ("encoder", "decoder", "discriminator")}
+    return vae_gan(*networks, latent_size=3, feature_weight=0.1, **optimisers)
+
+
+def tiny_vq_vae(**options: Any) -> GenerativeModel:
+    sizes = {"width": 4, "residual_width": 4, "residual_blocks": 1}
+    networks = VQEncoder(3, **sizes), VQDecoder(1, **sizes)
+    options |= {"num_codes": 6, "code_size": 3, "grid_shape": (2, 2), "optimiser": optimiser()}
+    return vq_vae(*networks, likelihood=bernoulli(), **options)
+
+
 @dataclasses.dataclass(frozen=True)
 class Case:
     """A model of the table that goes through the promises of the contract."""
@@ -218,6 +254,13 @@ CASES = {
         slow=True,
     ),
     "ladder_vae": Case(tiny_ladder_vae, data_metric=None),
+    "denoising_autoencoder": Case(tiny_denoising_autoencoder, data_metric="autoencoder/clean_loss"),
+    "adversarial_autoencoder": Case(tiny_adversarial_autoencoder, data_metric="autoencoder/reconstruction"),
+    "vae_gan": Case(tiny_vae_gan, data_metric="decoder/mse"),
+    "vq_vae": Case(functools.partial(tiny_vq_vae, decay=0.5), data_metric=None),
+    "vq_vae_with_codes_learned_by_gradient": Case(
+        functools.partial(tiny_vq_vae, codebook="gradient"), data_metric=None, slow=True
+    ),
 }
 BATCH_SIZE = 16
 MAX_STEPS = 8

@@ -10,6 +10,7 @@ import tyro
 
 from jaxgen.errors import UserError
 from jaxgen.opened_run import Run
+from jaxgen.training.sampling import BLOCK_SIZE, draw_conditions
 
 Options = TypeVar("Options")
 
@@ -39,6 +40,21 @@ def check_samples(run: Run) -> None:
     """
     if run.model.sample is None:
         raise UserError(f"{run.experiment.name} is no generative model: it has no samples.")
+
+
+def check_label(run: Run, label: int) -> None:
+    """Refuses a class that a run's model does not have.
+
+    Raises:
+      UserError: it has no classes, or not this one.
+    """
+    labels = draw_conditions(run.model, BLOCK_SIZE)
+    if labels is None:
+        raise UserError(f"{run.experiment.name} has no classes: leave out --label.")
+    if label not in labels:
+        raise UserError(
+            f"--label {label} is no class of {run.experiment.name}: choose {labels.min()} to {labels.max()}."
+        )
 
 
 def check_output(path: Path, suffixes: Sequence[str]) -> None:

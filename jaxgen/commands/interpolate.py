@@ -5,12 +5,12 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import jax
-import jax.numpy as jnp
 import numpy as np
 import tyro
 
 from jaxgen.commands._options import check_output, function_of, in_batches, parse
 from jaxgen.errors import UserError
+from jaxgen.latents import walk
 from jaxgen.opened_run import open_run, restore_run
 from jaxgen.training.pictures import image_grid, save_gif
 from jaxgen.training.sampling import draw_conditions
@@ -34,17 +34,6 @@ class Options:
     """The checkpoint to use: last, best, or a step."""
 
 
-def slerp(start: jax.Array, end: jax.Array, fraction: jax.Array) -> jax.Array:
-    """The point at `fraction` of the great circle from `start` to `end` [..., L] (Shoemake 1985).
-
-    Between Gaussian latents a straight line passes through vectors that are too short to be samples of the prior.
-    """
-    cosine = jnp.sum(start * end, -1, keepdims=True)
-    cosine /= jnp.linalg.norm(start, axis=-1, keepdims=True) * jnp.linalg.norm(end, axis=-1, keepdims=True)
-    angle = jnp.arccos(jnp.clip(cosine, -1 + 1e-6, 1 - 1e-6))
-    return (jnp.sin((1 - fraction) * angle) * start + jnp.sin(fraction * angle) * end) / jnp.sin(angle)
-
-
 def main(arguments: Sequence[str]) -> None:
     options = parse(Options, "interpolate", arguments)
     check_output(options.out, (".png", ".gif"))
@@ -54,8 +43,7 @@ def main(arguments: Sequence[str]) -> None:
     prior, decode = function_of(run, "prior"), function_of(run, "decode")
     state = restore_run(run, options.checkpoint)
     ends = prior(jax.random.key(options.seed), 2 * options.rows).reshape(options.rows, 2, -1)
-    fractions = jnp.linspace(0.0, 1.0, options.steps)[:, None]
-    walks = jax.vmap(lambda pair: slerp(pair[0], pair[1], fractions))(ends)  # [rows, steps, L]
+    walks = walk(ends[:, 0], ends[:, 1], options.steps, spherical=True)  # [rows, steps, L]
     labels = draw_conditions(run.model, options.rows)  # one for a whole walk
     condition = () if labels is None else (np.repeat(labels, options.steps, axis=0),)
     points = walks.reshape(options.rows * options.steps, -1)

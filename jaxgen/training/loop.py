@@ -17,6 +17,7 @@ from jaxgen.training.dispatch import DispatchResult, add_metrics, build_dispatch
 from jaxgen.training.parallel import check_deterministic, device_mesh, replicate
 from jaxgen.training.reporting import Reporter, duration
 from jaxgen.training.sample_scores import build_sample_scores, value_names
+from jaxgen.training.sampling import draw_conditions
 from jaxgen.training.start import Start, start_run
 from jaxgen.training.state import GenerativeModel, TrainState
 from jaxgen.training.stopping import stop_requested
@@ -138,6 +139,7 @@ class _Loop:
             key = replicate(mesh, jax.random.key(2**32 - 1 - config.seed))  # apart from the run's own keys
             draw = jax.jit(lambda state: model.sample(state, key, SAMPLES_PER_SHEET))
             self.sheet = lambda: np.asarray(draw(self.state))
+            self.sheet_labels = draw_conditions(model, SAMPLES_PER_SHEET)
         # What happens every so many steps, in this order: a checkpoint remembers what was reported before it.
         self.events = [
             (config.log_every, self.log),
@@ -258,14 +260,14 @@ class _Loop:
             checkpoint.save(self.best_checkpoints, self.state, self.json())
 
     def draw_sheet(self) -> None:
-        """A sheet of samples, always of the same latents."""
+        """A sheet of samples, always of the same latents; one row per class where the model has classes."""
         if self.sheet is None:
             return
         images = self.sheet()
         if self.reporter.active:
             folder = self.run_dir / run_folder.SAMPLES
             folder.mkdir(exist_ok=True)
-            pictures.image_grid(images).save(folder / f"step_{self.step:07d}.png")
+            pictures.sample_sheet(images, self.sheet_labels).save(folder / f"step_{self.step:07d}.png")
 
     def save(self) -> None:
         """A checkpoint, if the state is finite."""

@@ -34,6 +34,28 @@ def image_grid(images: np.ndarray, *, columns: int | None = None, gap: int = 2) 
     return picture.resize((picture.width * scale, picture.height * scale), Image.Resampling.NEAREST)
 
 
+def class_rows(images: np.ndarray, labels: np.ndarray) -> tuple[np.ndarray, int]:
+    """Images [N, H, W, C] in [-1, 1] with labels [N] ordered for `image_grid`: (images, columns), a row per class.
+
+    Within a class they keep their order; rows that are shorter than the longest end in white.
+    """
+    classes, counts = np.unique(labels, return_counts=True)
+    columns = int(counts.max())
+    rows = np.ones((len(classes), columns, *images.shape[1:]), images.dtype)
+    for row, label in zip(rows, classes, strict=True):
+        chosen = images[labels == label]
+        row[: len(chosen)] = chosen
+    return rows.reshape(-1, *images.shape[1:]), columns
+
+
+def sample_sheet(images: np.ndarray, labels: np.ndarray | None) -> "Image.Image":
+    """Samples [N, H, W, C] in [-1, 1] as one sheet; with labels [N] of several classes one row per class."""
+    if labels is None or len(np.unique(labels)) == 1:
+        return image_grid(images)
+    images, columns = class_rows(images, labels)
+    return image_grid(images, columns=columns)
+
+
 def save_gif(frames: "Sequence[Image.Image]", path: Path, *, seconds: float = 8.0) -> None:
     """Frames as a GIF that loops, `seconds` long (0.04 to 0.5 a frame), the last frame held."""
     from PIL import Image
@@ -52,6 +74,34 @@ def progress_gif(sheets: Sequence[Path], path: Path, *, most: int = 100) -> None
         return
     chosen = [sheets[i] for i in np.unique(np.linspace(0, len(sheets) - 1, min(most, len(sheets))).round().astype(int))]
     save_gif([Image.open(sheet) for sheet in chosen], path)
+
+
+def latent_scatter(
+    points: np.ndarray, labels: np.ndarray | None, class_names: Sequence[str], axes: tuple[str, str]
+) -> "Image.Image":
+    """Points [N, 2], coloured by their labels [N] where there are some; `axes` are what the axes are called."""
+    from matplotlib import colormaps
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+    from matplotlib.figure import Figure
+    from PIL import Image
+
+    figure = Figure(figsize=(7, 6), layout="constrained", dpi=120)
+    canvas = FigureCanvasAgg(figure)
+    axis = figure.subplots()
+    labels = np.zeros(len(points), int) if labels is None else labels
+    classes = np.unique(labels)
+    for i, label in enumerate(classes):
+        chosen = points[labels == label]
+        colour = colormaps["tab10"](i % 10) if len(classes) <= 10 else colormaps["turbo"](i / (len(classes) - 1))
+        name = class_names[label] if len(class_names) else str(label)
+        axis.scatter(*chosen.T, s=6, color=colour, label=name, linewidths=0)
+    axis.set_xlabel(axes[0])
+    axis.set_ylabel(axes[1])
+    axis.grid(alpha=0.3)
+    if len(classes) > 1:
+        figure.legend(loc="outside right upper", fontsize=8, frameon=False, markerscale=2)
+    canvas.draw()
+    return Image.fromarray(np.asarray(canvas.buffer_rgba())).convert("RGB")
 
 
 def loss_plot(lines: Sequence[dict[str, float]], path: Path) -> None:

@@ -13,20 +13,34 @@ from jaxgen.training.state import GenerativeModel, TrainState
 BLOCK_SIZE = 250
 
 
-def sample_blocks(model: GenerativeModel, state: TrainState, seed: int) -> Callable[[int], np.ndarray]:
-    """`block(i) -> samples [BLOCK_SIZE, ...]`, drawn with `fold_in(key(seed), i)`."""
+def sample_blocks(
+    model: GenerativeModel, state: TrainState, seed: int, condition: np.ndarray | None = None
+) -> Callable[[int], np.ndarray]:
+    """`block(i) -> samples [BLOCK_SIZE, ...]`, drawn with `fold_in(key(seed), i)`.
+
+    Args:
+      condition: that of each sample [N, ...], by number; the model's own where None.
+    """
 
     @jax.jit
-    def draw(state: TrainState, seed: jax.Array, i: jax.Array) -> jax.Array:
-        return model.sample(state, jax.random.fold_in(jax.random.key(seed), i), BLOCK_SIZE)
+    def draw(state: TrainState, seed: jax.Array, i: jax.Array, *condition: jax.Array) -> jax.Array:
+        options = {"condition": condition[0]} if condition else {}
+        return model.sample(state, jax.random.fold_in(jax.random.key(seed), i), BLOCK_SIZE, **options)
 
-    # The numbers come from the host, so that they may go where the state is, on whatever devices and processes.
-    return lambda i: np.asarray(draw(state, np.uint32(seed), np.uint32(i)))
+    def block(i: int) -> np.ndarray:
+        rows = np.arange(i * BLOCK_SIZE, (i + 1) * BLOCK_SIZE)
+        chosen = () if condition is None else (np.take(condition, rows, axis=0, mode="clip"),)
+        # The numbers come from the host, so that they may go where the state is, on whatever devices and processes.
+        return np.asarray(draw(state, np.uint32(seed), np.uint32(i), *chosen))
+
+    return block
 
 
-def draw_samples(model: GenerativeModel, state: TrainState, *, num: int, seed: int) -> np.ndarray:
-    """The first `num` samples of a seed, [num, ...]."""
-    block = sample_blocks(model, state, seed)
+def draw_samples(
+    model: GenerativeModel, state: TrainState, *, num: int, seed: int, condition: np.ndarray | None = None
+) -> np.ndarray:
+    """The first `num` samples of a seed, [num, ...]; of the conditions [num, ...], else of the model's own."""
+    block = sample_blocks(model, state, seed, condition)
     return np.concatenate([block(i) for i in range(-(-num // BLOCK_SIZE))])[:num]
 
 

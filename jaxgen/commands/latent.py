@@ -1,0 +1,276 @@
+"""`jaxgen latent RUN WHAT`: pictures of what a model's latents mean."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal, NamedTuple
+
+import jax.numpy as jnp
+import numpy as np
+import tyro
+
+from jaxgen import latents as maths
+from jaxgen.commands._options import check_label, check_output, function_of, in_batches, parse
+from jaxgen.data.dataset import length, read_examples
+from jaxgen.errors import UserError
+from jaxgen.metrics.neighbours import nearest_distances
+from jaxgen.opened_run import Run, open_run, restore_run
+from jaxgen.training.pictures import image_grid, latent_scatter
+from jaxgen.training.state import TrainState
+
+What = Literal["reconstruct", "interpolate", "arithmetic", "traverse", "manifold", "scatter", "neighbours"]
+
+
+@dataclass(frozen=True)
+class Options:
+    """Shows what a run's latents mean, by examples that it was not trained on (training ones if there are no others).
+
+    reconstruct: examples, each over its reconstruction. interpolate: walks between the 1st and the 2nd example, the 3rd
+    and the 4th, ... arithmetic: rows a, b, c and a - b + c, of each three examples or of the mean latents of three
+    classes. traverse: one example with one latent at a time going from -3 to 3 times the latents' spread. manifold: the
+    plane of a model's two latents, through the inverse normal CDF; with more latents the plane of their first two
+    principal components, or the one through three examples. scatter: latents coloured by class (the first two principal
+    components of more than two). neighbours: examples, each followed by the nearest others.
+    """
+
+    run: tyro.conf.Positional[Path]
+    """The folder of the run."""
+    what: tyro.conf.Positional[What]
+    """What is shown."""
+    examples: tuple[int, ...] = ()
+    """Numbers of held-out examples to show, from 0. Empty: the first ones."""
+    classes: tuple[int, ...] = ()
+    """arithmetic: numbers of three classes, in place of --examples."""
+    dimensions: tuple[int, ...] = ()
+    """traverse: numbers of latents, from 0. Empty: those that vary most."""
+    spherical: bool = False
+    """interpolate: along great circles, as between samples of a Gaussian prior. False: along straight lines."""
+    label: int | None = None
+    """Class that a conditional model decodes. None: that of the first example of each row."""
+    rows: int = 8
+    """Rows of the picture; of the plane for manifold, which is square."""
+    steps: int = 10
+    """Images of each walk, both ends among them, values of each latent, or neighbours."""
+    num: int = 2_000
+    """How many held-out examples are encoded where many are needed."""
+    out: Path | None = None
+    """The picture (.png). None: latent_WHAT.png."""
+    checkpoint: str = "last"
+    """The checkpoint to use: last, best, or a step."""
+
+
+class Subject(NamedTuple):
+    """A run that is looked at, and held-out examples."""
+
+    options: Options
+    run: Run
+    state: TrainState
+    images: np.ndarray
+    """[N, H, W, C] in [-1, 1]."""
+    labels: np.ndarray | None
+    """[N], None where the data has none."""
+    class_names: Sequence[str]
+    conditional: bool
+    """Whether the model is given the labels."""
+
+    def chosen(self, count: int, *, multiple: int = 1) -> np.ndarray:
+        """The numbers of the examples to show: those named, else the first `count`.
+
+        Raises:
+          UserError: a number that no example has, or not a multiple of how many belong together.
+        """
+        named = self.options.examples or range(min(count, len(self.images)))
+        if wrong := [i for i in named if not 0 <= i < len(self.images)]:
+            raise UserError(f"--examples has {wrong[0]}, but the examples are 0 to {len(self.images) - 1} (see --num).")
+        if not named or len(named) % multiple:
+            raise UserError(f"--examples takes numbers in groups of {multiple} here, not {len(named)}.")
+        return np.array(named)
+
+    def encode(self, numbers: np.ndarray) -> np.ndarray:
+        """Latents [n, L] of examples.
+
+        Raises:
+          UserError: the model encodes nothing, or not to vectors.
+        """
+        latents = self._call("encode", self.images[numbers], numbers)
+        if latents.ndim != 2 or not np.issubdtype(latents.dtype, np.floating):
+            raise UserError(
+                f"{self.run.experiment.name} encodes to grids of discrete codes, not to vectors that could be moved "
+                "about: only reconstruct works with it."
+            )
+        return latents
+
+    def reconstruct(self, numbers: np.ndarray) -> np.ndarray:
+        """Reconstructions [n, H, W, C] of examples."""
+        return self._call("reconstruct", self.images[numbers], numbers)
+
+    def decode(self, rows: np.ndarray, of: np.ndarray | int) -> np.ndarray:
+        """Latents [R, n, L] -> images [R * n, H, W, C]; row i with the class of example `of[i]`."""
+        numbers = np.repeat(np.broadcast_to(of, len(rows)), rows.shape[1])
+        return self._call("decode", rows.reshape(-1, rows.shape[-1]).astype(np.float32), numbers)
+
+    def _call(self, name: str, inputs: np.ndarray, numbers: np.ndarray) -> np.ndarray:
+        function = function_of(self.run, name)
+        condition = ()
+        if self.conditional:
+            label = self.options.label if name == "decode" else None
+            condition = (self.labels[numbers] if label is None else np.full(len(numbers), label, self.labels.dtype),)
+        return in_batches(lambda *inputs: function(self.state, *inputs), inputs, *condition)
+
+    def all_latents(self) -> np.ndarray:
+        """Latents [N, L] of all that were read."""
+        return self.encode(np.arange(len(self.images)))
+
+
+# ---------------------------------------------------------------- what can be shown: (picture, what it says)
+
+
+def reconstruct(subject: Subject) -> tuple[Any, str]:
+    columns = subject.options.steps
+    numbers = subject.chosen(columns * max(1, subject.options.rows // 2))
+    pairs = []
+    reconstructed = subject.reconstruct(numbers)
+    for start in range(0, len(numbers), columns):
+        chosen = slice(start, start + columns)
+        pairs += [_filled(subject.images[numbers[chosen]], columns), _filled(reconstructed[chosen], columns)]
+    return image_grid(np.concatenate(pairs), columns=columns), f"{len(numbers)} examples over their reconstructions"
+
+
+def interpolate(subject: Subject) -> tuple[Any, str]:
+    options = subject.options
+    numbers = subject.chosen(2 * options.rows, multiple=2)
+    ends = subject.encode(numbers).reshape(-1, 2, *subject.encode(numbers[:1]).shape[1:])
+    walks = maths.walk(jnp.asarray(ends[:, 0]), jnp.asarray(ends[:, 1]), options.steps, spherical=options.spherical)
+    images = subject.decode(np.asarray(walks), numbers[::2])
+    how = "spherical" if options.spherical else "straight"
+    return image_grid(images, columns=options.steps), f"{len(walks)} {how} walks between examples"
+
+
+def arithmetic(subject: Subject) -> tuple[Any, str]:
+    options = subject.options
+    if options.classes:
+        if len(options.classes) != 3 or subject.labels is None:
+            raise UserError("--classes takes three numbers of classes a, b, c, of data that has classes.")
+        means = maths.class_means(subject.all_latents(), subject.labels)
+        if missing := [label for label in options.classes if label not in means]:
+            raise UserError(
+                f"There is no example of class {missing[0]} among the {len(subject.images)} that were read."
+            )
+        first = np.array([np.flatnonzero(subject.labels == options.classes[0])[0]])
+        terms = np.stack([means[label] for label in options.classes])[None]
+        names = [subject.class_names[label] if subject.class_names else str(label) for label in options.classes]
+        said = f"{names[0]} - {names[1]} + {names[2]}, by the mean latents of the classes"
+    else:
+        numbers = subject.chosen(3 * options.rows, multiple=3)
+        first, terms = numbers[::3], subject.encode(numbers)
+        terms = terms.reshape(-1, 3, terms.shape[-1])
+        said = f"{len(terms)} times a - b + c"
+    results = terms[:, 0] - terms[:, 1] + terms[:, 2]
+    images = subject.decode(np.concatenate([terms, results[:, None]], 1), first)
+    return image_grid(images, columns=4), f"a, b, c, a - b + c in a row: {said}"
+
+
+def traverse(subject: Subject) -> tuple[Any, str]:
+    options = subject.options
+    latents = subject.all_latents()
+    number = int(subject.chosen(1)[0])
+    spread = latents.std(0)
+    dimensions = np.array(options.dimensions or np.argsort(-spread, kind="stable")[: options.rows])
+    if wrong := [int(d) for d in dimensions if not 0 <= d < latents.shape[1]]:
+        raise UserError(f"--dimensions has {wrong[0]}, but the latents are 0 to {latents.shape[1] - 1}.")
+    values = latents.mean(0)[dimensions, None] + spread[dimensions, None] * np.linspace(-3.0, 3.0, options.steps)
+    images = subject.decode(maths.traversals(latents[number], dimensions, values), number)
+    named = ", ".join(map(str, dimensions))
+    return image_grid(images, columns=options.steps), f"example {number}, latents {named} from -3 to 3 spreads"
+
+
+def manifold(subject: Subject) -> tuple[Any, str]:
+    options = subject.options
+    example = subject.encode(np.array([0]))
+    grid = maths.normal_grid(options.rows)
+    if options.examples:
+        numbers = subject.chosen(3, multiple=3)[:3]
+        plane = maths.plane_through(subject.encode(numbers), options.rows)
+        said = f"plane through the examples {', '.join(map(str, numbers))}"
+    elif example.shape[1] == 2:
+        numbers, plane, said = np.array([0]), grid, "plane of the two latents"
+    else:
+        mean, directions, spread = maths.principal_components(subject.all_latents())
+        plane = mean + (grid * spread[:2]) @ directions[:2]
+        numbers, said = np.array([0]), "plane of the first two principal components of the latents"
+    return image_grid(subject.decode(plane, numbers[0]), columns=options.rows), said
+
+
+def scatter(subject: Subject) -> tuple[Any, str]:
+    latents = subject.all_latents()
+    axes, points = ("latent 0", "latent 1"), latents
+    if latents.shape[1] == 1:
+        raise UserError(f"{subject.run.experiment.name} has one latent: a scatter plot needs two.")
+    if latents.shape[1] > 2:
+        mean, directions, spread = maths.principal_components(latents)
+        shares = spread**2 / np.sum(spread**2)
+        axes = tuple(f"principal component {i + 1} ({shares[i]:.0%} of the variance)" for i in range(2))
+        points = (latents - mean) @ directions[:2].T
+    return latent_scatter(points, subject.labels, subject.class_names, axes), f"latents of {len(points)} examples"
+
+
+def neighbours(subject: Subject) -> tuple[Any, str]:
+    options = subject.options
+    latents = subject.all_latents()
+    numbers = subject.chosen(options.rows)
+    if len(latents) <= options.steps:
+        raise UserError(f"There are no {options.steps} other examples among {len(latents)}: lower --steps.")
+    nearest = nearest_distances(latents[numbers], latents, options.steps + 1)[1]
+    rows = []
+    for number, found in zip(numbers, nearest, strict=True):
+        others = found[found != number][: options.steps]  # itself is there, but not first if another is equal
+        rows += [subject.images[[number]], subject.images[others]]
+    said = f"{len(numbers)} examples, each followed by the {options.steps} nearest of {len(latents)}"
+    return image_grid(np.concatenate(rows), columns=options.steps + 1), said
+
+
+SHOWN: dict[str, Callable[[Subject], tuple[Any, str]]] = {
+    "reconstruct": reconstruct,
+    "interpolate": interpolate,
+    "arithmetic": arithmetic,
+    "traverse": traverse,
+    "manifold": manifold,
+    "scatter": scatter,
+    "neighbours": neighbours,
+}
+NEEDS = {"reconstruct": ("reconstruct",), "scatter": ("encode",), "neighbours": ("encode",)}
+"""Functions of the model; the others need encode and decode."""
+
+
+def main(arguments: Sequence[str]) -> None:
+    options = parse(Options, "latent", arguments)
+    out = Path(f"latent_{options.what}.png") if options.out is None else options.out
+    check_output(out, (".png",))
+    if options.rows < 1 or options.steps < 2 or options.num < 1:
+        raise UserError("--rows and --num must be at least 1 and --steps at least 2.")
+    run = open_run(options.run)
+    for name in NEEDS.get(options.what, ("encode", "decode")):
+        function_of(run, name)
+    if options.label is not None:
+        check_label(run, options.label)
+    picture, said = SHOWN[options.what](_look_at(run, options))
+    picture.save(out)
+    print(f"{run.experiment.name}: {said}: {out}")
+
+
+def _look_at(run: Run, options: Options) -> Subject:
+    state = restore_run(run, options.checkpoint)
+    if run.record["kind"] != "image":
+        raise UserError(f"{run.experiment.name} makes no images: jaxgen latent shows what they are encoded to.")
+    data = run.experiment.load_data(run.config)
+    split = data.train if data.test is None else data.test
+    batch = data.prepare(read_examples(split, 0, min(options.num, length(split))))
+    labels = np.asarray(batch["label"]) if "label" in batch else None
+    names = data.assets.get("class_names", ())
+    conditional = "conditions" in run.model.functions
+    return Subject(options, run, state, np.asarray(batch["image"]), labels, names, conditional)
+
+
+def _filled(images: np.ndarray, columns: int) -> np.ndarray:
+    """Images [n, H, W, C] filled up with white ones to a whole row."""
+    return np.pad(images, ((0, columns - len(images)), *((0, 0),) * 3), constant_values=1.0)

@@ -1,0 +1,111 @@
+"""The options of the experiments with VQ-VAEs, and how they become data and a model."""
+
+import dataclasses
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import numpy as np
+import optax
+
+from jaxgen.data import Dataset, load
+from jaxgen.data.binarised import binarised
+from jaxgen.errors import UserError
+from jaxgen.experiments._vae import BINARISATION_SEED, LIKELIHOODS, check_at_least
+from jaxgen.models.likelihoods import Likelihood
+from jaxgen.models.vq_vae import scaled_squared_error, vq_vae
+from jaxgen.networks.vq_conv import VQDecoder, VQEncoder
+from jaxgen.training.config import TrainConfig
+from jaxgen.training.state import GenerativeModel
+
+HALVINGS = 2
+
+
+@dataclass(frozen=True)
+class VQVAEConfig(TrainConfig):
+    """Options of a VQ-VAE."""
+
+    steps_per_dispatch: int = 10
+    """Steps run on the device between two returns to Python (results do not depend on it)."""
+    likelihood: Literal["bernoulli", "squared_error", "discretised_logistic"] = "squared_error"
+    """What the decoder gives the parameters of. bernoulli: pixels made binary by chance, the test images once (seed 0).
+    squared_error: a mean; the error is divided by the variance of the data, as in the paper's code.
+    discretised_logistic: 256 levels, for bits per dimension."""
+    num_codes: int = 128
+    """Codes in the code book."""
+    code_size: int = 32
+    """Length of a code."""
+    width: int = 32
+    """Channels of the convolutions."""
+    residual_width: int = 32
+    """Channels within the residual blocks."""
+    residual_blocks: int = 2
+    """How many there are, in the encoder and in the decoder."""
+    commitment: float = 0.25
+    """Weight of the distance of the encoder's vectors from their codes."""
+    codebook: Literal["running_means", "gradient"] = "running_means"
+    """Codes are running means of the vectors that chose them, or learned by gradient."""
+    decay: float = 0.99
+    """Of the running means and counts."""
+    revive_below: float = 1.0
+    """With running_means: codes used less often in a batch become vectors of the batch. 0: they never do."""
+    learning_rate: float = 1e-3
+    """Adam's learning rate."""
+    eval_every: int = 1_000
+    """Steps between evaluations on the held-out examples. 0: only at the end."""
+
+
+PAPER = {"num_codes": 512, "code_size": 64, "width": 256, "residual_width": 256, "learning_rate": 2e-4}
+"""Sizes of the paper, section 4.1, for an accelerator."""
+
+
+def load_vq_data(config: VQVAEConfig, name: str) -> Dataset:
+    """An embedded set, made binary by chance for binary pixels; its variance goes to the assets."""
+    data = load(name)
+    variance = float(np.var(data.train["image"], dtype=np.float64) / 127.5**2)
+    if config.likelihood == "bernoulli":
+        data = binarised(data, seed=BINARISATION_SEED, train=False)
+    return dataclasses.replace(data, assets={**data.assets, "data_variance": variance})
+
+
+def build_vq_vae(config: VQVAEConfig, assets: Mapping[str, Any]) -> GenerativeModel:
+    """`jaxgen.models.vq_vae` with the paper's networks in these sizes.
+
+    Raises:
+      UserError: a number out of range, or images that cannot be halved twice.
+    """
+    least = {"num_codes": 2, "code_size": 1, "width": 1, "residual_width": 1, "residual_blocks": 0}
+    for name, value in {**least, "commitment": 0, "revive_below": 0}.items():
+        check_at_least(config, name, value)
+    if not 0 <= config.decay < 1:
+        raise UserError(f"--decay must lie between 0 and 1 and not be 1, not {config.decay}.")
+    height, width, channels = assets["image_shape"]
+    factor = 2**HALVINGS
+    if height % factor or width % factor:
+        raise UserError(f"A VQ-VAE takes images whose sides are multiples of {factor}, not {height}x{width}.")
+    likelihood = _likelihood(config, assets)
+    sizes = {
+        "width": config.width,
+        "residual_width": config.residual_width,
+        "residual_blocks": config.residual_blocks,
+        "halvings": HALVINGS,
+    }
+    return vq_vae(
+        VQEncoder(config.code_size, **sizes),
+        VQDecoder(channels * likelihood.parameters_per_channel, **sizes),
+        likelihood=likelihood,
+        num_codes=config.num_codes,
+        code_size=config.code_size,
+        grid_shape=(height // factor, width // factor),
+        optimiser=optax.adam(config.learning_rate),
+        commitment=config.commitment,
+        codebook=config.codebook,
+        decay=config.decay,
+        revive_below=config.revive_below,
+    )
+
+
+def _likelihood(config: VQVAEConfig, assets: Mapping[str, Any]) -> Likelihood:
+    if config.likelihood == "squared_error":
+        return scaled_squared_error(assets["data_variance"])
+    return LIKELIHOODS[config.likelihood]()

@@ -1,0 +1,98 @@
+"""An adversarial autoencoder on MNIST (Makhzani et al. 2016, https://arxiv.org/abs/1511.05644).
+
+    python -m jaxgen.experiments.mnist_adversarial_autoencoder
+    python -m jaxgen.experiments.mnist_adversarial_autoencoder --latent-size 2
+    jaxgen latent runs/mnist_adversarial_autoencoder/001 manifold
+
+A discriminator brings the latents to a standard normal distribution; the scores are of samples from it.
+"""
+
+import sys
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import optax
+
+from jaxgen.data import Dataset, load
+from jaxgen.experiment import Experiment, run
+from jaxgen.experiments._autoencoder import AutoencoderConfig, build_networks
+from jaxgen.experiments._gan import Loss
+from jaxgen.experiments._vae import check_at_least
+from jaxgen.models.adversarial_autoencoder import adversarial_autoencoder
+from jaxgen.networks.mlp import MLPDiscriminator
+from jaxgen.training.state import GenerativeModel
+
+
+@dataclass(frozen=True)
+class Config(AutoencoderConfig):
+    """Options of mnist_adversarial_autoencoder."""
+
+    latent_size: int = 8
+    """Length of the latent vectors."""
+    loss: Loss = "non_saturating"
+    """The adversarial loss (jaxgen.models.gan_losses says whose)."""
+    adversarial_weight: float = 0.01
+    """Weight of that loss in the encoder's, beside the reconstruction."""
+    discriminator_widths: tuple[int, ...] = (256, 256)
+    """Hidden layers of the discriminator."""
+    discriminator_learning_rate: float = 2e-4
+    """Adam's learning rate for the discriminator."""
+    eval_every: int = 2_345
+    """Steps between evaluations on the held-out examples. 0: only at the end."""
+    eval_metrics: str | None = "fid"
+    """Scores of samples at each evaluation, names with commas between them (fid,kid,..., see jaxgen evaluate)."""
+    best_metric: str | None = "eval/fid"
+    """Keep in checkpoints_best/ the checkpoint with the best value of this evaluation metric."""
+    best_is: Literal["max", "min"] = "min"
+    """Whether the largest or the smallest value of --best-metric is the best."""
+
+
+def load_data(config: Config) -> Dataset:
+    """MNIST."""
+    return load("mnist")
+
+
+def build_model(config: Config, assets: Mapping[str, Any]) -> GenerativeModel:
+    """784-512-256-8 and back by default."""
+    check_at_least(config, "adversarial_weight", 0)
+    return adversarial_autoencoder(
+        *build_networks(config, assets),
+        MLPDiscriminator(config.discriminator_widths),
+        latent_size=config.latent_size,
+        reconstruction=config.reconstruction,
+        loss=config.loss,
+        adversarial_weight=config.adversarial_weight,
+        autoencoder_optimiser=optax.adam(config.learning_rate, b1=0.5),
+        discriminator_optimiser=optax.adam(config.discriminator_learning_rate, b1=0.5),
+    )
+
+
+EXPERIMENT = Experiment(
+    file=__file__,
+    summary="adversarial autoencoder",
+    data="MNIST",
+    expected_time="not measured yet",
+    presets={
+        "quick": Config(steps=938, sample_every=469, checkpoint_every=469),
+        "default": Config(),
+        "full": Config(  # layers as in the paper, appendix A.1
+            steps=234_500,
+            widths=(1000, 1000),
+            discriminator_widths=(1000, 1000),
+            sample_every=9_380,
+            checkpoint_every=9_380,
+            eval_every=9_380,
+        ),
+    },
+    load_data=load_data,
+    build_model=build_model,
+)
+
+
+def main() -> None:
+    sys.exit(run(EXPERIMENT))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,109 @@
+"""A VAE-GAN on MNIST (Larsen et al. 2016, https://arxiv.org/abs/1512.09300).
+
+    python -m jaxgen.experiments.mnist_vae_gan
+    jaxgen latent runs/mnist_vae_gan/001 reconstruct
+
+A VAE whose decoder is also the generator of a GAN, and whose reconstructions are compared by the discriminator's
+features rather than by pixels.
+"""
+
+import sys
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import optax
+
+from jaxgen.data import Dataset, load
+from jaxgen.experiment import Experiment, run
+from jaxgen.experiments._gan import Loss
+from jaxgen.experiments._vae import check_at_least
+from jaxgen.models.vae_gan import vae_gan
+from jaxgen.networks.dcgan import DCGANEncoder, DCGANGenerator
+from jaxgen.networks.feature_discriminator import FeatureDiscriminator
+from jaxgen.training.config import TrainConfig
+from jaxgen.training.state import GenerativeModel
+
+
+@dataclass(frozen=True)
+class Config(TrainConfig):
+    """Options of mnist_vae_gan."""
+
+    steps: int = 4_690
+    """How many training steps the run has in all (469 are one epoch of MNIST with --batch-size 128)."""
+    steps_per_dispatch: int = 10
+    """Steps run on the device between two returns to Python (results do not depend on it)."""
+    latent_size: int = 32
+    """Length of the latent vectors."""
+    base_width: int = 16
+    """Channels of the encoder's and the discriminator's first layer and of the decoder's last hidden one."""
+    feature_weight: float = 0.01
+    """Weight of the feature-wise reconstruction in the decoder's loss, beside the adversarial one."""
+    loss: Loss = "non_saturating"
+    """The adversarial loss (jaxgen.models.gan_losses says whose)."""
+    learning_rate: float = 3e-4
+    """Adam's learning rate for encoder and decoder."""
+    discriminator_learning_rate: float = 3e-4
+    """Adam's learning rate for the discriminator."""
+    eval_every: int = 1_173
+    """Steps between evaluations on the held-out examples. 0: only at the end."""
+    eval_metrics: str | None = "fid"
+    """Scores of samples at each evaluation, names with commas between them (fid,kid,..., see jaxgen evaluate)."""
+    best_metric: str | None = "eval/fid"
+    """Keep in checkpoints_best/ the checkpoint with the best value of this evaluation metric."""
+    best_is: Literal["max", "min"] = "min"
+    """Whether the largest or the smallest value of --best-metric is the best."""
+
+
+def load_data(config: Config) -> Dataset:
+    """MNIST."""
+    return load("mnist")
+
+
+def build_model(config: Config, assets: Mapping[str, Any]) -> GenerativeModel:
+    """The networks of mnist_dcgan, and a discriminator that also gives its features."""
+    for name, least in {"latent_size": 1, "base_width": 1, "feature_weight": 0}.items():
+        check_at_least(config, name, least)
+    image_shape = tuple(assets["image_shape"])
+    return vae_gan(
+        DCGANEncoder(2 * config.latent_size, image_shape, config.base_width),
+        DCGANGenerator(image_shape, config.base_width),
+        FeatureDiscriminator((config.base_width, 2 * config.base_width), 8 * config.base_width),
+        latent_size=config.latent_size,
+        feature_weight=config.feature_weight,
+        loss=config.loss,
+        encoder_optimiser=optax.adam(config.learning_rate, b1=0.5),
+        decoder_optimiser=optax.adam(config.learning_rate, b1=0.5),
+        discriminator_optimiser=optax.adam(config.discriminator_learning_rate, b1=0.5),
+    )
+
+
+EXPERIMENT = Experiment(
+    file=__file__,
+    summary="VAE-GAN",
+    data="MNIST",
+    expected_time="not measured yet",
+    presets={
+        "quick": Config(steps=200, base_width=8, sample_every=50, checkpoint_every=100, log_every=20),
+        "default": Config(),
+        "full": Config(
+            steps=93_800,
+            base_width=64,
+            latent_size=128,
+            steps_per_dispatch=50,
+            sample_every=4_690,
+            checkpoint_every=4_690,
+            eval_every=4_690,
+        ),
+    },
+    load_data=load_data,
+    build_model=build_model,
+)
+
+
+def main() -> None:
+    sys.exit(run(EXPERIMENT))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,124 @@
+"""A gated PixelCNN as the prior of a VQ-VAE's codes (van den Oord et al. 2017, https://arxiv.org/abs/1711.00937).
+
+    python -m jaxgen.experiments.mnist_vq_vae
+    python -m jaxgen.experiments.mnist_vq_vae_prior --first-stage runs/mnist_vq_vae/001
+    python -m jaxgen.experiments.mnist_vq_vae_prior --first-stage runs/emoji_vq_vae/001 --run-dir runs/emoji_prior
+
+The first stage is copied into this run, with the hash of the state it came from; images are encoded within the step.
+eval/autoregressive/nats, of the codes of a held-out image, and the first stage's eval/vq_vae/reconstruction are a bound
+of -log p(x) together.
+"""
+
+import dataclasses
+import sys
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import optax
+
+from jaxgen.data import Dataset
+from jaxgen.errors import UserError
+from jaxgen.experiment import Experiment, run
+from jaxgen.experiments._vae import check_at_least
+from jaxgen.first_stage import describe_first_stage, first_stage_tokeniser, load_first_stage_data
+from jaxgen.models.autoregressive import autoregressive
+from jaxgen.networks.pixel_cnn import GatedPixelCNN
+from jaxgen.training import run_folder
+from jaxgen.training.config import TrainConfig
+from jaxgen.training.state import GenerativeModel
+
+
+@dataclass(frozen=True)
+class Config(TrainConfig):
+    """Options of mnist_vq_vae_prior."""
+
+    first_stage: Path | None = None
+    """The folder of a run of mnist_vq_vae or emoji_vq_vae."""
+    conditional: bool = False
+    """Learns the codes of each class, so that images of a class can be asked for."""
+    steps: int = 5_000
+    """How many training steps the run has in all."""
+    steps_per_dispatch: int = 10
+    """Steps run on the device between two returns to Python (results do not depend on it)."""
+    width: int = 32
+    """Channels of each stack."""
+    layers: int = 6
+    """Layers of the network."""
+    learning_rate: float = 1e-3
+    """Adam's learning rate."""
+    ema_decay: float = 0.999
+    """Decay of the moving average of the weights that evaluation and samples use, once it is warm."""
+    eval_every: int = 1_000
+    """Steps between evaluations on the held-out examples. 0: only at the end."""
+
+
+def load_data(config: Config) -> Dataset:
+    """The data of the first stage, and among its assets what that is."""
+    if config.first_stage is None:
+        raise UserError(
+            "A prior needs codes to learn: name a run of mnist_vq_vae or emoji_vq_vae with --first-stage RUN."
+        )
+    if config.resume:  # with the first stage that the run began with, whatever became of it since
+        described = run_folder.read_record(config.run_dir)["assets"]["first_stage"]
+    else:
+        described = describe_first_stage(config.first_stage)
+    data = load_first_stage_data(described)
+    return dataclasses.replace(data, assets={**data.assets, "first_stage": described})
+
+
+def build_model(config: Config, assets: Mapping[str, Any]) -> GenerativeModel:
+    """Layers as in Gated PixelCNN, over the first stage's grid."""
+    check_at_least(config, "width", 1)
+    check_at_least(config, "layers", 1)
+    described = assets["first_stage"]
+    num_classes = len(assets["class_names"]) if config.conditional else None
+    network = GatedPixelCNN(
+        described["num_codes"],
+        width=config.width,
+        layers=config.layers,
+        hidden_width=4 * config.width,
+        num_classes=num_classes,
+    )
+    return autoregressive(
+        network,
+        token_shape=described["grid_shape"],
+        optimiser=optax.adam(config.learning_rate),
+        num_classes=num_classes,
+        tokeniser=first_stage_tokeniser(described, config.first_stage),
+        ema_decay=config.ema_decay,
+    )
+
+
+EXPERIMENT = Experiment(
+    file=__file__,
+    summary="PixelCNN prior over a VQ-VAE's codes",
+    data="of the first stage",
+    expected_time="not measured yet",
+    presets={
+        "quick": Config(steps=200, width=16, layers=4, sample_every=100, checkpoint_every=100, log_every=20),
+        "default": Config(),
+        "full": Config(
+            steps=200_000,
+            steps_per_dispatch=50,
+            width=256,
+            layers=15,
+            learning_rate=3e-4,
+            ema_decay=0.9999,
+            sample_every=10_000,
+            checkpoint_every=10_000,
+            eval_every=10_000,
+        ),
+    },
+    load_data=load_data,
+    build_model=build_model,
+)
+
+
+def main() -> None:
+    sys.exit(run(EXPERIMENT))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,106 @@
+"""The first of two stages: a trained run whose codes a second model learns, copied into the second run whole."""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from jaxgen.data.dataset import Dataset
+from jaxgen.errors import UserError
+from jaxgen.experiment import load_experiment
+from jaxgen.models.autoregressive import Tokeniser
+from jaxgen.opened_run import Run, open_run, restore_run, state_shapes
+from jaxgen.training import checkpoint
+from jaxgen.training.config import TrainConfig, config_from_json
+from jaxgen.training.state import TrainState
+
+FUNCTIONS = ("draw_codes", "decode_codes")
+"""What a first stage's model must have, see `jaxgen.models.vq_vae`."""
+
+
+def describe_first_stage(run_dir: Path) -> dict[str, Any]:
+    """What the second run keeps of the first among its assets, so that it can be opened where the first is not.
+
+    The first run's record, the step of its latest checkpoint, the SHA-256 of that state, and the sizes of its codes.
+
+    Raises:
+      UserError: not a run, no checkpoint, or a model without discrete codes.
+    """
+    run = open_run(run_dir)
+    name = run.experiment.name
+    if missing := [function for function in FUNCTIONS if function not in run.model.functions]:
+        raise UserError(f"--first-stage {run_dir} is a run of {name}, which has no {missing[0]}: name one of a VQ-VAE.")
+    if run.record["experiment"]["module"] is None:
+        raise UserError(f"--first-stage {run_dir} is a run of {name}, which is not one of the package's experiments.")
+    state = restore_run(run)
+    batch = {"image": jnp.zeros((1, *run.record["batch"]["image"]["shape"])), "index": jnp.zeros(1, jnp.uint32)}
+    codes = jax.eval_shape(run.model.functions["draw_codes"], state, jax.random.key(0), batch)
+    return {
+        **{key: run.record[key] for key in ("experiment", "config", "assets", "kind", "batch")},
+        "step": int(state.step),
+        "sha256": checkpoint.digest(state),
+        "grid_shape": list(codes.shape[1:]),
+        "num_codes": len(state.model_state["codebook"]["counts"]),
+    }
+
+
+def load_first_stage_data(described: Mapping[str, Any]) -> Dataset:
+    """The data that the first stage was trained on."""
+    run = _open(described)
+    return run.experiment.load_data(run.config)
+
+
+def first_stage_tokeniser(described: Mapping[str, Any], run_dir: Path) -> Tokeniser:
+    """Codes as tokens, by a first stage's networks, which are read from `run_dir` where a second run begins.
+
+    A run that goes on, or is opened, has them in its own checkpoint: then only their shapes are asked for, and what
+    `run_dir` holds by now does not matter.
+    """
+    run = _open(described)
+    state = _read_again(described, run_dir)  # here, since checkpoints cannot be read while a function is traced
+
+    def load() -> dict[str, Any]:
+        if state is not None:
+            return _frozen(state, described["sha256"])
+        shapes = _frozen(state_shapes(run), described["sha256"])
+        # Not zeros: a state that is kept without having been restored is refused as not finite.
+        return jax.tree.map(
+            lambda s: jnp.full(s.shape, jnp.nan if jnp.issubdtype(s.dtype, jnp.floating) else 0, s.dtype), shapes
+        )
+
+    def thaw(frozen: dict[str, Any]) -> TrainState:
+        networks = {name: frozen[name] for name in ("params", "model_state", "ema_params")}
+        return TrainState(step=jnp.zeros((), jnp.int32), key=jax.random.key(0), opt_state={}, **networks)
+
+    functions = run.model.functions
+    return Tokeniser(
+        load=load,
+        encode=lambda frozen, key, batch: functions["draw_codes"](thaw(frozen), key, batch),
+        decode=lambda frozen, tokens: functions["decode_codes"](thaw(frozen), tokens),
+    )
+
+
+def _read_again(described: Mapping[str, Any], run_dir: Path) -> TrainState | None:
+    """The state that was described, or None where the folder does not hold it any more."""
+    try:
+        state = restore_run(open_run(run_dir))
+    except UserError:
+        return None
+    return state if checkpoint.digest(state) == described["sha256"] else None
+
+
+def _frozen(state: TrainState, sha256: str) -> dict[str, Any]:
+    """What of a state its functions need, and the hash of where it came from, uint8 [32]."""
+    networks = {"params": state.params, "model_state": state.model_state, "ema_params": state.ema_params}
+    return {**networks, "sha256": np.frombuffer(bytes.fromhex(sha256), np.uint8)}
+
+
+def _open(described: Mapping[str, Any]) -> Run:
+    experiment = load_experiment(described["experiment"]["module"], None)
+    kind: type[TrainConfig] = type(experiment.presets["default"])
+    config = config_from_json(kind, described["config"], "the first stage's record")
+    model = experiment.build_model(config, described["assets"])
+    return Run(Path(), dict(described), experiment, config, model)

@@ -1,0 +1,80 @@
+"""A code book: vectors that stand for those nearest to them (VQ-VAE, van den Oord et al. 2017, arXiv:1711.00937)."""
+
+import jax
+import jax.numpy as jnp
+
+from jaxgen.training.parallel import gather_over_devices, sum_over_devices
+from jaxgen.training.state import Key
+
+SMOOTHING = 1e-5
+"""Of the counts (Laplace), so that a code that is never used is not divided by zero."""
+
+
+def initial_codes(key: Key, num_codes: int, code_size: int) -> jax.Array:
+    """[K, D], uniform in [-1/K, 1/K]: near to each other, so that no code is out of reach of the first vectors."""
+    return jax.random.uniform(key, (num_codes, code_size), minval=-1.0 / num_codes, maxval=1.0 / num_codes)
+
+
+def nearest_codes(vectors: jax.Array, codes: jax.Array) -> jax.Array:
+    """The number of the nearest of the codes [K, D] to each of the vectors [..., D]: int32 [...]. Eq. 1."""
+    centre = jnp.mean(codes, 0)  # without it, the digits of |e|^2 would go into where the code book lies
+    codes = codes - centre
+    dots = jnp.matmul(vectors - centre, codes.T, precision=jax.lax.Precision.HIGHEST)
+    # |z|^2 is left out: it is the same for all codes.
+    return jnp.argmin(jnp.sum(jnp.square(codes), -1) - 2.0 * dots, -1).astype(jnp.int32)
+
+
+def straight_through(vectors: jax.Array, quantised: jax.Array) -> jax.Array:
+    """`quantised`, whose gradient goes to `vectors` unchanged (section 3.2)."""
+    return vectors + jax.lax.stop_gradient(quantised - vectors)
+
+
+def moved_counts(counts: jax.Array, numbers: jax.Array, decay: float) -> jax.Array:
+    """N_i <- gamma N_i + (1 - gamma) n_i, n_i how often code i [K] is among the numbers [N] of all devices. Eq. 6."""
+    uses = jax.nn.one_hot(numbers, len(counts), dtype=counts.dtype)  # [N, K]
+    return decay * counts + (1.0 - decay) * sum_over_devices(jnp.sum(uses, 0))
+
+
+def moved_codebook(
+    codebook: dict[str, jax.Array],
+    vectors: jax.Array,
+    numbers: jax.Array,
+    key: Key,
+    *,
+    decay: float,
+    revive_below: float,
+) -> dict[str, jax.Array]:
+    """The code book after a batch of vectors [N, D] with nearest codes [N], as running means (appendix A.1, eqs. 6-8).
+
+        N_i <- gamma N_i + (1 - gamma) n_i,   m_i <- gamma m_i + (1 - gamma) sum_j z_ij,   e_i = m_i / N_i
+
+    with `counts` N [K], `sums` m [K, D] and `codes` e [K, D], over the vectors of all devices; N in e_i is smoothed,
+    (N_i + eps) / (sum N + K eps) sum N.
+
+    A code with N_i < `revive_below` is dead: it becomes a vector of the global batch chosen by `key`, with N_i =
+    `revive_below` (random restarts: Dhariwal et al. 2020, arXiv:2005.00341, section 3.1). 0: none is revived.
+    """
+    uses = jax.nn.one_hot(numbers, len(codebook["counts"]), dtype=vectors.dtype)  # [N, K]
+    batch_sums = sum_over_devices(jnp.matmul(uses.T, vectors, precision=jax.lax.Precision.HIGHEST))  # [K, D]
+    counts = moved_counts(codebook["counts"], numbers, decay)
+    sums = decay * codebook["sums"] + (1.0 - decay) * batch_sums
+    if revive_below:
+        everywhere = gather_over_devices(vectors)  # [N of all devices, D]
+        chosen = everywhere[jax.random.randint(key, (len(counts),), 0, len(everywhere))]
+        dead = counts < revive_below
+        sums = jnp.where(dead[:, None], revive_below * chosen, sums)
+        counts = jnp.where(dead, revive_below, counts)
+    total = jnp.sum(counts)
+    smoothed = (counts + SMOOTHING) / (total + len(counts) * SMOOTHING) * total
+    return {"codes": sums / smoothed[:, None], "counts": counts, "sums": sums}
+
+
+def usage(counts: jax.Array) -> jax.Array:
+    """[K], the share of each code, none of them 0."""
+    return (counts + SMOOTHING) / jnp.sum(counts + SMOOTHING)
+
+
+def perplexity(counts: jax.Array) -> jax.Array:
+    """exp(-sum_i p_i log p_i) of the codes' shares p [K]: [], how many codes are in use."""
+    shares = usage(counts)
+    return jnp.exp(-jnp.sum(shares * jnp.log(shares)))
