@@ -52,7 +52,7 @@ def moved_codebook(
     (N_i + eps) / (sum N + K eps) sum N.
 
     A code with N_i < `revive_below` is dead: it becomes a vector of the global batch chosen by `key`, with N_i =
-    `revive_below` (random restarts: Dhariwal et al. 2020, arXiv:2005.00341, section 3.1). 0: none is revived.
+    `revive_below` (random restarts: Dhariwal et al. 2020, arXiv:2005.00341). 0: none is revived.
     """
     uses = jax.nn.one_hot(numbers, len(codebook["counts"]), dtype=vectors.dtype)  # [N, K]
     batch_sums = sum_over_devices(jnp.matmul(uses.T, vectors, precision=jax.lax.Precision.HIGHEST))  # [K, D]

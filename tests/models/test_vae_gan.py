@@ -67,7 +67,7 @@ def test_each_network_steps_down_its_own_loss_from_the_same_point():
 
 def test_the_kl_term_agrees_with_monte_carlo():
     model, state, batch = started()
-    reported = float(model.eval_step(state, batch, KEY)["encoder/kl"][0] / 16)
+    reported = float(jax.jit(model.eval_step)(state, batch, KEY)["encoder/kl"][0] / 16)
     outputs = NETWORKS["encoder"].apply({"params": state.params["encoder"]}, batch["image"], train=False)
     mean, log_variance = np.split(np.asarray(outputs, np.float64), 2, -1)
     noise = np.random.default_rng(0).normal(size=(20_000, *mean.shape))
@@ -79,7 +79,7 @@ def test_the_kl_term_agrees_with_monte_carlo():
 def test_a_feature_discriminator_gives_the_logits_of_its_features():
     images = jax.random.normal(KEY, (3, 12, 12, 2))
     network = FeatureDiscriminator(widths=(4, 6), hidden_width=8, batch_norm=True)
-    (logits, features), variables = network.init_with_output(KEY, images, train=False)
+    (logits, features), variables = jax.jit(lambda: network.init_with_output(KEY, images, train=False))()
     assert logits.shape == (3,)
     assert features.shape == (3, 3 * 3 * 6)
     hidden, head = variables["params"]["Dense_1"], variables["params"]["Dense_0"]

@@ -19,7 +19,7 @@ def influence(net, *labels):
     """[T, T]: how far the logits at i (row) move when the token at j (column) changes, in raster order."""
     length = HEIGHT * WIDTH
     tokens = jax.random.randint(KEY, (1, HEIGHT, WIDTH), 0, TOKENS)
-    variables = net.init(jax.random.key(1), tokens, *labels, train=False)
+    variables = jax.jit(lambda: net.init(jax.random.key(1), tokens, *labels, train=False))()
     changed = jnp.tile(tokens.reshape(1, length), (length, 1))
     changed = changed.at[jnp.arange(length), jnp.arange(length)].set((tokens.reshape(-1) + 1) % TOKENS)
     apply = jax.jit(lambda t: net.apply(variables, t, *(jnp.tile(x, len(t)) for x in labels), train=False))

@@ -34,7 +34,7 @@ def test_grids_shrink_by_the_number_of_halvings_and_decoders_undo_it(halvings, g
 
 def test_a_residual_block_agrees_with_plain_convolutions():
     inputs = jax.random.normal(KEY, (2, 5, 5, 3))
-    outputs, variables = ResidualBlock(4).init_with_output(KEY, inputs)
+    outputs, variables = jax.jit(ResidualBlock(4).init_with_output)(KEY, inputs)
 
     def convolved(name, features, size, hidden):
         return nn.Conv(features, (size, size)).apply({"params": variables["params"][name]}, nn.relu(hidden))
