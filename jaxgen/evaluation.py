@@ -30,7 +30,10 @@ if TYPE_CHECKING:
 HELD_OUT = "held_out"
 DISCRIMINATOR = "discriminator"
 DISCRIMINATOR_FUNCTION = "discriminate"
+LOG_LIKELIHOOD = "log_likelihood"  # the metric, and the model's function
 NUM_SAMPLES = 10_000
+IMPORTANCE_SAMPLES = 200
+IMAGES_AT_ONCE = 500  # whose likelihood is estimated
 PAIRS_IN_A_ROW = 16
 
 
@@ -43,6 +46,8 @@ def applicable_metrics(run: Run, data: Dataset, extractor_name: str) -> list[str
         names += metrics_with(extractor_name)
         if DISCRIMINATOR_FUNCTION in run.model.functions and data.test is not None:
             names.append(DISCRIMINATOR)
+    if LOG_LIKELIHOOD in run.model.functions and data.test is not None:
+        names.append(LOG_LIKELIHOOD)
     return names
 
 
@@ -51,6 +56,7 @@ def evaluate_run(
     *,
     metrics: Sequence[str] | None = None,
     num_samples: int = NUM_SAMPLES,
+    importance_samples: int = IMPORTANCE_SAMPLES,
     checkpoint: str = "last",
     seed: int = 0,
     split: str | None = None,
@@ -62,9 +68,11 @@ def evaluate_run(
     """The record of one evaluation of a run; its `values` are the figures, the rest says how they were made.
 
     Args:
-      metrics: names in `METRICS`, `held_out` (the model's own metrics on held-out examples) and `discriminator` (its
-        accuracy on training, held-out and generated images); None: all that apply.
-      num_samples: how many samples are drawn, and at most how many real images they are compared with.
+      metrics: names in `METRICS`, `held_out` (the model's own metrics on held-out examples), `discriminator` (its
+        accuracy on training, held-out and generated images) and `log_likelihood`; None: all that apply but the last,
+        which takes long.
+      num_samples: how many samples are drawn, and at most how many real images they are compared with or estimated.
+      importance_samples: for each image, of `log_likelihood`.
       checkpoint: "last", "best" or a step.
       split: the real images: "test" or "train"; None: the held-out ones where there are any.
       extractor: a name in `EXTRACTORS`; None: by the shape of the images.
@@ -82,11 +90,13 @@ def evaluate_run(
         if run.model.sample is None and set(metrics) & set(METRICS):
             raise UserError(f"{run.experiment.name} is no generative model: it has no samples to score.")
         check_names(metrics, known)
-    chosen = list(known if metrics is None else metrics)
+    chosen = [name for name in known if name != LOG_LIKELIHOOD] if metrics is None else list(metrics)
     if not chosen:
         raise UserError(f"There is no metric for {run.experiment.name}: it has no held-out examples and no images.")
     if num_samples < 2:
         raise UserError(f"--num-samples must be at least 2, not {num_samples}.")
+    if importance_samples < 1:
+        raise UserError(f"--importance-samples must be at least 1, not {importance_samples}.")
     record: dict[str, Any] = {"checkpoint": checkpoint, "step": int(state.step), "seed": seed, "data": data.name}
     values: dict[str, float] = {}
     if HELD_OUT in chosen:
@@ -106,6 +116,12 @@ def evaluate_run(
         record |= _facts(real, generated, loaded)
     if DISCRIMINATOR in chosen:
         values |= _discriminator_values(run, state, data, num_samples, seed)
+    if LOG_LIKELIHOOD in chosen:
+        count = min(num_samples, length(data.test))
+        record |= {"held_out": count, "importance_samples": importance_samples}
+        nats = _log_likelihoods(run, state, data, count, importance_samples, seed, progress)
+        values[f"{LOG_LIKELIHOOD}/nats"] = float(np.mean(nats))
+        values[f"{LOG_LIKELIHOOD}/standard_error"] = float(np.std(nats, ddof=1) / np.sqrt(count))
     return {**record, "versions": library_versions(), "values": values}
 
 
@@ -164,6 +180,28 @@ def _discriminator_values(run: Run, state: TrainState, data: Dataset, count: int
     generated = np.concatenate([discriminate(block(i), *condition) for i in range(-(-count // BLOCK_SIZE))])[:count]
     accuracy = discriminator_accuracy(of_real(data.train), of_real(data.test), generated)
     return {f"discriminator/{name}": float(value) for name, value in accuracy._asdict().items()}
+
+
+def _log_likelihoods(
+    run: Run,
+    state: TrainState,
+    data: Dataset,
+    count: int,
+    importance_samples: int,
+    seed: int,
+    progress: Progress | None,
+) -> np.ndarray:
+    """log p(x) of the first `count` held-out examples, estimated with so many samples for each: [count], nats."""
+    estimate = jax.jit(run.model.functions[LOG_LIKELIHOOD], static_argnums=3)
+    nats = []
+    for start in range(0, count, IMAGES_AT_ONCE):
+        stop = min(start + IMAGES_AT_ONCE, count)
+        batch = data.prepare(read_examples(data.test, start, stop))
+        batch["index"] = np.arange(start, stop, dtype=np.uint32)
+        nats.append(np.asarray(estimate(state, jax.random.key(seed), batch, importance_samples), np.float64))
+        if progress is not None:
+            progress(LOG_LIKELIHOOD, stop, count)
+    return np.concatenate(nats)
 
 
 def _pairs_picture(generated: ImageSource, training: ImageSource, pairs: list[tuple[int, int]]) -> "Image.Image":

@@ -145,7 +145,8 @@ def parse(experiment: Experiment, arguments: list[str]) -> TrainConfig:
             _check_same(experiment, record, run_dir)
             default = config_from_json(type(default), record["config"], str(run_dir / run_folder.CONFIG))
         default = dataclasses.replace(default, run_dir=run_dir, init_from=None)
-    module = sys.modules.get(experiment.build_model.__module__)
+    # Its own module, which is __main__ when it is run; build_model may be another's.
+    module = next((m for m in list(sys.modules.values()) if getattr(m, "__file__", None) == experiment.file), None)
     return tyro.cli(
         type(default),
         default=default,
@@ -215,10 +216,11 @@ def summary(experiment: Experiment, config: TrainConfig, result: TrainResult) ->
     lines += [f"  samples  {sheets[-1]}", f"  progress {run_dir / run_folder.PROGRESS}"] if sheets else []
     lines += [f"  losses   {run_dir / run_folder.LOSSES}", f"  state    {run_dir / checkpoint.FOLDER}", "Next:"]
     if sheets:
-        lines += [
-            f"  jaxgen sample {run_dir} --num 64 --seed 1 --out sheet.png",
-            f"  jaxgen interpolate {run_dir} --out between.gif",
-        ]
+        lines.append(f"  jaxgen sample {run_dir} --num 64 --seed 1 --out sheet.png")
+    if {"prior", "decode"} <= result.model.functions.keys():
+        lines.append(f"  jaxgen interpolate {run_dir} --out between.gif")
+    if "encode" in result.model.functions:
+        lines.append(f"  jaxgen latent {run_dir} reconstruct")
     lines += [f"  jaxgen info {run_dir}", f"  {how} --resume {run_dir} --steps {2 * config.steps}"]
     return "\n".join(lines)
 

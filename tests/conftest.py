@@ -4,14 +4,17 @@ import os
 import shutil
 import tempfile
 
-CACHE = tempfile.mkdtemp(prefix="jaxgen-tests-")
-
-os.environ["JAX_PLATFORMS"] = "cpu"
-os.environ["XLA_FLAGS"] = os.environ.get("XLA_FLAGS", "") + " --xla_force_host_platform_device_count=8"
-# Own to this session: what a test compiles, its subprocesses need not compile again.
-os.environ["JAX_COMPILATION_CACHE_DIR"] = CACHE
-os.environ["JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS"] = "0.3"
+FIRST = "PYTEST_XDIST_WORKER" not in os.environ  # the process that starts the workers, which inherit what it sets
+if FIRST:
+    os.environ["JAX_PLATFORMS"] = "cpu"
+    # Most of the tests' time is LLVM's work on programs that run once: it is told not to optimise.
+    flags = "--xla_force_host_platform_device_count=8 --xla_backend_optimization_level=0"
+    os.environ["XLA_FLAGS"] = f"{flags} {os.environ.get('XLA_FLAGS', '')}"
+    # Own to this session: what one process compiles, no other need compile again.
+    os.environ["JAX_COMPILATION_CACHE_DIR"] = tempfile.mkdtemp(prefix="jaxgen-tests-")
+    os.environ["JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS"] = "0.3"
 
 
 def pytest_sessionfinish(session, exitstatus):
-    shutil.rmtree(CACHE, ignore_errors=True)
+    if FIRST:
+        shutil.rmtree(os.environ["JAX_COMPILATION_CACHE_DIR"], ignore_errors=True)

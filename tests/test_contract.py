@@ -6,7 +6,8 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from helpers import BATCH_SIZE, CASES, data_of, dispatch_of, floats, initial_state, model_of
+from contract_cases import BATCH_SIZE, CASES, data_of, dispatch_of, initial_state, model_of
+from helpers import floats
 
 from jaxgen.data import example_batch
 from jaxgen.training import checkpoint
@@ -14,14 +15,18 @@ from jaxgen.training.dispatch import add_metrics, build_evaluation, mean_metrics
 from jaxgen.training.parallel import device_mesh, per_device, replicate, shard_mapped, split_over_devices
 from jaxgen.training.start import with_sharding
 
+QUICK = [name for name, case in CASES.items() if not case.slow]
+CORE = [name for name in QUICK if CASES[name].core]
 
-def cases(names):
-    """Parametrises a test; the long tests take those that are marked slow."""
-    marks = {True: [pytest.mark.slow], False: []}
-    return pytest.mark.parametrize("case", [pytest.param(name, marks=marks[CASES[name].slow]) for name in names])
+
+def cases(names, quick=QUICK):
+    """Parametrises a test; the long tests take those that are not quick."""
+    marks = {True: [], False: [pytest.mark.slow]}
+    return pytest.mark.parametrize("case", [pytest.param(name, marks=marks[name in quick]) for name in names])
 
 
 every_case = cases(CASES)
+every_core_case = cases(CASES, quick=CORE)
 every_generative_case = cases([case for case in CASES if model_of(case).sample is not None])
 
 
@@ -49,7 +54,7 @@ def after_one_step(case):
 # ---------------------------------------------------------------- exact
 
 
-@every_case
+@every_core_case
 def test_a_run_restored_from_its_checkpoint_ends_in_the_same_bits(case, tmp_path):
     whole, _ = run_steps(case, initial_state(case), [7])
     part, _ = run_steps(case, initial_state(case), [3])
@@ -75,7 +80,7 @@ def test_bits_do_not_depend_on_how_many_steps_a_dispatch_takes(case):
 # ---------------------------------------------------------------- on any number of devices
 
 
-@every_case
+@every_core_case
 def test_one_step_is_the_same_on_1_2_and_8_devices(case):
     one, metrics = run_steps(case, initial_state(case), [1])
     for devices in (2, 8):
@@ -85,7 +90,7 @@ def test_one_step_is_the_same_on_1_2_and_8_devices(case):
             np.testing.assert_allclose(actual, expected, rtol=1e-5, atol=2e-6, err_msg=f"{path} on {devices}")
 
 
-@cases([case for case in CASES if case != "dcgan_of_14_pixels"])  # as the other, but slow
+@cases([case for case in CASES if case != "dcgan_of_14_pixels"], quick=CORE[:2])  # that one is as the other, but slow
 def test_several_steps_agree_in_float64_on_1_and_8_devices(case):
     def double(x):
         return x.astype(jnp.float64) if jnp.issubdtype(x.dtype, jnp.floating) else x

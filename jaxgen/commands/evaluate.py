@@ -12,7 +12,7 @@ from rich.table import Table
 from jaxgen.commands._options import parse
 from jaxgen.commands._progress import progress_bars
 from jaxgen.errors import UserError
-from jaxgen.evaluation import NUM_SAMPLES, evaluate_images, evaluate_run, remember
+from jaxgen.evaluation import IMPORTANCE_SAMPLES, NUM_SAMPLES, evaluate_images, evaluate_run, remember
 from jaxgen.metrics.image_scores import metric_names
 from jaxgen.metrics.image_source import first, of_path
 from jaxgen.opened_run import open_run
@@ -31,9 +31,11 @@ class Options:
     """The folder of the run."""
     metrics: str | None = None
     """Names with commas between them (fid,kid,score,precision_recall,density_coverage,classes,memorisation,held_out,
-    discriminator). None: all that apply."""
+    discriminator,log_likelihood). None: all that apply but log_likelihood, which takes long."""
     num_samples: int | None = None
     """How many samples are drawn, and at most how many real images are used. None: 10,000 for a run, else all."""
+    importance_samples: int | None = None
+    """Samples for each held-out image in the estimate of log_likelihood. None: 200."""
     checkpoint: str = "last"
     """The checkpoint to use: last, best, or a step."""
     split: str | None = None
@@ -59,6 +61,8 @@ def main(arguments: Sequence[str]) -> None:
     outside = {"--real": options.real, "--generated": options.generated}
     if options.run is None and None in outside.values():
         raise UserError("Name the folder of a run, or give both --real and --generated.")
+    if options.run is None and options.importance_samples is not None:
+        raise UserError("--importance-samples goes with a run, whose model has the likelihood.")
     if options.run is not None and (set(outside.values()) | {options.image_size, options.out}) != {None}:
         raise UserError("--real, --generated, --image-size and --out go without a run: leave out one or the other.")
     metrics = metric_names(options.metrics) or None
@@ -68,6 +72,9 @@ def main(arguments: Sequence[str]) -> None:
             record = evaluate_run(
                 open_run(options.run),
                 num_samples=NUM_SAMPLES if options.num_samples is None else options.num_samples,
+                importance_samples=IMPORTANCE_SAMPLES
+                if options.importance_samples is None
+                else options.importance_samples,
                 checkpoint=options.checkpoint,
                 split=options.split,
                 progress=progress,

@@ -139,7 +139,8 @@ def reconstruct(subject: Subject) -> tuple[Any, str]:
 def interpolate(subject: Subject) -> tuple[Any, str]:
     options = subject.options
     numbers = subject.chosen(2 * options.rows, multiple=2)
-    ends = subject.encode(numbers).reshape(-1, 2, *subject.encode(numbers[:1]).shape[1:])
+    latents = subject.encode(numbers)
+    ends = latents.reshape(-1, 2, latents.shape[-1])
     walks = maths.walk(jnp.asarray(ends[:, 0]), jnp.asarray(ends[:, 1]), options.steps, spherical=options.spherical)
     images = subject.decode(np.asarray(walks), numbers[::2])
     how = "spherical" if options.spherical else "straight"

@@ -6,9 +6,8 @@ from typing import Any, Literal
 
 import flax.linen as nn
 
-from jaxgen.experiments._vae import check_at_least
 from jaxgen.networks.mlp import MLPEncoder, MLPGenerator
-from jaxgen.training.config import TrainConfig
+from jaxgen.training.config import TrainConfig, check_at_least
 
 
 @dataclass(frozen=True)

@@ -7,6 +7,7 @@ import flax.linen as nn
 import optax
 
 from jaxgen.errors import UserError
+from jaxgen.experiments._scored import BestByFID
 from jaxgen.models import gan
 from jaxgen.models.augmentation import (
     POLICIES,
@@ -16,7 +17,7 @@ from jaxgen.models.augmentation import (
 )
 from jaxgen.models.gan_heads import Head
 from jaxgen.models.gan_penalties import PENALTIES
-from jaxgen.training.config import TrainConfig, option
+from jaxgen.training.config import TrainConfig, check_at_least
 from jaxgen.training.state import GenerativeModel
 
 Loss = Literal["non_saturating", "minimax", "least_squares", "wasserstein", "hinge", "relativistic_average"]
@@ -64,17 +65,11 @@ class GANConfig(TrainConfig):
 
 
 @dataclass(frozen=True)
-class MNISTGANConfig(GANConfig):
+class MNISTGANConfig(BestByFID, GANConfig):
     """Options of a GAN of MNIST digits, which is scored while it is trained."""
 
     eval_every: int = 6_000
     """Steps between evaluations on the held-out examples. 0: only at the end."""
-    eval_metrics: str | None = "fid"
-    """Scores of samples at each evaluation, names with commas between them (fid,kid,..., see jaxgen evaluate)."""
-    best_metric: str | None = "eval/fid"
-    """Keep in checkpoints_best/ the checkpoint with the best value of this evaluation metric."""
-    best_is: Literal["max", "min"] = "min"
-    """Whether the largest or the smallest value of --best-metric is the best."""
 
 
 def build_gan(
@@ -92,9 +87,7 @@ def build_gan(
       UserError: an unknown penalty or augmentation, or a number of steps below 1.
     """
     for name in ("discriminator_steps", "penalty_every", "decay_steps", "ada_images"):
-        value = getattr(config, name)
-        if value is not None and value < 1:
-            raise UserError(f"{option(name)} must be at least 1, not {value}.")
+        check_at_least(config, name, 1)
 
     def optimiser(rate: float) -> optax.GradientTransformation:
         schedule = rate if config.decay_steps is None else optax.linear_schedule(rate, 0.0, config.decay_steps)

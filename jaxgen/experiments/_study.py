@@ -2,8 +2,10 @@
 
 import dataclasses
 import json
+import statistics
 import sys
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -16,36 +18,51 @@ RESULTS = "results.json"
 _SETTINGS = "study.json"
 
 
+@dataclass(frozen=True)
+class StudyOptions:
+    """Options that every study has."""
+
+    run_dir: Path | None = None
+    """The folder of the study. None: the next free runs/NAME/001, 002, ..."""
+    resume: bool = False
+    """Go on with the latest study, or the one named by --run-dir."""
+    seeds: tuple[int, ...] = (0, 1, 2)
+    """Seeds: each chooses other data where some is chosen, other weights, other noise."""
+    devices: int | None = None
+    """How many devices to use. None: all."""
+
+
 class Stopped(Exception):
     """A run was stopped by a signal."""
 
 
 def run_study(
     study: Study,
+    options: StudyOptions,
+    check: Callable[[], None],
     results: Callable[[Path], Iterator[NamedTuple]],
     show: Callable[[list[Any], Path], None],
     *,
-    run_dir: Path | None,
-    resume: bool,
     settings: Mapping[str, Any],
 ) -> int:
     """Runs a study and returns the exit code.
 
     Args:
+      check: raises `UserError` for options that make no sense, before anything is done.
       results: trains what is missing in the folder, and gives one result after the other.
       show: prints and draws them.
-      run_dir: the folder; None: the next free runs/NAME/001, ..., or the latest with `resume`.
       settings: what all runs are made with; a study is not gone on with other ones.
     """
     command = f"python -m jaxgen.experiments.{study.name}"
     root = Path("runs") / study.name
     try:
-        if resume:
-            folder = run_dir or next(reversed(run_folder.numbered_runs(root)), None)
+        check()
+        if options.resume:
+            folder = options.run_dir or next(reversed(run_folder.numbered_runs(root)), None)
             if folder is None or not folder.is_dir():
-                raise UserError(f"There is no study to resume in {run_dir or root}: leave out --resume.")
+                raise UserError(f"There is no study to resume in {options.run_dir or root}: leave out --resume.")
         else:
-            folder = run_folder.create(run_dir, root, overwrite=False)
+            folder = run_folder.create(options.run_dir, root, overwrite=False)
         _check_same(settings, folder)
         prepare_process(TrainConfig())
         found = []
@@ -84,3 +101,9 @@ def train_missing(experiment: Experiment, config: TrainConfig, where: Path) -> N
     config = dataclasses.replace(config, run_dir=where, resume=bool(steps), overwrite=where.is_dir() and not steps)
     if train_experiment(experiment, config).stopped_by is not None:
         raise Stopped
+
+
+def mean_and_spread(values: Sequence[float]) -> str:
+    """`mean ± standard deviation`, the latter of several values only."""
+    spread = f" ± {statistics.stdev(values):.2f}" if len(values) > 1 else ""
+    return f"{statistics.mean(values):.2f}{spread}"

@@ -10,7 +10,6 @@ import optax
 
 from jaxgen.data import Dataset, load
 from jaxgen.data.binarised import binarised
-from jaxgen.errors import UserError
 from jaxgen.models.likelihoods import Likelihood, bernoulli, discretised_logistic, gaussian
 from jaxgen.models.posteriors import Posterior, flow_posterior, gaussian_posterior
 from jaxgen.models.vae import vae
@@ -18,7 +17,7 @@ from jaxgen.networks.conditional import ConditionalDiscriminator, ConditionalGen
 from jaxgen.networks.dcgan import DCGANEncoder, DCGANGenerator
 from jaxgen.networks.flows import InverseAutoregressiveFlow, PlanarFlow
 from jaxgen.networks.mlp import MLPEncoder, MLPGenerator
-from jaxgen.training.config import TrainConfig, option
+from jaxgen.training.config import TrainConfig, check_at_least
 from jaxgen.training.state import GenerativeModel
 
 BINARISATION_SEED = 0
@@ -114,13 +113,6 @@ def bound_options(config: BoundConfig) -> dict[str, Any]:
         **{name: getattr(config, name) for name in least},
         "ema_decay": config.ema_decay,
     }
-
-
-def check_at_least(config: TrainConfig, name: str, least: float) -> None:
-    """Raises `UserError` where an option is set to less."""
-    value = getattr(config, name)
-    if value is not None and value < least:
-        raise UserError(f"{option(name)} must be at least {least}, not {value}.")
 
 
 def build_vae(

@@ -8,17 +8,19 @@ from typing import Any, Literal
 import numpy as np
 import optax
 
-from jaxgen.data import Dataset, load
+from jaxgen.data import Dataset
 from jaxgen.data.binarised import binarised
+from jaxgen.data.dataset import length, read_examples
 from jaxgen.errors import UserError
-from jaxgen.experiments._vae import BINARISATION_SEED, LIKELIHOODS, check_at_least
+from jaxgen.experiments._vae import BINARISATION_SEED, LIKELIHOODS
 from jaxgen.models.likelihoods import Likelihood
 from jaxgen.models.vq_vae import scaled_squared_error, vq_vae
 from jaxgen.networks.vq_conv import VQDecoder, VQEncoder
-from jaxgen.training.config import TrainConfig
+from jaxgen.training.config import TrainConfig, check_at_least
 from jaxgen.training.state import GenerativeModel
 
 HALVINGS = 2
+FOR_VARIANCE = 60_000
 
 
 @dataclass(frozen=True)
@@ -59,17 +61,17 @@ PAPER = {"num_codes": 512, "code_size": 64, "width": 256, "residual_width": 256,
 """Sizes of the paper, section 4.1, for an accelerator."""
 
 
-def load_vq_data(config: VQVAEConfig, name: str) -> Dataset:
-    """An embedded set, made binary by chance for binary pixels; its variance goes to the assets."""
-    data = load(name)
-    variance = float(np.var(data.train["image"], dtype=np.float64) / 127.5**2)
+def with_variance(config: VQVAEConfig, data: Dataset) -> Dataset:
+    """`data`, made binary by chance for binary pixels; the variance of its first images goes to the assets."""
+    images = read_examples(data.train, 0, min(length(data.train), FOR_VARIANCE))["image"]
+    variance = float(np.var(images, dtype=np.float64) / 127.5**2)
     if config.likelihood == "bernoulli":
         data = binarised(data, seed=BINARISATION_SEED, train=False)
     return dataclasses.replace(data, assets={**data.assets, "data_variance": variance})
 
 
 def build_vq_vae(config: VQVAEConfig, assets: Mapping[str, Any]) -> GenerativeModel:
-    """`jaxgen.models.vq_vae` with the paper's networks in these sizes.
+    """`jaxgen.models.vq_vae`: two convolutions of stride 2 and residual blocks each way, as in the paper's section 4.1.
 
     Raises:
       UserError: a number out of range, or images that cannot be halved twice.

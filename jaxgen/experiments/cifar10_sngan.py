@@ -11,7 +11,7 @@ import sys
 from dataclasses import dataclass
 
 from jaxgen.experiment import Experiment, run
-from jaxgen.experiments._image_gan import load_images
+from jaxgen.experiments._images import load_images
 from jaxgen.experiments._sngan import SNGANConfig, build_sngan
 
 

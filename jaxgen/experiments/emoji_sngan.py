@@ -11,7 +11,7 @@ import sys
 from dataclasses import dataclass
 
 from jaxgen.experiment import Experiment, run
-from jaxgen.experiments._image_gan import load_images
+from jaxgen.experiments._images import load_images
 from jaxgen.experiments._sngan import SNGANConfig, build_sngan
 
 
@@ -32,7 +32,7 @@ class Config(SNGANConfig):
 EXPERIMENT = Experiment(
     file=__file__,
     summary="SNGAN, SAGAN, projection discriminator",
-    data="emoji",
+    data="emoji, --data ...",
     expected_time="not measured yet",
     presets={
         "quick": Config(steps=40, generator_width=16, discriminator_width=16, sample_every=20, checkpoint_every=20),

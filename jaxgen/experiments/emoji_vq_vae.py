@@ -1,6 +1,7 @@
 """A VQ-VAE on emoji (van den Oord et al. 2017, https://arxiv.org/abs/1711.00937).
 
     python -m jaxgen.experiments.emoji_vq_vae
+    python -m jaxgen.experiments.emoji_vq_vae --data path/to/images
     jaxgen latent runs/emoji_vq_vae/001 reconstruct
     python -m jaxgen.experiments.mnist_vq_vae_prior --first-stage runs/emoji_vq_vae/001
 
@@ -10,18 +11,15 @@ uniformly: the second stage, the prior, learns which codes go together.
 """
 
 import sys
-from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
 
-from jaxgen.data import Dataset
 from jaxgen.experiment import Experiment, run
-from jaxgen.experiments._vq_vae import PAPER, VQVAEConfig, build_vq_vae, load_vq_data
-from jaxgen.training.state import GenerativeModel
+from jaxgen.experiments._images import ImagesConfig, load_images
+from jaxgen.experiments._vq_vae import PAPER, VQVAEConfig, build_vq_vae, with_variance
 
 
 @dataclass(frozen=True)
-class Config(VQVAEConfig):
+class Config(ImagesConfig, VQVAEConfig):
     """Options of emoji_vq_vae."""
 
     steps: int = 4_000
@@ -30,20 +28,10 @@ class Config(VQVAEConfig):
     """Examples per step, over all devices together."""
 
 
-def load_data(config: Config) -> Dataset:
-    """The images."""
-    return load_vq_data(config, "emoji")
-
-
-def build_model(config: Config, assets: Mapping[str, Any]) -> GenerativeModel:
-    """Two convolutions of stride 2 and two residual blocks each way, as in the paper's section 4.1."""
-    return build_vq_vae(config, assets)
-
-
 EXPERIMENT = Experiment(
     file=__file__,
     summary="VQ-VAE: images as grids of codes",
-    data="emoji",
+    data="emoji, --data ...",
     expected_time="not measured yet",
     presets={
         "quick": Config(steps=100, width=16, residual_width=16, sample_every=50, checkpoint_every=50, log_every=20),
@@ -58,8 +46,8 @@ EXPERIMENT = Experiment(
             **PAPER,
         ),
     },
-    load_data=load_data,
-    build_model=build_model,
+    load_data=lambda config: with_variance(config, load_images(config)),
+    build_model=build_vq_vae,
 )
 
 

@@ -13,7 +13,8 @@ from typing import Any
 
 from jaxgen.experiment import Experiment, run
 from jaxgen.experiments._gan import build_gan
-from jaxgen.experiments._image_gan import ImageGANConfig, load_images
+from jaxgen.experiments._image_gan import ImageGANConfig
+from jaxgen.experiments._images import load_images
 from jaxgen.networks.dcgan import DCGANDiscriminator, DCGANGenerator
 from jaxgen.training.state import GenerativeModel
 

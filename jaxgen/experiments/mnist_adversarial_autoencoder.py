@@ -10,22 +10,23 @@ A discriminator brings the latents to a standard normal distribution; the scores
 import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any
 
 import optax
 
-from jaxgen.data import Dataset, load
+from jaxgen.data import load
 from jaxgen.experiment import Experiment, run
 from jaxgen.experiments._autoencoder import AutoencoderConfig, build_networks
 from jaxgen.experiments._gan import Loss
-from jaxgen.experiments._vae import check_at_least
+from jaxgen.experiments._scored import BestByFID
 from jaxgen.models.adversarial_autoencoder import adversarial_autoencoder
 from jaxgen.networks.mlp import MLPDiscriminator
+from jaxgen.training.config import check_at_least
 from jaxgen.training.state import GenerativeModel
 
 
 @dataclass(frozen=True)
-class Config(AutoencoderConfig):
+class Config(BestByFID, AutoencoderConfig):
     """Options of mnist_adversarial_autoencoder."""
 
     latent_size: int = 8
@@ -40,17 +41,6 @@ class Config(AutoencoderConfig):
     """Adam's learning rate for the discriminator."""
     eval_every: int = 2_345
     """Steps between evaluations on the held-out examples. 0: only at the end."""
-    eval_metrics: str | None = "fid"
-    """Scores of samples at each evaluation, names with commas between them (fid,kid,..., see jaxgen evaluate)."""
-    best_metric: str | None = "eval/fid"
-    """Keep in checkpoints_best/ the checkpoint with the best value of this evaluation metric."""
-    best_is: Literal["max", "min"] = "min"
-    """Whether the largest or the smallest value of --best-metric is the best."""
-
-
-def load_data(config: Config) -> Dataset:
-    """MNIST."""
-    return load("mnist")
 
 
 def build_model(config: Config, assets: Mapping[str, Any]) -> GenerativeModel:
@@ -85,7 +75,7 @@ EXPERIMENT = Experiment(
             eval_every=9_380,
         ),
     },
-    load_data=load_data,
+    load_data=lambda config: load("mnist"),
     build_model=build_model,
 )
 

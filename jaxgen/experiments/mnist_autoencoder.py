@@ -15,12 +15,12 @@ from typing import Any
 
 import optax
 
-from jaxgen.data import Dataset, load
+from jaxgen.data import load
 from jaxgen.errors import UserError
 from jaxgen.experiment import Experiment, run
 from jaxgen.experiments._autoencoder import AutoencoderConfig, build_networks
-from jaxgen.experiments._vae import check_at_least
 from jaxgen.models.autoencoder import autoencoder
+from jaxgen.training.config import check_at_least
 from jaxgen.training.state import GenerativeModel
 
 
@@ -34,11 +34,6 @@ class Config(AutoencoderConfig):
     """Standard deviation of noise on training images, in units of [-1, 1]."""
     masking: float = 0.0
     """Share of the pixels of each training image that become black."""
-
-
-def load_data(config: Config) -> Dataset:
-    """MNIST."""
-    return load("mnist")
 
 
 def build_model(config: Config, assets: Mapping[str, Any]) -> GenerativeModel:
@@ -66,7 +61,7 @@ EXPERIMENT = Experiment(
         "default": Config(),
         "full": Config(steps=93_800, widths=(1000, 500, 250), latent_size=30, sample_every=9_380, eval_every=9_380),
     },
-    load_data=load_data,
+    load_data=lambda config: load("mnist"),
     build_model=build_model,
 )
 

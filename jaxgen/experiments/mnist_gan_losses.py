@@ -21,7 +21,7 @@ from rich.table import Table
 from jaxgen.errors import UserError
 from jaxgen.experiment import Study
 from jaxgen.experiments import mnist_dcgan
-from jaxgen.experiments._study import run_study, train_missing
+from jaxgen.experiments._study import StudyOptions, mean_and_spread, run_study, train_missing
 from jaxgen.training import run_folder
 
 FID = "eval/fid"
@@ -75,21 +75,13 @@ VARIANTS: dict[str, dict[str, Any]] = {
 
 
 @dataclass(frozen=True)
-class Options:
+class Options(StudyOptions):
     """Options of mnist_gan_losses."""
 
-    run_dir: Path | None = None
-    """The folder of the study. None: the next free runs/mnist_gan_losses/001, 002, ..."""
-    resume: bool = False
-    """Go on with the latest study, or the one named by --run-dir."""
     steps: int = 5_000
     """Training steps of each."""
-    seeds: tuple[int, ...] = (0, 1, 2)
-    """Seeds of each."""
     only: tuple[str, ...] = tuple(VARIANTS)
     """Which are trained."""
-    devices: int | None = None
-    """How many devices to use. None: all."""
 
 
 class Result(NamedTuple):
@@ -112,17 +104,12 @@ def main() -> None:
 def run(arguments: Sequence[str] | None = None) -> int:
     """Runs the study and returns the exit code."""
     options = tyro.cli(Options, args=arguments, prog=f"python -m jaxgen.experiments.{STUDY.name}", description=__doc__)
-    try:
-        _check(options)
-    except UserError as error:
-        print(f"error: {error}", file=sys.stderr)
-        return error.exit_code
     return run_study(
         STUDY,
+        options,
+        lambda: _check(options),
         lambda folder: study(options, folder),
         show,
-        run_dir=options.run_dir,
-        resume=options.resume,
         settings={"steps": options.steps},
     )
 
@@ -166,11 +153,7 @@ def show(results: Sequence[Result], folder: Path) -> None:
     table = Table("", "FID, last", "FID, best", "images per second", box=None, pad_edge=False)
     for variant in dict.fromkeys(r.variant for r in results):
         chosen = [r for r in results if r.variant == variant]
-        cells = []
-        for name in ("last", "best"):
-            values = [getattr(r, name) for r in chosen]
-            spread = f" ± {statistics.stdev(values):.2f}" if len(values) > 1 else ""
-            cells.append(f"{statistics.mean(values):.2f}{spread}")
+        cells = [mean_and_spread([getattr(r, name) for r in chosen]) for name in ("last", "best")]
         table.add_row(variant, *cells, f"{statistics.mean(r.examples_per_second for r in chosen):,.0f}")
     console = Console()
     console.print(f"\nFrechet distance of 2,000 samples, over {len({r.seed for r in results})} seed(s):")

@@ -15,8 +15,9 @@ from typing import Any, Literal
 
 from jaxgen.errors import UserError
 from jaxgen.experiment import Experiment, run
-from jaxgen.experiments._vae import VAEConfig, build_vae, check_at_least, load_data
+from jaxgen.experiments._vae import VAEConfig, build_vae, load_data
 from jaxgen.models.posteriors import hamiltonian_posterior
+from jaxgen.training.config import check_at_least
 from jaxgen.training.state import GenerativeModel
 
 EPOCH = 600

@@ -30,7 +30,7 @@ from rich.table import Table
 from jaxgen.errors import UserError
 from jaxgen.experiment import Study
 from jaxgen.experiments import mnist_classifier, mnist_conditional_gan
-from jaxgen.experiments._study import run_study, train_missing
+from jaxgen.experiments._study import StudyOptions, mean_and_spread, run_study, train_missing
 from jaxgen.opened_run import open_run, restore_run
 from jaxgen.training import run_folder
 from jaxgen.training.sampling import generated_examples
@@ -47,25 +47,17 @@ STUDY = Study(
 
 
 @dataclass(frozen=True)
-class Options:
+class Options(StudyOptions):
     """Options of mnist_synthetic_data."""
 
-    run_dir: Path | None = None
-    """The folder of the study. None: the next free runs/mnist_synthetic_data/001, 002, ..."""
-    resume: bool = False
-    """Go on with the latest study, or the one named by --run-dir."""
     per_class: tuple[int, ...] = (10, 100, 1_000)
     """How many real digits of each class."""
-    seeds: tuple[int, ...] = (0, 1, 2)
-    """Seeds: each chooses other real digits, other weights, other noise."""
     generator_steps: int = 6_000
     """Training steps of each class-conditional GAN."""
     classifier_steps: int = 500
     """Training steps of each classifier."""
     num_generated: int = 10_000
     """How many digits each GAN adds."""
-    devices: int | None = None
-    """How many devices to use. None: all."""
 
 
 class Result(NamedTuple):
@@ -88,17 +80,12 @@ def run(arguments: Sequence[str] | None = None) -> int:
     """Runs the study and returns the exit code."""
     options = tyro.cli(Options, args=arguments, prog=f"python -m jaxgen.experiments.{STUDY.name}", description=__doc__)
     names = ("generator_steps", "classifier_steps", "num_generated")
-    try:
-        _check(options)
-    except UserError as error:
-        print(f"error: {error}", file=sys.stderr)
-        return error.exit_code
     return run_study(
         STUDY,
+        options,
+        lambda: _check(options),
         lambda folder: study(options, folder),
         show,
-        run_dir=options.run_dir,
-        resume=options.resume,
         settings={name: getattr(options, name) for name in names},
     )
 
@@ -156,8 +143,7 @@ def show(results: Sequence[Result], folder: Path) -> None:
         for variant in VARIANTS:
             chosen = [r for r in results if (r.per_class, r.variant) == (per_class, variant)]
             last, best = ([100 * getattr(r, name) for r in chosen] for name in ("last", "best"))
-            spread = f" ± {statistics.stdev(last):.2f}" if len(last) > 1 else ""
-            cells.append(f"{statistics.mean(last):.2f}{spread} (best {statistics.mean(best):.2f})")
+            cells.append(f"{mean_and_spread(last)} (best {statistics.mean(best):.2f})")
         table.add_row(str(per_class), *cells)
     console = Console()
     console.print("\nAccuracy on the 10,000 test digits in %, last (and best) evaluation:")

@@ -14,7 +14,8 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 from jaxgen.experiment import Experiment, run
-from jaxgen.experiments._vae import VAEConfig, build_vae, check_at_least, flow_of, load_data
+from jaxgen.experiments._vae import VAEConfig, build_vae, flow_of, load_data
+from jaxgen.training.config import check_at_least
 from jaxgen.training.state import GenerativeModel
 
 

@@ -10,23 +10,23 @@ features rather than by pixels.
 import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any
 
 import optax
 
-from jaxgen.data import Dataset, load
+from jaxgen.data import load
 from jaxgen.experiment import Experiment, run
 from jaxgen.experiments._gan import Loss
-from jaxgen.experiments._vae import check_at_least
+from jaxgen.experiments._scored import BestByFID
 from jaxgen.models.vae_gan import vae_gan
 from jaxgen.networks.dcgan import DCGANEncoder, DCGANGenerator
 from jaxgen.networks.feature_discriminator import FeatureDiscriminator
-from jaxgen.training.config import TrainConfig
+from jaxgen.training.config import TrainConfig, check_at_least
 from jaxgen.training.state import GenerativeModel
 
 
 @dataclass(frozen=True)
-class Config(TrainConfig):
+class Config(BestByFID, TrainConfig):
     """Options of mnist_vae_gan."""
 
     steps: int = 4_690
@@ -47,17 +47,6 @@ class Config(TrainConfig):
     """Adam's learning rate for the discriminator."""
     eval_every: int = 1_173
     """Steps between evaluations on the held-out examples. 0: only at the end."""
-    eval_metrics: str | None = "fid"
-    """Scores of samples at each evaluation, names with commas between them (fid,kid,..., see jaxgen evaluate)."""
-    best_metric: str | None = "eval/fid"
-    """Keep in checkpoints_best/ the checkpoint with the best value of this evaluation metric."""
-    best_is: Literal["max", "min"] = "min"
-    """Whether the largest or the smallest value of --best-metric is the best."""
-
-
-def load_data(config: Config) -> Dataset:
-    """MNIST."""
-    return load("mnist")
 
 
 def build_model(config: Config, assets: Mapping[str, Any]) -> GenerativeModel:
@@ -96,7 +85,7 @@ EXPERIMENT = Experiment(
             eval_every=4_690,
         ),
     },
-    load_data=load_data,
+    load_data=lambda config: load("mnist"),
     build_model=build_model,
 )
 

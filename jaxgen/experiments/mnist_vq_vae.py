@@ -10,14 +10,12 @@ the prior, learns which codes go together.
 """
 
 import sys
-from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Literal
 
-from jaxgen.data import Dataset
+from jaxgen.data import load
 from jaxgen.experiment import Experiment, run
-from jaxgen.experiments._vq_vae import PAPER, VQVAEConfig, build_vq_vae, load_vq_data
-from jaxgen.training.state import GenerativeModel
+from jaxgen.experiments._vq_vae import PAPER, VQVAEConfig, build_vq_vae, with_variance
 
 
 @dataclass(frozen=True)
@@ -36,16 +34,6 @@ class Config(VQVAEConfig):
     """Length of a code."""
 
 
-def load_data(config: Config) -> Dataset:
-    """The images."""
-    return load_vq_data(config, "mnist")
-
-
-def build_model(config: Config, assets: Mapping[str, Any]) -> GenerativeModel:
-    """Two convolutions of stride 2 and two residual blocks each way, as in the paper's section 4.1."""
-    return build_vq_vae(config, assets)
-
-
 EXPERIMENT = Experiment(
     file=__file__,
     summary="VQ-VAE: images as grids of codes",
@@ -56,8 +44,8 @@ EXPERIMENT = Experiment(
         "default": Config(),
         "full": Config(steps=100_000, steps_per_dispatch=50, checkpoint_every=10_000, sample_every=10_000, **PAPER),
     },
-    load_data=load_data,
-    build_model=build_model,
+    load_data=lambda config: with_variance(config, load("mnist")),
+    build_model=build_vq_vae,
 )
 
 

@@ -21,12 +21,11 @@ import optax
 from jaxgen.data import Dataset
 from jaxgen.errors import UserError
 from jaxgen.experiment import Experiment, run
-from jaxgen.experiments._vae import check_at_least
 from jaxgen.first_stage import describe_first_stage, first_stage_tokeniser, load_first_stage_data
 from jaxgen.models.autoregressive import autoregressive
 from jaxgen.networks.pixel_cnn import GatedPixelCNN
 from jaxgen.training import run_folder
-from jaxgen.training.config import TrainConfig
+from jaxgen.training.config import TrainConfig, check_at_least
 from jaxgen.training.state import GenerativeModel
 
 

@@ -8,7 +8,8 @@ import jax.numpy as jnp
 import optax
 
 from jaxgen.models.autoencoder import RECONSTRUCTIONS
-from jaxgen.models.gan import LOSSES
+from jaxgen.models.gan_losses import LOSSES
+from jaxgen.models.samples import normal_prior, samples_by_class
 from jaxgen.models.variables import apply_network, init_network
 from jaxgen.training.parallel import example_normal
 from jaxgen.training.state import (
@@ -138,8 +139,7 @@ def adversarial_autoencoder(
 
     # ------------------------------------------------------------ use
 
-    def prior(key: Key, num_samples: int) -> jax.Array:
-        return example_normal(key, jnp.arange(num_samples, dtype=jnp.uint32), (latent_size,))
+    prior = normal_prior(latent_size)
 
     def decode(state: TrainState, latents: jax.Array) -> jax.Array:
         params = state.params["autoencoder"]["decoder"]
@@ -154,11 +154,7 @@ def adversarial_autoencoder(
         params, model_state = state.params["discriminator"], state.model_state["discriminator"]
         return apply_network(discriminator, params, model_state, latents, train=False)[0]
 
-    def sample(state: TrainState, key: Key, num_samples: int, *, condition: jax.Array | None = None) -> jax.Array:
-        if condition is not None:
-            raise ValueError("this autoencoder is unconditional: leave out `condition`")
-        return decode(state, prior(key, num_samples))
-
+    sample, _ = samples_by_class(lambda state, key, num_samples: decode(state, prior(key, num_samples)))
     functions = {
         "prior": prior,
         "decode": decode,

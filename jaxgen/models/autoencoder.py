@@ -9,6 +9,7 @@ import jax.numpy as jnp
 import optax
 
 from jaxgen.models.one_loss import LossOutput, one_loss_model
+from jaxgen.models.samples import normal_prior, samples_by_class
 from jaxgen.models.variables import apply_network, init_network
 from jaxgen.training.parallel import example_keys, example_normal, mean_over_devices
 from jaxgen.training.state import Batch, GenerativeModel, Key, TrainState
@@ -127,8 +128,7 @@ def autoencoder(
         jitter = JITTER * jnp.trace(covariance) / latent_size + jnp.finfo(covariance.dtype).tiny
         return jnp.linalg.cholesky(covariance + jitter * jnp.eye(latent_size, dtype=covariance.dtype))
 
-    def prior(key: Key, num_samples: int) -> jax.Array:
-        return example_normal(key, jnp.arange(num_samples, dtype=jnp.uint32), (latent_size,))
+    prior = normal_prior(latent_size)
 
     def decode(state: TrainState, latents: jax.Array) -> jax.Array:
         moments, network_state = state.model_state["codes"], state.model_state["decoder"]
@@ -146,11 +146,7 @@ def autoencoder(
         outputs = compute(state.params["autoencoder"], state.model_state, images, train=False)[1]
         return reconstruction.images(outputs)
 
-    def sample(state: TrainState, key: Key, num_samples: int, *, condition: jax.Array | None = None) -> jax.Array:
-        if condition is not None:
-            raise ValueError("an autoencoder is unconditional: leave out `condition`")
-        return decode(state, prior(key, num_samples))
-
+    sample, _ = samples_by_class(lambda state, key, num_samples: decode(state, prior(key, num_samples)))
     return one_loss_model(
         name="autoencoder",
         init_networks=init_networks,

@@ -10,6 +10,7 @@ import jax.numpy as jnp
 import optax
 
 from jaxgen.models.one_loss import LossOutput, one_loss_model
+from jaxgen.models.samples import samples_by_class
 from jaxgen.models.variables import apply_network, init_network
 from jaxgen.training.parallel import example_keys
 from jaxgen.training.state import Batch, GenerativeModel, Key, TrainState, averaged_params
@@ -106,19 +107,12 @@ def autoregressive(
         tokens, log_probs = jax.lax.fori_loop(0, length, draw_next, start)
         return tokens.reshape(-1, *token_shape), log_probs
 
-    def conditions(num_samples: int) -> jax.Array:
-        return jnp.arange(num_samples, dtype=jnp.int32) % num_classes
-
-    def sample(state: TrainState, key: Key, num_samples: int, *, condition: jax.Array | None = None) -> jax.Array:
-        if num_classes is None and condition is not None:
-            raise ValueError("this model is unconditional: leave out `condition`")
-        labels = () if num_classes is None else (conditions(num_samples) if condition is None else condition,)
+    def draw(state: TrainState, key: Key, num_samples: int, *labels: jax.Array) -> jax.Array:
         tokens, _ = sample_tokens(state, key, num_samples, *labels)
         return tokens if tokeniser is None else tokeniser.decode(state.model_state["frozen"], tokens)
 
-    functions = {"sample_tokens": sample_tokens, "log_prob": log_prob}
-    if num_classes is not None:
-        functions["conditions"] = conditions
+    sample, functions = samples_by_class(draw, num_classes)
+    functions |= {"sample_tokens": sample_tokens, "log_prob": log_prob}
     return one_loss_model(
         name="autoregressive",
         init_networks=init_networks,

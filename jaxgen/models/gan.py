@@ -12,6 +12,7 @@ from jaxgen.models.augmentation import Augmentation
 from jaxgen.models.gan_heads import Head
 from jaxgen.models.gan_losses import LOSSES, GANLoss
 from jaxgen.models.gan_penalties import Judged, total_penalty
+from jaxgen.models.samples import samples_by_class
 from jaxgen.models.variables import apply_network, init_network
 from jaxgen.training.parallel import example_keys, example_normal, mean_over_devices, sum_over_devices
 from jaxgen.training.state import (
@@ -343,19 +344,10 @@ def gan(
     def read_head(state: TrainState, images: jax.Array) -> jax.Array:
         return judge_trained(state, images, None).head
 
-    def conditions(num_samples: int) -> jax.Array:
-        return jnp.arange(num_samples, dtype=jnp.int32) % num_classes
-
-    def sample(state: TrainState, key: Key, num_samples: int, *, condition: jax.Array | None = None) -> jax.Array:
-        if num_classes is None:
-            if condition is not None:
-                raise ValueError("this GAN is unconditional: leave out `condition`")
-            return decode(state, prior(key, num_samples))
-        return decode(state, prior(key, num_samples), conditions(num_samples) if condition is None else condition)
-
-    functions = {"prior": prior, "decode": decode, "discriminate": discriminate}
-    if num_classes is not None:
-        functions["conditions"] = conditions
+    sample, functions = samples_by_class(
+        lambda state, key, num_samples, *labels: decode(state, prior(key, num_samples), *labels), num_classes
+    )
+    functions |= {"prior": prior, "decode": decode, "discriminate": discriminate}
     if head is not None:
         functions["read_head"] = read_head
     return GenerativeModel(init, train_step, eval_step, sample, functions)

@@ -16,8 +16,9 @@ from jaxgen.metrics.likelihood import (
 from jaxgen.models.likelihoods import Likelihood
 from jaxgen.models.one_loss import LossOutput, one_loss_model
 from jaxgen.models.posteriors import Draw, Generation, Posterior, standard_normal_log_density
+from jaxgen.models.samples import normal_prior, samples_by_class
 from jaxgen.models.variables import apply_network, init_network
-from jaxgen.training.parallel import example_keys, example_normal, mean_over_devices
+from jaxgen.training.parallel import example_keys, mean_over_devices
 from jaxgen.training.state import Batch, GenerativeModel, Key, TrainState, averaged_params
 
 Params = dict[str, Any]
@@ -204,9 +205,6 @@ def vae(
         params, model_state = of_state(state)
         return params, model_state, observe(params, model_state, images, condition, train=False)[0]
 
-    def prior(key: Key, num_samples: int) -> jax.Array:
-        return example_normal(key, jnp.arange(num_samples, dtype=jnp.uint32), (posterior.latent_size,))
-
     def decode(state: TrainState, latents: jax.Array, *condition: jax.Array) -> jax.Array:
         return likelihood.mean(generation(*of_state(state), None, train=False).decoder(latents, *condition))
 
@@ -231,21 +229,14 @@ def vae(
         of = look_at(state, batch["image"], condition_of(batch))
         return estimate(*of, key, batch["index"], num_samples)
 
-    def conditions(num_samples: int) -> jax.Array:
-        return jnp.arange(num_samples, dtype=jnp.int32) % num_classes
-
-    def sample(state: TrainState, key: Key, num_samples: int, *, condition: jax.Array | None = None) -> jax.Array:
-        latents = prior(key, num_samples)
-        if num_classes is None:
-            if condition is not None:
-                raise ValueError("this VAE is unconditional: leave out `condition`")
-            return decode(state, latents)
-        return decode(state, latents, conditions(num_samples) if condition is None else condition)
-
     def kl_weight(step: jax.Array) -> jax.Array:
         return beta * jnp.minimum(1.0, step / kl_warmup_steps) if kl_warmup_steps else jnp.asarray(beta)
 
-    functions = {
+    prior = normal_prior(posterior.latent_size)
+    sample, functions = samples_by_class(
+        lambda state, key, num_samples, *labels: decode(state, prior(key, num_samples), *labels), num_classes
+    )
+    functions |= {
         "prior": prior,
         "decode": decode,
         "encode": encode,
@@ -254,8 +245,6 @@ def vae(
         "log_weights": log_weights,
         "log_likelihood": log_likelihood,
     }
-    if num_classes is not None:
-        functions["conditions"] = conditions
     return one_loss_model(
         name="vae",
         init_networks=init_networks,

@@ -7,7 +7,9 @@ import jax
 import jax.numpy as jnp
 import optax
 
-from jaxgen.models.gan import LOSSES
+from jaxgen.metrics.likelihood import kl_to_standard_normal
+from jaxgen.models.gan_losses import LOSSES
+from jaxgen.models.samples import normal_prior, samples_by_class
 from jaxgen.models.variables import apply_network, init_network
 from jaxgen.training.parallel import example_normal
 from jaxgen.training.state import (
@@ -110,7 +112,7 @@ def vae_gan(
         real, reconstructed, generated = jnp.split(logits, 3)
         real_features, reconstructed_features, _ = jnp.split(features, 3)
         terms = Terms(
-            kl=0.5 * jnp.sum(jnp.square(mean) + jnp.exp(log_variance) - 1.0 - log_variance, -1),
+            kl=kl_to_standard_normal(mean, log_variance),
             feature_error=0.5 * jnp.sum(jnp.square(real_features - reconstructed_features), -1),
             discriminator=0.5 * (losses.discriminator(real, reconstructed) + losses.discriminator(real, generated)),
             generator=0.5 * (losses.generator(real, reconstructed) + losses.generator(real, generated)),
@@ -151,8 +153,7 @@ def vae_gan(
 
     # ------------------------------------------------------------ use
 
-    def prior(key: Key, num_samples: int) -> jax.Array:
-        return example_normal(key, jnp.arange(num_samples, dtype=jnp.uint32), (latent_size,))
+    prior = normal_prior(latent_size)
 
     def decode(state: TrainState, latents: jax.Array) -> jax.Array:
         return apply(state, state.params, "decoder", latents, train=False)[0]
@@ -166,11 +167,7 @@ def vae_gan(
     def discriminate(state: TrainState, images: jax.Array) -> jax.Array:
         return apply(state, state.params, "discriminator", images, train=False)[0][0]
 
-    def sample(state: TrainState, key: Key, num_samples: int, *, condition: jax.Array | None = None) -> jax.Array:
-        if condition is not None:
-            raise ValueError("this VAE-GAN is unconditional: leave out `condition`")
-        return decode(state, prior(key, num_samples))
-
+    sample, _ = samples_by_class(lambda state, key, num_samples: decode(state, prior(key, num_samples)))
     functions = {
         "prior": prior,
         "decode": decode,

@@ -20,6 +20,7 @@ from jaxgen.models.codebook import (
 )
 from jaxgen.models.likelihoods import Likelihood
 from jaxgen.models.one_loss import LossOutput, one_loss_model
+from jaxgen.models.samples import samples_by_class
 from jaxgen.models.variables import apply_network, init_network
 from jaxgen.training.parallel import example_keys
 from jaxgen.training.state import Batch, GenerativeModel, Key, TrainState
@@ -177,11 +178,7 @@ def vq_vae(
         keys = example_keys(key, jnp.arange(num_samples, dtype=jnp.uint32))
         return jax.vmap(lambda k: jax.random.randint(k, grid_shape, 0, num_codes, jnp.int32))(keys)
 
-    def sample(state: TrainState, key: Key, num_samples: int, *, condition: jax.Array | None = None) -> jax.Array:
-        if condition is not None:
-            raise ValueError("this VQ-VAE is unconditional: leave out `condition`")
-        return decode_codes(state, prior(key, num_samples))
-
+    sample, _ = samples_by_class(lambda state, key, num_samples: decode_codes(state, prior(key, num_samples)))
     return one_loss_model(
         name="vq_vae",
         init_networks=init_networks,

@@ -117,6 +117,13 @@ def option(name: str) -> str:
     return "--" + name.replace("_", "-")
 
 
+def check_at_least(config: TrainConfig, name: str, least: float) -> None:
+    """Raises `UserError` where an option is set to less."""
+    value = getattr(config, name)
+    if value is not None and value < least:
+        raise UserError(f"{option(name)} must be at least {least}, not {value}.")
+
+
 def validate(config: TrainConfig) -> None:
     """Refuses numbers out of range.
 
@@ -124,9 +131,7 @@ def validate(config: TrainConfig) -> None:
       UserError: one sentence that names the option.
     """
     for name, least in _AT_LEAST.items():
-        value = getattr(config, name)
-        if value is not None and value < least:
-            raise UserError(f"{option(name)} must be at least {least}, not {value}.")
+        check_at_least(config, name, least)
     if config.seed >= 2**32:
         raise UserError(f"--seed must be less than 2**32, not {config.seed}.")
     if config.steps * config.batch_size >= 2**32:

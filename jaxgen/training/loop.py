@@ -28,6 +28,7 @@ SAMPLES_PER_SHEET = 64
 class TrainResult(NamedTuple):
     """What `train` gives back."""
 
+    model: GenerativeModel
     state: TrainState
     run_dir: Path
     metrics: dict[str, float]
@@ -101,7 +102,7 @@ class _Loop:
     """One call of `train`: the state, what is waiting on the device, and what happens between dispatches."""
 
     def __init__(self, model: GenerativeModel, data: Dataset, config: TrainConfig, mesh: Mesh, start: Start):
-        self.config, self.start, self.run_dir = config, start, start.run_dir
+        self.model, self.config, self.start, self.run_dir = model, config, start, start.run_dir
         self.state, self.totals, self.best = start.state, start.totals, start.best
         self.step = self.start_step = int(start.state.step)
         self.last_metrics: dict[str, float] = {}
@@ -197,7 +198,7 @@ class _Loop:
             pictures.progress_gif(run_folder.sheets(self.run_dir), self.run_dir / run_folder.PROGRESS)
         if self.step == self.config.steps:
             stopped_by = None  # the signal came behind the last step
-        return TrainResult(self.state, self.run_dir, self.last_metrics, self.speed.rate, stopped_by)
+        return TrainResult(self.model, self.state, self.run_dir, self.last_metrics, self.speed.rate, stopped_by)
 
     def steps_to_next_event(self) -> int:
         """How many steps the next dispatch takes: it ends where something is due."""

@@ -1,4 +1,4 @@
-"""`jaxgen latent` and `jaxgen sample --label`, on tiny runs of the package's own experiments."""
+"""`jaxgen latent`, `jaxgen sample --label` and likelihoods, on tiny runs of the package's own experiments."""
 
 import contextlib
 import json
@@ -227,3 +227,20 @@ def test_a_prior_goes_on_with_the_first_stage_it_began_with(runs, here):
 def test_a_prior_without_codes_to_learn_is_refused(runs, options, words):
     with contextlib.chdir(runs):
         assert_refused(train(*ONCE, *options, experiment=mnist_vq_vae_prior.EXPERIMENT), words)
+
+
+def test_a_likelihood_is_evaluated_when_asked_for_and_rises_with_the_samples(runs):
+    found = {}
+    with contextlib.chdir(runs):
+        for samples in (1, 20):
+            options = ("--metrics", "log_likelihood", "--num-samples", 150, "--importance-samples", samples)
+            code, said, err = command("evaluate", CLASSES, *options)
+            assert code == 0, err
+            assert "log_likelihood/standard_error" in said
+            record = json.loads(Path(CLASSES, "evaluation.json").read_text())["evaluations"][-1]
+            assert (record["held_out"], record["importance_samples"]) == (150, samples)
+            found[samples] = record["values"]
+        assert command("evaluate", CLASSES, "--num-samples", 20, "--metrics", "held_out")[0] == 0
+        assert_refused(command("evaluate", CLASSES, *options[:-1], 0), "--importance-samples")
+    assert found[1]["log_likelihood/nats"] < found[20]["log_likelihood/nats"] < 0
+    assert 0 < found[20]["log_likelihood/standard_error"] < 50

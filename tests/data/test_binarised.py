@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from helpers import streamed, tiny_images
+from tiny import streamed, tiny_images
 
 from jaxgen import UserError
 from jaxgen.data import Dataset

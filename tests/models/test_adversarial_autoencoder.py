@@ -5,7 +5,7 @@ import jax.numpy as jnp
 import numpy as np
 import optax
 import scipy.stats
-from helpers import tiny_autoencoder_networks, tiny_images
+from tiny import tiny_autoencoder_networks, tiny_images
 
 from jaxgen.data import example_batch
 from jaxgen.models.adversarial_autoencoder import adversarial_autoencoder

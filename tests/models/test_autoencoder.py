@@ -7,7 +7,7 @@ import numpy as np
 import optax
 import pytest
 import scipy.special
-from helpers import optimiser, tiny_autoencoder_networks, tiny_denoising_autoencoder, tiny_images
+from tiny import optimiser, tiny_autoencoder_networks, tiny_denoising_autoencoder, tiny_images
 
 from jaxgen.data import example_batch
 from jaxgen.models.autoencoder import MOMENTS_DECAY, RECONSTRUCTIONS, autoencoder, moved_moments

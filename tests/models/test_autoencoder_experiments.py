@@ -70,7 +70,7 @@ def test_the_full_vq_vae_of_emoji_has_the_papers_sizes():
 
 
 def test_the_variance_of_the_data_is_that_of_its_scaled_pixels():
-    data = _vq_vae.load_vq_data(emoji_vq_vae.Config(), "emoji")
+    data = emoji_vq_vae.EXPERIMENT.load_data(emoji_vq_vae.Config())
     images = load("emoji").train["image"].astype(np.float64) / 127.5 - 1
     assert data.assets["data_variance"] == pytest.approx(images.var(), rel=1e-6)
 
@@ -94,7 +94,7 @@ def test_numbers_out_of_range_are_refused(module, options, words):
 
 def test_images_that_cannot_be_halved_twice_are_refused():
     with pytest.raises(UserError, match="multiples of 4, not 30x30"):
-        mnist_vq_vae.build_model(mnist_vq_vae.Config(), {"image_shape": [30, 30, 1]})
+        _vq_vae.build_vq_vae(mnist_vq_vae.Config(), {"image_shape": [30, 30, 1]})
 
 
 def test_a_prior_needs_a_first_stage():

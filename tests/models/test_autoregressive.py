@@ -9,7 +9,8 @@ import numpy as np
 import optax
 import pytest
 import scipy.stats
-from helpers import floats, optimiser, tiny_images, tiny_vq_vae
+from helpers import floats
+from tiny import optimiser, tiny_images, tiny_vq_vae
 
 from jaxgen.data import Dataset, example_batch
 from jaxgen.data.dataset import as_stored

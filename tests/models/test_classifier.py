@@ -5,7 +5,7 @@ import numpy as np
 import optax
 import pytest
 import scipy.special
-from helpers import tiny_images
+from tiny import tiny_images
 
 from jaxgen.data import example_batch
 from jaxgen.models import classifier

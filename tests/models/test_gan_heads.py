@@ -8,7 +8,7 @@ import optax
 import pytest
 import scipy.special
 import scipy.stats
-from helpers import tiny_images
+from tiny import tiny_images
 
 from jaxgen.data import example_batch
 from jaxgen.models import gan

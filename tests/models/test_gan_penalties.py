@@ -7,7 +7,8 @@ import jax.numpy as jnp
 import numpy as np
 import optax
 import pytest
-from helpers import floats, tiny_images
+from helpers import floats
+from tiny import tiny_images
 
 from jaxgen.data import example_batch
 from jaxgen.models import gan

@@ -5,7 +5,7 @@ import jax.numpy as jnp
 import numpy as np
 import optax
 import pytest
-from helpers import tiny_images
+from tiny import tiny_images
 
 from jaxgen.data import example_batch
 from jaxgen.models.hierarchical_vae import hierarchical_vae, ladder_posterior

@@ -7,7 +7,7 @@ import jax.numpy as jnp
 import numpy as np
 import optax
 import pytest
-from helpers import tiny_images, tiny_vae
+from tiny import tiny_images, tiny_vae
 
 from jaxgen import UserError
 from jaxgen.data import example_batch

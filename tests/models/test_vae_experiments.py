@@ -6,7 +6,7 @@ import itertools
 import jax
 import numpy as np
 import pytest
-from helpers import tiny_images
+from tiny import tiny_images
 
 from jaxgen import UserError
 from jaxgen.experiments import (

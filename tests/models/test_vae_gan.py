@@ -6,7 +6,7 @@ import numpy as np
 import optax
 import pytest
 import scipy.stats
-from helpers import tiny_images
+from tiny import tiny_images
 
 from jaxgen.data import example_batch
 from jaxgen.models.vae_gan import vae_gan

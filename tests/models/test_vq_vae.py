@@ -10,7 +10,7 @@ import optax
 import pytest
 import scipy.spatial
 import scipy.stats
-from helpers import tiny_images, tiny_vq_vae
+from tiny import tiny_images, tiny_vq_vae
 
 from jaxgen.data import example_batch
 from jaxgen.models.codebook import moved_codebook, nearest_codes, perplexity, straight_through, usage

@@ -8,16 +8,8 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from helpers import (
-    file_digests,
-    overwrite_64_bytes,
-    saved_digest,
-    streamed,
-    tiny_classifier,
-    tiny_config,
-    tiny_images,
-    tiny_mlp_gan,
-)
+from helpers import file_digests, overwrite_64_bytes, saved_digest, tiny_config
+from tiny import streamed, tiny_classifier, tiny_images, tiny_mlp_gan
 
 from jaxgen.data import scale_images
 from jaxgen.errors import RunFailed, UserError
@@ -155,6 +147,7 @@ def test_a_streamed_set_trains_and_resumes_to_the_same_bits(tmp_path):
     assert np.isfinite(straight.metrics["generator/loss"])
 
 
+@pytest.mark.slow
 def test_a_streamed_set_is_shared_by_devices(tmp_path):
     results = [train(MODEL, streamed(DATA), tiny_config(tmp_path / str(n), steps=4, devices=n)).metrics for n in (1, 2)]
     for name in ("generator/loss", "discriminator/loss"):
@@ -220,7 +213,7 @@ def test_init_from_refuses_what_does_not_fit(whole, tmp_path):
     assert not (tmp_path / "run").exists()
 
 
-@pytest.mark.parametrize("best_is", ["max", "min"])
+@pytest.mark.parametrize("best_is", [pytest.param("max", marks=pytest.mark.slow), "min"])
 def test_the_best_checkpoint_is_kept_over_a_resume(tmp_path, best_is):
     options = {"eval_every": 1, "best_metric": "eval/discriminator/loss", "best_is": best_is, "sample_every": 0}
     run_dir = tmp_path / "run"

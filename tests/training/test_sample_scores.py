@@ -4,7 +4,8 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from helpers import tiny_classifier, tiny_config, tiny_images, tiny_mlp_gan
+from helpers import tiny_config
+from tiny import tiny_classifier, tiny_images, tiny_mlp_gan
 
 from jaxgen import GenerativeModel, UserError, train
 from jaxgen.data import example_batch, load

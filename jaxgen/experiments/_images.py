@@ -1,0 +1,31 @@
+"""The options of experiments on any images, one's own among them, and how these are loaded."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from jaxgen.data import Dataset, load
+from jaxgen.errors import UserError
+
+
+@dataclass(frozen=True)
+class ImagesConfig:
+    """What a config gets by naming this before the class of its other options."""
+
+    data: str = "emoji"
+    """A folder of images, an embedded set (emoji, mnist), or an image set of tensorflow-datasets by name."""
+    data_dir: Path | None = None
+    """Where tensorflow-datasets finds its prepared sets. None: its own default."""
+    image_size: int = 32
+    """Side of the square images in pixels: 4 or 7 times a power of two."""
+
+
+def load_images(config: ImagesConfig) -> Dataset:
+    """The images named by --data.
+
+    Raises:
+      UserError: they are no images.
+    """
+    data = load(config.data, image_size=config.image_size, data_dir=config.data_dir)
+    if data.kind != "image":
+        raise UserError(f"--data {config.data} is {data.kind}, not images: name an image set or a folder of images.")
+    return data

@@ -1,0 +1,38 @@
+"""What the samples of all models have in common: a standard normal prior, and classes where a model has them."""
+
+from collections.abc import Callable
+
+import jax
+import jax.numpy as jnp
+
+from jaxgen.training.parallel import example_normal
+from jaxgen.training.state import Key, TrainState
+
+
+def normal_prior(latent_size: int) -> Callable[[Key, int], jax.Array]:
+    """`prior(key, num_samples) -> latents [num_samples, latent_size]`; sample i is the same, however many are drawn."""
+    return lambda key, num_samples: example_normal(key, jnp.arange(num_samples, dtype=jnp.uint32), (latent_size,))
+
+
+def samples_by_class(
+    draw: Callable[..., jax.Array], num_classes: int | None = None
+) -> tuple[Callable[..., jax.Array], dict[str, Callable[..., jax.Array]]]:
+    """A model's `sample`, and what its `functions` have besides because of it.
+
+    Args:
+      draw: `draw(state, key, num_samples, *labels) -> samples`, with labels [num_samples] where there are classes.
+      num_classes: None: there are none, and `sample` takes no condition. K: its condition are labels in 0..K-1; without
+        one it takes those of `conditions(num_samples)`, every class in turn.
+    """
+
+    def conditions(num_samples: int) -> jax.Array:
+        return jnp.arange(num_samples, dtype=jnp.int32) % num_classes
+
+    def sample(state: TrainState, key: Key, num_samples: int, *, condition: jax.Array | None = None) -> jax.Array:
+        if num_classes is None:
+            if condition is not None:
+                raise ValueError("this model is unconditional: leave out `condition`")
+            return draw(state, key, num_samples)
+        return draw(state, key, num_samples, conditions(num_samples) if condition is None else condition)
+
+    return sample, {} if num_classes is None else {"conditions": conditions}

@@ -1,0 +1,152 @@
+"""The models that go through the promises of the contract, one per learning principle."""
+
+import dataclasses
+import functools
+from collections.abc import Callable
+from typing import Any
+
+import jax
+from tiny import (
+    tiny_adversarial_autoencoder,
+    tiny_classifier,
+    tiny_conditional_gan,
+    tiny_dcgan,
+    tiny_denoising_autoencoder,
+    tiny_gan_with_head,
+    tiny_images,
+    tiny_ladder_vae,
+    tiny_mlp_gan,
+    tiny_vae,
+    tiny_vae_gan,
+    tiny_vq_vae,
+)
+
+from jaxgen.data import Dataset, example_batch
+from jaxgen.models.augmentation import adaptive_augmentation, differentiable_augmentation
+from jaxgen.models.gan_heads import auxiliary_classifier, mutual_information
+from jaxgen.models.likelihoods import bernoulli, discretised_logistic, gaussian
+from jaxgen.models.posteriors import flow_posterior, gaussian_posterior, hamiltonian_posterior
+from jaxgen.networks.flows import InverseAutoregressiveFlow
+from jaxgen.training.dispatch import build_dispatch
+from jaxgen.training.parallel import device_mesh, replicate
+from jaxgen.training.state import GenerativeModel
+
+
+@dataclasses.dataclass(frozen=True)
+class Case:
+    """A model of the table that goes through the promises of the contract."""
+
+    build: Callable[[], GenerativeModel]
+    image_size: int = 8
+    data_metric: str | None = "discriminator/accuracy_real"
+    """A metric of evaluation that depends on the data alone, not on noise; None: there is none."""
+    slow: bool = False
+    """Whether only the long tests take it: a second case of a principle that the quick tests have."""
+    core: bool = False
+    """Whether the quick tests ask it, too, what takes a program for each number of devices; else the long ones do."""
+
+
+CASES = {
+    "mlp_gan": Case(functools.partial(tiny_mlp_gan, independent_examples=True), core=True),
+    "mlp_gan_with_2_discriminator_steps": Case(
+        functools.partial(tiny_mlp_gan, discriminator_steps=2, loss="minimax"), slow=True
+    ),
+    "conditional_mlp_gan": Case(
+        functools.partial(tiny_conditional_gan, independent_examples=True, penalties={"r1_estimate": 0.1}),
+        slow=True,
+    ),
+    "infogan_least_squares_with_a_lazy_penalty_and_adaptive_augmentation": Case(
+        functools.partial(
+            tiny_gan_with_head,
+            mutual_information(10, 2),
+            12,
+            loss="least_squares",
+            penalties={"r1": 0.1},
+            penalty_every=2,
+            augmentation=adaptive_augmentation(target=-1.0, images_to_one=1000),
+        ),
+        slow=True,
+    ),
+    "acgan_hinge_with_gradient_penalty": Case(
+        functools.partial(
+            tiny_gan_with_head,
+            auxiliary_classifier(),
+            10,
+            loss="hinge",
+            penalties={"gradient_penalty": 1.0},
+            augmentation=differentiable_augmentation(),
+            discriminator_steps=2,
+        ),
+        slow=True,
+    ),
+    "dcgan_of_14_pixels": Case(functools.partial(tiny_dcgan, 14, independent_examples=True), 14, slow=True),
+    "dcgan_with_batch_norm_in_both_networks": Case(functools.partial(tiny_dcgan, 16), 16, core=True),
+    "classifier": Case(tiny_classifier, data_metric="classifier/loss", core=True),
+    "vae_with_free_bits_and_warmup": Case(
+        functools.partial(tiny_vae, gaussian_posterior(3), gaussian(), free_bits=0.1, kl_warmup_steps=3, ema_decay=0.9),
+        data_metric="vae/kl",
+        core=True,
+    ),
+    "conditional_iwae_with_a_flow_and_a_discretised_logistic": Case(
+        functools.partial(
+            tiny_vae,
+            flow_posterior(InverseAutoregressiveFlow(1, (8,)), 3, context_size=4),
+            discretised_logistic(),
+            10,
+            importance_samples=3,
+            eval_importance_samples=4,
+        ),
+        data_metric=None,
+        slow=True,
+    ),
+    "hamiltonian_vae": Case(
+        functools.partial(
+            tiny_vae,
+            hamiltonian_posterior(3, steps=1, initial_temperature=0.5, learn_dynamics=True),
+            bernoulli(),
+        ),
+        data_metric=None,
+        slow=True,
+    ),
+    "ladder_vae": Case(tiny_ladder_vae, data_metric=None),
+    "denoising_autoencoder": Case(tiny_denoising_autoencoder, data_metric="autoencoder/clean_loss"),
+    "adversarial_autoencoder": Case(tiny_adversarial_autoencoder, data_metric="autoencoder/reconstruction"),
+    "vae_gan": Case(tiny_vae_gan, data_metric="decoder/mse"),
+    "vq_vae": Case(functools.partial(tiny_vq_vae, decay=0.5), data_metric=None, core=True),
+    "vq_vae_with_codes_learned_by_gradient": Case(
+        functools.partial(tiny_vq_vae, codebook="gradient"), data_metric=None, slow=True
+    ),
+}
+BATCH_SIZE = 16
+MAX_STEPS = 8
+
+
+@functools.cache
+def model_of(case: str) -> GenerativeModel:
+    return CASES[case].build()
+
+
+@functools.cache
+def data_of(case: str) -> Dataset:
+    return tiny_images(CASES[case].image_size)
+
+
+@functools.cache
+def dispatch_of(case: str, devices: int, x64: bool = False) -> Callable:
+    """Train steps of a case on 1, 2 or 8 devices; compiled once (and once more for float64)."""
+    del x64  # part of the cache's key
+    mesh = device_mesh(devices)
+    return build_dispatch(
+        model_of(case), data_of(case), mesh, batch_size=BATCH_SIZE, max_steps=MAX_STEPS, seed=0, start_step=0
+    )
+
+
+@functools.cache
+def _initial(case: str) -> Any:
+    data = data_of(case)
+    return jax.jit(model_of(case).init)(jax.random.key(3), example_batch(data, 2))
+
+
+def initial_state(case: str, devices: int = 1) -> Any:
+    """A fresh state (a dispatch uses up what it is given)."""
+    return replicate(device_mesh(devices), jax.tree.map(jax.numpy.copy, _initial(case)))

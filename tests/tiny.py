@@ -1,0 +1,168 @@
+"""Tiny data and tiny models."""
+
+import dataclasses
+from typing import Any
+
+import jax
+import numpy as np
+import optax
+
+from jaxgen.data import Dataset
+from jaxgen.models import classifier, gan
+from jaxgen.models.adversarial_autoencoder import adversarial_autoencoder
+from jaxgen.models.autoencoder import autoencoder
+from jaxgen.models.gan_heads import Head
+from jaxgen.models.hierarchical_vae import hierarchical_vae
+from jaxgen.models.likelihoods import Likelihood, bernoulli
+from jaxgen.models.posteriors import Posterior
+from jaxgen.models.vae import vae
+from jaxgen.models.vae_gan import vae_gan
+from jaxgen.models.vq_vae import vq_vae
+from jaxgen.networks.classifier import ConvClassifier
+from jaxgen.networks.conditional import ConditionalDiscriminator, ConditionalGenerator
+from jaxgen.networks.dcgan import DCGANDiscriminator, DCGANGenerator
+from jaxgen.networks.feature_discriminator import FeatureDiscriminator
+from jaxgen.networks.ladder import LadderDecoder, LadderEncoder
+from jaxgen.networks.mlp import MLPDiscriminator, MLPEncoder, MLPGenerator
+from jaxgen.networks.vq_conv import VQDecoder, VQEncoder
+from jaxgen.training.state import GenerativeModel
+
+# ---------------------------------------------------------------- data
+
+
+def tiny_images(size: int = 8, *, examples: int = 50, test_examples: int = 21, **options: Any) -> Dataset:
+    """Random images [size, size, 1] with labels 0..9; the number of examples fits no batch size, on purpose."""
+    rng = np.random.default_rng(0)
+
+    def split(number: int) -> dict[str, np.ndarray]:
+        return {
+            "image": rng.integers(0, 256, (number, size, size, 1), np.uint8),
+            "label": rng.integers(0, 10, number).astype(np.int32),
+        }
+
+    return Dataset("tiny", split(examples), split(test_examples), **options)
+
+
+class Streamed:
+    """The examples of a split one by one, as a source."""
+
+    def __init__(self, split: dict[str, np.ndarray]):
+        self.split = split
+
+    def __len__(self) -> int:
+        return len(self.split["image"])
+
+    def __getitem__(self, index: int) -> dict[str, np.ndarray]:
+        return {name: values[index] for name, values in self.split.items()}
+
+
+def streamed(data: Dataset) -> Dataset:
+    return dataclasses.replace(data, train=Streamed(data.train))
+
+
+# ---------------------------------------------------------------- models
+
+
+def optimiser(learning_rate: float = 1e-2) -> optax.GradientTransformation:
+    """Adam with a large epsilon: smooth in the gradient, so that rounding is not blown up to a whole step."""
+    return optax.adam(learning_rate, eps=1e-2)
+
+
+def tiny_mlp_gan(learning_rate: float = 1e-2, **options: Any) -> GenerativeModel:
+    return gan(
+        MLPGenerator((8, 8, 1), widths=(16, 32)),
+        MLPDiscriminator(widths=(32, 16)),
+        latent_size=6,
+        generator_optimiser=optimiser(learning_rate),
+        discriminator_optimiser=optimiser(learning_rate),
+        **options,
+    )
+
+
+def tiny_conditional_gan(**options: Any) -> GenerativeModel:
+    return gan(
+        ConditionalGenerator(MLPGenerator((8, 8, 1), widths=(16, 32)), num_classes=10),
+        ConditionalDiscriminator(MLPDiscriminator(widths=(32, 16)), num_classes=10),
+        num_classes=10,
+        latent_size=6,
+        generator_optimiser=optimiser(),
+        discriminator_optimiser=optimiser(),
+        **options,
+    )
+
+
+def tiny_gan_with_head(head: Head, head_outputs: int, **options: Any) -> GenerativeModel:
+    return gan(
+        ConditionalGenerator(MLPGenerator((8, 8, 1), widths=(16, 32)), num_classes=10),
+        MLPDiscriminator(widths=(32, 16), head_outputs=head_outputs),
+        num_classes=10,
+        head=head,
+        latent_size=6,
+        generator_optimiser=optimiser(),
+        discriminator_optimiser=optimiser(),
+        **options,
+    )
+
+
+def tiny_dcgan(size: int, **options: Any) -> GenerativeModel:
+    return gan(
+        DCGANGenerator((size, size, 1), 4),
+        DCGANDiscriminator((size, size, 1), 4),
+        latent_size=6,
+        generator_optimiser=optimiser(),
+        discriminator_optimiser=optimiser(),
+        **options,
+    )
+
+
+def tiny_classifier() -> GenerativeModel:
+    network = ConvClassifier(num_classes=10, widths=(4, 8), num_features=16)
+    return classifier(network, optimiser=optimiser(), shift=2, label_smoothing=0.1, ema_decay=0.9)
+
+
+def tiny_vae(
+    posterior: Posterior, likelihood: Likelihood, num_classes: int | None = None, **options: Any
+) -> GenerativeModel:
+    encoder = MLPEncoder(posterior.num_outputs, (16,), activation=jax.numpy.tanh)
+    shape = (8, 8, likelihood.parameters_per_channel)
+    decoder = MLPGenerator(shape, (16,), activation=jax.numpy.tanh, output_activation=None)
+    if num_classes is not None:
+        encoder, decoder = ConditionalDiscriminator(encoder, num_classes), ConditionalGenerator(decoder, num_classes)
+    options |= {"num_classes": num_classes, "optimiser": optimiser()}
+    return vae(encoder, decoder, posterior=posterior, likelihood=likelihood, **options)
+
+
+def tiny_ladder_vae() -> GenerativeModel:
+    sizes, widths = (4, 2), (16, 8)
+    networks = LadderEncoder(sizes, widths), LadderDecoder((8, 8, 1), sizes, widths)
+    return hierarchical_vae(*networks, latent_sizes=sizes, likelihood=bernoulli(), optimiser=optimiser())
+
+
+def tiny_autoencoder_networks(num_outputs: int = 3) -> tuple[MLPEncoder, MLPGenerator]:
+    encoder = MLPEncoder(num_outputs, (16,), activation=jax.numpy.tanh)
+    return encoder, MLPGenerator((8, 8, 1), (16,), activation=jax.numpy.tanh, output_activation=None)
+
+
+def tiny_denoising_autoencoder() -> GenerativeModel:
+    options = {"noise_level": 0.2, "masking": 0.2, "loss": "cross_entropy", "optimiser": optimiser()}
+    return autoencoder(*tiny_autoencoder_networks(), latent_size=3, **options)
+
+
+def tiny_adversarial_autoencoder() -> GenerativeModel:
+    networks = (*tiny_autoencoder_networks(), MLPDiscriminator((8,)))
+    optimisers = {"autoencoder_optimiser": optimiser(), "discriminator_optimiser": optimiser()}
+    return adversarial_autoencoder(*networks, latent_size=3, adversarial_weight=0.5, **optimisers)
+
+
+def tiny_vae_gan() -> GenerativeModel:
+    decoder = MLPGenerator((8, 8, 1), widths=(16,), batch_norm=True)
+    networks = (MLPEncoder(6, (16,)), decoder, FeatureDiscriminator(widths=(4,), hidden_width=8))
+    optimisers = {f"{name}_optimiser": optimiser() for name in ("encoder", "decoder", "discriminator")}
+    return vae_gan(*networks, latent_size=3, feature_weight=0.1, **optimisers)
+
+
+def tiny_vq_vae(**options: Any) -> GenerativeModel:
+    sizes = {"width": 4, "residual_width": 4, "residual_blocks": 1}
+    networks = VQEncoder(3, **sizes), VQDecoder(1, **sizes)
+    options |= {"num_codes": 6, "code_size": 3, "grid_shape": (2, 2), "optimiser": optimiser()}
+    return vq_vae(*networks, likelihood=bernoulli(), **options)
