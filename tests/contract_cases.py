@@ -16,6 +16,7 @@ from tiny import (
     tiny_images,
     tiny_ladder_vae,
     tiny_mlp_gan,
+    tiny_two_stages,
     tiny_vae,
     tiny_vae_gan,
     tiny_vq_vae,
@@ -116,6 +117,7 @@ CASES = {
     "vq_vae_with_codes_learned_by_gradient": Case(
         functools.partial(tiny_vq_vae, codebook="gradient"), data_metric=None, slow=True
     ),
+    "prior_of_a_vq_vae": Case(tiny_two_stages, data_metric=None),
 }
 BATCH_SIZE = 16
 MAX_STEPS = 8

@@ -182,7 +182,8 @@ def test_every_parameter_changes(case):
     after, metrics = run_steps(case, initial_state(case), [4])
     for name in ("params", "ema_params", "model_state"):
         for (path, old), (_, new) in zip(floats(getattr(before, name)), floats(getattr(after, name)), strict=True):
-            assert not np.array_equal(old, new), f"{name}{path} stands still"
+            if not path.startswith("['frozen']"):  # a first stage's
+                assert not np.array_equal(old, new), f"{name}{path} stands still"
     assert all(np.isfinite(list(metrics.values())))
     assert checkpoint.all_finite(after)
     assert int(after.step) == 4
@@ -260,7 +261,7 @@ def test_the_check_of_key_reuse_finds_one():
         jax.jit(twice)(jax.random.key(0))
 
 
-@every_generative_case
+@cases([case for case in CASES if "prior" in model_of(case).functions])
 def test_noise_belongs_to_the_example(case):
     prior = model_of(case).functions["prior"]
     latents = np.asarray(prior(jax.random.key(1), 6))

@@ -1,16 +1,18 @@
 """Tiny data and tiny models."""
 
 import dataclasses
+import functools
 from typing import Any
 
 import jax
 import numpy as np
 import optax
 
-from jaxgen.data import Dataset
+from jaxgen.data import Dataset, example_batch
 from jaxgen.models import classifier, gan
 from jaxgen.models.adversarial_autoencoder import adversarial_autoencoder
 from jaxgen.models.autoencoder import autoencoder
+from jaxgen.models.autoregressive import Tokeniser, autoregressive
 from jaxgen.models.gan_heads import Head
 from jaxgen.models.hierarchical_vae import hierarchical_vae
 from jaxgen.models.likelihoods import Likelihood, bernoulli
@@ -24,8 +26,9 @@ from jaxgen.networks.dcgan import DCGANDiscriminator, DCGANGenerator
 from jaxgen.networks.feature_discriminator import FeatureDiscriminator
 from jaxgen.networks.ladder import LadderDecoder, LadderEncoder
 from jaxgen.networks.mlp import MLPDiscriminator, MLPEncoder, MLPGenerator
+from jaxgen.networks.pixel_cnn import GatedPixelCNN
 from jaxgen.networks.vq_conv import VQDecoder, VQEncoder
-from jaxgen.training.state import GenerativeModel
+from jaxgen.training.state import GenerativeModel, TrainState
 
 # ---------------------------------------------------------------- data
 
@@ -166,3 +169,26 @@ def tiny_vq_vae(**options: Any) -> GenerativeModel:
     networks = VQEncoder(3, **sizes), VQDecoder(1, **sizes)
     options |= {"num_codes": 6, "code_size": 3, "grid_shape": (2, 2), "optimiser": optimiser()}
     return vq_vae(*networks, likelihood=bernoulli(), **options)
+
+
+@functools.cache
+def tiny_first_stage() -> tuple[GenerativeModel, TrainState]:
+    model = tiny_vq_vae()
+    return model, jax.jit(model.init)(jax.random.key(7), example_batch(tiny_images(), 2))
+
+
+def tiny_two_stages() -> GenerativeModel:
+    """A PixelCNN over the codes of the first stage."""
+    first, state = tiny_first_stage()
+
+    def thaw(frozen: dict[str, Any]) -> TrainState:
+        return state.replace(params=frozen["params"], model_state=frozen["model_state"])
+
+    tokeniser = Tokeniser(
+        load=lambda: {"params": state.params, "model_state": state.model_state},
+        encode=lambda frozen, key, batch: first.functions["draw_codes"](thaw(frozen), key, batch),
+        decode=lambda frozen, tokens: first.functions["decode_codes"](thaw(frozen), tokens),
+    )
+    network = GatedPixelCNN(6, width=4, layers=2, hidden_width=8)
+    options = {"optimiser": optimiser(), "ema_decay": 0.9}
+    return autoregressive(network, token_shape=(2, 2), tokeniser=tokeniser, **options)
