@@ -14,12 +14,12 @@ from collections.abc import Sequence
 
 import jax
 import jax.numpy as jnp
-import numpy as np
 from jax import Array, lax
+
+from jaxgen.networks.transform_convolution import Pair, shortest_periods, transform_convolution
 
 DIMENSION_NUMBERS = ("NHWC", "HWIO", "NHWC")
 Padding = str | Sequence[tuple[int, int]]
-Pair = tuple[int, int]
 
 
 def strided_convolution(inputs: Array, kernel: Array, strides: Pair, padding: Padding) -> Array:
@@ -41,10 +41,14 @@ def strided_convolution(inputs: Array, kernel: Array, strides: Pair, padding: Pa
     pads = padding
     if isinstance(padding, str):
         pads = lax.padtype_to_pads(sizes, kernel.shape[:2], strides, padding)
+    pads = [tuple(pad) for pad in pads]
     out_sizes = tuple(
         (n + sum(pad) - k) // s + 1 for n, pad, k, s in zip(sizes, pads, kernel.shape, strides, strict=False)
     )
-    starts = tuple(pad[0] for pad in pads)
+    shifts = tuple(_best_shift(k, s, pad[0], -1) for k, s, pad in zip(kernel.shape, strides, pads, strict=False))
+    if any(shifts):  # zeros before the first row and column
+        inputs = jnp.pad(inputs, ((0, 0), *((shift, 0) for shift in shifts), (0, 0)))
+    starts = tuple(pad[0] - shift for pad, shift in zip(pads, shifts, strict=True))
     kernel, firsts = _split_taps(kernel, strides, starts)  # [K, s, L, t, C, F]
     rows, row_step, columns, column_step, channels, features = kernel.shape
     kernel = kernel.transpose(0, 2, 1, 3, 4, 5).reshape(rows, columns, row_step * column_step * channels, features)
@@ -74,15 +78,79 @@ def transposed_convolution(inputs: Array, kernel: Array, strides: Pair, padding:
         for n, pad, k, s in zip(inputs.shape[1:3], pads, kernel.shape, strides, strict=False)
     )
     starts = tuple(pad[0] - s + 1 for pad, s in zip(pads, strides, strict=True))
+    # As many outputs more, before the first row and column.
+    shifts = tuple(_best_shift(k, s, start, 1) for k, s, start in zip(kernel.shape, strides, starts, strict=False))
+    starts = tuple(start + shift for start, shift in zip(starts, shifts, strict=True))
     kernel, firsts = _split_taps(kernel, strides, starts)  # [K, s, L, t, C, F], the phases in falling order
     rows, row_step, columns, column_step, channels, features = kernel.shape
     kernel = jnp.flip(kernel, (1, 3)).transpose(0, 2, 4, 1, 3, 5)
     kernel = kernel.reshape(rows, columns, channels, row_step * column_step * features)
-    cells = tuple(-(-n // s) for n, s in zip(out_sizes, strides, strict=True))
+    cells = tuple(-(-(shift + n) // s) for shift, n, s in zip(shifts, out_sizes, strides, strict=True))
     outputs = unit_convolution(inputs, kernel, firsts, cells)
     outputs = outputs.reshape(batch, *cells, row_step, column_step, features).transpose(0, 1, 3, 2, 4, 5)
     outputs = outputs.reshape(batch, cells[0] * row_step, cells[1] * column_step, features)
-    return outputs[:, : out_sizes[0], : out_sizes[1]]
+    return outputs[:, shifts[0] : shifts[0] + out_sizes[0], shifts[1] : shifts[1] + out_sizes[1]]
+
+
+def upsampled_convolution(inputs: Array, kernel: Array) -> Array:
+    """The map with each pixel four times under an odd kernel, "SAME", as one transposed convolution of stride 2.
+
+    Of the k taps of an axis several meet the same pixel: with u[t] = w[t] + w[t - 1] there are k + 1 taps on the
+    dilated map, (k + 1) / 2 for each output, so that 3x3 takes 4 multiplications instead of 9.
+
+    Args:
+      inputs: [B, H, W, C].
+      kernel: [k, l, C, F].
+
+    Returns:
+      [B, 2 H, 2 W, F].
+    """
+    pads = tuple(((k + 1) // 2,) * 2 for k in kernel.shape[:2])
+    return transposed_convolution(inputs, _summed_in_pairs(kernel), (2, 2), pads)
+
+
+def pooled_convolution(inputs: Array, kernel: Array) -> Array:
+    """The means over windows of 2x2 of an odd kernel's outputs, "SAME": every second output of the windows' means.
+
+    y[i] = sum_t w[t] S[2 i + t - (k - 1) / 2] with S[m] = (x[m] + x[m + 1]) / 2 on each axis, so that 3x3 takes 9
+    multiplications instead of 36; as one product of the patches of S with the kernel.
+
+    Args:
+      inputs: [B, H, W, C].
+      kernel: [k, l, C, F].
+
+    Returns:
+      [B, H // 2, W // 2, F].
+    """
+    batch, *sizes, channels = inputs.shape
+    means = inputs
+    for axis, k in zip((1, 2), kernel.shape, strict=False):
+        pads = [(0, 0)] * 4
+        pads[axis] = ((k + 1) // 2,) * 2
+        padded = jnp.pad(means, pads)
+        length = padded.shape[axis] - 1
+        pair = (lax.slice_in_dim(padded, start, start + length, axis=axis) for start in (0, 1))
+        means = 0.5 * sum(pair)  # its entry n is S[n - (k + 1) / 2]
+    cells = _space_to_depth(means, (2, 2)).reshape(batch, *(-(-n // 2) for n in means.shape[1:3]), 2, 2, channels)
+    rows, columns = (n // 2 for n in sizes)
+    taps = [divmod(t + 1, 2) for t in range(max(kernel.shape[:2]))]  # tap t is entry 2 i + t + 1
+    patches = [
+        cells[:, q : q + rows, p : p + columns, r, o]
+        for q, r in taps[: kernel.shape[0]]
+        for p, o in taps[: kernel.shape[1]]
+    ]
+    return _product(patches, kernel)
+
+
+def _summed_in_pairs(kernel: Array) -> Array:
+    """w[t] + w[t - 1] on both axes: [k, l, C, F] -> [k + 1, l + 1, C, F]."""
+    for axis in (0, 1):
+        pads = [(0, 0)] * 4
+        pads[axis] = (1, 1)
+        padded = jnp.pad(kernel, pads)
+        size = kernel.shape[axis] + 1
+        kernel = lax.slice_in_dim(padded, 0, size, axis=axis) + lax.slice_in_dim(padded, 1, size + 1, axis=axis)
+    return kernel
 
 
 def unit_convolution(inputs: Array, kernel: Array, firsts: Pair, out_sizes: Pair) -> Array:
@@ -97,18 +165,50 @@ def unit_convolution(inputs: Array, kernel: Array, firsts: Pair, out_sizes: Pair
     Returns:
       [B, H', W', F].
     """
+    if math.prod(kernel.shape[:2]) <= FEW_TAPS:
+        return _patch_convolution(inputs, kernel, firsts, out_sizes)
     channels, features = kernel.shape[2:]
-    periods = _periods(inputs.shape[1:3], kernel.shape[:2], firsts, out_sizes)
+    periods = shortest_periods(inputs.shape[1:3], kernel.shape[:2], firsts, out_sizes)
     # Multiplications for each example: of the direct form, and of the transform's three products.
     direct = math.prod(out_sizes) * math.prod(kernel.shape)
     ends = math.prod(inputs.shape[1:3]) * channels + math.prod(out_sizes) * features
     transformed = 1.5 * math.prod(periods) * (ends + channels * features)
     if transformed < TRANSFORM_PAYS * direct:
-        return _transform_convolution(inputs, kernel, firsts, out_sizes)
+        return transform_convolution(inputs, kernel, firsts, out_sizes)
     return _direct_convolution(inputs, kernel, firsts, out_sizes)
 
 
 TRANSFORM_PAYS = 0.5  # where it needs less than this part of the multiplications
+FEW_TAPS = 4  # for which patches and one product are faster than XLA's convolution
+
+
+# ---------------------------------------------------------------- one product
+
+
+def _patch_convolution(inputs: Array, kernel: Array, firsts: Pair, out_sizes: Pair) -> Array:
+    """`unit_convolution` as one product of the patches [B H' W', K L C] with the kernel; so are its gradients.
+
+    The patches take K L times the memory of the inputs: for few taps only.
+    """
+    pads = [
+        (max(0, -first), max(0, size + first + k - 1 - n))
+        for first, size, k, n in zip(firsts, out_sizes, kernel.shape, inputs.shape[1:], strict=False)
+    ]
+    padded = jnp.pad(inputs, ((0, 0), *pads, (0, 0)))
+    starts = [max(0, first) for first in firsts]
+    patches = [
+        padded[:, starts[0] + i : starts[0] + i + out_sizes[0], starts[1] + j : starts[1] + j + out_sizes[1]]
+        for i in range(kernel.shape[0])
+        for j in range(kernel.shape[1])
+    ]
+    return _product(patches, kernel)
+
+
+def _product(patches: Sequence[Array], kernel: Array) -> Array:
+    """What each tap meets, K L arrays [B, H', W', C] in the kernel's order, with [K, L, C, F] -> [B, H', W', F]."""
+    shape = (*patches[0].shape[:3], kernel.shape[-1])
+    rows = jnp.concatenate(patches, -1).reshape(-1, math.prod(kernel.shape[:3]))
+    return (rows @ kernel.reshape(-1, kernel.shape[-1])).reshape(shape)
 
 
 # ---------------------------------------------------------------- the direct form
@@ -148,79 +248,6 @@ def _direct_backward(firsts: Pair, out_sizes: Pair, saved: tuple, grads: Array) 
 _direct_convolution.defvjp(_direct_forward, _direct_backward)
 
 
-# ---------------------------------------------------------------- the transform
-
-
-def _transform_convolution(inputs: Array, kernel: Array, firsts: Pair, out_sizes: Pair) -> Array:
-    """`unit_convolution` as y = O ((I x) * (K w)): one product [B, C] x [C, F] for each row of the transform.
-
-    Each product is a multiplication of matrices and so are its gradients.
-    """
-    batch, height, width, channels = inputs.shape
-    features = kernel.shape[-1]
-    matrices = _transform_matrices((height, width), kernel.shape[:2], firsts, out_sizes)
-    to_inputs, to_kernel, to_outputs = (jnp.asarray(matrix, inputs.dtype) for matrix in matrices)
-    positions = inputs.reshape(batch, height * width, channels).swapaxes(0, 1)
-    inputs = _mix(to_inputs, positions)  # [P, B, C]
-    kernel = _mix(to_kernel, kernel.reshape(-1, channels, features))  # [P, C, F]
-    outputs = _mix(to_outputs, inputs @ kernel)  # [H' W', B, F]
-    return outputs.swapaxes(0, 1).reshape(batch, *out_sizes, features)
-
-
-@jax.custom_vjp
-def _mix(matrix: Array, rows: Array) -> Array:
-    """A constant [M, N] times [N, ...] -> [M, ...]; its gradient is of the same form, so that nothing is transposed."""
-    return (matrix @ rows.reshape(rows.shape[0], -1)).reshape(-1, *rows.shape[1:])
-
-
-_mix.defvjp(
-    lambda matrix, rows: (_mix(matrix, rows), matrix),
-    lambda matrix, grads: (None, _mix(matrix.T, grads)),
-)
-
-
-def _periods(sizes: Pair, kernel_sizes: Pair, firsts: Pair, out_sizes: Pair) -> Pair:
-    """The shortest periods at which a cyclic correlation has the wanted outputs: no tap may meet a wrong x[m]."""
-    rows = zip(sizes, kernel_sizes, firsts, out_sizes, strict=True)
-    return tuple(max(n - first, size + first + k - 1) for n, k, first, size in rows)
-
-
-@functools.cache
-def _transform_matrices(sizes: Pair, kernel_sizes: Pair, firsts: Pair, out_sizes: Pair) -> tuple[np.ndarray, ...]:
-    """The matrices [P, H W], [P, K L] and [H' W', P] of the transform, in float64.
-
-    With the two-dimensional discrete Fourier transform of the periods, Y = X V where V = conj(W). Of each pair of
-    conjugate frequencies one is kept. A complex product (a + ib)(c + id) takes three real ones (Gauss):
-    k1 = (a + b) c, k2 = a (d - c), k3 = b (c + d), and is (k1 - k3) + i (k1 + k2).
-    """
-    periods = _periods(sizes, kernel_sizes, firsts, out_sizes)
-
-    def angles(frequency: Pair, starts: Pair, counts: Pair) -> np.ndarray:
-        axes = [
-            2 * np.pi * f * np.arange(start, start + count) / period
-            for f, start, count, period in zip(frequency, starts, counts, periods, strict=True)
-        ]
-        return np.add.outer(*axes).ravel()
-
-    to_inputs, to_kernel, to_outputs = [], [], []
-    for frequency in np.ndindex(*periods):
-        conjugate = tuple(-f % period for f, period in zip(frequency, periods, strict=True))
-        if conjugate < frequency:
-            continue
-        x = np.exp(-1j * angles(frequency, (0, 0), sizes))
-        v = np.exp(1j * angles(frequency, firsts, kernel_sizes))
-        y = np.exp(1j * angles(frequency, (0, 0), out_sizes)) / math.prod(periods)
-        if conjugate == frequency:  # X, V and Y are real
-            to_inputs.append(x.real)
-            to_kernel.append(v.real)
-            to_outputs.append(y.real)
-        else:
-            to_inputs += [x.real + x.imag, x.real, x.imag]
-            to_kernel += [v.real, v.imag - v.real, v.real + v.imag]
-            to_outputs += [2 * (y.real - y.imag), -2 * y.imag, -2 * y.real]
-    return np.stack(to_inputs), np.stack(to_kernel), np.stack(to_outputs, 1)
-
-
 # ---------------------------------------------------------------- rearrangements
 
 
@@ -239,7 +266,7 @@ def _split_taps(kernel: Array, steps: Pair, starts: Pair) -> tuple[Array, Pair]:
     """Writes each tap t as t - start = s q + r: [kh, kw, C, F] -> [K, s, L, t, C, F] and the first q of each axis."""
     pads, shape, firsts = [], [], []
     for size, step, start in zip(kernel.shape, steps, starts, strict=False):
-        first, last = -start // step, (size - 1 - start) // step
+        first, last = _cells_met(size, step, start)
         count = last - first + 1
         before = -start - step * first
         pads.append((before, count * step - before - size))
@@ -247,6 +274,24 @@ def _split_taps(kernel: Array, steps: Pair, starts: Pair) -> tuple[Array, Pair]:
         firsts.append(first)
     kernel = jnp.pad(kernel, (*pads, (0, 0), (0, 0)))
     return kernel.reshape(*shape, *kernel.shape[2:]), tuple(firsts)
+
+
+def _best_shift(size: int, step: int, start: int, sign: int) -> int:
+    """The least shift of the start, in the direction of `sign`, with which the taps meet the fewest cells.
+
+    Four taps of stride 2 that start within a cell meet three cells, and half of what is multiplied are zeros.
+    """
+
+    def cells(shift: int) -> int:
+        first, last = _cells_met(size, step, start + sign * shift)
+        return last - first
+
+    return min(range(step), key=cells)
+
+
+def _cells_met(size: int, step: int, start: int) -> Pair:
+    """The q of the first and of the last tap t = 0, ..., size - 1, where t - start = step q + r."""
+    return -start // step, (size - 1 - start) // step
 
 
 def _transposed_pads(size: int, step: int, padding: str) -> tuple[int, int]:

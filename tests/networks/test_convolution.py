@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from jax import lax
 
-from jaxgen.networks.convolution import Conv, ConvTranspose
+from jaxgen.networks.convolution import Conv, ConvTranspose, PooledConv, UpsampledConv
 from jaxgen.networks.fast_convolution import DIMENSION_NUMBERS, strided_convolution, transposed_convolution
 
 
@@ -29,7 +29,9 @@ CASES = [
     ((28, 28), (3, 3), (1, 1), "SAME", 1, 2),
     ((14, 14), (3, 3), (1, 1), "SAME", 2, 2),
     ((4, 4), (5, 5), (2, 2), "SAME", 3, 2),
-    ((8, 8), (4, 4), (2, 2), "SAME", 2, 2),
+    ((8, 8), (4, 4), (2, 2), "SAME", 2, 2),  # taps that would begin within a cell
+    ((9, 6), (4, 6), (2, 2), "SAME", 3, 2),
+    ((9, 8), (4, 5), (3, 4), "SAME", 2, 3),
     ((16, 16), (5, 5), (2, 2), "SAME", 2, 2),
     ((32, 32), (5, 5), (2, 2), "SAME", 3, 2),
     ((5, 9), (3, 4), (3, 2), "SAME", 2, 3),
@@ -100,3 +102,37 @@ def test_module_is_a_drop_in_for_flax(module, flax_module, fast):
     chex.assert_trees_all_equal(variables, theirs.init(jax.random.key(1), inputs))
     np.testing.assert_allclose(ours.apply(variables, inputs), theirs.apply(variables, inputs), atol=2e-6)
     assert "bias" not in module(4, (5, 5), use_bias=False).init(jax.random.key(1), inputs)["params"]
+
+
+@pytest.mark.parametrize("size", [(8, 8), (5, 6)])
+@pytest.mark.parametrize("kernel_size", [(3, 3), (1, 5)])
+@pytest.mark.parametrize("layer", [UpsampledConv, PooledConv])
+def test_a_change_of_size_in_the_convolution_is_that_beside_it(layer, kernel_size, size):
+    generator = np.random.default_rng(2)
+    with jax.enable_x64(True):
+        inputs = jnp.asarray(generator.normal(size=(2, *size, 3)))
+        params = nn.Conv(4, kernel_size).init(jax.random.key(0), inputs)["params"]
+        params = jax.tree.map(lambda x: jnp.asarray(generator.normal(size=x.shape)), params)
+
+        def beside(params, inputs):
+            if layer is UpsampledConv:
+                return nn.Conv(4, kernel_size).apply({"params": params}, inputs.repeat(2, 1).repeat(2, 2))
+            return nn.avg_pool(nn.Conv(4, kernel_size).apply({"params": params}, inputs), (2, 2), (2, 2))
+
+        def value_and_gradients(apply):
+            outputs, pull = jax.vjp(apply, params, inputs)
+            return outputs, pull(jnp.cos(jnp.arange(outputs.size, dtype=outputs.dtype)).reshape(outputs.shape))
+
+        expected = value_and_gradients(beside)
+        for fast in (True, False):
+            actual = value_and_gradients(
+                lambda params, inputs, fast=fast: layer(4, kernel_size, fast=fast).apply({"params": params}, inputs)
+            )
+            chex.assert_trees_all_close(actual, expected, rtol=1e-10, atol=1e-11)
+
+
+def test_taps_that_begin_within_a_cell_multiply_no_zeros():
+    inputs, kernel = jnp.zeros((1, 32, 32, 3)), jnp.zeros((4, 4, 3, 5))
+    for form in (strided_convolution, transposed_convolution):
+        jaxpr = str(jax.make_jaxpr(lambda x, w, form=form: form(x, w, (2, 2), "SAME"))(inputs, kernel))
+        assert "[2,2,12,5]" in jaxpr or "[2,2,3,20]" in jaxpr, form
