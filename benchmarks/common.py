@@ -1,20 +1,57 @@
 """What every library is given: sizes, data, and the settings of the optimisers."""
 
 import os
+from typing import NamedTuple
 
 import numpy as np
 
-BATCH = 128
+
+class Adam(NamedTuple):
+    """Adam's settings, in the order in which optax and Keras take them."""
+
+    learning_rate: float
+    beta1: float = 0.9
+    beta2: float = 0.999
+    epsilon: float = 1e-8
+
+
+class Problem(NamedTuple):
+    """What an entry trains on, and with which optimiser."""
+
+    image_shape: tuple[int, int, int]
+    batch_size: int
+    adam: Adam
+
+
+PROBLEMS = {
+    "mlp_gan": Problem((28, 28, 1), 128, Adam(2e-4, beta1=0.5)),
+    "dcgan": Problem((28, 28, 1), 128, Adam(2e-4, beta1=0.5)),
+    "conv_vae": Problem((28, 28, 1), 128, Adam(1e-3)),
+    "sngan": Problem((32, 32, 3), 32, Adam(2e-4, beta1=0.0, beta2=0.9)),
+    "vq_vae": Problem((32, 32, 3), 64, Adam(1e-3)),
+}
+
 LATENT_SIZE = 100
-LEARNING_RATE, BETA1, BETA2, EPSILON = 2e-4, 0.5, 0.999, 1e-8
 SLOPE = 0.2  # of the leaky ReLU
 MLP_GENERATOR, MLP_DISCRIMINATOR = (128, 256, 512, 1024), (512, 256, 128)
 DCGAN_GENERATOR, DCGAN_DISCRIMINATOR = (256, 128, 64), (64, 128)
 
+VAE_LATENT_SIZE = 20
+VAE_ENCODER, VAE_DECODER = (32, 64), (128, 64, 32)
 
-def images() -> np.ndarray:
-    """[8192, 28, 28, 1] uint8."""
-    return np.random.default_rng(0).integers(0, 256, (8192, 28, 28, 1), np.uint8)
+SNGAN_LATENT_SIZE = 128
+SNGAN_WIDTH = 64  # of all maps in both networks
+
+VQ_WIDTH = 32  # of all maps in both networks
+VQ_BLOCKS = 2
+NUM_CODES, CODE_SIZE = 128, 32
+COMMITMENT, CODEBOOK_DECAY, SMOOTHING = 0.25, 0.99, 1e-5
+DATA_VARIANCE = (256**2 - 1) / 12 / 127.5**2  # of the images, uniform in 0..255, scaled to [-1, 1]
+
+
+def images(shape: tuple[int, int, int]) -> np.ndarray:
+    """[8192, *shape] uint8, uniform."""
+    return np.random.default_rng(0).integers(0, 256, (8192, *shape), np.uint8)
 
 
 def cores() -> int:

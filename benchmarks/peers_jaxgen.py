@@ -1,64 +1,122 @@
 """The benchmark's entries in jaxgen: its networks, its models and the dispatch of its training loop."""
 
+import functools
 from collections.abc import Callable
+from typing import Any
 
 import flax.linen as nn
 import jax
 import optax
 from common import (
-    BATCH,
-    BETA1,
-    BETA2,
+    CODE_SIZE,
+    CODEBOOK_DECAY,
+    COMMITMENT,
+    DATA_VARIANCE,
     DCGAN_DISCRIMINATOR,
     DCGAN_GENERATOR,
-    EPSILON,
     LATENT_SIZE,
-    LEARNING_RATE,
     MLP_DISCRIMINATOR,
     MLP_GENERATOR,
+    NUM_CODES,
+    PROBLEMS,
+    SNGAN_LATENT_SIZE,
+    SNGAN_WIDTH,
+    VAE_DECODER,
+    VAE_ENCODER,
+    VAE_LATENT_SIZE,
+    VQ_BLOCKS,
+    VQ_WIDTH,
+    Adam,
     images,
 )
 
 from jaxgen.data.dataset import Dataset, example_batch
 from jaxgen.models.gan import gan
-from jaxgen.networks.dcgan import DCGANDiscriminator, DCGANGenerator
+from jaxgen.models.likelihoods import bernoulli
+from jaxgen.models.posteriors import gaussian_posterior
+from jaxgen.models.vae import vae
+from jaxgen.models.vq_vae import scaled_squared_error, vq_vae
+from jaxgen.networks.dcgan import DCGANDiscriminator, DCGANEncoder, DCGANGenerator
 from jaxgen.networks.mlp import MLPDiscriminator, MLPGenerator
+from jaxgen.networks.sngan import SNGANDiscriminator, SNGANGenerator
+from jaxgen.networks.vq_conv import VQDecoder, VQEncoder
 from jaxgen.training.dispatch import build_dispatch
 from jaxgen.training.parallel import device_mesh, replicate
 from jaxgen.training.state import GenerativeModel
 
 
-def mlp_gan() -> Callable[[int], None]:
-    return image_gan(MLPGenerator(widths=MLP_GENERATOR), MLPDiscriminator(widths=MLP_DISCRIMINATOR))
+def mlp_gan(adam: Adam) -> GenerativeModel:
+    return image_gan(MLPGenerator(widths=MLP_GENERATOR), MLPDiscriminator(widths=MLP_DISCRIMINATOR), adam)
 
 
-def dcgan() -> Callable[[int], None]:
-    return image_gan(DCGANGenerator(widths=DCGAN_GENERATOR), DCGANDiscriminator(widths=DCGAN_DISCRIMINATOR))
+def dcgan(adam: Adam) -> GenerativeModel:
+    return image_gan(DCGANGenerator(widths=DCGAN_GENERATOR), DCGANDiscriminator(widths=DCGAN_DISCRIMINATOR), adam)
 
 
-def image_gan(generator: nn.Module, discriminator: nn.Module) -> Callable[[int], None]:
+def sngan(adam: Adam) -> GenerativeModel:
+    networks = SNGANGenerator(width=SNGAN_WIDTH), SNGANDiscriminator(width=SNGAN_WIDTH)
+    return image_gan(*networks, adam, latent_size=SNGAN_LATENT_SIZE, loss="hinge")
+
+
+def image_gan(
+    generator: nn.Module, discriminator: nn.Module, adam: Adam, *, latent_size: int = LATENT_SIZE, **options: Any
+) -> GenerativeModel:
     """Both networks updated at the same point, with one forward pass through D(G(z)) for both losses."""
-    model = gan(
+    return gan(
         generator,
         discriminator,
-        latent_size=LATENT_SIZE,
-        generator_optimiser=optax.adam(LEARNING_RATE, BETA1, BETA2, EPSILON),
-        discriminator_optimiser=optax.adam(LEARNING_RATE, BETA1, BETA2, EPSILON),
+        latent_size=latent_size,
+        generator_optimiser=optax.adam(*adam),
+        discriminator_optimiser=optax.adam(*adam),
         ema_decay=None,
         independent_examples=True,
+        **options,
     )
-    return train(model, Dataset("random images", {"image": images()}))
 
 
-def train(model: GenerativeModel, data: Dataset) -> Callable[[int], None]:
-    """Runs steps of any model as the training loop does: many in one call."""
+def conv_vae(adam: Adam) -> GenerativeModel:
+    posterior = gaussian_posterior(VAE_LATENT_SIZE)
+    return vae(
+        DCGANEncoder(posterior.num_outputs, widths=VAE_ENCODER),
+        DCGANGenerator(widths=VAE_DECODER, output_activation=None),
+        posterior=posterior,
+        likelihood=bernoulli(),
+        optimiser=optax.adam(*adam),
+    )
+
+
+def conv_vq_vae(adam: Adam) -> GenerativeModel:
+    height, width, channels = PROBLEMS["vq_vae"].image_shape
+    sizes = {"width": VQ_WIDTH, "residual_width": VQ_WIDTH, "residual_blocks": VQ_BLOCKS}
+    return vq_vae(
+        VQEncoder(CODE_SIZE, **sizes),
+        VQDecoder(channels, **sizes),
+        likelihood=scaled_squared_error(DATA_VARIANCE),
+        num_codes=NUM_CODES,
+        code_size=CODE_SIZE,
+        grid_shape=(height // 4, width // 4),
+        optimiser=optax.adam(*adam),
+        commitment=COMMITMENT,
+        decay=CODEBOOK_DECAY,
+        revive_below=0.0,
+    )
+
+
+MODELS = {"mlp_gan": mlp_gan, "dcgan": dcgan, "conv_vae": conv_vae, "sngan": sngan, "vq_vae": conv_vq_vae}
+
+
+def train(name: str) -> Callable[[int], None]:
+    """Runs steps of an entry as the training loop does: many in one call."""
+    problem = PROBLEMS[name]
+    model = MODELS[name](problem.adam)
+    data = Dataset("random images", {"image": images(problem.image_shape)})
     mesh = device_mesh()
-    state = replicate(mesh, jax.jit(model.init)(jax.random.key(0), example_batch(data, BATCH)))
+    state = replicate(mesh, jax.jit(model.init)(jax.random.key(0), example_batch(data, problem.batch_size)))
     dispatch = build_dispatch(
         model,
         data,
         mesh,
-        batch_size=BATCH,
+        batch_size=problem.batch_size,
         max_steps=1,  # of a stream; resident data has no limit
         seed=0,
         start_step=0,
@@ -72,4 +130,4 @@ def train(model: GenerativeModel, data: Dataset) -> Callable[[int], None]:
     return run
 
 
-BUILDERS = {"mlp_gan": mlp_gan, "dcgan": dcgan}
+BUILDERS = {name: functools.partial(train, name) for name in MODELS}

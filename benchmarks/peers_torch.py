@@ -1,35 +1,82 @@
 """The benchmark's entries in PyTorch, eager."""
 
+import functools
 from collections.abc import Callable
 
 import torch
-from common import BATCH, DCGAN_DISCRIMINATOR, LATENT_SIZE, LEARNING_RATE, cores, images
+from common import (
+    DCGAN_DISCRIMINATOR,
+    DCGAN_GENERATOR,
+    PROBLEMS,
+    SNGAN_LATENT_SIZE,
+    VAE_DECODER,
+    VAE_ENCODER,
+    VAE_LATENT_SIZE,
+    cores,
+    images,
+)
 from torch import nn
-from torch_gan import dcgan_discriminator, dcgan_generator, gan_step, mlp_discriminator, mlp_generator
+from torch_gan import (
+    dcgan_discriminator,
+    dcgan_encoder,
+    dcgan_generator,
+    gan_step,
+    hinge,
+    mlp_discriminator,
+    mlp_generator,
+)
+from torch_sngan import sngan_discriminator, sngan_generator
+from torch_vae import vae_step
+from torch_vq_vae import vq_decoder, vq_encoder, vq_vae_step
+
+Networks = tuple[nn.Module, nn.Module]
 
 
-def mlp_gan() -> Callable[[int], None]:
-    return gan(mlp_generator(), mlp_discriminator())
+def mlp_gan() -> Networks:
+    return mlp_generator(), mlp_discriminator()
 
 
-def dcgan() -> Callable[[int], None]:
-    return gan(dcgan_generator(), dcgan_discriminator(DCGAN_DISCRIMINATOR))
+def dcgan() -> Networks:
+    return dcgan_generator(DCGAN_GENERATOR, output_activation=nn.Tanh()), dcgan_discriminator(DCGAN_DISCRIMINATOR)
 
 
-def gan(generator: nn.Module, discriminator: nn.Module) -> Callable[[int], None]:
+def conv_vae() -> Networks:
+    encoder = dcgan_encoder(VAE_ENCODER, 2 * VAE_LATENT_SIZE)
+    return encoder, dcgan_generator(VAE_DECODER, latent_size=VAE_LATENT_SIZE)
+
+
+def sngan() -> Networks:
+    return sngan_generator(), sngan_discriminator()
+
+
+def vq_vae() -> Networks:
+    return vq_encoder(), vq_decoder()
+
+
+NETWORKS = {"mlp_gan": mlp_gan, "dcgan": dcgan, "conv_vae": conv_vae, "sngan": sngan, "vq_vae": vq_vae}
+STEPS = {
+    "mlp_gan": gan_step,
+    "dcgan": gan_step,
+    "conv_vae": vae_step,
+    "sngan": functools.partial(gan_step, latent_size=SNGAN_LATENT_SIZE, losses=hinge),
+    "vq_vae": vq_vae_step,
+}
+
+
+def train(name: str) -> Callable[[int], None]:
+    """Runs steps of an entry, one after another."""
     torch.set_num_threads(cores())
-    data = torch.from_numpy(images()).permute(0, 3, 1, 2).contiguous()  # uint8 [N, 1, 28, 28]
-    rates = {"generator_learning_rate": LEARNING_RATE, "discriminator_learning_rate": LEARNING_RATE}
-    step = gan_step(generator, discriminator, **rates)
-    position = 0
+    problem, position = PROBLEMS[name], 0
+    data = torch.from_numpy(images(problem.image_shape)).permute(0, 3, 1, 2).contiguous()  # uint8 [N, C, H, W]
+    step = STEPS[name](*NETWORKS[name](), problem.adam)
 
     def run(steps: int) -> None:
         nonlocal position
         for _ in range(steps):
-            step(data[position : position + BATCH], torch.randn(BATCH, LATENT_SIZE))
-            position = (position + BATCH) % len(data)
+            step(data[position : position + problem.batch_size])
+            position = (position + problem.batch_size) % len(data)
 
     return run
 
 
-BUILDERS = {"mlp_gan": mlp_gan, "dcgan": dcgan}
+BUILDERS = {name: functools.partial(train, name) for name in NETWORKS}

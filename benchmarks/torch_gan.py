@@ -5,8 +5,9 @@ from collections.abc import Callable, Iterator, Sequence
 
 import torch
 import torch.nn.functional as F
-from common import BETA1, BETA2, DCGAN_GENERATOR, EPSILON, LATENT_SIZE, MLP_DISCRIMINATOR, MLP_GENERATOR, SLOPE
+from common import LATENT_SIZE, MLP_DISCRIMINATOR, MLP_GENERATOR, SLOPE, Adam
 from torch import nn
+from torch_training import adam_optimiser, scaled
 
 PENALTY_NOISE = 0.01
 BATCH_NORM = {"momentum": 0.1, "eps": 1e-5}
@@ -35,10 +36,12 @@ def _hidden(widths: Sequence[int], *, batch_norm: bool = False) -> Iterator[nn.M
         yield nn.LeakyReLU(SLOPE)
 
 
-def dcgan_generator() -> nn.Module:
-    stem, first, second = DCGAN_GENERATOR
+def dcgan_generator(
+    widths: Sequence[int], *, latent_size: int = LATENT_SIZE, output_activation: nn.Module | None = None
+) -> nn.Module:
+    stem, first, second = widths
     return nn.Sequential(
-        nn.Linear(LATENT_SIZE, 7 * 7 * stem, bias=False),
+        nn.Linear(latent_size, 7 * 7 * stem, bias=False),
         nn.Unflatten(1, (stem, 7, 7)),
         nn.BatchNorm2d(stem, **BATCH_NORM),
         nn.LeakyReLU(SLOPE),
@@ -49,11 +52,11 @@ def dcgan_generator() -> nn.Module:
         nn.BatchNorm2d(second, **BATCH_NORM),
         nn.LeakyReLU(SLOPE),
         nn.ConvTranspose2d(second, 1, 5, 2, padding=2, output_padding=1),
-        nn.Tanh(),
+        *([] if output_activation is None else [output_activation]),
     )
 
 
-def dcgan_discriminator(widths: Sequence[int], *, hidden_width: int | None = None) -> nn.Module:
+def dcgan_encoder(widths: Sequence[int], num_outputs: int, *, hidden_width: int | None = None) -> nn.Module:
     size, layers = 28, []
     for before, after in itertools.pairwise((1, *widths)):
         layers += [nn.Conv2d(before, after, 5, 2, padding=2), nn.LeakyReLU(SLOPE)]
@@ -63,7 +66,11 @@ def dcgan_discriminator(widths: Sequence[int], *, hidden_width: int | None = Non
     if hidden_width is not None:
         layers += [nn.Linear(features, hidden_width), nn.LeakyReLU(SLOPE)]
         features = hidden_width
-    return nn.Sequential(*layers, nn.Linear(features, 1), nn.Flatten(0))
+    return nn.Sequential(*layers, nn.Linear(features, num_outputs))
+
+
+def dcgan_discriminator(widths: Sequence[int], *, hidden_width: int | None = None) -> nn.Module:
+    return nn.Sequential(dcgan_encoder(widths, 1, hidden_width=hidden_width), nn.Flatten(0))
 
 
 def initialise(network: nn.Module, *, scale: float | None) -> None:
@@ -79,34 +86,44 @@ def initialise(network: nn.Module, *, scale: float | None) -> None:
                 nn.init.zeros_(module.bias)
 
 
+def non_saturating(real_logits: torch.Tensor, fake_logits: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+    """The discriminator's loss and the generator's."""
+    return (F.softplus(-real_logits) + F.softplus(fake_logits)).mean(), F.softplus(-fake_logits).mean()
+
+
+def hinge(real_logits: torch.Tensor, fake_logits: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+    """The discriminator's loss and the generator's."""
+    return (F.relu(1 - real_logits) + F.relu(1 + fake_logits)).mean(), -fake_logits.mean()
+
+
 def gan_step(
     generator: nn.Module,
     discriminator: nn.Module,
+    adam: Adam,
     *,
-    generator_learning_rate: float,
-    discriminator_learning_rate: float,
+    discriminator_adam: Adam | None = None,
+    latent_size: int = LATENT_SIZE,
+    losses: Callable[[torch.Tensor, torch.Tensor], tuple[torch.Tensor, torch.Tensor]] = non_saturating,
     r1_estimate: float = 0.0,
     clip_norm: float | None = None,
-) -> Callable[[torch.Tensor, torch.Tensor], None]:
-    """`step(rows uint8 [B, 1, H, W], latents [B, L])`: both networks are updated at the same point.
+) -> Callable[[torch.Tensor], None]:
+    """`step(rows uint8 [B, C, H, W])`: both networks are updated at the same point.
 
-    There is one forward pass through D(G(z)) for both losses.
+    There is one forward pass through D(G(z)) for both losses. `adam` is for both, or for the generator alone.
     """
-    options = {"betas": (BETA1, BETA2), "eps": EPSILON}
     generator_parameters = list(generator.parameters())
     discriminator_parameters = list(discriminator.parameters())
-    generator_optimiser = torch.optim.Adam(generator_parameters, lr=generator_learning_rate, **options)
-    discriminator_optimiser = torch.optim.Adam(discriminator_parameters, lr=discriminator_learning_rate, **options)
+    generator_optimiser = adam_optimiser(generator_parameters, adam)
+    discriminator_optimiser = adam_optimiser(discriminator_parameters, discriminator_adam or adam)
 
-    def step(rows: torch.Tensor, latents: torch.Tensor) -> None:
-        real = rows.float() / 127.5 - 1
-        fake_logits = discriminator(generator(latents))
+    def step(rows: torch.Tensor) -> None:
+        real = scaled(rows)
+        fake_logits = discriminator(generator(torch.randn(len(rows), latent_size)))
         real_logits = discriminator(real)
-        discriminator_loss = (F.softplus(-real_logits) + F.softplus(fake_logits)).mean()
+        discriminator_loss, generator_loss = losses(real_logits, fake_logits)
         if r1_estimate:  # as `jaxgen.models.gan_penalties.r1_estimate`, of this weight
             noisy_logits = discriminator(real + PENALTY_NOISE * torch.randn_like(real))
             discriminator_loss += r1_estimate / 2 * ((real_logits - noisy_logits) / PENALTY_NOISE).square().mean()
-        generator_loss = F.softplus(-fake_logits).mean()
         discriminator_grads = torch.autograd.grad(discriminator_loss, discriminator_parameters, retain_graph=True)
         generator_grads = torch.autograd.grad(generator_loss, generator_parameters)
         for parameters, grads, optimiser in (

@@ -26,6 +26,9 @@ from common import cores
 ENTRIES = {
     "mlp_gan": ("jaxgen", "torch", "keras"),
     "dcgan": ("jaxgen", "torch", "keras"),
+    "conv_vae": ("jaxgen", "torch", "keras"),
+    "sngan": ("jaxgen", "torch", "keras"),
+    "vq_vae": ("jaxgen", "torch", "keras"),
 }
 PACKAGES = ("jaxgen", "jax", "jaxlib", "flax", "torch", "keras", "tensorflow", "tensorflow-cpu")
 WARM_UP = 5  # steps, left out of the figures

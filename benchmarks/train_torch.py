@@ -16,7 +16,7 @@ from typing import Literal
 import numpy as np
 import torch
 import tyro
-from common import LATENT_SIZE, cores
+from common import DCGAN_GENERATOR, LATENT_SIZE, PROBLEMS, cores
 from torch import nn
 from torch_gan import (
     dcgan_discriminator,
@@ -56,17 +56,18 @@ def main() -> None:
     if options.experiment == "mnist_gan":
         generator, discriminator, scale = mlp_generator(batch_norm=True), mlp_discriminator(), None
     else:
-        generator = dcgan_generator()
+        generator = dcgan_generator(DCGAN_GENERATOR, output_activation=nn.Tanh())
         discriminator = dcgan_discriminator(config.discriminator_widths, hidden_width=config.discriminator_hidden_width)
         scale = 0.02
     for network in (generator, discriminator):
         initialise(network, scale=scale)
     average = copy.deepcopy(generator)
+    adam = PROBLEMS["mlp_gan"].adam
     step = gan_step(
         generator,
         discriminator,
-        generator_learning_rate=config.generator_learning_rate,
-        discriminator_learning_rate=config.discriminator_learning_rate,
+        adam._replace(learning_rate=config.generator_learning_rate),
+        discriminator_adam=adam._replace(learning_rate=config.discriminator_learning_rate),
         r1_estimate=config.penalty_weight if config.penalties == "r1_estimate" else 0.0,
         clip_norm=config.clip_norm,
     )
@@ -80,7 +81,7 @@ def main() -> None:
             position = -len(rows)
             rows = torch.cat([rows, order[: batch - len(rows)]])
         position += batch
-        step(images[rows], torch.randn(batch, LATENT_SIZE))
+        step(images[rows])
         move_average(average, generator, min(config.ema_decay, (1 + i) / (10 + i)))  # as `update_average`
         if (i + 1) % 500 == 0:
             print(f"step {i + 1}/{steps}  {(i + 1) * batch / (time.monotonic() - start):,.0f} images/s", flush=True)

@@ -1,0 +1,24 @@
+"""What the training steps in Keras share."""
+
+from collections.abc import Sequence
+
+import keras
+import tensorflow as tf
+from common import Adam
+
+
+def adam_optimiser(variables: Sequence[keras.Variable], adam: Adam) -> keras.optimizers.Adam:
+    optimiser = keras.optimizers.Adam(*adam)
+    optimiser.build(variables)
+    return optimiser
+
+
+def scaled(rows: tf.Tensor) -> tf.Tensor:
+    """uint8 to float32 in [-1, 1]."""
+    return tf.cast(rows, tf.float32) / 127.5 - 1
+
+
+def through(stack: Sequence[keras.layers.Layer], inputs: keras.KerasTensor) -> keras.KerasTensor:
+    for layer in stack:
+        inputs = layer(inputs)
+    return inputs

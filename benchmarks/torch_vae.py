@@ -1,0 +1,27 @@
+"""The step of a variational autoencoder of binary pixels, as in `jaxgen.models.vae`, in PyTorch."""
+
+from collections.abc import Callable
+
+import torch
+import torch.nn.functional as F
+from common import Adam
+from torch import nn
+from torch_training import adam_optimiser
+
+
+def vae_step(encoder: nn.Module, decoder: nn.Module, adam: Adam) -> Callable[[torch.Tensor], None]:
+    """`step(rows uint8 [B, C, H, W])`: pixels drawn anew, the KL term in closed form, one latent for each image."""
+    optimiser = adam_optimiser([*encoder.parameters(), *decoder.parameters()], adam)
+
+    def step(rows: torch.Tensor) -> None:
+        probability = rows.float() / 255
+        targets = (torch.rand_like(probability) < probability).float()
+        mean, log_variance = encoder(targets).chunk(2, 1)
+        logits = decoder(mean + (0.5 * log_variance).exp() * torch.randn_like(mean))
+        reconstruction = F.binary_cross_entropy_with_logits(logits, targets, reduction="sum")
+        kl = 0.5 * (mean.square() + log_variance.exp() - 1 - log_variance).sum()
+        optimiser.zero_grad()
+        ((reconstruction + kl) / len(rows)).backward()
+        optimiser.step()
+
+    return step

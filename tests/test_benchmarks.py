@@ -1,0 +1,45 @@
+"""The benchmarks compare like with like: the libraries' networks are of the same size."""
+
+import importlib
+from pathlib import Path
+
+import jax
+import pytest
+
+BENCHMARKS = Path(__file__).parent.parent / "benchmarks"
+PEERS = ["torch", pytest.param("keras", marks=pytest.mark.slow)]
+NAMES = ["mlp_gan", "dcgan", "conv_vae", "sngan", "vq_vae"]
+
+
+@pytest.fixture
+def peer(request, monkeypatch):
+    for package in {"torch": ["torch"], "keras": ["keras", "tensorflow"]}[request.param]:
+        pytest.importorskip(package)
+    monkeypatch.syspath_prepend(BENCHMARKS)
+    return importlib.import_module(f"peers_{request.param}")
+
+
+@pytest.mark.parametrize("peer", PEERS, indirect=True)
+@pytest.mark.parametrize("name", NAMES)
+def test_both_networks_have_as_many_parameters_as_in_jaxgen(peer, name):
+    expected = parameters_in_jaxgen(name)
+    counts = [parameters_of(network) for network in peer.NETWORKS[name]()]
+    assert counts == expected
+
+
+def parameters_of(network):
+    """Of a network of PyTorch or Keras."""
+    if hasattr(network, "trainable_variables"):
+        return sum(variable.value.shape.num_elements() for variable in network.trainable_variables)
+    return sum(parameter.numel() for parameter in network.parameters())
+
+
+def parameters_in_jaxgen(name):
+    """Of generator and discriminator, or of encoder and decoder."""
+    common, jaxgen = importlib.import_module("common"), importlib.import_module("peers_jaxgen")
+    problem = common.PROBLEMS[name]
+    batch = {"image": jax.ShapeDtypeStruct((2, *problem.image_shape), "float32")}
+    params = jax.eval_shape(jaxgen.MODELS[name](problem.adam).init, jax.random.key(0), batch).params
+    parts = ("generator", "discriminator") if "generator" in params else ("encoder", "decoder")
+    networks = params if parts[0] in params else next(iter(params.values()))
+    return [sum(leaf.size for leaf in jax.tree.leaves(networks[part])) for part in parts]
