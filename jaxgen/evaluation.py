@@ -43,7 +43,7 @@ def applicable_metrics(run: Run, data: Dataset, extractor_name: str) -> list[str
     if data.test is not None:
         names.append(HELD_OUT)
     if run.model.sample is not None and data.kind == "image":
-        names += metrics_with(extractor_name)
+        names += metrics_with(extractor_name, labelled="conditions" in run.model.functions)
         if DISCRIMINATOR_FUNCTION in run.model.functions and data.test is not None:
             names.append(DISCRIMINATOR)
     if LOG_LIKELIHOOD in run.model.functions and data.test is not None:
@@ -141,7 +141,8 @@ def evaluate_images(
       UserError: an unknown metric, images of different shapes, too few of them.
     """
     extractor = extractor or extractor_for(real.shape)
-    known = [name for name in metrics_with(extractor) if not METRICS[name].needs_training]
+    labelled = generated.labels is not None
+    known = [name for name in metrics_with(extractor, labelled=labelled) if not METRICS[name].needs_training]
     check_names(metrics or (), known)
     loaded = load_extractor(extractor, weights)
     scorer = ImageScorer(real, loaded, metrics or known, seed=seed, progress=progress)

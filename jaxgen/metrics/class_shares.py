@@ -35,3 +35,21 @@ def class_shares(logits: np.ndarray, *, threshold: float = 0.9) -> ClassShares:
         entropy=float(np.sum(present * np.log(1.0 / present))),
         modes=int(np.sum(10 * logits.shape[-1] * counts >= len(logits))),
     )
+
+
+class LabelAgreement(NamedTuple):
+    """How the labels that samples were made for go with what a classifier sees: shares between 0 and 1."""
+
+    agreement: float
+    """Share of samples in which the classifier sees their label."""
+    purity: float
+    """The same, if each label stood for the class that is seen most often with it: for labels that a model chose
+    itself, as an InfoGAN's codes."""
+
+
+def label_agreement(logits: np.ndarray, labels: np.ndarray) -> LabelAgreement:
+    """Compares a classifier's logits [N, K] with labels [N], integers from 0."""
+    seen = np.asarray(logits).argmax(-1)
+    counts = np.zeros((int(labels.max()) + 1, np.shape(logits)[-1]), np.int64)
+    np.add.at(counts, (labels, seen), 1)
+    return LabelAgreement(float(np.mean(seen == labels)), float(counts.max(-1).sum() / len(labels)))

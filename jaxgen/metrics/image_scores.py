@@ -7,7 +7,7 @@ from typing import NamedTuple
 import numpy as np
 
 from jaxgen.errors import UserError
-from jaxgen.metrics.class_shares import class_shares
+from jaxgen.metrics.class_shares import class_shares, label_agreement
 from jaxgen.metrics.classifier_score import classifier_score
 from jaxgen.metrics.extractors import FeatureExtractor
 from jaxgen.metrics.frechet import frechet_distance_of_moments
@@ -26,6 +26,8 @@ class Comparison(NamedTuple):
     """Of the training images; read when first asked for, which takes longer than all else."""
     seed: int
     progress: Progress | None
+    labels: np.ndarray | None
+    """[N], what the generated images were made for."""
     nearest: dict[str, np.ndarray]
     """Filled by `memorisation`: the nearest training image of each generated one, `distances` and `indices` [N]."""
 
@@ -72,6 +74,10 @@ def _classes(c: Comparison) -> tuple[float, ...]:
     return shares.confident, shares.mean_confidence, shares.classes.min(), shares.modes, shares.entropy
 
 
+def _labels(c: Comparison) -> tuple[float, ...]:
+    return label_agreement(c.generated.logits, c.labels)
+
+
 def _memorisation(c: Comparison) -> tuple[float, ...]:
     found = nearest_training(
         c.generated.features, c.training().features, c.real.features, progress=c.bar("nearest training images")
@@ -87,15 +93,20 @@ METRICS: dict[str, Metric] = {
     "precision_recall": Metric(("precision", "recall"), _precision_recall, keeps_features=True),
     "density_coverage": Metric(("density", "coverage"), _density_coverage, keeps_features=True),
     "classes": Metric(("confident", "mean_confidence", "rarest_class", "modes", "class_entropy"), _classes),
+    "labels": Metric(("label_agreement", "label_purity"), _labels),
     "memorisation": Metric(
         ("memorisation_ratio", "closer_to_training"), _memorisation, keeps_features=True, needs_training=True
     ),
 }
 
 
-def metrics_with(extractor_name: str) -> list[str]:
-    """The names of the metrics that make sense with an extractor: `classes` needs one whose classes the images have."""
-    return [name for name in METRICS if name != "classes" or extractor_name == "mnist"]
+def metrics_with(extractor_name: str, *, labelled: bool) -> list[str]:
+    """The names of the metrics that make sense with an extractor, and with images that are labelled or not.
+
+    `classes` and `labels` need an extractor whose classes the images have.
+    """
+    needs = {"classes": extractor_name == "mnist", "labels": labelled and extractor_name == "mnist"}
+    return [name for name in METRICS if needs.get(name, True)]
 
 
 def metric_names(text: str | None) -> list[str]:
@@ -160,8 +171,16 @@ class ImageScorer:
                 f"{generated.name} has images of {_say(generated.shape)}, but the real ones are {_say(self.shape)}: "
                 "they must have the same shape."
             )
+        if "labels" in self.metrics and generated.labels is None:
+            raise UserError(f"{generated.name} has no labels to compare with: leave 'labels' out of --metrics.")
         comparison = Comparison(
-            self.real, self._features(generated), self._training_features, self.seed, self.progress, self.nearest
+            self.real,
+            self._features(generated),
+            self._training_features,
+            self.seed,
+            self.progress,
+            generated.labels,
+            self.nearest,
         )
         values: dict[str, float] = {}
         for metric in self.metrics.values():

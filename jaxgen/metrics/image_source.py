@@ -23,6 +23,8 @@ class ImageSource(NamedTuple):
     """Of one image, (H, W, C)."""
     read: Callable[[int, int], np.ndarray]
     """(start, stop) -> uint8 [stop - start, H, W, C]; the same numbers always give the same images."""
+    labels: np.ndarray | None = None
+    """[count], the classes that they are said to show; None: nothing is said."""
 
 
 def in_blocks(source: ImageSource, size: int) -> Iterator[np.ndarray]:
@@ -82,7 +84,8 @@ def of_path(path: Path, *, image_size: int | None = None, split: str | None = No
     if str(path) in EMBEDDED and not path.exists():
         return of_data(load(str(path), image_size=image_size), split)
     if path.suffix.lower() == ".npz":
-        return of_array(read_npz(path)["image"], str(path))
+        arrays = read_npz(path)
+        return of_array(arrays["image"], str(path))._replace(labels=arrays.get("label"))
     if not path.is_dir():
         raise UserError(f"{path} is neither a folder of images, a .npz file nor an embedded set: check the path.")
     paths = find_images(path)
@@ -106,4 +109,6 @@ def of_array(images: np.ndarray, name: str) -> ImageSource:
 
 def first(source: ImageSource, count: int | None) -> ImageSource:
     """The first `count` images of a source; all of them if None or fewer."""
-    return source if count is None else source._replace(count=min(count, source.count))
+    if count is None or count >= source.count:
+        return source
+    return source._replace(count=count, labels=None if source.labels is None else source.labels[:count])

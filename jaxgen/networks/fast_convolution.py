@@ -190,14 +190,9 @@ def _patch_convolution(inputs: Array, kernel: Array, firsts: Pair, out_sizes: Pa
 
     The patches take K L times the memory of the inputs: for few taps only.
     """
-    pads = [
-        (max(0, -first), max(0, size + first + k - 1 - n))
-        for first, size, k, n in zip(firsts, out_sizes, kernel.shape, inputs.shape[1:], strict=False)
-    ]
-    padded = jnp.pad(inputs, ((0, 0), *pads, (0, 0)))
-    starts = [max(0, first) for first in firsts]
+    inputs, starts = _padded(inputs, kernel.shape, firsts, out_sizes)
     patches = [
-        padded[:, starts[0] + i : starts[0] + i + out_sizes[0], starts[1] + j : starts[1] + j + out_sizes[1]]
+        inputs[:, starts[0] + i : starts[0] + i + out_sizes[0], starts[1] + j : starts[1] + j + out_sizes[1]]
         for i in range(kernel.shape[0])
         for j in range(kernel.shape[1])
     ]
@@ -239,6 +234,9 @@ def _direct_backward(firsts: Pair, out_sizes: Pair, saved: tuple, grads: Array) 
     flipped_firsts = tuple(-(first + k - 1) for first, k in zip(firsts, kernel.shape, strict=False))
     input_grads = _direct_convolution(grads, flipped, flipped_firsts, inputs.shape[1:3])
     # dw[q] = sum_i x[i + q] g[i]: the gradient is the kernel, the channels are the batch, the examples the channels.
+    if any(size > n for size, n in zip(out_sizes, inputs.shape[1:], strict=False)):
+        # XLA would take such a convolution for one of the gradients with the inputs, by slow code.
+        inputs, firsts = _padded(inputs, kernel.shape, firsts, out_sizes)
     by_channel = lax.optimization_barrier(inputs.transpose(3, 1, 2, 0))
     by_position = lax.optimization_barrier(grads.transpose(1, 2, 0, 3))
     kernel_grads = _direct_convolution(by_channel, by_position, firsts, kernel.shape[:2])
@@ -249,6 +247,16 @@ _direct_convolution.defvjp(_direct_forward, _direct_backward)
 
 
 # ---------------------------------------------------------------- rearrangements
+
+
+def _padded(inputs: Array, kernel_sizes: Sequence[int], firsts: Pair, out_sizes: Pair) -> tuple[Array, Pair]:
+    """The inputs with all zeros that a convolution meets, and the offsets of its first tap there."""
+    pads = [
+        (max(0, -first), max(0, size + first + k - 1 - n))
+        for first, size, k, n in zip(firsts, out_sizes, kernel_sizes, inputs.shape[1:], strict=False)
+    ]
+    starts = tuple(first + pad[0] for first, pad in zip(firsts, pads, strict=True))
+    return jnp.pad(inputs, ((0, 0), *pads, (0, 0))), starts
 
 
 def _space_to_depth(inputs: Array, steps: Pair) -> Array:

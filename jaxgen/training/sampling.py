@@ -69,4 +69,4 @@ def sample_source(model: GenerativeModel, state: TrainState, *, num: int, seed: 
         return unscale_images(images[start - first * BLOCK_SIZE : stop - first * BLOCK_SIZE])
 
     one = jax.eval_shape(lambda state, key: model.sample(state, key, 1), state, jax.random.key(0))
-    return ImageSource(name, num, one.shape[1:], read)
+    return ImageSource(name, num, one.shape[1:], read, draw_conditions(model, num))

@@ -61,6 +61,7 @@ def test_a_run_is_scored_and_every_value_says_how_it_was_made(run):
         assert np.isfinite(values[name]), name
         assert f"\n{name} " in out
     assert "held_out/discriminator/loss" in values
+    assert 0 <= values["label_agreement"] <= values["label_purity"] <= 1
     assert values["discriminator/gap"] == pytest.approx(
         values["discriminator/training"] - values["discriminator/held_out"]
     )
@@ -164,6 +165,7 @@ def test_bad_input_is_refused(run, digits, here):
         ((*both, "nothing.npz"), "no file nothing.npz"),
         ((*both, "nothing"), "neither a folder of images, a .npz file nor"),
         ((*both, "other.npz", "--metrics", "memorisation"), "no metric 'memorisation'"),
+        ((*both, "other.npz", "--metrics", "labels"), "no metric 'labels'"),
         ((*both, "other.npz", "--extractor", "mnist", "--num-samples", 50), "128 features"),
     ):
         assert_refused(command(*arguments), words)

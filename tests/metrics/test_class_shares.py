@@ -5,7 +5,7 @@ import pytest
 import scipy.special
 import scipy.stats
 
-from jaxgen.metrics.class_shares import class_shares
+from jaxgen.metrics.class_shares import class_shares, label_agreement
 
 
 def test_shares_agree_with_scipy():
@@ -28,3 +28,10 @@ def test_very_large_logits_do_not_overflow():
     shares = class_shares(np.array([[1e5, 0.0], [0.0, -1e5]]))
     assert shares.confident == 1.0
     assert shares.mean_confidence == 1.0
+
+
+def test_labels_are_compared_with_what_is_seen():
+    logits = np.eye(3)[[0, 0, 1, 2, 2, 2]]
+    found = label_agreement(logits, np.array([0, 1, 1, 0, 0, 3]))
+    assert found.agreement == pytest.approx(2 / 6)
+    assert found.purity == pytest.approx((2 + 1 + 1) / 6)  # 0 stands for 2, 1 for 0 or 1, 3 for 2; there is no 2

@@ -31,6 +31,7 @@ CASES = [
     ((4, 4), (5, 5), (2, 2), "SAME", 3, 2),
     ((8, 8), (4, 4), (2, 2), "SAME", 2, 2),  # taps that would begin within a cell
     ((9, 6), (4, 6), (2, 2), "SAME", 3, 2),
+    ((6, 6), (6, 6), (2, 2), "SAME", 3, 2),  # more outputs of the form with stride 1 than inputs
     ((9, 8), (4, 5), (3, 4), "SAME", 2, 3),
     ((16, 16), (5, 5), (2, 2), "SAME", 2, 2),
     ((32, 32), (5, 5), (2, 2), "SAME", 3, 2),
