@@ -62,7 +62,7 @@ EXPERIMENT = Experiment(
     file=__file__,
     summary="adversarial autoencoder",
     data="MNIST",
-    expected_time="not measured yet",
+    expected_time="4 min on 1 CPU core",
     presets={
         "quick": Config(steps=938, sample_every=469, checkpoint_every=469),
         "default": Config(),

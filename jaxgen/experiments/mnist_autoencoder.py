@@ -55,7 +55,7 @@ EXPERIMENT = Experiment(
     file=__file__,
     summary="plain and denoising autoencoder",
     data="MNIST",
-    expected_time="not measured yet",
+    expected_time="3 min on 1 CPU core",
     presets={
         "quick": Config(steps=938, sample_every=469, checkpoint_every=469, eval_every=0),
         "default": Config(),
