@@ -15,6 +15,17 @@ if FIRST:
     os.environ["JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS"] = "0.3"
 
 
+def pytest_collection_modifyitems(items):
+    """All of the contract about one model together, so that one process compiles its programs, and not several."""
+
+    def case(item):
+        return item.callspec.params.get("case", "") if hasattr(item, "callspec") else ""
+
+    contract = [item for item in items if item.path.name == "test_contract.py"]
+    others = [item for item in items if item.path.name != "test_contract.py"]
+    items[:] = others + sorted(contract, key=case)
+
+
 def pytest_sessionfinish(session, exitstatus):
     if FIRST:
         shutil.rmtree(os.environ["JAX_COMPILATION_CACHE_DIR"], ignore_errors=True)

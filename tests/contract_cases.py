@@ -82,7 +82,7 @@ CASES = {
     ),
     "dcgan_of_14_pixels": Case(functools.partial(tiny_dcgan, 14, independent_examples=True), 14, slow=True),
     "dcgan_with_batch_norm_in_both_networks": Case(functools.partial(tiny_dcgan, 16), 16, core=True),
-    "classifier": Case(tiny_classifier, data_metric="classifier/loss", core=True),
+    "classifier": Case(tiny_classifier, data_metric="classifier/loss"),
     "vae_with_free_bits_and_warmup": Case(
         functools.partial(tiny_vae, gaussian_posterior(3), gaussian(), free_bits=0.1, kl_warmup_steps=3, ema_decay=0.9),
         data_metric="vae/kl",

@@ -154,6 +154,7 @@ def assert_every_parameter_learns(network, *inputs, silent=()):
 INNER_ATTENTION = tuple(f"SelfAttention_0/{name}" for name in ("query", "key", "value", "output"))
 
 
+@pytest.mark.slow
 def test_every_parameter_of_tiny_networks_learns():
     generator = SNGANGenerator((8, 8, 3), 8, num_classes=3, attention_size=8)
     latents, images = jax.random.normal(KEY, (4, 5)), jax.random.normal(KEY, (4, 8, 8, 3))

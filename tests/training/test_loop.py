@@ -127,6 +127,7 @@ def test_a_finished_run_is_not_resumed(whole):
     assert file_digests(whole.run_dir) == before
 
 
+@pytest.mark.slow
 def test_a_resumed_run_may_take_other_devices(tmp_path):
     config = tiny_config(tmp_path / "run", steps=4)
     train(MODEL, DATA, config)
