@@ -45,6 +45,9 @@ class Metric(NamedTuple):
     """The values, in that order."""
     keeps_features: bool = False
     needs_training: bool = False
+    needs_classes: bool = False
+    """Whether the extractor's logits must be of the images' classes."""
+    needs_labels: bool = False
 
 
 def _fid(c: Comparison) -> tuple[float, ...]:
@@ -92,8 +95,10 @@ METRICS: dict[str, Metric] = {
     "score": Metric(("score", "score_standard_deviation"), _score),
     "precision_recall": Metric(("precision", "recall"), _precision_recall, keeps_features=True),
     "density_coverage": Metric(("density", "coverage"), _density_coverage, keeps_features=True),
-    "classes": Metric(("confident", "mean_confidence", "rarest_class", "modes", "class_entropy"), _classes),
-    "labels": Metric(("label_agreement", "label_purity"), _labels),
+    "classes": Metric(
+        ("confident", "mean_confidence", "rarest_class", "modes", "class_entropy"), _classes, needs_classes=True
+    ),
+    "labels": Metric(("label_agreement", "label_purity"), _labels, needs_classes=True, needs_labels=True),
     "memorisation": Metric(
         ("memorisation_ratio", "closer_to_training"), _memorisation, keeps_features=True, needs_training=True
     ),
@@ -101,12 +106,13 @@ METRICS: dict[str, Metric] = {
 
 
 def metrics_with(extractor_name: str, *, labelled: bool) -> list[str]:
-    """The names of the metrics that make sense with an extractor, and with images that are labelled or not.
-
-    `classes` and `labels` need an extractor whose classes the images have.
-    """
-    needs = {"classes": extractor_name == "mnist", "labels": labelled and extractor_name == "mnist"}
-    return [name for name in METRICS if needs.get(name, True)]
+    """The names of the metrics that make sense with an extractor, and with images that are labelled or not."""
+    has_classes = extractor_name == "mnist"
+    return [
+        name
+        for name, metric in METRICS.items()
+        if (has_classes or not metric.needs_classes) and (labelled or not metric.needs_labels)
+    ]
 
 
 def metric_names(text: str | None) -> list[str]:
@@ -171,7 +177,7 @@ class ImageScorer:
                 f"{generated.name} has images of {_say(generated.shape)}, but the real ones are {_say(self.shape)}: "
                 "they must have the same shape."
             )
-        if "labels" in self.metrics and generated.labels is None:
+        if generated.labels is None and any(metric.needs_labels for metric in self.metrics.values()):
             raise UserError(f"{generated.name} has no labels to compare with: leave 'labels' out of --metrics.")
         comparison = Comparison(
             self.real,

@@ -1,6 +1,8 @@
 """Two-dimensional convolutions, equal to Flax's, in the form that is fast on the device at hand."""
 
+import functools
 from collections.abc import Callable, Sequence
+from typing import Any, Literal
 
 import flax.linen as nn
 import jax
@@ -24,8 +26,8 @@ def fast_forms_pay() -> bool:
     return jax.default_backend() == "cpu"
 
 
-class Conv(nn.Module):
-    """`flax.linen.Conv` in two dimensions: the same parameters and, to float rounding, the same values.
+class _Convolution(nn.Module):
+    """What both have in common.
 
     Attributes:
       features: channels of the output, F.
@@ -48,94 +50,70 @@ class Conv(nn.Module):
     dtype: jnp.dtype | None = None
     fast: bool | None = None
 
-    @nn.compact
-    def __call__(self, inputs: Array) -> Array:
-        """[B, H, W, C] -> [B, H', W', F]; for "SAME" H' = ceil(H / stride)."""
-        return _convolve(self, inputs, strided_convolution, _plain_convolution)
+    def convolve(self, inputs: Array, fast_form: Callable, plain_form: Callable) -> Array:
+        """`form(inputs, kernel)` and the bias."""
+        kernel_shape = (*self.kernel_size, inputs.shape[-1], self.features)
+        kernel = self.param("kernel", self.kernel_init, kernel_shape, jnp.float32)
+        bias = self.param("bias", self.bias_init, (self.features,), jnp.float32) if self.use_bias else None
+        inputs, kernel, bias = promote_dtype(inputs, kernel, bias, dtype=self.dtype)
+        fast = fast_forms_pay() if self.fast is None else self.fast
+        outputs = (fast_form if fast else plain_form)(inputs, kernel)
+        return outputs if bias is None else outputs + bias
+
+    def window(self) -> dict[str, Any]:
+        """Strides and padding, as the forms take them."""
+        strides = (self.strides,) * 2 if isinstance(self.strides, int) else tuple(self.strides)
+        return {"strides": strides, "padding": self.padding}
 
 
-class ConvTranspose(nn.Module):
-    """`flax.linen.ConvTranspose` in two dimensions: the same parameters and, to float rounding, the same values.
+class Conv(_Convolution):
+    """`flax.linen.Conv` in two dimensions: the same parameters and, to float rounding, the same values.
 
-    The attributes are those of `Conv`; `strides` are pixels of the output for each pixel of the input.
+    Attributes:
+      resample: "up": of the doubled map (`upsample`); "down": the outputs are averaged over windows of 2x2
+        (`average_pool`). With stride 1, "SAME" and an odd kernel; the same to rounding as beside this layer. Of the
+        multiplications of 3x3 the fast forms take 4 of 9 and 1 of 4. None: neither.
     """
 
-    features: int
-    kernel_size: Sequence[int]
-    strides: int | Sequence[int] = 1
-    padding: Padding = "SAME"
-    use_bias: bool = True
-    kernel_init: Callable = nn.initializers.lecun_normal()
-    bias_init: Callable = nn.initializers.zeros
-    dtype: jnp.dtype | None = None
-    fast: bool | None = None
+    resample: Literal["up", "down"] | None = None
+
+    @nn.compact
+    def __call__(self, inputs: Array) -> Array:
+        """[B, H, W, C] -> [B, H', W', F]; for "SAME" H' = ceil(H / stride), or with `resample` 2 H or H // 2.
+
+        Raises:
+          ValueError: `resample` with a stride, another padding or an even kernel.
+        """
+        window = self.window()
+        if self.resample is None:
+            forms = (functools.partial(form, **window) for form in (strided_convolution, _plain_convolution))
+            return self.convolve(inputs, *forms)
+        if window != {"strides": (1, 1), "padding": "SAME"} or not all(k % 2 for k in self.kernel_size):
+            raise ValueError('`resample` needs stride 1, "SAME" and an odd kernel')
+        return self.convolve(inputs, *_RESAMPLED[self.resample])
+
+
+class ConvTranspose(_Convolution):
+    """`flax.linen.ConvTranspose` in two dimensions: the same parameters and, to float rounding, the same values.
+
+    `strides` are pixels of the output for each pixel of the input.
+    """
 
     @nn.compact
     def __call__(self, inputs: Array) -> Array:
         """[B, H, W, C] -> [B, H', W', F]; for "SAME" H' = H * stride."""
-        return _convolve(self, inputs, transposed_convolution, lax.conv_transpose)
+        forms = (functools.partial(form, **self.window()) for form in (transposed_convolution, lax.conv_transpose))
+        return self.convolve(inputs, *forms)
 
 
-class UpsampledConv(nn.Module):
-    """`upsample`, then `Conv` with stride 1 and "SAME": the same parameters and, to float rounding, the same values.
-
-    The attributes are those of `Conv`; the kernel's sizes are odd. The fast form takes 4 of 9 multiplications for 3x3.
-    """
-
-    features: int
-    kernel_size: Sequence[int]
-    use_bias: bool = True
-    kernel_init: Callable = nn.initializers.lecun_normal()
-    bias_init: Callable = nn.initializers.zeros
-    dtype: jnp.dtype | None = None
-    fast: bool | None = None
-
-    @nn.compact
-    def __call__(self, inputs: Array) -> Array:
-        """[B, H, W, C] -> [B, 2 H, 2 W, F]."""
-        return _convolve(self, inputs, upsampled_convolution, _plain_upsampled_convolution)
-
-
-class PooledConv(nn.Module):
-    """`Conv` with stride 1 and "SAME", then `average_pool`: the same parameters and, to float rounding, values.
-
-    The attributes are those of `Conv`; the kernel's sizes are odd. The fast form takes 1 of 4 multiplications for 3x3.
-    """
-
-    features: int
-    kernel_size: Sequence[int]
-    use_bias: bool = True
-    kernel_init: Callable = nn.initializers.lecun_normal()
-    bias_init: Callable = nn.initializers.zeros
-    dtype: jnp.dtype | None = None
-    fast: bool | None = None
-
-    @nn.compact
-    def __call__(self, inputs: Array) -> Array:
-        """[B, H, W, C] -> [B, H // 2, W // 2, F]."""
-        return _convolve(self, inputs, pooled_convolution, _plain_pooled_convolution)
-
-
-def _convolve(module: nn.Module, inputs: Array, fast_form: Callable, plain_form: Callable) -> Array:
-    kernel_shape = (*module.kernel_size, inputs.shape[-1], module.features)
-    kernel = module.param("kernel", module.kernel_init, kernel_shape, jnp.float32)
-    bias = module.param("bias", module.bias_init, (module.features,), jnp.float32) if module.use_bias else None
-    inputs, kernel, bias = promote_dtype(inputs, kernel, bias, dtype=module.dtype)
-    how = ()
-    if isinstance(module, Conv | ConvTranspose):
-        how = ((module.strides,) * 2 if isinstance(module.strides, int) else tuple(module.strides), module.padding)
-    fast = fast_forms_pay() if module.fast is None else module.fast
-    outputs = (fast_form if fast else plain_form)(inputs, kernel, *how)
-    return outputs if bias is None else outputs + bias
-
-
-def _plain_convolution(inputs: Array, kernel: Array, strides: tuple[int, int], padding: Padding) -> Array:
+def _plain_convolution(
+    inputs: Array, kernel: Array, strides: tuple[int, int] = (1, 1), padding: Padding = "SAME"
+) -> Array:
     return lax.conv_general_dilated(inputs, kernel, strides, padding, dimension_numbers=DIMENSION_NUMBERS)
 
 
-def _plain_upsampled_convolution(inputs: Array, kernel: Array) -> Array:
-    return _plain_convolution(upsample(inputs), kernel, (1, 1), "SAME")
-
-
-def _plain_pooled_convolution(inputs: Array, kernel: Array) -> Array:
-    return average_pool(_plain_convolution(inputs, kernel, (1, 1), "SAME"))
+_RESAMPLED = {
+    "up": (upsampled_convolution, lambda inputs, kernel: _plain_convolution(upsample(inputs), kernel)),
+    "down": (pooled_convolution, lambda inputs, kernel: average_pool(_plain_convolution(inputs, kernel))),
+}
+"""(the fast form, the plain one) of each `resample`."""

@@ -125,12 +125,7 @@ def pooled_convolution(inputs: Array, kernel: Array) -> Array:
     batch, *sizes, channels = inputs.shape
     means = inputs
     for axis, k in zip((1, 2), kernel.shape, strict=False):
-        pads = [(0, 0)] * 4
-        pads[axis] = ((k + 1) // 2,) * 2
-        padded = jnp.pad(means, pads)
-        length = padded.shape[axis] - 1
-        pair = (lax.slice_in_dim(padded, start, start + length, axis=axis) for start in (0, 1))
-        means = 0.5 * sum(pair)  # its entry n is S[n - (k + 1) / 2]
+        means = 0.5 * _pair_sums(means, axis, zeros=(k + 1) // 2)  # its entry n is S[n - (k + 1) / 2]
     cells = _space_to_depth(means, (2, 2)).reshape(batch, *(-(-n // 2) for n in means.shape[1:3]), 2, 2, channels)
     rows, columns = (n // 2 for n in sizes)
     taps = [divmod(t + 1, 2) for t in range(max(kernel.shape[:2]))]  # tap t is entry 2 i + t + 1
@@ -144,13 +139,16 @@ def pooled_convolution(inputs: Array, kernel: Array) -> Array:
 
 def _summed_in_pairs(kernel: Array) -> Array:
     """w[t] + w[t - 1] on both axes: [k, l, C, F] -> [k + 1, l + 1, C, F]."""
-    for axis in (0, 1):
-        pads = [(0, 0)] * 4
-        pads[axis] = (1, 1)
-        padded = jnp.pad(kernel, pads)
-        size = kernel.shape[axis] + 1
-        kernel = lax.slice_in_dim(padded, 0, size, axis=axis) + lax.slice_in_dim(padded, 1, size + 1, axis=axis)
-    return kernel
+    return _pair_sums(_pair_sums(kernel, 0, zeros=1), 1, zeros=1)
+
+
+def _pair_sums(array: Array, axis: int, *, zeros: int) -> Array:
+    """x[n] + x[n + 1] along an axis, behind and before so many zeros."""
+    pads = [(0, 0)] * array.ndim
+    pads[axis] = (zeros, zeros)
+    array = jnp.pad(array, pads)
+    size = array.shape[axis] - 1
+    return lax.slice_in_dim(array, 0, size, axis=axis) + lax.slice_in_dim(array, 1, size + 1, axis=axis)
 
 
 def unit_convolution(inputs: Array, kernel: Array, firsts: Pair, out_sizes: Pair) -> Array:

@@ -5,13 +5,14 @@ where the map is small, whichever order a paper's code has.
 """
 
 from collections.abc import Callable
+from typing import Literal
 
 import flax.linen as nn
 import jax.numpy as jnp
 from jax import Array
 
 from jaxgen.errors import UserError
-from jaxgen.networks.convolution import Conv, PooledConv, UpsampledConv
+from jaxgen.networks.convolution import Conv
 from jaxgen.networks.normalisation import BatchNorm
 from jaxgen.networks.resampling import average_pool, upsample
 from jaxgen.networks.spectral_norm import spectrally_normalised
@@ -47,15 +48,15 @@ class UpBlock(nn.Module):
     def __call__(self, inputs: Array, *condition: Array, train: bool) -> Array:
         """[B, H, W, C] and what the norm wants -> [B, 2 H, 2 W, F]."""
 
-        def conv(number: int, kind: type[nn.Module], size: int, init: Initialiser, inputs: Array) -> Array:
-            layer = kind(self.features, (size, size), use_bias=False, kernel_init=init, name=f"Conv_{number}")
+        def conv(size: int, init: Initialiser, inputs: Array, resample: Literal["up"] | None = None) -> Array:
+            layer = Conv(self.features, (size, size), use_bias=False, kernel_init=init, resample=resample)
             return spectrally_normalised(layer, train=train, enabled=self.spectral_norm)(inputs)
 
         hidden = nn.relu(self.norm()(inputs, *condition, train=train))
-        hidden = conv(0, UpsampledConv, 3, self.kernel_init, hidden)
+        hidden = conv(3, self.kernel_init, hidden, "up")
         hidden = nn.relu(self.norm()(hidden, *condition, train=train))
-        hidden = conv(1, Conv, 3, self.kernel_init, hidden)
-        return hidden + upsample(conv(2, Conv, 1, self.shortcut_init, inputs))
+        hidden = conv(3, self.kernel_init, hidden)
+        return hidden + upsample(conv(1, self.shortcut_init, inputs))
 
 
 class DownBlock(nn.Module):
@@ -85,18 +86,19 @@ class DownBlock(nn.Module):
     def __call__(self, inputs: Array, *, train: bool) -> Array:
         """[B, H, W, C] -> [B, H', W', F] with H' = H // 2, or H without `downsample`."""
 
-        def conv(number: int, features: int, size: int, init: Initialiser, inputs: Array) -> Array:
-            kind = PooledConv if number == 1 and self.downsample else Conv
-            layer = kind(features, (size, size), kernel_init=init, name=f"Conv_{number}")
+        def conv(
+            features: int, size: int, init: Initialiser, inputs: Array, resample: Literal["down"] | None = None
+        ) -> Array:
+            layer = Conv(features, (size, size), kernel_init=init, resample=resample)
             return spectrally_normalised(layer, train=train, enabled=self.spectral_norm)(inputs)
 
         channels = inputs.shape[-1]
         hidden = inputs if self.first else nn.relu(inputs)
-        hidden = conv(0, self.features if self.wide or self.first else channels, 3, self.kernel_init, hidden)
-        hidden = conv(1, self.features, 3, self.kernel_init, nn.relu(hidden))
+        hidden = conv(self.features if self.wide or self.first else channels, 3, self.kernel_init, hidden)
+        hidden = conv(self.features, 3, self.kernel_init, nn.relu(hidden), "down" if self.downsample else None)
         shortcut = average_pool(inputs) if self.downsample else inputs
         if self.downsample or channels != self.features:
-            shortcut = conv(2, self.features, 1, self.shortcut_init, shortcut)
+            shortcut = conv(self.features, 1, self.shortcut_init, shortcut)
         return hidden + shortcut
 
 

@@ -22,7 +22,7 @@ def value_names(model: GenerativeModel, data: Dataset, config: TrainConfig) -> l
     check_names(metrics)
     if metrics and (model.sample is None or data.kind != "image"):
         raise UserError("--eval-metrics score samples of images, which this model does not make: leave it out.")
-    if "labels" in metrics and "conditions" not in model.functions:
+    if "conditions" not in model.functions and any(METRICS[name].needs_labels for name in metrics):
         raise UserError("--eval-metrics labels needs a model that is given classes: leave it out.")
     return [value for name in metrics for value in METRICS[name].values]
 

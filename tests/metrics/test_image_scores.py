@@ -8,7 +8,7 @@ from jaxgen.data import load
 from jaxgen.metrics.extractors import load_extractor
 from jaxgen.metrics.frechet import frechet_bias
 from jaxgen.metrics.image_features import image_features
-from jaxgen.metrics.image_scores import METRICS, ImageScorer
+from jaxgen.metrics.image_scores import ImageScorer, metrics_with
 from jaxgen.metrics.image_source import of_array, of_split
 from jaxgen.metrics.moments import mean_and_covariance
 
@@ -27,7 +27,7 @@ def digits():
 def scorer(digits):
     """Scores against the first half; 4,000 training digits."""
     training = of_array(load("mnist").train["image"][: 2 * HALF], "training images")
-    return ImageScorer(digits[0], load_extractor("mnist"), list(METRICS), training=training)
+    return ImageScorer(digits[0], load_extractor("mnist"), metrics_with("mnist", labelled=False), training=training)
 
 
 def test_real_digits_against_real_digits_score_as_they_should(scorer, digits):

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from jax import lax
 
-from jaxgen.networks.convolution import Conv, ConvTranspose, PooledConv, UpsampledConv
+from jaxgen.networks.convolution import Conv, ConvTranspose
 from jaxgen.networks.fast_convolution import DIMENSION_NUMBERS, strided_convolution, transposed_convolution
 
 
@@ -107,8 +107,8 @@ def test_module_is_a_drop_in_for_flax(module, flax_module, fast):
 
 @pytest.mark.parametrize("size", [(8, 8), (5, 6)])
 @pytest.mark.parametrize("kernel_size", [(3, 3), (1, 5)])
-@pytest.mark.parametrize("layer", [UpsampledConv, PooledConv])
-def test_a_change_of_size_in_the_convolution_is_that_beside_it(layer, kernel_size, size):
+@pytest.mark.parametrize("resample", ["up", "down"])
+def test_a_change_of_size_in_the_convolution_is_that_beside_it(resample, kernel_size, size):
     generator = np.random.default_rng(2)
     with jax.enable_x64(True):
         inputs = jnp.asarray(generator.normal(size=(2, *size, 3)))
@@ -116,7 +116,7 @@ def test_a_change_of_size_in_the_convolution_is_that_beside_it(layer, kernel_siz
         params = jax.tree.map(lambda x: jnp.asarray(generator.normal(size=x.shape)), params)
 
         def beside(params, inputs):
-            if layer is UpsampledConv:
+            if resample == "up":
                 return nn.Conv(4, kernel_size).apply({"params": params}, inputs.repeat(2, 1).repeat(2, 2))
             return nn.avg_pool(nn.Conv(4, kernel_size).apply({"params": params}, inputs), (2, 2), (2, 2))
 
@@ -127,7 +127,9 @@ def test_a_change_of_size_in_the_convolution_is_that_beside_it(layer, kernel_siz
         expected = value_and_gradients(beside)
         for fast in (True, False):
             actual = value_and_gradients(
-                lambda params, inputs, fast=fast: layer(4, kernel_size, fast=fast).apply({"params": params}, inputs)
+                lambda params, inputs, fast=fast: Conv(4, kernel_size, resample=resample, fast=fast).apply(
+                    {"params": params}, inputs
+                )
             )
             chex.assert_trees_all_close(actual, expected, rtol=1e-10, atol=1e-11)
 
