@@ -21,8 +21,10 @@ from jaxgen.training.state import GenerativeModel
 class Config(MNISTGANConfig):
     """Options of mnist_gan."""
 
-    steps: int = 18_000
+    steps: int = 16_000
     """How many training steps the run has in all."""
+    eval_every: int = 4_000
+    """Steps between evaluations on the held-out examples. 0: only at the end."""
 
 
 def build_model(config: Config, assets: Mapping[str, Any]) -> GenerativeModel:
