@@ -1,6 +1,9 @@
-"""What every library is given: sizes, data, and the settings of the optimisers."""
+"""What every library is given: sizes, data, and the settings of the optimisers; and what every table says."""
 
+import importlib.metadata
 import os
+import platform
+from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
@@ -56,3 +59,43 @@ def images(shape: tuple[int, int, int]) -> np.ndarray:
 
 def cores() -> int:
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
+
+
+PACKAGES = (
+    "jaxgen",
+    "jax",
+    "jaxlib",
+    "flax",
+    "torch",
+    "keras",
+    "tensorflow",
+    "tensorflow-cpu",
+    "torch-fidelity",
+    "prdc",
+    "scikit-learn",
+)
+
+
+def machine() -> dict:
+    """The processor, its cores, and the versions of everything measured."""
+    model = platform.processor() or platform.machine()
+    info = Path("/proc/cpuinfo")
+    if info.exists():
+        models = [line.split(":", 1)[1].strip() for line in info.read_text().splitlines() if "model name" in line]
+        model = models[0] if models else model
+    versions = {}
+    for package in PACKAGES:
+        try:
+            versions[package] = importlib.metadata.version(package)
+        except importlib.metadata.PackageNotFoundError:
+            continue
+    flags = {key: os.environ[key] for key in ("XLA_FLAGS", "GLIBC_TUNABLES", "OMP_NUM_THREADS") if key in os.environ}
+    return {"processor": model, "cores": cores(), "python": platform.python_version(), **versions, **flags}
+
+
+def chosen(text: str, known: list[str], what: str) -> list[str]:
+    names = text.split(",") if text else known
+    for name in names:
+        if name not in known:
+            raise SystemExit(f"There is no {what} {name!r}: choose from {', '.join(known)}.")
+    return names

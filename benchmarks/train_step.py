@@ -9,10 +9,7 @@ disturb each other. The blocks of steps alternate, so that all see the same nois
 
 import dataclasses
 import importlib
-import importlib.metadata
 import json
-import os
-import platform
 import statistics
 import subprocess
 import sys
@@ -20,7 +17,7 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-from common import cores
+from common import chosen, machine
 
 # What runs: name -> the libraries that have a builder of that name in BUILDERS of their file peers_<library>.py.
 ENTRIES = {
@@ -30,7 +27,6 @@ ENTRIES = {
     "sngan": ("jaxgen", "torch", "keras"),
     "vq_vae": ("jaxgen", "torch", "keras"),
 }
-PACKAGES = ("jaxgen", "jax", "jaxlib", "flax", "torch", "keras", "tensorflow", "tensorflow-cpu")
 WARM_UP = 5  # steps, left out of the figures
 PAUSE = 0.1  # seconds between blocks, in which a library's idle threads go to sleep
 
@@ -112,31 +108,6 @@ def measure(name: str, peers: list[str], config: Config) -> list[dict]:
             row["ratio"] = statistics.median(theirs / ours for theirs, ours in pairs)
         rows.append(row)
     return rows
-
-
-def machine() -> dict:
-    """The processor, its cores, and the versions of everything measured."""
-    model = platform.processor() or platform.machine()
-    info = Path("/proc/cpuinfo")
-    if info.exists():
-        models = [line.split(":", 1)[1].strip() for line in info.read_text().splitlines() if "model name" in line]
-        model = models[0] if models else model
-    versions = {}
-    for package in PACKAGES:
-        try:
-            versions[package] = importlib.metadata.version(package)
-        except importlib.metadata.PackageNotFoundError:
-            continue
-    flags = {key: os.environ[key] for key in ("XLA_FLAGS", "GLIBC_TUNABLES", "OMP_NUM_THREADS") if key in os.environ}
-    return {"processor": model, "cores": cores(), "python": platform.python_version(), **versions, **flags}
-
-
-def chosen(text: str, known: list[str], what: str) -> list[str]:
-    names = text.split(",") if text else known
-    for name in names:
-        if name not in known:
-            raise SystemExit(f"There is no {what} {name!r}: choose from {', '.join(known)}.")
-    return names
 
 
 def main(report: Callable[[str], None] = print) -> None:

@@ -21,7 +21,11 @@ def nearest_codes(vectors: jax.Array, codes: jax.Array) -> jax.Array:
     codes = codes - centre
     dots = jnp.matmul(vectors - centre, codes.T, precision=jax.lax.Precision.HIGHEST)
     # |z|^2 is left out: it is the same for all codes.
-    return jnp.argmin(jnp.sum(jnp.square(codes), -1) - 2.0 * dots, -1).astype(jnp.int32)
+    distances = jnp.sum(jnp.square(codes), -1) - 2.0 * dots
+    # `jnp.argmin`, but as two reductions, each of which XLA compiles to vector code on a CPU
+    nearest = distances == jnp.min(distances, -1, keepdims=True)
+    numbers = jnp.arange(len(codes), dtype=jnp.int32)
+    return jnp.min(jnp.where(nearest, numbers, len(codes) - 1), -1)
 
 
 def straight_through(vectors: jax.Array, quantised: jax.Array) -> jax.Array:

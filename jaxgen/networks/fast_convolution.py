@@ -1,9 +1,10 @@
 """Exact rewritings of strided and transposed convolutions that are fast on a CPU.
 
-Every convolution here becomes one with stride 1: the strided one by space-to-depth of its input, the transposed one by
-depth-to-space of its output (the sub-pixel form of Shi et al. 2016, arXiv:1609.05158). What has stride 1 is then done
-by a discrete Fourier transform of small maps where that takes much less arithmetic, and else by XLA's convolution, with
-gradients written so that XLA finds its fast code for them.
+A convolution of few taps is one product of its patches with the kernel. Every other becomes one with stride 1: the
+strided one by space-to-depth of its input, the transposed one by depth-to-space of its output (the sub-pixel form of
+Shi et al. 2016, arXiv:1609.05158). What has stride 1 is then done by a discrete Fourier transform of small maps where
+that takes much less arithmetic, by patches on other small maps, and else by XLA's convolution, with gradients written
+so that XLA finds its fast code for them.
 
 Gradients of any order work in reverse mode; forward mode (`jax.jvp`) needs the plain form.
 """
@@ -16,6 +17,7 @@ import jax
 import jax.numpy as jnp
 from jax import Array, lax
 
+from jaxgen.networks.patch_convolution import patch_convolution
 from jaxgen.networks.transform_convolution import Pair, shortest_periods, transform_convolution
 
 DIMENSION_NUMBERS = ("NHWC", "HWIO", "NHWC")
@@ -23,7 +25,7 @@ Padding = str | Sequence[tuple[int, int]]
 
 
 def strided_convolution(inputs: Array, kernel: Array, strides: Pair, padding: Padding) -> Array:
-    """`lax.conv_general_dilated` as a stride-1 convolution of the space-to-depth inputs.
+    """`lax.conv_general_dilated` by patches, or as a stride-1 convolution of the space-to-depth inputs.
 
     With the tap t of the padded input written as t - pad = s q + r, 0 <= r < s,
     y[i] = sum_t x[s i + t - pad] w[t] = sum_{q, r} X[i + q, r] W[q, r], where X[m, r] = x[s m + r].
@@ -46,9 +48,11 @@ def strided_convolution(inputs: Array, kernel: Array, strides: Pair, padding: Pa
         (n + sum(pad) - k) // s + 1 for n, pad, k, s in zip(sizes, pads, kernel.shape, strides, strict=False)
     )
     shifts = tuple(_best_shift(k, s, pad[0], -1) for k, s, pad in zip(kernel.shape, strides, pads, strict=False))
+    starts = tuple(pad[0] - shift for pad, shift in zip(pads, shifts, strict=True))
+    if math.prod(last - first + 1 for first, last in map(_cells_met, kernel.shape, strides, starts)) <= FEW_TAPS:
+        return patch_convolution(inputs, kernel, strides, [pad[0] for pad in pads], out_sizes)
     if any(shifts):  # zeros before the first row and column
         inputs = jnp.pad(inputs, ((0, 0), *((shift, 0) for shift in shifts), (0, 0)))
-    starts = tuple(pad[0] - shift for pad, shift in zip(pads, shifts, strict=True))
     kernel, firsts = _split_taps(kernel, strides, starts)  # [K, s, L, t, C, F]
     rows, row_step, columns, column_step, channels, features = kernel.shape
     kernel = kernel.transpose(0, 2, 1, 3, 4, 5).reshape(rows, columns, row_step * column_step * channels, features)
@@ -122,19 +126,10 @@ def pooled_convolution(inputs: Array, kernel: Array) -> Array:
     Returns:
       [B, H // 2, W // 2, F].
     """
-    batch, *sizes, channels = inputs.shape
     means = inputs
     for axis, k in zip((1, 2), kernel.shape, strict=False):
         means = 0.5 * _pair_sums(means, axis, zeros=(k + 1) // 2)  # its entry n is S[n - (k + 1) / 2]
-    cells = _space_to_depth(means, (2, 2)).reshape(batch, *(-(-n // 2) for n in means.shape[1:3]), 2, 2, channels)
-    rows, columns = (n // 2 for n in sizes)
-    taps = [divmod(t + 1, 2) for t in range(max(kernel.shape[:2]))]  # tap t is entry 2 i + t + 1
-    patches = [
-        cells[:, q : q + rows, p : p + columns, r, o]
-        for q, r in taps[: kernel.shape[0]]
-        for p, o in taps[: kernel.shape[1]]
-    ]
-    return _product(patches, kernel)
+    return patch_convolution(means, kernel, (2, 2), (-1, -1), tuple(n // 2 for n in inputs.shape[1:3]))
 
 
 def _summed_in_pairs(kernel: Array) -> Array:
@@ -163,9 +158,9 @@ def unit_convolution(inputs: Array, kernel: Array, firsts: Pair, out_sizes: Pair
     Returns:
       [B, H', W', F].
     """
-    if math.prod(kernel.shape[:2]) <= FEW_TAPS:
-        return _patch_convolution(inputs, kernel, firsts, out_sizes)
     channels, features = kernel.shape[2:]
+    if math.prod(kernel.shape[:2]) <= FEW_TAPS:
+        return patch_convolution(inputs, kernel, (1, 1), [-first for first in firsts], out_sizes)
     periods = shortest_periods(inputs.shape[1:3], kernel.shape[:2], firsts, out_sizes)
     # Multiplications for each example: of the direct form, and of the transform's three products.
     direct = math.prod(out_sizes) * math.prod(kernel.shape)
@@ -173,35 +168,14 @@ def unit_convolution(inputs: Array, kernel: Array, firsts: Pair, out_sizes: Pair
     transformed = 1.5 * math.prod(periods) * (ends + channels * features)
     if transformed < TRANSFORM_PAYS * direct:
         return transform_convolution(inputs, kernel, firsts, out_sizes)
+    if math.prod(out_sizes) <= SMALL_MAP * min(channels, features):
+        return patch_convolution(inputs, kernel, (1, 1), [-first for first in firsts], out_sizes)
     return _direct_convolution(inputs, kernel, firsts, out_sizes)
 
 
 TRANSFORM_PAYS = 0.5  # where it needs less than this part of the multiplications
-FEW_TAPS = 4  # for which patches and one product are faster than XLA's convolution
-
-
-# ---------------------------------------------------------------- one product
-
-
-def _patch_convolution(inputs: Array, kernel: Array, firsts: Pair, out_sizes: Pair) -> Array:
-    """`unit_convolution` as one product of the patches [B H' W', K L C] with the kernel; so are its gradients.
-
-    The patches take K L times the memory of the inputs: for few taps only.
-    """
-    inputs, starts = _padded(inputs, kernel.shape, firsts, out_sizes)
-    patches = [
-        inputs[:, starts[0] + i : starts[0] + i + out_sizes[0], starts[1] + j : starts[1] + j + out_sizes[1]]
-        for i in range(kernel.shape[0])
-        for j in range(kernel.shape[1])
-    ]
-    return _product(patches, kernel)
-
-
-def _product(patches: Sequence[Array], kernel: Array) -> Array:
-    """What each tap meets, K L arrays [B, H', W', C] in the kernel's order, with [K, L, C, F] -> [B, H', W', F]."""
-    shape = (*patches[0].shape[:3], kernel.shape[-1])
-    rows = jnp.concatenate(patches, -1).reshape(-1, math.prod(kernel.shape[:3]))
-    return (rows @ kernel.reshape(-1, kernel.shape[-1])).reshape(shape)
+FEW_TAPS = 4  # for which patches and one product are faster than XLA's convolution,
+SMALL_MAP = 4  # as they are for any kernel on maps of at most so many positions for each channel on either side
 
 
 # ---------------------------------------------------------------- the direct form
