@@ -88,10 +88,10 @@ def fid(real: np.ndarray, generated: np.ndarray) -> list[float]:
 
 def fid_of_torch_fidelity(real: np.ndarray, generated: np.ndarray) -> list[float]:
     import torch
-    from torch_fidelity.metric_fid import fid_features_to_metric
+    from torch_fidelity.metric_fid import fid_features_to_statistics, fid_statistics_to_metric
 
-    found = fid_features_to_metric(torch.from_numpy(real), torch.from_numpy(generated), verbose=False)
-    return [float(found["frechet_inception_distance"])]
+    statistics = [fid_features_to_statistics(torch.from_numpy(features)) for features in (real, generated)]
+    return [float(fid_statistics_to_metric(*statistics, verbose=False)["frechet_inception_distance"])]
 
 
 def kid(real: np.ndarray, generated: np.ndarray) -> list[float]:
