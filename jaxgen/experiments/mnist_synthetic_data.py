@@ -42,7 +42,7 @@ STUDY = Study(
     file=__file__,
     summary="classifier on real and generated digits",
     data="MNIST",
-    expected_time="about 80 min (an estimate)",
+    expected_time="2 h on 1 CPU core",
 )
 
 
