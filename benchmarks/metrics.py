@@ -90,8 +90,8 @@ def fid_of_torch_fidelity(real: np.ndarray, generated: np.ndarray) -> list[float
     import torch
     from torch_fidelity.metric_fid import fid_features_to_statistics, fid_statistics_to_metric
 
-    statistics = [fid_features_to_statistics(torch.from_numpy(features)) for features in (real, generated)]
-    return [float(fid_statistics_to_metric(*statistics, verbose=False)["frechet_inception_distance"])]
+    moments = [fid_features_to_statistics(torch.from_numpy(features)) for features in (real, generated)]
+    return [float(fid_statistics_to_metric(*moments, verbose=False)["frechet_inception_distance"])]
 
 
 def kid(real: np.ndarray, generated: np.ndarray) -> list[float]:

@@ -129,6 +129,7 @@ def pooled_convolution(inputs: Array, kernel: Array) -> Array:
     means = inputs
     for axis, k in zip((1, 2), kernel.shape, strict=False):
         means = 0.5 * _pair_sums(means, axis, zeros=(k + 1) // 2)  # its entry n is S[n - (k + 1) / 2]
+    # Tap t of output i is entry 2 i + t + 1: the first row and column are left out.
     return patch_convolution(means, kernel, (2, 2), (-1, -1), tuple(n // 2 for n in inputs.shape[1:3]))
 
 
@@ -158,19 +159,21 @@ def unit_convolution(inputs: Array, kernel: Array, firsts: Pair, out_sizes: Pair
     Returns:
       [B, H', W', F].
     """
-    channels, features = kernel.shape[2:]
-    if math.prod(kernel.shape[:2]) <= FEW_TAPS:
-        return patch_convolution(inputs, kernel, (1, 1), [-first for first in firsts], out_sizes)
-    periods = shortest_periods(inputs.shape[1:3], kernel.shape[:2], firsts, out_sizes)
-    # Multiplications for each example: of the direct form, and of the transform's three products.
-    direct = math.prod(out_sizes) * math.prod(kernel.shape)
-    ends = math.prod(inputs.shape[1:3]) * channels + math.prod(out_sizes) * features
-    transformed = 1.5 * math.prod(periods) * (ends + channels * features)
-    if transformed < TRANSFORM_PAYS * direct:
+    few_taps = math.prod(kernel.shape[:2]) <= FEW_TAPS
+    if not few_taps and _transform_pays(inputs, kernel, firsts, out_sizes):
         return transform_convolution(inputs, kernel, firsts, out_sizes)
-    if math.prod(out_sizes) <= SMALL_MAP * min(channels, features):
+    if few_taps or math.prod(out_sizes) <= SMALL_MAP * min(kernel.shape[2:]):
         return patch_convolution(inputs, kernel, (1, 1), [-first for first in firsts], out_sizes)
     return _direct_convolution(inputs, kernel, firsts, out_sizes)
+
+
+def _transform_pays(inputs: Array, kernel: Array, firsts: Pair, out_sizes: Pair) -> bool:
+    """By the multiplications for each example: of the direct form, and of the transform's three products."""
+    channels, features = kernel.shape[2:]
+    periods = shortest_periods(inputs.shape[1:3], kernel.shape[:2], firsts, out_sizes)
+    direct = math.prod(out_sizes) * math.prod(kernel.shape)
+    ends = math.prod(inputs.shape[1:3]) * channels + math.prod(out_sizes) * features
+    return 1.5 * math.prod(periods) * (ends + channels * features) < TRANSFORM_PAYS * direct
 
 
 TRANSFORM_PAYS = 0.5  # where it needs less than this part of the multiplications

@@ -20,7 +20,7 @@ def patch_convolution(inputs: Array, kernel: Array, strides: Pair, befores: Sequ
       inputs: [B, H, W, C].
       kernel: [kh, kw, C, F].
       strides: s, t.
-      befores: how many zeros lie before the first row and column; below 0, how many of these are left out.
+      befores: how many zeros lie before the first row and column; below 0: how many rows and columns are left out.
       out_sizes: H', W'.
 
     Returns:
@@ -36,11 +36,11 @@ def patch_convolution(inputs: Array, kernel: Array, strides: Pair, befores: Sequ
     taps = [[divmod(t, s) for t in range(k)] for k, s in zip(kernel.shape, strides, strict=False)]
     patches = [inputs[:, q : q + out_sizes[0], r, p : p + out_sizes[1], o] for q, r in taps[0] for p, o in taps[1]]
     rows = jnp.concatenate(patches, -1).reshape(-1, math.prod(kernel.shape[:3]))
-    return tall_product(rows, kernel.reshape(rows.shape[1], -1)).reshape(batch, *out_sizes, -1)
+    return _tall_product(rows, kernel.reshape(rows.shape[1], -1)).reshape(batch, *out_sizes, -1)
 
 
 @jax.custom_vjp
-def tall_product(rows: Array, kernel: Array) -> Array:
+def _tall_product(rows: Array, kernel: Array) -> Array:
     """[N, K] @ [K, F] for many rows.
 
     Where F is small beside K, XLA's CPU code is slow at the kernel's gradient unless the transposed rows are in memory.
@@ -60,5 +60,5 @@ def _tall_backward(saved: tuple[Array, Array], grads: Array) -> tuple[Array, Arr
     return grads @ kernel.T, transposed @ grads
 
 
-tall_product.defvjp(_tall_forward, _tall_backward)
+_tall_product.defvjp(_tall_forward, _tall_backward)
 FEW_FEATURES = 8  # times as many numbers in a patch as features

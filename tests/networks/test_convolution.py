@@ -143,3 +143,8 @@ def test_taps_that_begin_within_a_cell_multiply_no_zeros():
     for form, shape in products.items():
         jaxpr = str(jax.make_jaxpr(lambda x, w, form=form: form(x, w, (2, 2), "SAME"))(inputs, kernel))
         assert shape in jaxpr, form
+
+
+def test_taps_that_begin_within_a_cell_multiply_no_zeros_in_the_space_to_depth_form():
+    inputs, kernel = jnp.zeros((1, 32, 32, 3)), jnp.zeros((6, 6, 3, 5))
+    assert "[3,3,12,5]" in str(jax.make_jaxpr(lambda x, w: strided_convolution(x, w, (2, 2), "SAME"))(inputs, kernel))
