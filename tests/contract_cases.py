@@ -13,9 +13,12 @@ from tiny import (
     tiny_dcgan,
     tiny_denoising_autoencoder,
     tiny_gan_with_head,
+    tiny_gpt,
     tiny_images,
     tiny_ladder_vae,
     tiny_mlp_gan,
+    tiny_rnn,
+    tiny_text,
     tiny_two_stages,
     tiny_vae,
     tiny_vae_gan,
@@ -45,6 +48,8 @@ class Case:
     """Whether only the long tests take it: a second case of a principle that the quick tests have."""
     core: bool = False
     """Whether the quick tests ask it, too, what takes a program for each number of devices; else the long ones do."""
+    of_text: bool = False
+    """Whether its data are windows of a text, rather than images; then metrics are averages over tokens."""
 
 
 CASES = {
@@ -118,6 +123,15 @@ CASES = {
         functools.partial(tiny_vq_vae, codebook="gradient"), data_metric=None, slow=True
     ),
     "prior_of_a_vq_vae": Case(tiny_two_stages, data_metric=None),
+    "gpt_with_dropout_in_two_micro_batches": Case(
+        functools.partial(tiny_gpt, micro_batches=2), data_metric="autoregressive/loss", of_text=True
+    ),
+    "lstm_with_dropout": Case(
+        functools.partial(tiny_rnn, "lstm"), data_metric="autoregressive/loss", of_text=True, slow=True
+    ),
+    "gru_with_dropout": Case(
+        functools.partial(tiny_rnn, "gru"), data_metric="autoregressive/loss", of_text=True, slow=True
+    ),
 }
 BATCH_SIZE = 16
 MAX_STEPS = 8
@@ -130,7 +144,7 @@ def model_of(case: str) -> GenerativeModel:
 
 @functools.cache
 def data_of(case: str) -> Dataset:
-    return tiny_images(CASES[case].image_size)
+    return tiny_text() if CASES[case].of_text else tiny_images(CASES[case].image_size)
 
 
 @functools.cache

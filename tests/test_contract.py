@@ -28,6 +28,7 @@ def cases(names, quick=QUICK):
 every_case = cases(CASES)
 every_core_case = cases(CASES, quick=CORE)
 every_generative_case = cases([case for case in CASES if model_of(case).sample is not None])
+every_case_of_images = cases([case for case in CASES if model_of(case).sample is not None and not CASES[case].of_text])
 
 
 def run_steps(case, state, counts, devices=1):
@@ -189,7 +190,15 @@ def test_every_parameter_changes(case):
     assert int(after.step) == 4
 
 
-@every_generative_case
+@cases([case for case in CASES if CASES[case].of_text])
+def test_samples_of_text_are_tokens(case):
+    samples = np.asarray(model_of(case).sample(initial_state(case), jax.random.key(0), 5))
+    assert samples.shape == (5, 9)
+    assert samples.dtype == np.int32
+    assert set(np.unique(samples)) == set(range(5))
+
+
+@every_case_of_images
 def test_samples_have_the_shape_and_range_of_images(case):
     size = CASES[case].image_size
     samples = model_of(case).sample(initial_state(case), jax.random.key(0), 5)
@@ -208,10 +217,11 @@ def test_a_classifier_generates_nothing_and_classifies():
 def test_metrics_are_sums_and_weights_over_the_batch(case):
     _, after, metrics = after_one_step(case)
     assert int(after.step) == 1
+    size = BATCH_SIZE * (batch_of(case)["tokens"].shape[1] - 1 if CASES[case].of_text else 1)
     for name, (total, weight) in metrics.items():
         assert "/" in name
         assert np.isfinite(total)
-        assert float(weight) in (0.0, BATCH_SIZE)
+        assert float(weight) in (0.0, size)
 
 
 # ---------------------------------------------------------------- pure

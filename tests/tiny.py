@@ -8,7 +8,7 @@ import jax
 import numpy as np
 import optax
 
-from jaxgen.data import Dataset, example_batch
+from jaxgen.data import Dataset, as_stored, example_batch
 from jaxgen.models import classifier, gan
 from jaxgen.models.adversarial_autoencoder import adversarial_autoencoder
 from jaxgen.models.autoencoder import autoencoder
@@ -17,6 +17,7 @@ from jaxgen.models.gan_heads import Head
 from jaxgen.models.hierarchical_vae import hierarchical_vae
 from jaxgen.models.likelihoods import Likelihood, bernoulli
 from jaxgen.models.posteriors import Posterior
+from jaxgen.models.sequence import sequence_model
 from jaxgen.models.vae import vae
 from jaxgen.models.vae_gan import vae_gan
 from jaxgen.models.vq_vae import vq_vae
@@ -24,9 +25,11 @@ from jaxgen.networks.classifier import ConvClassifier
 from jaxgen.networks.conditional import ConditionalDiscriminator, ConditionalGenerator
 from jaxgen.networks.dcgan import DCGANDiscriminator, DCGANGenerator
 from jaxgen.networks.feature_discriminator import FeatureDiscriminator
+from jaxgen.networks.gpt import GPT
 from jaxgen.networks.ladder import LadderDecoder, LadderEncoder
 from jaxgen.networks.mlp import MLPDiscriminator, MLPEncoder, MLPGenerator
 from jaxgen.networks.pixel_cnn import GatedPixelCNN
+from jaxgen.networks.recurrent import RecurrentNetwork
 from jaxgen.networks.vq_conv import VQDecoder, VQEncoder
 from jaxgen.training.state import GenerativeModel, TrainState
 
@@ -44,6 +47,17 @@ def tiny_images(size: int = 8, *, examples: int = 50, test_examples: int = 21, *
         }
 
     return Dataset("tiny", split(examples), split(test_examples), **options)
+
+
+def tiny_text(*, examples: int = 50, test_examples: int = 21) -> Dataset:
+    """Random windows of 7 tokens of 5 kinds."""
+    rng = np.random.default_rng(0)
+
+    def split(number: int) -> dict[str, np.ndarray]:
+        return {"tokens": rng.integers(0, 5, (number, 7), np.uint8)}
+
+    assets = {"vocabulary": {"kind": "characters", "characters": "\nabcd"}}
+    return Dataset("tiny text", split(examples), split(test_examples), "text", as_stored, assets)
 
 
 class Streamed:
@@ -192,3 +206,13 @@ def tiny_two_stages() -> GenerativeModel:
     network = GatedPixelCNN(6, width=4, layers=2, hidden_width=8)
     options = {"optimiser": optimiser(), "ema_decay": 0.9}
     return autoregressive(network, token_shape=(2, 2), tokeniser=tokeniser, **options)
+
+
+def tiny_gpt(**options: Any) -> GenerativeModel:
+    network = GPT(5, 6, layers=1, heads=2, width=8, dropout=0.2)
+    return sequence_model(network, optimiser=optimiser(), sample_length=9, **options)
+
+
+def tiny_rnn(kind: str) -> GenerativeModel:
+    network = RecurrentNetwork(5, 8, 1, kind, dropout=0.2)
+    return sequence_model(network, optimiser=optimiser(), sample_length=9, ema_decay=0.9)

@@ -9,11 +9,11 @@ from jaxgen.data import embedded_sets, mu_law
 from jaxgen.data.dataset import Dataset, as_stored
 from jaxgen.data.images import resize_arrays
 from jaxgen.data.npz_file import load_npz
+from jaxgen.data.text import load_text
 from jaxgen.errors import UserError
 
 EMOJI_HELD_OUT = 10
 """One emoji in this many is in the test split, in both styles."""
-TEXT_TRAIN_FRACTION = 0.9
 
 
 def load(
@@ -33,6 +33,7 @@ def load(
     | `mnist`, `emoji`, `kjv`, `spoken` | comes with the package, see `load_mnist` and so on below |
     | an existing folder, or any path starting with `/`, `.` or `~` | images, see `image_folder.load_image_folder` |
     | a path ending in `.npz` | images, see `npz_file.load_npz` |
+    | a path ending in `.txt` | a text by characters, see `text.load_text`, which has other texts and vocabularies too |
     | `cifar10`, `cycle_gan/horse2zebra`, `tfds:mnist` | tensorflow-datasets, see `tfds_source.load_tfds` |
 
     Args:
@@ -55,8 +56,8 @@ def load(
         return load_mnist(image_size or embedded_sets.MNIST_SIZE, channels or 1)
     if name == "emoji":
         return load_emoji(image_size or embedded_sets.EMOJI_SIZE, channels or 3)
-    if name == "kjv":
-        return load_kjv(sequence_length)
+    if name == "kjv" or name.endswith(".txt"):
+        return load_text(name, sequence_length=sequence_length)
     if name == "spoken":
         return load_spoken()
     if name.endswith(".npz"):
@@ -120,30 +121,6 @@ def load_emoji(image_size: int = 32, channels: int = 3) -> Dataset:
     test = number % EMOJI_HELD_OUT == EMOJI_HELD_OUT - 1
     assets = {"class_names": categories, "style_names": ["google", "twitter"]}
     return Dataset("emoji", split(~test), split(test), assets=assets)
-
-
-def load_kjv(sequence_length: int = 64) -> Dataset:
-    """The King James Bible by characters: `tokens` uint8 [sequence_length + 1], numbers of characters in `vocabulary`.
-
-    The first 90% of the text is to train, the rest to test. Windows start every `sequence_length` characters and share
-    one character with the next, so that each character but the first is predicted exactly once in an epoch. What is
-    left at the end of a part and fills no window is dropped.
-    """
-    codes = np.frombuffer(embedded_sets.kjv_text().encode("ascii"), np.uint8)
-    vocabulary = np.unique(codes)
-    tokens = np.searchsorted(vocabulary, codes).astype(np.uint8)
-    border = int(TEXT_TRAIN_FRACTION * len(tokens))
-    if not 1 <= sequence_length < len(tokens) - border:
-        raise UserError(
-            f"The sequence length must lie between 1 and {len(tokens) - border - 1}, not {sequence_length}."
-        )
-
-    def windows(part: np.ndarray) -> Mapping[str, np.ndarray]:
-        every = np.lib.stride_tricks.sliding_window_view(part, sequence_length + 1)
-        return {"tokens": np.ascontiguousarray(every[::sequence_length])}
-
-    assets = {"vocabulary": [chr(code) for code in vocabulary]}
-    return Dataset("kjv", windows(tokens[:border]), windows(tokens[border:]), "text", as_stored, assets)
 
 
 def load_spoken() -> Dataset:

@@ -7,6 +7,7 @@ from jaxgen.models.classifier import classifier
 from jaxgen.models.gan import gan
 from jaxgen.models.gan_losses import GANLoss
 from jaxgen.models.hierarchical_vae import hierarchical_vae
+from jaxgen.models.sequence import sequence_model
 from jaxgen.models.vae import vae
 from jaxgen.models.vae_gan import vae_gan
 from jaxgen.models.vq_vae import vq_vae
@@ -19,6 +20,7 @@ __all__ = [
     "classifier",
     "gan",
     "hierarchical_vae",
+    "sequence_model",
     "vae",
     "vae_gan",
     "vq_vae",

@@ -7,6 +7,8 @@ import jax
 import jax.numpy as jnp
 import optax
 
+from jaxgen.errors import UserError
+from jaxgen.training.parallel import mean_over_devices
 from jaxgen.training.state import (
     Batch,
     GenerativeModel,
@@ -32,6 +34,9 @@ class LossOutput(NamedTuple):
     """Values per example [B, ...] that are reported."""
     model_state: dict[str, Any]
     """The state's `model_state` after this batch."""
+    weights: jax.Array | None = None
+    """[B]; None: 1 each. The step's loss is sum(losses) / sum(weights) over the whole batch of all devices, and what is
+    reported sum(values) / sum(weights): of sequences, losses are sums over tokens and weights are their numbers."""
 
 
 def one_loss_model(
@@ -42,6 +47,7 @@ def one_loss_model(
     optimiser: optax.GradientTransformation,
     ema_decay: float | None = None,
     schedules: Mapping[str, optax.Schedule] | None = None,
+    micro_batches: int = 1,
     sample: Callable[..., jax.Array] | None = None,
     functions: Mapping[str, Callable[..., Any]] | None = None,
 ) -> GenerativeModel:
@@ -53,6 +59,8 @@ def one_loss_model(
       loss: `loss(params, model_state, batch, key, *, train) -> LossOutput`.
       ema_decay: of the moving average that evaluation and samples use; None: no average.
       schedules: what the loss gets besides, by keyword: its value at the step, number of steps taken -> [].
+      micro_batches: M parts of each device's batch, one after another, whose gradients are added: the step of the whole
+        batch in the memory of a part. M must divide the batch of a device.
     """
 
     def scheduled(state: TrainState) -> dict[str, jax.Array]:
@@ -65,19 +73,57 @@ def one_loss_model(
         return create_state(run_key, {name: params}, {name: optimiser}, model_state=model_state, averaged=averaged)
 
     def named(output: LossOutput) -> Metrics:
-        metrics = {f"{name}/{quantity}": sum_and_count(values) for quantity, values in output.metrics.items()}
-        return {f"{name}/loss": sum_and_count(output.losses), **metrics}
+        def pair(values: jax.Array) -> tuple[jax.Array, jax.Array]:
+            if output.weights is None:
+                return sum_and_count(values)
+            return jnp.sum(values, dtype=jnp.float32), jnp.sum(output.weights, dtype=jnp.float32)
 
-    def train_step(state: TrainState, batch: Batch, key: Key) -> tuple[TrainState, Metrics]:
+        metrics = {f"{name}/{quantity}": pair(values) for quantity, values in output.metrics.items()}
+        return {f"{name}/loss": pair(output.losses), **metrics}
+
+    def gradient(state: TrainState, batch: Batch, key: Key) -> tuple[Params, dict[str, Any], Metrics]:
+        """Gradient of this device's share of the mean loss, the model state behind the batch, and the metrics."""
+
         def mean_loss(params: Params) -> tuple[jax.Array, LossOutput]:
             output = loss(params, state.model_state, batch, key, train=True, **scheduled(state))
-            return jnp.mean(output.losses), output
+            if output.weights is None:
+                return jnp.mean(output.losses), output
+            return jnp.sum(output.losses) / mean_over_devices(jnp.sum(output.weights)), output
 
         grads, output = jax.grad(mean_loss, has_aux=True)(state.params[name])
-        state = update(state.replace(model_state=output.model_state), name, grads, optimiser)
+        return grads, output.model_state, named(output)
+
+    def accumulated_gradient(state: TrainState, batch: Batch, key: Key) -> tuple[Params, dict[str, Any], Metrics]:
+        """The same, by parts."""
+        size = len(next(iter(batch.values())))
+        if size % micro_batches:
+            raise UserError(f"The {size} examples of a device cannot be taken in {micro_batches} parts of one size.")
+        parts = jax.tree.map(lambda x: x.reshape(micro_batches, -1, *x.shape[1:]), batch)
+
+        def sum_of_losses(params: Params, model_state: dict[str, Any], part: Batch) -> tuple[jax.Array, LossOutput]:
+            output = loss(params, model_state, part, key, train=True, **scheduled(state))
+            return jnp.sum(output.losses), output
+
+        def add_part(carry: Any, part: Batch) -> tuple[Any, Metrics]:
+            grads, model_state, weight = carry
+            more, output = jax.grad(sum_of_losses, has_aux=True)(state.params[name], model_state, part)
+            size = float(len(output.losses)) if output.weights is None else jnp.sum(output.weights)
+            return (jax.tree.map(jnp.add, grads, more), output.model_state, weight + size), named(output)
+
+        zeros = jax.tree.map(jnp.zeros_like, state.params[name])
+        start = (zeros, state.model_state, jnp.zeros((), jnp.float32))
+        (grads, model_state, weight), metrics = jax.lax.scan(add_part, start, parts)
+        weight = mean_over_devices(weight)
+        grads = jax.tree.map(lambda g: g / weight, grads)
+        return grads, model_state, jax.tree.map(lambda values: jnp.sum(values, axis=0), metrics)
+
+    def train_step(state: TrainState, batch: Batch, key: Key) -> tuple[TrainState, Metrics]:
+        take = gradient if micro_batches == 1 else accumulated_gradient
+        grads, model_state, metrics = take(state, batch, key)
+        state = update(state.replace(model_state=model_state), name, grads, optimiser)
         if ema_decay is not None:
             state = update_average(state, name, ema_decay)
-        return state.replace(step=state.step + 1), named(output)
+        return state.replace(step=state.step + 1), metrics
 
     def eval_step(state: TrainState, batch: Batch, key: Key) -> Metrics:
         params = averaged_params(state, name)

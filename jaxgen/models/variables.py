@@ -5,6 +5,9 @@ from typing import Any
 import flax.linen as nn
 import jax
 
+Variables = dict[str, Any]
+"""{"params": ..., other collections}, as `network.apply` takes them."""
+
 
 def init_network(network: nn.Module, key: jax.Array, *inputs: jax.Array) -> tuple[Any, dict[str, Any]]:
     """(params, other collections) of a network called as `network(*inputs, train=False)`."""

@@ -56,7 +56,7 @@ def test_emoji_are_scaled():
 @pytest.mark.parametrize("sequence_length", [64, 1000])
 def test_windows_of_the_text_predict_each_character_once(sequence_length):
     data, text = load("kjv", sequence_length=sequence_length), embedded_sets.kjv_text()
-    vocabulary = np.frombuffer("".join(data.assets["vocabulary"]).encode(), np.uint8)
+    vocabulary = np.frombuffer(data.assets["vocabulary"]["characters"].encode(), np.uint8)
 
     def read(tokens):
         return vocabulary[tokens].tobytes().decode()

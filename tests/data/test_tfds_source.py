@@ -20,8 +20,24 @@ def png(value: int, height: int, width: int) -> io.BytesIO:
     return file
 
 
-def prepare(folder, name: str, shape, splits: dict[str, range], *, label=True, feature="image"):
+def write_set(folder, name: str, features: dict, splits: dict[str, list[dict]]):
     """Writes an ArrayRecord set as tensorflow-datasets does; then only its files are left."""
+    import tensorflow_datasets as tfds
+
+    body = {
+        "VERSION": tfds.core.Version("1.0.0"),
+        "pkg_dir_path": None,
+        "_info": lambda self: tfds.core.DatasetInfo(builder=self, features=tfds.features.FeaturesDict(features)),
+        "_generate_examples": lambda self, examples: enumerate(examples),
+        "_split_generators": lambda self, _: {split: self._generate_examples(n) for split, n in splits.items()},
+    }
+    with tfds.core.registered.skip_registration():
+        builder = type(name, (tfds.core.GeneratorBasedBuilder,), body)(data_dir=folder, file_format="array_record")
+    builder.download_and_prepare()
+
+
+def prepare(folder, name: str, shape, splits: dict[str, range], *, label=True, feature="image"):
+    """A set of images, each of one grey that is its number."""
     import tensorflow_datasets as tfds
 
     height, width = shape[0] or 8, shape[1] or 10
@@ -29,23 +45,10 @@ def prepare(folder, name: str, shape, splits: dict[str, range], *, label=True, f
     if label:
         features["label"] = tfds.features.ClassLabel(names=["even", "odd"])
 
-    def info(self):
-        return tfds.core.DatasetInfo(builder=self, features=tfds.features.FeaturesDict(features))
+    def example(i):
+        return {feature: png(i, height, width), **({"label": i % 2} if label else {})}
 
-    def generate(self, numbers):
-        for i in numbers:
-            yield i, {feature: png(i, height, width), **({"label": i % 2} if label else {})}
-
-    body = {
-        "VERSION": tfds.core.Version("1.0.0"),
-        "pkg_dir_path": None,
-        "_info": info,
-        "_generate_examples": generate,
-        "_split_generators": lambda self, _: {split: self._generate_examples(n) for split, n in splits.items()},
-    }
-    with tfds.core.registered.skip_registration():
-        builder = type(name, (tfds.core.GeneratorBasedBuilder,), body)(data_dir=folder, file_format="array_record")
-    builder.download_and_prepare()
+    write_set(folder, name, features, {split: [example(i) for i in numbers] for split, numbers in splits.items()})
 
 
 @pytest.fixture(scope="module")

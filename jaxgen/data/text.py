@@ -1,0 +1,118 @@
+"""Texts as windows of tokens."""
+
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from jaxgen.data import embedded_sets
+from jaxgen.data.dataset import Dataset, as_stored
+from jaxgen.data.tfds_builder import find_builder
+from jaxgen.data.tfds_source import TEST_SPLITS
+from jaxgen.data.vocabulary import Vocabulary, find_vocabulary
+from jaxgen.errors import UserError
+
+TRAIN_FRACTION = 0.9
+
+
+class Text(NamedTuple):
+    """A text, before it is cut up."""
+
+    name: str
+    train: str
+    test: str | None
+    """None: the last tenth of `train`."""
+
+
+def load_text(
+    name: str,
+    *,
+    sequence_length: int = 64,
+    vocabulary: str | Vocabulary = "characters",
+    data_dir: str | Path | None = None,
+    most_megabytes: float = 200,
+) -> Dataset:
+    """A text as `tokens` [sequence_length + 1]: uint8, uint16 or int32, whichever holds the vocabulary.
+
+    The first 90% of the text is to train, the rest to test, unless the set has a test or validation split of its own.
+    Windows start every `sequence_length` tokens and share one token with the next, so that each token but the first is
+    predicted exactly once in an epoch. What is left at the end of a part and fills no window is dropped.
+
+    Args:
+      name: `kjv`, the King James Bible, which comes with the package; the path of a text file (UTF-8); or a set of
+        tensorflow-datasets with a feature `text`, such as `tiny_shakespeare` or `lm1b`, whose texts are joined by line
+        ends.
+      vocabulary: one that there is, or a name for `jaxgen.data.vocabulary.find_vocabulary`, which makes it from the
+        whole text; it becomes the asset `vocabulary`.
+      data_dir: where tensorflow-datasets finds prepared sets.
+      most_megabytes: of a set of tensorflow-datasets only so much of each split is read, from its beginning; the name
+        of the data set then says so.
+
+    Raises:
+      UserError: no such text, one that is not UTF-8 or too short, or what `find_vocabulary` says.
+    """
+    text = _find(name, data_dir, most_megabytes)
+    known = find_vocabulary(vocabulary, text.train + (text.test or "")) if isinstance(vocabulary, str) else vocabulary
+    kind = np.uint8 if known.size <= 2**8 else np.uint16 if known.size <= 2**16 else np.int32
+    train = known.encode(text.train).astype(kind)
+    if text.test is None:
+        train, test = np.split(train, [int(TRAIN_FRACTION * len(train))])
+    else:
+        test = known.encode(text.test).astype(kind)
+    most = min(len(train), len(test)) - 1
+    if most < 1:
+        raise UserError(f"The text {name} has only {len(train) + len(test)} tokens: give one with at least 20.")
+    if not 1 <= sequence_length <= most:
+        raise UserError(f"The sequence length must lie between 1 and {most}, not {sequence_length}.")
+
+    def windows(part: np.ndarray) -> Mapping[str, np.ndarray]:
+        every = np.lib.stride_tricks.sliding_window_view(part, sequence_length + 1)
+        return {"tokens": np.ascontiguousarray(every[::sequence_length])}
+
+    return Dataset(text.name, windows(train), windows(test), "text", as_stored, {"vocabulary": known.to_json()})
+
+
+def _find(name: str, data_dir: str | Path | None, most_megabytes: float) -> Text:
+    if name == "kjv":
+        return Text(name, embedded_sets.kjv_text(), None)
+    path = Path(name).expanduser()
+    if path.exists() or path.suffix or name.startswith(("/", ".", "~")):
+        return Text(name, _read(path), None)
+    builder = find_builder(name.removeprefix("tfds:"), data_dir, [*embedded_sets.EMBEDDED])
+    features, splits = builder.info.features, builder.info.splits
+    if "text" not in features:
+        raise UserError(f"The set {name} has no feature named text, only {', '.join(features)}: choose a set of texts.")
+    if "train" not in splits:
+        raise UserError(f"The set {name} has no split named train, only {', '.join(splits)}.")
+    test = next((split for split in TEST_SPLITS if split in splits), None)
+    most = int(most_megabytes * 1e6)
+    parts = {split: _joined(builder.as_data_source(split=split), most) for split in ("train", test) if split}
+    cut = any(whole is False for _, whole in parts.values())
+    return Text(
+        f"{name}, the first {most_megabytes:g} MB of each split" if cut else name,
+        parts["train"][0],
+        parts[test][0] if test else None,
+    )
+
+
+def _joined(examples: Iterable[Mapping[str, Any]], most: int) -> tuple[str, bool]:
+    """The texts of a split, joined by line ends, of at most `most` bytes; and whether that is all of it."""
+    texts, size = [], 0
+    for example in examples:
+        text = example["text"]
+        text = text.decode() if isinstance(text, bytes) else str(text)
+        size += len(text.encode()) + 1
+        if size > most:
+            return "\n".join(texts), False
+        texts.append(text)
+    return "\n".join(texts), True
+
+
+def _read(path: Path) -> str:
+    try:
+        return path.read_text(encoding="utf-8")
+    except UnicodeDecodeError as error:
+        raise UserError(f"{path} is no text in UTF-8 (byte {error.start}): convert it, e.g. with iconv.") from error
+    except OSError as error:
+        raise UserError(f"The text {path} cannot be read ({error.strerror}): check the path.") from error

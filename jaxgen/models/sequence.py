@@ -1,0 +1,140 @@
+"""Sequences of any length, autoregressively: text by a GPT or a recurrent network, audio by a WaveNet."""
+
+from collections.abc import Callable
+from typing import Any
+
+import flax.linen as nn
+import jax
+import jax.numpy as jnp
+import optax
+
+from jaxgen.models.decoding import Choice, Decoding, decoder
+from jaxgen.models.low_rank import create_adapters, with_adapters
+from jaxgen.models.one_loss import LossOutput, one_loss_model
+from jaxgen.models.variables import Variables, init_network
+from jaxgen.training.parallel import example_keys
+from jaxgen.training.state import Batch, GenerativeModel, Key, TrainState, averaged_params
+
+Conditions = Callable[[Batch], tuple[jax.Array, ...]]
+
+
+def sequence_model(
+    network: nn.Module,
+    *,
+    optimiser: optax.GradientTransformation,
+    pretrained: Callable[[], Any] | None = None,
+    adapter_rank: int | None = None,
+    first_token: int = 0,
+    sample_length: int = 256,
+    ema_decay: float | None = None,
+    micro_batches: int = 1,
+) -> GenerativeModel:
+    """-log p(x_1, ..., x_T | x_0) = -sum_t log p(x_t | x_0, ..., x_{t-1}) of windows of tokens.
+
+    A batch has `tokens` int [B, T + 1], of which the first is given, and may have `weights` float [B, T]: of each token
+    predicted, 1 or, for padding, 0.
+
+    Args:
+      network: `network(tokens int [B, T], train=...) -> logits [B, T, K]` of the token behind each, none of which
+        depends on a later one; to be sampled it has what `jaxgen.models.decoding` lists. With an attribute `dropout`
+        above 0 it gets `dropout_keys` [B] where it is trained.
+      pretrained: gives the network's params to begin with; None: they are drawn.
+      adapter_rank: only low-rank adapters of this rank are trained (`jaxgen.models.low_rank`), beside the params that
+        `pretrained` gives, which go to `model_state["frozen"]`; None: all is trained.
+      first_token: what samples without a prompt begin behind (a line end).
+      sample_length: how many tokens a sample has if nothing is said.
+      ema_decay: of the moving average of the weights that evaluation and samples use; None: no average.
+      micro_batches: see `one_loss_model`.
+
+    Metrics, averaged over tokens: `autoregressive/loss`, -log p in nats; `autoregressive/accuracy`, how often the
+    likeliest token is the right one.
+
+    `sample(state, key, num_samples, *, num_tokens=sample_length, choice=None) -> tokens int [num_samples, num_tokens]`.
+
+    `functions`: `logits(state, tokens [B, T]) -> [B, T, K]`;
+    `begin(state, key, prompts [B, P], lengths [B], num_tokens) -> Decoding` and
+    `advance(state, decoding, count, choice=None) -> Decoding`, see `jaxgen.models.decoding`; `first_token()` and
+    `network()`, as they were given; `network_params(state)`, with adapters added.
+    """
+    drawing = decoder(network)
+
+    def init_networks(key: Key, batch: Batch) -> tuple[Any, dict[str, Any]]:
+        network_key, adapter_key = jax.random.split(key)
+        params, model_state = init_network(network, network_key, batch["tokens"][:, :-1].astype(jnp.int32))
+        if pretrained is not None:
+            params = jax.tree.map(jnp.copy, pretrained())  # the state's buffers are donated, and may not be another's
+        if adapter_rank is None:
+            return params, model_state
+        return create_adapters(adapter_key, params, adapter_rank), {**model_state, "frozen": params}
+
+    def variables_of(params: Any, model_state: dict[str, Any]) -> Variables:
+        """What the network is applied with."""
+        others = {name: value for name, value in model_state.items() if name != "frozen"}
+        if adapter_rank is not None:
+            params = with_adapters(model_state["frozen"], params)
+        return {"params": params, **others}
+
+    def loss(params: Any, model_state: dict[str, Any], batch: Batch, key: Key, *, train: bool) -> LossOutput:
+        tokens = batch["tokens"].astype(jnp.int32)
+        options = {}
+        if train and getattr(network, "dropout", 0.0):
+            options["dropout_keys"] = example_keys(key, batch["index"])
+        logits = network.apply(variables_of(params, model_state), tokens[:, :-1], train=train, **options)
+        targets, weights = tokens[:, 1:], batch.get("weights", jnp.ones(logits.shape[:2], jnp.float32))
+        nats = optax.softmax_cross_entropy_with_integer_labels(logits, targets)  # [B, T]
+        right = jnp.argmax(logits, axis=-1) == targets
+        return LossOutput(
+            jnp.sum(nats * weights, axis=1),
+            {"accuracy": jnp.sum(right * weights, axis=1)},
+            model_state,
+            weights=jnp.sum(weights, axis=1),
+        )
+
+    # ------------------------------------------------------------ use
+
+    def variables(state: TrainState) -> Variables:
+        return variables_of(averaged_params(state, "autoregressive"), state.model_state)
+
+    def logits(state: TrainState, tokens: jax.Array) -> jax.Array:
+        return network.apply(variables(state), tokens, train=False)
+
+    def begin(state: TrainState, key: Key, prompts: jax.Array, lengths: Any, num_tokens: int) -> Decoding:
+        return drawing.begin(variables(state), key, prompts, lengths, num_tokens)
+
+    def advance(
+        state: TrainState, decoding: Decoding, count: int | jax.Array, choice: Choice | None = None
+    ) -> Decoding:
+        return drawing.advance(variables(state), decoding, count, choice or Choice())
+
+    def sample(
+        state: TrainState,
+        key: Key,
+        num_samples: int,
+        *,
+        condition: None = None,
+        num_tokens: int = sample_length,
+        choice: Choice | None = None,
+    ) -> jax.Array:
+        if condition is not None:
+            raise ValueError("this model is unconditional: leave out `condition`")
+        prompts = jnp.full((num_samples, 1), first_token, jnp.int32)
+        decoding = begin(state, key, prompts, [1] * num_samples, num_tokens)
+        return advance(state, decoding, num_tokens, choice).tokens[:, 1:]
+
+    return one_loss_model(
+        name="autoregressive",
+        init_networks=init_networks,
+        loss=loss,
+        optimiser=optimiser,
+        ema_decay=ema_decay,
+        micro_batches=micro_batches,
+        sample=sample,
+        functions={
+            "logits": logits,
+            "begin": begin,
+            "advance": advance,
+            "first_token": lambda: first_token,
+            "network": lambda: network,
+            "network_params": lambda state: variables(state)["params"],
+        },
+    )

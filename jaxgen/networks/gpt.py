@@ -1,0 +1,241 @@
+"""The GPT, a transformer of decoder blocks (Radford et al. 2019), with later changes by option."""
+
+from collections.abc import Sequence
+from typing import Any, Literal
+
+import flax.linen as nn
+import jax
+import jax.numpy as jnp
+from jax import Array
+
+from jaxgen.networks.dropout import dropout
+from jaxgen.networks.embedding import look_up
+
+Cache = Sequence[dict[str, Array]]
+"""Of each block: `keys` and `values` [B, G, context, D] of the positions so far."""
+
+
+class GPT(nn.Module):
+    """Logits of each next token given the tokens so far; pre-norm blocks, embeddings tied to the output.
+
+    A block is x + attention(norm(x)), then x + feed_forward(norm(x)). Attention is causal, of several heads:
+    softmax(q k^T / sqrt(D) + mask) v (Vaswani et al. 2017, arXiv:1706.03762, eq. 1). Kernels start normal with standard
+    deviation 0.02, those that end a block with 0.02 / sqrt(2 layers), as in GPT-2.
+
+    Attributes:
+      vocabulary_size: K.
+      context: how many tokens it can look back to.
+      layers: blocks.
+      heads: H; each is D = width / H wide.
+      width: E.
+      key_value_heads: G, of keys and values, each for H / G heads of queries (grouped-query attention: Ainslie et al.
+        2023, arXiv:2305.13245); None: H.
+      use_bias: whether products and layer norms have biases.
+      dropout: rate, behind the embeddings, on the attention weights and behind each half of a block.
+      positions: "learned": an embedding of each; "rotary": queries and keys turned by their position (Su et al. 2021,
+        arXiv:2104.09864).
+      norm: "layer", or "rms": without the mean (Zhang and Sennrich 2019, arXiv:1910.07467).
+      feed_forward: "gelu" (exact) or "gelu_tanh" (GPT-2's approximation) between E and 4 E, or "swiglu": silu(a) b,
+        8/3 E wide (Shazeer 2020, arXiv:2002.05202).
+      dtype: that products are computed in, bfloat16; None: that of the parameters. Parameters, norms, softmax and
+        logits are never of a smaller one than float32.
+      remat: whether a block's activations are computed again for the gradient rather than kept.
+    """
+
+    vocabulary_size: int
+    context: int
+    layers: int = 4
+    heads: int = 4
+    width: int = 128
+    key_value_heads: int | None = None
+    use_bias: bool = False
+    dropout: float = 0.0
+    positions: Literal["learned", "rotary"] = "learned"
+    norm: Literal["layer", "rms"] = "layer"
+    feed_forward: Literal["gelu", "gelu_tanh", "swiglu"] = "gelu"
+    dtype: Any = None
+    remat: bool = False
+
+    def setup(self) -> None:
+        normal = nn.initializers.normal(0.02)
+        self.token_embedding = self.param("token_embedding", normal, (self.vocabulary_size, self.width))
+        if self.positions == "learned":
+            self.position_embedding = self.param("position_embedding", normal, (self.context, self.width))
+        block = nn.remat(Block) if self.remat else Block
+        self.blocks = [
+            block(
+                heads=self.heads,
+                key_value_heads=self.key_value_heads or self.heads,
+                use_bias=self.use_bias,
+                dropout=self.dropout,
+                width=self.width,
+                rotary=self.positions == "rotary",
+                norm=self.norm,
+                feed_forward=self.feed_forward,
+                last_kernel_spread=0.02 / (2 * self.layers) ** 0.5,
+                dtype=self.dtype,
+                name=f"block_{i}",
+            )
+            for i in range(self.layers)
+        ]
+        self.final_norm = _norm(self.norm, self.use_bias)
+
+    def __call__(self, tokens: Array, *, train: bool, dropout_keys: Array | None = None) -> Array:
+        """Tokens int [B, T], T at most `context` -> logits [B, T, K] of the token behind each.
+
+        `dropout_keys`: one for each example, [B]; needed where `train` and `dropout` is above 0.
+        """
+        return self._run(tokens, dropout_keys if train and self.dropout else None)[0]
+
+    def fill(self, tokens: Array) -> Cache:
+        """Tokens int [B, T], T at most `context` -> the cache behind them."""
+        caches = self._run(tokens, None)[1]
+        return jax.tree.map(
+            lambda empty, x: jax.lax.dynamic_update_slice(empty, x, (0,) * 4), self.start(len(tokens)), caches
+        )
+
+    def start(self, batch_size: int) -> Cache:
+        """The cache behind no tokens."""
+        shape = batch_size, self.key_value_heads or self.heads, self.context, self.width // self.heads
+        empty = jnp.zeros(shape, self.dtype or self.token_embedding.dtype)
+        return [{"keys": empty, "values": empty} for _ in range(self.layers)]
+
+    def step(self, cache: Cache, tokens: Array, position: Array) -> tuple[Cache, Array]:
+        """(cache, tokens int [B] at `position` []) -> (the cache behind them, logits [B, K] of the next)."""
+        x, filled = self._embedded(tokens[:, None], position[None]), []
+        for block, cached in zip(self.blocks, cache, strict=True):
+            x, cached = block.step(x, cached, position)
+            filled.append(cached)
+        return filled, self._logits(x)[:, 0]
+
+    def _run(self, tokens: Array, dropout_keys: Array | None) -> tuple[Array, Cache]:
+        """Logits [B, T, K], and each block's keys and values [B, G, T, D]."""
+        x, caches = self._embedded(tokens, jnp.arange(tokens.shape[1])), []
+        x = dropout(x, self.dropout, dropout_keys, 0)
+        for i, block in enumerate(self.blocks):
+            keys = None if dropout_keys is None else jax.vmap(jax.random.fold_in, (0, None))(dropout_keys, i + 1)
+            x, cached = block(x, keys)
+            caches.append(cached)
+        return self._logits(x), caches
+
+    def _embedded(self, tokens: Array, positions: Array) -> Array:
+        """Tokens [B, T] at the consecutive positions [T] -> [B, T, E]."""
+        x = look_up(self.token_embedding, tokens)
+        if self.positions == "learned":
+            x = x + jax.lax.dynamic_slice_in_dim(self.position_embedding, positions[0], positions.shape[0])
+        return x if self.dtype is None else x.astype(self.dtype)
+
+    def _logits(self, x: Array) -> Array:
+        """[B, T, E] -> [B, T, K] float32."""
+        rows = self.final_norm(x).reshape(-1, self.width)
+        rows, table = nn.dtypes.promote_dtype(rows, self.token_embedding, dtype=self.dtype)
+        return _at_least_float32(rows @ table.T).reshape(*x.shape[:-1], self.vocabulary_size)
+
+
+class Block(nn.Module):
+    """One decoder block. Its attributes are those of `GPT`; `last_kernel_spread` is of the kernels that end a half."""
+
+    heads: int
+    key_value_heads: int
+    width: int
+    use_bias: bool
+    dropout: float
+    rotary: bool
+    norm: str
+    feed_forward: str
+    last_kernel_spread: float
+    dtype: Any
+
+    def setup(self) -> None:
+        last = self.last_kernel_spread
+        self.attention_norm, self.feed_forward_norm = (_norm(self.norm, self.use_bias) for _ in range(2))
+        self.queries_keys_values = self._dense((self.heads + 2 * self.key_value_heads) * (self.width // self.heads))
+        self.attention_output = self._dense(self.width, last)
+        gated = self.feed_forward == "swiglu"
+        self.hidden = self._dense(2 * _multiple_of_8(8 * self.width / 3) if gated else 4 * self.width)
+        self.output = self._dense(self.width, last)
+
+    def __call__(self, x: Array, dropout_keys: Array | None) -> tuple[Array, dict[str, Array]]:
+        """[B, T, E] -> [B, T, E], and the keys and values [B, G, T, D]."""
+        positions = jnp.arange(x.shape[1])
+        queries, keys, values = self._heads_of(x, positions)
+        attended = self._attended(queries, keys, values, positions[:, None] >= positions, dropout_keys)
+        x = x + dropout(attended, self.dropout, dropout_keys, 1)
+        x = x + dropout(self._fed_forward(x), self.dropout, dropout_keys, 2)
+        return x, {"keys": keys, "values": values}
+
+    def step(self, x: Array, cached: dict[str, Array], position: Array) -> tuple[Array, dict[str, Array]]:
+        """[B, 1, E] at `position`, and the keys and values [B, G, context, D] before it -> the same behind it."""
+        queries, keys, values = self._heads_of(x, position[None])
+        cached = {
+            name: jax.lax.dynamic_update_slice_in_dim(cached[name], new, position, axis=2)
+            for name, new in (("keys", keys), ("values", values))
+        }
+        seen = (jnp.arange(cached["keys"].shape[2]) <= position)[None]
+        x = x + self._attended(queries, cached["keys"], cached["values"], seen, None)
+        return x + self._fed_forward(x), cached
+
+    # ------------------------------------------------------------ parts
+
+    def _dense(self, features: int, spread: float = 0.02) -> nn.Dense:
+        init = nn.initializers.normal(spread)
+        return nn.Dense(features, use_bias=self.use_bias, kernel_init=init, dtype=self.dtype)
+
+    def _heads_of(self, x: Array, positions: Array) -> tuple[Array, Array, Array]:
+        """[B, T, E] -> queries [B, H, T, D], keys and values [B, G, T, D]."""
+        joined = _by_rows(self.queries_keys_values, self.attention_norm(x))
+        joined = joined.reshape(*x.shape[:2], -1, self.width // self.heads).transpose(0, 2, 1, 3)  # [B, H + 2 G, T, D]
+        queries, keys, values = jnp.split(joined, [self.heads, self.heads + self.key_value_heads], axis=1)
+        if self.rotary:
+            queries, keys = _turned(queries, positions), _turned(keys, positions)
+        return queries, keys, values
+
+    def _attended(self, queries: Array, keys: Array, values: Array, seen: Array, dropout_keys: Array | None) -> Array:
+        """Queries [B, H, T, D], keys and values [B, G, S, D], `seen` bool [T, S] -> [B, T, E]."""
+        batch, heads, length, size = queries.shape
+        groups = keys.shape[1]
+        queries = queries.reshape(batch, groups, -1, size)  # [B, G, H / G T, D]
+        scores = jnp.einsum("bgqd,bgkd->bgqk", queries, keys) * size**-0.5
+        scores = _at_least_float32(scores.reshape(batch, heads, length, -1))
+        weights = jax.nn.softmax(jnp.where(seen, scores, -jnp.inf)).astype(values.dtype)
+        weights = dropout(weights, self.dropout, dropout_keys, 0)
+        mixed = jnp.einsum("bgqk,bgkd->bgqd", weights.reshape(batch, groups, -1, weights.shape[-1]), values)
+        mixed = mixed.reshape(batch, heads, length, size).transpose(0, 2, 1, 3).reshape(batch, length, -1)
+        return _by_rows(self.attention_output, mixed)
+
+    def _fed_forward(self, x: Array) -> Array:
+        hidden = _by_rows(self.hidden, self.feed_forward_norm(x))
+        if self.feed_forward == "swiglu":
+            gates, hidden = jnp.split(hidden, 2, axis=-1)
+            hidden = jax.nn.silu(gates) * hidden
+        else:
+            hidden = jax.nn.gelu(hidden, approximate=self.feed_forward == "gelu_tanh")
+        return _by_rows(self.output, hidden)
+
+
+def _norm(kind: str, use_bias: bool) -> nn.Module:
+    if kind == "rms":
+        return nn.RMSNorm(epsilon=1e-5)
+    return nn.LayerNorm(epsilon=1e-5, use_bias=use_bias)
+
+
+def _at_least_float32(x: Array) -> Array:
+    return x.astype(jnp.promote_types(x.dtype, jnp.float32))
+
+
+def _by_rows(layer: nn.Module, x: Array) -> Array:
+    """A layer over the last axis, as one product of two matrices: XLA's CPU code for it is the faster one."""
+    return layer(x.reshape(-1, x.shape[-1])).reshape(*x.shape[:-1], -1)
+
+
+def _turned(x: Array, positions: Array) -> Array:
+    """Rotary positions: the pair (x_i, x_{i + D/2}) of [B, H, T, D] turned by the angle t 10000^(-2 i / D)."""
+    half = x.shape[-1] // 2
+    angles = positions[:, None] * 10_000.0 ** (-jnp.arange(half) / half)  # [T, D / 2]
+    cos, sin = jnp.cos(angles).astype(x.dtype), jnp.sin(angles).astype(x.dtype)
+    first, second = x[..., :half], x[..., half:]
+    return jnp.concatenate([first * cos - second * sin, second * cos + first * sin], -1)
+
+
+def _multiple_of_8(size: float) -> int:
+    return 8 * round(size / 8)

@@ -1,0 +1,131 @@
+"""Recurrent networks over sequences of tokens: LSTM (Hochreiter and Schmidhuber 1997) and GRU (Cho et al. 2014)."""
+
+from collections.abc import Sequence
+from typing import Any, Literal
+
+import flax.linen as nn
+import jax
+import jax.numpy as jnp
+from jax import Array
+
+from jaxgen.networks.dropout import dropout
+from jaxgen.networks.embedding import look_up
+
+Cache = Sequence[tuple[Array, ...]]
+"""Of each layer: its state, (h, c) [B, E] of an LSTM, (h,) of a GRU."""
+
+
+class RecurrentLayer(nn.Module):
+    """One layer, with the weights of PyTorch's LSTM and GRU: x W + b + h U + c, the gates side by side.
+
+    LSTM: gates i, f, g, o; c' = sigma(f) c + sigma(i) tanh(g), h' = sigma(o) tanh(c'). The forget gate's bias starts at
+    1 (Jozefowicz et al. 2015). GRU: gates r, z, n; n = tanh(x W_n + b_n + r (h U_n + c_n)), h' = (1 - z) n + z h.
+
+    Attributes:
+      width: E.
+      kind: "lstm" or "gru".
+    """
+
+    width: int
+    kind: Literal["lstm", "gru"] = "lstm"
+
+    def setup(self) -> None:
+        gates = 4 if self.kind == "lstm" else 3
+        uniform = nn.initializers.uniform(2 * self.width**-0.5)
+
+        def spread(key: Array, shape: Sequence[int], dtype: Any = jnp.float32) -> Array:
+            return uniform(key, shape, dtype) - self.width**-0.5  # as PyTorch: within 1 / sqrt(E) of 0
+
+        def bias(key: Array, shape: Sequence[int], dtype: Any = jnp.float32) -> Array:
+            del key
+            zeros = jnp.zeros(shape, dtype)
+            return zeros.at[self.width : 2 * self.width].set(1.0) if self.kind == "lstm" else zeros
+
+        self.inputs = nn.Dense(gates * self.width, kernel_init=spread, bias_init=bias)
+        self.recurrent_kernel = self.param("recurrent_kernel", spread, (self.width, gates * self.width))
+        if self.kind == "gru":
+            self.recurrent_bias = self.param("recurrent_bias", nn.initializers.zeros, (gates * self.width,))
+
+    def start(self, batch_size: int) -> tuple[Array, ...]:
+        zeros = jnp.zeros((batch_size, self.width))
+        return (zeros, zeros) if self.kind == "lstm" else (zeros,)
+
+    def __call__(self, x: Array) -> Array:
+        """[B, T, C] -> [B, T, E], from the state of zeros."""
+        # All inputs in one product, before the loop that cannot be parallel.
+        gates = self.inputs(x.reshape(-1, x.shape[-1])).reshape(*x.shape[:2], -1).swapaxes(0, 1)  # [T, B, n E]
+        kernel, bias = self.recurrent_kernel, None if self.kind == "lstm" else self.recurrent_bias
+        outputs = jax.lax.scan(lambda state, g: _advance(self.kind, state, g, kernel, bias), self.start(len(x)), gates)
+        return outputs[1].swapaxes(0, 1)
+
+    def step(self, state: tuple[Array, ...], x: Array) -> tuple[tuple[Array, ...], Array]:
+        """(state, [B, C]) -> (state, [B, E])."""
+        bias = None if self.kind == "lstm" else self.recurrent_bias
+        return _advance(self.kind, state, self.inputs(x), self.recurrent_kernel, bias)
+
+
+def _advance(
+    kind: str, state: tuple[Array, ...], gates: Array, kernel: Array, bias: Array | None
+) -> tuple[tuple[Array, ...], Array]:
+    if kind == "lstm":
+        h, c = state
+        i, f, g, o = jnp.split(gates + h @ kernel, 4, axis=-1)
+        c = jax.nn.sigmoid(f) * c + jax.nn.sigmoid(i) * jnp.tanh(g)
+        h = jax.nn.sigmoid(o) * jnp.tanh(c)
+        return (h, c), h
+    (h,) = state
+    r, z, n = jnp.split(gates, 3, axis=-1)
+    r_h, z_h, n_h = jnp.split(h @ kernel + bias, 3, axis=-1)
+    r, z = jax.nn.sigmoid(r + r_h), jax.nn.sigmoid(z + z_h)
+    h = (1.0 - z) * jnp.tanh(n + r * n_h) + z * h
+    return (h,), h
+
+
+class RecurrentNetwork(nn.Module):
+    """Logits of each next token given those so far: an embedding, recurrent layers, a product.
+
+    Attributes:
+      vocabulary_size: K.
+      width: E, of the embedding and of each layer's state.
+      layers: how many.
+      kind: "lstm" or "gru".
+      dropout: rate, behind the embedding and behind each layer (Zaremba et al. 2014, arXiv:1409.2329).
+      tied: whether the last product is with the embedding's transpose.
+    """
+
+    vocabulary_size: int
+    width: int = 256
+    layers: int = 2
+    kind: Literal["lstm", "gru"] = "lstm"
+    dropout: float = 0.0
+    tied: bool = False
+
+    def setup(self) -> None:
+        self.embedding = self.param("embedding", nn.initializers.normal(0.1), (self.vocabulary_size, self.width))
+        self.recurrent = [RecurrentLayer(self.width, self.kind, name=f"layer_{i}") for i in range(self.layers)]
+        if not self.tied:
+            self.output = nn.Dense(self.vocabulary_size, kernel_init=nn.initializers.lecun_normal())
+
+    def __call__(self, tokens: Array, *, train: bool, dropout_keys: Array | None = None) -> Array:
+        """Tokens int [B, T] -> logits [B, T, K] of the token behind each; `dropout_keys` [B] as in `GPT`."""
+        keys = dropout_keys if train and self.dropout else None
+        x = dropout(look_up(self.embedding, tokens), self.dropout, keys, 0)
+        for i, layer in enumerate(self.recurrent):
+            x = dropout(layer(x), self.dropout, keys, i + 1)
+        return self._logits(x.reshape(-1, self.width)).reshape(*x.shape[:2], -1)
+
+    def start(self, batch_size: int) -> Cache:
+        """The cache behind no tokens."""
+        return [layer.start(batch_size) for layer in self.recurrent]
+
+    def step(self, cache: Cache, tokens: Array, position: Array) -> tuple[Cache, Array]:
+        """(cache, tokens int [B]) -> (the cache behind them, logits [B, K] of the next)."""
+        del position
+        x, states = look_up(self.embedding, tokens), []
+        for layer, state in zip(self.recurrent, cache, strict=True):
+            state, x = layer.step(state, x)
+            states.append(state)
+        return states, self._logits(x)
+
+    def _logits(self, x: Array) -> Array:
+        return x @ self.embedding.T if self.tied else self.output(x)
