@@ -12,6 +12,7 @@ COMMANDS = {
     "interpolate": "walk between latents of a run",
     "latent": "show what the latents of a run mean",
     "augment": "write generated examples as a data set",
+    "export": "write a model as a program that jax alone runs, or as a GPT-2",
     "evaluate": "score the samples of a run, or images from anywhere",
     "info": "what a run is and how far it got",
 }

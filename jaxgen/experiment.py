@@ -206,17 +206,20 @@ def summary(experiment: Experiment, config: TrainConfig, result: TrainResult) ->
             f"\nStopped by {result.stopped_by} at step {int(result.state.step)} of {config.steps}; all is saved. "
             f"Go on with:\n  {how} --resume {run_dir}"
         )
-    sheets = run_folder.sheets(run_dir)
+    samples, sheets = run_folder.samples(run_dir), run_folder.sheets(run_dir)
     lines = ["", f"Done: {config.steps} steps, {result.examples_per_second:,.0f} examples per second."]
     for label, held_out in (("last", False), ("held out", True)):
         chosen = {k: v for k, v in result.metrics.items() if k.startswith("eval/") == held_out}
         if chosen:
             numbers = "  ".join(f"{k.removeprefix('eval/')} {v:.4f}" for k, v in chosen.items())
             lines.append(f"  {label:<8} {numbers}")
-    lines += [f"  samples  {sheets[-1]}", f"  progress {run_dir / run_folder.PROGRESS}"] if sheets else []
+    lines += [f"  samples  {samples[-1]}"] if samples else []
+    lines += [f"  progress {run_dir / run_folder.PROGRESS}"] if sheets else []
     lines += [f"  losses   {run_dir / run_folder.LOSSES}", f"  state    {run_dir / checkpoint.FOLDER}", "Next:"]
     if sheets:
         lines.append(f"  jaxgen sample {run_dir} --num 64 --seed 1 --out sheet.png")
+    elif samples:
+        lines.append(f"  jaxgen sample {run_dir} --num-tokens 500 --temperature 0.8")
     if {"prior", "decode"} <= result.model.functions.keys():
         lines.append(f"  jaxgen interpolate {run_dir} --out between.gif")
     if "encode" in result.model.functions:

@@ -65,11 +65,7 @@ def first_stage_tokeniser(described: Mapping[str, Any], run_dir: Path) -> Tokeni
     def load() -> dict[str, Any]:
         if state is not None:
             return _frozen(state, described["sha256"])
-        shapes = _frozen(state_shapes(run), described["sha256"])
-        # Not zeros: a state that is kept without having been restored is refused as not finite.
-        return jax.tree.map(
-            lambda s: jnp.full(s.shape, jnp.nan if jnp.issubdtype(s.dtype, jnp.floating) else 0, s.dtype), shapes
-        )
+        return unknown_arrays(_frozen(state_shapes(run), described["sha256"]))
 
     def thaw(frozen: dict[str, Any]) -> TrainState:
         networks = {name: frozen[name] for name in ("params", "model_state", "ema_params")}
@@ -80,6 +76,16 @@ def first_stage_tokeniser(described: Mapping[str, Any], run_dir: Path) -> Tokeni
         load=load,
         encode=lambda frozen, key, batch: functions["draw_codes"](thaw(frozen), key, batch),
         decode=lambda frozen, tokens: functions["decode_codes"](thaw(frozen), tokens),
+    )
+
+
+def unknown_arrays(shapes: Any) -> Any:
+    """Arrays of these shapes in place of those that are not known: a checkpoint's take their place.
+
+    Not zeros: a state that is kept without having been restored is refused as not finite.
+    """
+    return jax.tree.map(
+        lambda s: jnp.full(s.shape, jnp.nan if jnp.issubdtype(s.dtype, jnp.floating) else 0, s.dtype), shapes
     )
 
 

@@ -1,53 +1,77 @@
-"""`jaxgen sample RUN`: samples as a sheet or as raw arrays."""
+"""`jaxgen sample RUN`: images as a sheet or as raw arrays, texts as they are drawn."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import tyro
 
 from jaxgen.commands._options import check_label, check_output, check_samples, parse
+from jaxgen.commands._text_samples import TextOptions, sample_texts
 from jaxgen.errors import UserError
-from jaxgen.opened_run import open_run, restore_run
+from jaxgen.opened_run import Run, open_run, restore_run
+from jaxgen.training.config import option
 from jaxgen.training.pictures import sample_sheet
 from jaxgen.training.sampling import draw_conditions, draw_samples
 
 
-@dataclass(frozen=True)
-class Options:
+@dataclass(frozen=True, kw_only=True)
+class Options(TextOptions):
     """Draws samples from a run; it needs nothing but the run folder."""
 
     run: tyro.conf.Positional[Path]
     """The folder of the run."""
-    num: int = 64
-    """How many samples."""
+    num: int | None = None
+    """How many samples. None: 64 images, or one text for each prompt."""
     label: int | None = None
-    """The number of the class that they are of. None: every class in turn, a row of the sheet for each."""
+    """Of images: the number of the class that they are of. None: every class in turn, a row of the sheet for each."""
     seed: int = 0
     """Seed of the samples: the same seed gives the same samples, and more of them with a larger --num."""
-    out: Path = Path("sheet.png")
-    """Where they go: a sheet (.png) or the raw arrays in [-1, 1] (.npz, entry `samples`)."""
+    out: Path | None = None
+    """Where they go. Images: a sheet (.png) or the raw arrays in [-1, 1] (.npz, entry `samples`); None: sheet.png.
+    Texts: a file (.txt); None: the terminal, token by token."""
     checkpoint: str = "last"
     """The checkpoint to use: last, best, or a step."""
 
 
 def main(arguments: Sequence[str]) -> None:
     options = parse(Options, "sample", arguments)
-    check_output(options.out, (".png", ".npz"))
-    if options.num < 1:
+    if options.num is not None and options.num < 1:
         raise UserError(f"--num must be at least 1, not {options.num}.")
     run = open_run(options.run)
     check_samples(run)
-    labels, condition = draw_conditions(run.model, options.num), None
+    if run.record["kind"] == "text":
+        _refuse(options, run, "label")
+        sample_texts(run, options, num=options.num, seed=options.seed, out=options.out, checkpoint=options.checkpoint)
+    else:
+        _refuse(options, run, *TextOptions.__dataclass_fields__)
+        sample_images(run, options)
+
+
+def sample_images(run: Run, options: Options) -> None:
+    """A sheet, or the arrays."""
+    out, num = options.out or Path("sheet.png"), options.num or 64
+    check_output(out, (".png", ".npz"))
+    labels, condition = draw_conditions(run.model, num), None
     if options.label is not None:
         check_label(run, options.label)
         labels = condition = np.full_like(labels, options.label)
     state = restore_run(run, options.checkpoint)
-    samples = draw_samples(run.model, state, num=options.num, seed=options.seed, condition=condition)
-    if options.out.suffix.lower() == ".npz":
-        np.savez_compressed(options.out, samples=samples)
+    samples = draw_samples(run.model, state, num=num, seed=options.seed, condition=condition)
+    if out.suffix.lower() == ".npz":
+        np.savez_compressed(out, samples=samples)
     else:
-        sample_sheet(samples, labels).save(options.out)
-    of_class = "" if condition is None else f", class {options.label},"
-    print(f"{options.num} samples of {run.experiment.name}{of_class} at step {int(state.step)}: {options.out}")
+        sample_sheet(samples, labels).save(out)
+    of_class = "" if condition is None else f", class {options.label}"
+    print(f"{num} samples of {run.experiment.name}{of_class} at step {int(state.step)}: {out}")
+
+
+def _refuse(options: Options, run: Run, *names: str) -> None:
+    """Refuses options that are set and mean nothing for this run."""
+    fields: dict[str, Any] = Options.__dataclass_fields__
+    for name in names:
+        if getattr(options, name) != fields[name].default:
+            kind = run.record["kind"]
+            raise UserError(f"{run.experiment.name} is a model of {kind}, for which {option(name)} means nothing.")

@@ -36,7 +36,7 @@ def load_variables(path: str | Path) -> dict[str, Any]:
     Raises:
       UserError: no such file, or another kind of file.
     """
-    return unflatten_dict(_read_safetensors(path), sep="/")
+    return unflatten_dict(read_safetensors(path), sep="/")
 
 
 def file_sha256(path: str | Path) -> str:
@@ -55,7 +55,7 @@ def inception_variables(path: str | Path) -> dict[str, Any]:
       UserError: no such file, or one that holds other arrays; the first that is missing, odd or of another shape is
         named.
     """
-    state = _read_safetensors(path) if Path(path).suffix == ".safetensors" else read_torch_state(path)
+    state = read_safetensors(path) if Path(path).suffix == ".safetensors" else read_torch_state(path)
     torch_layer = None if any(name.startswith("params/") for name in state) else _inception_layer
     return checked_variables(state, InceptionV3(), (299, 299, 3), path, torch_layer=torch_layer)
 
@@ -106,7 +106,12 @@ def _inception_layer(path: str) -> str:
     return {"head": "fc"}.get(path, path.replace("/", "."))
 
 
-def _read_safetensors(path: str | Path) -> dict[str, np.ndarray]:
+def read_safetensors(path: str | Path) -> dict[str, np.ndarray]:
+    """The arrays of a safetensors file by name.
+
+    Raises:
+      UserError: no such file, or another kind of file.
+    """
     try:
         return load_file(path)
     except FileNotFoundError:

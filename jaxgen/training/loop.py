@@ -14,15 +14,13 @@ from jaxgen.errors import RunFailed, UserError
 from jaxgen.training import checkpoint, pictures, run_folder
 from jaxgen.training.config import TrainConfig, validate
 from jaxgen.training.dispatch import DispatchResult, add_metrics, build_dispatch, build_evaluation, mean_metrics
-from jaxgen.training.parallel import check_deterministic, device_mesh, replicate
+from jaxgen.training.parallel import check_deterministic, device_mesh
 from jaxgen.training.reporting import Reporter, duration
 from jaxgen.training.sample_scores import build_sample_scores, value_names
-from jaxgen.training.sampling import draw_conditions
+from jaxgen.training.showing import build_showing
 from jaxgen.training.start import Start, start_run
 from jaxgen.training.state import GenerativeModel, TrainState
 from jaxgen.training.stopping import stop_requested
-
-SAMPLES_PER_SHEET = 64
 
 
 class TrainResult(NamedTuple):
@@ -135,17 +133,12 @@ class _Loop:
             build_evaluation(model, data, mesh, batch_size=config.batch_size) if data.test is not None else None
         )
         self.sample_scores = build_sample_scores(model, data, config)
-        self.sheet = None
-        if model.sample is not None and data.kind == "image":
-            key = replicate(mesh, jax.random.key(2**32 - 1 - config.seed))  # apart from the run's own keys
-            draw = jax.jit(lambda state: model.sample(state, key, SAMPLES_PER_SHEET))
-            self.sheet = lambda: np.asarray(draw(self.state))
-            self.sheet_labels = draw_conditions(model, SAMPLES_PER_SHEET)
+        self.showing = build_showing(model, data, mesh, seed=config.seed)
         # What happens every so many steps, in this order: a checkpoint remembers what was reported before it.
         self.events = [
             (config.log_every, self.log),
             (config.eval_every, self.evaluate),
-            (config.sample_every, self.draw_sheet),
+            (config.sample_every, self.show),
             (config.checkpoint_every, self.save),
         ]
 
@@ -165,7 +158,7 @@ class _Loop:
             f"resuming {self.run_dir} at step {self.step}" if self.start_step else f"run folder {self.run_dir}"
         )
         if self.start_step == 0:
-            self.draw_sheet()
+            self.show()
         self.reporter.say("compiling the train step ...")
         stopped_by = None
         with stop_requested() as stop:
@@ -260,15 +253,15 @@ class _Loop:
             self.best = {"metric": metric, "value": value, "step": self.step}
             checkpoint.save(self.best_checkpoints, self.state, self.json())
 
-    def draw_sheet(self) -> None:
-        """A sheet of samples, always of the same latents; one row per class where the model has classes."""
-        if self.sheet is None:
+    def show(self) -> None:
+        """Samples, always of the same noise: a sheet of images, texts."""
+        if self.showing is None:
             return
-        images = self.sheet()
+        samples = self.showing.draw(self.state)
         if self.reporter.active:
             folder = self.run_dir / run_folder.SAMPLES
             folder.mkdir(exist_ok=True)
-            pictures.sample_sheet(images, self.sheet_labels).save(folder / f"step_{self.step:07d}.png")
+            self.showing.write(samples, folder / f"step_{self.step:07d}")
 
     def save(self) -> None:
         """A checkpoint, if the state is finite."""

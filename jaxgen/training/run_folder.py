@@ -5,7 +5,7 @@ runs/mnist_gan/001/
     experiment.py         a copy of the experiment's file, if that is not part of the package
     metrics.jsonl         one JSON object a line: step and means since the line before
     tensorboard/          the same for TensorBoard
-    samples/step_*.png    sample sheets, always of the same latents
+    samples/step_*        sample sheets (.png) or texts (.txt), always of the same noise
     progress.gif          the sheets in a row
     losses.png            metrics.jsonl as a plot
     checkpoints/STEP/     the whole state (orbax)
@@ -149,7 +149,7 @@ def read_record(run_dir: Path) -> dict[str, Any]:
 
 
 def cut_back(run_dir: Path, step: int) -> None:
-    """Removes what was reported behind `step`: lines of metrics.jsonl and sample sheets."""
+    """Removes what was reported behind `step`: lines of metrics.jsonl and samples."""
     path = run_dir / METRICS
     if path.is_file():
         kept = []
@@ -163,14 +163,19 @@ def cut_back(run_dir: Path, step: int) -> None:
         part = path.with_name(path.name + ".part")
         part.write_text("".join(kept))
         os.replace(part, path)
-    for sheet in sheets(run_dir):
-        if int(sheet.stem.removeprefix("step_")) > step:
-            sheet.unlink()
+    for shown in samples(run_dir):
+        if int(shown.stem.removeprefix("step_")) > step:
+            shown.unlink()
+
+
+def samples(run_dir: Path) -> list[Path]:
+    """The files of samples, oldest first."""
+    return sorted((run_dir / SAMPLES).glob("step_[0-9]*.*"))
 
 
 def sheets(run_dir: Path) -> list[Path]:
-    """The sample sheets, oldest first."""
-    return sorted((run_dir / SAMPLES).glob("step_[0-9]*.png"))
+    """Those that are pictures."""
+    return [path for path in samples(run_dir) if path.suffix == ".png"]
 
 
 def read_metrics(run_dir: Path) -> list[dict[str, float]]:

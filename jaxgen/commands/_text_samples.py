@@ -1,0 +1,136 @@
+"""Texts for `jaxgen sample`: by prompts, streamed to the terminal or written to a file."""
+
+import sys
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import jax
+import numpy as np
+
+from jaxgen.commands._options import check_output, function_of
+from jaxgen.data.vocabulary import Vocabulary, vocabulary_from_json
+from jaxgen.errors import UserError
+from jaxgen.models.decoding import Choice, Decoding
+from jaxgen.opened_run import Run, restore_run
+from jaxgen.training.showing import texts_with_rules
+
+BLOCK = 16
+"""Tokens between two looks at what was drawn: at stop strings, and to print it."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class TextOptions:
+    """Options that mean something for texts."""
+
+    prompt: tuple[str, ...] = ()
+    """Of texts: what they begin with; several, each in quotes, are gone on with side by side."""
+    num_tokens: int = 500
+    """Of texts: how many tokens are drawn behind each prompt."""
+    temperature: float = 1.0
+    """Of texts: below 1 the likelier tokens become likelier still, 0 always takes the likeliest."""
+    top_k: int | None = None
+    """Of texts: only the k likeliest tokens are drawn."""
+    top_p: float | None = None
+    """Of texts: only the likeliest tokens, until their probabilities add up to this."""
+    stop: str | None = None
+    """Of texts: where it comes up, the text ends before it."""
+
+
+def sample_texts(
+    run: Run, options: TextOptions, *, num: int | None, seed: int, out: Path | None, checkpoint: str
+) -> None:
+    """Draws texts and prints or writes them.
+
+    Raises:
+      UserError: numbers out of range, a prompt that cannot be written with the run's vocabulary.
+    """
+    _check(options)
+    if out is not None:
+        check_output(out, (".txt",))
+    begin, advance = function_of(run, "begin"), jax.jit(function_of(run, "advance"))
+    vocabulary = vocabulary_from_json(run.record["assets"]["vocabulary"])
+    prompts = options.prompt or ("",)
+    prompts = prompts * (num or 1) if len(prompts) == 1 else prompts
+    if num is not None and num != len(prompts):
+        raise UserError(f"--num {num} does not fit {len(prompts)} prompts: leave it out, or give one prompt.")
+    tokens, lengths = _prompt_tokens(prompts, vocabulary, run)
+    state = restore_run(run, checkpoint)
+    choice = Choice(options.temperature, options.top_k, options.top_p)
+    decoding = begin(state, jax.random.key(seed), tokens, lengths, options.num_tokens)
+    streamed = out is None and len(prompts) == 1
+    texts = _draw(
+        decoding,
+        lambda decoding: advance(state, decoding, BLOCK, choice),
+        vocabulary,
+        prompts,
+        options,
+        _printed if streamed else lambda text: None,
+    )
+    if streamed:
+        print()
+    elif out is None:
+        print(texts_with_rules(texts), end="")
+    else:
+        out.write_text(texts_with_rules(texts))
+        print(f"{len(texts)} texts of {run.experiment.name} at step {int(state.step)}: {out}")
+
+
+def _check(options: TextOptions) -> None:
+    if options.num_tokens < 1:
+        raise UserError(f"--num-tokens must be at least 1, not {options.num_tokens}.")
+    if options.temperature < 0:
+        raise UserError(f"--temperature must be at least 0, not {options.temperature}.")
+    if options.top_k is not None and options.top_k < 1:
+        raise UserError(f"--top-k must be at least 1, not {options.top_k}.")
+    if options.top_p is not None and not 0 < options.top_p <= 1:
+        raise UserError(f"--top-p must lie above 0 and up to 1, not {options.top_p}.")
+    if options.stop == "":
+        raise UserError("--stop needs at least one character.")
+
+
+def _prompt_tokens(prompts: Sequence[str], vocabulary: Vocabulary, run: Run) -> tuple[np.ndarray, list[int]]:
+    """Prompts as tokens [B, P] and how many of each row they are; none is what samples begin behind."""
+    first = np.asarray([run.model.functions["first_token"]()])
+    rows = [vocabulary.encode(prompt) if prompt else first for prompt in prompts]
+    tokens = np.zeros((len(rows), max(map(len, rows))), np.int32)
+    for row, values in zip(tokens, rows, strict=True):
+        row[: len(values)] = values
+    return tokens, [len(row) for row in rows]
+
+
+def _draw(
+    decoding: Decoding,
+    advance: Callable[[Decoding], Decoding],
+    vocabulary: Vocabulary,
+    prompts: Sequence[str],
+    options: TextOptions,
+    show: Callable[[str], Any],
+) -> list[str]:
+    """Draws until all texts are long enough or stopped, and shows how the first goes on."""
+    given = np.asarray(decoding.given)
+    last = decoding.tokens.shape[1] - 1
+    shown = 0
+    while True:
+        decoding = advance(decoding)
+        position, rows = int(decoding.position), np.asarray(decoding.tokens)
+        done, texts = position == last, []
+        for prompt, row, known in zip(prompts, rows, given, strict=True):
+            start = known if prompt else 1
+            drawn = vocabulary.decode(row[start : min(position + 1, known + options.num_tokens)])
+            at = drawn.find(options.stop) if options.stop else -1
+            texts.append((prompt + (drawn if at < 0 else drawn[:at]), at >= 0))
+        done = done or all(stopped for _, stopped in texts)
+        text = texts[0][0]
+        # What may still change is held back: the pieces of a character, the beginning of a stop string.
+        safe = len(text) if done else max(shown, len(text) - max(4, len(options.stop or "")))
+        show(text[shown:safe])
+        shown = max(shown, safe)
+        if done:
+            return [text for text, _ in texts]
+
+
+def _printed(text: str) -> None:
+    sys.stdout.write(text)
+    sys.stdout.flush()

@@ -1,0 +1,97 @@
+"""`jaxgen export RUN --to samples --out FILE`: a model as a program that jax alone runs, or as a folder of GPT-2."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+import jax
+import jax.export
+import jax.numpy as jnp
+import tyro
+
+from jaxgen.commands._options import check_output, check_samples, function_of, parse
+from jaxgen.data.vocabulary import vocabulary_from_json
+from jaxgen.errors import UserError
+from jaxgen.hugging_face import check_is_gpt2, save_gpt2
+from jaxgen.networks.gpt import GPT
+from jaxgen.opened_run import Run, open_run, restore_run
+from jaxgen.training.state import TrainState
+
+SUFFIX = ".stablehlo"
+PLATFORMS = ("cpu", "cuda", "tpu")
+
+
+@dataclass(frozen=True)
+class Options:
+    """Writes a run's model, with its weights, for use without jaxgen.
+
+    samples: a StableHLO program, seed uint32 [] -> samples [num, ...]. logits: of a model of text, tokens int32 [b, t]
+    -> [b, t, K] for any b, and any t up to the context. Both run wherever jax and flatbuffers are installed:
+
+        jax.export.deserialize(open("FILE", "rb").read()).call(jax.numpy.uint32(0))
+
+    gpt2: a folder that transformers reads (GPT2LMHeadModel.from_pretrained), of a GPT with learned positions and layer
+    norms.
+    """
+
+    run: tyro.conf.Positional[Path]
+    """The folder of the run."""
+    out: Path
+    """The file (.stablehlo) or, of gpt2, the folder."""
+    to: Literal["samples", "logits", "gpt2"] = "samples"
+    """What is written."""
+    num: int = 16
+    """How many samples the program draws."""
+    checkpoint: str = "last"
+    """The checkpoint to use: last, best, or a step."""
+
+
+def main(arguments: Sequence[str]) -> None:
+    options = parse(Options, "export", arguments)
+    if options.num < 1:
+        raise UserError(f"--num must be at least 1, not {options.num}.")
+    run = open_run(options.run)
+    if options.to == "gpt2":
+        _export_gpt2(run, options)
+        return
+    check_output(options.out, (SUFFIX,))
+    if options.to == "samples":
+        check_samples(run)
+    else:
+        function_of(run, "logits")
+    state = restore_run(run, options.checkpoint)
+    function, arguments_like = {"samples": _samples, "logits": _logits}[options.to](run, state, options.num)
+    exported = jax.export.export(jax.jit(function), platforms=PLATFORMS)(*arguments_like)
+    options.out.write_bytes(exported.serialize())
+    (result,) = exported.out_avals
+    print(
+        f"{run.experiment.name} at step {int(state.step)}: {options.out}, "
+        f"{', '.join(map(str, exported.in_avals))} -> {result}, for {', '.join(PLATFORMS)}"
+    )
+
+
+def _samples(run: Run, state: TrainState, num: int) -> tuple[Callable[..., jax.Array], tuple[Any, ...]]:
+    def samples(seed: jax.Array) -> jax.Array:
+        return run.model.sample(state, jax.random.key(seed), num)
+
+    return samples, (jax.ShapeDtypeStruct((), jnp.uint32),)
+
+
+def _logits(run: Run, state: TrainState, num: int) -> tuple[Callable[..., jax.Array], tuple[Any, ...]]:
+    del num
+    context = run.record["batch"]["tokens"]["shape"][0] - 1
+    batch, length = jax.export.symbolic_shape("b, t", constraints=[f"t <= {context}"])
+    logits = function_of(run, "logits")
+    return lambda tokens: logits(state, tokens), (jax.ShapeDtypeStruct((batch, length), jnp.int32),)
+
+
+def _export_gpt2(run: Run, options: Options) -> None:
+    network = run.model.functions["network"]() if "network" in run.model.functions else None
+    if not isinstance(network, GPT):
+        raise UserError(f"{run.experiment.name} is no GPT: only such a run can be written as a GPT-2.")
+    check_is_gpt2(network)
+    state = restore_run(run, options.checkpoint)
+    params = function_of(run, "network_params")(state)
+    save_gpt2(options.out, network, params, vocabulary_from_json(run.record["assets"]["vocabulary"]))
+    print(f"{run.experiment.name} at step {int(state.step)}: {options.out}")

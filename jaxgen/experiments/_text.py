@@ -1,0 +1,162 @@
+"""The options that experiments with texts have, and how they become a model."""
+
+import dataclasses
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+import flax.linen as nn
+import jax
+import jax.numpy as jnp
+import optax
+
+from jaxgen.data import Dataset
+from jaxgen.data.text import load_text
+from jaxgen.data.vocabulary import Vocabulary, vocabulary_from_json
+from jaxgen.errors import UserError
+from jaxgen.models.sequence import sequence_model
+from jaxgen.pretrained import describe_pretrained, pretrained_params
+from jaxgen.training import run_folder
+from jaxgen.training.config import TrainConfig, check_at_least, config_from_json
+from jaxgen.training.state import GenerativeModel
+
+Dtype = Literal["float32", "bfloat16"]
+DTYPES = {"float32": None, "bfloat16": jnp.bfloat16}
+
+
+@dataclass(frozen=True)
+class TextConfig(TrainConfig):
+    """Options of a model of text."""
+
+    data: str = "kjv"
+    """The text: kjv, the path of a file (UTF-8), or a set of tensorflow-datasets with texts (tiny_shakespeare)."""
+    data_dir: Path | None = None
+    """Where tensorflow-datasets finds prepared sets."""
+    vocabulary: str = "characters"
+    """What a token is: characters (those of the text), bytes, bpe-SIZE (pieces of words, learned from the text, such as
+    bpe-2000) or the path of a tokenizer.json."""
+    context: int = 64
+    """Tokens that an example predicts, and that a GPT can look back to."""
+    pretrained: Path | None = None
+    """Begin from the network and the vocabulary of a run of the same experiment, or (kjv_gpt) of a folder that holds a
+    GPT-2 of transformers; options of the network's sizes are then those of that."""
+    adapter_rank: int | None = None
+    """With --pretrained: train only low-rank adapters of this rank (LoRA) beside its kernels. None: train all of it."""
+    dropout: float = 0.0
+    """Rate of dropout."""
+    learning_rate: float = 1e-3
+    """The learning rate at its highest, behind the warm-up,"""
+    min_learning_rate: float = 1e-4
+    """and at the end of the run, where it has fallen along a cosine."""
+    warmup_steps: int = 100
+    """Over how many steps the learning rate rises from 0."""
+    weight_decay: float = 0.1
+    """AdamW's, of matrices only: not of biases and norms."""
+    beta1: float = 0.9
+    """AdamW's decay of the first moment,"""
+    beta2: float = 0.99
+    """and of the second."""
+    clip_norm: float | None = 1.0
+    """Gradients of a larger norm are cut to it. None: never."""
+    micro_batches: int = 1
+    """In how many parts each device takes its examples, one after another, to need less memory. The result is that of
+    the whole batch."""
+    sample_length: int = 400
+    """Tokens of each text in samples/."""
+
+
+def load_data(config: TextConfig) -> Dataset:
+    """The text in windows of `context` tokens and their successors; among its assets what the run begins from."""
+    check_at_least(config, "context", 2)
+    described, vocabulary = None, config.vocabulary
+    if config.pretrained is not None:
+        if config.resume:  # with what the run began from, whatever became of it since
+            assets = run_folder.read_record(config.run_dir)["assets"]
+            described, known = assets["pretrained"], assets["vocabulary"]
+        else:
+            described, known = describe_pretrained(config.pretrained)
+        vocabulary = vocabulary_from_json(known)
+    data = load_text(config.data, sequence_length=config.context, vocabulary=vocabulary, data_dir=config.data_dir)
+    return dataclasses.replace(data, assets={**data.assets, "pretrained": described})
+
+
+def vocabulary_of(assets: Mapping[str, Any]) -> Vocabulary:
+    return vocabulary_from_json(assets["vocabulary"])
+
+
+def network_config(config: TextConfig, assets: Mapping[str, Any], experiment: str) -> TextConfig:
+    """The options that the network is built by: those of the run that it begins from, if it begins from one.
+
+    Raises:
+      UserError: that is a run of another experiment, or adapters without anything to adapt.
+    """
+    described = assets["pretrained"]
+    check_at_least(config, "adapter_rank", 1)
+    if described is None:
+        if config.adapter_rank is not None:
+            raise UserError("--adapter-rank needs --pretrained FOLDER: what the adapters are put beside.")
+        return config
+    made_by = described.get("experiment", "kjv_gpt")
+    if made_by != experiment:
+        raise UserError(
+            f"--pretrained is a network of {made_by}, which {experiment} cannot build: name one of its own."
+        )
+    if described["kind"] == "gpt2":
+        return config
+    old = config_from_json(type(config), described["network"], "the pretrained run's record")
+    return dataclasses.replace(old, dropout=config.dropout)
+
+
+def build_text_model(config: TextConfig, network: nn.Module, assets: Mapping[str, Any]) -> GenerativeModel:
+    """A model of a network with the optimiser that the options describe, and with the weights it begins from."""
+    for name, least in {"warmup_steps": 0, "weight_decay": 0, "micro_batches": 1, "sample_length": 1}.items():
+        check_at_least(config, name, least)
+    if not 0 <= config.dropout < 1:
+        raise UserError(f"--dropout must lie between 0 and 1, not {config.dropout}.")
+    if config.batch_size % config.micro_batches:
+        raise UserError(
+            f"--batch-size {config.batch_size} cannot be cut into --micro-batches {config.micro_batches}: make it a "
+            "multiple."
+        )
+    described = assets["pretrained"]
+    return sequence_model(
+        network,
+        pretrained=None if described is None else pretrained_params(described, config.pretrained, network),
+        adapter_rank=config.adapter_rank,
+        optimiser=optimiser_of(config),
+        first_token=first_token(vocabulary_of(assets)),
+        sample_length=config.sample_length,
+        micro_batches=config.micro_batches,
+    )
+
+
+def optimiser_of(config: TextConfig) -> optax.GradientTransformation:
+    """AdamW with warm-up, a cosine and a largest norm, as GPTs are trained."""
+    adam = optax.adamw(
+        schedule_of(config),
+        config.beta1,
+        config.beta2,
+        weight_decay=config.weight_decay,
+        mask=lambda params: jax.tree.map(lambda x: x.ndim > 1, params),
+    )
+    return adam if config.clip_norm is None else optax.chain(optax.clip_by_global_norm(config.clip_norm), adam)
+
+
+def schedule_of(config: TextConfig) -> optax.Schedule:
+    """The learning rate by steps taken."""
+    return optax.warmup_cosine_decay_schedule(
+        0.0 if config.warmup_steps else config.learning_rate,
+        config.learning_rate,
+        config.warmup_steps,
+        max(config.steps, config.warmup_steps + 1),
+        config.min_learning_rate,
+    )
+
+
+def first_token(vocabulary: Vocabulary) -> int:
+    """What samples without a prompt begin behind: a line end, if the vocabulary has one."""
+    try:
+        return int(vocabulary.encode("\n")[0])
+    except (UserError, IndexError):
+        return 0

@@ -1,0 +1,71 @@
+"""A recurrent network, LSTM or GRU, of the King James Bible, or of any text.
+
+python -m jaxgen.experiments.kjv_rnn
+python -m jaxgen.experiments.kjv_rnn --kind gru --data my.txt
+jaxgen sample runs/kjv_rnn/001 --prompt "In the beginning" --num-tokens 500
+"""
+
+import sys
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from jaxgen.experiment import Experiment, run
+from jaxgen.experiments._text import TextConfig, build_text_model, load_data, network_config, vocabulary_of
+from jaxgen.networks.recurrent import RecurrentNetwork
+from jaxgen.training.config import check_at_least
+from jaxgen.training.state import GenerativeModel
+
+
+@dataclass(frozen=True)
+class Config(TextConfig):
+    """Options of kjv_rnn."""
+
+    steps: int = 2_000
+    """How many training steps the run has in all."""
+    batch_size: int = 32
+    """Examples per step, over all devices together."""
+    kind: Literal["lstm", "gru"] = "lstm"
+    """The layers."""
+    layers: int = 2
+    """How many."""
+    width: int = 256
+    """Of the embedding and of each layer."""
+    learning_rate: float = 3e-3
+    """The learning rate at its highest, behind the warm-up,"""
+    eval_every: int = 500
+    """Steps between evaluations on the held-out examples. 0: only at the end."""
+    sample_every: int = 500
+    """Steps between texts in samples/. 0: only at the end."""
+
+
+def build_model(config: Config, assets: Mapping[str, Any]) -> GenerativeModel:
+    """The network, with as many tokens as the vocabulary has."""
+    sizes = network_config(config, assets, EXPERIMENT.name)
+    check_at_least(sizes, "layers", 1)
+    check_at_least(sizes, "width", 1)
+    network = RecurrentNetwork(vocabulary_of(assets).size, sizes.width, sizes.layers, sizes.kind, sizes.dropout)
+    return build_text_model(config, network, assets)
+
+
+EXPERIMENT = Experiment(
+    file=__file__,
+    summary="LSTM or GRU of text",
+    data="kjv, --data ...",
+    expected_time="not measured yet",
+    presets={
+        "quick": Config(steps=200, width=64, sample_every=100, checkpoint_every=100, log_every=20, warmup_steps=20),
+        "default": Config(),
+        "full": Config(steps=20_000, batch_size=64, context=256, width=1024, dropout=0.2, eval_every=1_000),
+    },
+    load_data=load_data,
+    build_model=build_model,
+)
+
+
+def main() -> None:
+    sys.exit(run(EXPERIMENT))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,82 @@
+"""What a model of text begins from: a run of such a model, or a GPT-2 of transformers, read where a new run begins."""
+
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+import flax.linen as nn
+import jax
+import jax.numpy as jnp
+
+from jaxgen.data.vocabulary import TOKENISER_FILE, find_vocabulary
+from jaxgen.errors import UserError
+from jaxgen.first_stage import unknown_arrays
+from jaxgen.hugging_face import CONFIG, gpt2_network, load_gpt2, read_gpt2_config
+from jaxgen.opened_run import open_run, restore_run
+from jaxgen.training import checkpoint, run_folder
+
+
+def describe_pretrained(folder: Path) -> tuple[dict[str, Any], dict[str, Any]]:
+    """What a run keeps of where it began, among its assets, so that it can be opened where that is not.
+
+    (What makes the network, the vocabulary as JSON): `kind` "run" or "gpt2", and the options of the run or the facts of
+    the GPT-2; of a run also its step and the SHA-256 of its state.
+
+    Raises:
+      UserError: neither, a run of another kind of model, or a GPT-2 without a tokeniser.
+    """
+    folder = Path(folder)
+    if not (folder / CONFIG).is_file():
+        raise UserError(f"--pretrained {folder} is neither a run nor a GPT-2 of transformers (no {CONFIG} there).")
+    if not _is_run(folder):
+        facts = read_gpt2_config(folder)
+        if not (folder / TOKENISER_FILE).is_file():
+            raise UserError(f"--pretrained {folder} has no {TOKENISER_FILE}, which says how text becomes its tokens.")
+        return {"kind": "gpt2", "network": facts}, find_vocabulary(str(folder), "").to_json()
+    run = open_run(folder)
+    if "network_params" not in run.model.functions:
+        raise UserError(f"--pretrained {folder} is a run of {run.experiment.name}, which is no model of text.")
+    state, assets = restore_run(run), run.record["assets"]
+    # A run that began from another has the network of that one.
+    first = assets["pretrained"] or {"kind": "run", "network": run.record["config"]}
+    network = {name: first[name] for name in ("kind", "network")}
+    facts = {"experiment": run.experiment.name, "step": int(state.step), "sha256": checkpoint.digest(state)}
+    return {**network, **facts}, assets["vocabulary"]
+
+
+def gpt2_of(described: Mapping[str, Any], **options: Any) -> nn.Module:
+    """The network of a described GPT-2."""
+    return gpt2_network(described["network"], **options)
+
+
+def pretrained_params(described: Mapping[str, Any], folder: Path, network: nn.Module) -> Callable[[], Any]:
+    """`load()`: the params of what was described.
+
+    A run that goes on, or is opened, has them in its own checkpoint: where the folder does not hold them any more, they
+    are arrays of the right shapes that no checkpoint accepts.
+    """
+    params = _read(described, folder)  # here, since files cannot be read while a function is traced
+    tokens = jax.ShapeDtypeStruct((1, 2), jnp.int32)
+    shapes = jax.eval_shape(lambda key, x: network.init(key, x, train=False), jax.random.key(0), tokens)["params"]
+    return lambda: unknown_arrays(shapes) if params is None else params
+
+
+def _read(described: Mapping[str, Any], folder: Path) -> Any | None:
+    try:
+        if "sha256" not in described:
+            return load_gpt2(folder)[1]
+        run = open_run(folder)
+        state = restore_run(run)
+    except UserError:
+        return None
+    if checkpoint.digest(state) != described["sha256"]:
+        return None
+    return run.model.functions["network_params"](state)
+
+
+def _is_run(folder: Path) -> bool:
+    try:
+        run_folder.read_record(folder)
+    except UserError:
+        return False
+    return True

@@ -1,0 +1,61 @@
+"""What samples look like to a person while a model is trained: sheets of images, texts."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import NamedTuple
+
+import jax
+import numpy as np
+from jax.sharding import Mesh
+
+from jaxgen.data.dataset import Dataset
+from jaxgen.data.vocabulary import vocabulary_from_json
+from jaxgen.training import pictures
+from jaxgen.training.parallel import replicate
+from jaxgen.training.sampling import draw_conditions
+from jaxgen.training.state import GenerativeModel, TrainState
+
+IMAGES_PER_SHEET = 64
+TEXTS_PER_SHEET = 4
+
+
+class Showing(NamedTuple):
+    """How samples are shown, always of the same noise."""
+
+    draw: Callable[[TrainState], np.ndarray]
+    """state -> samples; in every process."""
+    write: Callable[[np.ndarray, Path], None]
+    """(samples, path without its ending): writes the file."""
+
+
+def build_showing(model: GenerativeModel, data: Dataset, mesh: Mesh, *, seed: int) -> Showing | None:
+    """How the samples of a model of `data` are shown; None for a model without any, or data of another kind."""
+    writers = {"image": _sheet_writer, "text": _text_writer}
+    if model.sample is None or data.kind not in writers:
+        return None
+    count = {"image": IMAGES_PER_SHEET, "text": TEXTS_PER_SHEET}[data.kind]
+    key = replicate(mesh, jax.random.key(2**32 - 1 - seed))  # apart from the run's own keys
+    draw = jax.jit(lambda state: model.sample(state, key, count))
+    return Showing(lambda state: np.asarray(draw(state)), writers[data.kind](model, data))
+
+
+def _sheet_writer(model: GenerativeModel, data: Dataset) -> Callable[[np.ndarray, Path], None]:
+    """One row for each class where the model has classes."""
+    del data
+    labels = draw_conditions(model, IMAGES_PER_SHEET)
+    return lambda images, path: pictures.sample_sheet(images, labels).save(path.with_suffix(".png"))
+
+
+def _text_writer(model: GenerativeModel, data: Dataset) -> Callable[[np.ndarray, Path], None]:
+    del model
+    vocabulary = vocabulary_from_json(data.assets["vocabulary"])
+
+    def write(texts: np.ndarray, path: Path) -> None:
+        path.with_suffix(".txt").write_text(texts_with_rules([vocabulary.decode(tokens) for tokens in texts]))
+
+    return write
+
+
+def texts_with_rules(texts: list[str]) -> str:
+    """Texts one below the other, with a line between them."""
+    return f"\n{'-' * 80}\n".join(texts) + "\n"

@@ -1,0 +1,117 @@
+"""The command lines with texts: train, sample by prompts, go on, evaluate."""
+
+import contextlib
+import json
+import re
+
+import pytest
+from command_lines import assert_refused, command, train
+
+from jaxgen.experiments import kjv_gpt
+
+TEXT = "".join(f"{i} sheep and {i} goats.\n" for i in range(300))
+OPTIONS = ("--preset", "quick", "--data", "mine.txt", "--steps", 4, "--layers", 1, "--width", 8, "--heads", 1)
+OPTIONS += ("--context", 16, "--log-every", 2, "--sample-every", 2, "--checkpoint-every", 2, "--eval-every", 2)
+OPTIONS += ("--devices", 1, "--sample-length", 20)
+
+
+@pytest.fixture(scope="module")
+def trained(tmp_path_factory):
+    """A folder with mine.txt and runs/kjv_gpt/001, of 4 steps, and what was said."""
+    folder = tmp_path_factory.mktemp("text")
+    with contextlib.chdir(folder):
+        (folder / "mine.txt").write_text(TEXT)
+        return folder, train(*OPTIONS, experiment=kjv_gpt.EXPERIMENT)
+
+
+@pytest.fixture
+def run(trained, monkeypatch):
+    monkeypatch.chdir(trained[0])
+    return "runs/kjv_gpt/001"
+
+
+def test_a_run_leaves_texts_and_its_vocabulary(trained):
+    folder, (code, out, err) = trained
+    assert (code, err) == (0, "")
+    run_dir = folder / "runs" / "kjv_gpt" / "001"
+    assert sorted(p.name for p in (run_dir / "samples").iterdir()) == [f"step_{i:07d}.txt" for i in (0, 2, 4)]
+    texts = (run_dir / "samples" / "step_0000004.txt").read_text().rstrip("\n").split("\n" + "-" * 80 + "\n")
+    assert len(texts) == 4
+    vocabulary = json.loads((run_dir / "config.json").read_text())["assets"]["vocabulary"]["characters"]
+    assert vocabulary == "".join(sorted(set(TEXT)))
+    assert "samples  runs/kjv_gpt/001/samples/step_0000004.txt" in out
+    typed = re.findall(r"^  jaxgen (.*)$", out, re.MULTILINE)
+    assert [line.split()[0] for line in typed] == ["sample", "info"]
+    with contextlib.chdir(folder):
+        for line in typed:
+            assert command(*line.split())[0] == 0, line
+
+
+def test_texts_go_on_from_their_prompt_and_follow_the_seed(run):
+    draw = ("sample", run, "--prompt", "3 sheep", "--num-tokens", 40, "--seed")
+    (code, first, _), again, other = (command(*draw, seed) for seed in (1, 1, 2))
+    assert code == 0
+    assert first.startswith("3 sheep")
+    assert len(first) == len("3 sheep") + 40 + 1
+    assert again[1] == first != other[1]
+
+
+def test_several_prompts_are_gone_on_with_side_by_side_as_each_alone(run, trained):
+    prompts = ("3 sheep and", "1")
+    draw = ("sample", run, "--num-tokens", 30, "--temperature", 0)
+    assert command(*draw, "--prompt", *prompts, "--out", "texts.txt")[0] == 0
+    texts = (trained[0] / "texts.txt").read_text().rstrip("\n").split("\n" + "-" * 80 + "\n")
+    for prompt, text in zip(prompts, texts, strict=True):
+        assert command(*draw, "--prompt", prompt)[1].rstrip("\n") == text.rstrip("\n")
+
+
+def test_a_text_ends_before_its_stop_string(run):
+    draw = ("sample", run, "--prompt", "3 sheep", "--num-tokens", 60)
+    whole = command(*draw)[1].rstrip("\n")
+    stop = whole[25:27]
+    assert command(*draw, "--stop", stop)[1] == whole[: whole.index(stop, len("3 sheep"))] + "\n"
+
+
+def test_texts_are_evaluated_on_the_held_out_part(run):
+    code, out, _ = command("evaluate", run, "--metrics", "held_out")
+    assert code == 0
+    assert "held_out/autoregressive/loss" in out
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        (("--prompt", "{"), "The character '{' is not in the vocabulary"),
+        (("--num-tokens", 0), "--num-tokens must be at least 1"),
+        (("--temperature", -1), "--temperature must be at least 0"),
+        (("--top-k", 0), "--top-k must be at least 1"),
+        (("--top-p", 0), "--top-p must lie above 0"),
+        (("--stop", ""), "--stop needs at least one character"),
+        (("--label", 3), "is a model of text, for which --label means nothing"),
+        (("--out", "x.png"), "must end in .txt"),
+        (("--num", 3, "--prompt", "1", "2"), "--num 3 does not fit 2 prompts"),
+    ],
+)
+def test_impossible_samples_are_refused(run, options, message):
+    assert_refused(command("sample", run, *options), message)
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        (("--width", 9), "--width 9 must be a multiple of twice --heads 1"),
+        (("--key-value-heads", 3, "--heads", 4), "--heads 4 must be a multiple of --key-value-heads 3"),
+        (("--dropout", 1), "--dropout must lie between 0 and 1"),
+        (("--micro-batches", 5), "cannot be cut into --micro-batches 5"),
+        (("--data", "none.txt"), "none.txt cannot be read"),
+        (("--vocabulary", "words"), "neither characters, bytes"),
+        (("--context", 1), "--context must be at least 2"),
+    ],
+)
+def test_impossible_options_are_refused(run, options, message):
+    assert_refused(train(*OPTIONS, *options, experiment=kjv_gpt.EXPERIMENT), message)
+
+
+def test_prompts_mean_nothing_for_images(tiny, monkeypatch):
+    monkeypatch.chdir(tiny)
+    assert_refused(command("sample", "runs/tiny_experiment/001", "--prompt", "a"), "--prompt means nothing")
