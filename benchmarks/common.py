@@ -3,6 +3,7 @@
 import importlib.metadata
 import os
 import platform
+from collections.abc import Callable
 from pathlib import Path
 from typing import NamedTuple
 
@@ -21,7 +22,8 @@ class Adam(NamedTuple):
 class Problem(NamedTuple):
     """What an entry trains on, and with which optimiser."""
 
-    image_shape: tuple[int, int, int]
+    image_shape: tuple[int, int, int] | None
+    """Of images; None: a text."""
     batch_size: int
     adam: Adam
 
@@ -32,6 +34,7 @@ PROBLEMS = {
     "conv_vae": Problem((28, 28, 1), 128, Adam(1e-3)),
     "sngan": Problem((32, 32, 3), 32, Adam(2e-4, beta1=0.0, beta2=0.9)),
     "vq_vae": Problem((32, 32, 3), 64, Adam(1e-3)),
+    "gpt": Problem(None, 12, Adam(1e-3, beta2=0.99)),
 }
 
 LATENT_SIZE = 100
@@ -50,6 +53,31 @@ VQ_BLOCKS = 2
 NUM_CODES, CODE_SIZE = 128, 32
 COMMITMENT, CODEBOOK_DECAY, SMOOTHING = 0.25, 0.99, 1e-5
 DATA_VARIANCE = (256**2 - 1) / 12 / 127.5**2  # of the images, uniform in 0..255, scaled to [-1, 1]
+
+
+GPT_SIZES = {"vocabulary_size": 73, "context": 64, "layers": 4, "heads": 4, "width": 128}
+WEIGHT_DECAY, CLIP_NORM = 0.1, 1.0  # of the GPT
+
+
+def examples(problem: Problem) -> np.ndarray:
+    """What an entry trains on, uint8: images, or windows of tokens and the token behind them."""
+    if problem.image_shape is not None:
+        return images(problem.image_shape)
+    size = (8192, GPT_SIZES["context"] + 1)
+    return np.random.default_rng(0).integers(0, GPT_SIZES["vocabulary_size"], size, np.uint8)
+
+
+def in_turn(step_at: Callable[[int], None], problem: Problem) -> Callable[[int], None]:
+    """`run(steps)`: `step_at(first example)` of batch after batch, and from the beginning again."""
+    position, count = 0, len(examples(problem))
+
+    def run(steps: int) -> None:
+        nonlocal position
+        for _ in range(steps):
+            step_at(position)
+            position = (position + problem.batch_size) % count
+
+    return run
 
 
 def images(shape: tuple[int, int, int]) -> np.ndarray:

@@ -8,12 +8,14 @@ import flax.linen as nn
 import jax
 import optax
 from common import (
+    CLIP_NORM,
     CODE_SIZE,
     CODEBOOK_DECAY,
     COMMITMENT,
     DATA_VARIANCE,
     DCGAN_DISCRIMINATOR,
     DCGAN_GENERATOR,
+    GPT_SIZES,
     LATENT_SIZE,
     MLP_DISCRIMINATOR,
     MLP_GENERATOR,
@@ -26,17 +28,20 @@ from common import (
     VAE_LATENT_SIZE,
     VQ_BLOCKS,
     VQ_WIDTH,
+    WEIGHT_DECAY,
     Adam,
-    images,
+    examples,
 )
 
-from jaxgen.data.dataset import Dataset, example_batch
+from jaxgen.data.dataset import Dataset, as_stored, example_batch, scale_images
 from jaxgen.models.gan import gan
 from jaxgen.models.likelihoods import bernoulli
 from jaxgen.models.posteriors import gaussian_posterior
+from jaxgen.models.sequence import sequence_model
 from jaxgen.models.vae import vae
 from jaxgen.models.vq_vae import scaled_squared_error, vq_vae
 from jaxgen.networks.dcgan import DCGANDiscriminator, DCGANEncoder, DCGANGenerator
+from jaxgen.networks.gpt import GPT
 from jaxgen.networks.mlp import MLPDiscriminator, MLPGenerator
 from jaxgen.networks.sngan import SNGANDiscriminator, SNGANGenerator
 from jaxgen.networks.vq_conv import VQDecoder, VQEncoder
@@ -102,14 +107,30 @@ def conv_vq_vae(adam: Adam) -> GenerativeModel:
     )
 
 
-MODELS = {"mlp_gan": mlp_gan, "dcgan": dcgan, "conv_vae": conv_vae, "sngan": sngan, "vq_vae": conv_vq_vae}
+def gpt(adam: Adam) -> GenerativeModel:
+    adamw = optax.adamw(
+        *adam, weight_decay=WEIGHT_DECAY, mask=lambda params: jax.tree.map(lambda x: x.ndim > 1, params)
+    )
+    return sequence_model(GPT(**GPT_SIZES), optimiser=optax.chain(optax.clip_by_global_norm(CLIP_NORM), adamw))
+
+
+MODELS = {
+    "mlp_gan": mlp_gan,
+    "dcgan": dcgan,
+    "conv_vae": conv_vae,
+    "sngan": sngan,
+    "vq_vae": conv_vq_vae,
+    "gpt": gpt,
+}
 
 
 def train(name: str) -> Callable[[int], None]:
     """Runs steps of an entry as the training loop does: many in one call."""
     problem = PROBLEMS[name]
     model = MODELS[name](problem.adam)
-    data = Dataset("random images", {"image": images(problem.image_shape)})
+    is_text = problem.image_shape is None
+    arrays = {"tokens" if is_text else "image": examples(problem)}
+    data = Dataset("noise", arrays, prepare=as_stored if is_text else scale_images)
     mesh = device_mesh()
     state = replicate(mesh, jax.jit(model.init)(jax.random.key(0), example_batch(data, problem.batch_size)))
     dispatch = build_dispatch(

@@ -18,7 +18,8 @@ from common import (
     VAE_DECODER,
     VAE_ENCODER,
     VAE_LATENT_SIZE,
-    images,
+    examples,
+    in_turn,
 )
 from keras_gan import dcgan_encoder, dcgan_generator, gan_step, hinge, mlp_discriminator, mlp_generator
 from keras_sngan import sngan_discriminator, sngan_generator
@@ -61,21 +62,15 @@ STEPS = {
 
 def train(name: str) -> Callable[[int], None]:
     """Runs steps of an entry, one call of a tf.function each."""
-    problem, position = PROBLEMS[name], 0
-    data = tf.constant(images(problem.image_shape))
+    problem = PROBLEMS[name]
+    data = tf.constant(examples(problem))
     step_on = STEPS[name](*NETWORKS[name](), problem.adam)
 
     @tf.function
     def step(position: tf.Tensor) -> None:
         step_on(tf.ensure_shape(data[position : position + problem.batch_size], (problem.batch_size, *data.shape[1:])))
 
-    def run(steps: int) -> None:
-        nonlocal position
-        for _ in range(steps):
-            step(tf.constant(position))
-            position = (position + problem.batch_size) % len(data)
-
-    return run
+    return in_turn(lambda position: step(tf.constant(position)), problem)
 
 
 BUILDERS = {name: functools.partial(train, name) for name in NETWORKS}

@@ -7,13 +7,15 @@ import torch
 from common import (
     DCGAN_DISCRIMINATOR,
     DCGAN_GENERATOR,
+    GPT_SIZES,
     PROBLEMS,
     SNGAN_LATENT_SIZE,
     VAE_DECODER,
     VAE_ENCODER,
     VAE_LATENT_SIZE,
     cores,
-    images,
+    examples,
+    in_turn,
 )
 from torch import nn
 from torch_gan import (
@@ -25,11 +27,12 @@ from torch_gan import (
     mlp_discriminator,
     mlp_generator,
 )
+from torch_gpt import GPT, language_model_step
 from torch_sngan import sngan_discriminator, sngan_generator
 from torch_vae import vae_step
 from torch_vq_vae import vq_decoder, vq_encoder, vq_vae_step
 
-Networks = tuple[nn.Module, nn.Module]
+Networks = tuple[nn.Module, ...]
 
 
 def mlp_gan() -> Networks:
@@ -53,30 +56,30 @@ def vq_vae() -> Networks:
     return vq_encoder(), vq_decoder()
 
 
-NETWORKS = {"mlp_gan": mlp_gan, "dcgan": dcgan, "conv_vae": conv_vae, "sngan": sngan, "vq_vae": vq_vae}
+def gpt() -> Networks:
+    return (GPT(**GPT_SIZES),)
+
+
+NETWORKS = {"mlp_gan": mlp_gan, "dcgan": dcgan, "conv_vae": conv_vae, "sngan": sngan, "vq_vae": vq_vae, "gpt": gpt}
 STEPS = {
     "mlp_gan": gan_step,
     "dcgan": gan_step,
     "conv_vae": vae_step,
     "sngan": functools.partial(gan_step, latent_size=SNGAN_LATENT_SIZE, losses=hinge),
     "vq_vae": vq_vae_step,
+    "gpt": language_model_step,
 }
 
 
 def train(name: str) -> Callable[[int], None]:
     """Runs steps of an entry, one after another."""
     torch.set_num_threads(cores())
-    problem, position = PROBLEMS[name], 0
-    data = torch.from_numpy(images(problem.image_shape)).permute(0, 3, 1, 2).contiguous()  # uint8 [N, C, H, W]
+    problem = PROBLEMS[name]
+    data = torch.from_numpy(examples(problem))  # uint8
+    if problem.image_shape is not None:
+        data = data.permute(0, 3, 1, 2).contiguous()
     step = STEPS[name](*NETWORKS[name](), problem.adam)
-
-    def run(steps: int) -> None:
-        nonlocal position
-        for _ in range(steps):
-            step(data[position : position + problem.batch_size])
-            position = (position + problem.batch_size) % len(data)
-
-    return run
+    return in_turn(lambda position: step(data[position : position + problem.batch_size]), problem)
 
 
 BUILDERS = {name: functools.partial(train, name) for name in NETWORKS}

@@ -26,6 +26,7 @@ ENTRIES = {
     "conv_vae": ("jaxgen", "torch", "keras"),
     "sngan": ("jaxgen", "torch", "keras"),
     "vq_vae": ("jaxgen", "torch", "keras"),
+    "gpt": ("jaxgen", "torch"),
 }
 WARM_UP = 5  # steps, left out of the figures
 PAUSE = 0.1  # seconds between blocks, in which a library's idle threads go to sleep

@@ -19,6 +19,15 @@ def peer(request, monkeypatch):
     return importlib.import_module(f"peers_{request.param}")
 
 
+@pytest.mark.parametrize("peer", ["torch"], indirect=True)
+def test_the_gpt_has_as_many_parameters_as_in_jaxgen(peer):
+    common, jaxgen = importlib.import_module("common"), importlib.import_module("peers_jaxgen")
+    batch = {"tokens": jax.ShapeDtypeStruct((2, common.GPT_SIZES["context"] + 1), "uint8")}
+    model = jaxgen.MODELS["gpt"](common.PROBLEMS["gpt"].adam)
+    params = jax.eval_shape(model.init, jax.random.key(0), batch).params
+    assert parameters_of(*peer.NETWORKS["gpt"]()) == sum(leaf.size for leaf in jax.tree.leaves(params))
+
+
 @pytest.mark.parametrize("peer", PEERS, indirect=True)
 @pytest.mark.parametrize("name", NAMES)
 def test_both_networks_have_as_many_parameters_as_in_jaxgen(peer, name):

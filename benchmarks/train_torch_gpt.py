@@ -1,0 +1,63 @@
+"""Trains the network of kjv_gpt in PyTorch, for the same steps on the same windows, and says its loss on held-out text.
+
+    pip install -e '.[bench]'
+    python benchmarks/train_torch_gpt.py --seed 0
+
+It is the measure of what jaxgen's own training reaches: same network, initialisers, batch, schedule and update, as
+nanoGPT has them; the loss is the mean over all held-out windows, as in jaxgen.
+"""
+
+import time
+from dataclasses import dataclass
+
+import torch
+import torch.nn.functional as F
+import tyro
+from common import PROBLEMS, cores
+from torch_gpt import GPT, language_model_step
+
+from jaxgen.data.text import load_text
+from jaxgen.experiments import kjv_gpt
+from jaxgen.experiments._text import schedule_of
+
+
+@dataclass(frozen=True)
+class Options:
+    """Trains kjv_gpt's network in PyTorch."""
+
+    seed: int = 0
+    """Seed of weights and order."""
+    steps: int = kjv_gpt.Config.steps
+    """How many training steps."""
+
+
+def main() -> None:
+    options = tyro.cli(Options)
+    config = kjv_gpt.Config(steps=options.steps)
+    torch.manual_seed(options.seed)
+    torch.set_num_threads(cores())
+    data = load_text(config.data, sequence_length=config.context, vocabulary=config.vocabulary)
+    train, test = (torch.from_numpy(split["tokens"]) for split in (data.train, data.test))
+    characters = len(data.assets["vocabulary"]["characters"])
+    network = GPT(characters, config.context, config.layers, config.heads, config.width)
+    adam = PROBLEMS["gpt"].adam._replace(beta1=config.beta1, beta2=config.beta2)
+    step, schedule = language_model_step(network, adam), schedule_of(config)
+    rates = [float(schedule(i)) for i in range(config.steps)]
+    order, position, start = torch.randperm(len(train)), 0, time.monotonic()
+    for i in range(config.steps):
+        if position + config.batch_size > len(train):
+            order, position = torch.randperm(len(train)), 0
+        step(train[order[position : position + config.batch_size]], rates[i])
+        position += config.batch_size
+    seconds = time.monotonic() - start
+    with torch.no_grad():
+        losses = [
+            F.cross_entropy(network(rows[:, :-1]).flatten(0, 1), rows[:, 1:].flatten(), reduction="sum").item()
+            for rows in test.long().split(256)
+        ]
+    loss = sum(losses) / test[:, 1:].numel()
+    print(f"seed {options.seed}: {loss:.4f} nats a character after {config.steps} steps, {seconds:.0f} s")
+
+
+if __name__ == "__main__":
+    main()
