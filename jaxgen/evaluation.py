@@ -1,5 +1,6 @@
 """Evaluates runs and images: the values, and the record of how they came about."""
 
+import functools
 import json
 from collections.abc import Mapping, Sequence
 from importlib.metadata import version
@@ -9,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import jax
 import numpy as np
 
+from jaxgen import text_evaluation
 from jaxgen.data.dataset import Dataset, Split, length, read_examples
 from jaxgen.errors import UserError
 from jaxgen.metrics.adversarial import discriminator_accuracy
@@ -46,6 +48,8 @@ def applicable_metrics(run: Run, data: Dataset, extractor_name: str) -> list[str
         names += metrics_with(extractor_name, labelled="conditions" in run.model.functions)
         if DISCRIMINATOR_FUNCTION in run.model.functions and data.test is not None:
             names.append(DISCRIMINATOR)
+    if data.kind == "text" and data.test is not None:
+        names += text_evaluation.METRICS
     if LOG_LIKELIHOOD in run.model.functions and data.test is not None:
         names.append(LOG_LIKELIHOOD)
     return names
@@ -69,8 +73,8 @@ def evaluate_run(
 
     Args:
       metrics: names in `METRICS`, `held_out` (the model's own metrics on held-out examples), `discriminator` (its
-        accuracy on training, held-out and generated images) and `log_likelihood`; None: all that apply but the last,
-        which takes long.
+        accuracy on training, held-out and generated images), `text` and `diversity` (of models of text) and
+        `log_likelihood`; None: all that apply but the last, which takes long.
       num_samples: how many samples are drawn, and at most how many real images they are compared with or estimated.
       importance_samples: for each image, of `log_likelihood`.
       checkpoint: "last", "best" or a step.
@@ -99,9 +103,13 @@ def evaluate_run(
         raise UserError(f"--importance-samples must be at least 1, not {importance_samples}.")
     record: dict[str, Any] = {"checkpoint": checkpoint, "step": int(state.step), "seed": seed, "data": data.name}
     values: dict[str, float] = {}
+    held_out = functools.cache(lambda: _held_out_values(run, state, data))
     if HELD_OUT in chosen:
-        evaluate = build_evaluation(run.model, data, device_mesh(1), batch_size=run.config.batch_size)
-        values |= {f"held_out/{name}": value for name, value in evaluate(state).items()}
+        values |= held_out()
+    if text_evaluation.TEXT in chosen:
+        values |= text_evaluation.prediction_values(data, held_out()[text_evaluation.LOSS])
+    if text_evaluation.DIVERSITY in chosen:
+        values |= text_evaluation.diversity_values(run, state, data, num_samples, seed)
     image_metrics = [name for name in chosen if name in METRICS]
     if image_metrics:
         loaded = load_extractor(extractor, weights)
@@ -160,6 +168,11 @@ def _facts(real: ImageSource, generated: ImageSource, extractor: FeatureExtracto
             "resize": extractor.resize,
         },
     }
+
+
+def _held_out_values(run: Run, state: TrainState, data: Dataset) -> dict[str, float]:
+    evaluate = build_evaluation(run.model, data, device_mesh(1), batch_size=run.config.batch_size)
+    return {f"{HELD_OUT}/{name}": value for name, value in evaluate(state).items()}
 
 
 def _discriminator_values(run: Run, state: TrainState, data: Dataset, count: int, seed: int) -> dict[str, float]:

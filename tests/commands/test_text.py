@@ -2,12 +2,20 @@
 
 import contextlib
 import json
+import math
 import re
+import subprocess
+import sys
+from pathlib import Path
 
+import jax
+import numpy as np
 import pytest
 from command_lines import assert_refused, command, train
 
+from jaxgen.evaluation import read_evaluations
 from jaxgen.experiments import kjv_gpt
+from jaxgen.opened_run import open_run, restore_run
 
 TEXT = "".join(f"{i} sheep and {i} goats.\n" for i in range(300))
 OPTIONS = ("--preset", "quick", "--data", "mine.txt", "--steps", 4, "--layers", 1, "--width", 8, "--heads", 1)
@@ -72,10 +80,57 @@ def test_a_text_ends_before_its_stop_string(run):
     assert command(*draw, "--stop", stop)[1] == whole[: whole.index(stop, len("3 sheep"))] + "\n"
 
 
-def test_texts_are_evaluated_on_the_held_out_part(run):
-    code, out, _ = command("evaluate", run, "--metrics", "held_out")
+def test_texts_are_evaluated_on_the_held_out_part_and_for_their_variety(run, trained):
+    code, _, _ = command("evaluate", run, "--num-samples", 5)
     assert code == 0
-    assert "held_out/autoregressive/loss" in out
+    values = read_evaluations(trained[0] / run)[-1]["values"]
+    nats = values["held_out/autoregressive/loss"]
+    assert values["text/bits_per_character"] == pytest.approx(nats / math.log(2), rel=1e-5)  # characters are its tokens
+    assert values["text/perplexity"] == pytest.approx(math.exp(nats), rel=1e-5)
+    assert 0 < values["diversity/distinct_1"] <= 1
+    assert 0 < values["diversity/held_out_self_bleu"] < 1
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("what", ["samples", "logits"])
+def test_an_exported_program_gives_what_the_model_does(run, trained, what):
+    """In a process that has jax alone."""
+    code, _, _ = command("export", run, "--to", what, "--out", "program.stablehlo", "--num", 3)
+    assert code == 0
+    opened = open_run(Path(run))
+    state, tokens = restore_run(opened), np.arange(22).reshape(2, 11) % 7
+    if what == "samples":
+        argument, expected = "uint32(5)", opened.model.sample(state, jax.random.key(5), 3)
+    else:
+        argument, expected = "int32(range(22)).reshape(2, 11) % 7", opened.model.functions["logits"](state, tokens)
+    script = (
+        "import sys, jax, jax.numpy as jnp, numpy as np\n"
+        "program = jax.export.deserialize(bytearray(open('program.stablehlo', 'rb').read()))\n"
+        f"np.save('result.npy', program.call(jnp.{argument}))\n"
+        "assert not [m for m in sys.modules if m.split('.')[0] in ('jaxgen', 'flax', 'optax')]\n"
+    )
+    subprocess.run([sys.executable, "-c", script], check=True)
+    np.testing.assert_allclose(np.load("result.npy"), expected, atol=1e-5)
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        (("--out", "x.txt"), "must end in .stablehlo"),
+        (("--out", "x.stablehlo", "--num", 0), "--num must be at least 1"),
+        (("--out", "mine.txt", "--to", "gpt2"), "exists and is not an empty folder"),
+    ],
+)
+def test_impossible_exports_are_refused(run, options, message):
+    assert_refused(command("export", run, *options), message)
+
+
+def test_logits_and_gpt2_are_of_models_of_text(tiny, monkeypatch):
+    monkeypatch.chdir(tiny)
+    export = ("export", "runs/tiny_experiment/001", "--to")
+    assert_refused(command(*export, "logits", "--out", "x.stablehlo"), "has no function 'logits'")
+    assert_refused(command(*export, "gpt2", "--out", "x"), "is no GPT")
+    assert command(*export, "samples", "--out", "x.stablehlo")[0] == 0
 
 
 @pytest.mark.parametrize(
