@@ -71,7 +71,7 @@ EXPERIMENT = Experiment(
     file=__file__,
     summary="VAE-GAN",
     data="MNIST",
-    expected_time="not measured yet",
+    expected_time="22 min on 1 CPU core",
     presets={
         "quick": Config(steps=200, base_width=8, sample_every=50, checkpoint_every=100, log_every=20),
         "default": Config(),
