@@ -73,7 +73,11 @@ def drawn_without_a_cache(name: str, prompts: Array, lengths: list[int], num_tok
 PROMPTS = np.asarray([[3, 1, 4, 1, 5], [9, 2, 6, 0, 0]], np.int32), [5, 3]
 
 
-@pytest.mark.parametrize("name", NETWORKS)
+QUICK = ("gpt_with_rotary_positions_and_shared_keys", "lstm")
+EVERY_NETWORK = [pytest.param(name, marks=[] if name in QUICK else pytest.mark.slow) for name in NETWORKS]
+
+
+@pytest.mark.parametrize("name", EVERY_NETWORK)
 def test_tokens_drawn_with_a_cache_are_those_drawn_without(name):
     """Of prompts of different lengths, past the end of the context twice, in pieces of different lengths."""
     arguments = (name, *PROMPTS, 14, Choice())
@@ -82,13 +86,14 @@ def test_tokens_drawn_with_a_cache_are_those_drawn_without(name):
     assert len(np.unique(cached)) > 3
 
 
-@pytest.mark.parametrize("name", ["gpt", "lstm"])
+@pytest.mark.parametrize("name", ["gpt", pytest.param("lstm", marks=pytest.mark.slow)])
 def test_a_prompt_longer_than_the_context_is_gone_on_with(name):
     prompts = np.arange(2 * 13, dtype=np.int32).reshape(2, 13) % VOCABULARY
     arguments = (name, prompts, [13, 12], 6, Choice())
     np.testing.assert_array_equal(decoded(*arguments, [100]), drawn_without_a_cache(*arguments))
 
 
+@pytest.mark.slow
 def test_prompts_are_kept_and_rows_do_not_depend_on_each_other():
     prompts, lengths = PROMPTS
     both = decoded("gpt", prompts, lengths, 6, Choice(), [100])

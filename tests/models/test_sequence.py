@@ -43,8 +43,7 @@ def test_tokens_of_weight_0_are_as_if_they_were_not_there():
     assert float(total) == pytest.approx(float(total_other), rel=1e-6)
 
 
-@pytest.mark.parametrize("micro_batches", [2, 8])
-@pytest.mark.parametrize("uneven", [False, True])
+@pytest.mark.parametrize(("micro_batches", "uneven"), [(2, True), pytest.param(8, False, marks=pytest.mark.slow)])
 def test_a_step_in_parts_is_the_step_of_the_whole(micro_batches, uneven):
     """Also where the parts hold different numbers of tokens, since losses are divided by the number of all."""
     batch = batch_of()
@@ -68,7 +67,11 @@ def test_a_batch_that_cannot_be_cut_is_refused():
 
 
 @pytest.mark.parametrize(
-    "network", [GPT(3, 24, layers=1, heads=1, width=16), RecurrentNetwork(3, 16, 1)], ids=["gpt", "lstm"]
+    "network",
+    [
+        pytest.param(GPT(3, 24, layers=1, heads=1, width=16), id="gpt"),
+        pytest.param(RecurrentNetwork(3, 16, 1), id="lstm", marks=pytest.mark.slow),
+    ],
 )
 def test_a_network_trained_on_a_rhythm_goes_on_with_it(network):
     """1 1 2 0 1 1 2 0 ...: what comes next depends on the last two tokens."""

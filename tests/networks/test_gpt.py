@@ -84,6 +84,7 @@ def test_the_logits_of_a_place_depend_by_gradient_on_just_the_embeddings_up_to_i
     np.testing.assert_array_equal(reached, np.arange(10) <= 4)
 
 
+@pytest.mark.slow
 def test_computing_activations_again_changes_no_gradient():
     tokens = jax.random.randint(KEY, (2, 6), 0, 7)
     options = {"layers": 2, "heads": 2, "width": 8, "dropout": 0.3}
