@@ -9,6 +9,7 @@ import jax
 import jax.numpy as jnp
 import optax
 
+from jaxgen.models.likelihoods import bernoulli
 from jaxgen.models.one_loss import LossOutput, one_loss_model
 from jaxgen.models.samples import samples_by_class
 from jaxgen.models.variables import apply_network, init_network
@@ -19,7 +20,7 @@ Arrays = dict[str, Any]
 
 
 class Tokeniser(NamedTuple):
-    """What makes tokens of a batch and samples of tokens: a first stage that was trained before."""
+    """What makes tokens of a batch and samples of tokens: a first stage that was trained before, or a rule."""
 
     load: Callable[[], Arrays]
     """() -> its arrays, which go to `model_state["frozen"]`: one checkpoint is complete."""
@@ -27,6 +28,25 @@ class Tokeniser(NamedTuple):
     """(arrays, key, batch) -> tokens int [B, *S]."""
     decode: Callable[[Arrays, jax.Array], jax.Array]
     """(arrays, tokens) -> samples [B, ...]."""
+
+
+def binary_pixels() -> Tokeniser:
+    """Images [B, H, W, 1] in [-1, 1] as tokens [B, H, W], 1 where a pixel is white, and back.
+
+    Grey values are drawn as black or white as the likelihood `bernoulli` draws them: anew at each step, where the data
+    were not binarised once and for all (`jaxgen.data.binarised`).
+    """
+
+    def encode(arrays: Arrays, key: Key, batch: Batch) -> jax.Array:
+        del arrays
+        white = bernoulli().targets(key, batch["index"], batch["image"]) > 0.0
+        return jnp.squeeze(white, -1).astype(jnp.int32)
+
+    def decode(arrays: Arrays, tokens: jax.Array) -> jax.Array:
+        del arrays
+        return jnp.where(tokens[..., None] == 1, 1.0, -1.0)
+
+    return Tokeniser(dict, encode, decode)
 
 
 def autoregressive(
@@ -42,9 +62,10 @@ def autoregressive(
 
     Args:
       network: `network(tokens int [B, *S], train=...) -> logits [B, *S, K]`, each of which depends on no token but
-        those before it.
+        those before it. If it has `start(tokens) -> cache` and `logits_at(cache, tokens, i) -> (cache, logits [B, K] of
+        token i)`, which is asked for every i in order, samples are drawn by these; else by a whole pass for each token.
       token_shape: S.
-      num_classes: None: no condition. N: the network gets the batch's `label` [B] in 0..N-1 as its second argument.
+      num_classes: None: no condition. N: the network gets the batch's `label` [B] in 0..N-1 as its last argument.
       tokeniser: makes the tokens; None: they are the batch's `tokens`, and samples are tokens.
       ema_decay: of the moving average of the weights that evaluation and samples use; None: no average.
 
@@ -83,28 +104,34 @@ def autoregressive(
 
     # ------------------------------------------------------------ use
 
-    def logits_of(state: TrainState, tokens: jax.Array, condition: tuple[jax.Array, ...]) -> jax.Array:
-        params = averaged_params(state, "autoregressive")
-        return apply_network(network, params, state.model_state["network"], tokens, *condition, train=False)[0]
+    def apply(state: TrainState, *inputs: Any, **options: Any) -> Any:
+        variables = {"params": averaged_params(state, "autoregressive"), **state.model_state["network"]}
+        return network.apply(variables, *inputs, **options)
 
     def log_prob(state: TrainState, tokens: jax.Array, *condition: jax.Array) -> jax.Array:
-        return -_nats(logits_of(state, tokens, condition), tokens)
+        return -_nats(apply(state, tokens, *condition, train=False), tokens)
 
     def sample_tokens(
         state: TrainState, key: Key, num_samples: int, *condition: jax.Array
     ) -> tuple[jax.Array, jax.Array]:
         keys = example_keys(key, jnp.arange(num_samples, dtype=jnp.uint32))
+        cached = hasattr(network, "logits_at")
 
-        def draw_next(i: jax.Array, drawn: tuple[jax.Array, jax.Array]) -> tuple[jax.Array, jax.Array]:
-            tokens, log_probs = drawn  # [N, T], [N]
-            logits = logits_of(state, tokens.reshape(-1, *token_shape), condition)
-            logits = jax.nn.log_softmax(logits.reshape(num_samples, length, -1)[:, i])  # [N, K]
+        def draw_next(i: jax.Array, drawn: tuple[jax.Array, jax.Array, Any]) -> tuple[jax.Array, jax.Array, Any]:
+            tokens, log_probs, cache = drawn  # [N, T], [N]
+            grid = tokens.reshape(-1, *token_shape)
+            if cached:
+                cache, logits = apply(state, cache, grid, i, *condition, method="logits_at")
+            else:
+                logits = apply(state, grid, *condition, train=False).reshape(num_samples, length, -1)[:, i]
+            logits = jax.nn.log_softmax(logits)  # [N, K]
             chosen = jax.vmap(lambda k, row: jax.random.categorical(jax.random.fold_in(k, i), row))(keys, logits)
             log_probs += jnp.take_along_axis(logits, chosen[:, None], -1)[:, 0]
-            return tokens.at[:, i].set(chosen.astype(tokens.dtype)), log_probs
+            return tokens.at[:, i].set(chosen.astype(tokens.dtype)), log_probs, cache
 
-        start = jnp.zeros((num_samples, length), jnp.int32), jnp.zeros(num_samples)
-        tokens, log_probs = jax.lax.fori_loop(0, length, draw_next, start)
+        empty = jnp.zeros((num_samples, length), jnp.int32)
+        cache = apply(state, empty.reshape(-1, *token_shape), *condition, method="start") if cached else ()
+        tokens, log_probs, _ = jax.lax.fori_loop(0, length, draw_next, (empty, jnp.zeros(num_samples), cache))
         return tokens.reshape(-1, *token_shape), log_probs
 
     def draw(state: TrainState, key: Key, num_samples: int, *labels: jax.Array) -> jax.Array:

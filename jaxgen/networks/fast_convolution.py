@@ -159,9 +159,17 @@ def unit_convolution(inputs: Array, kernel: Array, firsts: Pair, out_sizes: Pair
     Returns:
       [B, H', W', F].
     """
-    few_taps = math.prod(kernel.shape[:2]) <= FEW_TAPS
-    if not few_taps and _transform_pays(inputs, kernel, firsts, out_sizes):
+    if math.prod(kernel.shape[:2]) > FEW_TAPS and _transform_pays(inputs, kernel, firsts, out_sizes):
         return transform_convolution(inputs, kernel, firsts, out_sizes)
+    return local_convolution(inputs, kernel, firsts, out_sizes)
+
+
+def local_convolution(inputs: Array, kernel: Array, firsts: Pair, out_sizes: Pair) -> Array:
+    """`unit_convolution` without the transform: an output depends, to the bit, on what its taps meet and nothing else.
+
+    (On a CPU. Elsewhere XLA may choose a transform by itself.)
+    """
+    few_taps = math.prod(kernel.shape[:2]) <= FEW_TAPS
     if few_taps or math.prod(out_sizes) <= SMALL_MAP * min(kernel.shape[2:]):
         return patch_convolution(inputs, kernel, (1, 1), [-first for first in firsts], out_sizes)
     return _direct_convolution(inputs, kernel, firsts, out_sizes)

@@ -6,6 +6,8 @@ import jax.numpy as jnp
 import numpy as np
 from jax import Array
 
+from jaxgen.networks.made import MADE
+
 
 class PlanarFlow(nn.Module):
     """Planar layers (Rezende and Mohamed 2015, arXiv:1505.05770, eqs. 10 to 12), with parameters made of the context.
@@ -44,51 +46,6 @@ def invertible_direction(direction: Array, normal: Array) -> Array:
     product = jnp.sum(direction * normal, -1, keepdims=True)
     length = jnp.sum(jnp.square(normal), -1, keepdims=True) + 1e-12
     return direction + (jax.nn.softplus(product) - 1.0 - product) * normal / length
-
-
-class MADE(nn.Module):
-    """Outputs that each depend on the inputs before their own alone (Germain et al. 2015, arXiv:1502.03509).
-
-    Every hidden unit has a degree and sees units of no higher degree, so that output i sees inputs 0..i-1. Units of
-    degree 0 see only the context, as does output 0.
-
-    Attributes:
-      widths: of the hidden layers.
-      outputs_per_input: N.
-    """
-
-    widths: tuple[int, ...] = (64,)
-    outputs_per_input: int = 2
-
-    @nn.compact
-    def __call__(self, inputs: Array, context: Array) -> Array:
-        """Inputs [B, L] and context [B, C] -> [B, N, L]."""
-        size = inputs.shape[-1]
-        degrees = np.arange(1, size + 1)
-        hidden = inputs
-        for width in self.widths:
-            next_degrees = np.arange(width) % size  # 0..L-1, all of them where the width allows
-            hidden = MaskedDense(degrees[:, None] <= next_degrees)(hidden) + nn.Dense(width, use_bias=False)(context)
-            hidden, degrees = nn.elu(hidden), next_degrees
-        mask = np.tile(degrees[:, None] < np.arange(1, size + 1), (1, self.outputs_per_input))
-        return MaskedDense(mask)(hidden).reshape(-1, self.outputs_per_input, size)
-
-
-class MaskedDense(nn.Module):
-    """A Dense layer with some weights fixed at 0.
-
-    Attributes:
-      mask: bool [inputs, outputs], the weights that there are.
-    """
-
-    mask: np.ndarray
-
-    @nn.compact
-    def __call__(self, inputs: Array) -> Array:
-        """[B, inputs] -> [B, outputs]."""
-        kernel = self.param("kernel", nn.initializers.lecun_normal(), self.mask.shape)
-        bias = self.param("bias", nn.initializers.zeros, self.mask.shape[1:])
-        return inputs @ (kernel * self.mask) + bias
 
 
 class InverseAutoregressiveFlow(nn.Module):

@@ -1,11 +1,22 @@
 """Gated PixelCNN over grids of tokens (van den Oord et al. 2016, https://arxiv.org/abs/1606.05328)."""
 
 from collections.abc import Sequence
+from typing import Any
 
 import flax.linen as nn
 import jax
 import jax.numpy as jnp
 from jax import Array
+
+from jaxgen.networks.convolution import fast_forms_pay
+from jaxgen.networks.fast_convolution import local_convolution
+from jaxgen.networks.patch_convolution import patch_convolution
+from jaxgen.networks.transform_convolution import Pair
+
+Cache = dict[str, list[Array]]
+"""What is known of a grid while it is drawn, of each layer: `above` [B, R, w, C], the R rows that the vertical stack
+sees; `beside` [B, 1, R, C], the R places that the horizontal one sees; `joined` [B, 1, w, 2 C], what the vertical stack
+tells the row that is drawn."""
 
 
 class GatedPixelCNN(nn.Module):
@@ -27,6 +38,7 @@ class GatedPixelCNN(nn.Module):
       reach: the same of the others, from where they are.
       hidden_width: of the layer before the logits.
       num_classes: None: no condition. N: labels in 0..N-1 are the second argument.
+      embedding_width: numbers that the first layer sees of a token; None: `width`.
     """
 
     num_tokens: int
@@ -36,50 +48,138 @@ class GatedPixelCNN(nn.Module):
     reach: int = 1
     hidden_width: int = 128
     num_classes: int | None = None
+    embedding_width: int | None = None
 
-    @nn.compact
+    def setup(self) -> None:
+        def layers(name: str, features: int, sizes: Sequence[Pair], **options: Any) -> list[_Convolution]:
+            return [_Convolution(features, size, **options, name=f"{name}_{i}") for i, size in enumerate(sizes)]
+
+        both, one, reaches = 2 * self.width, [(1, 1)] * self.layers, self._reaches()
+        self.embed = _Convolution(self.embedding_width or self.width, use_bias=False, name="embedding")
+        self.vertical = layers(
+            "vertical", both, [(rows, 2 * reach + 1) for reach, rows in reaches], num_classes=self.num_classes
+        )
+        self.horizontal = layers(
+            "horizontal", both, [(1, places) for _, places in reaches], num_classes=self.num_classes
+        )
+        self.join, self.out = layers("join", both, one), layers("out", self.width, one)
+        self.hidden = _Convolution(self.hidden_width)
+        self.last = _Convolution(self.num_tokens, name="logits")
+
     def __call__(self, tokens: Array, labels: Array | None = None, *, train: bool) -> Array:
         """Tokens int [B, h, w] and labels int [B] -> logits [B, h, w, K]; the first does not depend on any token."""
-        condition = None if self.num_classes is None else jax.nn.one_hot(labels, self.num_classes)
-        embedded = nn.Dense(self.width, use_bias=False, name="embedding")(jax.nn.one_hot(tokens, self.num_tokens))
-        vertical = horizontal = embedded  # [B, h, w, C]
-        for i in range(self.layers):
-            # The first layer must not see the row, or the place, that it stands at. What later layers find there comes
-            # from above, or from the left.
-            first = i == 0
-            reach, nearest = (self.first_reach, 1) if first else (self.reach, 0)
-            back = range(nearest, reach + 1)
-            above = [(-up, side) for up in back for side in range(-reach, reach + 1)]
-            sums = self._convolved(f"vertical_{i}", vertical, above, condition)
-            own = self._convolved(f"horizontal_{i}", horizontal, [(0, -left) for left in back], condition)
+        shape = tokens.shape[1:]
+        vertical = horizontal = self._embedded(tokens)  # [B, h, w, C]
+        for i, (reach, _) in enumerate(self._reaches()):
+            sums = self.vertical[i](vertical, (reach, reach), shape, labels)
+            own = self.horizontal[i](horizontal, (0, reach), shape, labels)
             vertical = _gated(sums)
-            joined = _gated(own + nn.Dense(2 * self.width, name=f"join_{i}")(sums))
-            out = nn.Dense(self.width, name=f"out_{i}")(joined)
-            horizontal = out if first else horizontal + out
-        hidden = nn.relu(nn.Dense(self.hidden_width, name="hidden")(nn.relu(horizontal)))
-        return nn.Dense(self.num_tokens, name="logits")(hidden)
+            horizontal = self._horizontal(i, own + self.join[i](sums), horizontal)
+        return self._logits(horizontal)
 
-    def _convolved(
-        self, name: str, inputs: Array, offsets: Sequence[tuple[int, int]], condition: Array | None
-    ) -> Array:
-        """A convolution with just these taps, and the class: [B, h, w, C] -> [B, h, w, 2 width].
+    # ------------------------------------------------------------ one place after the other
 
-        As one matrix product, so that what a tap does not see is left out exactly (a transform or a masked kernel would
-        only come near to it), and nothing is multiplied by zeros.
+    def start(self, tokens: Array, labels: Array | None = None) -> Cache:
+        """The cache of grids of the shape of `tokens` [B, h, w] of which nothing is known; see `logits_at`."""
+        del labels
+        batch, _, width = tokens.shape
+        cache: Cache = {"above": [], "beside": [], "joined": []}
+        for i, (_, seen) in enumerate(self._reaches()):
+            channels = self.width if i else self.embed.features
+            cache["above"].append(jnp.zeros((batch, seen, width, channels)))
+            cache["beside"].append(jnp.zeros((batch, 1, seen, channels)))
+            cache["joined"].append(jnp.zeros((batch, 1, width, 2 * self.width)))
+        return cache
+
+    def logits_at(
+        self, cache: Cache, tokens: Array, position: Array, labels: Array | None = None
+    ) -> tuple[Cache, Array]:
+        """(cache, logits [B, K] of the token at `position` []), to be asked for 0, 1, 2, ... in raster order.
+
+        All places together take the arithmetic of one whole pass, since each layer is computed once for each of them
+        (Ramachandran et al. 2017, arXiv:1704.06001). Tokens [B, h, w] at `position` and behind it do not matter.
         """
-        seen = jnp.concatenate([_shifted(inputs, *offset) for offset in offsets], -1)
-        sums = nn.Dense(2 * self.width, name=name)(seen)
-        if condition is None:
-            return sums
-        return sums + nn.Dense(2 * self.width, use_bias=False, name=f"{name}_class")(condition)[:, None, None]
+        row, column = position // tokens.shape[2], position % tokens.shape[2]
+        cache = nn.cond(column == 0, lambda net: net._next_row(cache, tokens, row, labels), lambda net: cache, self)
+        left = jax.lax.dynamic_slice(tokens, (0, row, jnp.maximum(column - 1, 0)), (len(tokens), 1, 1))
+        x = jnp.where(column > 0, self._embedded(left), 0.0)  # [B, 1, 1, C]
+        beside = []
+        for i, (seen, joined) in enumerate(zip(cache["beside"], cache["joined"], strict=True)):
+            beside.append(jnp.concatenate([seen[:, :, 1:], x], 2))
+            own = self.horizontal[i](beside[i], (0, 0), (1, 1), labels)
+            joined = jax.lax.dynamic_slice_in_dim(joined, column, 1, axis=2)
+            x = self._horizontal(i, own + joined, x)
+        return {**cache, "beside": beside}, self._logits(x)[:, 0, 0]
+
+    def _next_row(self, cache: Cache, tokens: Array, row: Array, labels: Array | None) -> Cache:
+        """The cache at the beginning of a row."""
+        last = jax.lax.dynamic_slice_in_dim(tokens, jnp.maximum(row - 1, 0), 1, axis=1)
+        x = jnp.where(row > 0, self._embedded(last), 0.0)  # [B, 1, w, C]
+        above, joined = [], []
+        for i, (seen, (reach, _)) in enumerate(zip(cache["above"], self._reaches(), strict=True)):
+            above.append(jnp.concatenate([seen[:, 1:], x], 1))
+            sums = self.vertical[i](above[i], (0, reach), (1, tokens.shape[2]), labels)
+            joined.append(self.join[i](sums))
+            x = _gated(sums)
+        return {"above": above, "beside": [jnp.zeros_like(b) for b in cache["beside"]], "joined": joined}
+
+    # ------------------------------------------------------------ parts
+
+    def _reaches(self) -> list[Pair]:
+        """How far each layer sees to a side, and how many rows or places from there on to the nearest.
+
+        The first layer must not see the row, or the place, that it stands at. What later layers find there comes from
+        above, or from the left.
+        """
+        return [(self.first_reach, self.first_reach)] + [(self.reach, self.reach + 1)] * (self.layers - 1)
+
+    def _embedded(self, tokens: Array) -> Array:
+        return self.embed(jax.nn.one_hot(tokens, self.num_tokens))
+
+    def _horizontal(self, i: int, sums: Array, inputs: Array) -> Array:
+        """The end of a layer of the horizontal stack."""
+        out = self.out[i](_gated(sums))
+        return out if i == 0 else inputs + out
+
+    def _logits(self, horizontal: Array) -> Array:
+        return self.last(nn.relu(self.hidden(nn.relu(horizontal))))
 
 
-def _shifted(inputs: Array, down: int, right: int) -> Array:
-    """[B, h, w, C] -> the same with inputs[i + down, j + right] at (i, j), and 0 beyond the border."""
-    height, width = inputs.shape[1:3]
-    padded = jnp.pad(inputs, ((0, 0), (abs(down), abs(down)), (abs(right), abs(right)), (0, 0)))
-    top, left = abs(down) + down, abs(right) + right
-    return padded[:, top : top + height, left : left + width]
+class _Convolution(nn.Module):
+    """A convolution with just the taps of its kernel, and a bias for each class.
+
+    In a form that leaves out exactly what no tap sees (a transform would only come near to it), and that multiplies
+    nothing by zeros (as a masked kernel does).
+
+    Attributes:
+      features: F.
+      size: (kh, kw).
+      use_bias: whether to add a bias.
+      num_classes: None: no condition.
+    """
+
+    features: int
+    size: Pair = (1, 1)
+    use_bias: bool = True
+    num_classes: int | None = None
+
+    @nn.compact
+    def __call__(
+        self, inputs: Array, befores: Pair = (0, 0), shape: Pair | None = None, labels: Array | None = None
+    ) -> Array:
+        """[B, h, w, C], with so many zeros before the first row and column -> [B, *shape, F]; `shape` None: (h, w)."""
+        kernel = self.param("kernel", nn.initializers.lecun_normal(), (*self.size, inputs.shape[-1], self.features))
+        shape = shape or inputs.shape[1:3]
+        if fast_forms_pay():
+            outputs = local_convolution(inputs, kernel, (-befores[0], -befores[1]), shape)
+        else:
+            outputs = patch_convolution(inputs, kernel, (1, 1), befores, shape)
+        if self.use_bias:
+            outputs = outputs + self.param("bias", nn.initializers.zeros, (self.features,))
+        if self.num_classes is not None:
+            of_class = nn.Dense(self.features, use_bias=False, name="class")
+            outputs = outputs + of_class(jax.nn.one_hot(labels, self.num_classes))[:, None, None]
+        return outputs
 
 
 def _gated(sums: Array) -> Array:

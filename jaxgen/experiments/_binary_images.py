@@ -1,0 +1,56 @@
+"""The options that autoregressive models of binary images have, and how they become a model."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import flax.linen as nn
+import optax
+
+from jaxgen.data import Dataset, load
+from jaxgen.data.binarised import binarised
+from jaxgen.experiments._vae import BINARISATION_SEED
+from jaxgen.models.autoregressive import autoregressive, binary_pixels
+from jaxgen.training.config import TrainConfig
+from jaxgen.training.state import GenerativeModel
+
+
+@dataclass(frozen=True)
+class BinaryImagesConfig(TrainConfig):
+    """Options of an autoregressive model of MNIST digits, made binary by chance."""
+
+    best_metric: str | None = "eval/autoregressive/nats"
+    """Keep in checkpoints_best/ the checkpoint with the best value of this evaluation metric, e.g. eval/fid."""
+    best_is: Literal["max", "min"] = "min"
+    """Whether the largest or the smallest value of --best-metric is the best."""
+    binarisation: Literal["resampled", "fixed"] = "resampled"
+    """Training images are drawn anew whenever they are seen, or were once; the test images were once (seed 0)."""
+    conditional: bool = False
+    """Learns the digits of each class, so that samples of a class can be asked for."""
+    learning_rate: float = 1e-3
+    """The optimiser's learning rate."""
+    ema_decay: float | None = 0.999
+    """Decay of the moving average of the weights that evaluation and samples use, once it is warm. None: no average."""
+
+
+def load_data(config: BinaryImagesConfig) -> Dataset:
+    """MNIST, made binary by chance."""
+    return binarised(load("mnist"), seed=BINARISATION_SEED, train=config.binarisation == "fixed")
+
+
+def build_image_model(
+    config: BinaryImagesConfig,
+    assets: Mapping[str, Any],
+    network_of: Callable[[int | None], nn.Module],
+    optimiser: optax.GradientTransformation,
+) -> GenerativeModel:
+    """The model of `network_of(number of classes, or None)`, pixel by pixel in raster order."""
+    num_classes = len(assets["class_names"]) if config.conditional else None
+    return autoregressive(
+        network_of(num_classes),
+        token_shape=assets["image_shape"][:2],
+        optimiser=optimiser,
+        num_classes=num_classes,
+        tokeniser=binary_pixels(),
+        ema_decay=config.ema_decay,
+    )
