@@ -3,8 +3,8 @@
     pip install -e '.[bench]'
     python benchmarks/train_torch_gpt.py --seed 0
 
-It is the measure of what jaxgen's own training reaches: same network, initialisers, batch, schedule and update, as
-nanoGPT has them; the loss is the mean over all held-out windows, as in jaxgen.
+Network, initialisers, batch, schedule and update are those of nanoGPT; experiments/kjv_gpt has the same in jaxgen. The
+loss is the mean over all held-out windows, as in jaxgen.
 """
 
 import time
@@ -18,7 +18,8 @@ from torch_gpt import GPT, language_model_step
 
 from jaxgen.data.text import load_text
 from jaxgen.experiments import kjv_gpt
-from jaxgen.experiments._text import schedule_of
+from jaxgen.experiments._adamw import schedule_of
+from jaxgen.experiments._gpt import NANOGPT
 
 
 @dataclass(frozen=True)
@@ -33,7 +34,7 @@ class Options:
 
 def main() -> None:
     options = tyro.cli(Options)
-    config = kjv_gpt.Config(steps=options.steps)
+    config = kjv_gpt.Config(steps=options.steps, **NANOGPT)
     torch.manual_seed(options.seed)
     torch.set_num_threads(cores())
     data = load_text(config.data, sequence_length=config.context, vocabulary=config.vocabulary)

@@ -49,7 +49,7 @@ def applicable_metrics(run: Run, data: Dataset, extractor_name: str) -> list[str
         if DISCRIMINATOR_FUNCTION in run.model.functions and data.test is not None:
             names.append(DISCRIMINATOR)
     if data.kind == "text" and data.test is not None:
-        names += text_evaluation.METRICS
+        names += text_evaluation.metrics_of(data)
     if LOG_LIKELIHOOD in run.model.functions and data.test is not None:
         names.append(LOG_LIKELIHOOD)
     return names
@@ -73,8 +73,8 @@ def evaluate_run(
 
     Args:
       metrics: names in `METRICS`, `held_out` (the model's own metrics on held-out examples), `discriminator` (its
-        accuracy on training, held-out and generated images), `text` and `diversity` (of models of text) and
-        `log_likelihood`; None: all that apply but the last, which takes long.
+        accuracy on training, held-out and generated images), `text`, `diversity` and `bars` (of models of text and
+        music) and `log_likelihood`; None: all that apply but the last, which takes long.
       num_samples: how many samples are drawn, and at most how many real images they are compared with or estimated.
       importance_samples: for each image, of `log_likelihood`.
       checkpoint: "last", "best" or a step.
@@ -110,6 +110,8 @@ def evaluate_run(
         values |= text_evaluation.prediction_values(data, held_out()[text_evaluation.LOSS])
     if text_evaluation.DIVERSITY in chosen:
         values |= text_evaluation.diversity_values(run, state, data, num_samples, seed)
+    if text_evaluation.BARS in chosen:
+        values |= text_evaluation.bar_values(run, state, data, num_samples, seed)
     image_metrics = [name for name in chosen if name in METRICS]
     if image_metrics:
         loaded = load_extractor(extractor, weights)

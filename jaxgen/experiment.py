@@ -216,10 +216,13 @@ def summary(experiment: Experiment, config: TrainConfig, result: TrainResult) ->
     lines += [f"  samples  {samples[-1]}"] if samples else []
     lines += [f"  progress {run_dir / run_folder.PROGRESS}"] if sheets else []
     lines += [f"  losses   {run_dir / run_folder.LOSSES}", f"  state    {run_dir / checkpoint.FOLDER}", "Next:"]
-    if sheets:
-        lines.append(f"  jaxgen sample {run_dir} --num 64 --seed 1 --out sheet.png")
-    elif samples:
-        lines.append(f"  jaxgen sample {run_dir} --num-tokens 500 --temperature 0.8")
+    if samples:
+        options = {  # by what the samples are shown as
+            ".png": "--num 64 --seed 1 --out sheet.png",
+            ".txt": "--num-tokens 500 --temperature 0.8",
+            ".wav": "--seed 1 --out sound.wav",
+        }
+        lines.append(f"  jaxgen sample {run_dir} {options[samples[-1].suffix]}")
     if {"prior", "decode"} <= result.model.functions.keys():
         lines.append(f"  jaxgen interpolate {run_dir} --out between.gif")
     if "encode" in result.model.functions:

@@ -12,6 +12,7 @@ from jaxgen.data.vocabulary import TOKENISER_FILE, find_vocabulary
 from jaxgen.errors import UserError
 from jaxgen.first_stage import unknown_arrays
 from jaxgen.hugging_face import CONFIG, gpt2_network, load_gpt2, read_gpt2_config
+from jaxgen.networks.gpt import GPT
 from jaxgen.opened_run import open_run, restore_run
 from jaxgen.training import checkpoint, run_folder
 
@@ -19,8 +20,8 @@ from jaxgen.training import checkpoint, run_folder
 def describe_pretrained(folder: Path) -> tuple[dict[str, Any], dict[str, Any]]:
     """What a run keeps of where it began, among its assets, so that it can be opened where that is not.
 
-    (What makes the network, the vocabulary as JSON): `kind` "run" or "gpt2", and the options of the run or the facts of
-    the GPT-2; of a run also its step and the SHA-256 of its state.
+    (What makes the network, the vocabulary as JSON): the network's `class`, `kind` "run" or "gpt2", and the options of
+    the run or the facts of the GPT-2; of a run also its name, step and the SHA-256 of its state.
 
     Raises:
       UserError: neither, a run of another kind of model, or a GPT-2 without a tokeniser.
@@ -32,14 +33,14 @@ def describe_pretrained(folder: Path) -> tuple[dict[str, Any], dict[str, Any]]:
         facts = read_gpt2_config(folder)
         if not (folder / TOKENISER_FILE).is_file():
             raise UserError(f"--pretrained {folder} has no {TOKENISER_FILE}, which says how text becomes its tokens.")
-        return {"kind": "gpt2", "network": facts}, find_vocabulary(str(folder), "").to_json()
+        return {"class": GPT.__name__, "kind": "gpt2", "network": facts}, find_vocabulary(str(folder), "").to_json()
     run = open_run(folder)
     if "network_params" not in run.model.functions:
         raise UserError(f"--pretrained {folder} is a run of {run.experiment.name}, which is no model of text.")
     state, assets = restore_run(run), run.record["assets"]
     # A run that began from another has the network of that one.
-    first = assets["pretrained"] or {"kind": "run", "network": run.record["config"]}
-    network = {name: first[name] for name in ("kind", "network")}
+    own = {"class": type(run.model.functions["network"]()).__name__, "kind": "run", "network": run.record["config"]}
+    network = {name: (assets["pretrained"] or own)[name] for name in own}
     facts = {"experiment": run.experiment.name, "step": int(state.step), "sha256": checkpoint.digest(state)}
     return {**network, **facts}, assets["vocabulary"]
 

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from jaxgen.data.dataset import Dataset, length, read_examples
+from jaxgen.data.music import BETWEEN, bars_of_right_length
 from jaxgen.data.vocabulary import Vocabulary, vocabulary_from_json
 from jaxgen.metrics.likelihood import bits_per_character, perplexity
 from jaxgen.metrics.text import distinct_n, self_bleu
@@ -14,10 +15,16 @@ from jaxgen.training.state import TrainState
 
 TEXT = "text"
 DIVERSITY = "diversity"
-METRICS = (TEXT, DIVERSITY)
+BARS = "bars"
+MOST_TUNES = 100
 LOSS = "held_out/autoregressive/loss"
 MOST_TEXTS = 500
 """As many as Zhu et al. 2018 compare."""
+
+
+def metrics_of(data: Dataset) -> list[str]:
+    """The names of the metrics that make sense for a text."""
+    return [TEXT, DIVERSITY] + ([BARS] if data.assets.get("notation") == "abc" else [])
 
 
 def prediction_values(data: Dataset, nats_per_token: float) -> dict[str, float]:
@@ -49,6 +56,22 @@ def diversity_values(run: Run, state: TrainState, data: Dataset, count: int, see
         for prefix, of in texts.items()
         for name, value in _diversity([text.split() for text in of]).items()
     }
+
+
+def bar_values(run: Run, state: TrainState, data: Dataset, count: int, seed: int) -> dict[str, float]:
+    """Of whole tunes in samples, and of as many held-out ones: the share that can be read, and that of right bars."""
+    vocabulary, count = _vocabulary(data), min(count, MOST_TUNES)
+    samples = [vocabulary.decode(row) for row in draw_samples(run.model, state, num=count, seed=seed)]
+    held_out = vocabulary.decode(read_examples(data.test, 0, length(data.test))["tokens"][:, 1:].reshape(-1))
+    values = {}
+    for prefix, texts in (("", samples), ("held_out_", [held_out])):
+        tunes = [tune for text in texts for tune in text.split(BETWEEN)[1:-1] if tune.strip()][:count]
+        bars = [bars_of_right_length(tune) for tune in tunes]
+        values[f"{BARS}/{prefix}tunes"] = float(len(tunes))
+        if tunes:
+            values[f"{BARS}/{prefix}readable"] = sum(of > 0 for _, of in bars) / len(tunes)
+            values[f"{BARS}/{prefix}right"] = sum(right for right, _ in bars) / max(1, sum(of for _, of in bars))
+    return values
 
 
 def _diversity(texts: Sequence[Sequence[str]]) -> dict[str, float]:

@@ -16,19 +16,23 @@ from tiny import (
     tiny_gpt,
     tiny_images,
     tiny_ladder_vae,
+    tiny_made,
     tiny_mlp_gan,
     tiny_rnn,
+    tiny_speech,
     tiny_text,
     tiny_two_stages,
     tiny_vae,
     tiny_vae_gan,
     tiny_vq_vae,
+    tiny_wavenet,
 )
 
 from jaxgen.data import Dataset, example_batch
 from jaxgen.models.augmentation import adaptive_augmentation, differentiable_augmentation
 from jaxgen.models.gan_heads import auxiliary_classifier, mutual_information
 from jaxgen.models.likelihoods import bernoulli, discretised_logistic, gaussian
+from jaxgen.models.outputs import mixture_of_logistics, softmax
 from jaxgen.models.posteriors import flow_posterior, gaussian_posterior, hamiltonian_posterior
 from jaxgen.networks.flows import InverseAutoregressiveFlow
 from jaxgen.training.dispatch import build_dispatch
@@ -50,6 +54,8 @@ class Case:
     """Whether the quick tests ask it, too, what takes a program for each number of devices; else the long ones do."""
     of_text: bool = False
     """Whether its data are windows of a text, rather than images; then metrics are averages over tokens."""
+    of_speech: bool = False
+    """With `of_text`: whether the windows are of speech, with what is said."""
 
 
 CASES = {
@@ -123,8 +129,19 @@ CASES = {
         functools.partial(tiny_vq_vae, codebook="gradient"), data_metric=None, slow=True
     ),
     "prior_of_a_vq_vae": Case(tiny_two_stages, data_metric=None),
+    "made_of_binary_pixels": Case(tiny_made, data_metric=None),
     "gpt_with_dropout_in_two_micro_batches": Case(
         functools.partial(tiny_gpt, micro_batches=2), data_metric="autoregressive/loss", of_text=True
+    ),
+    "wavenet_with_a_condition": Case(
+        functools.partial(tiny_wavenet, softmax()), data_metric="autoregressive/loss", of_text=True, of_speech=True
+    ),
+    "wavenet_of_amplitudes_with_a_mixture_of_logistics": Case(
+        functools.partial(tiny_wavenet, mixture_of_logistics(2, 5), amplitudes=True),
+        data_metric="autoregressive/loss",
+        of_text=True,
+        of_speech=True,
+        slow=True,
     ),
     "lstm_with_dropout": Case(
         functools.partial(tiny_rnn, "lstm"), data_metric="autoregressive/loss", of_text=True, slow=True
@@ -144,6 +161,8 @@ def model_of(case: str) -> GenerativeModel:
 
 @functools.cache
 def data_of(case: str) -> Dataset:
+    if CASES[case].of_speech:
+        return tiny_speech()
     return tiny_text() if CASES[case].of_text else tiny_images(CASES[case].image_size)
 
 

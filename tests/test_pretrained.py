@@ -119,7 +119,7 @@ def test_what_cannot_be_gone_on_from_is_refused(here, options, message):
 
 def test_a_network_of_another_experiment_and_a_gpt2_without_a_tokeniser_are_refused(here):
     result = train(*OPTIONS, "new", "--pretrained", "base", experiment=kjv_rnn.EXPERIMENT)
-    assert_refused(result, "is a network of kjv_gpt, which kjv_rnn cannot build")
+    assert_refused(result, "is a GPT, but this is a RecurrentNetwork")
     Path("gpt2/tokenizer.json").unlink()
     result = train(*OPTIONS, "new", "--pretrained", "gpt2", experiment=kjv_gpt.EXPERIMENT)
     assert_refused(result, "has no tokenizer.json")

@@ -12,10 +12,11 @@ from jaxgen.data import Dataset, as_stored, example_batch
 from jaxgen.models import classifier, gan
 from jaxgen.models.adversarial_autoencoder import adversarial_autoencoder
 from jaxgen.models.autoencoder import autoencoder
-from jaxgen.models.autoregressive import Tokeniser, autoregressive
+from jaxgen.models.autoregressive import Tokeniser, autoregressive, binary_pixels
 from jaxgen.models.gan_heads import Head
 from jaxgen.models.hierarchical_vae import hierarchical_vae
 from jaxgen.models.likelihoods import Likelihood, bernoulli
+from jaxgen.models.outputs import OutputDistribution
 from jaxgen.models.posteriors import Posterior
 from jaxgen.models.sequence import sequence_model
 from jaxgen.models.vae import vae
@@ -27,10 +28,12 @@ from jaxgen.networks.dcgan import DCGANDiscriminator, DCGANGenerator
 from jaxgen.networks.feature_discriminator import FeatureDiscriminator
 from jaxgen.networks.gpt import GPT
 from jaxgen.networks.ladder import LadderDecoder, LadderEncoder
+from jaxgen.networks.made import TokenMADE
 from jaxgen.networks.mlp import MLPDiscriminator, MLPEncoder, MLPGenerator
 from jaxgen.networks.pixel_cnn import GatedPixelCNN
 from jaxgen.networks.recurrent import RecurrentNetwork
 from jaxgen.networks.vq_conv import VQDecoder, VQEncoder
+from jaxgen.networks.wavenet import Spoken, WaveNet
 from jaxgen.training.state import GenerativeModel, TrainState
 
 # ---------------------------------------------------------------- data
@@ -58,6 +61,24 @@ def tiny_text(*, examples: int = 50, test_examples: int = 21) -> Dataset:
 
     assets = {"vocabulary": {"kind": "characters", "characters": "\nabcd"}}
     return Dataset("tiny text", split(examples), split(test_examples), "text", as_stored, assets)
+
+
+def tiny_speech() -> Dataset:
+    """The same windows, from anywhere in clips of 12 samples of 3 words, written with 4 of 2 kinds of characters."""
+    rng, text = np.random.default_rng(1), tiny_text()
+
+    def split(examples: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
+        number = len(examples["tokens"])
+        return {
+            **examples,
+            "label": rng.integers(0, 3, number).astype(np.int32),
+            "characters": rng.integers(1, 3, (number, 4)).astype(np.uint8),
+            "start": rng.integers(0, 6, number).astype(np.int32),
+            "length": np.full(number, 12, np.int32),
+        }
+
+    assets = {"sample_rate": 8000}
+    return Dataset("tiny speech", split(text.train), split(text.test), "audio", as_stored, assets)
 
 
 class Streamed:
@@ -191,6 +212,12 @@ def tiny_first_stage() -> tuple[GenerativeModel, TrainState]:
     return model, jax.jit(model.init)(jax.random.key(7), example_batch(tiny_images(), 2))
 
 
+def tiny_made() -> GenerativeModel:
+    """A MADE over pixels that are made binary by chance at each step."""
+    options = {"optimiser": optimiser(), "tokeniser": binary_pixels(), "ema_decay": 0.9}
+    return autoregressive(TokenMADE(2, (16,), direct=True), token_shape=(8, 8), **options)
+
+
 def tiny_two_stages() -> GenerativeModel:
     """A PixelCNN over the codes of the first stage."""
     first, state = tiny_first_stage()
@@ -211,6 +238,36 @@ def tiny_two_stages() -> GenerativeModel:
 def tiny_gpt(**options: Any) -> GenerativeModel:
     network = GPT(5, 6, layers=1, heads=2, width=8, dropout=0.2)
     return sequence_model(network, optimiser=optimiser(), sample_length=9, **options)
+
+
+def tiny_wavenet(output: OutputDistribution, **options: Any) -> GenerativeModel:
+    network = WaveNet(
+        num_tokens=5,
+        num_outputs=output.num_parameters,
+        width=4,
+        gate_width=3,
+        skip_width=5,
+        dilations=(1, 2),
+        num_classes=3,
+        num_characters=2,
+        condition_width=3,
+        dropout=0.2,
+        **options,
+    )
+
+    def conditions(num_samples: int) -> tuple[Spoken]:
+        ones = jax.numpy.ones((num_samples, 4), int)
+        return (Spoken(jax.numpy.arange(num_samples) % 3, ones, 0 * ones[:, 0], 9 * ones[:, 0]),)
+
+    return sequence_model(
+        network,
+        output=output,
+        condition_of=lambda batch: (Spoken(*(batch[name] for name in Spoken._fields)),),
+        conditions=conditions,
+        optimiser=optimiser(),
+        sample_length=9,
+        ema_decay=0.9,
+    )
 
 
 def tiny_rnn(kind: str) -> GenerativeModel:

@@ -10,6 +10,7 @@ import jax
 import numpy as np
 
 from jaxgen.commands._options import check_output, function_of
+from jaxgen.data.music import BETWEEN, write_midi
 from jaxgen.data.vocabulary import Vocabulary, vocabulary_from_json
 from jaxgen.errors import UserError
 from jaxgen.models.decoding import Choice, Decoding
@@ -25,15 +26,16 @@ class TextOptions:
     """Options that mean something for texts."""
 
     prompt: tuple[str, ...] = ()
-    """Of texts: what they begin with; several, each in quotes, are gone on with side by side."""
+    """Of texts: what they begin with; several, each in quotes, are gone on with side by side. Of sounds: what is said,
+    one after the other."""
     num_tokens: int = 500
     """Of texts: how many tokens are drawn behind each prompt."""
     temperature: float = 1.0
-    """Of texts: below 1 the likelier tokens become likelier still, 0 always takes the likeliest."""
+    """Of texts and sounds: below 1 the likelier tokens become likelier still, 0 always takes the likeliest."""
     top_k: int | None = None
-    """Of texts: only the k likeliest tokens are drawn."""
+    """Of texts and sounds: only the k likeliest tokens are drawn."""
     top_p: float | None = None
-    """Of texts: only the likeliest tokens, until their probabilities add up to this."""
+    """Of texts and sounds: only the likeliest tokens, until their probabilities add up to this."""
     stop: str | None = None
     """Of texts: where it comes up, the text ends before it."""
 
@@ -47,17 +49,21 @@ def sample_texts(
       UserError: numbers out of range, a prompt that cannot be written with the run's vocabulary.
     """
     _check(options)
+    choice = choice_of(options)
+    is_music = run.record["assets"].get("notation") == "abc"
     if out is not None:
-        check_output(out, (".txt",))
+        check_output(out, (".txt", ".mid") if is_music else (".txt",))
     begin, advance = function_of(run, "begin"), jax.jit(function_of(run, "advance"))
     vocabulary = vocabulary_from_json(run.record["assets"]["vocabulary"])
     prompts = options.prompt or ("",)
     prompts = prompts * (num or 1) if len(prompts) == 1 else prompts
+    as_midi = out is not None and out.suffix.lower() == ".mid"
+    if as_midi and len(prompts) > 1:
+        raise UserError(f"A .mid file holds one tune, not {len(prompts)}: leave out --num, and give one prompt.")
     if num is not None and num != len(prompts):
         raise UserError(f"--num {num} does not fit {len(prompts)} prompts: leave it out, or give one prompt.")
     tokens, lengths = _prompt_tokens(prompts, vocabulary, run)
     state = restore_run(run, checkpoint)
-    choice = Choice(options.temperature, options.top_k, options.top_p)
     decoding = begin(state, jax.random.key(seed), tokens, lengths, options.num_tokens)
     streamed = out is None and len(prompts) == 1
     texts = _draw(
@@ -72,6 +78,9 @@ def sample_texts(
         print()
     elif out is None:
         print(texts_with_rules(texts), end="")
+    elif as_midi:
+        write_midi(texts[0].lstrip("\n").split(BETWEEN)[0], out)
+        print(f"1 tune of {run.experiment.name} at step {int(state.step)}: {out}")
     else:
         out.write_text(texts_with_rules(texts))
         print(f"{len(texts)} texts of {run.experiment.name} at step {int(state.step)}: {out}")
@@ -80,14 +89,23 @@ def sample_texts(
 def _check(options: TextOptions) -> None:
     if options.num_tokens < 1:
         raise UserError(f"--num-tokens must be at least 1, not {options.num_tokens}.")
+    if options.stop == "":
+        raise UserError("--stop needs at least one character.")
+
+
+def choice_of(options: TextOptions) -> Choice:
+    """How tokens are chosen.
+
+    Raises:
+      UserError: numbers out of range.
+    """
     if options.temperature < 0:
         raise UserError(f"--temperature must be at least 0, not {options.temperature}.")
     if options.top_k is not None and options.top_k < 1:
         raise UserError(f"--top-k must be at least 1, not {options.top_k}.")
     if options.top_p is not None and not 0 < options.top_p <= 1:
         raise UserError(f"--top-p must lie above 0 and up to 1, not {options.top_p}.")
-    if options.stop == "":
-        raise UserError("--stop needs at least one character.")
+    return Choice(options.temperature, options.top_k, options.top_p)
 
 
 def _prompt_tokens(prompts: Sequence[str], vocabulary: Vocabulary, run: Run) -> tuple[np.ndarray, list[int]]:

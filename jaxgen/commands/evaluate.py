@@ -31,8 +31,8 @@ class Options:
     """The folder of the run."""
     metrics: str | None = None
     """Names with commas between them (fid,kid,score,precision_recall,density_coverage,classes,labels,memorisation,
-    held_out,discriminator,log_likelihood; of text: held_out,text,diversity). None: all that apply but log_likelihood,
-    which takes long."""
+    held_out,discriminator,log_likelihood; of text: held_out,text,diversity,bars). None: all that apply but
+    log_likelihood, which takes long."""
     num_samples: int | None = None
     """How many samples are drawn, and at most how many real images are used. None: 10,000 for a run, else all."""
     importance_samples: int | None = None

@@ -60,6 +60,8 @@ def main(arguments: Sequence[str]) -> None:
         check_samples(run)
     else:
         function_of(run, "logits")
+        if "conditions" in run.model.functions:
+            raise UserError(f"{run.experiment.name} has a condition, which --to logits has no place for: use samples.")
     state = restore_run(run, options.checkpoint)
     function, arguments_like = {"samples": _samples, "logits": _logits}[options.to](run, state, options.num)
     exported = jax.export.export(jax.jit(function), platforms=PLATFORMS)(*arguments_like)

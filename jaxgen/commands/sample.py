@@ -1,4 +1,4 @@
-"""`jaxgen sample RUN`: images as a sheet or as raw arrays, texts as they are drawn."""
+"""`jaxgen sample RUN`: images as a sheet or as raw arrays, texts as they are drawn, sounds with their spectrogram."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import tyro
 
+from jaxgen.commands._audio_samples import sample_sounds
 from jaxgen.commands._options import check_label, check_output, check_samples, parse
 from jaxgen.commands._text_samples import TextOptions, sample_texts
 from jaxgen.errors import UserError
@@ -24,14 +25,16 @@ class Options(TextOptions):
     run: tyro.conf.Positional[Path]
     """The folder of the run."""
     num: int | None = None
-    """How many samples. None: 64 images, or one text for each prompt."""
+    """How many samples. None: 64 images, one text for each prompt, a few words."""
     label: int | None = None
-    """Of images: the number of the class that they are of. None: every class in turn, a row of the sheet for each."""
+    """Of images: the number of the class that they are of. None: every class in turn, a row of the sheet for each. Of
+    sounds: the number of the word."""
     seed: int = 0
     """Seed of the samples: the same seed gives the same samples, and more of them with a larger --num."""
     out: Path | None = None
     """Where they go. Images: a sheet (.png) or the raw arrays in [-1, 1] (.npz, entry `samples`); None: sheet.png.
-    Texts: a file (.txt); None: the terminal, token by token."""
+    Texts: a file (.txt); None: the terminal, token by token. Sounds: a file (.wav), one after another, beside which
+    a spectrogram (.png) is put; None: sound.wav."""
     checkpoint: str = "last"
     """The checkpoint to use: last, best, or a step."""
 
@@ -45,6 +48,17 @@ def main(arguments: Sequence[str]) -> None:
     if run.record["kind"] == "text":
         _refuse(options, run, "label")
         sample_texts(run, options, num=options.num, seed=options.seed, out=options.out, checkpoint=options.checkpoint)
+    elif run.record["kind"] == "audio":
+        _refuse(options, run, "num_tokens", "stop")
+        sample_sounds(
+            run,
+            options,
+            label=options.label,
+            num=options.num,
+            seed=options.seed,
+            out=options.out,
+            checkpoint=options.checkpoint,
+        )
     else:
         _refuse(options, run, *TextOptions.__dataclass_fields__)
         sample_images(run, options)

@@ -5,10 +5,11 @@ from pathlib import Path
 
 import numpy as np
 
-from jaxgen.data import embedded_sets, mu_law
-from jaxgen.data.dataset import Dataset, as_stored
+from jaxgen.data import embedded_sets
+from jaxgen.data.dataset import Dataset
 from jaxgen.data.images import resize_arrays
 from jaxgen.data.npz_file import load_npz
+from jaxgen.data.spoken import load_spoken
 from jaxgen.data.text import load_text
 from jaxgen.errors import UserError
 
@@ -121,17 +122,3 @@ def load_emoji(image_size: int = 32, channels: int = 3) -> Dataset:
     test = number % EMOJI_HELD_OUT == EMOJI_HELD_OUT - 1
     assets = {"class_names": categories, "style_names": ["google", "twitter"]}
     return Dataset("emoji", split(~test), split(test), assets=assets)
-
-
-def load_spoken() -> Dataset:
-    """Spoken English words: `audio` uint8 [T] mu-law codes 8000 a second, padded with silence to the longest clip;
-    `length` int32, samples in the clip; `label` int32, number of what is said in `words`. 155 clips, no test split.
-    """
-    clips = embedded_sets.spoken_clips()
-    words = sorted(set(clips.words))
-    audio = np.full((len(clips.lengths), clips.lengths.max()), mu_law.SILENCE, np.uint8)
-    audio[np.arange(audio.shape[1]) < clips.lengths[:, None]] = clips.codes
-    labels = np.array([words.index(word) for word in clips.words], np.int32)
-    train = {"audio": audio, "length": clips.lengths, "label": labels}
-    assets = {"sample_rate": embedded_sets.SPOKEN_SAMPLE_RATE, "words": words}
-    return Dataset("spoken", train, None, "audio", as_stored, assets)

@@ -6,7 +6,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from jaxgen.data import embedded_sets
+from jaxgen.data import embedded_sets, music
 from jaxgen.data.dataset import Dataset, as_stored
 from jaxgen.data.tfds_builder import find_builder
 from jaxgen.data.tfds_source import TEST_SPLITS
@@ -23,6 +23,8 @@ class Text(NamedTuple):
     train: str
     test: str | None
     """None: the last tenth of `train`."""
+    notation: str | None = None
+    """"abc": it is music in ABC notation."""
 
 
 def load_text(
@@ -40,9 +42,9 @@ def load_text(
     predicted exactly once in an epoch. What is left at the end of a part and fills no window is dropped.
 
     Args:
-      name: `kjv`, the King James Bible, which comes with the package; the path of a text file (UTF-8); or a set of
-        tensorflow-datasets with a feature `text`, such as `tiny_shakespeare` or `lm1b`, whose texts are joined by line
-        ends.
+      name: `kjv`, the King James Bible, which comes with the package; `ryans_mammoth`, tunes in ABC notation
+        (`jaxgen.data.music`); the path of a text file (UTF-8); or a set of tensorflow-datasets with a feature `text`,
+        such as `tiny_shakespeare` or `lm1b`, whose texts are joined by line ends.
       vocabulary: one that there is, or a name for `jaxgen.data.vocabulary.find_vocabulary`, which makes it from the
         whole text; it becomes the asset `vocabulary`.
       data_dir: where tensorflow-datasets finds prepared sets.
@@ -70,12 +72,15 @@ def load_text(
         every = np.lib.stride_tricks.sliding_window_view(part, sequence_length + 1)
         return {"tokens": np.ascontiguousarray(every[::sequence_length])}
 
-    return Dataset(text.name, windows(train), windows(test), "text", as_stored, {"vocabulary": known.to_json()})
+    assets = {"vocabulary": known.to_json(), "notation": text.notation}
+    return Dataset(text.name, windows(train), windows(test), "text", as_stored, assets)
 
 
 def _find(name: str, data_dir: str | Path | None, most_megabytes: float) -> Text:
     if name == "kjv":
         return Text(name, embedded_sets.kjv_text(), None)
+    if name == music.NAME:
+        return Text(name, *music.split_tunes(music.tunes()), notation="abc")
     path = Path(name).expanduser()
     if path.exists() or path.suffix or name.startswith(("/", ".", "~")):
         return Text(name, _read(path), None)

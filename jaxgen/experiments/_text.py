@@ -7,18 +7,17 @@ from pathlib import Path
 from typing import Any, Literal
 
 import flax.linen as nn
-import jax
 import jax.numpy as jnp
-import optax
 
 from jaxgen.data import Dataset
 from jaxgen.data.text import load_text
 from jaxgen.data.vocabulary import Vocabulary, vocabulary_from_json
 from jaxgen.errors import UserError
+from jaxgen.experiments._adamw import AdamWConfig, optimiser_of
 from jaxgen.models.sequence import sequence_model
 from jaxgen.pretrained import describe_pretrained, pretrained_params
 from jaxgen.training import run_folder
-from jaxgen.training.config import TrainConfig, check_at_least, config_from_json
+from jaxgen.training.config import check_at_least, config_from_json
 from jaxgen.training.state import GenerativeModel
 
 Dtype = Literal["float32", "bfloat16"]
@@ -26,7 +25,7 @@ DTYPES = {"float32": None, "bfloat16": jnp.bfloat16}
 
 
 @dataclass(frozen=True)
-class TextConfig(TrainConfig):
+class TextConfig(AdamWConfig):
     """Options of a model of text."""
 
     data: str = "kjv"
@@ -39,29 +38,12 @@ class TextConfig(TrainConfig):
     context: int = 64
     """Tokens that an example predicts, and that a GPT can look back to."""
     pretrained: Path | None = None
-    """Begin from the network and the vocabulary of a run of the same experiment, or (kjv_gpt) of a folder that holds a
+    """Begin from the network and the vocabulary of a run with the same kind of network, or of a folder that holds a
     GPT-2 of transformers; options of the network's sizes are then those of that."""
     adapter_rank: int | None = None
     """With --pretrained: train only low-rank adapters of this rank (LoRA) beside its kernels. None: train all of it."""
     dropout: float = 0.0
     """Rate of dropout."""
-    learning_rate: float = 1e-3
-    """The learning rate at its highest, behind the warm-up,"""
-    min_learning_rate: float = 1e-4
-    """and at the end of the run, where it has fallen along a cosine."""
-    warmup_steps: int = 100
-    """Over how many steps the learning rate rises from 0."""
-    weight_decay: float = 0.1
-    """AdamW's, of matrices only: not of biases and norms."""
-    beta1: float = 0.9
-    """AdamW's decay of the first moment,"""
-    beta2: float = 0.99
-    """and of the second."""
-    clip_norm: float | None = 1.0
-    """Gradients of a larger norm are cut to it. None: never."""
-    micro_batches: int = 1
-    """In how many parts each device takes its examples, one after another, to need less memory. The result is that of
-    the whole batch."""
     sample_length: int = 400
     """Tokens of each text in samples/."""
 
@@ -85,11 +67,11 @@ def vocabulary_of(assets: Mapping[str, Any]) -> Vocabulary:
     return vocabulary_from_json(assets["vocabulary"])
 
 
-def network_config(config: TextConfig, assets: Mapping[str, Any], experiment: str) -> TextConfig:
-    """The options that the network is built by: those of the run that it begins from, if it begins from one.
+def network_config(config: TextConfig, assets: Mapping[str, Any], network: type[nn.Module]) -> TextConfig:
+    """The options that a network is built by: those of the run that it begins from, if it begins from one.
 
     Raises:
-      UserError: that is a run of another experiment, or adapters without anything to adapt.
+      UserError: that is a run of another network, or adapters without anything to adapt.
     """
     described = assets["pretrained"]
     check_at_least(config, "adapter_rank", 1)
@@ -97,10 +79,9 @@ def network_config(config: TextConfig, assets: Mapping[str, Any], experiment: st
         if config.adapter_rank is not None:
             raise UserError("--adapter-rank needs --pretrained FOLDER: what the adapters are put beside.")
         return config
-    made_by = described.get("experiment", "kjv_gpt")
-    if made_by != experiment:
+    if described["class"] != network.__name__:
         raise UserError(
-            f"--pretrained is a network of {made_by}, which {experiment} cannot build: name one of its own."
+            f"--pretrained is a {described['class']}, but this is a {network.__name__}: name one of its kind."
         )
     if described["kind"] == "gpt2":
         return config
@@ -110,15 +91,9 @@ def network_config(config: TextConfig, assets: Mapping[str, Any], experiment: st
 
 def build_text_model(config: TextConfig, network: nn.Module, assets: Mapping[str, Any]) -> GenerativeModel:
     """A model of a network with the optimiser that the options describe, and with the weights it begins from."""
-    for name, least in {"warmup_steps": 0, "weight_decay": 0, "micro_batches": 1, "sample_length": 1}.items():
-        check_at_least(config, name, least)
+    check_at_least(config, "sample_length", 1)
     if not 0 <= config.dropout < 1:
         raise UserError(f"--dropout must lie between 0 and 1, not {config.dropout}.")
-    if config.batch_size % config.micro_batches:
-        raise UserError(
-            f"--batch-size {config.batch_size} cannot be cut into --micro-batches {config.micro_batches}: make it a "
-            "multiple."
-        )
     described = assets["pretrained"]
     return sequence_model(
         network,
@@ -128,29 +103,6 @@ def build_text_model(config: TextConfig, network: nn.Module, assets: Mapping[str
         first_token=first_token(vocabulary_of(assets)),
         sample_length=config.sample_length,
         micro_batches=config.micro_batches,
-    )
-
-
-def optimiser_of(config: TextConfig) -> optax.GradientTransformation:
-    """AdamW with warm-up, a cosine and a largest norm, as GPTs are trained."""
-    adam = optax.adamw(
-        schedule_of(config),
-        config.beta1,
-        config.beta2,
-        weight_decay=config.weight_decay,
-        mask=lambda params: jax.tree.map(lambda x: x.ndim > 1, params),
-    )
-    return adam if config.clip_norm is None else optax.chain(optax.clip_by_global_norm(config.clip_norm), adam)
-
-
-def schedule_of(config: TextConfig) -> optax.Schedule:
-    """The learning rate by steps taken."""
-    return optax.warmup_cosine_decay_schedule(
-        0.0 if config.warmup_steps else config.learning_rate,
-        config.learning_rate,
-        config.warmup_steps,
-        max(config.steps, config.warmup_steps + 1),
-        config.min_learning_rate,
     )
 
 

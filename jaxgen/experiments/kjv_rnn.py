@@ -41,7 +41,7 @@ class Config(TextConfig):
 
 def build_model(config: Config, assets: Mapping[str, Any]) -> GenerativeModel:
     """The network, with as many tokens as the vocabulary has."""
-    sizes = network_config(config, assets, EXPERIMENT.name)
+    sizes = network_config(config, assets, RecurrentNetwork)
     check_at_least(sizes, "layers", 1)
     check_at_least(sizes, "width", 1)
     network = RecurrentNetwork(vocabulary_of(assets).size, sizes.width, sizes.layers, sizes.kind, sizes.dropout)

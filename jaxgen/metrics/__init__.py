@@ -16,6 +16,7 @@ from jaxgen.metrics.likelihood import (
     kl_to_standard_normal,
     perplexity,
 )
+from jaxgen.metrics.linear_prediction import linear_prediction_nats
 from jaxgen.metrics.neighbours import density_coverage, nearest_distances, nearest_training, precision_recall
 from jaxgen.metrics.restoration import l1, ms_ssim, psnr, ssim
 from jaxgen.metrics.text import distinct_n, self_bleu
@@ -37,6 +38,7 @@ __all__ = [
     "kl_between_gaussians",
     "kl_to_standard_normal",
     "l1",
+    "linear_prediction_nats",
     "ms_ssim",
     "nearest_distances",
     "nearest_training",

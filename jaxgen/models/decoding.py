@@ -59,6 +59,9 @@ class Choice:
     arXiv:1904.09751)."""
 
 
+Draw = Callable[[jax.Array, jax.Array, Choice], jax.Array]
+
+
 class Decoder(NamedTuple):
     """What `decoder` makes of a network."""
 
@@ -77,8 +80,13 @@ def window_start(position: int, context: int) -> int:
     return 0 if position < context else (position - kept) // (context - kept) * (context - kept)
 
 
-def decoder(network: nn.Module) -> Decoder:
-    """The two functions that draw tokens with a network, pure and to be compiled."""
+def decoder(network: nn.Module, draw: Draw | None = None) -> Decoder:
+    """The two functions that draw tokens with a network, pure and to be compiled.
+
+    Args:
+      draw: (what `step` gives [B, P], keys [B], choice) -> tokens [B]; None: `choose`, since those are logits.
+    """
+    draw = draw or choose
     context = getattr(network, "context", None)
 
     def begin(
@@ -132,7 +140,7 @@ def decoder(network: nn.Module) -> Decoder:
             cache, logits = network.apply(
                 variables, decoding.cache, current, position - decoding.start, *condition, method="step"
             )
-            chosen = choose(logits, jax.vmap(jax.random.fold_in, (0, None))(decoding.keys, position + 1), choice)
+            chosen = draw(logits, jax.vmap(jax.random.fold_in, (0, None))(decoding.keys, position + 1), choice)
             known = jax.lax.dynamic_index_in_dim(decoding.tokens, position + 1, axis=1, keepdims=False)
             following = jnp.where(position + 1 < decoding.given, known, chosen)
             tokens = jax.lax.dynamic_update_index_in_dim(decoding.tokens, following, position + 1, axis=1)

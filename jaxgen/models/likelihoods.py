@@ -108,16 +108,7 @@ def discretised_logistic(min_log_scale: float = -7.0) -> Likelihood:
         return mean, jnp.maximum(log_scale, min_log_scale)
 
     def log_prob(parameters: jax.Array, images: jax.Array) -> jax.Array:
-        mean, log_scale = split(parameters)
-        inverse_scale = jnp.exp(-log_scale)
-        upper = (images + HALF_BIN - mean) * inverse_scale
-        lower = (images - HALF_BIN - mean) * inverse_scale
-        below = jax.nn.log_sigmoid(upper)  # log of the mass below the bin's upper edge
-        above = jax.nn.log_sigmoid(-lower)
-        # sigmoid(a) - sigmoid(b) = sigmoid(a) sigmoid(-b) (1 - e^(b - a)): no difference of nearly equal numbers.
-        inside = below + above + jnp.log(-jnp.expm1(-2.0 * HALF_BIN * inverse_scale))
-        edge = 1.0 - HALF_BIN
-        return _total(jnp.where(images < -edge, below, jnp.where(images > edge, above, inside)))
+        return _total(logistic_log_mass(images, *split(parameters), HALF_BIN))
 
     def draw(keys: jax.Array, parameters: jax.Array) -> jax.Array:
         mean, log_scale = split(parameters)
@@ -126,6 +117,22 @@ def discretised_logistic(min_log_scale: float = -7.0) -> Likelihood:
         return jnp.clip(levels, 0.0, 255.0) * (2.0 * HALF_BIN) - 1.0
 
     return Likelihood(2, _as_they_are, log_prob, _clipped_mean, draw, levels=256)
+
+
+def logistic_log_mass(values: jax.Array, mean: jax.Array, log_scale: jax.Array, half_bin: float) -> jax.Array:
+    """log of the logistic's mass within `half_bin` of each value, one of even levels of [-1, 1]; any shapes that fit.
+
+    The outermost levels get all that lies beyond them.
+    """
+    inverse_scale = jnp.exp(-log_scale)
+    upper = (values + half_bin - mean) * inverse_scale
+    lower = (values - half_bin - mean) * inverse_scale
+    below = jax.nn.log_sigmoid(upper)  # log of the mass below the bin's upper edge
+    above = jax.nn.log_sigmoid(-lower)
+    # sigmoid(a) - sigmoid(b) = sigmoid(a) sigmoid(-b) (1 - e^(b - a)): no difference of nearly equal numbers.
+    inside = below + above + jnp.log(-jnp.expm1(-2.0 * half_bin * inverse_scale))
+    edge = 1.0 - half_bin
+    return jnp.where(values < -edge, below, jnp.where(values > edge, above, inside))
 
 
 def _probability(images: jax.Array) -> jax.Array:

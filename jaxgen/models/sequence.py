@@ -11,17 +11,22 @@ import optax
 from jaxgen.models.decoding import Choice, Decoding, decoder
 from jaxgen.models.low_rank import create_adapters, with_adapters
 from jaxgen.models.one_loss import LossOutput, one_loss_model
+from jaxgen.models.outputs import OutputDistribution, softmax
 from jaxgen.models.variables import Variables, init_network
 from jaxgen.training.parallel import example_keys
 from jaxgen.training.state import Batch, GenerativeModel, Key, TrainState, averaged_params
 
-Conditions = Callable[[Batch], tuple[jax.Array, ...]]
+Condition = tuple[Any, ...]
+"""What a network gets behind the tokens: arrays, or trees of them, all with one row for each example."""
 
 
 def sequence_model(
     network: nn.Module,
     *,
     optimiser: optax.GradientTransformation,
+    output: OutputDistribution | None = None,
+    condition_of: Callable[[Batch], Condition] = lambda batch: (),
+    conditions: Callable[[int], Condition] | None = None,
     pretrained: Callable[[], Any] | None = None,
     adapter_rank: int | None = None,
     first_token: int = 0,
@@ -35,9 +40,12 @@ def sequence_model(
     predicted, 1 or, for padding, 0.
 
     Args:
-      network: `network(tokens int [B, T], train=...) -> logits [B, T, K]` of the token behind each, none of which
-        depends on a later one; to be sampled it has what `jaxgen.models.decoding` lists. With an attribute `dropout`
-        above 0 it gets `dropout_keys` [B] where it is trained.
+      network: `network(tokens int [B, T], *condition, train=...) -> logits [B, T, K]` of the token behind each, none of
+        which depends on a later one; to be sampled it has what `jaxgen.models.decoding` lists. With an attribute
+        `dropout` above 0 it gets `dropout_keys` [B] where it is trained.
+      output: the distribution that the network gives the parameters of (`jaxgen.models.outputs`); None: `softmax`.
+      condition_of: what of a batch is the condition.
+      conditions: the condition of so many samples, where none is given; needed if there is one.
       pretrained: gives the network's params to begin with; None: they are drawn.
       adapter_rank: only low-rank adapters of this rank are trained (`jaxgen.models.low_rank`), beside the params that
         `pretrained` gives, which go to `model_state["frozen"]`; None: all is trained.
@@ -49,18 +57,22 @@ def sequence_model(
     Metrics, averaged over tokens: `autoregressive/loss`, -log p in nats; `autoregressive/accuracy`, how often the
     likeliest token is the right one.
 
-    `sample(state, key, num_samples, *, num_tokens=sample_length, choice=None) -> tokens int [num_samples, num_tokens]`.
+    `sample(state, key, num_samples, *, condition=None, num_tokens=sample_length, choice=None) -> tokens int
+    [num_samples, num_tokens]`, where a condition is a tuple as `condition_of` gives it.
 
-    `functions`: `logits(state, tokens [B, T]) -> [B, T, K]`;
-    `begin(state, key, prompts [B, P], lengths [B], num_tokens) -> Decoding` and
-    `advance(state, decoding, count, choice=None) -> Decoding`, see `jaxgen.models.decoding`; `first_token()` and
-    `network()`, as they were given; `network_params(state)`, with adapters added.
+    `functions`: `logits(state, tokens [B, T], *condition) -> [B, T, K]`;
+    `begin(state, key, prompts [B, P], lengths [B], num_tokens, *condition) -> Decoding` and
+    `advance(state, decoding, count, choice=None, *condition) -> Decoding`, see `jaxgen.models.decoding`;
+    `first_token()` and `network()`, as they were given; `network_params(state)`, with adapters added; and `conditions`,
+    if it was given.
     """
-    drawing = decoder(network)
+    output = output or softmax()
+    drawing = decoder(network, output.draw)
 
     def init_networks(key: Key, batch: Batch) -> tuple[Any, dict[str, Any]]:
         network_key, adapter_key = jax.random.split(key)
-        params, model_state = init_network(network, network_key, batch["tokens"][:, :-1].astype(jnp.int32))
+        tokens = batch["tokens"][:, :-1].astype(jnp.int32)
+        params, model_state = init_network(network, network_key, tokens, *condition_of(batch))
         if pretrained is not None:
             params = jax.tree.map(jnp.copy, pretrained())  # the state's buffers are donated, and may not be another's
         if adapter_rank is None:
@@ -79,10 +91,11 @@ def sequence_model(
         options = {}
         if train and getattr(network, "dropout", 0.0):
             options["dropout_keys"] = example_keys(key, batch["index"])
-        logits = network.apply(variables_of(params, model_state), tokens[:, :-1], train=train, **options)
+        condition = condition_of(batch)
+        logits = network.apply(variables_of(params, model_state), tokens[:, :-1], *condition, train=train, **options)
         targets, weights = tokens[:, 1:], batch.get("weights", jnp.ones(logits.shape[:2], jnp.float32))
-        nats = optax.softmax_cross_entropy_with_integer_labels(logits, targets)  # [B, T]
-        right = jnp.argmax(logits, axis=-1) == targets
+        nats = -output.log_prob(logits, targets)  # [B, T]
+        right = output.likeliest(logits) == targets
         return LossOutput(
             jnp.sum(nats * weights, axis=1),
             {"accuracy": jnp.sum(right * weights, axis=1)},
@@ -95,31 +108,35 @@ def sequence_model(
     def variables(state: TrainState) -> Variables:
         return variables_of(averaged_params(state, "autoregressive"), state.model_state)
 
-    def logits(state: TrainState, tokens: jax.Array) -> jax.Array:
-        return network.apply(variables(state), tokens, train=False)
+    def logits(state: TrainState, tokens: jax.Array, *condition: Any) -> jax.Array:
+        return network.apply(variables(state), tokens, *condition, train=False)
 
-    def begin(state: TrainState, key: Key, prompts: jax.Array, lengths: Any, num_tokens: int) -> Decoding:
-        return drawing.begin(variables(state), key, prompts, lengths, num_tokens)
+    def begin(
+        state: TrainState, key: Key, prompts: jax.Array, lengths: Any, num_tokens: int, *condition: Any
+    ) -> Decoding:
+        return drawing.begin(variables(state), key, prompts, lengths, num_tokens, *condition)
 
     def advance(
-        state: TrainState, decoding: Decoding, count: int | jax.Array, choice: Choice | None = None
+        state: TrainState, decoding: Decoding, count: int | jax.Array, choice: Choice | None = None, *condition: Any
     ) -> Decoding:
-        return drawing.advance(variables(state), decoding, count, choice or Choice())
+        return drawing.advance(variables(state), decoding, count, choice or Choice(), *condition)
 
     def sample(
         state: TrainState,
         key: Key,
         num_samples: int,
         *,
-        condition: None = None,
+        condition: Condition | None = None,
         num_tokens: int = sample_length,
         choice: Choice | None = None,
     ) -> jax.Array:
-        if condition is not None:
+        if condition is not None and conditions is None:
             raise ValueError("this model is unconditional: leave out `condition`")
+        if condition is None:
+            condition = () if conditions is None else conditions(num_samples)
         prompts = jnp.full((num_samples, 1), first_token, jnp.int32)
-        decoding = begin(state, key, prompts, [1] * num_samples, num_tokens)
-        return advance(state, decoding, num_tokens, choice).tokens[:, 1:]
+        decoding = begin(state, key, prompts, [1] * num_samples, num_tokens, *condition)
+        return advance(state, decoding, num_tokens, choice, *condition).tokens[:, 1:]
 
     return one_loss_model(
         name="autoregressive",
@@ -136,5 +153,6 @@ def sequence_model(
             "first_token": lambda: first_token,
             "network": lambda: network,
             "network_params": lambda state: variables(state)["params"],
+            **({} if conditions is None else {"conditions": conditions}),
         },
     )

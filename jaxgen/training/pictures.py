@@ -1,4 +1,4 @@
-"""What a run shows: sample sheets, their GIF, and the plot of its losses."""
+"""What a run shows: sample sheets, their GIF, spectrograms, and the plot of its losses."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -100,6 +100,29 @@ def latent_scatter(
     axis.grid(alpha=0.3)
     if len(classes) > 1:
         figure.legend(loc="outside right upper", fontsize=8, frameon=False, markerscale=2)
+    canvas.draw()
+    return Image.fromarray(np.asarray(canvas.buffer_rgba())).convert("RGB")
+
+
+def spectrogram(amplitudes: np.ndarray, sample_rate: int) -> "Image.Image":
+    """Amplitudes [T] in [-1, 1] over time, and how loud each frequency is, in decibels below a full sine."""
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+    from matplotlib.figure import Figure
+    from PIL import Image
+
+    figure = Figure(figsize=(10, 4.5), layout="constrained", dpi=100)
+    canvas = FigureCanvasAgg(figure)
+    wave, spectrum = figure.subplots(2, sharex=True, height_ratios=(1, 3))
+    window = 2 ** round(np.log2(0.03 * sample_rate))  # about 30 ms: speech stands still for as long
+    padded = np.pad(amplitudes, (0, max(0, window - len(amplitudes))))
+    wave.plot(np.arange(len(padded)) / sample_rate, padded, linewidth=0.4)
+    wave.set(ylim=(-1, 1), ylabel="amplitude")
+    frames = np.lib.stride_tricks.sliding_window_view(padded, window)[:: window // 4] * np.hanning(window)
+    loudness = 20.0 * np.log10(np.abs(np.fft.rfft(frames)) / (window / 4) + 1e-10)  # [frames, frequencies]
+    extent = (0, len(padded) / sample_rate, 0, sample_rate / 2000)
+    shown = spectrum.imshow(loudness.T, origin="lower", aspect="auto", extent=extent, vmin=-90, vmax=0, cmap="magma")
+    spectrum.set(xlabel="seconds", ylabel="kHz")
+    figure.colorbar(shown, ax=spectrum, label="dB")
     canvas.draw()
     return Image.fromarray(np.asarray(canvas.buffer_rgba())).convert("RGB")
 

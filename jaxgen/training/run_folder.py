@@ -5,7 +5,7 @@ runs/mnist_gan/001/
     experiment.py         a copy of the experiment's file, if that is not part of the package
     metrics.jsonl         one JSON object a line: step and means since the line before
     tensorboard/          the same for TensorBoard
-    samples/step_*        sample sheets (.png) or texts (.txt), always of the same noise
+    samples/step_*        sample sheets (.png), texts (.txt) or sounds (.wav, .png), always of the same noise
     progress.gif          the sheets in a row
     losses.png            metrics.jsonl as a plot
     checkpoints/STEP/     the whole state (orbax)

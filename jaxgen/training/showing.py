@@ -1,4 +1,4 @@
-"""What samples look like to a person while a model is trained: sheets of images, texts."""
+"""What samples look like to a person while a model is trained: sheets of images, texts, sounds."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -10,13 +10,14 @@ from jax.sharding import Mesh
 
 from jaxgen.data.dataset import Dataset
 from jaxgen.data.vocabulary import vocabulary_from_json
-from jaxgen.training import pictures
+from jaxgen.training import pictures, sounds
 from jaxgen.training.parallel import replicate
 from jaxgen.training.sampling import draw_conditions
 from jaxgen.training.state import GenerativeModel, TrainState
 
 IMAGES_PER_SHEET = 64
 TEXTS_PER_SHEET = 4
+SOUNDS_PER_FILE = 5
 
 
 class Showing(NamedTuple):
@@ -30,10 +31,10 @@ class Showing(NamedTuple):
 
 def build_showing(model: GenerativeModel, data: Dataset, mesh: Mesh, *, seed: int) -> Showing | None:
     """How the samples of a model of `data` are shown; None for a model without any, or data of another kind."""
-    writers = {"image": _sheet_writer, "text": _text_writer}
+    writers = {"image": _sheet_writer, "text": _text_writer, "audio": _sound_writer}
     if model.sample is None or data.kind not in writers:
         return None
-    count = {"image": IMAGES_PER_SHEET, "text": TEXTS_PER_SHEET}[data.kind]
+    count = {"image": IMAGES_PER_SHEET, "text": TEXTS_PER_SHEET, "audio": SOUNDS_PER_FILE}[data.kind]
     key = replicate(mesh, jax.random.key(2**32 - 1 - seed))  # apart from the run's own keys
     draw = jax.jit(lambda state: model.sample(state, key, count))
     return Showing(lambda state: np.asarray(draw(state)), writers[data.kind](model, data))
@@ -52,6 +53,18 @@ def _text_writer(model: GenerativeModel, data: Dataset) -> Callable[[np.ndarray,
 
     def write(texts: np.ndarray, path: Path) -> None:
         path.with_suffix(".txt").write_text(texts_with_rules([vocabulary.decode(tokens) for tokens in texts]))
+
+    return write
+
+
+def _sound_writer(model: GenerativeModel, data: Dataset) -> Callable[[np.ndarray, Path], None]:
+    """One sound after another, each as long as `sample_lengths` of the model's functions says."""
+    lengths = None
+    if "sample_lengths" in model.functions:
+        lengths = model.functions["sample_lengths"](SOUNDS_PER_FILE)
+
+    def write(samples: np.ndarray, path: Path) -> None:
+        sounds.save_with_picture(sounds.in_a_row(samples, lengths), path, data.assets["sample_rate"])
 
     return write
 

@@ -21,6 +21,7 @@ TEXT = "".join(f"{i} sheep and {i} goats.\n" for i in range(300))
 OPTIONS = ("--preset", "quick", "--data", "mine.txt", "--steps", 4, "--layers", 1, "--width", 8, "--heads", 1)
 OPTIONS += ("--context", 16, "--log-every", 2, "--sample-every", 2, "--checkpoint-every", 2, "--eval-every", 2)
 OPTIONS += ("--devices", 1, "--sample-length", 20)
+OPTIONS += ("--positions", "learned", "--norm", "layer", "--feed-forward", "gelu")  # as a GPT-2, to be exported
 
 
 @pytest.fixture(scope="module")

@@ -11,6 +11,7 @@ from jax import Array
 from jaxgen.models.decoding import Choice, choose, decoder, window_start
 from jaxgen.networks.gpt import GPT
 from jaxgen.networks.recurrent import RecurrentNetwork
+from jaxgen.networks.wavenet import WaveNet
 
 VOCABULARY, CONTEXT = 11, 8
 NETWORKS = {
@@ -29,6 +30,7 @@ NETWORKS = {
     ),
     "lstm": RecurrentNetwork(VOCABULARY, 8, 2, "lstm"),
     "gru": RecurrentNetwork(VOCABULARY, 8, 1, "gru", tied=True),
+    "wavenet": WaveNet(VOCABULARY, width=8, gate_width=8, skip_width=8, dilations=(1, 2, 4)),
 }
 
 

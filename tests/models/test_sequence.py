@@ -5,11 +5,12 @@ import jax.numpy as jnp
 import numpy as np
 import optax
 import pytest
-from tiny import tiny_gpt, tiny_rnn, tiny_text
+from tiny import tiny_gpt, tiny_rnn, tiny_speech, tiny_text, tiny_wavenet
 
 from jaxgen.data import example_batch
 from jaxgen.errors import UserError
 from jaxgen.models.decoding import Choice
+from jaxgen.models.outputs import softmax
 from jaxgen.models.sequence import sequence_model
 from jaxgen.networks.gpt import GPT
 from jaxgen.networks.recurrent import RecurrentNetwork
@@ -100,3 +101,37 @@ def test_samples_begin_behind_the_first_token_and_have_the_length_asked_for():
     np.testing.assert_array_equal(short, longer[:, :4])
     with pytest.raises(ValueError, match="unconditional"):
         model.sample(state, KEY, 3, condition=jnp.zeros(3))
+
+
+def test_samples_follow_their_condition_and_take_that_of_conditions_where_none_is_given():
+    """With weights so large that the condition decides."""
+    model = tiny_wavenet(softmax())
+    state = model.init(KEY, example_batch(tiny_speech(), 2))
+    state = state.replace(ema_params=jax.tree.map(lambda x: 3.0 * x, state.ema_params))
+    own = model.functions["conditions"](6)
+    (said,) = own
+    draw = jax.jit(lambda condition: model.sample(state, KEY, 6, condition=condition))
+    np.testing.assert_array_equal(model.sample(state, KEY, 6), draw(own))
+    others = draw((said._replace(label=(said.label + 1) % 3),))
+    assert not np.array_equal(others, draw(own))
+    begin, advance = model.functions["begin"], model.functions["advance"]
+    decoding = advance(state, begin(state, KEY, jnp.zeros((6, 1), int), [1] * 6, 9, *own), 9, None, *own)
+    np.testing.assert_array_equal(decoding.tokens[:, 1:], draw(own))
+    tokens = jnp.zeros((6, 5), int)
+    logits = [
+        model.functions["logits"](state, tokens, *condition)
+        for condition in (own, (said._replace(start=said.start + 4),))
+    ]
+    assert np.abs(logits[0] - logits[1]).max() > 1e-3
+
+
+def test_the_loss_depends_on_the_condition_of_the_batch():
+    model, batch = tiny_wavenet(softmax()), example_batch(tiny_speech(), 8)
+    state = model.init(KEY, batch)
+    losses = jax.jit(lambda batch: model.eval_step(state, batch, KEY)["autoregressive/loss"][0])
+    for name in ("label", "characters", "start", "length"):
+        other = {
+            **batch,
+            name: jnp.roll(batch[name] + batch["index"].reshape(-1, *[1] * (batch[name].ndim - 1)) % 2, 1),
+        }
+        assert float(losses(other)) != float(losses(batch)), name

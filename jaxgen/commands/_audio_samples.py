@@ -1,0 +1,65 @@
+"""Sounds for `jaxgen sample`: words by their spelling, one after another in a file, with their spectrogram."""
+
+from pathlib import Path
+
+import jax
+import numpy as np
+
+from jaxgen.commands._options import check_output, function_of
+from jaxgen.commands._text_samples import TextOptions, choice_of
+from jaxgen.data.spoken import nearest_word
+from jaxgen.errors import UserError
+from jaxgen.opened_run import Run, restore_run
+from jaxgen.training.showing import SOUNDS_PER_FILE
+from jaxgen.training.sounds import in_a_row, save_with_picture
+from jaxgen.training.state import Key, TrainState
+
+
+def sample_sounds(
+    run: Run,
+    options: TextOptions,
+    *,
+    label: int | None,
+    num: int | None,
+    seed: int,
+    out: Path | None,
+    checkpoint: str,
+) -> None:
+    """Draws what the prompts say, each `num` times, or a word by its number, or the first `num` words of the model's.
+
+    Raises:
+      UserError: numbers out of range, a word that cannot be said, a prompt beside a number.
+    """
+    out, choice = out or Path("sound.wav"), choice_of(options)
+    check_output(out, (".wav",))
+    say, assets = function_of(run, "say"), run.record["assets"]
+    words, texts = assets["words"], [prompt.lower() for prompt in options.prompt]
+    if label is not None:
+        if texts:
+            raise UserError("--prompt and --label exclude each other: give one of them.")
+        if not 0 <= label < len(words):
+            raise UserError(f"--label {label} is no word of {run.experiment.name}: choose 0 to {len(words) - 1}.")
+        texts = [words[label]]
+    if texts:
+        condition = say([text for text in texts for _ in range(num or 1)])
+    else:
+        condition = function_of(run, "conditions")(num or SOUNDS_PER_FILE)
+    lengths = np.asarray(condition[0].length)
+    longest = int(lengths.max())
+    state = restore_run(run, checkpoint)
+
+    @jax.jit
+    def draw(state: TrainState, key: Key) -> jax.Array:
+        return run.model.sample(state, key, len(lengths), condition=condition, num_tokens=longest, choice=choice)
+
+    sound = in_a_row(np.asarray(draw(state, jax.random.key(seed))), lengths)
+    save_with_picture(sound, out, assets["sample_rate"])
+    for text in texts:
+        if text not in words:
+            nearest = nearest_word(words, text)
+            print(f"No clip says {text!r}: it is said by its spelling alone, and takes as long as {nearest!r}.")
+    seconds = len(sound) / assets["sample_rate"]
+    print(
+        f"{len(lengths)} sounds of {run.experiment.name} at step {int(state.step)}, {seconds:.1f} s: {out}, with their "
+        f"spectrogram in {out.with_suffix('.png')}"
+    )

@@ -1,0 +1,102 @@
+"""Tunes in ABC notation: Ryan's Mammoth Collection (1883), 1,059 reels, jigs, hornpipes, ..., from music21."""
+
+import re
+from collections.abc import Sequence
+from importlib import resources
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from jaxgen.errors import UserError
+
+NAME = "ryans_mammoth"
+BETWEEN = "\n\n"
+"""What stands between two tunes: where one ends."""
+_FIELDS = ("R", "M", "L", "K")
+"""Rhythm, metre, unit of length, key: the others say who copied a tune, and from where."""
+_ANNOTATION = re.compile(r'"[^"\n]*"|![^!\n]*!|[uv]')  # words and fingerings above the notes, ornaments, bows
+_FIELD = re.compile(r"^([A-Za-z]):\s*(.*)$")
+
+
+def tunes() -> list[str]:
+    """Every tune: a line for each of R:, M:, L: and K: that it has, then its notes; without titles and annotations.
+
+    Raises:
+      UserError: music21 is not installed.
+    """
+    try:
+        folder = Path(str(resources.files("music21"))) / "corpus" / "ryansMammoth"
+    except ModuleNotFoundError as error:
+        raise UserError("Tunes come with the package music21: pip install 'jaxgen[music]'.") from error
+    return [clean_tune(path.read_text(encoding="utf-8")) for path in sorted(folder.glob("*.abc"))]
+
+
+def clean_tune(abc: str) -> str:
+    """What of a tune in ABC notation is music."""
+    head, notes = {}, []
+    for line in abc.replace("\\\n", "\n").splitlines():
+        field = _FIELD.match(line)
+        if field and field[1] in _FIELDS and not (notes and field[1] == "R"):
+            if notes:  # a change of key or metre within the tune
+                notes.append(f"{field[1]}:{field[2].strip()}")
+            else:
+                head[field[1]] = field[2].strip()
+        elif not field and (line := _ANNOTATION.sub("", line.split("%")[0]).strip()):
+            notes.append(line)
+    return "\n".join([f"{name}:{head[name]}" for name in _FIELDS if name in head] + notes)
+
+
+def split_tunes(all_tunes: Sequence[str], held_out: int = 10) -> tuple[str, str]:
+    """(texts to train on, to test on), one tune in `held_out` by a fixed order, with `BETWEEN` behind each."""
+    order = np.random.default_rng(0).permutation(len(all_tunes))
+    parts = order[len(all_tunes) // held_out :], order[: len(all_tunes) // held_out]
+    train, test = ("".join(all_tunes[i] + BETWEEN for i in part) for part in parts)
+    return train, test
+
+
+def read_tune(abc: str) -> Any:
+    """A tune as music21's `Score`.
+
+    Raises:
+      UserError: it is no ABC notation with at least one note.
+    """
+    import music21
+
+    try:
+        score = music21.converter.parse("X:1\n" + abc.strip() + "\n", format="abc")
+    except Exception as error:  # whatever a parser of a text that a network wrote comes upon
+        raise UserError(f"The tune cannot be read as ABC notation ({type(error).__name__}): draw another.") from error
+    if not score.recurse().notes:
+        raise UserError("The tune cannot be read as ABC notation (it has no notes): draw another.")
+    return score
+
+
+def write_midi(abc: str, path: Path) -> None:
+    """Writes a tune as a MIDI file.
+
+    Raises:
+      UserError: what `read_tune` says.
+    """
+    read_tune(abc).write("midi", fp=str(path))
+
+
+def bars_of_right_length(abc: str) -> tuple[int, int]:
+    """How many bars of a tune are as long as its first metre says, and how many it has.
+
+    The first and the last bar, and those before and behind a repeat, may be upbeats and are left out. A bar that is too
+    long is cut by music21: it counts as a right one and a wrong one. (0, 0) for what is no tune.
+    """
+    try:
+        bars = list(read_tune(abc).recurse().getElementsByClass("Measure"))
+        metre = bars[0].barDuration.quarterLength
+        lengths = [bar.duration.quarterLength for bar in bars]
+    except Exception:  # music21's own too, of metres that a network made up
+        return 0, 0
+    ends = [any(_repeats(line) for line in (bar.leftBarline, bar.rightBarline)) for bar in bars]
+    inner = [i for i in range(1, len(bars) - 1) if not any(ends[i - 1 : i + 2])]
+    return sum(lengths[i] == metre for i in inner), len(inner)
+
+
+def _repeats(line: Any) -> bool:
+    return line is not None and "Repeat" in line.classes

@@ -1,0 +1,66 @@
+"""The options of AdamW as sequence networks are trained by it, and how they become an optimiser."""
+
+from dataclasses import dataclass
+
+import jax
+import optax
+
+from jaxgen.errors import UserError
+from jaxgen.training.config import TrainConfig, check_at_least
+
+
+@dataclass(frozen=True)
+class AdamWConfig(TrainConfig):
+    """Options of AdamW with a warm-up, a cosine and a largest norm of gradients."""
+
+    learning_rate: float = 1e-3
+    """The learning rate at its highest, behind the warm-up,"""
+    min_learning_rate: float = 1e-4
+    """and at the end of the run, where it has fallen along a cosine."""
+    warmup_steps: int = 100
+    """Over how many steps the learning rate rises from 0."""
+    weight_decay: float = 0.1
+    """AdamW's, of matrices only: not of biases and norms."""
+    beta1: float = 0.9
+    """AdamW's decay of the first moment,"""
+    beta2: float = 0.99
+    """and of the second."""
+    clip_norm: float | None = 1.0
+    """Gradients of a larger norm are cut to it. None: never."""
+    micro_batches: int = 1
+    """In how many parts each device takes its examples, one after another, to need less memory. The result is that of
+    the whole batch."""
+
+
+def optimiser_of(config: AdamWConfig) -> optax.GradientTransformation:
+    """AdamW with a warm-up, a cosine and a largest norm of gradients, as GPTs are trained.
+
+    Raises:
+      UserError: numbers out of range.
+    """
+    for name, least in {"warmup_steps": 0, "weight_decay": 0, "micro_batches": 1}.items():
+        check_at_least(config, name, least)
+    if config.batch_size % config.micro_batches:
+        raise UserError(
+            f"--batch-size {config.batch_size} cannot be cut into --micro-batches {config.micro_batches}: make it a "
+            "multiple."
+        )
+    adam = optax.adamw(
+        schedule_of(config),
+        config.beta1,
+        config.beta2,
+        weight_decay=config.weight_decay,
+        mask=lambda params: jax.tree.map(lambda x: x.ndim > 1, params),
+    )
+    return adam if config.clip_norm is None else optax.chain(optax.clip_by_global_norm(config.clip_norm), adam)
+
+
+def schedule_of(config: AdamWConfig) -> optax.Schedule:
+    """The learning rate by steps taken."""
+    return optax.warmup_cosine_decay_schedule(
+        0.0 if config.warmup_steps else config.learning_rate,
+        config.learning_rate,
+        config.warmup_steps,
+        max(config.steps, config.warmup_steps + 1),
+        config.min_learning_rate,
+    )

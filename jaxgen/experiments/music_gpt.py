@@ -1,0 +1,63 @@
+"""A GPT of tunes in ABC notation: the reels, jigs and hornpipes of Ryan's Mammoth Collection (1883).
+
+    pip install 'jaxgen[music]'
+    python -m jaxgen.experiments.music_gpt
+    jaxgen sample runs/music_gpt/001 --prompt $'\\nR:jig\\nM:6/8\\nL:1/8\\nK:G\\n' --out jig.mid
+
+The tunes are part of the package music21; one in ten is held out. `jaxgen evaluate` says how many of the drawn tunes
+can be read, and how many of their bars are as long as their metre says. Without --out a tune is printed as it is drawn.
+"""
+
+import sys
+from dataclasses import dataclass
+from typing import Literal
+
+from jaxgen.data.music import NAME
+from jaxgen.experiment import Experiment, run
+from jaxgen.experiments._gpt import GPTConfig, build_gpt
+from jaxgen.experiments._text import load_data
+
+
+@dataclass(frozen=True)
+class Config(GPTConfig):
+    """Options of music_gpt."""
+
+    data: str = NAME
+    """The text: ryans_mammoth, or as in kjv_gpt."""
+    steps: int = 3_000
+    """How many training steps the run has in all."""
+    batch_size: int = 16
+    """Examples per step, over all devices together."""
+    context: int = 256
+    """Tokens that an example predicts, and that a GPT can look back to."""
+    dropout: float = 0.1
+    """Rate of dropout."""
+    sample_length: int = 1_000
+    """Tokens of each text in samples/."""
+    best_metric: str | None = "eval/autoregressive/loss"
+    """Keep in checkpoints_best/ the checkpoint with the best value of this evaluation metric."""
+    best_is: Literal["max", "min"] = "min"
+    """Whether the largest or the smallest value of --best-metric is the best."""
+
+
+EXPERIMENT = Experiment(
+    file=__file__,
+    summary="GPT of tunes in ABC notation",
+    data="ryans_mammoth (music21)",
+    expected_time="not measured yet",
+    presets={
+        "quick": Config(steps=200, sample_every=100, checkpoint_every=100, log_every=20, warmup_steps=20),
+        "default": Config(),
+        "full": Config(steps=10_000, batch_size=64, context=512, layers=6, heads=6, width=384, dropout=0.3),
+    },
+    load_data=load_data,
+    build_model=build_gpt,
+)
+
+
+def main() -> None:
+    sys.exit(run(EXPERIMENT))
+
+
+if __name__ == "__main__":
+    main()

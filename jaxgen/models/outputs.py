@@ -1,0 +1,73 @@
+"""What a sequence network's outputs are the parameters of: the distribution of the next token, in two forms."""
+
+from collections.abc import Callable
+from typing import NamedTuple
+
+import jax
+import jax.numpy as jnp
+import optax
+
+from jaxgen.models.decoding import Choice, choose
+from jaxgen.models.likelihoods import logistic_log_mass
+
+
+class OutputDistribution(NamedTuple):
+    """The distribution of a token given its parameters [..., P]."""
+
+    num_parameters: int | None
+    """P; None: as many as there are tokens."""
+    log_prob: Callable[[jax.Array, jax.Array], jax.Array]
+    """(parameters [..., P], tokens int [...]) -> log p [...] in nats."""
+    likeliest: Callable[[jax.Array], jax.Array]
+    """parameters [..., P] -> tokens [...]."""
+    draw: Callable[[jax.Array, jax.Array, Choice], jax.Array]
+    """(parameters [B, P], keys [B], choice) -> tokens int [B]."""
+
+
+def softmax() -> OutputDistribution:
+    """The parameters are logits, one for each token."""
+
+    def log_prob(logits: jax.Array, tokens: jax.Array) -> jax.Array:
+        return -optax.softmax_cross_entropy_with_integer_labels(logits, tokens)
+
+    return OutputDistribution(None, log_prob, lambda logits: jnp.argmax(logits, axis=-1), choose)
+
+
+def mixture_of_logistics(components: int = 10, levels: int = 256, *, min_log_scale: float = -7.0) -> OutputDistribution:
+    """Tokens as even levels of [-1, 1], each with the mass around it of M logistics:
+
+        P(x) = sum_i pi_i (sigmoid((x + h - m_i) / s_i) - sigmoid((x - h - m_i) / s_i)),      h = 1 / (levels - 1)
+
+    where the outermost levels get all that lies beyond them (Salimans et al. 2017, arXiv:1701.05517, eq. 2; for sound:
+    van den Oord et al. 2017, arXiv:1711.10433, section 3). The levels of mu-law codes are even in the companded
+    amplitude. Parameters: M logits of pi, of which m_i is an offset from M even places of [-1, 1], and log s_i.
+
+    `likeliest` is the level nearest to the mean of the component with the largest weight over scale, which is the mode
+    where components lie apart; drawing knows all levels' masses, so that a `Choice` means the same as for logits.
+
+    Args:
+      min_log_scale: log s is cut off here: below, one level has all the mass.
+    """
+    half = 1.0 / (levels - 1)
+    places = jnp.linspace(-1.0, 1.0, 2 * components + 1)[1::2]  # so that components differ from the beginning
+
+    def split(parameters: jax.Array) -> tuple[jax.Array, jax.Array, jax.Array]:
+        logits, offsets, log_scales = jnp.split(parameters, 3, axis=-1)
+        log_scales = jnp.maximum(log_scales - jnp.log(components), min_log_scale)
+        return jax.nn.log_softmax(logits), offsets + places.astype(offsets.dtype), log_scales
+
+    def log_prob(parameters: jax.Array, tokens: jax.Array) -> jax.Array:
+        log_weights, means, log_scales = split(parameters)
+        values = (2.0 * half * tokens - 1.0).astype(parameters.dtype)[..., None]
+        return jax.nn.logsumexp(log_weights + logistic_log_mass(values, means, log_scales, half), axis=-1)
+
+    def likeliest(parameters: jax.Array) -> jax.Array:
+        log_weights, means, log_scales = split(parameters)
+        first = jnp.argmax(log_weights - log_scales, axis=-1, keepdims=True)
+        mean = jnp.take_along_axis(means, first, axis=-1)[..., 0]
+        return jnp.clip(jnp.round((mean + 1.0) / (2.0 * half)), 0, levels - 1).astype(jnp.int32)
+
+    def draw(parameters: jax.Array, keys: jax.Array, choice: Choice) -> jax.Array:
+        return choose(log_prob(parameters[:, None], jnp.arange(levels)), keys, choice)
+
+    return OutputDistribution(3 * components, log_prob, likeliest, draw)

@@ -1,0 +1,203 @@
+"""WaveNet over samples of sound (van den Oord et al. 2016, https://arxiv.org/abs/1609.03499)."""
+
+from collections.abc import Sequence
+from typing import Any, NamedTuple
+
+import flax.linen as nn
+import jax
+import jax.numpy as jnp
+from jax import Array
+
+from jaxgen.networks.dropout import dropout
+from jaxgen.networks.embedding import look_up
+
+
+class Spoken(NamedTuple):
+    """The condition of windows of clips: what is said in each clip, and where in it the window begins."""
+
+    label: Array
+    """int [B]: which of the known words it is; -1: none of them."""
+    characters: Array
+    """int [B, S]: how it is written, by numbers from 1; 0 behind its end."""
+    start: Array
+    """int [B]: the place within the clip of the first sample that is predicted."""
+    length: Array
+    """int [B]: samples of the whole clip, over which its characters are spread evenly."""
+
+
+class Cache(NamedTuple):
+    """What is known while samples are drawn."""
+
+    queues: Sequence[Array]
+    """Of each layer, of dilation d: its last d inputs [d, B, C]; that of position t lies at t modulo d."""
+    condition: Array | None
+    """[B, S, H], see `WaveNet`."""
+
+
+class WaveNet(nn.Module):
+    """Logits (or other parameters) of each next sample given those so far: a stack of dilated causal convolutions.
+
+    A layer sees its inputs x_t and x_{t-d}, its dilation d before, and, where there is one, the condition h_t:
+
+        z = tanh(W_f * x + V_f h) sigmoid(W_g * x + V_g h)      (eqs. 2 and 3)
+
+    from which one product gives what is added to x for the next layer, and what is added up over all layers; that sum
+    goes through relu, product, relu, product. So the outputs at t depend on the tokens from t - sum(dilations) to t:
+    `receptive_field` is 1 + sum(dilations). Before the first token everything is 0.
+
+    The condition: the characters are embedded, and each is joined with its two neighbours by a product and tanh. They
+    are spread evenly over the clip, and h_t lies on the line between the two whose middles are nearest to t. An
+    embedding of the word is added. With a label of -1 that is 0, as it is in training at the rate `dropout`.
+
+    Attributes:
+      num_tokens: K.
+      num_outputs: parameters of each distribution; None: K logits.
+      width: C, between the layers.
+      gate_width: of z.
+      skip_width: of the sum over the layers.
+      dilations: of each layer.
+      amplitudes: whether a token is read as one number in [-1, 1], rather than by an embedding.
+      num_classes: how many words there are; None with `num_characters` None: no condition.
+      num_characters: how many kinds of characters, from 1.
+      condition_width: H.
+      dropout: rate, of whole channels of z (Tompson et al. 2015, arXiv:1411.4280).
+    """
+
+    num_tokens: int = 256
+    num_outputs: int | None = None
+    width: int = 32
+    gate_width: int = 32
+    skip_width: int = 64
+    dilations: tuple[int, ...] = tuple(2**i for i in range(10)) * 2
+    amplitudes: bool = False
+    num_classes: int | None = None
+    num_characters: int | None = None
+    condition_width: int = 16
+    dropout: float = 0.0
+
+    @property
+    def receptive_field(self) -> int:
+        """How many tokens an output depends on."""
+        return 1 + sum(self.dilations)
+
+    def setup(self) -> None:
+        normal = nn.initializers.normal
+        if self.amplitudes:
+            self.amplitude = nn.Dense(self.width)
+        else:
+            self.embedding = self.param("embedding", _near_a_line, (self.num_tokens, self.width))
+        if self.num_classes is not None:
+            self.words = self.param("words", normal(0.1), (self.num_classes, self.condition_width))
+            self.characters = self.param("characters", normal(1.0), (self.num_characters, self.condition_width))
+            self.neighbours = nn.Dense(self.condition_width)
+        widths = [self.width] * (len(self.dilations) - 1) + [0]  # nothing comes behind the last layer
+        self.layers = [
+            _Layer(self.gate_width, width, self.skip_width, self.dropout, name=f"layer_{i}")
+            for i, width in enumerate(widths)
+        ]
+        self.hidden = nn.Dense(self.skip_width)
+        self.output = nn.Dense(self.num_outputs or self.num_tokens)
+
+    def __call__(
+        self, tokens: Array, spoken: Spoken | None = None, *, train: bool, dropout_keys: Array | None = None
+    ) -> Array:
+        """Tokens int [B, T] -> [B, T, K] of the token behind each; `dropout_keys` [B] where `train` and `dropout`."""
+        batch, length = tokens.shape
+        keys = dropout_keys if train and self.dropout else None
+        condition = None
+        if spoken is not None:
+            condition = _spread(self._condition(spoken, keys), spoken, jnp.arange(length))
+        x, sums = self._embedded(tokens), 0.0
+        for i, (layer, dilation) in enumerate(zip(self.layers, self.dilations, strict=True)):
+            before = jnp.pad(x, ((0, 0), (min(dilation, length), 0), (0, 0)))[:, :length]
+            x, skip = layer(x, before, condition, keys, i + 1)
+            sums += skip
+        return self._outputs(sums).reshape(batch, length, -1)
+
+    def start(self, batch_size: int, spoken: Spoken | None = None) -> Cache:
+        """The cache behind no tokens."""
+        queues = [jnp.zeros((dilation, batch_size, self.width)) for dilation in self.dilations]
+        return Cache(queues, None if spoken is None else self._condition(spoken, None))
+
+    def step(self, cache: Cache, tokens: Array, position: Array, spoken: Spoken | None = None) -> tuple[Cache, Array]:
+        """(cache, tokens int [B] at `position` []) -> (the cache behind them, [B, K] of the next).
+
+        As many operations at any position (Paine et al. 2016, arXiv:1611.09482).
+        """
+        condition = None
+        if spoken is not None:
+            condition = _spread(cache.condition, spoken, position[None])[:, 0]
+        x, sums, queues = self._embedded(tokens), 0.0, []
+        for layer, dilation, queue in zip(self.layers, self.dilations, cache.queues, strict=True):
+            place = position % dilation
+            before = jax.lax.dynamic_index_in_dim(queue, place, keepdims=False)
+            queues.append(jax.lax.dynamic_update_index_in_dim(queue, x, place, 0))
+            x, skip = layer(x, before, condition, None, 0)
+            sums += skip
+        return cache._replace(queues=queues), self._outputs(sums)
+
+    # ------------------------------------------------------------ parts
+
+    def _embedded(self, tokens: Array) -> Array:
+        """[...] -> [..., C]."""
+        if self.amplitudes:
+            return self.amplitude((2.0 * tokens / (self.num_tokens - 1.0) - 1.0)[..., None])
+        return look_up(self.embedding, tokens)
+
+    def _condition(self, spoken: Spoken, keys: Array | None) -> Array:
+        """[B, S, H] of the characters, each with the word's embedding added."""
+        known = (spoken.characters > 0)[..., None]
+        embedded = look_up(self.characters, spoken.characters - 1) * known
+        padded = jnp.pad(embedded, ((0, 0), (1, 1), (0, 0)))
+        joined = jnp.concatenate([padded[:, :-2], embedded, padded[:, 2:]], -1)
+        word = jax.nn.one_hot(spoken.label, self.num_classes, dtype=self.words.dtype) @ self.words
+        word = word * dropout(jnp.ones((len(word), 1)), self.dropout, keys, 0)
+        return jnp.tanh(self.neighbours(joined)) + word[:, None]
+
+    def _outputs(self, sums: Array) -> Array:
+        return self.output(nn.relu(self.hidden(nn.relu(sums))))
+
+
+class _Layer(nn.Module):
+    """One layer. Its attributes are those of `WaveNet`; `width` of what goes to the next layer, 0 behind the last."""
+
+    gate_width: int
+    width: int
+    skip_width: int
+    dropout: float
+
+    def setup(self) -> None:
+        self.taps = nn.Dense(2 * self.gate_width)
+        self.out = nn.Dense(self.width + self.skip_width)
+
+    def __call__(
+        self, x: Array, before: Array, condition: Array | None, keys: Array | None, use: int
+    ) -> tuple[Array, Array]:
+        """x and x before [..., C], condition [..., H] -> (x for the next layer, its share of the sum, by rows [N, S]).
+
+        Both taps and the condition in one product: on a CPU XLA's convolutions are slow, and small products are too.
+        """
+        seen = jnp.concatenate([before, x] if condition is None else [before, x, condition], -1)
+        features, gates = jnp.split(self.taps(seen.reshape(-1, seen.shape[-1])), 2, -1)
+        z = jnp.tanh(features) * jax.nn.sigmoid(gates)  # [N, G]
+        if keys is not None:
+            kept = dropout(jnp.ones((len(keys), 1, self.gate_width)), self.dropout, keys, use)
+            z = (z.reshape(len(keys), -1, self.gate_width) * kept).reshape(z.shape)
+        residual, skip = jnp.split(self.out(z), [self.width], -1)
+        return x + residual.reshape(x.shape) if self.width else x, skip
+
+
+def _near_a_line(key: Array, shape: Sequence[int], dtype: Any = jnp.float32) -> Array:
+    """An embedding [K, C] of levels that begins almost linear in the level, so that near levels begin alike."""
+    line_key, noise_key = jax.random.split(key)
+    levels = jnp.linspace(-1.0, 1.0, shape[0], dtype=dtype)[:, None]
+    return levels * jax.random.normal(line_key, shape[1:], dtype) + 0.1 * jax.random.normal(noise_key, shape, dtype)
+
+
+def _spread(condition: Array, spoken: Spoken, positions: Array) -> Array:
+    """The conditions [B, S, H] of a clip's characters at positions [T] of windows -> [B, T, H]."""
+    count = jnp.sum(spoken.characters > 0, -1, keepdims=True)  # [B, 1]
+    through = (spoken.start[:, None] + positions + 0.5) / spoken.length[:, None]  # [B, T]: the part of the clip so far
+    place = jnp.clip(through * count - 0.5, 0, count - 1)
+    weights = nn.relu(1.0 - jnp.abs(place[..., None] - jnp.arange(condition.shape[1])))  # [B, T, S], of sum 1
+    return jnp.einsum("bts,bsh->bth", weights.astype(condition.dtype), condition)
