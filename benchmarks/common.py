@@ -101,6 +101,7 @@ PACKAGES = (
     "torch-fidelity",
     "prdc",
     "scikit-learn",
+    "transformers",
 )
 
 

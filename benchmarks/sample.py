@@ -1,14 +1,20 @@
-"""Tokens a second that networks draw one by one, early in a sequence and late in it.
+"""Tokens a second that networks draw one by one, early in a sequence and late in it, and beside transformers.
 
+    pip install -e '.[bench]'
     python benchmarks/sample.py --json results.json
 
 Sequences of samples or tokens by jaxgen's own decoding, with random weights (the work is the same). Compilation is left
-out. A network with a cache of fixed size takes as long for each at any position. See README.md.
+out. A network with a cache of fixed size takes as long for each at any position. A GPT is also written as a folder of
+transformers, whose `generate` draws as many tokens with the same weights, in a process of its own. See README.md.
 """
 
 import dataclasses
+import functools
 import json
 import statistics
+import subprocess
+import sys
+import tempfile
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -16,13 +22,17 @@ from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
+import optax
 import tyro
-from common import chosen, machine
+from common import chosen, cores, machine
 
 from jaxgen.data import example_batch
 from jaxgen.experiments import spoken_wavenet
+from jaxgen.hugging_face import save_gpt2
 from jaxgen.models.decoding import Decoding
-from jaxgen.training.state import GenerativeModel
+from jaxgen.models.sequence import sequence_model
+from jaxgen.networks.gpt import GPT
+from jaxgen.training.state import GenerativeModel, TrainState
 
 
 class Entry(NamedTuple):
@@ -32,6 +42,10 @@ class Entry(NamedTuple):
     """-> (model, a batch for its `init`)."""
     positions: tuple[int, ...]
     """Where in the sequence its speed is measured."""
+    count: int
+    """Tokens of each measurement."""
+    beside_transformers: bool = False
+    """Whether it is a GPT-2."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -40,7 +54,6 @@ class Config:
 
     only: str = ""  # names of entries, with commas between them; all where empty
     sequences: int = 1  # drawn side by side
-    count: int = 1_000  # tokens of each measurement
     repeats: int = 5  # how often each is measured, in turn
     json: Path | None = None  # file for the results
 
@@ -51,25 +64,59 @@ def main() -> None:
     print(", ".join(f"{key} {value}" for key, value in about.items()))
     rows = []
     for name in chosen(config.only, list(ENTRIES), "entry"):
-        seconds = measured(ENTRIES[name], config)
-        for position, times in seconds.items():
-            rate = config.sequences * config.count / statistics.median(times)
-            rows.append({"name": name, "position": position, "tokens_per_second": rate, "seconds": times})
-            print(f"{name:<12}at position {position:<8}{rate:>10,.0f} tokens a second", flush=True)
+        entry = ENTRIES[name]
+        model, batch = entry.build()
+        state = jax.jit(model.init)(jax.random.key(0), batch)
+        for position, times in measured(entry, model, state, config).items():
+            rows.append(row(name, "jaxgen", position, entry, config, times))
+        if entry.beside_transformers:
+            times = measured_in_transformers(entry, model, state, config)
+            rows.append(row(name, "transformers", entry.positions[0], entry, config, times))
     if config.json:
-        settings = {"sequences": config.sequences, "count": config.count}
-        config.json.write_text(json.dumps({"machine": about, **settings, "rows": rows}, indent=1) + "\n")
+        about["sequences"] = config.sequences
+        config.json.write_text(json.dumps({"machine": about, "rows": rows}, indent=1) + "\n")
 
 
-def measured(entry: Entry, config: Config) -> dict[int, list[float]]:
+def row(name: str, library: str, position: int, entry: Entry, config: Config, times: list[float]) -> dict[str, Any]:
+    """One line of the table, which it prints."""
+    rate = config.sequences * entry.count / statistics.median(times)
+    print(f"{name:<12}{library:<14}from position {position:<8}{rate:>10,.0f} tokens a second", flush=True)
+    return {"name": name, "library": library, "position": position, "tokens_per_second": rate, "seconds": times}
+
+
+def measured_in_transformers(entry: Entry, model: GenerativeModel, state: TrainState, config: Config) -> list[float]:
+    """The seconds that `count` tokens behind the first took, each time."""
+    with tempfile.TemporaryDirectory() as folder:
+        save_gpt2(Path(folder), model.functions["network"](), model.functions["network_params"](state))
+        numbers = [str(n) for n in (config.sequences, entry.count, config.repeats)]
+        command = [sys.executable, __file__, "--worker", folder, *numbers]
+        return json.loads(subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True).stdout)
+
+
+def work(folder: str, sequences: str, count: str, repeats: str) -> None:
+    """The worker: draws with transformers, and prints how long it took."""
+    import torch
+    from transformers import GPT2LMHeadModel
+
+    torch.set_num_threads(cores())
+    network, times = GPT2LMHeadModel.from_pretrained(folder).eval(), []
+    options = {"do_sample": True, "top_k": 0, "use_cache": True, "pad_token_id": 0}
+    for _ in range(1 + int(repeats)):
+        start = time.perf_counter()
+        with torch.inference_mode():
+            prompts = torch.zeros((int(sequences), 1), dtype=torch.long)
+            network.generate(prompts, min_new_tokens=int(count), max_new_tokens=int(count), **options)
+        times.append(time.perf_counter() - start)
+    print(json.dumps(times[1:]))
+
+
+def measured(entry: Entry, model: GenerativeModel, state: TrainState, config: Config) -> dict[int, list[float]]:
     """Of each position, the seconds that `count` tokens from it on took, each time."""
-    model, batch = entry.build()
-    state = jax.jit(model.init)(jax.random.key(0), batch)
     functions = model.functions
     condition = functions["conditions"](config.sequences) if "conditions" in functions else ()
     advance = jax.jit(functions["advance"])
     prompts = jnp.full((config.sequences, 1), functions["first_token"](), jnp.int32)
-    num_tokens = max(entry.positions) + config.count
+    num_tokens = max(entry.positions) + entry.count
     lengths = [1] * config.sequences
     decoding = functions["begin"](state, jax.random.key(1), prompts, lengths, num_tokens, *condition)
     begun: dict[int, Decoding] = {}
@@ -79,7 +126,7 @@ def measured(entry: Entry, config: Config) -> dict[int, list[float]]:
     for _ in range(config.repeats):
         for position, decoding in begun.items():
             start = time.perf_counter()
-            jax.block_until_ready(advance(state, decoding, config.count, None, *condition))
+            jax.block_until_ready(advance(state, decoding, entry.count, None, *condition))
             seconds[position].append(time.perf_counter() - start)
     return seconds
 
@@ -91,7 +138,20 @@ def wavenet() -> tuple[GenerativeModel, Any]:
     return spoken_wavenet.build_model(config, data.assets), example_batch(data, 2)
 
 
-ENTRIES = {"wavenet": Entry(wavenet, (100, 10_000))}
+def gpt(layers: int, heads: int, width: int, vocabulary_size: int, context: int) -> tuple[GenerativeModel, Any]:
+    """A GPT-2 of these sizes."""
+    network = GPT(vocabulary_size, context, layers, heads, width, use_bias=True, feed_forward="gelu_tanh")
+    return sequence_model(network, optimiser=optax.sgd(0.0)), {"tokens": jnp.zeros((1, 3), jnp.int32)}
+
+
+ENTRIES = {
+    "wavenet": Entry(wavenet, (100, 10_000), 1_000),
+    "gpt": Entry(functools.partial(gpt, 4, 4, 128, 73, 256), (0,), 200, beside_transformers=True),
+    "gpt2": Entry(functools.partial(gpt, 12, 12, 768, 50_257, 1_024), (0,), 40, beside_transformers=True),
+}
 
 if __name__ == "__main__":
-    main()
+    if sys.argv[1:2] == ["--worker"]:
+        work(*sys.argv[2:])
+    else:
+        main()

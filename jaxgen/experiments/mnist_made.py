@@ -5,7 +5,8 @@
     python -m jaxgen.experiments.mnist_made --conditional
 
 eval/autoregressive/nats is -log p(x) itself, not a bound, of the 10,000 test images made binary by chance. The preset
-full has the authors' settings for one hidden layer and one mask, whose figure is 88.40 nats (of another binarisation).
+full has the settings of the authors' command for MNIST (https://github.com/mgermain/MADE: Adagrad 0.01, batches of 100,
+8000 units, pixels connected to logits directly), with one hidden layer and one mask where that has two and 32.
 """
 
 import functools
