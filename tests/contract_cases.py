@@ -129,12 +129,16 @@ CASES = {
         functools.partial(tiny_vq_vae, codebook="gradient"), data_metric=None, slow=True
     ),
     "prior_of_a_vq_vae": Case(tiny_two_stages, data_metric=None),
-    "made_of_binary_pixels": Case(tiny_made, data_metric=None),
+    "made_of_binary_pixels": Case(tiny_made, data_metric=None, slow=True),
     "gpt_with_dropout_in_two_micro_batches": Case(
         functools.partial(tiny_gpt, micro_batches=2), data_metric="autoregressive/loss", of_text=True
     ),
     "wavenet_with_a_condition": Case(
-        functools.partial(tiny_wavenet, softmax()), data_metric="autoregressive/loss", of_text=True, of_speech=True
+        functools.partial(tiny_wavenet, softmax()),
+        data_metric="autoregressive/loss",
+        of_text=True,
+        of_speech=True,
+        slow=True,
     ),
     "wavenet_of_amplitudes_with_a_mixture_of_logistics": Case(
         functools.partial(tiny_wavenet, mixture_of_logistics(2, 5), amplitudes=True),

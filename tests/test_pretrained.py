@@ -65,6 +65,7 @@ def test_a_run_goes_on_from_another_with_its_sizes_and_vocabulary(here):
     np.testing.assert_array_equal(logits("more"), logits("base"))
 
 
+@pytest.mark.slow
 def test_adapters_leave_the_network_as_it_was_and_are_all_that_is_trained(here):
     before = logits("base")
     run, state = trained("adapted", "--pretrained", "base", "--adapter-rank", 2)
@@ -103,6 +104,7 @@ def test_a_gpt2_of_transformers_is_gone_on_from_and_written_again(here):
     jax.tree.map(np.testing.assert_array_equal, adapted.model_state["frozen"], params)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("options", "message"),
     [
@@ -117,6 +119,7 @@ def test_what_cannot_be_gone_on_from_is_refused(here, options, message):
     assert not Path("new").exists()
 
 
+@pytest.mark.slow
 def test_a_network_of_another_experiment_and_a_gpt2_without_a_tokeniser_are_refused(here):
     result = train(*OPTIONS, "new", "--pretrained", "base", experiment=kjv_rnn.EXPERIMENT)
     assert_refused(result, "is a GPT, but this is a RecurrentNetwork")

@@ -39,6 +39,7 @@ def read_wav(path):
         return np.frombuffer(file.readframes(file.getnframes()), "<i2")
 
 
+@pytest.mark.slow
 def test_a_run_leaves_sounds_with_their_pictures(trained):
     folder, (code, out, err) = trained
     assert (code, err) == (0, "")
@@ -56,6 +57,7 @@ def test_a_run_leaves_sounds_with_their_pictures(trained):
     assert typed[0].endswith("--out sound.wav")
 
 
+@pytest.mark.slow
 def test_the_loss_is_reported_in_bits_too(trained):
     _, (_, out, _) = trained
     values = dict(re.findall(r"(autoregressive/\w+) ([\d.]+)", out.split("held out")[1].splitlines()[0]))
@@ -64,6 +66,7 @@ def test_the_loss_is_reported_in_bits_too(trained):
     )
 
 
+@pytest.mark.slow
 def test_words_are_said_one_after_another_each_as_long_as_its_clip(here):
     code, out, _ = command("sample", RUN, "--prompt", "B", "two", "--out", "two.wav", "--seed", 3)
     assert code == 0
@@ -81,6 +84,7 @@ def test_words_are_said_one_after_another_each_as_long_as_its_clip(here):
     assert len(read_wav(here / "b.wav")) == lengths[0]
 
 
+@pytest.mark.slow
 def test_what_no_clip_says_is_said_by_its_spelling(here):
     code, out, _ = command("sample", RUN, "--prompt", "bb", "--out", "bb.wav", "--temperature", 0)
     assert code == 0
@@ -88,6 +92,7 @@ def test_what_no_clip_says_is_said_by_its_spelling(here):
     assert len(read_wav(here / "bb.wav")) > 4000
 
 
+@pytest.mark.slow
 def test_a_run_is_evaluated_on_the_held_out_samples(here):
     assert command("evaluate", RUN)[0] == 0
     values = json.loads((here / RUN / "evaluation.json").read_text())["evaluations"][-1]["values"]
@@ -95,10 +100,12 @@ def test_a_run_is_evaluated_on_the_held_out_samples(here):
     assert 0 < values["held_out/autoregressive/bits"] < 9
 
 
+@pytest.mark.slow
 def test_logits_without_their_condition_are_not_exported(here):
     assert_refused(command("export", RUN, "--to", "logits", "--out", "x.stablehlo"), "has a condition")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("options", "message"),
     [
@@ -117,10 +124,12 @@ def test_impossible_sounds_are_refused_before_anything_is_written(here, options,
     assert not (here / "none.wav").exists()
 
 
+@pytest.mark.slow
 def test_sounds_are_wav_files(here):
     assert_refused(command("sample", RUN, "--out", "none.mp3"), "must end in .wav")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("options", "message"),
     [

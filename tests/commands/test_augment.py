@@ -13,6 +13,7 @@ from jaxgen.experiments import mnist_conditional_gan, mnist_synthetic_data
 SHORT = ("--preset", "quick", "--steps", 2, "--devices", 1, "--eval-samples", 200, "--per-class", 5)
 
 
+@pytest.mark.slow
 def test_a_class_conditional_run_becomes_a_labelled_data_set(here):
     code, _, err = train(*SHORT, experiment=mnist_conditional_gan.EXPERIMENT)
     assert code == 0, err

@@ -65,6 +65,7 @@ def test_texts_go_on_from_their_prompt_and_follow_the_seed(run):
     assert again[1] == first != other[1]
 
 
+@pytest.mark.slow
 def test_several_prompts_are_gone_on_with_side_by_side_as_each_alone(run, trained):
     prompts = ("3 sheep and", "1")
     draw = ("sample", run, "--num-tokens", 30, "--temperature", 0)

@@ -46,6 +46,7 @@ def test_real_digits_against_real_digits_score_as_they_should(scorer, digits):
     assert values["closer_to_training"] == pytest.approx(0.5, abs=0.03)
 
 
+@pytest.mark.slow
 def test_noise_scores_far_worse_than_digits(scorer, digits):
     noise = np.random.default_rng(1).integers(0, 256, (HALF, 28, 28, 1), np.uint8)
     values, real = scorer.score(of_array(noise, "noise")), scorer.score(digits[1])

@@ -115,6 +115,7 @@ def test_colours_change_brightness_saturation_and_contrast_within_their_ranges()
     assert 1.9 < saturation.max() <= 2.0
 
 
+@pytest.mark.slow
 def test_gradients_pass_through_the_augmentations():
     images = jnp.asarray(np.random.default_rng(0).normal(size=(3, 16, 16, 3)).astype(np.float32))
     keys = example_keys(jax.random.key(1), jnp.arange(3, dtype=jnp.uint32))

@@ -88,6 +88,7 @@ def test_tokens_drawn_with_a_cache_are_those_drawn_without(name):
     assert len(np.unique(cached)) > 3
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["gpt", pytest.param("lstm", marks=pytest.mark.slow)])
 def test_a_prompt_longer_than_the_context_is_gone_on_with(name):
     prompts = np.arange(2 * 13, dtype=np.int32).reshape(2, 13) % VOCABULARY

@@ -85,6 +85,7 @@ def test_the_last_latents_are_uniform_where_a_head_wants_them_so():
         assert scipy.stats.kstest(column, scipy.stats.uniform(-1, 2).cdf).pvalue > 1e-3
 
 
+@pytest.mark.slow
 def test_codes_are_drawn_and_labels_are_those_of_the_batch():
     only_threes = {**BATCH, "label": jnp.full((12,), 3, jnp.int32)}
     seen = {}

@@ -103,6 +103,7 @@ def test_samples_begin_behind_the_first_token_and_have_the_length_asked_for():
         model.sample(state, KEY, 3, condition=jnp.zeros(3))
 
 
+@pytest.mark.slow
 def test_samples_follow_their_condition_and_take_that_of_conditions_where_none_is_given():
     """With weights so large that the condition decides."""
     model = tiny_wavenet(softmax())

@@ -71,6 +71,7 @@ def test_other_sizes_are_made_and_read(size):
     assert outputs_and_count(BigGANDiscriminator(image_shape, 8), jnp.zeros((2, *image_shape)), labels)[0] == (2,)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("shared_size", [pytest.param(6, marks=pytest.mark.slow), None])
 def test_every_parameter_of_tiny_networks_learns(shared_size):
     latents, images = jax.random.normal(KEY, (4, 4)), jax.random.normal(KEY, (4, 8, 8, 3))

@@ -69,6 +69,7 @@ def test_future_tokens_do_not_change_past_logits_and_past_ones_do(options):
     assert np.all(np.abs(before - after)[:, 6:].max(-1) > 1e-4)
 
 
+@pytest.mark.slow
 def test_the_logits_of_a_place_depend_by_gradient_on_just_the_embeddings_up_to_it():
     """Through the learned positions, which belong to one place each."""
     network = GPT(7, 10, layers=2, heads=2, width=8)
@@ -99,6 +100,7 @@ def test_computing_activations_again_changes_no_gradient():
     jax.tree.map(lambda a, b: np.testing.assert_allclose(a, b, atol=1e-7), gradient(False), gradient(True))
 
 
+@pytest.mark.slow
 def test_bfloat16_products_come_near_the_logits_of_float32_and_parameters_stay_float32():
     tokens = jax.random.randint(KEY, (2, 6), 0, 7)
     networks = [GPT(7, 6, layers=2, heads=2, width=16, dtype=dtype) for dtype in (None, jnp.bfloat16)]

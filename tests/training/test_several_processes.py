@@ -52,7 +52,9 @@ def metrics(run_dir):
     return [{name: value for name, value in line.items() if not name.startswith("speed/")} for line in lines]
 
 
-@pytest.mark.parametrize("options", [(), ("--streamed",)], ids=["resident", "streamed"])
+@pytest.mark.parametrize(
+    "options", [pytest.param((), id="resident"), pytest.param(("--streamed",), id="streamed", marks=pytest.mark.slow)]
+)
 def test_two_processes_train_as_one_with_two_devices(tmp_path, options):
     one = start_python(EXPERIMENT, "--run-dir", tmp_path / "one", *options, devices=2)
     two = finish(start_two(tmp_path / "two", *options))
@@ -72,6 +74,7 @@ def test_two_processes_train_as_one_with_two_devices(tmp_path, options):
     assert saved_digest(tmp_path / "two", 8) == saved_digest(tmp_path / "one", 8)
 
 
+@pytest.mark.slow
 def test_two_processes_stop_together_and_go_on(tmp_path):
     run_dir = tmp_path / "run"
     long = ("--steps", 200_000, "--checkpoint-every", 0, "--sample-every", 0, "--log-every", 100)
