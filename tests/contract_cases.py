@@ -123,7 +123,7 @@ CASES = {
     "ladder_vae": Case(tiny_ladder_vae, data_metric=None),
     "denoising_autoencoder": Case(tiny_denoising_autoencoder, data_metric="autoencoder/clean_loss"),
     "adversarial_autoencoder": Case(tiny_adversarial_autoencoder, data_metric="autoencoder/reconstruction"),
-    "vae_gan": Case(tiny_vae_gan, data_metric="decoder/mse"),
+    "vae_gan": Case(tiny_vae_gan, data_metric="decoder/mse", slow=True),  # a VAE and a GAN, which are quick cases
     "vq_vae": Case(functools.partial(tiny_vq_vae, decay=0.5), data_metric=None, core=True),
     "vq_vae_with_codes_learned_by_gradient": Case(
         functools.partial(tiny_vq_vae, codebook="gradient"), data_metric=None, slow=True

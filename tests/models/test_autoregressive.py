@@ -135,7 +135,9 @@ def test_tokens_of_grey_images_are_drawn_anew_by_the_example():
 
 
 @pytest.mark.parametrize(
-    "network", [TokenMADE(2, (16,)), GatedPixelCNN(2, width=8, layers=2, hidden_width=8)], ids=["made", "pixel_cnn"]
+    "network",
+    [TokenMADE(2, (16,)), pytest.param(GatedPixelCNN(2, width=8, layers=2, hidden_width=8), marks=pytest.mark.slow)],
+    ids=["made", "pixel_cnn"],
 )
 def test_samples_of_a_model_of_one_image_are_that_image(network):
     image = np.where(np.random.default_rng(0).random((1, 4, 5, 1)) < 0.5, 1.0, -1.0).astype(np.float32)

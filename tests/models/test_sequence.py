@@ -126,6 +126,7 @@ def test_samples_follow_their_condition_and_take_that_of_conditions_where_none_i
     assert np.abs(logits[0] - logits[1]).max() > 1e-3
 
 
+@pytest.mark.slow
 def test_the_loss_depends_on_the_condition_of_the_batch():
     model, batch = tiny_wavenet(softmax()), example_batch(tiny_speech(), 8)
     state = model.init(KEY, batch)

@@ -204,6 +204,7 @@ def test_reconstruction_is_decoding_of_the_codes_and_these_are_the_nearest():
     np.testing.assert_array_equal(quantised, table[numbers])
 
 
+@pytest.mark.slow
 def test_the_uniform_bound_adds_the_nats_of_the_grid():
     model = tiny_vq_vae()
     batch = example_batch(tiny_images(), 5)

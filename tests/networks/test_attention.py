@@ -52,6 +52,7 @@ def test_at_the_start_it_passes_its_inputs_and_only_gamma_learns():
     assert all(jnp.any(leaf) for leaf in jax.tree.leaves(moved))
 
 
+@pytest.mark.slow
 def test_odd_maps_and_other_images_are_no_matter():
     inputs = jax.random.normal(KEY, (3, 7, 7, 8))
     attention = SelfAttention()
