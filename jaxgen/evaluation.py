@@ -108,10 +108,11 @@ def evaluate_run(
         values |= held_out()
     if text_evaluation.TEXT in chosen:
         values |= text_evaluation.prediction_values(data, held_out()[text_evaluation.LOSS])
+    texts = functools.cache(lambda: text_evaluation.draw_texts(run, state, num_samples, seed))
     if text_evaluation.DIVERSITY in chosen:
-        values |= text_evaluation.diversity_values(run, state, data, num_samples, seed)
+        values |= text_evaluation.diversity_values(texts(), data, seed)
     if text_evaluation.BARS in chosen:
-        values |= text_evaluation.bar_values(run, state, data, num_samples, seed)
+        values |= text_evaluation.bar_values(texts(), data)
     image_metrics = [name for name in chosen if name in METRICS]
     if image_metrics:
         loaded = load_extractor(extractor, weights)

@@ -60,11 +60,11 @@ def first_stage_tokeniser(described: Mapping[str, Any], run_dir: Path) -> Tokeni
     `run_dir` holds by now does not matter.
     """
     run = _open(described)
-    state = _read_again(described, run_dir)  # here, since checkpoints cannot be read while a function is traced
+    found = read_again(described, run_dir)  # here, since checkpoints cannot be read while a function is traced
 
     def load() -> dict[str, Any]:
-        if state is not None:
-            return _frozen(state, described["sha256"])
+        if found is not None:
+            return _frozen(found[1], described["sha256"])
         return unknown_arrays(_frozen(state_shapes(run), described["sha256"]))
 
     def thaw(frozen: dict[str, Any]) -> TrainState:
@@ -89,13 +89,14 @@ def unknown_arrays(shapes: Any) -> Any:
     )
 
 
-def _read_again(described: Mapping[str, Any], run_dir: Path) -> TrainState | None:
-    """The state that was described, or None where the folder does not hold it any more."""
+def read_again(described: Mapping[str, Any], run_dir: Path) -> tuple[Run, TrainState] | None:
+    """The run whose state has the described `sha256`, or None where the folder does not hold it any more."""
     try:
-        state = restore_run(open_run(run_dir))
+        run = open_run(run_dir)
+        state = restore_run(run)
     except UserError:
         return None
-    return state if checkpoint.digest(state) == described["sha256"] else None
+    return (run, state) if checkpoint.digest(state) == described["sha256"] else None
 
 
 def _frozen(state: TrainState, sha256: str) -> dict[str, Any]:

@@ -34,7 +34,6 @@ _BLOCK_LAYERS = {
 _ARRAYS = {"kernel": "weight", "scale": "weight", "bias": "bias"}
 _ACTIVATIONS = {"gelu_tanh": "gelu_new", "gelu": "gelu"}
 """Our name of the feed-forward part -> theirs."""
-_SUPPORTED = {"n_inner": None, "scale_attn_weights": True, "layer_norm_epsilon": 1e-5}
 _SIZES = ("vocab_size", "n_positions", "n_embd", "n_layer", "n_head")
 
 
@@ -56,11 +55,16 @@ def read_gpt2_config(folder: Path) -> dict[str, Any]:
     activation = config.get("activation_function", "gelu_new")
     if activation not in _ACTIVATIONS.values():
         raise UserError(f"{folder} has activation_function = {activation!r}, which jaxgen's GPT lacks.")
-    for name, wanted in _SUPPORTED.items():
-        # None where the width is said: 4 E is what None means.
-        usual = 4 * config["n_embd"] if name == "n_inner" else wanted
-        if config.get(name, wanted) not in (wanted, usual):
-            raise UserError(f"{folder} has {name} = {config[name]!r}, which jaxgen's GPT lacks: only {wanted!r} fits.")
+    supported = {
+        "n_inner": (None, 4 * config["n_embd"]),  # which None means
+        "scale_attn_weights": (True,),
+        "layer_norm_epsilon": (1e-5,),
+    }
+    for name, fitting in supported.items():
+        if config.get(name, fitting[0]) not in fitting:
+            raise UserError(
+                f"{folder} has {name} = {config[name]!r}, which jaxgen's GPT lacks: only {fitting[0]!r} fits."
+            )
     return {**{name: int(config[name]) for name in _SIZES}, "activation_function": activation}
 
 

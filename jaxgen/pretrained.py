@@ -10,8 +10,8 @@ import jax.numpy as jnp
 
 from jaxgen.data.vocabulary import TOKENISER_FILE, find_vocabulary
 from jaxgen.errors import UserError
-from jaxgen.first_stage import unknown_arrays
-from jaxgen.hugging_face import CONFIG, gpt2_network, load_gpt2, read_gpt2_config
+from jaxgen.first_stage import read_again, unknown_arrays
+from jaxgen.hugging_face import CONFIG, load_gpt2, read_gpt2_config
 from jaxgen.networks.gpt import GPT
 from jaxgen.opened_run import open_run, restore_run
 from jaxgen.training import checkpoint, run_folder
@@ -45,11 +45,6 @@ def describe_pretrained(folder: Path) -> tuple[dict[str, Any], dict[str, Any]]:
     return {**network, **facts}, assets["vocabulary"]
 
 
-def gpt2_of(described: Mapping[str, Any], **options: Any) -> nn.Module:
-    """The network of a described GPT-2."""
-    return gpt2_network(described["network"], **options)
-
-
 def pretrained_params(described: Mapping[str, Any], folder: Path, network: nn.Module) -> Callable[[], Any]:
     """`load()`: the params of what was described.
 
@@ -63,16 +58,13 @@ def pretrained_params(described: Mapping[str, Any], folder: Path, network: nn.Mo
 
 
 def _read(described: Mapping[str, Any], folder: Path) -> Any | None:
+    if "sha256" in described:
+        found = read_again(described, folder)
+        return None if found is None else found[0].model.functions["network_params"](found[1])
     try:
-        if "sha256" not in described:
-            return load_gpt2(folder)[1]
-        run = open_run(folder)
-        state = restore_run(run)
+        return load_gpt2(folder)[1]
     except UserError:
         return None
-    if checkpoint.digest(state) != described["sha256"]:
-        return None
-    return run.model.functions["network_params"](state)
 
 
 def _is_run(folder: Path) -> bool:

@@ -6,7 +6,7 @@ import numpy as np
 
 from jaxgen.data.dataset import Dataset, length, read_examples
 from jaxgen.data.music import BETWEEN, bars_of_right_length
-from jaxgen.data.vocabulary import Vocabulary, vocabulary_from_json
+from jaxgen.data.vocabulary import vocabulary_of
 from jaxgen.metrics.likelihood import bits_per_character, perplexity
 from jaxgen.metrics.text import distinct_n, self_bleu
 from jaxgen.opened_run import Run
@@ -32,8 +32,8 @@ def prediction_values(data: Dataset, nats_per_token: float) -> dict[str, float]:
 
     The characters are those of the predicted tokens, decoded, so that vocabularies can be compared with each other.
     """
-    targets = read_examples(data.test, 0, length(data.test))["tokens"][:, 1:].reshape(-1)
-    characters = len(_vocabulary(data).decode(targets))
+    targets = _held_out_tokens(data)
+    characters = len(vocabulary_of(data.assets).decode(targets))
     nats = nats_per_token * targets.size
     return {
         f"{TEXT}/bits_per_character": float(bits_per_character(nats, characters)),
@@ -42,12 +42,15 @@ def prediction_values(data: Dataset, nats_per_token: float) -> dict[str, float]:
     }
 
 
-def diversity_values(run: Run, state: TrainState, data: Dataset, count: int, seed: int) -> dict[str, float]:
+def draw_texts(run: Run, state: TrainState, count: int, seed: int) -> np.ndarray:
+    """Tokens [N, T] of the texts that are judged, at most `MOST_TEXTS`."""
+    return draw_samples(run.model, state, num=min(count, MOST_TEXTS), seed=seed)
+
+
+def diversity_values(samples: np.ndarray, data: Dataset, seed: int) -> dict[str, float]:
     """Distinct 1-, 2- and 3-grams of words and self-BLEU of samples, and of as many held-out texts of that length."""
-    vocabulary, count = _vocabulary(data), min(count, MOST_TEXTS)
-    samples = draw_samples(run.model, state, num=count, seed=seed)
-    tokens = read_examples(data.test, 0, length(data.test))["tokens"][:, 1:].reshape(-1)
-    size = samples.shape[1]
+    vocabulary, tokens = vocabulary_of(data.assets), _held_out_tokens(data)
+    count, size = samples.shape
     starts = np.random.default_rng(seed).choice(len(tokens) - size + 1, count, replace=False)
     held_out = [tokens[start : start + size] for start in starts]
     texts = {"": [vocabulary.decode(row) for row in samples], "held_out_": [vocabulary.decode(row) for row in held_out]}
@@ -58,13 +61,12 @@ def diversity_values(run: Run, state: TrainState, data: Dataset, count: int, see
     }
 
 
-def bar_values(run: Run, state: TrainState, data: Dataset, count: int, seed: int) -> dict[str, float]:
+def bar_values(samples: np.ndarray, data: Dataset) -> dict[str, float]:
     """Of whole tunes in samples, and of as many held-out ones: the share that can be read, and that of right bars."""
-    vocabulary, count = _vocabulary(data), min(count, MOST_TUNES)
-    samples = [vocabulary.decode(row) for row in draw_samples(run.model, state, num=count, seed=seed)]
-    held_out = vocabulary.decode(read_examples(data.test, 0, length(data.test))["tokens"][:, 1:].reshape(-1))
-    values = {}
-    for prefix, texts in (("", samples), ("held_out_", [held_out])):
+    vocabulary, samples = vocabulary_of(data.assets), samples[:MOST_TUNES]
+    count, values = len(samples), {}
+    drawn, held_out = [vocabulary.decode(row) for row in samples], vocabulary.decode(_held_out_tokens(data))
+    for prefix, texts in (("", drawn), ("held_out_", [held_out])):
         tunes = [tune for text in texts for tune in text.split(BETWEEN)[1:-1] if tune.strip()][:count]
         bars = [bars_of_right_length(tune) for tune in tunes]
         values[f"{BARS}/{prefix}tunes"] = float(len(tunes))
@@ -78,5 +80,6 @@ def _diversity(texts: Sequence[Sequence[str]]) -> dict[str, float]:
     return {**{f"distinct_{n}": distinct_n(texts, n) for n in (1, 2, 3)}, "self_bleu": self_bleu(texts)}
 
 
-def _vocabulary(data: Dataset) -> Vocabulary:
-    return vocabulary_from_json(data.assets["vocabulary"])
+def _held_out_tokens(data: Dataset) -> np.ndarray:
+    """[N], in their order, each predicted once."""
+    return read_examples(data.test, 0, length(data.test))["tokens"][:, 1:].reshape(-1)

@@ -11,7 +11,7 @@ import numpy as np
 
 from jaxgen.commands._options import check_output, function_of
 from jaxgen.data.music import BETWEEN, write_midi
-from jaxgen.data.vocabulary import Vocabulary, vocabulary_from_json
+from jaxgen.data.vocabulary import Vocabulary, vocabulary_of
 from jaxgen.errors import UserError
 from jaxgen.models.decoding import Choice, Decoding
 from jaxgen.opened_run import Run, restore_run
@@ -54,7 +54,7 @@ def sample_texts(
     if out is not None:
         check_output(out, (".txt", ".mid") if is_music else (".txt",))
     begin, advance = function_of(run, "begin"), jax.jit(function_of(run, "advance"))
-    vocabulary = vocabulary_from_json(run.record["assets"]["vocabulary"])
+    vocabulary = vocabulary_of(run.record["assets"])
     prompts = options.prompt or ("",)
     prompts = prompts * (num or 1) if len(prompts) == 1 else prompts
     as_midi = out is not None and out.suffix.lower() == ".mid"

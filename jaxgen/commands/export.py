@@ -11,7 +11,7 @@ import jax.numpy as jnp
 import tyro
 
 from jaxgen.commands._options import check_output, check_samples, function_of, parse
-from jaxgen.data.vocabulary import vocabulary_from_json
+from jaxgen.data.vocabulary import vocabulary_of
 from jaxgen.errors import UserError
 from jaxgen.hugging_face import check_is_gpt2, save_gpt2
 from jaxgen.networks.gpt import GPT
@@ -95,5 +95,5 @@ def _export_gpt2(run: Run, options: Options) -> None:
     check_is_gpt2(network)
     state = restore_run(run, options.checkpoint)
     params = function_of(run, "network_params")(state)
-    save_gpt2(options.out, network, params, vocabulary_from_json(run.record["assets"]["vocabulary"]))
+    save_gpt2(options.out, network, params, vocabulary_of(run.record["assets"]))
     print(f"{run.experiment.name} at step {int(state.step)}: {options.out}")

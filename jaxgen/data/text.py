@@ -8,8 +8,7 @@ import numpy as np
 
 from jaxgen.data import embedded_sets, music
 from jaxgen.data.dataset import Dataset, as_stored
-from jaxgen.data.tfds_builder import find_builder
-from jaxgen.data.tfds_source import TEST_SPLITS
+from jaxgen.data.tfds_builder import find_builder, train_and_test
 from jaxgen.data.vocabulary import Vocabulary, find_vocabulary
 from jaxgen.errors import UserError
 
@@ -85,20 +84,14 @@ def _find(name: str, data_dir: str | Path | None, most_megabytes: float) -> Text
     if path.exists() or path.suffix or name.startswith(("/", ".", "~")):
         return Text(name, _read(path), None)
     builder = find_builder(name.removeprefix("tfds:"), data_dir, [*embedded_sets.EMBEDDED])
-    features, splits = builder.info.features, builder.info.splits
+    features = builder.info.features
     if "text" not in features:
         raise UserError(f"The set {name} has no feature named text, only {', '.join(features)}: choose a set of texts.")
-    if "train" not in splits:
-        raise UserError(f"The set {name} has no split named train, only {', '.join(splits)}.")
-    test = next((split for split in TEST_SPLITS if split in splits), None)
     most = int(most_megabytes * 1e6)
-    parts = {split: _joined(builder.as_data_source(split=split), most) for split in ("train", test) if split}
-    cut = any(whole is False for _, whole in parts.values())
-    return Text(
-        f"{name}, the first {most_megabytes:g} MB of each split" if cut else name,
-        parts["train"][0],
-        parts[test][0] if test else None,
-    )
+    splits = [split for split in train_and_test(builder, name) if split]
+    texts, whole = zip(*(_joined(builder.as_data_source(split=split), most) for split in splits), strict=True)
+    cut = "" if all(whole) else f", the first {most_megabytes:g} MB of each split"
+    return Text(name + cut, texts[0], texts[1] if len(texts) > 1 else None)
 
 
 def _joined(examples: Iterable[Mapping[str, Any]], most: int) -> tuple[str, bool]:

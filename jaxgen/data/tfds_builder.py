@@ -14,6 +14,7 @@ from jaxgen.errors import UserError
 
 FILE_FORMAT = "array_record"
 """Of the file formats of tensorflow-datasets, the one with random access that is read without TensorFlow."""
+TEST_SPLITS = ("test", "validation")
 _NAME = re.compile(r"[A-Za-z]\w*(/[\w.-]+)?(:[\d.*]+)?")
 
 
@@ -60,6 +61,18 @@ def find_builder(name: str, data_dir: str | Path | None, known_names: Sequence[s
     raise UserError(
         f"{where}: point --data-dir at a folder of prepared data, or pip install 'jaxgen[tensorflow]' to prepare it."
     )
+
+
+def train_and_test(builder: Any, name: str) -> tuple[str, str | None]:
+    """The splits to train on and to test on; None where there is no second.
+
+    Raises:
+      UserError: no split is named train.
+    """
+    splits = builder.info.splits
+    if "train" not in splits:
+        raise UserError(f"The set {name} has no split named train, only {', '.join(splits)}.")
+    return "train", next((split for split in TEST_SPLITS if split in splits), None)
 
 
 def _unknown(name: str, known_names: Sequence[str]) -> UserError:

@@ -8,10 +8,9 @@ import numpy as np
 
 from jaxgen.data.dataset import Dataset, Split
 from jaxgen.data.images import megabytes, resize_array
-from jaxgen.data.tfds_builder import find_builder
+from jaxgen.data.tfds_builder import find_builder, train_and_test
 from jaxgen.errors import UserError
 
-TEST_SPLITS = ("test", "validation")
 STYLE_SPLITS = ("trainA", "trainB"), ("testA", "testB")
 
 
@@ -47,16 +46,14 @@ def load_tfds(
     if set(STYLE_SPLITS[0]) <= set(builder.info.splits):
         splits = {"train": STYLE_SPLITS[0], "test": STYLE_SPLITS[1]}
     else:
-        test = next((split for split in TEST_SPLITS if split in builder.info.splits), None)
-        splits = {"train": ("train",), "test": (test,) if test else ()}
+        train, test = train_and_test(builder, name)
+        splits = {"train": (train,), "test": (test,) if test else ()}
     has_label = "label" in features and features["label"].shape == ()
     sources = {
         part: TfdsSource([builder.as_data_source(split=split) for split in chosen], image_size, channels, has_label)
         for part, chosen in splits.items()
         if all(split in builder.info.splits for split in chosen) and chosen
     }
-    if "train" not in sources:
-        raise UserError(f"The set {name} has no split named train, only {', '.join(builder.info.splits)}.")
     resident = megabytes(sum(map(len, sources.values())), image_size, channels) <= resident_megabytes
     parts: dict[str, Split] = {part: source.stack() if resident else source for part, source in sources.items()}
     assets = {"class_names": list(features["label"].names)} if has_label and features["label"].names else {}

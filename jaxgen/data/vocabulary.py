@@ -118,10 +118,9 @@ def find_vocabulary(name: str, text: str) -> Vocabulary:
             f"--vocabulary {name} is neither characters, bytes, bpe-SIZE (such as bpe-2000) nor a {TOKENISER_FILE}: "
             "choose one of these."
         )
+    tokenizers = _tokenizers()
     try:
-        return Subwords(_tokenizers().Tokenizer.from_file(str(path)))
-    except UserError:
-        raise
+        return Subwords(tokenizers.Tokenizer.from_file(str(path)))
     except Exception as error:  # the library's own errors have no class of their own
         raise UserError(f"{path} is no tokeniser of the library tokenizers: {error}") from error
 
@@ -133,6 +132,11 @@ def vocabulary_from_json(values: Mapping[str, Any]) -> Vocabulary:
     if values["kind"] == "bytes":
         return Bytes()
     return Subwords(_tokenizers().Tokenizer.from_str(values["tokeniser"]))
+
+
+def vocabulary_of(assets: Mapping[str, Any]) -> Vocabulary:
+    """The vocabulary among the assets of a text."""
+    return vocabulary_from_json(assets["vocabulary"])
 
 
 def _learn_pieces(text: str, size: int) -> Subwords:

@@ -9,6 +9,7 @@ import optax
 
 from jaxgen.data import Dataset, load
 from jaxgen.data.binarised import binarised
+from jaxgen.experiments._scored import LeastIsBest
 from jaxgen.experiments._vae import BINARISATION_SEED
 from jaxgen.models.autoregressive import autoregressive, binary_pixels
 from jaxgen.training.config import TrainConfig
@@ -16,13 +17,11 @@ from jaxgen.training.state import GenerativeModel
 
 
 @dataclass(frozen=True)
-class BinaryImagesConfig(TrainConfig):
+class BinaryImagesConfig(LeastIsBest, TrainConfig):
     """Options of an autoregressive model of MNIST digits, made binary by chance."""
 
     best_metric: str | None = "eval/autoregressive/nats"
     """Keep in checkpoints_best/ the checkpoint with the best value of this evaluation metric, e.g. eval/fid."""
-    best_is: Literal["max", "min"] = "min"
-    """Whether the largest or the smallest value of --best-metric is the best."""
     binarisation: Literal["resampled", "fixed"] = "resampled"
     """Training images are drawn anew whenever they are seen, or were once; the test images were once (seed 0)."""
     conditional: bool = False

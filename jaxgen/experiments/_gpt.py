@@ -4,10 +4,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
 
+from jaxgen.data.vocabulary import vocabulary_of
 from jaxgen.errors import UserError
-from jaxgen.experiments._text import DTYPES, Dtype, TextConfig, build_text_model, network_config, vocabulary_of
+from jaxgen.experiments._text import DTYPES, Dtype, TextConfig, build_text_model, network_config
+from jaxgen.hugging_face import gpt2_network
 from jaxgen.networks.gpt import GPT
-from jaxgen.pretrained import gpt2_of
 from jaxgen.training.config import check_at_least
 from jaxgen.training.state import GenerativeModel
 
@@ -61,7 +62,7 @@ def build_network(config: GPTConfig, assets: Mapping[str, Any]) -> GPT:
     own = {"dropout": config.dropout, "dtype": DTYPES[config.dtype], "remat": config.remat}
     sizes = network_config(config, assets, GPT)
     if assets["pretrained"] is not None and assets["pretrained"]["kind"] == "gpt2":
-        network = gpt2_of(assets["pretrained"], **own)
+        network = gpt2_network(assets["pretrained"]["network"], **own)
     else:
         for name in ("layers", "heads", "width", "key_value_heads"):
             check_at_least(sizes, name, 1)

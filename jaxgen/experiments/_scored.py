@@ -1,16 +1,33 @@
-"""Options of experiments that keep the checkpoint whose samples score best."""
+"""Options of experiments that keep their best checkpoint.
+
+A config gets them by naming one of these before the class of its other options.
+"""
 
 from dataclasses import dataclass
 from typing import Literal
 
 
 @dataclass(frozen=True)
-class BestByFID:
-    """What a config gets by naming this before the class of its other options."""
+class LeastIsBest:
+    """A metric that is to be small."""
+
+    best_is: Literal["max", "min"] = "min"
+    """Whether the largest or the smallest value of --best-metric is the best."""
+
+
+@dataclass(frozen=True)
+class BestByLoss(LeastIsBest):
+    """By the loss of held-out sequences."""
+
+    best_metric: str | None = "eval/autoregressive/loss"
+    """Keep in checkpoints_best/ the checkpoint with the best value of this evaluation metric."""
+
+
+@dataclass(frozen=True)
+class BestByFID(LeastIsBest):
+    """By the scores of samples."""
 
     eval_metrics: str | None = "fid"
     """Scores of samples at each evaluation, names with commas between them (fid,kid,..., see jaxgen evaluate)."""
     best_metric: str | None = "eval/fid"
     """Keep in checkpoints_best/ the checkpoint with the best value of this evaluation metric."""
-    best_is: Literal["max", "min"] = "min"
-    """Whether the largest or the smallest value of --best-metric is the best."""

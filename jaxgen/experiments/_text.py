@@ -11,13 +11,13 @@ import jax.numpy as jnp
 
 from jaxgen.data import Dataset
 from jaxgen.data.text import load_text
-from jaxgen.data.vocabulary import Vocabulary, vocabulary_from_json
+from jaxgen.data.vocabulary import Vocabulary, vocabulary_from_json, vocabulary_of
 from jaxgen.errors import UserError
 from jaxgen.experiments._adamw import AdamWConfig, optimiser_of
 from jaxgen.models.sequence import sequence_model
 from jaxgen.pretrained import describe_pretrained, pretrained_params
 from jaxgen.training import run_folder
-from jaxgen.training.config import check_at_least, config_from_json
+from jaxgen.training.config import check_at_least, check_rate, config_from_json
 from jaxgen.training.state import GenerativeModel
 
 Dtype = Literal["float32", "bfloat16"]
@@ -63,10 +63,6 @@ def load_data(config: TextConfig) -> Dataset:
     return dataclasses.replace(data, assets={**data.assets, "pretrained": described})
 
 
-def vocabulary_of(assets: Mapping[str, Any]) -> Vocabulary:
-    return vocabulary_from_json(assets["vocabulary"])
-
-
 def network_config(config: TextConfig, assets: Mapping[str, Any], network: type[nn.Module]) -> TextConfig:
     """The options that a network is built by: those of the run that it begins from, if it begins from one.
 
@@ -92,8 +88,7 @@ def network_config(config: TextConfig, assets: Mapping[str, Any], network: type[
 def build_text_model(config: TextConfig, network: nn.Module, assets: Mapping[str, Any]) -> GenerativeModel:
     """A model of a network with the optimiser that the options describe, and with the weights it begins from."""
     check_at_least(config, "sample_length", 1)
-    if not 0 <= config.dropout < 1:
-        raise UserError(f"--dropout must lie between 0 and 1, not {config.dropout}.")
+    check_rate(config, "dropout")
     described = assets["pretrained"]
     return sequence_model(
         network,

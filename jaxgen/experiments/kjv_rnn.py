@@ -10,8 +10,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
 
+from jaxgen.data.vocabulary import vocabulary_of
 from jaxgen.experiment import Experiment, run
-from jaxgen.experiments._text import TextConfig, build_text_model, load_data, network_config, vocabulary_of
+from jaxgen.experiments._text import TextConfig, build_text_model, load_data, network_config
 from jaxgen.networks.recurrent import RecurrentNetwork
 from jaxgen.training.config import check_at_least
 from jaxgen.training.state import GenerativeModel

@@ -10,16 +10,16 @@ can be read, and how many of their bars are as long as their metre says. Without
 
 import sys
 from dataclasses import dataclass
-from typing import Literal
 
 from jaxgen.data.music import NAME
 from jaxgen.experiment import Experiment, run
 from jaxgen.experiments._gpt import GPTConfig, build_gpt
+from jaxgen.experiments._scored import BestByLoss
 from jaxgen.experiments._text import load_data
 
 
 @dataclass(frozen=True)
-class Config(GPTConfig):
+class Config(BestByLoss, GPTConfig):
     """Options of music_gpt."""
 
     data: str = NAME
@@ -34,10 +34,6 @@ class Config(GPTConfig):
     """Rate of dropout."""
     sample_length: int = 1_000
     """Tokens of each text in samples/."""
-    best_metric: str | None = "eval/autoregressive/loss"
-    """Keep in checkpoints_best/ the checkpoint with the best value of this evaluation metric."""
-    best_is: Literal["max", "min"] = "min"
-    """Whether the largest or the smallest value of --best-metric is the best."""
 
 
 EXPERIMENT = Experiment(

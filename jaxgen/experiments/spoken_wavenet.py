@@ -8,7 +8,6 @@ It predicts sound sample by sample, as 256 mu-law levels at 8 kHz. eval/autoregr
 (`jaxgen.metrics.linear_prediction_nats`). The preset full is for an accelerator: 512 channels, three stacks.
 """
 
-import math
 import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -16,23 +15,22 @@ from typing import Any, Literal
 
 import numpy as np
 
-from jaxgen.data import Batch, Dataset, mu_law
+from jaxgen.data import Dataset, mu_law
 from jaxgen.data.spoken import load_spoken_windows, words_to_say
-from jaxgen.errors import UserError
 from jaxgen.experiment import Experiment, run
 from jaxgen.experiments._adamw import AdamWConfig, optimiser_of
+from jaxgen.experiments._scored import BestByLoss
 from jaxgen.models.outputs import OutputDistribution, mixture_of_logistics, softmax
 from jaxgen.models.sequence import sequence_model
 from jaxgen.networks.wavenet import Spoken, WaveNet
-from jaxgen.training.config import check_at_least
-from jaxgen.training.state import GenerativeModel, Key, Metrics, TrainState
+from jaxgen.training.config import check_at_least, check_rate
+from jaxgen.training.state import GenerativeModel
 
 SHOWN = ("one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten")
-LOSS, BITS = "autoregressive/loss", "autoregressive/bits"
 
 
 @dataclass(frozen=True)
-class Config(AdamWConfig):
+class Config(BestByLoss, AdamWConfig):
     """Options of spoken_wavenet."""
 
     steps: int = 10_000
@@ -76,10 +74,6 @@ class Config(AdamWConfig):
     """Steps between evaluations on the held-out samples. 0: only at the end."""
     sample_every: int = 2_000
     """Steps between sounds in samples/. 0: only at the end."""
-    best_metric: str | None = f"eval/{LOSS}"
-    """Keep in checkpoints_best/ the checkpoint with the best value of this evaluation metric."""
-    best_is: Literal["max", "min"] = "min"
-    """Whether the largest or the smallest value of --best-metric is the best."""
 
 
 def load_data(config: Config) -> Dataset:
@@ -91,8 +85,7 @@ def load_data(config: Config) -> Dataset:
 def build_network(config: Config, num_classes: int, num_characters: int) -> WaveNet:
     for name in ("width", "gate_width", "skip_width", "stacks", "layers", "condition_width", "components"):
         check_at_least(config, name, 1)
-    if not 0 <= config.dropout < 1:
-        raise UserError(f"--dropout must lie between 0 and 1, not {config.dropout}.")
+    check_rate(config, "dropout")
     return WaveNet(
         num_outputs=output_of(config).num_parameters,
         width=config.width,
@@ -136,26 +129,9 @@ def build_model(config: Config, assets: Mapping[str, Any]) -> GenerativeModel:
         sample_length=config.sample_length,
         ema_decay=config.ema_decay,
         micro_batches=config.micro_batches,
+        report_bits=True,
     )
-    functions = {**model.functions, "say": say, "sample_lengths": sample_lengths}
-    return in_bits(model)._replace(functions=functions)
-
-
-def in_bits(model: GenerativeModel) -> GenerativeModel:
-    """The same model, which reports its loss in bits besides."""
-
-    def added(metrics: Metrics) -> Metrics:
-        total, weight = metrics[LOSS]
-        return {**metrics, BITS: (total / math.log(2.0), weight)}
-
-    def train_step(state: TrainState, batch: Batch, key: Key) -> tuple[TrainState, Metrics]:
-        state, metrics = model.train_step(state, batch, key)
-        return state, added(metrics)
-
-    def eval_step(state: TrainState, batch: Batch, key: Key) -> Metrics:
-        return added(model.eval_step(state, batch, key))
-
-    return model._replace(train_step=train_step, eval_step=eval_step)
+    return model._replace(functions={**model.functions, "say": say, "sample_lengths": sample_lengths})
 
 
 EXPERIMENT = Experiment(

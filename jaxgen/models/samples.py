@@ -1,6 +1,7 @@
 """What the samples of all models have in common: a standard normal prior, and classes where a model has them."""
 
 from collections.abc import Callable
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -28,11 +29,26 @@ def samples_by_class(
     def conditions(num_samples: int) -> jax.Array:
         return jnp.arange(num_samples, dtype=jnp.int32) % num_classes
 
-    def sample(state: TrainState, key: Key, num_samples: int, *, condition: jax.Array | None = None) -> jax.Array:
-        if num_classes is None:
-            if condition is not None:
-                raise ValueError("this model is unconditional: leave out `condition`")
-            return draw(state, key, num_samples)
-        return draw(state, key, num_samples, conditions(num_samples) if condition is None else condition)
+    if num_classes is None:
+        return sample_by_condition(lambda state, key, num_samples, condition: draw(state, key, num_samples), None), {}
+    return sample_by_condition(draw, conditions), {"conditions": conditions}
 
-    return sample, {} if num_classes is None else {"conditions": conditions}
+
+def sample_by_condition(
+    draw: Callable[..., jax.Array], conditions: Callable[[int], Any] | None
+) -> Callable[..., jax.Array]:
+    """A model's `sample(state, key, num_samples, *, condition=None, **options)`.
+
+    Args:
+      draw: `draw(state, key, num_samples, condition, **options) -> samples`.
+      conditions: those of so many samples, where none are given; None: the model takes no condition, and `draw` None.
+    """
+
+    def sample(state: TrainState, key: Key, num_samples: int, *, condition: Any = None, **options: Any) -> jax.Array:
+        if conditions is None and condition is not None:
+            raise ValueError("this model is unconditional: leave out `condition`")
+        if conditions is not None and condition is None:
+            condition = conditions(num_samples)
+        return draw(state, key, num_samples, condition, **options)
+
+    return sample

@@ -1,5 +1,6 @@
 """Sequences of any length, autoregressively: text by a GPT or a recurrent network, audio by a WaveNet."""
 
+import math
 from collections.abc import Callable
 from typing import Any
 
@@ -12,6 +13,7 @@ from jaxgen.models.decoding import Choice, Decoding, decoder
 from jaxgen.models.low_rank import create_adapters, with_adapters
 from jaxgen.models.one_loss import LossOutput, one_loss_model
 from jaxgen.models.outputs import OutputDistribution, softmax
+from jaxgen.models.samples import sample_by_condition
 from jaxgen.models.variables import Variables, init_network
 from jaxgen.training.parallel import example_keys
 from jaxgen.training.state import Batch, GenerativeModel, Key, TrainState, averaged_params
@@ -33,6 +35,7 @@ def sequence_model(
     sample_length: int = 256,
     ema_decay: float | None = None,
     micro_batches: int = 1,
+    report_bits: bool = False,
 ) -> GenerativeModel:
     """-log p(x_1, ..., x_T | x_0) = -sum_t log p(x_t | x_0, ..., x_{t-1}) of windows of tokens.
 
@@ -53,6 +56,7 @@ def sequence_model(
       sample_length: how many tokens a sample has if nothing is said.
       ema_decay: of the moving average of the weights that evaluation and samples use; None: no average.
       micro_batches: see `one_loss_model`.
+      report_bits: whether `autoregressive/bits`, the loss over ln 2, is reported besides.
 
     Metrics, averaged over tokens: `autoregressive/loss`, -log p in nats; `autoregressive/accuracy`, how often the
     likeliest token is the right one.
@@ -96,12 +100,10 @@ def sequence_model(
         targets, weights = tokens[:, 1:], batch.get("weights", jnp.ones(logits.shape[:2], jnp.float32))
         nats = -output.log_prob(logits, targets)  # [B, T]
         right = output.likeliest(logits) == targets
-        return LossOutput(
-            jnp.sum(nats * weights, axis=1),
-            {"accuracy": jnp.sum(right * weights, axis=1)},
-            model_state,
-            weights=jnp.sum(weights, axis=1),
-        )
+        losses, metrics = jnp.sum(nats * weights, axis=1), {"accuracy": jnp.sum(right * weights, axis=1)}
+        if report_bits:
+            metrics["bits"] = losses / math.log(2.0)
+        return LossOutput(losses, metrics, model_state, weights=jnp.sum(weights, axis=1))
 
     # ------------------------------------------------------------ use
 
@@ -121,19 +123,16 @@ def sequence_model(
     ) -> Decoding:
         return drawing.advance(variables(state), decoding, count, choice or Choice(), *condition)
 
-    def sample(
+    def draw(
         state: TrainState,
         key: Key,
         num_samples: int,
+        condition: Condition | None,
         *,
-        condition: Condition | None = None,
         num_tokens: int = sample_length,
         choice: Choice | None = None,
     ) -> jax.Array:
-        if condition is not None and conditions is None:
-            raise ValueError("this model is unconditional: leave out `condition`")
-        if condition is None:
-            condition = () if conditions is None else conditions(num_samples)
+        condition = condition or ()
         prompts = jnp.full((num_samples, 1), first_token, jnp.int32)
         decoding = begin(state, key, prompts, [1] * num_samples, num_tokens, *condition)
         return advance(state, decoding, num_tokens, choice, *condition).tokens[:, 1:]
@@ -145,7 +144,7 @@ def sequence_model(
         optimiser=optimiser,
         ema_decay=ema_decay,
         micro_batches=micro_batches,
-        sample=sample,
+        sample=sample_by_condition(draw, conditions),
         functions={
             "logits": logits,
             "begin": begin,

@@ -9,7 +9,7 @@ import numpy as np
 from jax.sharding import Mesh
 
 from jaxgen.data.dataset import Dataset
-from jaxgen.data.vocabulary import vocabulary_from_json
+from jaxgen.data.vocabulary import vocabulary_of
 from jaxgen.training import pictures, sounds
 from jaxgen.training.parallel import replicate
 from jaxgen.training.sampling import draw_conditions
@@ -49,7 +49,7 @@ def _sheet_writer(model: GenerativeModel, data: Dataset) -> Callable[[np.ndarray
 
 def _text_writer(model: GenerativeModel, data: Dataset) -> Callable[[np.ndarray, Path], None]:
     del model
-    vocabulary = vocabulary_from_json(data.assets["vocabulary"])
+    vocabulary = vocabulary_of(data.assets)
 
     def write(texts: np.ndarray, path: Path) -> None:
         path.with_suffix(".txt").write_text(texts_with_rules([vocabulary.decode(tokens) for tokens in texts]))
