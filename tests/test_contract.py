@@ -107,6 +107,14 @@ def test_several_steps_agree_in_float64_on_1_and_8_devices(case):
             np.testing.assert_allclose(actual, expected, rtol=1e-9, atol=1e-9 * np.abs(expected).max(), err_msg=path)
 
 
+@pytest.mark.parametrize("case", CASES)
+def test_parameters_are_float32_where_float64_is_enabled_too(case):
+    with jax.enable_x64(True):
+        state = jax.eval_shape(model_of(case).init, jax.random.key(3), example_batch(data_of(case), 2))
+    for path, x in jax.tree.leaves_with_path(state.params):
+        assert x.dtype == jnp.float32, jax.tree_util.keystr(path)
+
+
 @pytest.mark.parametrize("case", ["mlp_gan", "dcgan_with_batch_norm_in_both_networks", "classifier"])
 def test_all_devices_hold_the_same_bits(case):
     model, mesh = model_of(case), device_mesh(8)

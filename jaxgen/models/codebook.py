@@ -12,7 +12,7 @@ SMOOTHING = 1e-5
 
 def initial_codes(key: Key, num_codes: int, code_size: int) -> jax.Array:
     """[K, D], uniform in [-1/K, 1/K]: near to each other, so that no code is out of reach of the first vectors."""
-    return jax.random.uniform(key, (num_codes, code_size), minval=-1.0 / num_codes, maxval=1.0 / num_codes)
+    return jax.random.uniform(key, (num_codes, code_size), jnp.float32, -1.0 / num_codes, 1.0 / num_codes)
 
 
 def nearest_codes(vectors: jax.Array, codes: jax.Array) -> jax.Array:

@@ -147,7 +147,7 @@ def hamiltonian_posterior(
             return {}
         logit = math.log(initial_temperature / (1.0 - initial_temperature))
         return {
-            "log_step_size": jnp.full(latent_size, math.log(step_size)),
+            "log_step_size": jnp.full(latent_size, math.log(step_size), jnp.float32),
             "temperature_logit": jnp.asarray(logit, jnp.float32),
         }
 

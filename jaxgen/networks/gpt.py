@@ -58,9 +58,9 @@ class GPT(nn.Module):
 
     def setup(self) -> None:
         normal = nn.initializers.normal(0.02)
-        self.token_embedding = self.param("token_embedding", normal, (self.vocabulary_size, self.width))
+        self.token_embedding = self.param("token_embedding", normal, (self.vocabulary_size, self.width), jnp.float32)
         if self.positions == "learned":
-            self.position_embedding = self.param("position_embedding", normal, (self.context, self.width))
+            self.position_embedding = self.param("position_embedding", normal, (self.context, self.width), jnp.float32)
         block = nn.remat(Block) if self.remat else Block
         self.blocks = [
             block(

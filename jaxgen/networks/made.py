@@ -23,9 +23,13 @@ class MaskedDense(nn.Module):
     @nn.compact
     def __call__(self, inputs: Array) -> Array:
         """[B, inputs] -> [B, outputs]."""
-        kernel = self.param("kernel", nn.initializers.lecun_normal(), self.mask.shape)
+        kernel = self.param("kernel", nn.initializers.lecun_normal(), self.mask.shape, jnp.float32)
         outputs = inputs @ (kernel * self.mask)
-        return outputs + self.param("bias", nn.initializers.zeros, self.mask.shape[1:]) if self.use_bias else outputs
+        return (
+            outputs + self.param("bias", nn.initializers.zeros, self.mask.shape[1:], jnp.float32)
+            if self.use_bias
+            else outputs
+        )
 
 
 class MADE(nn.Module):

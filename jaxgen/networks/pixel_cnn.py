@@ -168,14 +168,16 @@ class _Convolution(nn.Module):
         self, inputs: Array, befores: Pair = (0, 0), shape: Pair | None = None, labels: Array | None = None
     ) -> Array:
         """[B, h, w, C], with so many zeros before the first row and column -> [B, *shape, F]; `shape` None: (h, w)."""
-        kernel = self.param("kernel", nn.initializers.lecun_normal(), (*self.size, inputs.shape[-1], self.features))
+        kernel = self.param(
+            "kernel", nn.initializers.lecun_normal(), (*self.size, inputs.shape[-1], self.features), jnp.float32
+        )
         shape = shape or inputs.shape[1:3]
         if fast_forms_pay():
             outputs = local_convolution(inputs, kernel, (-befores[0], -befores[1]), shape)
         else:
             outputs = patch_convolution(inputs, kernel, (1, 1), befores, shape)
         if self.use_bias:
-            outputs = outputs + self.param("bias", nn.initializers.zeros, (self.features,))
+            outputs = outputs + self.param("bias", nn.initializers.zeros, (self.features,), jnp.float32)
         if self.num_classes is not None:
             of_class = nn.Dense(self.features, use_bias=False, name="class")
             outputs = outputs + of_class(jax.nn.one_hot(labels, self.num_classes))[:, None, None]

@@ -42,9 +42,11 @@ class RecurrentLayer(nn.Module):
             return zeros.at[self.width : 2 * self.width].set(1.0) if self.kind == "lstm" else zeros
 
         self.inputs = nn.Dense(gates * self.width, kernel_init=spread, bias_init=bias)
-        self.recurrent_kernel = self.param("recurrent_kernel", spread, (self.width, gates * self.width))
+        self.recurrent_kernel = self.param("recurrent_kernel", spread, (self.width, gates * self.width), jnp.float32)
         if self.kind == "gru":
-            self.recurrent_bias = self.param("recurrent_bias", nn.initializers.zeros, (gates * self.width,))
+            self.recurrent_bias = self.param(
+                "recurrent_bias", nn.initializers.zeros, (gates * self.width,), jnp.float32
+            )
 
     def start(self, batch_size: int) -> tuple[Array, ...]:
         zeros = jnp.zeros((batch_size, self.width))
@@ -101,7 +103,9 @@ class RecurrentNetwork(nn.Module):
     tied: bool = False
 
     def setup(self) -> None:
-        self.embedding = self.param("embedding", nn.initializers.normal(0.1), (self.vocabulary_size, self.width))
+        self.embedding = self.param(
+            "embedding", nn.initializers.normal(0.1), (self.vocabulary_size, self.width), jnp.float32
+        )
         self.recurrent = [RecurrentLayer(self.width, self.kind, name=f"layer_{i}") for i in range(self.layers)]
         if not self.tied:
             self.output = nn.Dense(self.vocabulary_size, kernel_init=nn.initializers.lecun_normal())

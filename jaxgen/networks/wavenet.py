@@ -85,10 +85,12 @@ class WaveNet(nn.Module):
         if self.amplitudes:
             self.amplitude = nn.Dense(self.width)
         else:
-            self.embedding = self.param("embedding", _near_a_line, (self.num_tokens, self.width))
+            self.embedding = self.param("embedding", _near_a_line, (self.num_tokens, self.width), jnp.float32)
         if self.num_classes is not None:
-            self.words = self.param("words", normal(0.1), (self.num_classes, self.condition_width))
-            self.characters = self.param("characters", normal(1.0), (self.num_characters, self.condition_width))
+            self.words = self.param("words", normal(0.1), (self.num_classes, self.condition_width), jnp.float32)
+            self.characters = self.param(
+                "characters", normal(1.0), (self.num_characters, self.condition_width), jnp.float32
+            )
             self.neighbours = nn.Dense(self.condition_width)
         widths = [self.width] * (len(self.dilations) - 1) + [0]  # nothing comes behind the last layer
         self.layers = [
