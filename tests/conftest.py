@@ -3,7 +3,9 @@
 import os
 import shutil
 import tempfile
+from pathlib import Path
 
+MOST_MAPPINGS = 30_000
 FIRST = "PYTEST_XDIST_WORKER" not in os.environ  # the process that starts the workers, which inherit what it sets
 if FIRST:
     os.environ["JAX_PLATFORMS"] = "cpu"
@@ -24,6 +26,15 @@ def pytest_collection_modifyitems(items):
     contract = [item for item in items if item.path.name == "test_contract.py"]
     others = [item for item in items if item.path.name != "test_contract.py"]
     items[:] = others + sorted(contract, key=case)
+
+
+def pytest_runtest_teardown(item):
+    """Each compiled program takes some 25 memory mappings, and Linux ends a process that asks for more than 65,530."""
+    maps = Path("/proc/self/maps")
+    if maps.exists() and maps.read_bytes().count(b"\n") > MOST_MAPPINGS:
+        import jax  # not before XLA_FLAGS are set
+
+        jax.clear_caches()
 
 
 def pytest_sessionfinish(session, exitstatus):
