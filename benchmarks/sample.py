@@ -121,12 +121,12 @@ def measured(entry: Entry, model: GenerativeModel, state: TrainState, config: Co
     decoding = functions["begin"](state, jax.random.key(1), prompts, lengths, num_tokens, *condition)
     begun: dict[int, Decoding] = {}
     for position in sorted(entry.positions):
-        decoding = begun[position] = advance(state, decoding, position - int(decoding.position), None, *condition)
+        decoding = begun[position] = advance(state, decoding, position - int(decoding.position))
     seconds: dict[int, list[float]] = {position: [] for position in begun}
     for _ in range(config.repeats):
         for position, decoding in begun.items():
             start = time.perf_counter()
-            jax.block_until_ready(advance(state, decoding, entry.count, None, *condition))
+            jax.block_until_ready(advance(state, decoding, entry.count))
             seconds[position].append(time.perf_counter() - start)
     return seconds
 

@@ -107,7 +107,7 @@ def evaluate_run(
     if HELD_OUT in chosen:
         values |= held_out()
     if text_evaluation.TEXT in chosen:
-        values |= text_evaluation.prediction_values(data, held_out()[text_evaluation.LOSS])
+        values |= text_evaluation.prediction_values(data, held_out())
     texts = functools.cache(lambda: text_evaluation.draw_texts(run, state, num_samples, seed))
     if text_evaluation.DIVERSITY in chosen:
         values |= text_evaluation.diversity_values(texts(), data, seed)

@@ -1,23 +1,25 @@
 """What `jaxgen evaluate` says of a model of text: how well it predicts, and how varied its texts are."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 
 from jaxgen.data.dataset import Dataset, length, read_examples
+from jaxgen.data.lines import until_line_end
 from jaxgen.data.music import BETWEEN, bars_of_right_length
 from jaxgen.data.vocabulary import vocabulary_of
 from jaxgen.metrics.likelihood import bits_per_character, perplexity
 from jaxgen.metrics.text import distinct_n, self_bleu
 from jaxgen.opened_run import Run
 from jaxgen.training.sampling import draw_samples
+from jaxgen.training.showing import first_line
 from jaxgen.training.state import TrainState
 
 TEXT = "text"
 DIVERSITY = "diversity"
 BARS = "bars"
 MOST_TUNES = 100
-LOSS = "held_out/autoregressive/loss"
+LOSS, ELBO = "held_out/autoregressive/loss", "held_out/text_vae/elbo"
 MOST_TEXTS = 500
 """As many as Zhu et al. 2018 compare."""
 
@@ -27,14 +29,15 @@ def metrics_of(data: Dataset) -> list[str]:
     return [TEXT, DIVERSITY] + ([BARS] if data.assets.get("notation") == "abc" else [])
 
 
-def prediction_values(data: Dataset, nats_per_token: float) -> dict[str, float]:
-    """Bits per character and perplexity of the held-out text, from the mean of -log p over its tokens.
+def prediction_values(data: Dataset, held_out: Mapping[str, float]) -> dict[str, float]:
+    """Bits per character and perplexity of the held-out text, from a model's metrics of it: the mean of -log p over its
+    tokens, or of a bound of it over its lines.
 
     The characters are those of the predicted tokens, decoded, so that vocabularies can be compared with each other.
     """
     targets = _held_out_tokens(data)
     characters = len(vocabulary_of(data.assets).decode(targets))
-    nats = nats_per_token * targets.size
+    nats = held_out[LOSS] * targets.size if LOSS in held_out else -held_out[ELBO] * length(data.test)
     return {
         f"{TEXT}/bits_per_character": float(bits_per_character(nats, characters)),
         f"{TEXT}/perplexity": float(perplexity(nats, targets.size)),
@@ -49,11 +52,18 @@ def draw_texts(run: Run, state: TrainState, count: int, seed: int) -> np.ndarray
 
 def diversity_values(samples: np.ndarray, data: Dataset, seed: int) -> dict[str, float]:
     """Distinct 1-, 2- and 3-grams of words and self-BLEU of samples, and of as many held-out texts of that length."""
-    vocabulary, tokens = vocabulary_of(data.assets), _held_out_tokens(data)
+    vocabulary, rng = vocabulary_of(data.assets), np.random.default_rng(seed)
     count, size = samples.shape
-    starts = np.random.default_rng(seed).choice(len(tokens) - size + 1, count, replace=False)
-    held_out = [tokens[start : start + size] for start in starts]
+    if "line_end" in data.assets:
+        rows = _held_out_rows(data)
+        held_out = rows[rng.choice(len(rows), count, replace=False)]
+    else:
+        tokens = _held_out_tokens(data)
+        starts = rng.choice(len(tokens) - size + 1, count, replace=False)
+        held_out = [tokens[start : start + size] for start in starts]
     texts = {"": [vocabulary.decode(row) for row in samples], "held_out_": [vocabulary.decode(row) for row in held_out]}
+    if "line_end" in data.assets:
+        texts = {name: [first_line(text) for text in of] for name, of in texts.items()}
     return {
         f"{DIVERSITY}/{prefix}{name}": value
         for prefix, of in texts.items()
@@ -80,6 +90,14 @@ def _diversity(texts: Sequence[Sequence[str]]) -> dict[str, float]:
     return {**{f"distinct_{n}": distinct_n(texts, n) for n in (1, 2, 3)}, "self_bleu": self_bleu(texts)}
 
 
+def _held_out_rows(data: Dataset) -> np.ndarray:
+    """[N, T], what of each example is predicted, and what fills it up."""
+    return read_examples(data.test, 0, length(data.test))["tokens"][:, 1:]
+
+
 def _held_out_tokens(data: Dataset) -> np.ndarray:
     """[N], in their order, each predicted once."""
-    return read_examples(data.test, 0, length(data.test))["tokens"][:, 1:].reshape(-1)
+    rows = _held_out_rows(data)
+    if "line_end" not in data.assets:
+        return rows.reshape(-1)
+    return rows[np.asarray(until_line_end(rows, data.assets["line_end"])) > 0]

@@ -16,11 +16,13 @@ from tiny import (
     tiny_gpt,
     tiny_images,
     tiny_ladder_vae,
+    tiny_lines,
     tiny_made,
     tiny_mlp_gan,
     tiny_rnn,
     tiny_speech,
     tiny_text,
+    tiny_text_vae,
     tiny_two_stages,
     tiny_vae,
     tiny_vae_gan,
@@ -55,7 +57,9 @@ class Case:
     of_text: bool = False
     """Whether its data are windows of a text, rather than images; then metrics are averages over tokens."""
     of_speech: bool = False
-    """With `of_text`: whether the windows are of speech, with what is said."""
+    """With `of_text`: whether the windows are of speech, with what is said,"""
+    of_lines: bool = False
+    """or lines of text; metrics of a model of whole lines are averages over lines."""
 
 
 CASES = {
@@ -153,6 +157,12 @@ CASES = {
     "gru_with_dropout": Case(
         functools.partial(tiny_rnn, "gru"), data_metric="autoregressive/loss", of_text=True, slow=True
     ),
+    "recurrent_text_vae": Case(
+        functools.partial(tiny_text_vae, "lstm"), data_metric="text_vae/kl", of_text=True, of_lines=True
+    ),
+    "text_vae_of_transformers": Case(
+        functools.partial(tiny_text_vae, "gpt"), data_metric="text_vae/kl", of_text=True, of_lines=True, slow=True
+    ),
 }
 BATCH_SIZE = 16
 MAX_STEPS = 8
@@ -167,6 +177,8 @@ def model_of(case: str) -> GenerativeModel:
 def data_of(case: str) -> Dataset:
     if CASES[case].of_speech:
         return tiny_speech()
+    if CASES[case].of_lines:
+        return tiny_lines()
     return tiny_text() if CASES[case].of_text else tiny_images(CASES[case].image_size)
 
 

@@ -9,6 +9,8 @@ import numpy as np
 import optax
 
 from jaxgen.data import Dataset, as_stored, example_batch
+from jaxgen.data.dataset import Batch
+from jaxgen.data.lines import until_line_end
 from jaxgen.models import classifier, gan
 from jaxgen.models.adversarial_autoencoder import adversarial_autoencoder
 from jaxgen.models.autoencoder import autoencoder
@@ -19,6 +21,7 @@ from jaxgen.models.likelihoods import Likelihood, bernoulli
 from jaxgen.models.outputs import OutputDistribution
 from jaxgen.models.posteriors import Posterior
 from jaxgen.models.sequence import sequence_model
+from jaxgen.models.text_vae import text_vae
 from jaxgen.models.vae import vae
 from jaxgen.models.vae_gan import vae_gan
 from jaxgen.models.vq_vae import vq_vae
@@ -32,6 +35,7 @@ from jaxgen.networks.made import TokenMADE
 from jaxgen.networks.mlp import MLPDiscriminator, MLPEncoder, MLPGenerator
 from jaxgen.networks.pixel_cnn import GatedPixelCNN
 from jaxgen.networks.recurrent import RecurrentNetwork
+from jaxgen.networks.text_encoder import AttentionEncoder, RecurrentEncoder
 from jaxgen.networks.vq_conv import VQDecoder, VQEncoder
 from jaxgen.networks.wavenet import Spoken, WaveNet
 from jaxgen.training.state import GenerativeModel, TrainState
@@ -61,6 +65,22 @@ def tiny_text(*, examples: int = 50, test_examples: int = 21) -> Dataset:
 
     assets = {"vocabulary": {"kind": "characters", "characters": "\nabcd"}}
     return Dataset("tiny text", split(examples), split(test_examples), "text", as_stored, assets)
+
+
+def tiny_lines() -> Dataset:
+    """Random lines of 1 to 6 tokens of 4 kinds, in windows of 7 that begin with a line end, 0."""
+    rng = np.random.default_rng(2)
+
+    def split(number: int) -> dict[str, np.ndarray]:
+        tokens = rng.integers(1, 5, (number, 8), np.uint8)
+        tokens[:, 0] = 0
+        return {"tokens": np.where(np.arange(8) > rng.integers(1, 7, (number, 1)), 0, tokens).astype(np.uint8)}
+
+    def prepare(batch: Batch) -> Batch:
+        return {**batch, "weights": until_line_end(batch["tokens"][:, 1:], 0)}
+
+    assets = {"vocabulary": {"kind": "characters", "characters": "\nabcd"}, "line_end": 0}
+    return Dataset("tiny lines", split(50), split(21), "text", prepare, assets)
 
 
 def tiny_speech() -> Dataset:
@@ -273,3 +293,22 @@ def tiny_wavenet(output: OutputDistribution, **options: Any) -> GenerativeModel:
 def tiny_rnn(kind: str) -> GenerativeModel:
     network = RecurrentNetwork(5, 8, 1, kind, dropout=0.2)
     return sequence_model(network, optimiser=optimiser(), sample_length=9, ema_decay=0.9)
+
+
+def tiny_text_vae(kind: str) -> GenerativeModel:
+    if kind == "gpt":
+        encoder = AttentionEncoder(6, 5, 8, 1, 2)
+        network = GPT(5, 7, 1, 2, 8, dropout=0.2, positions="rotary", latent_size=3)
+    else:
+        encoder, network = RecurrentEncoder(6, 5, 8, kind), RecurrentNetwork(5, 8, 2, kind, 0.2, latent_size=3)
+    return text_vae(
+        encoder,
+        network,
+        latent_size=3,
+        optimiser=optimiser(),
+        line_end=0,
+        kl_warmup_steps=3,
+        free_bits=0.1,
+        word_dropout=0.3,
+        sample_length=9,
+    )

@@ -1,5 +1,6 @@
 """Texts for `jaxgen sample`: by prompts, streamed to the terminal or written to a file."""
 
+import dataclasses
 import sys
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -15,7 +16,7 @@ from jaxgen.data.vocabulary import Vocabulary, vocabulary_of
 from jaxgen.errors import UserError
 from jaxgen.models.decoding import Choice, Decoding
 from jaxgen.opened_run import Run, restore_run
-from jaxgen.training.showing import texts_with_rules
+from jaxgen.training.showing import as_lines, texts_with_rules
 
 BLOCK = 16
 """Tokens between two looks at what was drawn: at stop strings, and to print it."""
@@ -37,7 +38,7 @@ class TextOptions:
     top_p: float | None = None
     """Of texts and sounds: only the likeliest tokens, until their probabilities add up to this."""
     stop: str | None = None
-    """Of texts: where it comes up, the text ends before it."""
+    """Of texts: where it comes up, the text ends before it. None: of models of lines, their end."""
 
 
 def sample_texts(
@@ -50,6 +51,9 @@ def sample_texts(
     """
     _check(options)
     choice = choice_of(options)
+    by_lines = "line_end" in run.record["assets"]
+    if by_lines and options.stop is None:
+        options = dataclasses.replace(options, stop="\n")
     is_music = run.record["assets"].get("notation") == "abc"
     if out is not None:
         check_output(out, (".txt", ".mid") if is_music else (".txt",))
@@ -65,6 +69,7 @@ def sample_texts(
     tokens, lengths = _prompt_tokens(prompts, vocabulary, run)
     state = restore_run(run, checkpoint)
     decoding = begin(state, jax.random.key(seed), tokens, lengths, options.num_tokens)
+    joined = as_lines if by_lines else texts_with_rules
     streamed = out is None and len(prompts) == 1
     texts = _draw(
         decoding,
@@ -77,12 +82,12 @@ def sample_texts(
     if streamed:
         print()
     elif out is None:
-        print(texts_with_rules(texts), end="")
+        print(joined(texts), end="")
     elif as_midi:
         write_midi(texts[0].lstrip("\n").split(BETWEEN)[0], out)
         print(f"1 tune of {run.experiment.name} at step {int(state.step)}: {out}")
     else:
-        out.write_text(texts_with_rules(texts))
+        out.write_text(joined(texts))
         print(f"{len(texts)} texts of {run.experiment.name} at step {int(state.step)}: {out}")
 
 

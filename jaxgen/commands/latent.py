@@ -1,4 +1,4 @@
-"""`jaxgen latent RUN WHAT`: pictures of what a model's latents mean."""
+"""`jaxgen latent RUN WHAT`: what a model's latents mean, by pictures or by lines of text."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -11,11 +11,12 @@ import tyro
 
 from jaxgen import latents as maths
 from jaxgen.commands._options import check_label, check_output, function_of, in_batches, parse
+from jaxgen.commands._rows import write_rows
 from jaxgen.data.dataset import length, read_examples
 from jaxgen.errors import UserError
 from jaxgen.metrics.neighbours import nearest_distances
 from jaxgen.opened_run import Run, open_run, restore_run
-from jaxgen.training.pictures import image_grid, latent_scatter
+from jaxgen.training.pictures import latent_scatter
 from jaxgen.training.state import TrainState
 
 What = Literal["reconstruct", "interpolate", "arithmetic", "traverse", "manifold", "scatter", "neighbours"]
@@ -48,13 +49,13 @@ class Options:
     label: int | None = None
     """Class that a conditional model decodes. None: that of the first example of each row."""
     rows: int = 8
-    """Rows of the picture; of the plane for manifold, which is square."""
+    """Rows of the picture, or blocks of lines; of the plane for manifold, which is square."""
     steps: int = 10
-    """Images of each walk, both ends among them, values of each latent, or neighbours."""
+    """Images, or lines, of each walk, both ends among them, values of each latent, or neighbours."""
     num: int = 2_000
     """How many held-out examples are encoded where many are needed."""
     out: Path | None = None
-    """The picture (.png). None: latent_WHAT.png."""
+    """The picture (.png), or of texts the file (.txt). None: latent_WHAT.png, or the terminal."""
     checkpoint: str = "last"
     """The checkpoint to use: last, best, or a step."""
 
@@ -65,8 +66,8 @@ class Subject(NamedTuple):
     options: Options
     run: Run
     state: TrainState
-    images: np.ndarray
-    """[N, H, W, C] in [-1, 1]."""
+    examples: np.ndarray
+    """Images [N, H, W, C] in [-1, 1], or tokens [N, T + 1] of lines."""
     labels: np.ndarray | None
     """[N], None where the data has none."""
     class_names: Sequence[str]
@@ -79,9 +80,11 @@ class Subject(NamedTuple):
         Raises:
           UserError: a number that no example has, or not a multiple of how many belong together.
         """
-        named = self.options.examples or range(min(count, len(self.images)))
-        if wrong := [i for i in named if not 0 <= i < len(self.images)]:
-            raise UserError(f"--examples has {wrong[0]}, but the examples are 0 to {len(self.images) - 1} (see --num).")
+        named = self.options.examples or range(min(count, len(self.examples)))
+        if wrong := [i for i in named if not 0 <= i < len(self.examples)]:
+            raise UserError(
+                f"--examples has {wrong[0]}, but the examples are 0 to {len(self.examples) - 1} (see --num)."
+            )
         if not named or len(named) % multiple:
             raise UserError(f"--examples takes numbers in groups of {multiple} here, not {len(named)}.")
         return np.array(named)
@@ -92,7 +95,7 @@ class Subject(NamedTuple):
         Raises:
           UserError: the model encodes nothing, or not to vectors.
         """
-        latents = self._call("encode", self.images[numbers], numbers)
+        latents = self._call("encode", self.examples[numbers], numbers)
         if latents.ndim != 2 or not np.issubdtype(latents.dtype, np.floating):
             raise UserError(
                 f"{self.run.experiment.name} encodes to grids of discrete codes, not to vectors that could be moved "
@@ -101,13 +104,13 @@ class Subject(NamedTuple):
         return latents
 
     def reconstruct(self, numbers: np.ndarray) -> np.ndarray:
-        """Reconstructions [n, H, W, C] of examples."""
-        return self._call("reconstruct", self.images[numbers], numbers)
+        """Reconstructions of examples, as these are stored here: [n, ...]."""
+        return self._call("reconstruct", self.examples[numbers], numbers)
 
-    def decode(self, rows: np.ndarray, of: np.ndarray | int) -> np.ndarray:
-        """Latents [R, n, L] -> images [R * n, H, W, C]; row i with the class of example `of[i]`."""
+    def decode(self, rows: np.ndarray, of: np.ndarray | int) -> list[np.ndarray]:
+        """Latents [R, n, L] -> R times n examples [n, ...]; row i with the class of example `of[i]`."""
         numbers = np.repeat(np.broadcast_to(of, len(rows)), rows.shape[1])
-        return self._call("decode", rows.reshape(-1, rows.shape[-1]).astype(np.float32), numbers)
+        return np.split(self._call("decode", rows.reshape(-1, rows.shape[-1]).astype(np.float32), numbers), len(rows))
 
     def _call(self, name: str, inputs: np.ndarray, numbers: np.ndarray) -> np.ndarray:
         function = function_of(self.run, name)
@@ -119,21 +122,26 @@ class Subject(NamedTuple):
 
     def all_latents(self) -> np.ndarray:
         """Latents [N, L] of all that were read."""
-        return self.encode(np.arange(len(self.images)))
+        return self.encode(np.arange(len(self.examples)))
 
 
-# ---------------------------------------------------------------- what can be shown: (picture, what it says)
+# ---------------------------------------------------------------- what can be shown: (rows of examples or a picture,
+# what it says)
 
 
 def reconstruct(subject: Subject) -> tuple[Any, str]:
+    if subject.run.record["kind"] == "text":
+        numbers = subject.chosen(subject.options.rows)
+        rows = list(np.stack([subject.examples[numbers], subject.reconstruct(numbers)], axis=1))
+        return rows, f"{len(numbers)} examples, each with its reconstruction"
     columns = subject.options.steps
     numbers = subject.chosen(columns * max(1, subject.options.rows // 2))
-    pairs = []
+    rows = []
     reconstructed = subject.reconstruct(numbers)
     for start in range(0, len(numbers), columns):
         chosen = slice(start, start + columns)
-        pairs += [_filled(subject.images[numbers[chosen]], columns), _filled(reconstructed[chosen], columns)]
-    return image_grid(np.concatenate(pairs), columns=columns), f"{len(numbers)} examples over their reconstructions"
+        rows += [subject.examples[numbers[chosen]], reconstructed[chosen]]
+    return rows, f"{len(numbers)} examples over their reconstructions"
 
 
 def interpolate(subject: Subject) -> tuple[Any, str]:
@@ -142,9 +150,8 @@ def interpolate(subject: Subject) -> tuple[Any, str]:
     latents = subject.encode(numbers)
     ends = latents.reshape(-1, 2, latents.shape[-1])
     walks = maths.walk(jnp.asarray(ends[:, 0]), jnp.asarray(ends[:, 1]), options.steps, spherical=options.spherical)
-    images = subject.decode(np.asarray(walks), numbers[::2])
     how = "spherical" if options.spherical else "straight"
-    return image_grid(images, columns=options.steps), f"{len(walks)} {how} walks between examples"
+    return subject.decode(np.asarray(walks), numbers[::2]), f"{len(walks)} {how} walks between examples"
 
 
 def arithmetic(subject: Subject) -> tuple[Any, str]:
@@ -155,7 +162,7 @@ def arithmetic(subject: Subject) -> tuple[Any, str]:
         means = maths.class_means(subject.all_latents(), subject.labels)
         if missing := [label for label in options.classes if label not in means]:
             raise UserError(
-                f"There is no example of class {missing[0]} among the {len(subject.images)} that were read."
+                f"There is no example of class {missing[0]} among the {len(subject.examples)} that were read."
             )
         first = np.array([np.flatnonzero(subject.labels == options.classes[0])[0]])
         terms = np.stack([means[label] for label in options.classes])[None]
@@ -167,8 +174,8 @@ def arithmetic(subject: Subject) -> tuple[Any, str]:
         terms = terms.reshape(-1, 3, terms.shape[-1])
         said = f"{len(terms)} times a - b + c"
     results = terms[:, 0] - terms[:, 1] + terms[:, 2]
-    images = subject.decode(np.concatenate([terms, results[:, None]], 1), first)
-    return image_grid(images, columns=4), f"a, b, c, a - b + c in a row: {said}"
+    rows = subject.decode(np.concatenate([terms, results[:, None]], 1), first)
+    return rows, f"a, b, c, a - b + c in a row: {said}"
 
 
 def traverse(subject: Subject) -> tuple[Any, str]:
@@ -180,9 +187,9 @@ def traverse(subject: Subject) -> tuple[Any, str]:
     if wrong := [int(d) for d in dimensions if not 0 <= d < latents.shape[1]]:
         raise UserError(f"--dimensions has {wrong[0]}, but the latents are 0 to {latents.shape[1] - 1}.")
     values = latents.mean(0)[dimensions, None] + spread[dimensions, None] * np.linspace(-3.0, 3.0, options.steps)
-    images = subject.decode(maths.traversals(latents[number], dimensions, values), number)
     named = ", ".join(map(str, dimensions))
-    return image_grid(images, columns=options.steps), f"example {number}, latents {named} from -3 to 3 spreads"
+    rows = subject.decode(maths.traversals(latents[number], dimensions, values), number)
+    return rows, f"example {number}, latents {named} from -3 to 3 spreads"
 
 
 def manifold(subject: Subject) -> tuple[Any, str]:
@@ -199,7 +206,7 @@ def manifold(subject: Subject) -> tuple[Any, str]:
         mean, directions, spread = maths.principal_components(subject.all_latents())
         plane = mean + (grid * spread[:2]) @ directions[:2]
         numbers, said = np.array([0]), "plane of the first two principal components of the latents"
-    return image_grid(subject.decode(plane, numbers[0]), columns=options.rows), said
+    return subject.decode(plane, numbers[0]), said
 
 
 def scatter(subject: Subject) -> tuple[Any, str]:
@@ -225,9 +232,8 @@ def neighbours(subject: Subject) -> tuple[Any, str]:
     rows = []
     for number, found in zip(numbers, nearest, strict=True):
         others = found[found != number][: options.steps]  # itself is there, but not first if another is equal
-        rows += [subject.images[[number]], subject.images[others]]
-    said = f"{len(numbers)} examples, each followed by the {options.steps} nearest of {len(latents)}"
-    return image_grid(np.concatenate(rows), columns=options.steps + 1), said
+        rows.append(subject.examples[[number, *others]])
+    return rows, f"{len(numbers)} examples, each followed by the {options.steps} nearest of {len(latents)}"
 
 
 SHOWN: dict[str, Callable[[Subject], tuple[Any, str]]] = {
@@ -245,8 +251,6 @@ NEEDS = {"reconstruct": ("reconstruct",), "scatter": ("encode",), "neighbours": 
 
 def main(arguments: Sequence[str]) -> None:
     options = parse(Options, "latent", arguments)
-    out = Path(f"latent_{options.what}.png") if options.out is None else options.out
-    check_output(out, (".png",))
     if options.rows < 1 or options.steps < 2 or options.num < 1:
         raise UserError("--rows and --num must be at least 1 and --steps at least 2.")
     run = open_run(options.run)
@@ -254,24 +258,26 @@ def main(arguments: Sequence[str]) -> None:
         function_of(run, name)
     if options.label is not None:
         check_label(run, options.label)
-    picture, said = SHOWN[options.what](_look_at(run, options))
-    picture.save(out)
-    print(f"{run.experiment.name}: {said}: {out}")
+    out = options.out
+    if out is None and (run.record["kind"] != "text" or options.what == "scatter"):
+        out = Path(f"latent_{options.what}.png")
+    if out is not None:
+        check_output(out, (".txt",) if run.record["kind"] == "text" and options.what != "scatter" else (".png",))
+    shown, said = SHOWN[options.what](_look_at(run, options))
+    if isinstance(shown, list):
+        write_rows(run, shown, out)
+    else:
+        shown.save(out)
+    print(f"{run.experiment.name}: {said}" + ("" if out is None else f": {out}"))
 
 
 def _look_at(run: Run, options: Options) -> Subject:
     state = restore_run(run, options.checkpoint)
-    if run.record["kind"] != "image":
-        raise UserError(f"{run.experiment.name} makes no images: jaxgen latent shows what they are encoded to.")
     data = run.experiment.load_data(run.config)
     split = data.train if data.test is None else data.test
     batch = data.prepare(read_examples(split, 0, min(options.num, length(split))))
     labels = np.asarray(batch["label"]) if "label" in batch else None
     names = data.assets.get("class_names", ())
     conditional = "conditions" in run.model.functions
-    return Subject(options, run, state, np.asarray(batch["image"]), labels, names, conditional)
-
-
-def _filled(images: np.ndarray, columns: int) -> np.ndarray:
-    """Images [n, H, W, C] filled up with white ones to a whole row."""
-    return np.pad(images, ((0, columns - len(images)), *((0, 0),) * 3), constant_values=1.0)
+    examples = np.asarray(batch["tokens" if run.record["kind"] == "text" else "image"])
+    return Subject(options, run, state, examples, labels, names, conditional)

@@ -53,9 +53,8 @@ def load_text(
     Raises:
       UserError: no such text, one that is not UTF-8 or too short, or what `find_vocabulary` says.
     """
-    text = _find(name, data_dir, most_megabytes)
-    known = find_vocabulary(vocabulary, text.train + (text.test or "")) if isinstance(vocabulary, str) else vocabulary
-    kind = np.uint8 if known.size <= 2**8 else np.uint16 if known.size <= 2**16 else np.int32
+    text = find_text(name, data_dir, most_megabytes)
+    known, kind = vocabulary_for(vocabulary, text.train + (text.test or ""))
     train = known.encode(text.train).astype(kind)
     if text.test is None:
         train, test = np.split(train, [int(TRAIN_FRACTION * len(train))])
@@ -75,7 +74,18 @@ def load_text(
     return Dataset(text.name, windows(train), windows(test), "text", as_stored, assets)
 
 
-def _find(name: str, data_dir: str | Path | None, most_megabytes: float) -> Text:
+def vocabulary_for(vocabulary: str | Vocabulary, text: str) -> tuple[Vocabulary, type[np.integer]]:
+    """The vocabulary, and the smallest type that holds its tokens."""
+    known = find_vocabulary(vocabulary, text) if isinstance(vocabulary, str) else vocabulary
+    return known, np.uint8 if known.size <= 2**8 else np.uint16 if known.size <= 2**16 else np.int32
+
+
+def find_text(name: str, data_dir: str | Path | None, most_megabytes: float) -> Text:
+    """A text by its name, as `load_text` says.
+
+    Raises:
+      UserError: no such text, or one that is not UTF-8.
+    """
     if name == "kjv":
         return Text(name, embedded_sets.kjv_text(), None)
     if name == music.NAME:

@@ -10,6 +10,7 @@ import flax.linen as nn
 import jax.numpy as jnp
 
 from jaxgen.data import Dataset
+from jaxgen.data.lines import load_lines
 from jaxgen.data.text import load_text
 from jaxgen.data.vocabulary import Vocabulary, vocabulary_from_json, vocabulary_of
 from jaxgen.errors import UserError
@@ -25,8 +26,8 @@ DTYPES = {"float32": None, "bfloat16": jnp.bfloat16}
 
 
 @dataclass(frozen=True)
-class TextConfig(AdamWConfig):
-    """Options of a model of text."""
+class TextDataConfig(AdamWConfig):
+    """Options of whatever is trained on text."""
 
     data: str = "kjv"
     """The text: kjv, the path of a file (UTF-8), or a set of tensorflow-datasets with texts (tiny_shakespeare)."""
@@ -37,19 +38,27 @@ class TextConfig(AdamWConfig):
     bpe-2000) or the path of a tokenizer.json."""
     context: int = 64
     """Tokens that an example predicts, and that a GPT can look back to."""
-    pretrained: Path | None = None
-    """Begin from the network and the vocabulary of a run with the same kind of network, or of a folder that holds a
-    GPT-2 of transformers; options of the network's sizes are then those of that."""
-    adapter_rank: int | None = None
-    """With --pretrained: train only low-rank adapters of this rank (LoRA) beside its kernels. None: train all of it."""
     dropout: float = 0.0
     """Rate of dropout."""
     sample_length: int = 400
     """Tokens of each text in samples/."""
 
 
+@dataclass(frozen=True)
+class TextConfig(TextDataConfig):
+    """Options of an autoregressive model of text."""
+
+    examples: Literal["windows", "lines"] = "windows"
+    """What an example is: the next tokens of the text, wherever they begin, or a line of it."""
+    pretrained: Path | None = None
+    """Begin from the network and the vocabulary of a run with the same kind of network, or of a folder that holds a
+    GPT-2 of transformers; options of the network's sizes are then those of that."""
+    adapter_rank: int | None = None
+    """With --pretrained: train only low-rank adapters of this rank (LoRA) beside its kernels. None: train all of it."""
+
+
 def load_data(config: TextConfig) -> Dataset:
-    """The text in windows of `context` tokens and their successors; among its assets what the run begins from."""
+    """The text in examples of `context` tokens to predict; among its assets what the run begins from."""
     check_at_least(config, "context", 2)
     described, vocabulary = None, config.vocabulary
     if config.pretrained is not None:
@@ -59,7 +68,8 @@ def load_data(config: TextConfig) -> Dataset:
         else:
             described, known = describe_pretrained(config.pretrained)
         vocabulary = vocabulary_from_json(known)
-    data = load_text(config.data, sequence_length=config.context, vocabulary=vocabulary, data_dir=config.data_dir)
+    load = {"windows": load_text, "lines": load_lines}[config.examples]
+    data = load(config.data, sequence_length=config.context, vocabulary=vocabulary, data_dir=config.data_dir)
     return dataclasses.replace(data, assets={**data.assets, "pretrained": described})
 
 

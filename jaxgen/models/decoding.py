@@ -44,6 +44,8 @@ class Decoding:
     cache: Any
     keys: jax.Array
     """[B], of each row."""
+    condition: tuple[Any, ...] = ()
+    """What the network gets behind the tokens."""
 
 
 @flax.struct.dataclass
@@ -70,7 +72,7 @@ class Decoder(NamedTuple):
     `num_tokens` behind the longest prompt. Lengths are at least 1 and known (not traced). Reads what all rows are given
     but for one token, which `advance` begins with."""
     advance: Callable[..., Decoding]
-    """(variables, decoding, count, choice, *condition) -> the same, `count` tokens further in each row (fewer where no
+    """(variables, decoding, count, choice) -> the same, `count` tokens further in each row (fewer where no
     place is left); rows with longer prompts go through those first."""
 
 
@@ -90,7 +92,7 @@ def decoder(network: nn.Module, draw: Draw | None = None) -> Decoder:
     context = getattr(network, "context", None)
 
     def begin(
-        variables: Variables, key: Key, prompts: jax.Array, lengths: Any, num_tokens: int, *condition: jax.Array
+        variables: Variables, key: Key, prompts: jax.Array, lengths: Any, num_tokens: int, *condition: Any
     ) -> Decoding:
         batch_size, longest = prompts.shape
         tokens = jnp.zeros((batch_size, longest + num_tokens), jnp.int32).at[:, :longest].set(prompts)
@@ -116,12 +118,11 @@ def decoder(network: nn.Module, draw: Draw | None = None) -> Decoder:
             start=jnp.asarray(start, jnp.int32),
             cache=cache,
             keys=example_keys(key, jnp.arange(batch_size, dtype=jnp.uint32)),
+            condition=condition,
         )
 
-    def advance(
-        variables: Variables, decoding: Decoding, count: jax.Array, choice: Choice, *condition: jax.Array
-    ) -> Decoding:
-        last = decoding.tokens.shape[1] - 1
+    def advance(variables: Variables, decoding: Decoding, count: jax.Array, choice: Choice) -> Decoding:
+        condition, last = decoding.condition, decoding.tokens.shape[1] - 1
         end = jnp.minimum(decoding.position + count, last)
 
         def make_room(decoding: Decoding) -> Decoding:

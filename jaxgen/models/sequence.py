@@ -66,7 +66,7 @@ def sequence_model(
 
     `functions`: `logits(state, tokens [B, T], *condition) -> [B, T, K]`;
     `begin(state, key, prompts [B, P], lengths [B], num_tokens, *condition) -> Decoding` and
-    `advance(state, decoding, count, choice=None, *condition) -> Decoding`, see `jaxgen.models.decoding`;
+    `advance(state, decoding, count, choice=None) -> Decoding`, see `jaxgen.models.decoding`;
     `first_token()` and `network()`, as they were given; `network_params(state)`, with adapters added; and `conditions`,
     if it was given.
     """
@@ -119,9 +119,9 @@ def sequence_model(
         return drawing.begin(variables(state), key, prompts, lengths, num_tokens, *condition)
 
     def advance(
-        state: TrainState, decoding: Decoding, count: int | jax.Array, choice: Choice | None = None, *condition: Any
+        state: TrainState, decoding: Decoding, count: int | jax.Array, choice: Choice | None = None
     ) -> Decoding:
-        return drawing.advance(variables(state), decoding, count, choice or Choice(), *condition)
+        return drawing.advance(variables(state), decoding, count, choice or Choice())
 
     def draw(
         state: TrainState,
@@ -132,10 +132,9 @@ def sequence_model(
         num_tokens: int = sample_length,
         choice: Choice | None = None,
     ) -> jax.Array:
-        condition = condition or ()
         prompts = jnp.full((num_samples, 1), first_token, jnp.int32)
-        decoding = begin(state, key, prompts, [1] * num_samples, num_tokens, *condition)
-        return advance(state, decoding, num_tokens, choice, *condition).tokens[:, 1:]
+        decoding = begin(state, key, prompts, [1] * num_samples, num_tokens, *(condition or ()))
+        return advance(state, decoding, num_tokens, choice).tokens[:, 1:]
 
     return one_loss_model(
         name="autoregressive",

@@ -13,12 +13,13 @@ from jaxgen.metrics.likelihood import (
     importance_weighted_bound,
     importance_weighted_log_likelihood,
 )
+from jaxgen.models.kl_terms import kl_weight_schedule, with_free_bits
 from jaxgen.models.likelihoods import Likelihood
 from jaxgen.models.one_loss import LossOutput, one_loss_model
 from jaxgen.models.posteriors import Draw, Generation, Posterior, standard_normal_log_density
 from jaxgen.models.samples import normal_prior, samples_by_class
 from jaxgen.models.variables import apply_network, init_network
-from jaxgen.training.parallel import example_keys, mean_over_devices
+from jaxgen.training.parallel import example_keys
 from jaxgen.training.state import Batch, GenerativeModel, Key, TrainState, averaged_params
 
 Params = dict[str, Any]
@@ -75,8 +76,8 @@ def vae(
 
         K = 1:  -log p(x | z) + w KL(q(z | x) || p(z)),     K > 1:  -log 1/K sum_k p(x | z_k) (p(z_k) / q(z_k | x))^w
 
-    w is `beta` (Higgins et al. 2017), reached linearly over the first `kl_warmup_steps` steps (Sonderby et al. 2016,
-    arXiv:1602.02282, section 2.3). The KL term is in closed form where the posterior has one, else estimated by z.
+    w is `beta`, reached over the first `kl_warmup_steps` steps (`jaxgen.models.kl_terms`). The KL term is in closed
+    form where the posterior has one, else estimated by z.
 
     Args:
       encoder: `encoder(images, train=...) -> outputs [B, posterior.num_outputs]`, of images in [0, 1]: digits that are
@@ -85,7 +86,7 @@ def vae(
       decoder: `decoder(latents [B, L], train=...) -> parameters [B, H, W, C * P]` of the likelihood.
       posterior: `gaussian_posterior(L)`, or another of `jaxgen.models.posteriors`.
       free_bits: lambda, in nats: each latent's KL, averaged over the batch, counts as at least this much, so that it is
-        not worth switching off (Kingma et al. 2016, arXiv:1606.04934, eq. 16, a group for each latent).
+        not worth switching off (`jaxgen.models.kl_terms`).
       importance_samples: K; above 1 this is the importance-weighted autoencoder (Burda et al. 2016, arXiv:1509.00519,
         eq. 8), whose gradient goes through the bound.
       num_classes: None: no condition. K: both networks get labels in 0..K-1 as their second argument (Sohn et al. 2015;
@@ -172,7 +173,7 @@ def vae(
         closed_form = posterior.closed_form and importance_samples == 1
         kl = jnp.sum(drawn.draw.kl, -1) if closed_form else drawn.kl
         log_prob, kl = (x.reshape(-1, importance_samples).T for x in (drawn.log_prob, kl))  # [K, B]
-        penalty = kl if not free_bits else jnp.broadcast_to(with_free_bits(drawn.draw.kl), kl.shape)
+        penalty = kl if not free_bits else jnp.broadcast_to(with_free_bits(drawn.draw.kl, free_bits), kl.shape)
         losses = -importance_weighted_bound(log_prob - kl_weight * penalty)
         elbo = jnp.mean(log_prob - kl, 0)
         metrics = {"reconstruction": -jnp.mean(log_prob, 0), "kl": jnp.mean(kl, 0), "elbo": elbo}
@@ -183,10 +184,6 @@ def vae(
                 params, model_state, observed, likelihood_key, batch["index"], eval_importance_samples
             )
         return LossOutput(losses, metrics, {"encoder": encoder_state, "decoder": drawn.decoder_state})
-
-    def with_free_bits(kl: jax.Array) -> jax.Array:
-        """sum_j max(lambda, mean KL of latent j), [B, L] -> []."""
-        return jnp.sum(jnp.maximum(free_bits, mean_over_devices(jnp.mean(kl, 0))))
 
     def estimate(
         params: Params, model_state: Any, observed: Observed, key: Key, index: jax.Array, num_samples: int
@@ -229,9 +226,6 @@ def vae(
         of = look_at(state, batch["image"], condition_of(batch))
         return estimate(*of, key, batch["index"], num_samples)
 
-    def kl_weight(step: jax.Array) -> jax.Array:
-        return beta * jnp.minimum(1.0, step / kl_warmup_steps) if kl_warmup_steps else jnp.asarray(beta)
-
     prior = normal_prior(posterior.latent_size)
     sample, functions = samples_by_class(
         lambda state, key, num_samples, *labels: decode(state, prior(key, num_samples), *labels), num_classes
@@ -251,7 +245,7 @@ def vae(
         loss=loss,
         optimiser=optimiser,
         ema_decay=ema_decay,
-        schedules={"kl_weight": kl_weight},
+        schedules={"kl_weight": kl_weight_schedule(beta, kl_warmup_steps)},
         sample=sample,
         functions=functions,
     )

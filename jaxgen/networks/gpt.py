@@ -40,6 +40,8 @@ class GPT(nn.Module):
       dtype: that products are computed in, bfloat16; None: that of the parameters. Parameters, norms, softmax and
         logits are never of a smaller one than float32.
       remat: whether a block's activations are computed again for the gradient rather than kept.
+      latent_size: L; all inputs are then followed by latents [B, L], which are added, by a product, to every embedding
+        (Li et al. 2020, arXiv:2004.04092, section 3.2). None: there are none.
     """
 
     vocabulary_size: int
@@ -55,12 +57,15 @@ class GPT(nn.Module):
     feed_forward: Literal["gelu", "gelu_tanh", "swiglu"] = "gelu"
     dtype: Any = None
     remat: bool = False
+    latent_size: int | None = None
 
     def setup(self) -> None:
         normal = nn.initializers.normal(0.02)
         self.token_embedding = self.param("token_embedding", normal, (self.vocabulary_size, self.width), jnp.float32)
         if self.positions == "learned":
             self.position_embedding = self.param("position_embedding", normal, (self.context, self.width), jnp.float32)
+        if self.latent_size is not None:
+            self.latent_input = nn.Dense(self.width, use_bias=False, kernel_init=normal)
         block = nn.remat(Block) if self.remat else Block
         self.blocks = [
             block(
@@ -80,37 +85,38 @@ class GPT(nn.Module):
         ]
         self.final_norm = _norm(self.norm, self.use_bias)
 
-    def __call__(self, tokens: Array, *, train: bool, dropout_keys: Array | None = None) -> Array:
+    def __call__(self, tokens: Array, *latents: Array, train: bool, dropout_keys: Array | None = None) -> Array:
         """Tokens int [B, T], T at most `context` -> logits [B, T, K] of the token behind each.
 
         `dropout_keys`: one for each example, [B]; needed where `train` and `dropout` is above 0.
         """
-        return self._run(tokens, dropout_keys if train and self.dropout else None)[0]
+        return self._run(tokens, latents, dropout_keys if train and self.dropout else None)[0]
 
-    def fill(self, tokens: Array) -> Cache:
+    def fill(self, tokens: Array, *latents: Array) -> Cache:
         """Tokens int [B, T], T at most `context` -> the cache behind them."""
-        caches = self._run(tokens, None)[1]
+        caches = self._run(tokens, latents, None)[1]
         return jax.tree.map(
             lambda empty, x: jax.lax.dynamic_update_slice(empty, x, (0,) * 4), self.start(len(tokens)), caches
         )
 
-    def start(self, batch_size: int) -> Cache:
+    def start(self, batch_size: int, *latents: Array) -> Cache:
         """The cache behind no tokens."""
+        del latents
         shape = batch_size, self.key_value_heads or self.heads, self.context, self.width // self.heads
         empty = jnp.zeros(shape, self.dtype or self.token_embedding.dtype)
         return [{"keys": empty, "values": empty} for _ in range(self.layers)]
 
-    def step(self, cache: Cache, tokens: Array, position: Array) -> tuple[Cache, Array]:
+    def step(self, cache: Cache, tokens: Array, position: Array, *latents: Array) -> tuple[Cache, Array]:
         """(cache, tokens int [B] at `position` []) -> (the cache behind them, logits [B, K] of the next)."""
-        x, filled = self._embedded(tokens[:, None], position[None]), []
+        x, filled = self._embedded(tokens[:, None], position[None], latents), []
         for block, cached in zip(self.blocks, cache, strict=True):
             x, cached = block.step(x, cached, position)
             filled.append(cached)
         return filled, self._logits(x)[:, 0]
 
-    def _run(self, tokens: Array, dropout_keys: Array | None) -> tuple[Array, Cache]:
+    def _run(self, tokens: Array, latents: tuple[Array, ...], dropout_keys: Array | None) -> tuple[Array, Cache]:
         """Logits [B, T, K], and each block's keys and values [B, G, T, D]."""
-        x, caches = self._embedded(tokens, jnp.arange(tokens.shape[1])), []
+        x, caches = self._embedded(tokens, jnp.arange(tokens.shape[1]), latents), []
         x = dropout(x, self.dropout, dropout_keys, 0)
         for i, block in enumerate(self.blocks):
             keys = None if dropout_keys is None else jax.vmap(jax.random.fold_in, (0, None))(dropout_keys, i + 1)
@@ -118,11 +124,13 @@ class GPT(nn.Module):
             caches.append(cached)
         return self._logits(x), caches
 
-    def _embedded(self, tokens: Array, positions: Array) -> Array:
+    def _embedded(self, tokens: Array, positions: Array, latents: tuple[Array, ...]) -> Array:
         """Tokens [B, T] at the consecutive positions [T] -> [B, T, E]."""
         x = look_up(self.token_embedding, tokens)
         if self.positions == "learned":
             x = x + jax.lax.dynamic_slice_in_dim(self.position_embedding, positions[0], positions.shape[0])
+        if self.latent_size is not None:
+            x = x + self.latent_input(*latents)[:, None]
         return x if self.dtype is None else x.astype(self.dtype)
 
     def _logits(self, x: Array) -> Array:
@@ -155,11 +163,17 @@ class Block(nn.Module):
         self.hidden = self._dense(2 * _multiple_of_8(8 * self.width / 3) if gated else 4 * self.width)
         self.output = self._dense(self.width, last)
 
-    def __call__(self, x: Array, dropout_keys: Array | None) -> tuple[Array, dict[str, Array]]:
-        """[B, T, E] -> [B, T, E], and the keys and values [B, G, T, D]."""
+    def __call__(
+        self, x: Array, dropout_keys: Array | None, seen: Array | None = None
+    ) -> tuple[Array, dict[str, Array]]:
+        """[B, T, E] -> [B, T, E], and the keys and values [B, G, T, D].
+
+        `seen`: bool, broadcast to [B, H, T, T]: what a place may look at; None: those up to it.
+        """
         positions = jnp.arange(x.shape[1])
         queries, keys, values = self._heads_of(x, positions)
-        attended = self._attended(queries, keys, values, positions[:, None] >= positions, dropout_keys)
+        seen = positions[:, None] >= positions if seen is None else seen
+        attended = self._attended(queries, keys, values, seen, dropout_keys)
         x = x + dropout(attended, self.dropout, dropout_keys, 1)
         x = x + dropout(self._fed_forward(x), self.dropout, dropout_keys, 2)
         return x, {"keys": keys, "values": values}
@@ -191,7 +205,7 @@ class Block(nn.Module):
         return queries, keys, values
 
     def _attended(self, queries: Array, keys: Array, values: Array, seen: Array, dropout_keys: Array | None) -> Array:
-        """Queries [B, H, T, D], keys and values [B, G, S, D], `seen` bool [T, S] -> [B, T, E]."""
+        """Queries [B, H, T, D], keys and values [B, G, S, D], `seen` bool as [B, H, T, S] -> [B, T, E]."""
         batch, heads, length, size = queries.shape
         groups = keys.shape[1]
         queries = queries.reshape(batch, groups, -1, size)  # [B, G, H / G T, D]

@@ -52,12 +52,13 @@ class RecurrentLayer(nn.Module):
         zeros = jnp.zeros((batch_size, self.width))
         return (zeros, zeros) if self.kind == "lstm" else (zeros,)
 
-    def __call__(self, x: Array) -> Array:
-        """[B, T, C] -> [B, T, E], from the state of zeros."""
+    def __call__(self, x: Array, state: tuple[Array, ...] | None = None) -> Array:
+        """[B, T, C] -> [B, T, E], from a state, or from that of zeros."""
         # All inputs in one product, before the loop that cannot be parallel.
         gates = self.inputs(x.reshape(-1, x.shape[-1])).reshape(*x.shape[:2], -1).swapaxes(0, 1)  # [T, B, n E]
         kernel, bias = self.recurrent_kernel, None if self.kind == "lstm" else self.recurrent_bias
-        outputs = jax.lax.scan(lambda state, g: _advance(self.kind, state, g, kernel, bias), self.start(len(x)), gates)
+        state = self.start(len(x)) if state is None else state
+        outputs = jax.lax.scan(lambda state, g: _advance(self.kind, state, g, kernel, bias), state, gates)
         return outputs[1].swapaxes(0, 1)
 
     def step(self, state: tuple[Array, ...], x: Array) -> tuple[tuple[Array, ...], Array]:
@@ -93,6 +94,8 @@ class RecurrentNetwork(nn.Module):
       kind: "lstm" or "gru".
       dropout: rate, behind the embedding and behind each layer (Zaremba et al. 2014, arXiv:1409.2329).
       tied: whether the last product is with the embedding's transpose.
+      latent_size: L; all inputs and outputs are then followed by latents [B, L], which decide the first states and are
+        added, by a product, to every embedding (Bowman et al. 2016, arXiv:1511.06349, section 3). None: there are none.
     """
 
     vocabulary_size: int
@@ -101,6 +104,7 @@ class RecurrentNetwork(nn.Module):
     kind: Literal["lstm", "gru"] = "lstm"
     dropout: float = 0.0
     tied: bool = False
+    latent_size: int | None = None
 
     def setup(self) -> None:
         self.embedding = self.param(
@@ -109,27 +113,39 @@ class RecurrentNetwork(nn.Module):
         self.recurrent = [RecurrentLayer(self.width, self.kind, name=f"layer_{i}") for i in range(self.layers)]
         if not self.tied:
             self.output = nn.Dense(self.vocabulary_size, kernel_init=nn.initializers.lecun_normal())
+        if self.latent_size is not None:
+            self.latent_states = nn.Dense((2 if self.kind == "lstm" else 1) * self.layers * self.width)
+            self.latent_input = nn.Dense(self.width, use_bias=False)
 
-    def __call__(self, tokens: Array, *, train: bool, dropout_keys: Array | None = None) -> Array:
+    def __call__(self, tokens: Array, *latents: Array, train: bool, dropout_keys: Array | None = None) -> Array:
         """Tokens int [B, T] -> logits [B, T, K] of the token behind each; `dropout_keys` [B] as in `GPT`."""
         keys = dropout_keys if train and self.dropout else None
-        x = dropout(look_up(self.embedding, tokens), self.dropout, keys, 0)
-        for i, layer in enumerate(self.recurrent):
-            x = dropout(layer(x), self.dropout, keys, i + 1)
+        x = dropout(self._embedded(tokens, *latents), self.dropout, keys, 0)
+        for i, (layer, state) in enumerate(zip(self.recurrent, self.start(len(tokens), *latents), strict=True)):
+            x = dropout(layer(x, state), self.dropout, keys, i + 1)
         return self._logits(x.reshape(-1, self.width)).reshape(*x.shape[:2], -1)
 
-    def start(self, batch_size: int) -> Cache:
+    def start(self, batch_size: int, *latents: Array) -> Cache:
         """The cache behind no tokens."""
-        return [layer.start(batch_size) for layer in self.recurrent]
+        zeros = [layer.start(batch_size) for layer in self.recurrent]
+        if self.latent_size is None:
+            return zeros
+        states = jnp.split(jnp.tanh(self.latent_states(*latents)), self.layers * len(zeros[0]), axis=-1)
+        return jax.tree.unflatten(jax.tree.structure(zeros), states)
 
-    def step(self, cache: Cache, tokens: Array, position: Array) -> tuple[Cache, Array]:
+    def step(self, cache: Cache, tokens: Array, position: Array, *latents: Array) -> tuple[Cache, Array]:
         """(cache, tokens int [B]) -> (the cache behind them, logits [B, K] of the next)."""
         del position
-        x, states = look_up(self.embedding, tokens), []
+        x, states = self._embedded(tokens[:, None], *latents)[:, 0], []
         for layer, state in zip(self.recurrent, cache, strict=True):
             state, x = layer.step(state, x)
             states.append(state)
         return states, self._logits(x)
+
+    def _embedded(self, tokens: Array, *latents: Array) -> Array:
+        """Tokens [B, T] -> [B, T, E]."""
+        x = look_up(self.embedding, tokens)
+        return x if self.latent_size is None else x + self.latent_input(*latents)[:, None]
 
     def _logits(self, x: Array) -> Array:
         return x @ self.embedding.T if self.tied else self.output(x)

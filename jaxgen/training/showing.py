@@ -1,6 +1,6 @@
 """What samples look like to a person while a model is trained: sheets of images, texts, sounds."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -17,6 +17,7 @@ from jaxgen.training.state import GenerativeModel, TrainState
 
 IMAGES_PER_SHEET = 64
 TEXTS_PER_SHEET = 4
+LINES_PER_SHEET = 16
 SOUNDS_PER_FILE = 5
 
 
@@ -34,7 +35,8 @@ def build_showing(model: GenerativeModel, data: Dataset, mesh: Mesh, *, seed: in
     writers = {"image": _sheet_writer, "text": _text_writer, "audio": _sound_writer}
     if model.sample is None or data.kind not in writers:
         return None
-    count = {"image": IMAGES_PER_SHEET, "text": TEXTS_PER_SHEET, "audio": SOUNDS_PER_FILE}[data.kind]
+    texts = LINES_PER_SHEET if "line_end" in data.assets else TEXTS_PER_SHEET
+    count = {"image": IMAGES_PER_SHEET, "text": texts, "audio": SOUNDS_PER_FILE}[data.kind]
     key = replicate(mesh, jax.random.key(2**32 - 1 - seed))  # apart from the run's own keys
     draw = jax.jit(lambda state: model.sample(state, key, count))
     return Showing(lambda state: np.asarray(draw(state)), writers[data.kind](model, data))
@@ -51,8 +53,10 @@ def _text_writer(model: GenerativeModel, data: Dataset) -> Callable[[np.ndarray,
     del model
     vocabulary = vocabulary_of(data.assets)
 
-    def write(texts: np.ndarray, path: Path) -> None:
-        path.with_suffix(".txt").write_text(texts_with_rules([vocabulary.decode(tokens) for tokens in texts]))
+    def write(samples: np.ndarray, path: Path) -> None:
+        texts = [vocabulary.decode(tokens) for tokens in samples]
+        by_lines = "line_end" in data.assets
+        path.with_suffix(".txt").write_text(as_lines(texts) if by_lines else texts_with_rules(texts))
 
     return write
 
@@ -67,6 +71,16 @@ def _sound_writer(model: GenerativeModel, data: Dataset) -> Callable[[np.ndarray
         sounds.save_with_picture(sounds.in_a_row(samples, lengths), path, data.assets["sample_rate"])
 
     return write
+
+
+def as_lines(texts: Sequence[str]) -> str:
+    """The first line of each text."""
+    return "".join(first_line(text) + "\n" for text in texts)
+
+
+def first_line(text: str) -> str:
+    """What comes before the first line end."""
+    return text.split("\n", 1)[0]
 
 
 def texts_with_rules(texts: list[str]) -> str:

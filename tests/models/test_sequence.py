@@ -116,7 +116,7 @@ def test_samples_follow_their_condition_and_take_that_of_conditions_where_none_i
     others = draw((said._replace(label=(said.label + 1) % 3),))
     assert not np.array_equal(others, draw(own))
     begin, advance = model.functions["begin"], model.functions["advance"]
-    decoding = advance(state, begin(state, KEY, jnp.zeros((6, 1), int), [1] * 6, 9, *own), 9, None, *own)
+    decoding = advance(state, begin(state, KEY, jnp.zeros((6, 1), int), [1] * 6, 9, *own), 9)
     np.testing.assert_array_equal(decoding.tokens[:, 1:], draw(own))
     tokens = jnp.zeros((6, 5), int)
     logits = [

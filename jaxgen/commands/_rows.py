@@ -1,0 +1,31 @@
+"""Rows of examples, as a picture or as lines of text."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+
+from jaxgen.data.vocabulary import vocabulary_of
+from jaxgen.opened_run import Run
+from jaxgen.training.pictures import image_grid
+from jaxgen.training.showing import as_lines
+
+
+def write_rows(run: Run, rows: Sequence[np.ndarray], out: Path | None) -> None:
+    """Writes rows of images [n, H, W, C] in [-1, 1], the shorter ones filled up with white, or of tokens [n, T + 1],
+    each a line behind a line end, with an empty line between the rows.
+
+    Args:
+      out: .png of images; .txt of texts, or None: they are printed.
+    """
+    if run.record["kind"] != "text":
+        columns = max(map(len, rows))
+        filled = [np.pad(row, ((0, columns - len(row)), *((0, 0),) * 3), constant_values=1.0) for row in rows]
+        image_grid(np.concatenate(filled), columns=columns).save(out)
+        return
+    vocabulary = vocabulary_of(run.record["assets"])
+    text = "\n".join(as_lines([vocabulary.decode(tokens) for tokens in row[:, 1:]]) for row in rows)
+    if out is None:
+        print(text)
+    else:
+        out.write_text(text)

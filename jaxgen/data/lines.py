@@ -1,0 +1,75 @@
+"""Texts line by line."""
+
+import re
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from jaxgen.data.dataset import Batch, Dataset
+from jaxgen.data.text import TRAIN_FRACTION, find_text, vocabulary_for
+from jaxgen.data.vocabulary import Vocabulary
+from jaxgen.errors import UserError
+
+
+def load_lines(
+    name: str,
+    *,
+    sequence_length: int = 64,
+    vocabulary: str | Vocabulary = "characters",
+    data_dir: str | Path | None = None,
+    most_megabytes: float = 200,
+) -> Dataset:
+    """The lines of a text, each an example of its own.
+
+    An example: `tokens` [sequence_length + 1]: a line end, the line, and line ends up to the length (of a longer line:
+    its beginning); and, in a batch, `weights` float32 [sequence_length], 1 for what of it is predicted, the line and
+    the first line end behind it. Empty lines are left out, and so are the numbers that the verses of `kjv` begin with.
+
+    Arguments are those of `load_text`. The first 90% of the lines are to train, if the set has no split of its own.
+    Among the assets is `line_end`, the token.
+
+    Raises:
+      UserError: as `load_text`; a vocabulary that cannot write a line end.
+    """
+    text = find_text(name, data_dir, most_megabytes)
+    train, test = (None if part is None else _lines(part, name) for part in (text.train, text.test))
+    if test is None:
+        train, test = np.split(np.asarray(train, object), [int(TRAIN_FRACTION * len(train))])
+    if not len(train) or not len(test):
+        raise UserError(f"The text {name} has too few lines to train on some and hold out others.")
+    if sequence_length < 1:
+        raise UserError(f"The sequence length must be at least 1, not {sequence_length}.")
+    known, kind = vocabulary_for(vocabulary, "\n".join([*train, *test, ""]))
+    line_end = known.encode("\n")
+    if len(line_end) != 1:
+        raise UserError("The vocabulary has no token of its own for a line end: take another for lines.")
+
+    def rows(lines: Iterable[str]) -> Mapping[str, np.ndarray]:
+        encoded = [known.encode(line)[:sequence_length] for line in lines]
+        tokens = np.full((len(encoded), sequence_length + 1), line_end[0], kind)
+        for row, line in zip(tokens, encoded, strict=True):
+            row[1 : 1 + len(line)] = line
+        return {"tokens": tokens}
+
+    def with_weights(batch: Batch) -> Batch:
+        return {**batch, "weights": until_line_end(batch["tokens"][:, 1:], int(line_end[0]))}
+
+    assets = {"vocabulary": known.to_json(), "notation": None, "line_end": int(line_end[0])}
+    return Dataset(f"{text.name}, by lines", rows(train), rows(test), "text", with_weights, assets)
+
+
+def until_line_end(tokens: Any, line_end: int) -> jax.Array:
+    """Tokens [..., T] -> float32 [..., T]: 1 up to the first line end, which is among them, then 0."""
+    ends = (jnp.asarray(tokens) == line_end).astype(jnp.int32)
+    return (jnp.cumsum(ends, axis=-1) - ends == 0).astype(jnp.float32)
+
+
+def _lines(text: str, name: str) -> list[str]:
+    lines = [line.strip() for line in text.split("\n")]
+    if name == "kjv":
+        lines = [re.sub(r"^\S+:\d+ ", "", line) for line in lines]
+    return [line for line in lines if line]

@@ -1,0 +1,119 @@
+"""The VAE of lines: its bound against sums over all lines and integrals over all latents."""
+
+import itertools
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import optax
+import pytest
+
+from jaxgen.data.lines import until_line_end
+from jaxgen.models.text_vae import text_vae
+from jaxgen.networks.recurrent import RecurrentNetwork
+from jaxgen.networks.text_encoder import RecurrentEncoder
+
+KEY = jax.random.key(1)
+TOKENS = jnp.asarray([[0, 1, 2, 0, 0], [0, 2, 2, 1, 0], [0, 0, 0, 0, 0]])
+BATCH = {"tokens": TOKENS, "weights": until_line_end(TOKENS[:, 1:], 0), "index": jnp.arange(3, dtype=jnp.uint32)}
+NETWORK = RecurrentNetwork(3, 6, 1, latent_size=1)
+
+
+def model_with(**options):
+    return text_vae(
+        RecurrentEncoder(2, 3, 6),
+        NETWORK,
+        latent_size=1,
+        optimiser=optax.adam(0.02),
+        line_end=0,
+        sample_length=4,
+        **options,
+    )
+
+
+@pytest.fixture(scope="module")
+def trained():
+    """(model, state) after some steps, so that its latents mean something."""
+    model = model_with()
+    state, step = model.init(KEY, BATCH), jax.jit(model.train_step)
+    for i in range(150):
+        state, _ = step(state, BATCH, jax.random.key(i))
+    return model, state
+
+
+def log_prob(state, tokens, latents):
+    """log p(x | z) by the network's logits, in numpy."""
+    logits = np.asarray(
+        NETWORK.apply({"params": state.params["text_vae"]["decoder"]}, tokens[:, :-1], latents, train=False)
+    )
+    log_p = logits - np.log(np.exp(logits).sum(-1, keepdims=True))
+    picked = np.take_along_axis(log_p, np.asarray(tokens)[:, 1:, None], -1)[..., 0]
+    ends = np.asarray(tokens)[:, 1:] == 0
+    return np.sum(picked * (np.cumsum(ends, 1) - ends == 0), 1)
+
+
+def test_the_likelihood_of_lines_adds_up_to_one(trained):
+    lines = np.array([(0, *line) for line in itertools.product(range(3), repeat=4)])
+    ends = lines[:, 1:] == 0
+    inside = np.cumsum(ends, 1) - ends == 0
+    lines = lines[np.all((lines[:, 1:] == 0) | inside, 1)]  # one way to fill up each
+    total = np.exp(log_prob(trained[1], lines, np.full((len(lines), 1), 0.3, np.float32))).sum()
+    assert total == pytest.approx(1.0, rel=1e-5)
+
+
+def test_the_bound_and_the_estimate_come_to_the_integral_over_latents(trained):
+    model, state = trained
+    grid = np.linspace(-8, 8, 401)
+    values = np.stack([log_prob(state, TOKENS, np.full((3, 1), z, np.float32)) for z in grid])  # [Z, B]
+    prior = np.exp(-0.5 * grid**2) / np.sqrt(2 * np.pi)
+    exact = np.log(np.trapezoid(np.exp(values) * prior[:, None], grid, axis=0))
+    estimate = model.functions["log_likelihood"](state, KEY, BATCH, 2_000)
+    np.testing.assert_allclose(estimate, exact, atol=0.02)
+    mean, log_variance = (np.asarray(x)[:, 0] for x in model.functions["posterior"](state, TOKENS))
+    spread = np.exp(0.5 * log_variance)
+    density = np.exp(-0.5 * ((grid[:, None] - mean) / spread) ** 2) / (spread * np.sqrt(2 * np.pi))
+    kl = 0.5 * (np.exp(log_variance) + mean**2 - 1 - log_variance)
+    bound = np.trapezoid(values * density, grid, axis=0) - kl
+    drawn = [jax.jit(model.eval_step)(state, BATCH, jax.random.key(i)) for i in range(300)]
+    elbo = np.mean([float(m["text_vae/elbo"][0]) / 3 for m in drawn])
+    assert elbo == pytest.approx(bound.mean(), abs=0.03)
+    assert np.all(bound <= exact + 1e-6)
+    assert float(drawn[0]["text_vae/kl"][0]) / 3 == pytest.approx(kl.mean(), rel=1e-5)
+
+
+def test_word_dropout_hides_what_came_before_in_training_only():
+    """With all words hidden, the loss is that of a decoder that sees line ends alone."""
+    hidden, seen = model_with(word_dropout=0.999999), model_with()
+    state = hidden.init(KEY, BATCH)
+    evaluated = [model.eval_step(state, BATCH, KEY)["text_vae/elbo"][0] for model in (hidden, seen)]
+    assert evaluated[0] == evaluated[1]
+    only_ends = NETWORK.apply(
+        {"params": state.params["text_vae"]["decoder"]}, jnp.zeros((3, 4), int), jnp.zeros((3, 1)), train=False
+    )
+    nats = optax.softmax_cross_entropy_with_integer_labels(only_ends, TOKENS[:, 1:]) * BATCH["weights"]
+    narrow = jax.tree.map(jnp.zeros_like, state.params["text_vae"]["encoder"])
+    narrow["output"]["bias"] = jnp.asarray([0.0, -60.0])  # latents of 0
+    params = {"text_vae": {**state.params["text_vae"], "encoder": narrow}}
+    _, metrics = hidden.train_step(state.replace(params=params), BATCH, KEY)
+    assert float(metrics["text_vae/reconstruction"][0]) == pytest.approx(float(nats.sum()), rel=1e-5)
+
+
+def test_free_bits_are_a_floor_of_what_the_divergence_costs():
+    free, plain = model_with(free_bits=5.0), model_with()
+    state = free.init(KEY, BATCH)
+    loss, kl, reconstruction = (
+        float(free.eval_step(state, BATCH, KEY)[f"text_vae/{name}"][0]) / 3 for name in ("loss", "kl", "reconstruction")
+    )
+    assert kl < 5.0
+    assert loss == pytest.approx(reconstruction + 5.0, rel=1e-6)
+    assert float(plain.eval_step(state, BATCH, KEY)["text_vae/loss"][0]) / 3 == pytest.approx(
+        reconstruction + kl, rel=1e-6
+    )
+
+
+def test_a_trained_model_gives_back_its_lines(trained):
+    model, state = trained
+    assert model.functions["decode"](state, model.functions["encode"](state, TOKENS)).shape == (3, 5)
+    rebuilt = model.functions["reconstruct"](state, TOKENS)
+    right = np.asarray(rebuilt[:, 1:] == TOKENS[:, 1:])
+    assert np.mean(right[np.asarray(BATCH["weights"]) > 0]) > 0.7
