@@ -11,8 +11,8 @@ from jaxgen.training.pictures import image_grid
 from jaxgen.training.showing import as_lines
 
 
-def write_rows(run: Run, rows: Sequence[np.ndarray], out: Path | None) -> None:
-    """Writes rows of images [n, H, W, C] in [-1, 1], the shorter ones filled up with white, or of tokens [n, T + 1],
+def write_rows(run: Run, rows: Sequence[Sequence[np.ndarray]], out: Path | None) -> None:
+    """Writes rows of images [n, H, W, C] in [-1, 1], the shorter ones filled up with white, or of tokens [T + 1],
     each a line behind a line end, with an empty line between the rows.
 
     Args:
@@ -24,7 +24,7 @@ def write_rows(run: Run, rows: Sequence[np.ndarray], out: Path | None) -> None:
         image_grid(np.concatenate(filled), columns=columns).save(out)
         return
     vocabulary = vocabulary_of(run.record["assets"])
-    text = "\n".join(as_lines([vocabulary.decode(tokens) for tokens in row[:, 1:]]) for row in rows)
+    text = "\n".join(as_lines([vocabulary.decode(tokens[1:]) for tokens in row]) for row in rows)
     if out is None:
         print(text)
     else:

@@ -132,7 +132,7 @@ class Subject(NamedTuple):
 def reconstruct(subject: Subject) -> tuple[Any, str]:
     if subject.run.record["kind"] == "text":
         numbers = subject.chosen(subject.options.rows)
-        rows = list(np.stack([subject.examples[numbers], subject.reconstruct(numbers)], axis=1))
+        rows = list(zip(subject.examples[numbers], subject.reconstruct(numbers), strict=True))
         return rows, f"{len(numbers)} examples, each with its reconstruction"
     columns = subject.options.steps
     numbers = subject.chosen(columns * max(1, subject.options.rows // 2))

@@ -1,5 +1,6 @@
 """The VAE of lines: its bound against sums over all lines and integrals over all latents."""
 
+import functools
 import itertools
 
 import jax
@@ -20,7 +21,7 @@ NETWORK = RecurrentNetwork(3, 6, 1, latent_size=1)
 
 
 def model_with(**options):
-    return text_vae(
+    model = text_vae(
         RecurrentEncoder(2, 3, 6),
         NETWORK,
         latent_size=1,
@@ -29,23 +30,24 @@ def model_with(**options):
         sample_length=4,
         **options,
     )
+    steps = {name: jax.jit(getattr(model, name)) for name in ("init", "train_step", "eval_step")}
+    return model._replace(**steps)
 
 
 @pytest.fixture(scope="module")
 def trained():
     """(model, state) after some steps, so that its latents mean something."""
     model = model_with()
-    state, step = model.init(KEY, BATCH), jax.jit(model.train_step)
+    state = model.init(KEY, BATCH)
     for i in range(150):
-        state, _ = step(state, BATCH, jax.random.key(i))
+        state, _ = model.train_step(state, BATCH, jax.random.key(i))
     return model, state
 
 
 def log_prob(state, tokens, latents):
     """log p(x | z) by the network's logits, in numpy."""
-    logits = np.asarray(
-        NETWORK.apply({"params": state.params["text_vae"]["decoder"]}, tokens[:, :-1], latents, train=False)
-    )
+    apply = jax.jit(functools.partial(NETWORK.apply, train=False))
+    logits = np.asarray(apply({"params": state.params["text_vae"]["decoder"]}, tokens[:, :-1], latents))
     log_p = logits - np.log(np.exp(logits).sum(-1, keepdims=True))
     picked = np.take_along_axis(log_p, np.asarray(tokens)[:, 1:, None], -1)[..., 0]
     ends = np.asarray(tokens)[:, 1:] == 0
@@ -64,17 +66,18 @@ def test_the_likelihood_of_lines_adds_up_to_one(trained):
 def test_the_bound_and_the_estimate_come_to_the_integral_over_latents(trained):
     model, state = trained
     grid = np.linspace(-8, 8, 401)
-    values = np.stack([log_prob(state, TOKENS, np.full((3, 1), z, np.float32)) for z in grid])  # [Z, B]
+    everywhere = np.repeat(grid, 3).astype(np.float32)[:, None]
+    values = log_prob(state, np.tile(TOKENS, (len(grid), 1)), everywhere).reshape(-1, 3)  # [Z, B]
     prior = np.exp(-0.5 * grid**2) / np.sqrt(2 * np.pi)
     exact = np.log(np.trapezoid(np.exp(values) * prior[:, None], grid, axis=0))
-    estimate = model.functions["log_likelihood"](state, KEY, BATCH, 2_000)
+    estimate = jax.jit(model.functions["log_likelihood"], static_argnums=3)(state, KEY, BATCH, 2_000)
     np.testing.assert_allclose(estimate, exact, atol=0.02)
     mean, log_variance = (np.asarray(x)[:, 0] for x in model.functions["posterior"](state, TOKENS))
     spread = np.exp(0.5 * log_variance)
     density = np.exp(-0.5 * ((grid[:, None] - mean) / spread) ** 2) / (spread * np.sqrt(2 * np.pi))
     kl = 0.5 * (np.exp(log_variance) + mean**2 - 1 - log_variance)
     bound = np.trapezoid(values * density, grid, axis=0) - kl
-    drawn = [jax.jit(model.eval_step)(state, BATCH, jax.random.key(i)) for i in range(300)]
+    drawn = [model.eval_step(state, BATCH, jax.random.key(i)) for i in range(300)]
     elbo = np.mean([float(m["text_vae/elbo"][0]) / 3 for m in drawn])
     assert elbo == pytest.approx(bound.mean(), abs=0.03)
     assert np.all(bound <= exact + 1e-6)
