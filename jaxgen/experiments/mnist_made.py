@@ -67,7 +67,7 @@ EXPERIMENT = Experiment(
     file=__file__,
     summary="MADE, a masked autoencoder",
     data="MNIST",
-    expected_time="not measured yet",
+    expected_time="15 min on 1 CPU core",
     presets={
         "quick": Config(steps=1_407, sample_every=469, checkpoint_every=469),
         "default": Config(),
