@@ -22,6 +22,7 @@ from jaxgen.experiments._adamw import AdamWConfig, optimiser_of
 from jaxgen.experiments._scored import BestByLoss
 from jaxgen.models.outputs import OutputDistribution, mixture_of_logistics, softmax
 from jaxgen.models.sequence import sequence_model
+from jaxgen.models.sound_augmentation import random_loudness
 from jaxgen.networks.wavenet import Spoken, WaveNet
 from jaxgen.training.config import check_at_least, check_rate
 from jaxgen.training.state import GenerativeModel
@@ -60,6 +61,8 @@ class Config(BestByLoss, AdamWConfig):
     """Numbers that describe a character, and a word."""
     dropout: float = 0.05
     """Rate at which channels of the gated units, and words, are left out in training."""
+    other_loudness: float = 0.5
+    """How often a training example is heard at another loudness, from a twentieth to twice its own, or upside down."""
     learning_rate: float = 2e-3
     """The learning rate at its highest, behind the warm-up,"""
     warmup_steps: int = 200
@@ -108,6 +111,7 @@ def build_model(config: Config, assets: Mapping[str, Any]) -> GenerativeModel:
     """Sequences of codes, begun behind silence. Its functions have, besides, `say(texts) -> condition` of samples, and
     `sample_lengths(num_samples) -> int [num_samples]`, how long the clips are that `conditions` asks for."""
     check_at_least(config, "sample_length", 1)
+    check_rate(config, "other_loudness")
 
     def say(texts: Sequence[str]) -> tuple[Spoken]:
         return (Spoken(**words_to_say(assets, texts)),)
@@ -130,6 +134,7 @@ def build_model(config: Config, assets: Mapping[str, Any]) -> GenerativeModel:
         ema_decay=config.ema_decay,
         micro_batches=config.micro_batches,
         report_bits=True,
+        augment=random_loudness(config.other_loudness) if config.other_loudness else None,
     )
     return model._replace(functions={**model.functions, "say": say, "sample_lengths": sample_lengths})
 

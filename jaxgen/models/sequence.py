@@ -36,6 +36,7 @@ def sequence_model(
     ema_decay: float | None = None,
     micro_batches: int = 1,
     report_bits: bool = False,
+    augment: Callable[[Key, jax.Array], jax.Array] | None = None,
 ) -> GenerativeModel:
     """-log p(x_1, ..., x_T | x_0) = -sum_t log p(x_t | x_0, ..., x_{t-1}) of windows of tokens.
 
@@ -57,6 +58,7 @@ def sequence_model(
       ema_decay: of the moving average of the weights that evaluation and samples use; None: no average.
       micro_batches: see `one_loss_model`.
       report_bits: whether `autoregressive/bits`, the loss over ln 2, is reported besides.
+      augment: (key, tokens [T + 1] of one example) -> others that are trained on in their place.
 
     Metrics, averaged over tokens: `autoregressive/loss`, -log p in nats; `autoregressive/accuracy`, how often the
     likeliest token is the right one.
@@ -93,6 +95,9 @@ def sequence_model(
     def loss(params: Any, model_state: dict[str, Any], batch: Batch, key: Key, *, train: bool) -> LossOutput:
         tokens = batch["tokens"].astype(jnp.int32)
         options = {}
+        if train and augment is not None:
+            augment_key, key = jax.random.split(key)
+            tokens = jax.vmap(augment)(example_keys(augment_key, batch["index"]), tokens)
         if train and getattr(network, "dropout", 0.0):
             options["dropout_keys"] = example_keys(key, batch["index"])
         condition = condition_of(batch)

@@ -10,6 +10,7 @@ import optax
 import pytest
 
 from jaxgen.data.lines import until_line_end
+from jaxgen.experiments import kjv_text_vae
 from jaxgen.models.text_vae import text_vae
 from jaxgen.networks.recurrent import RecurrentNetwork
 from jaxgen.networks.text_encoder import RecurrentEncoder
@@ -120,3 +121,25 @@ def test_a_trained_model_gives_back_its_lines(trained):
     rebuilt = model.functions["reconstruct"](state, TOKENS)
     right = np.asarray(rebuilt[:, 1:] == TOKENS[:, 1:])
     assert np.mean(right[np.asarray(BATCH["weights"]) > 0]) > 0.7
+
+
+def test_the_full_preset_has_the_stated_parameters():
+    """Twice 6 blocks of width 512 with SwiGLU of 1,368, over 8,000 tokens and 32 latents."""
+    vocabulary = {"kind": "characters", "characters": "".join(map(chr, range(0x4E00, 0x4E00 + 8000)))}
+    config = kjv_text_vae.EXPERIMENT.presets["full"]
+    model = kjv_text_vae.build_model(config, {"vocabulary": vocabulary, "line_end": 0})
+    batch = {
+        "tokens": jax.ShapeDtypeStruct((2, 97), jnp.int32),
+        "weights": jax.ShapeDtypeStruct((2, 96), jnp.float32),
+        "index": jax.ShapeDtypeStruct((2,), jnp.uint32),
+    }
+    key = jax.eval_shape(lambda: jax.random.key(0))
+    state = jax.eval_shape(model.init, key, batch)
+    jax.eval_shape(model.train_step, state, batch, key)
+    block = 512 * 3 * 512 + 512 * 512 + 512 * 2 * 1368 + 1368 * 512 + 2 * 512
+    common = 8000 * 512 + 6 * block + 512
+    counts = {
+        name: sum(int(np.prod(x.shape)) for x in jax.tree.leaves(tree))
+        for name, tree in state.params["text_vae"].items()
+    }
+    assert counts == {"encoder": common + 512 * 64 + 64, "decoder": common + 32 * 512}
