@@ -5,7 +5,7 @@ import shutil
 import tempfile
 from pathlib import Path
 
-MOST_MAPPINGS = 30_000
+MOST_MAPPINGS = 45_000
 FIRST = "PYTEST_XDIST_WORKER" not in os.environ  # the process that starts the workers, which inherit what it sets
 if FIRST:
     os.environ["JAX_PLATFORMS"] = "cpu"

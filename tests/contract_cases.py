@@ -124,8 +124,8 @@ CASES = {
         data_metric=None,
         slow=True,
     ),
-    "ladder_vae": Case(tiny_ladder_vae, data_metric=None),
-    "denoising_autoencoder": Case(tiny_denoising_autoencoder, data_metric="autoencoder/clean_loss"),
+    "ladder_vae": Case(tiny_ladder_vae, data_metric=None, slow=True),
+    "denoising_autoencoder": Case(tiny_denoising_autoencoder, data_metric="autoencoder/clean_loss", slow=True),
     "adversarial_autoencoder": Case(tiny_adversarial_autoencoder, data_metric="autoencoder/reconstruction"),
     "vae_gan": Case(tiny_vae_gan, data_metric="decoder/mse", slow=True),  # a VAE and a GAN, which are quick cases
     "vq_vae": Case(functools.partial(tiny_vq_vae, decay=0.5), data_metric=None, core=True),
