@@ -15,19 +15,21 @@ def mu_law_encode(samples: np.ndarray) -> np.ndarray:
     f(x) = sign(x) ln(1 + 255 |x|) / ln 256, rounded to the nearest of 256 even levels of [-1, 1].
     """
     samples = np.clip(np.asarray(samples, np.float64), -1.0, 1.0)
-    return np.floor((companded(samples) + 1.0) / 2.0 * (LEVELS - 1) + 0.5).astype(np.uint8)
+    return codes_of(samples).astype(np.uint8)
 
 
 def mu_law_decode(codes: np.ndarray) -> np.ndarray:
     """Codes 0..255, any shape, to amplitudes in [-1, 1] (float32): the inverse of `mu_law_encode` on its levels."""
-    return expanded(2.0 * np.asarray(codes, np.float64) / (LEVELS - 1) - 1.0).astype(np.float32)
+    return amplitudes_of(np.asarray(codes, np.float64)).astype(np.float32)
 
 
-def companded(amplitudes: Any, xp: Any = np) -> Any:
-    """f(x) of amplitudes in [-1, 1], by numpy or by another module that has its functions, jax.numpy."""
-    return xp.sign(amplitudes) * xp.log1p((LEVELS - 1) * xp.abs(amplitudes)) / np.log(LEVELS)
+def codes_of(amplitudes: Any, xp: Any = np) -> Any:
+    """Codes, still floats, of amplitudes within [-1, 1], by numpy or by a module that has its functions, jax.numpy."""
+    companded = xp.sign(amplitudes) * xp.log1p((LEVELS - 1) * xp.abs(amplitudes)) / np.log(LEVELS)
+    return xp.floor((companded + 1.0) / 2.0 * (LEVELS - 1) + 0.5)
 
 
-def expanded(values: Any, xp: Any = np) -> Any:
-    """The inverse of `companded`."""
-    return xp.sign(values) * xp.expm1(xp.abs(values) * np.log(LEVELS)) / (LEVELS - 1)
+def amplitudes_of(codes: Any, xp: Any = np) -> Any:
+    """Amplitudes of codes, which may lie between two levels: floats within 0..255."""
+    companded = 2.0 * codes / (LEVELS - 1) - 1.0
+    return xp.sign(companded) * xp.expm1(xp.abs(companded) * np.log(LEVELS)) / (LEVELS - 1)

@@ -5,7 +5,7 @@ from collections.abc import Callable
 import jax
 import jax.numpy as jnp
 
-from jaxgen.data.mu_law import LEVELS, companded, expanded
+from jaxgen.data.mu_law import LEVELS, amplitudes_of, codes_of
 from jaxgen.training.state import Key
 
 
@@ -23,9 +23,8 @@ def random_loudness(
         factor = jnp.exp(jax.random.uniform(factor_key, minval=jnp.log(quietest), maxval=jnp.log(loudest)))
         factor = jnp.where(jax.random.bernoulli(sign_key), factor, -factor)
         within = jax.random.uniform(level_key, codes.shape, minval=-0.5, maxval=0.5)
-        values = jnp.clip(2.0 * (codes + within) / (LEVELS - 1) - 1.0, -1.0, 1.0)
-        changed = companded(jnp.clip(factor * expanded(values, jnp), -1.0, 1.0), jnp)
-        changed = jnp.floor((changed + 1.0) / 2.0 * (LEVELS - 1) + 0.5).astype(codes.dtype)
+        amplitudes = amplitudes_of(jnp.clip(codes + within, 0, LEVELS - 1), jnp)
+        changed = codes_of(jnp.clip(factor * amplitudes, -1.0, 1.0), jnp).astype(codes.dtype)
         return jnp.where(jax.random.bernoulli(change_key, probability), changed, codes)
 
     return augment
