@@ -1,9 +1,10 @@
 """What the training steps in PyTorch share."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 
 import torch
 from common import Adam
+from torch import nn
 
 
 def adam_optimiser(parameters: Iterable[torch.Tensor], adam: Adam) -> torch.optim.Adam:
@@ -13,3 +14,22 @@ def adam_optimiser(parameters: Iterable[torch.Tensor], adam: Adam) -> torch.opti
 def scaled(rows: torch.Tensor) -> torch.Tensor:
     """uint8 to float32 in [-1, 1]."""
     return rows.float() / 127.5 - 1
+
+
+def shuffled_batches(rows: torch.Tensor, size: int, steps: int) -> Iterator[torch.Tensor]:
+    """`steps` batches [size, ...] of rows [N, ...] in a new order in each epoch, into which the last batch runs on."""
+    order = torch.randperm(len(rows))
+    for _ in range(steps):
+        while len(order) < size:
+            order = torch.cat([order, torch.randperm(len(rows))])
+        yield rows[order[:size]]
+        order = order[size:]
+
+
+@torch.no_grad()
+def move_average(average: nn.Module, network: nn.Module, decay: float) -> None:
+    """Moves the parameters; the running statistics are those of the network."""
+    for old, new in zip(average.parameters(), network.parameters(), strict=True):
+        old.lerp_(new, 1.0 - decay)
+    for old, new in zip(average.buffers(), network.buffers(), strict=True):
+        old.copy_(new)

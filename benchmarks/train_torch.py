@@ -26,6 +26,7 @@ from torch_gan import (
     mlp_discriminator,
     mlp_generator,
 )
+from torch_training import move_average, shuffled_batches
 
 from jaxgen.data import load
 from jaxgen.data.dataset import unscale_images
@@ -73,32 +74,17 @@ def main() -> None:
     )
     images = torch.from_numpy(load("mnist").train["image"]).permute(0, 3, 1, 2).contiguous()
     steps, batch = options.steps or config.steps, config.batch_size
-    start, order, position = time.monotonic(), torch.randperm(len(images)), 0
-    for i in range(steps):
-        rows = order[position : position + batch]
-        if len(rows) < batch:  # the batch runs on into the next epoch
-            order = torch.randperm(len(images))
-            position = -len(rows)
-            rows = torch.cat([rows, order[: batch - len(rows)]])
-        position += batch
-        step(images[rows])
-        move_average(average, generator, min(config.ema_decay, (1 + i) / (10 + i)))  # as `update_average`
-        if (i + 1) % 500 == 0:
-            print(f"step {i + 1}/{steps}  {(i + 1) * batch / (time.monotonic() - start):,.0f} images/s", flush=True)
+    start = time.monotonic()
+    for i, rows in enumerate(shuffled_batches(images, batch, steps), 1):
+        step(rows)
+        move_average(average, generator, min(config.ema_decay, i / (9 + i)))  # as `update_average`
+        if i % 500 == 0:
+            print(f"step {i}/{steps}  {i * batch / (time.monotonic() - start):,.0f} images/s", flush=True)
     average.eval()
     with torch.no_grad():
         blocks = [average(torch.randn(250, LATENT_SIZE)).permute(0, 2, 3, 1) for _ in range(-(-options.num // 250))]
     np.savez_compressed(options.out, image=unscale_images(torch.cat(blocks).numpy())[: options.num])
     print(f"{options.num} samples after {steps} steps: {options.out}")
-
-
-@torch.no_grad()
-def move_average(average: nn.Module, network: nn.Module, decay: float) -> None:
-    """Moves the parameters; the running statistics are those of the network."""
-    for old, new in zip(average.parameters(), network.parameters(), strict=True):
-        old.lerp_(new, 1.0 - decay)
-    for old, new in zip(average.buffers(), network.buffers(), strict=True):
-        old.copy_(new)
 
 
 if __name__ == "__main__":

@@ -15,6 +15,7 @@ import torch.nn.functional as F
 import tyro
 from common import PROBLEMS, cores
 from torch_gpt import GPT, language_model_step
+from torch_training import shuffled_batches
 
 from jaxgen.data.text import load_text
 from jaxgen.experiments import kjv_gpt
@@ -44,12 +45,9 @@ def main() -> None:
     adam = PROBLEMS["gpt"].adam._replace(beta1=config.beta1, beta2=config.beta2)
     step, schedule = language_model_step(network, adam), schedule_of(config)
     rates = [float(schedule(i)) for i in range(config.steps)]
-    order, position, start = torch.randperm(len(train)), 0, time.monotonic()
-    for i in range(config.steps):
-        if position + config.batch_size > len(train):
-            order, position = torch.randperm(len(train)), 0
-        step(train[order[position : position + config.batch_size]], rates[i])
-        position += config.batch_size
+    start = time.monotonic()
+    for rows, rate in zip(shuffled_batches(train, config.batch_size, config.steps), rates, strict=True):
+        step(rows, rate)
     seconds = time.monotonic() - start
     with torch.no_grad():
         losses = [

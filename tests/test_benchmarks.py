@@ -4,7 +4,10 @@ import importlib
 from pathlib import Path
 
 import jax
+import jax.numpy as jnp
+import numpy as np
 import pytest
+from flax.traverse_util import flatten_dict
 
 BENCHMARKS = Path(__file__).parent.parent / "benchmarks"
 PEERS = ["torch", pytest.param("keras", marks=pytest.mark.slow)]
@@ -26,6 +29,41 @@ def test_the_gpt_has_as_many_parameters_as_in_jaxgen(peer):
     model = jaxgen.MODELS["gpt"](common.PROBLEMS["gpt"].adam)
     params = jax.eval_shape(model.init, jax.random.key(0), batch).params
     assert parameters_of(*peer.NETWORKS["gpt"]()) == sum(leaf.size for leaf in jax.tree.leaves(params))
+
+
+@pytest.mark.parametrize("peer", ["torch"], indirect=True)
+@pytest.mark.parametrize("name", ["mnist_made", "mnist_pixelcnn"])
+def test_networks_of_binary_images_give_the_logits_of_jaxgen(peer, name):
+    import torch
+
+    train = importlib.import_module("train_torch_binary_images")
+    module = train.EXPERIMENTS[name]
+    model = module.build_model(module.Config(ema_decay=None), {"image_shape": (28, 28, 1)})
+    state = jax.jit(model.init)(jax.random.key(0), {"image": jnp.zeros((1, 28, 28, 1))})
+    params = flatten_dict(jax.device_get(state.params["autoregressive"]), sep=".")
+    theirs = train.network_of(train.Options(name), module.Config())
+    for path, parameter in theirs.named_parameters():
+        ours = torch.from_numpy(np.array(params.pop(name_in_jaxgen(path))))
+        parameter.data = ours.permute(3, 2, 0, 1) if ours.ndim == 4 else ours.T if ours.ndim == 2 else ours
+    assert not params
+    pixels = np.random.default_rng(0).integers(0, 2, (3, 28, 28))
+    nats = train.nats(theirs, torch.from_numpy(pixels).float()).detach()
+    np.testing.assert_allclose(model.functions["log_prob"](state, pixels), -nats, rtol=1e-5)
+
+
+OTHER_NAMES = {
+    "hidden.0": "MADE_0.MaskedDense_0",
+    "out": "MADE_0.MaskedDense_1",
+    "direct": "MADE_0.direct",
+    "embed": "embedding",
+    "last": "logits",
+}
+
+
+def name_in_jaxgen(path):
+    """Of a parameter in `torch_binary_images`: `vertical.3.weight` is `vertical_3.kernel`."""
+    layer, kind = path.rsplit(".", 1)
+    return f"{OTHER_NAMES.get(layer, layer.replace('.', '_'))}.{kind.replace('weight', 'kernel')}"
 
 
 @pytest.mark.parametrize("peer", PEERS, indirect=True)

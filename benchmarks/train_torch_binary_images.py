@@ -1,0 +1,80 @@
+"""Trains the network of mnist_made or mnist_pixelcnn in PyTorch, for the same steps on the same images.
+
+    pip install -e '.[bench]'
+    python benchmarks/train_torch_binary_images.py mnist_made --widths 500 --no-direct
+    python benchmarks/train_torch_binary_images.py mnist_pixelcnn
+
+Network, initialisers, batch, update and moving average are those of jaxgen; -log p is of the same 10,000 test images,
+which were made binary by chance once.
+"""
+
+import copy
+import time
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import torch
+import tyro
+from common import Adam, cores
+from torch import nn
+from torch_binary_images import MADE, GatedPixelCNN, binary_image_step, nats
+from torch_gan import initialise
+from torch_training import move_average, shuffled_batches
+
+from jaxgen.experiments import mnist_made, mnist_pixelcnn
+from jaxgen.experiments._binary_images import load_data
+
+EXPERIMENTS: dict[str, Any] = {"mnist_made": mnist_made, "mnist_pixelcnn": mnist_pixelcnn}
+
+
+@dataclass(frozen=True)
+class Options:
+    """Trains one of jaxgen's autoregressive models of binary images in PyTorch."""
+
+    experiment: tyro.conf.Positional[Literal["mnist_made", "mnist_pixelcnn"]]
+    """Whose network and settings."""
+    seed: int = 0
+    """Seed of weights, noise and order."""
+    steps: int | None = None
+    """How many training steps. None: as many as the experiment's default."""
+    widths: tuple[int, ...] = mnist_made.Config.widths
+    """Hidden layers of mnist_made."""
+    direct: bool = True
+    """Pixels of mnist_made are connected to the logits of later ones directly, too."""
+    eval_every: int = 4_000
+    """Steps between evaluations."""
+
+
+def main() -> None:
+    options = tyro.cli(Options)
+    torch.manual_seed(options.seed)
+    torch.set_num_threads(cores())
+    config = EXPERIMENTS[options.experiment].Config()
+    network = network_of(options, config)
+    initialise(network, scale=None)
+    average = copy.deepcopy(network)
+    step = binary_image_step(network, Adam(config.learning_rate, 0.9, 0.999))
+    data = load_data(config)
+    images, test = (torch.from_numpy(split["image"]).squeeze(-1) for split in (data.train, data.test))
+    steps, start, paused = options.steps or config.steps, time.monotonic(), 0.0
+    for i, rows in enumerate(shuffled_batches(images, config.batch_size, steps), 1):
+        step(rows)
+        move_average(average, network, min(config.ema_decay, i / (9 + i)))  # as `update_average`
+        if i % options.eval_every == 0 or i == steps:
+            before = time.monotonic()
+            with torch.no_grad():
+                losses = torch.cat([nats(average, block) for block in (test > 127).float().split(250)])
+            paused += time.monotonic() - before
+            speed = i * config.batch_size / (time.monotonic() - start - paused)
+            print(f"step {i}/{steps}  {losses.mean():.2f} nats  {speed:,.0f} images/s", flush=True)
+
+
+def network_of(options: Options, config: Any) -> nn.Module:
+    """With jaxgen's settings."""
+    if options.experiment == "mnist_made":
+        return MADE(options.widths, degrees_seed=config.degrees_seed, direct=options.direct)
+    return GatedPixelCNN(config.width, config.layers, config.first_reach, config.reach, 2 * config.width)
+
+
+if __name__ == "__main__":
+    main()
