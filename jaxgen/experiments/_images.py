@@ -1,10 +1,16 @@
 """The options of experiments on any images, one's own among them, and how these are loaded."""
 
+import dataclasses
 from dataclasses import dataclass
 from pathlib import Path
 
+import numpy as np
+
 from jaxgen.data import Dataset, load
+from jaxgen.data.dataset import length, read_examples
 from jaxgen.errors import UserError
+
+FOR_VARIANCE = 60_000
 
 
 @dataclass(frozen=True)
@@ -29,3 +35,10 @@ def load_images(config: ImagesConfig) -> Dataset:
     if data.kind != "image":
         raise UserError(f"--data {config.data} is {data.kind}, not images: name an image set or a folder of images.")
     return data
+
+
+def with_data_variance(data: Dataset) -> Dataset:
+    """`data` with the variance of its first training images in [-1, 1], over all pixels, as the asset `data_variance`."""
+    images = read_examples(data.train, 0, min(length(data.train), FOR_VARIANCE))["image"]
+    variance = float(np.var(images, dtype=np.float64) / 127.5**2)
+    return dataclasses.replace(data, assets={**data.assets, "data_variance": variance})

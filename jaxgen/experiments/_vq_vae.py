@@ -1,17 +1,15 @@
 """The options of the experiments with VQ-VAEs, and how they become data and a model."""
 
-import dataclasses
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
 
-import numpy as np
 import optax
 
 from jaxgen.data import Dataset
 from jaxgen.data.binarised import binarised
-from jaxgen.data.dataset import length, read_examples
 from jaxgen.errors import UserError
+from jaxgen.experiments._images import with_data_variance
 from jaxgen.experiments._vae import BINARISATION_SEED, LIKELIHOODS
 from jaxgen.models.likelihoods import Likelihood
 from jaxgen.models.vq_vae import scaled_squared_error, vq_vae
@@ -20,7 +18,6 @@ from jaxgen.training.config import TrainConfig, check_at_least
 from jaxgen.training.state import GenerativeModel
 
 HALVINGS = 2
-FOR_VARIANCE = 60_000
 
 
 @dataclass(frozen=True)
@@ -63,11 +60,10 @@ PAPER = {"num_codes": 512, "code_size": 64, "width": 256, "residual_width": 256,
 
 def with_variance(config: VQVAEConfig, data: Dataset) -> Dataset:
     """`data`, made binary by chance for binary pixels; the variance of its first images goes to the assets."""
-    images = read_examples(data.train, 0, min(length(data.train), FOR_VARIANCE))["image"]
-    variance = float(np.var(images, dtype=np.float64) / 127.5**2)
+    data = with_data_variance(data)
     if config.likelihood == "bernoulli":
         data = binarised(data, seed=BINARISATION_SEED, train=False)
-    return dataclasses.replace(data, assets={**data.assets, "data_variance": variance})
+    return data
 
 
 def build_vq_vae(config: VQVAEConfig, assets: Mapping[str, Any]) -> GenerativeModel:

@@ -1,12 +1,47 @@
-"""Attention blocks."""
+"""Attention."""
+
+from collections.abc import Callable
 
 import flax.linen as nn
+import jax
 import jax.numpy as jnp
 from jax import Array
 
 from jaxgen.networks.convolution import Conv
 from jaxgen.networks.resampling import max_pool
 from jaxgen.networks.spectral_norm import spectrally_normalised
+
+
+def attend(
+    queries: Array,
+    keys: Array,
+    values: Array,
+    seen: Array | None = None,
+    drop: Callable[[Array], Array] = lambda weights: weights,
+) -> Array:
+    """softmax(q k^T / sqrt(D)) v (Vaswani et al. 2017, arXiv:1706.03762, eq. 1), in the order that XLA likes on a CPU.
+
+    The softmax is never of a smaller type than float32.
+
+    Args:
+      queries: [B, H, T, D].
+      keys, values: [B, G, S, D], each for H / G heads of queries (grouped-query attention: Ainslie et al. 2023,
+        arXiv:2305.13245).
+      seen: bool, broadcast to [B, H, T, S]: what a query may look at; None: everything.
+      drop: of the weights [B, H, T, S].
+
+    Returns:
+      [B, T, H D].
+    """
+    batch, heads, length, size = queries.shape
+    groups = keys.shape[1]
+    queries = queries.reshape(batch, groups, -1, size)  # [B, G, H / G T, D]
+    scores = jnp.einsum("bgqd,bgkd->bgqk", queries, keys) * size**-0.5
+    scores = scores.astype(jnp.promote_types(scores.dtype, jnp.float32)).reshape(batch, heads, length, -1)
+    weights = jax.nn.softmax(scores if seen is None else jnp.where(seen, scores, -jnp.inf)).astype(values.dtype)
+    weights = drop(weights)
+    mixed = jnp.einsum("bgqk,bgkd->bgqd", weights.reshape(batch, groups, -1, weights.shape[-1]), values)
+    return mixed.reshape(batch, heads, length, size).transpose(0, 2, 1, 3).reshape(batch, length, -1)
 
 
 class SelfAttention(nn.Module):

@@ -18,6 +18,7 @@ import jax.numpy as jnp
 from jax import Array, lax
 
 from jaxgen.networks.patch_convolution import patch_convolution
+from jaxgen.networks.resampling import space_to_depth
 from jaxgen.networks.transform_convolution import Pair, shortest_periods, transform_convolution
 
 DIMENSION_NUMBERS = ("NHWC", "HWIO", "NHWC")
@@ -56,7 +57,7 @@ def strided_convolution(inputs: Array, kernel: Array, strides: Pair, padding: Pa
     kernel, firsts = _split_taps(kernel, strides, starts)  # [K, s, L, t, C, F]
     rows, row_step, columns, column_step, channels, features = kernel.shape
     kernel = kernel.transpose(0, 2, 1, 3, 4, 5).reshape(rows, columns, row_step * column_step * channels, features)
-    return unit_convolution(_space_to_depth(inputs, strides), kernel, firsts, out_sizes)
+    return unit_convolution(_padded_space_to_depth(inputs, strides), kernel, firsts, out_sizes)
 
 
 def transposed_convolution(inputs: Array, kernel: Array, strides: Pair, padding: Padding) -> Array:
@@ -242,15 +243,12 @@ def _padded(inputs: Array, kernel_sizes: Sequence[int], firsts: Pair, out_sizes:
     return jnp.pad(inputs, ((0, 0), *pads, (0, 0))), starts
 
 
-def _space_to_depth(inputs: Array, steps: Pair) -> Array:
-    """[B, H, W, C] -> [B, ceil(H / s), ceil(W / t), s * t * C], padded with zeros at the end."""
-    batch, height, width, channels = inputs.shape
-    rows, columns = -(-height // steps[0]), -(-width // steps[1])
-    missing = (rows * steps[0] - height, columns * steps[1] - width)
+def _padded_space_to_depth(inputs: Array, steps: Pair) -> Array:
+    """[B, H, W, C] -> [B, ceil(H / s), ceil(W / t), s t C], padded with zeros at the end."""
+    missing = [-size % step for size, step in zip(inputs.shape[1:3], steps, strict=True)]
     if any(missing):
         inputs = jnp.pad(inputs, ((0, 0), (0, missing[0]), (0, missing[1]), (0, 0)))
-    inputs = inputs.reshape(batch, rows, steps[0], columns, steps[1], channels)
-    return inputs.transpose(0, 1, 3, 2, 4, 5).reshape(batch, rows, columns, -1)
+    return space_to_depth(inputs, steps)
 
 
 def _split_taps(kernel: Array, steps: Pair, starts: Pair) -> tuple[Array, Pair]:

@@ -8,6 +8,7 @@ import jax
 import jax.numpy as jnp
 from jax import Array
 
+from jaxgen.networks.attention import attend
 from jaxgen.networks.dropout import dropout
 from jaxgen.networks.embedding import look_up
 
@@ -206,15 +207,7 @@ class Block(nn.Module):
 
     def _attended(self, queries: Array, keys: Array, values: Array, seen: Array, dropout_keys: Array | None) -> Array:
         """Queries [B, H, T, D], keys and values [B, G, S, D], `seen` bool as [B, H, T, S] -> [B, T, E]."""
-        batch, heads, length, size = queries.shape
-        groups = keys.shape[1]
-        queries = queries.reshape(batch, groups, -1, size)  # [B, G, H / G T, D]
-        scores = jnp.einsum("bgqd,bgkd->bgqk", queries, keys) * size**-0.5
-        scores = _at_least_float32(scores.reshape(batch, heads, length, -1))
-        weights = jax.nn.softmax(jnp.where(seen, scores, -jnp.inf)).astype(values.dtype)
-        weights = dropout(weights, self.dropout, dropout_keys, 0)
-        mixed = jnp.einsum("bgqk,bgkd->bgqd", weights.reshape(batch, groups, -1, weights.shape[-1]), values)
-        mixed = mixed.reshape(batch, heads, length, size).transpose(0, 2, 1, 3).reshape(batch, length, -1)
+        mixed = attend(queries, keys, values, seen, lambda weights: dropout(weights, self.dropout, dropout_keys, 0))
         return _by_rows(self.attention_output, mixed)
 
     def _fed_forward(self, x: Array) -> Array:

@@ -83,3 +83,24 @@ class ConditionalBatchNorm(nn.Module):
             gain, bias = 1.0 + linear("gain"), linear("bias")
         per_example = (-1,) + (1,) * (inputs.ndim - 2) + (channels,)
         return normed * gain.reshape(per_example) + bias.reshape(per_example)
+
+
+class GroupNorm(nn.Module):
+    """Group normalisation (Wu and He 2018, arXiv:1803.08494, eqs. 1 to 6): of each example, by groups of channels.
+
+    There are 32 groups, or as many as leave each of them 4 channels at least and all of one size.
+
+    Attributes:
+      epsilon: added to the variance.
+    """
+
+    epsilon: float = 1e-5
+
+    @nn.compact
+    def __call__(self, inputs: Array) -> Array:
+        """[B, ..., C] -> [B, ..., C]."""
+        channels = inputs.shape[-1]
+        fitting = [n for n in range(1, 33) if channels % n == 0 and (n == 1 or channels // n >= 4)]
+        norm = nn.GroupNorm(num_groups=fitting[-1], epsilon=self.epsilon)
+        nn.share_scope(self, norm)
+        return norm(inputs)

@@ -1,4 +1,4 @@
-"""Halving and doubling the size of maps.
+"""Halving and doubling the size of maps, and pixels as channels.
 
 By reshaping, reducing and broadcasting: XLA's windowed reductions and their gradients are slow inside a compiled loop
 on a CPU.
@@ -29,3 +29,18 @@ def _windows(inputs: Array) -> Array:
     """[B, H, W, C] -> [B, H // 2, 2, W // 2, 2, C]."""
     batch, rows, columns, channels = inputs.shape[0], inputs.shape[1] // 2, inputs.shape[2] // 2, inputs.shape[3]
     return inputs[:, : 2 * rows, : 2 * columns].reshape(batch, rows, 2, columns, 2, channels)
+
+
+def space_to_depth(inputs: Array, steps: tuple[int, int]) -> Array:
+    """[B, H, W, C] -> [B, H / s, W / t, s t C]: the pixels of each patch, row by row, as channels."""
+    batch, height, width, channels = inputs.shape
+    rows, columns = height // steps[0], width // steps[1]
+    patches = inputs.reshape(batch, rows, steps[0], columns, steps[1], channels)
+    return patches.transpose(0, 1, 3, 2, 4, 5).reshape(batch, rows, columns, -1)
+
+
+def depth_to_space(patches: Array, steps: tuple[int, int]) -> Array:
+    """[B, h, w, s t C] -> [B, h s, w t, C]: the other way round."""
+    batch, rows, columns, _ = patches.shape
+    pixels = patches.reshape(batch, rows, columns, *steps, -1)
+    return pixels.transpose(0, 1, 3, 2, 4, 5).reshape(batch, rows * steps[0], columns * steps[1], -1)

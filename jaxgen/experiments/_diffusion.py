@@ -1,0 +1,138 @@
+"""The options of the experiments with diffusion models, and how they become a model."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import flax.linen as nn
+
+from jaxgen.errors import UserError
+from jaxgen.experiments._adamw import AdamWConfig, optimiser_of
+from jaxgen.models.diffusion import class_condition, diffusion
+from jaxgen.models.noise_levels import NoiseLevels, cosine_betas, flow_times, linear_betas, lognormal
+from jaxgen.models.preconditioning import PREDICTIONS, edm
+from jaxgen.networks.dit import DiT
+from jaxgen.networks.unet import UNet
+from jaxgen.training.config import check_at_least
+from jaxgen.training.state import GenerativeModel
+
+EDM = "edm"
+
+
+@dataclass(frozen=True)
+class DiffusionConfig(AdamWConfig):
+    """Options of a diffusion model."""
+
+    steps_per_dispatch: int = 10
+    """Steps run on the device between two returns to Python (results do not depend on it)."""
+    prediction: Literal["edm", "epsilon", "x0", "v", "flow"] = EDM
+    """What the network predicts: EDM's mixture of image and noise, the noise, the image, v, or a flow's velocity."""
+    noise_levels: Literal["lognormal", "linear", "cosine", "flow", "logit_normal"] = "lognormal"
+    """Which noise levels it is trained on, and samplers go through: EDM's, those of DDPM's linear or cosine betas, or
+    those of a flow whose times are uniform or logit-normal."""
+    conditional: bool = True
+    """Learns the images of each class, where the data have classes."""
+    condition_dropout: float = 0.1
+    """How often the class is left out in training, so that --guidance has something to compare with."""
+    network: Literal["unet", "dit"] = "unet"
+    """A U-Net, or a transformer over patches."""
+    width: int = 32
+    """Channels: of the U-Net at its first size, or of the transformer."""
+    patch_size: int = 2
+    """Images are taken as patches of this side."""
+    factors: tuple[int, ...] = (1, 2)
+    """Of the U-Net: how many times --width at each size, each half the one before."""
+    blocks: int = 2
+    """Residual blocks of the U-Net at each size on the way down, or blocks of the transformer."""
+    attention_sizes: tuple[int, ...] = (7, 8)
+    """Of the U-Net: the sizes of maps with self-attention."""
+    head_width: int = 32
+    """Of a head of attention."""
+    dropout: float = 0.0
+    """In the blocks."""
+    weight_decay: float = 0.0
+    """AdamW's, of matrices only: not of biases and norms."""
+    min_learning_rate: float = 1e-5
+    """and at the end of the run, where it has fallen along a cosine."""
+    ema_decay: float | None = 0.999
+    """Decay of the moving average of the weights that evaluation and samples use, once it is warm. None: no average."""
+    sampler: Literal["ancestral", "ddim", "euler", "heun", "dpm_solver"] = "heun"
+    """How samples are drawn: DDPM's own steps, DDIM's, Euler's, Heun's, or DPM-Solver++ (2M)."""
+    sampling_steps: int = 18
+    """In how many steps; each is one pass of the network, of heun two."""
+    guidance: float = 1.0
+    """How far samples go towards their class, from what images are like without (0) to it (1) and beyond."""
+
+
+def build_diffusion(config: DiffusionConfig, assets: Mapping[str, Any]) -> GenerativeModel:
+    """`jaxgen.models.diffusion`.
+
+    Raises:
+      UserError: a number out of range.
+    """
+    least = {"width": 1, "patch_size": 1, "blocks": 1, "head_width": 1, "dropout": 0, "condition_dropout": 0}
+    for name, value in least.items():
+        check_at_least(config, name, value)
+    for name in ("dropout", "condition_dropout"):
+        if getattr(config, name) >= 1:
+            raise UserError(f"--{name.replace('_', '-')} must be below 1, not {getattr(config, name)}.")
+    classes = assets.get("class_names") if config.conditional else None
+    shape = tuple(assets["image_shape"])
+    return diffusion(
+        network_of(config, shape[-1], None if not classes else len(classes)),
+        image_shape=shape,
+        preconditioning=edm(assets["data_variance"] ** 0.5)
+        if config.prediction == EDM
+        else PREDICTIONS[config.prediction],
+        noise_levels=noise_levels_of(config.noise_levels),
+        optimiser=optimiser_of(config),
+        condition=class_condition(len(classes)) if classes else None,
+        condition_dropout=config.condition_dropout,
+        guidance=config.guidance if classes else 1.0,
+        sampler=config.sampler,
+        sampling_steps=config.sampling_steps,
+        ema_decay=config.ema_decay,
+        micro_batches=config.micro_batches,
+    )
+
+
+def noise_levels_of(name: str) -> NoiseLevels:
+    """By the name that --noise-levels has for them."""
+    return {
+        "lognormal": lognormal,
+        "linear": linear_betas,
+        "cosine": cosine_betas,
+        "flow": flow_times,
+        "logit_normal": lambda: flow_times(logit_normal=True),
+    }[name]()
+
+
+def network_of(config: DiffusionConfig, channels: int, num_classes: int | None) -> nn.Module:
+    """The U-Net or the transformer.
+
+    Raises:
+      UserError: heads that do not divide the channels.
+    """
+    shared = {
+        "channels": channels,
+        "width": config.width,
+        "patch_size": config.patch_size,
+        "dropout": config.dropout,
+        "num_classes": num_classes,
+    }
+    factors = (1,) if config.network == "dit" else config.factors
+    if not factors or min(factors) < 1:
+        raise UserError(f"--factors must be one or more numbers of at least 1, not {config.factors}.")
+    if any(config.width * factor % config.head_width for factor in factors) and (
+        config.network == "dit" or config.attention_sizes
+    ):
+        raise UserError(f"--head-width {config.head_width} must divide --width {config.width} times each of --factors.")
+    if config.network == "dit":
+        return DiT(layers=config.blocks, heads=config.width // config.head_width, **shared)
+    return UNet(
+        factors=factors,
+        blocks=config.blocks,
+        attention_sizes=config.attention_sizes,
+        head_width=config.head_width,
+        **shared,
+    )

@@ -1,0 +1,82 @@
+"""A diffusion model of MNIST (EDM: Karras et al. 2022, https://arxiv.org/abs/2206.00364).
+
+    python -m jaxgen.experiments.mnist_diffusion
+    python -m jaxgen.experiments.mnist_diffusion --prediction epsilon --noise-levels linear --sampler ancestral
+    python -m jaxgen.experiments.mnist_diffusion --prediction flow --noise-levels flow --sampler euler
+    python -m jaxgen.experiments.mnist_diffusion --network dit --width 128 --patch-size 4 --blocks 6
+    jaxgen sample runs/mnist_diffusion/001 --label 7 --guidance 2 --sampler dpm_solver --sampling-steps 20
+    jaxgen evaluate runs/mnist_diffusion/001 --metrics log_likelihood --importance-samples 1 --num-samples 500
+
+The second line is DDPM (Ho et al. 2020, https://arxiv.org/abs/2006.11239), the third flow matching (Lipman et al. 2023,
+https://arxiv.org/abs/2210.02747), the fourth a DiT (Peebles and Xie 2023, https://arxiv.org/abs/2212.09748).
+"""
+
+import sys
+from dataclasses import dataclass
+
+from jaxgen.data import Dataset, load
+from jaxgen.experiment import Experiment, run
+from jaxgen.experiments._diffusion import DiffusionConfig, build_diffusion
+from jaxgen.experiments._images import with_data_variance
+
+
+@dataclass(frozen=True)
+class Config(DiffusionConfig):
+    """Options of mnist_diffusion."""
+
+    steps: int = 6_000
+    """How many training steps the run has in all (938 are one epoch of MNIST with --batch-size 64)."""
+    batch_size: int = 64
+    """Examples per step, over all devices together."""
+    log_every: int = 50
+    """Steps between lines of metrics.jsonl (means over those steps). 0: only at the end."""
+    sample_every: int = 1_000
+    """Steps between sample sheets, always of the same latents. 0: only at the end."""
+    checkpoint_every: int = 500
+    """Steps between checkpoints; one is always kept at the end. 0: only at the end."""
+    eval_every: int = 2_000
+    """Steps between evaluations on the held-out examples. 0: only at the end."""
+
+
+def load_data(config: Config) -> Dataset:
+    """MNIST."""
+    del config
+    return with_data_variance(load("mnist"))
+
+
+EXPERIMENT = Experiment(
+    file=__file__,
+    summary="diffusion: EDM, DDPM, flow matching; U-Net or DiT",
+    data="MNIST",
+    expected_time="not measured yet",
+    presets={
+        "quick": Config(
+            steps=60, width=16, blocks=1, head_width=16, sampling_steps=6, sample_every=30, checkpoint_every=30
+        ),
+        "default": Config(),
+        "full": Config(
+            steps=100_000,
+            steps_per_dispatch=50,
+            batch_size=256,
+            width=64,
+            patch_size=1,
+            factors=(1, 2, 4),
+            head_width=64,
+            dropout=0.1,
+            ema_decay=0.9995,
+            sample_every=5_000,
+            checkpoint_every=5_000,
+            eval_every=5_000,
+        ),
+    },
+    load_data=load_data,
+    build_model=build_diffusion,
+)
+
+
+def main() -> None:
+    sys.exit(run(EXPERIMENT))
+
+
+if __name__ == "__main__":
+    main()

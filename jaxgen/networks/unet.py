@@ -1,0 +1,144 @@
+"""The U-Net of diffusion models (Ho et al. 2020, arXiv:2006.11239, appendix B; Dhariwal and Nichol 2021,
+arXiv:2105.05233, section 3)."""
+
+from collections.abc import Sequence
+
+import flax.linen as nn
+import jax
+import jax.numpy as jnp
+from jax import Array
+
+from jaxgen.networks.attention import attend
+from jaxgen.networks.convolution import Conv
+from jaxgen.networks.dropout import dropout
+from jaxgen.networks.noise_embedding import NoiseEmbedding
+from jaxgen.networks.normalisation import GroupNorm
+from jaxgen.networks.resampling import average_pool, depth_to_space, space_to_depth, upsample
+from jaxgen.networks.sizes import check_multiple
+
+ZEROS = nn.initializers.zeros
+
+
+class UNet(nn.Module):
+    """Residual blocks at falling sizes and back, each given the noise level; outputs from below are joined by those
+    of the same size from above.
+
+    Attributes:
+      channels: of the outputs, C.
+      width: channels at the first size.
+      factors: at each size, how many times as many.
+      blocks: residual blocks at each size on the way down; one more on the way up.
+      attention_sizes: the sizes (rows of a map) at which a block is followed by self-attention.
+      head_width: of each head of attention.
+      dropout: rate, in residual blocks.
+      patch_size: images are taken as patches of this side, whose pixels are channels: a network at full size costs
+        patch_size^2 times as much.
+      num_classes: K: labels in 0..K are the last argument, K for no class; None: there are none.
+    """
+
+    channels: int
+    width: int = 64
+    factors: Sequence[int] = (1, 2, 2)
+    blocks: int = 2
+    attention_sizes: Sequence[int] = ()
+    head_width: int = 32
+    dropout: float = 0.0
+    patch_size: int = 1
+    num_classes: int | None = None
+
+    @nn.compact
+    def __call__(
+        self, x: Array, noise_labels: Array, *condition: Array, train: bool, dropout_keys: Array | None = None
+    ) -> Array:
+        """Images [B, H, W, C], labels of noise [B], and labels int [B] with classes -> [B, H, W, C].
+
+        Raises:
+          UserError: a side that cannot be taken in patches and halved.
+        """
+        check_multiple(x.shape[1:3], self.patch_size * 2 ** (len(self.factors) - 1))
+        embedding = NoiseEmbedding(4 * self.width, self.num_classes, name="embedding")(noise_labels, *condition)
+        keys, block = dropout_keys if train and self.dropout else None, 0
+        x = Conv(self.width, (3, 3), name="first")(space_to_depth(x, (self.patch_size,) * 2))
+
+        def residual(x: Array, factor: int, resample: str | None = None) -> Array:
+            nonlocal block
+            x = ResidualBlock(self.width * factor, resample, self.dropout, name=f"block_{block}")(
+                x, embedding, dropout_keys=None if keys is None else _folded(keys, block)
+            )
+            if resample is None and x.shape[1] in self.attention_sizes:
+                x = AttentionBlock(self.head_width, name=f"attention_{block}")(x)
+            block += 1
+            return x
+
+        skips = [x]
+        for level, factor in enumerate(self.factors):
+            if level:
+                x = residual(x, factor, "down")
+                skips.append(x)
+            for _ in range(self.blocks):
+                x = residual(x, factor)
+                skips.append(x)
+        x = residual(x, self.factors[-1])
+        for level, factor in reversed(list(enumerate(self.factors))):
+            for _ in range(self.blocks + 1):
+                x = residual(jnp.concatenate([x, skips.pop()], -1), factor)
+            if level:
+                x = residual(x, factor, "up")
+        x = nn.silu(GroupNorm(name="last_norm")(x))
+        x = Conv(self.channels * self.patch_size**2, (3, 3), kernel_init=ZEROS, name="last")(x)
+        return depth_to_space(x, (self.patch_size,) * 2)
+
+
+class ResidualBlock(nn.Module):
+    """x + branch: norm, SiLU, 3x3, norm scaled and shifted by the embedding, SiLU, dropout, 3x3 that starts at 0.
+
+    Attributes:
+      features: channels of the output, F.
+      resample: "up" or "down": twice or half the size, in the first convolution and in the shortcut; None: the same.
+      dropout: rate.
+    """
+
+    features: int
+    resample: str | None = None
+    dropout: float = 0.0
+
+    @nn.compact
+    def __call__(self, x: Array, embedding: Array, dropout_keys: Array | None = None) -> Array:
+        """[B, H, W, C] and [B, E] -> [B, H', W', F]."""
+        hidden = nn.silu(GroupNorm(name="norm_0")(x))
+        hidden = Conv(self.features, (3, 3), resample=self.resample, name="conv_0")(hidden)
+        moves = nn.Dense(2 * self.features, kernel_init=ZEROS, name="embedding")(embedding)
+        scale, shift = jnp.split(moves[:, None, None], 2, -1)
+        hidden = nn.silu(GroupNorm(name="norm_1")(hidden) * (1.0 + scale) + shift)
+        hidden = dropout(hidden, self.dropout, dropout_keys, 0)
+        hidden = Conv(self.features, (3, 3), kernel_init=ZEROS, name="conv_1")(hidden)
+        if self.resample is not None:
+            x = upsample(x) if self.resample == "up" else average_pool(x)
+        if x.shape[-1] != self.features:
+            x = Conv(self.features, (1, 1), name="shortcut")(x)
+        return x + hidden
+
+
+class AttentionBlock(nn.Module):
+    """x + attention between all places of a map, whose last product starts at 0.
+
+    Attributes:
+      head_width: D, which divides the number of channels.
+    """
+
+    head_width: int
+
+    @nn.compact
+    def __call__(self, x: Array) -> Array:
+        """[B, H, W, C] -> [B, H, W, C]."""
+        batch, channels = len(x), x.shape[-1]
+        rows = GroupNorm(name="norm")(x).reshape(-1, channels)
+        joined = nn.Dense(3 * channels, name="queries_keys_values")(rows)
+        joined = joined.reshape(batch, -1, 3, channels // self.head_width, self.head_width)
+        queries, keys, values = joined.transpose(2, 0, 3, 1, 4)  # [B, heads, H W, D] each
+        mixed = attend(queries, keys, values).reshape(-1, channels)
+        return x + nn.Dense(channels, kernel_init=ZEROS, name="output")(mixed).reshape(x.shape)
+
+
+def _folded(keys: Array, number: int) -> Array:
+    return jax.vmap(jax.random.fold_in, (0, None))(keys, number)
