@@ -38,7 +38,7 @@ def load_images(config: ImagesConfig) -> Dataset:
 
 
 def with_data_variance(data: Dataset) -> Dataset:
-    """`data` with the variance of its first training images in [-1, 1], over all pixels, as the asset `data_variance`."""
+    """`data` with the asset `data_variance`: of its first training images, over all pixels in [-1, 1]."""
     images = read_examples(data.train, 0, min(length(data.train), FOR_VARIANCE))["image"]
     variance = float(np.var(images, dtype=np.float64) / 127.5**2)
     return dataclasses.replace(data, assets={**data.assets, "data_variance": variance})

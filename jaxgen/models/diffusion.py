@@ -78,10 +78,10 @@ def diffusion(
 
     `functions`, `condition` being that or nothing: `denoise(state, images, noise_levels [B], *condition) -> images`;
     `inpaint(state, key, images, mask, *condition, **options of sample) -> images`, drawn where the mask [B, H, W, 1] is
-    0 and as given where it is 1; `prior(key, num_samples) -> latents [N, H W C]`, `decode(state, latents, *condition) ->
-    images` and `encode(state, images, *condition) -> latents`, along the probability flow; `reconstruct`, both;
-    `log_likelihood(state, key, batch, num_samples) -> [B]`, log p(x) in nats of images of 256 levels made continuous by
-    uniform noise, a lower bound of that of the levels, the trace being estimated with so many directions;
+    0 and as given where it is 1; along the probability flow `prior(key, num_samples) -> latents [N, H W C]`,
+    `decode(state, latents, *condition) -> images`, `encode(state, images, *condition) -> latents` and `reconstruct`,
+    both; `log_likelihood(state, key, batch, num_samples) -> [B]`, log p(x) in nats of images of 256 levels made
+    continuous by uniform noise, a lower bound of that of the levels, the trace being estimated with so many directions;
     `bits_per_dimension(nats) -> bits`, of such a value; with a condition `conditions(num_samples)`.
 
     Raises:

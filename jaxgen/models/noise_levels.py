@@ -50,7 +50,7 @@ def lognormal(
 
 
 def linear_betas(steps: int = 1_000, first: float = 1e-4, last: float = 0.02) -> NoiseLevels:
-    """DDPM (Ho et al. 2020, arXiv:2006.11239, section 4): beta_t is even in t, alpha-bar_t = prod_{s <= t} (1 - beta_s).
+    """DDPM (Ho et al. 2020, arXiv:2006.11239, section 4): beta_t is even in t, alpha-bar_t the product of 1 - beta_s.
 
     Training takes each of the `steps` levels as often; a ladder of fewer takes every so many of them.
     """

@@ -51,7 +51,7 @@ def ddim(
 
 
 def ancestral(denoiser: Denoiser, x: jax.Array, noise_levels: jax.Array, key: jax.Array) -> jax.Array:
-    """DDPM's own steps, with the variance of the posterior q(x_t | x_s, y) (Ho et al. 2020, arXiv:2006.11239, eq. 7)."""
+    """DDPM's own steps: noise of the variance of q(x_t | x_s, y) (Ho et al. 2020, arXiv:2006.11239, eq. 7)."""
     return ddim(denoiser, x, noise_levels, key, eta=1.0)
 
 
