@@ -10,7 +10,7 @@ equation
 need no key, and go up as well as down: from an image to the noise that it comes from.
 
 A sampler of another formulation takes the same steps here once x is scaled (`jaxgen.models.noise_levels`): DDPM's
-own is `ancestral`, DDIM `ddim`, and Euler's method for a flow is `euler` to first order in the step.
+own is `ancestral`, DDIM `ddim`, and Euler's method for a flow `euler`.
 """
 
 from collections.abc import Callable
