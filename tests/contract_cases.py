@@ -12,6 +12,7 @@ from tiny import (
     tiny_conditional_gan,
     tiny_dcgan,
     tiny_denoising_autoencoder,
+    tiny_diffusion,
     tiny_gan_with_head,
     tiny_gpt,
     tiny_images,
@@ -34,8 +35,10 @@ from jaxgen.data import Dataset, example_batch
 from jaxgen.models.augmentation import adaptive_augmentation, differentiable_augmentation
 from jaxgen.models.gan_heads import auxiliary_classifier, mutual_information
 from jaxgen.models.likelihoods import bernoulli, discretised_logistic, gaussian
+from jaxgen.models.noise_levels import flow_times
 from jaxgen.models.outputs import mixture_of_logistics, softmax
 from jaxgen.models.posteriors import flow_posterior, gaussian_posterior, hamiltonian_posterior
+from jaxgen.models.preconditioning import PREDICTIONS
 from jaxgen.networks.flows import InverseAutoregressiveFlow
 from jaxgen.training.dispatch import build_dispatch
 from jaxgen.training.parallel import device_mesh, replicate
@@ -133,6 +136,17 @@ CASES = {
         functools.partial(tiny_vq_vae, codebook="gradient"), data_metric=None, slow=True
     ),
     "prior_of_a_vq_vae": Case(tiny_two_stages, data_metric=None),
+    "diffusion_by_a_unet": Case(functools.partial(tiny_diffusion, "unet", guidance=2.0), data_metric=None, slow=True),
+    "flow_by_a_transformer": Case(
+        functools.partial(
+            tiny_diffusion,
+            "dit",
+            preconditioning=PREDICTIONS["flow"],
+            noise_levels=flow_times(),
+            sampler="ancestral",
+        ),
+        data_metric=None,
+    ),
     "made_of_binary_pixels": Case(tiny_made, data_metric=None, slow=True),
     "gpt_with_dropout_in_two_micro_batches": Case(
         functools.partial(tiny_gpt, micro_batches=2), data_metric="autoregressive/loss", of_text=True

@@ -15,11 +15,14 @@ from jaxgen.models import classifier, gan
 from jaxgen.models.adversarial_autoencoder import adversarial_autoencoder
 from jaxgen.models.autoencoder import autoencoder
 from jaxgen.models.autoregressive import Tokeniser, autoregressive, binary_pixels
+from jaxgen.models.diffusion import class_condition, diffusion
 from jaxgen.models.gan_heads import Head
 from jaxgen.models.hierarchical_vae import hierarchical_vae
 from jaxgen.models.likelihoods import Likelihood, bernoulli
+from jaxgen.models.noise_levels import lognormal
 from jaxgen.models.outputs import OutputDistribution
 from jaxgen.models.posteriors import Posterior
+from jaxgen.models.preconditioning import edm
 from jaxgen.models.sequence import sequence_model
 from jaxgen.models.text_vae import text_vae
 from jaxgen.models.vae import vae
@@ -28,6 +31,7 @@ from jaxgen.models.vq_vae import vq_vae
 from jaxgen.networks.classifier import ConvClassifier
 from jaxgen.networks.conditional import ConditionalDiscriminator, ConditionalGenerator
 from jaxgen.networks.dcgan import DCGANDiscriminator, DCGANGenerator
+from jaxgen.networks.dit import DiT
 from jaxgen.networks.feature_discriminator import FeatureDiscriminator
 from jaxgen.networks.gpt import GPT
 from jaxgen.networks.ladder import LadderDecoder, LadderEncoder
@@ -36,6 +40,7 @@ from jaxgen.networks.mlp import MLPDiscriminator, MLPEncoder, MLPGenerator
 from jaxgen.networks.pixel_cnn import GatedPixelCNN
 from jaxgen.networks.recurrent import RecurrentNetwork
 from jaxgen.networks.text_encoder import AttentionEncoder, RecurrentEncoder
+from jaxgen.networks.unet import UNet
 from jaxgen.networks.vq_conv import VQDecoder, VQEncoder
 from jaxgen.networks.wavenet import Spoken, WaveNet
 from jaxgen.training.state import GenerativeModel, TrainState
@@ -217,6 +222,18 @@ def tiny_vae_gan() -> GenerativeModel:
     networks = (MLPEncoder(6, (16,)), decoder, FeatureDiscriminator(widths=(4,), hidden_width=8))
     optimisers = {f"{name}_optimiser": optimiser() for name in ("encoder", "decoder", "discriminator")}
     return vae_gan(*networks, latent_size=3, feature_weight=0.1, **optimisers)
+
+
+def tiny_diffusion(network: str, **options: Any) -> GenerativeModel:
+    sizes = {"channels": 1, "width": 8, "patch_size": 2, "dropout": 0.2, "num_classes": 10}
+    if network == "unet":
+        network = UNet(**sizes, factors=(1, 2), blocks=1, attention_sizes=(2,), head_width=8)
+    else:
+        network = DiT(**sizes, layers=1, heads=2)
+    options = {"preconditioning": edm(), "noise_levels": lognormal(), "sampling_steps": 3, **options}
+    return diffusion(
+        network, image_shape=(8, 8, 1), condition=class_condition(10), optimiser=optimiser(), ema_decay=0.9, **options
+    )
 
 
 def tiny_vq_vae(**options: Any) -> GenerativeModel:

@@ -91,6 +91,7 @@ def evenly_drawn(key: jax.Array, index: jax.Array) -> jax.Array:
 
     u_i = frac(U + i g), g the golden ratio: each one is uniform, and any run of them is nearly equidistant, so that the
     loss of a batch varies less (as in Kingma et al. 2021, arXiv:2107.00630, appendix I.1, for any batch and device).
+    All parts of a batch are to be given one key: U is the batch's.
     """
     return jnp.mod(jax.random.uniform(key) + GOLDEN_RATIO * index.astype(jnp.float32), 1.0)
 

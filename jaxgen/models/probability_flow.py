@@ -6,7 +6,7 @@ from collections.abc import Callable
 import jax
 import jax.numpy as jnp
 
-STEPS = 64
+STEPS = 32
 
 
 def log_density(
@@ -25,8 +25,8 @@ def log_density(
 
         dx / ds = x - D(x, sigma),    log p(x) = log N(x'; 0, largest^2) + integral (d - tr dD/dx) ds
 
-    by Heun's method in even steps of s. The trace is the mean of v^T (dD/dx) v over directions v with entries 1 and -1
-    (Hutchinson), the same for the whole path; it is unbiased, and log p(x) with it.
+    by the Runge-Kutta method of fourth order in even steps of s. The trace is the mean of v^T (dD/dx) v over directions
+    v with entries 1 and -1 (Hutchinson), the same for the whole path; it is unbiased, and log p(x) with it.
 
     Args:
       denoiser: as of `jaxgen.models.samplers`.
@@ -47,9 +47,12 @@ def log_density(
 
         def step(carry: tuple[jax.Array, jax.Array], log_level: jax.Array) -> tuple[tuple[jax.Array, jax.Array], None]:
             x, change = carry
-            slope, divergence = slopes(x, log_level)
-            next_slope, next_divergence = slopes(x + size * slope, log_level + size)
-            return (x + 0.5 * size * (slope + next_slope), change + 0.5 * size * (divergence + next_divergence)), None
+            first = slopes(x, log_level)
+            second = slopes(x + 0.5 * size * first[0], log_level + 0.5 * size)
+            third = slopes(x + 0.5 * size * second[0], log_level + 0.5 * size)
+            fourth = slopes(x + size * third[0], log_level + size)
+            means = [(a + 2 * b + 2 * c + d) / 6 for a, b, c, d in zip(first, second, third, fourth, strict=True)]
+            return (x + size * means[0], change + size * means[1]), None
 
         log_levels = start + size * jnp.arange(steps, dtype=x.dtype)
         (end, change), _ = jax.lax.scan(step, (x, jnp.zeros(len(x), x.dtype)), log_levels)

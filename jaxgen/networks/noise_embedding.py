@@ -1,6 +1,7 @@
 """The noise level, and what an image is of, as one vector."""
 
 import flax.linen as nn
+import jax.numpy as jnp
 from jax import Array
 
 from jaxgen.networks.embedding import look_up, sinusoids
@@ -23,6 +24,6 @@ class NoiseEmbedding(nn.Module):
         hidden = nn.silu(nn.Dense(self.size, name="dense_0")(sinusoids(noise_labels, self.size // 2)))
         embedding = nn.Dense(self.size, name="dense_1")(hidden)
         if self.num_classes is not None:
-            table = self.param("classes", nn.initializers.normal(0.02), (self.num_classes + 1, self.size))
+            table = self.param("classes", nn.initializers.normal(0.02), (self.num_classes + 1, self.size), jnp.float32)
             embedding = embedding + look_up(table, *labels)
         return nn.silu(embedding)

@@ -107,7 +107,7 @@ class ResidualBlock(nn.Module):
         """[B, H, W, C] and [B, E] -> [B, H', W', F]."""
         hidden = nn.silu(GroupNorm(name="norm_0")(x))
         hidden = Conv(self.features, (3, 3), resample=self.resample, name="conv_0")(hidden)
-        moves = nn.Dense(2 * self.features, kernel_init=ZEROS, name="embedding")(embedding)
+        moves = nn.Dense(2 * self.features, name="embedding")(embedding)
         scale, shift = jnp.split(moves[:, None, None], 2, -1)
         hidden = nn.silu(GroupNorm(name="norm_1")(hidden) * (1.0 + scale) + shift)
         hidden = dropout(hidden, self.dropout, dropout_keys, 0)

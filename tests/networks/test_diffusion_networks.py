@@ -1,0 +1,105 @@
+"""U-Net and DiT: shapes, what they are at first, what a place depends on; group norm and attention in NumPy."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from jaxgen.errors import UserError
+from jaxgen.networks.attention import attend
+from jaxgen.networks.dit import DiT
+from jaxgen.networks.embedding import sinusoids
+from jaxgen.networks.normalisation import GroupNorm
+from jaxgen.networks.resampling import depth_to_space, space_to_depth
+from jaxgen.networks.unet import UNet
+
+KEY = jax.random.key(0)
+NETWORKS = {
+    "unet": UNet(3, 8, (1, 2), 1, (4,), 8, num_classes=5),
+    "unet_of_patches": UNet(3, 8, (1, 2), 1, (2,), 8, patch_size=2, num_classes=5),
+    "dit": DiT(3, 2, 16, 2, 2, num_classes=5),
+}
+INPUTS = (jax.random.normal(KEY, (2, 8, 8, 3)), jnp.array([-1.0, 0.5]), jnp.array([1, 5]))
+
+
+def shaken(network):
+    """Its variables, none of them 0."""
+    variables = jax.jit(lambda: network.init(KEY, *INPUTS, train=False))()
+    leaves, tree = jax.tree.flatten(variables)
+    keys = jax.random.split(jax.random.key(1), len(leaves))
+    return tree.unflatten([x + 0.3 * jax.random.normal(k, x.shape) for k, x in zip(keys, leaves, strict=True)])
+
+
+@pytest.mark.parametrize("name", NETWORKS)
+def test_outputs_are_0_at_first_and_then_depend_on_every_pixel_the_noise_and_the_class(name):
+    network = NETWORKS[name]
+    outputs, _ = jax.jit(lambda: network.init_with_output(KEY, *INPUTS, train=False))()
+    assert outputs.shape == (2, 8, 8, 3)
+    np.testing.assert_array_equal(outputs, 0.0)
+    variables = shaken(network)
+
+    @jax.jit
+    def run(x, noise, labels):
+        return network.apply(variables, x, noise, labels, train=False)
+
+    before = run(*INPUTS)
+    slopes = jax.jit(jax.grad(lambda x: run(x, *INPUTS[1:])[0, 3, 4].sum()))(INPUTS[0])
+    assert (np.abs(slopes[0]).max(-1) > 0).all()
+    np.testing.assert_array_equal(slopes[1], 0.0)  # nothing comes from another image
+    for changed in ((INPUTS[0], INPUTS[1] + 0.1, INPUTS[2]), (*INPUTS[:2], jnp.array([2, 4]))):
+        assert (np.abs(run(*changed) - before).max((1, 2, 3)) > 0).all()
+
+
+@pytest.mark.parametrize("name", NETWORKS)
+def test_dropout_acts_in_training_alone_and_belongs_to_the_example(name):
+    network = NETWORKS[name].clone(dropout=0.5)
+    variables, keys = shaken(network), jax.random.split(KEY, 2)
+    apply = jax.jit(network.apply, static_argnames="train")
+    kept = apply(variables, *INPUTS, train=False, dropout_keys=keys)
+    dropped = apply(variables, *INPUTS, train=True, dropout_keys=keys)
+    assert np.abs(kept - dropped).max() > 1e-3
+    second = apply(variables, *(x[1:] for x in INPUTS), train=True, dropout_keys=keys[1:])
+    np.testing.assert_allclose(dropped[1:], second, rtol=1e-3, atol=1e-4)
+
+
+@pytest.mark.parametrize("name", NETWORKS)
+def test_images_that_cannot_be_halved_or_cut_into_patches_are_refused(name):
+    with pytest.raises(UserError, match="multiples of"):
+        NETWORKS[name].init(KEY, jnp.zeros((1, 7, 8, 3)), *(x[:1] for x in INPUTS[1:]), train=False)
+
+
+# ---------------------------------------------------------------- parts
+
+
+@pytest.mark.parametrize(("channels", "groups"), [(3, 1), (8, 2), (24, 6), (128, 32), (144, 24), (192, 32)])
+def test_group_norm_is_that_of_the_paper(channels, groups):
+    x = np.random.default_rng(0).normal(2.0, 3.0, (2, 3, 4, channels)).astype(np.float32)
+    grouped = x.reshape(2, 12, groups, -1)
+    mean, variance = grouped.mean((1, 3), keepdims=True), grouped.var((1, 3), keepdims=True)
+    expected = ((grouped - mean) / np.sqrt(variance + 1e-5)).reshape(x.shape)
+    outputs, variables = GroupNorm().init_with_output(KEY, x)
+    np.testing.assert_allclose(outputs, expected, atol=2e-4)
+    assert variables["params"]["scale"].shape == (channels,)
+
+
+def test_attention_is_a_softmax_of_products():
+    rng = np.random.default_rng(0)
+    queries, keys, values = (rng.normal(size=(2, 4, n, 3)).astype(np.float32) for n in (5, 7, 7))
+    scores = np.einsum("bhqd,bhkd->bhqk", queries, keys) / 3**0.5
+    weights = np.exp(scores) / np.exp(scores).sum(-1, keepdims=True)
+    expected = np.einsum("bhqk,bhkd->bqhd", weights, values).reshape(2, 5, 12)
+    np.testing.assert_allclose(attend(queries, keys, values), expected, rtol=1e-4, atol=1e-5)
+
+
+def test_pixels_become_channels_and_pixels_again():
+    images = jnp.arange(2 * 4 * 6 * 3).reshape(2, 4, 6, 3)
+    patches = space_to_depth(images, (2, 3))
+    assert patches.shape == (2, 2, 2, 18)
+    np.testing.assert_array_equal(patches[1, 1, 0].reshape(2, 3, 3), images[1, 2:, :3])
+    np.testing.assert_array_equal(depth_to_space(patches, (2, 3)), images)
+
+
+def test_sinusoids_are_cosines_and_sines_of_rising_frequencies():
+    angles = 0.3 * np.array([1.0, 10.0, 100.0])
+    expected = np.concatenate([np.cos(angles), np.sin(angles)])
+    np.testing.assert_allclose(sinusoids(jnp.array([0.3]), 6)[0], expected, atol=1e-5)
