@@ -33,6 +33,7 @@ HELD_OUT = "held_out"
 DISCRIMINATOR = "discriminator"
 DISCRIMINATOR_FUNCTION = "discriminate"
 LOG_LIKELIHOOD = "log_likelihood"  # the metric, and the model's function
+BITS_FUNCTION = "bits_per_dimension"
 NUM_SAMPLES = 10_000
 IMPORTANCE_SAMPLES = 200
 IMAGES_AT_ONCE = 500  # whose likelihood is estimated
@@ -66,6 +67,7 @@ def evaluate_run(
     split: str | None = None,
     extractor: str | None = None,
     weights: Path | None = None,
+    sampling: Mapping[str, Any] | None = None,
     progress: Progress | None = None,
     pairs_to: Path | None = None,
 ) -> dict[str, Any]:
@@ -80,6 +82,7 @@ def evaluate_run(
       checkpoint: "last", "best" or a step.
       split: the real images: "test" or "train"; None: the held-out ones where there are any.
       extractor: a name in `EXTRACTORS`; None: by the shape of the images.
+      sampling: other keywords of the model's `sample`.
       pairs_to: with `memorisation`, where the picture (.png) of samples over their nearest training images goes.
 
     Raises:
@@ -102,6 +105,8 @@ def evaluate_run(
     if importance_samples < 1:
         raise UserError(f"--importance-samples must be at least 1, not {importance_samples}.")
     record: dict[str, Any] = {"checkpoint": checkpoint, "step": int(state.step), "seed": seed, "data": data.name}
+    if sampling:
+        record["sampling"] = dict(sampling)
     values: dict[str, float] = {}
     held_out = functools.cache(lambda: _held_out_values(run, state, data))
     if HELD_OUT in chosen:
@@ -117,7 +122,7 @@ def evaluate_run(
     if image_metrics:
         loaded = load_extractor(extractor, weights)
         real = of_data(data, split, at_most=num_samples, seed=seed)
-        generated = sample_source(run.model, state, num=num_samples, seed=seed, name="samples")
+        generated = sample_source(run.model, state, num=num_samples, seed=seed, name="samples", **(sampling or {}))
         training = of_split(data, data.train, "training images")
         scorer = ImageScorer(real, loaded, image_metrics, training=training, seed=seed, progress=progress)
         values |= scorer.score(generated)
@@ -133,6 +138,8 @@ def evaluate_run(
         nats = _log_likelihoods(run, state, data, count, importance_samples, seed, progress)
         values[f"{LOG_LIKELIHOOD}/nats"] = float(np.mean(nats))
         values[f"{LOG_LIKELIHOOD}/standard_error"] = float(np.std(nats, ddof=1) / np.sqrt(count))
+        if BITS_FUNCTION in run.model.functions:
+            values[f"{LOG_LIKELIHOOD}/{BITS_FUNCTION}"] = float(np.mean(run.model.functions[BITS_FUNCTION](nats)))
     return {**record, "versions": library_versions(), "values": values}
 
 

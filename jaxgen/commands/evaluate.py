@@ -11,6 +11,7 @@ from rich.table import Table
 
 from jaxgen.commands._options import parse
 from jaxgen.commands._progress import progress_bars
+from jaxgen.commands._sampling_options import SamplingOptions, given_sampling_options, sampling_options
 from jaxgen.errors import UserError
 from jaxgen.evaluation import IMPORTANCE_SAMPLES, NUM_SAMPLES, evaluate_images, evaluate_run, remember
 from jaxgen.metrics.image_scores import metric_names
@@ -19,8 +20,8 @@ from jaxgen.opened_run import open_run
 from jaxgen.training import run_folder
 
 
-@dataclass(frozen=True)
-class Options:
+@dataclass(frozen=True, kw_only=True)
+class Options(SamplingOptions):
     """Scores the samples of a run, or images from anywhere, against real ones.
 
     Prints a table. For a run, evaluation.json in its folder also gets each value with what it was made from: numbers of
@@ -36,7 +37,8 @@ class Options:
     num_samples: int | None = None
     """How many samples are drawn, and at most how many real images are used. None: 10,000 for a run, else all."""
     importance_samples: int | None = None
-    """Samples for each held-out image in the estimate of log_likelihood. None: 200."""
+    """Samples for each held-out image in the estimate of log_likelihood; of a diffusion model directions along which
+    the trace is estimated, for which 1 will do. None: 200."""
     checkpoint: str = "last"
     """The checkpoint to use: last, best, or a step."""
     split: str | None = None
@@ -64,14 +66,17 @@ def main(arguments: Sequence[str]) -> None:
         raise UserError("Name the folder of a run, or give both --real and --generated.")
     if options.run is None and options.importance_samples is not None:
         raise UserError("--importance-samples goes with a run, whose model has the likelihood.")
+    if options.run is None and given_sampling_options(options):
+        raise UserError("--sampler, --sampling-steps and --guidance go with a run: leave them out.")
     if options.run is not None and (set(outside.values()) | {options.image_size, options.out}) != {None}:
         raise UserError("--real, --generated, --image-size and --out go without a run: leave out one or the other.")
     metrics = metric_names(options.metrics) or None
     how = {"metrics": metrics, "seed": options.seed, "extractor": options.extractor, "weights": options.weights}
     with progress_bars() as progress:
         if options.run is not None:
+            run = open_run(options.run)
             record = evaluate_run(
-                open_run(options.run),
+                run,
                 num_samples=NUM_SAMPLES if options.num_samples is None else options.num_samples,
                 importance_samples=IMPORTANCE_SAMPLES
                 if options.importance_samples is None
@@ -79,6 +84,7 @@ def main(arguments: Sequence[str]) -> None:
                 checkpoint=options.checkpoint,
                 split=options.split,
                 progress=progress,
+                sampling=sampling_options(run, options),
                 pairs_to=options.run / run_folder.NEAREST,
                 **how,
             )

@@ -10,6 +10,7 @@ import tyro
 
 from jaxgen.commands._audio_samples import sample_sounds
 from jaxgen.commands._options import check_label, check_output, check_samples, parse
+from jaxgen.commands._sampling_options import SamplingOptions, sampling_options
 from jaxgen.commands._text_samples import TextOptions, sample_texts
 from jaxgen.errors import UserError
 from jaxgen.opened_run import Run, open_run, restore_run
@@ -19,7 +20,7 @@ from jaxgen.training.sampling import draw_conditions, draw_samples
 
 
 @dataclass(frozen=True, kw_only=True)
-class Options(TextOptions):
+class Options(TextOptions, SamplingOptions):
     """Draws samples from a run; it needs nothing but the run folder."""
 
     run: tyro.conf.Positional[Path]
@@ -45,6 +46,7 @@ def main(arguments: Sequence[str]) -> None:
         raise UserError(f"--num must be at least 1, not {options.num}.")
     run = open_run(options.run)
     check_samples(run)
+    how = sampling_options(run, options)
     if run.record["kind"] == "text":
         _refuse(options, run, "label")
         sample_texts(run, options, num=options.num, seed=options.seed, out=options.out, checkpoint=options.checkpoint)
@@ -61,11 +63,11 @@ def main(arguments: Sequence[str]) -> None:
         )
     else:
         _refuse(options, run, *TextOptions.__dataclass_fields__)
-        sample_images(run, options)
+        sample_images(run, options, how)
 
 
-def sample_images(run: Run, options: Options) -> None:
-    """A sheet, or the arrays."""
+def sample_images(run: Run, options: Options, how: dict[str, Any]) -> None:
+    """A sheet, or the arrays; `how`: keywords of the model's `sample`."""
     out, num = options.out or Path("sheet.png"), options.num or 64
     check_output(out, (".png", ".npz"))
     labels, condition = draw_conditions(run.model, num), None
@@ -73,7 +75,7 @@ def sample_images(run: Run, options: Options) -> None:
         check_label(run, options.label)
         labels = condition = np.full_like(labels, options.label)
     state = restore_run(run, options.checkpoint)
-    samples = draw_samples(run.model, state, num=num, seed=options.seed, condition=condition)
+    samples = draw_samples(run.model, state, num=num, seed=options.seed, condition=condition, **how)
     if out.suffix.lower() == ".npz":
         np.savez_compressed(out, samples=samples)
     else:

@@ -2,6 +2,7 @@
 
 import functools
 from collections.abc import Callable
+from typing import Any
 
 import jax
 import numpy as np
@@ -14,18 +15,19 @@ BLOCK_SIZE = 250
 
 
 def sample_blocks(
-    model: GenerativeModel, state: TrainState, seed: int, condition: np.ndarray | None = None
+    model: GenerativeModel, state: TrainState, seed: int, condition: np.ndarray | None = None, **how: Any
 ) -> Callable[[int], np.ndarray]:
     """`block(i) -> samples [BLOCK_SIZE, ...]`, drawn with `fold_in(key(seed), i)`.
 
     Args:
       condition: that of each sample [N, ...], by number; the model's own where None.
+      how: other keywords of the model's `sample`.
     """
 
     @jax.jit
     def draw(state: TrainState, seed: jax.Array, i: jax.Array, *condition: jax.Array) -> jax.Array:
         options = {"condition": condition[0]} if condition else {}
-        return model.sample(state, jax.random.fold_in(jax.random.key(seed), i), BLOCK_SIZE, **options)
+        return model.sample(state, jax.random.fold_in(jax.random.key(seed), i), BLOCK_SIZE, **options, **how)
 
     def block(i: int) -> np.ndarray:
         rows = np.arange(i * BLOCK_SIZE, (i + 1) * BLOCK_SIZE)
@@ -37,10 +39,13 @@ def sample_blocks(
 
 
 def draw_samples(
-    model: GenerativeModel, state: TrainState, *, num: int, seed: int, condition: np.ndarray | None = None
+    model: GenerativeModel, state: TrainState, *, num: int, seed: int, condition: np.ndarray | None = None, **how: Any
 ) -> np.ndarray:
-    """The first `num` samples of a seed, [num, ...]; of the conditions [num, ...], else of the model's own."""
-    block = sample_blocks(model, state, seed, condition)
+    """The first `num` samples of a seed, [num, ...]; of the conditions [num, ...], else of the model's own.
+
+    `how`: other keywords of the model's `sample`.
+    """
+    block = sample_blocks(model, state, seed, condition, **how)
     return np.concatenate([block(i) for i in range(-(-num // BLOCK_SIZE))])[:num]
 
 
@@ -59,9 +64,15 @@ def generated_examples(model: GenerativeModel, state: TrainState, *, num: int, s
     return examples if labels is None else {**examples, "label": labels}
 
 
-def sample_source(model: GenerativeModel, state: TrainState, *, num: int, seed: int, name: str) -> ImageSource:
-    """The first `num` samples of a model of images, as uint8, drawn as they are read."""
-    block = functools.lru_cache(maxsize=2)(sample_blocks(model, state, seed))  # readers take less than a block at once
+def sample_source(
+    model: GenerativeModel, state: TrainState, *, num: int, seed: int, name: str, **how: Any
+) -> ImageSource:
+    """The first `num` samples of a model of images, as uint8, drawn as they are read.
+
+    `how`: other keywords of the model's `sample`.
+    """
+    # Readers take less than a block at once.
+    block = functools.lru_cache(maxsize=2)(sample_blocks(model, state, seed, **how))
 
     def read(start: int, stop: int) -> np.ndarray:
         first = start // BLOCK_SIZE

@@ -1,0 +1,42 @@
+"""How samples are drawn, where a model can draw them in several ways."""
+
+import inspect
+from dataclasses import dataclass
+from typing import Any
+
+from jaxgen.errors import UserError
+from jaxgen.opened_run import Run
+from jaxgen.training.config import option
+
+
+@dataclass(frozen=True, kw_only=True)
+class SamplingOptions:
+    """Options of diffusion models; each is None for what the run was trained with."""
+
+    sampler: str | None = None
+    """Of a diffusion model: ancestral, ddim, euler, heun or dpm_solver. None: as the run's config says."""
+    sampling_steps: int | None = None
+    """Of a diffusion model: in how many steps (of heun each is two passes of the network). None: as the config says."""
+    guidance: float | None = None
+    """Of a diffusion model with classes: how far samples go towards theirs, from not at all (0) to what it is like (1)
+    and beyond. None: as the config says."""
+
+
+def given_sampling_options(options: SamplingOptions) -> dict[str, Any]:
+    """Those that are not None, by name."""
+    given = {name: getattr(options, name) for name in SamplingOptions.__dataclass_fields__}
+    return {name: value for name, value in given.items() if value is not None}
+
+
+def sampling_options(run: Run, options: SamplingOptions) -> dict[str, Any]:
+    """Those that were given, by the keywords of the model's `sample`.
+
+    Raises:
+      UserError: the model has no such keyword.
+    """
+    given = given_sampling_options(options)
+    keywords = inspect.signature(run.model.sample).parameters if given else {}
+    for name in given:
+        if name not in keywords:
+            raise UserError(f"{option(name)} is of diffusion models, which {run.experiment.name} is not: leave it out.")
+    return given

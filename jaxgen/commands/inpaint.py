@@ -1,0 +1,83 @@
+"""`jaxgen inpaint RUN`: what a diffusion model puts where a part of an image is hidden."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+import jax
+import numpy as np
+import tyro
+
+from jaxgen.commands._options import check_output, function_of, parse
+from jaxgen.commands._sampling_options import SamplingOptions, sampling_options
+from jaxgen.data.dataset import length, read_examples
+from jaxgen.errors import UserError
+from jaxgen.opened_run import open_run, restore_run
+from jaxgen.training.pictures import image_grid
+
+GREY = 0.0
+
+HIDDEN: dict[str, Callable[[np.ndarray, np.ndarray, np.random.Generator], np.ndarray]] = {
+    "top": lambda y, x, generator: y < 0.5,
+    "bottom": lambda y, x, generator: y >= 0.5,
+    "left": lambda y, x, generator: x < 0.5,
+    "right": lambda y, x, generator: x >= 0.5,
+    "centre": lambda y, x, generator: (abs(y - 0.5) < 0.25) & (abs(x - 0.5) < 0.25),
+    "pixels": lambda y, x, generator: generator.random(y.shape) < 0.75,
+}
+"""(row, column, each in 0..1) -> what is hidden."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Options(SamplingOptions):
+    """Hides a part of held-out images and lets a run draw it.
+
+    Each row: an image, what is left of it, and the drawings.
+    """
+
+    run: tyro.conf.Positional[Path]
+    """The folder of the run."""
+    hide: Literal["top", "bottom", "left", "right", "centre", "pixels"] = "bottom"
+    """Which half is hidden; or a quarter in the middle, or three quarters of the pixels, at random."""
+    examples: tuple[int, ...] = ()
+    """Numbers of the held-out images, from 0. Empty: the first ones."""
+    rows: int = 8
+    """How many images, where --examples does not say."""
+    draws: int = 6
+    """How often each is drawn."""
+    seed: int = 0
+    """Seed of the drawings."""
+    out: Path = Path("inpainted.png")
+    """Where the picture goes (.png)."""
+    checkpoint: str = "last"
+    """The checkpoint to use: last, best, or a step."""
+
+
+def main(arguments: Sequence[str]) -> None:
+    options = parse(Options, "inpaint", arguments)
+    if options.rows < 1 or options.draws < 1:
+        raise UserError("--rows and --draws must be at least 1.")
+    run = open_run(options.run)
+    inpaint, how = function_of(run, "inpaint"), sampling_options(run, options)
+    check_output(options.out, (".png",))
+    state = restore_run(run, options.checkpoint)
+    data = run.experiment.load_data(run.config)
+    split = data.train if data.test is None else data.test
+    numbers = options.examples or range(min(options.rows, length(split)))
+    if wrong := [n for n in numbers if not 0 <= n < length(split)]:
+        raise UserError(f"--examples has {wrong[0]}, but the held-out images are 0 to {length(split) - 1}.")
+    batches = [data.prepare(read_examples(split, number, number + 1)) for number in numbers]
+    images = np.concatenate([batch["image"] for batch in batches])
+    height, width = images.shape[1:3]
+    y, x = (place + 0.5 for place in np.mgrid[:height, :width])
+    hidden = HIDDEN[options.hide](y / height, x / width, np.random.default_rng(options.seed))
+    mask = np.broadcast_to(~hidden[..., None], (*images.shape[:3], 1)).astype(np.float32)
+    labels = [np.concatenate([batch["label"] for batch in batches])] if "conditions" in run.model.functions else []
+    repeated = [np.repeat(array, options.draws, axis=0) for array in (images, mask, *labels)]
+    draw = jax.jit(lambda key, *inputs: inpaint(state, key, *inputs, **how))
+    drawn = np.asarray(draw(jax.random.key(options.seed), *repeated)).reshape(-1, options.draws, *images.shape[1:])
+    left = np.where(mask > 0, images, GREY)
+    tiles = np.concatenate([images[:, None], left[:, None], drawn], axis=1)  # [rows, 2 + draws, H, W, C]
+    image_grid(tiles.reshape(-1, *images.shape[1:]), columns=2 + options.draws).save(options.out)
+    print(f"{len(images)} images, {options.hide} hidden, each drawn {options.draws} times: {options.out}")
