@@ -1,12 +1,25 @@
 """The full presets of what was not run at that size: shapes and numbers of parameters, without computing anything."""
 
+import dataclasses
+
 import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from jaxgen.experiments import cifar10_biggan, cifar10_sngan, emoji_sngan, image_dcgan, mnist_made, mnist_pixelcnn
+from jaxgen.experiments import (
+    cifar10_biggan,
+    cifar10_diffusion,
+    cifar10_sngan,
+    emoji_diffusion,
+    emoji_sngan,
+    image_dcgan,
+    mnist_diffusion,
+    mnist_made,
+    mnist_pixelcnn,
+)
 
+ASSETS = {"class_names": list("0123456789"), "data_variance": 0.3}
 COUNTS = {
     # tests/networks adds these up from the papers' tables of layers
     "cifar10_sngan": (cifar10_sngan, 32, 4_274_435, 1_053_825),
@@ -39,11 +52,12 @@ AUTOREGRESSIVE_COUNTS = {
 }
 
 
-def numbers_of_parameters(module, *image_shape):
+def numbers_of_parameters(module, *image_shape, classes=True):
     """Of each network of the full preset, which takes a step and makes images of this shape."""
     config = module.EXPERIMENT.presets["full"]
-    classes = [str(i) for i in range(10)]
-    model = module.EXPERIMENT.build_model(config, {"image_shape": list(image_shape), "class_names": classes})
+    if not classes:
+        config = dataclasses.replace(config, conditional=False)
+    model = module.EXPERIMENT.build_model(config, ASSETS | {"image_shape": list(image_shape)})
     batch = {
         "image": jax.ShapeDtypeStruct((2, *image_shape), jnp.float32),
         "label": jax.ShapeDtypeStruct((2,), jnp.int32),
@@ -69,3 +83,60 @@ def test_the_full_preset_has_the_stated_parameters_and_makes_images(name):
 def test_the_full_preset_of_an_autoregressive_model_has_the_stated_parameters_and_makes_images(name):
     module, count = AUTOREGRESSIVE_COUNTS[name]
     assert numbers_of_parameters(module, 28, 28, 1) == {"autoregressive": count}
+
+
+def unet_count(*, channels, width, factors, blocks, attended, classes):
+    """Parameters of a U-Net, from its description; `attended` says at which levels blocks are followed by attention."""
+    size = 4 * width
+    conv = lambda kernel, before, after: kernel**2 * before * after + after  # noqa: E731
+
+    def block(before, after, attention=False):
+        count = 2 * before + conv(3, before, after) + (size + 1) * 2 * after + 2 * after + conv(3, after, after)
+        count += conv(1, before, after) if before != after else 0
+        return count + (2 * after + 4 * (after + 1) * after if attention else 0)
+
+    widths = [width * factor for factor in factors]
+    total, skips, now = conv(3, channels, width), [width], width
+    for level, after in enumerate(widths):
+        if level:
+            total, now = total + block(now, after), after
+            skips.append(now)
+        for _ in range(blocks):
+            total, now = total + block(now, after, level in attended), after
+            skips.append(now)
+    total += block(now, now, len(widths) - 1 in attended)
+    for level, after in reversed(list(enumerate(widths))):
+        for _ in range(blocks + 1):
+            total, now = total + block(now + skips.pop(), after, level in attended), after
+        total += block(now, now) if level else 0
+    embedding = (size // 2 + 1) * size + (size + 1) * size + (classes + 1 if classes else 0) * size
+    return total + 2 * now + conv(3, now, channels) + embedding
+
+
+DIFFUSION_COUNTS = {
+    "mnist_diffusion": (
+        mnist_diffusion,
+        (28, 28, 1),
+        {"channels": 1, "width": 64, "factors": (1, 2, 4), "blocks": 2, "attended": (2,), "classes": 10},
+    ),
+    "emoji_diffusion": (
+        emoji_diffusion,
+        (32, 32, 3),
+        {"channels": 3, "width": 128, "factors": (1, 2, 2), "blocks": 2, "attended": (1, 2), "classes": 0},
+    ),
+    "cifar10_diffusion": (
+        cifar10_diffusion,
+        (32, 32, 3),
+        {"channels": 3, "width": 128, "factors": (2, 2, 2), "blocks": 4, "attended": (1,), "classes": 10},
+    ),
+}
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["mnist_diffusion", *(pytest.param(f"{data}_diffusion", marks=pytest.mark.slow) for data in ("emoji", "cifar10"))],
+)
+def test_the_full_preset_of_a_diffusion_model_has_the_stated_parameters_and_makes_images(name):
+    module, shape, sizes = DIFFUSION_COUNTS[name]
+    counts = numbers_of_parameters(module, *shape, classes=sizes["classes"] > 0)
+    assert counts == {"diffusion": unet_count(**sizes)}

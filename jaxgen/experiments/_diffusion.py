@@ -6,8 +6,10 @@ from typing import Any, Literal
 
 import flax.linen as nn
 
+from jaxgen.data import Dataset
 from jaxgen.errors import UserError
 from jaxgen.experiments._adamw import AdamWConfig, optimiser_of
+from jaxgen.experiments._images import ImagesConfig, load_images, with_data_variance
 from jaxgen.models.diffusion import class_condition, diffusion
 from jaxgen.models.noise_levels import NoiseLevels, cosine_betas, flow_times, linear_betas, lognormal
 from jaxgen.models.preconditioning import PREDICTIONS, edm
@@ -62,6 +64,29 @@ class DiffusionConfig(AdamWConfig):
     """In how many steps; each is one pass of the network, of heun two."""
     guidance: float = 1.0
     """How far samples go towards their class, from what images are like without (0) to it (1) and beyond."""
+
+
+@dataclass(frozen=True)
+class ImageDiffusionConfig(ImagesConfig, DiffusionConfig):
+    """Options of a diffusion model of any images."""
+
+    steps: int = 6_000
+    """How many training steps the run has in all."""
+    batch_size: int = 64
+    """Examples per step, over all devices together."""
+    log_every: int = 50
+    """Steps between lines of metrics.jsonl (means over those steps). 0: only at the end."""
+    sample_every: int = 1_000
+    """Steps between sample sheets, always of the same latents. 0: only at the end."""
+    checkpoint_every: int = 500
+    """Steps between checkpoints; one is always kept at the end. 0: only at the end."""
+    eval_every: int = 1_000
+    """Steps between evaluations on the held-out examples. 0: only at the end."""
+
+
+def load_diffusion_images(config: ImageDiffusionConfig) -> Dataset:
+    """The images named by --data, with what EDM needs to know of them."""
+    return with_data_variance(load_images(config))
 
 
 def build_diffusion(config: DiffusionConfig, assets: Mapping[str, Any]) -> GenerativeModel:

@@ -1,0 +1,63 @@
+"""A diffusion model of emoji, or of any images (EDM: Karras et al. 2022, https://arxiv.org/abs/2206.00364).
+
+    python -m jaxgen.experiments.emoji_diffusion
+    python -m jaxgen.experiments.emoji_diffusion --data path/to/images --image-size 64 --factors 1 2 2
+    jaxgen evaluate runs/emoji_diffusion/001 --metrics kid,memorisation
+    jaxgen inpaint runs/emoji_diffusion/001 --hide right
+
+The other options are those of mnist_diffusion. There are only 3,440 emoji to learn from: `memorisation`, and
+nearest.png in the run's folder, say how far samples are copies of them.
+"""
+
+import sys
+from dataclasses import dataclass
+
+from jaxgen.experiment import Experiment, run
+from jaxgen.experiments._diffusion import ImageDiffusionConfig, build_diffusion, load_diffusion_images
+
+
+@dataclass(frozen=True)
+class Config(ImageDiffusionConfig):
+    """Options of emoji_diffusion."""
+
+    dropout: float = 0.1
+    """In the blocks."""
+
+
+EXPERIMENT = Experiment(
+    file=__file__,
+    summary="diffusion, as mnist_diffusion",
+    data="emoji, --data ...",
+    expected_time="not measured yet",
+    presets={
+        "quick": Config(
+            steps=40, width=16, blocks=1, head_width=16, sampling_steps=6, sample_every=20, checkpoint_every=20
+        ),
+        "default": Config(),
+        "full": Config(
+            steps=100_000,
+            steps_per_dispatch=50,
+            batch_size=256,
+            width=128,
+            patch_size=1,
+            factors=(1, 2, 2),
+            attention_sizes=(16, 8),
+            head_width=64,
+            dropout=0.2,
+            ema_decay=0.9995,
+            sample_every=5_000,
+            checkpoint_every=5_000,
+            eval_every=5_000,
+        ),
+    },
+    load_data=load_diffusion_images,
+    build_model=build_diffusion,
+)
+
+
+def main() -> None:
+    sys.exit(run(EXPERIMENT))
+
+
+if __name__ == "__main__":
+    main()
