@@ -3,10 +3,10 @@
     python -m jaxgen.experiments.cifar10_diffusion --data-dir FOLDER --preset full
 
 needs CIFAR-10 as tensorflow-datasets prepares it in FOLDER. The full preset has the sizes and settings of the paper's
-class-conditional model (table 7: 128 channels, factors 2, 2, 2, four blocks at each size, attention at 16x16, batches of
-512, 200 million images), with 59.2 million parameters where that has 55.7, since the noise level scales maps here, too,
-and not only shifts them. Its augmentation is missing, and the learning rate falls along a cosine, where that of the paper
-stays. It has not been run yet.
+class-conditional model (table 7: 128 channels, factors 2, 2, 2, four blocks at each size, attention at 16x16, batches
+of 512, 200 million images), with 59.2 million parameters where that has 55.7, since the noise level scales maps here,
+too, and not only shifts them. Its augmentation is missing, and the learning rate falls along a cosine, where that of
+the paper stays. It has not been run yet.
 """
 
 import sys
