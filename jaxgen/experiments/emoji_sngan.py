@@ -33,7 +33,7 @@ EXPERIMENT = Experiment(
     file=__file__,
     summary="SNGAN, SAGAN, projection discriminator",
     data="emoji, --data ...",
-    expected_time="not measured yet",
+    expected_time="47 min on 1 CPU core",
     presets={
         "quick": Config(steps=40, generator_width=16, discriminator_width=16, sample_every=20, checkpoint_every=20),
         "default": Config(),
