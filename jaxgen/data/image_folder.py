@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from jaxgen.data.dataset import Dataset, Split
-from jaxgen.data.images import megabytes, to_array
+from jaxgen.data.images import megabytes, to_array, to_whole_array
 from jaxgen.errors import UserError
 
 if TYPE_CHECKING:
@@ -89,6 +89,12 @@ def read_image(path: Path, image_size: int, channels: int) -> np.ndarray:
     """One file (the first frame of an animation) as uint8 [image_size, image_size, channels]."""
     with _opened(path) as picture:
         return to_array(picture, image_size, channels)
+
+
+def read_picture(path: Path, channels: int) -> np.ndarray:
+    """One file (the first frame of an animation) at its own size, uint8 [H, W, channels]."""
+    with _opened(path) as picture:
+        return to_whole_array(picture, channels)
 
 
 @contextlib.contextmanager

@@ -13,9 +13,23 @@ if TYPE_CHECKING:
 def to_array(picture: Image.Image, size: int, channels: int) -> np.ndarray:
     """A Pillow picture as uint8 [size, size, channels], channels 1 (grey) or 3 (RGB).
 
-    The shorter side is scaled to `size` (up or down) and the middle cut out. Transparent parts become white, the
-    orientation that cameras note in the file is applied.
+    The shorter side is scaled to `size` (up or down) and the middle cut out; see `to_whole_array` for the rest.
     """
+    return _fit(_plain(picture), size, channels)
+
+
+def to_whole_array(picture: Image.Image, channels: int) -> np.ndarray:
+    """A Pillow picture at its own size as uint8 [H, W, channels], channels 1 (grey) or 3 (RGB).
+
+    Transparent parts become white, the orientation that cameras note in the file is applied.
+    """
+    picture = _plain(picture).convert("L" if channels == 1 else "RGB")
+    array = np.asarray(picture)
+    return array[..., None] if channels == 1 else array
+
+
+def _plain(picture: Image.Image) -> Image.Image:
+    """Upright, of 8 bits, and not transparent."""
     from PIL import Image, ImageOps
 
     picture = ImageOps.exif_transpose(picture)
@@ -24,7 +38,7 @@ def to_array(picture: Image.Image, size: int, channels: int) -> np.ndarray:
     if picture.mode in ("RGBA", "LA", "PA") or "transparency" in picture.info:
         picture = picture.convert("RGBA")
         picture = Image.alpha_composite(Image.new("RGBA", picture.size, "white"), picture)
-    return _fit(picture, size, channels)
+    return picture
 
 
 def resize_array(image: np.ndarray, size: int, channels: int) -> np.ndarray:

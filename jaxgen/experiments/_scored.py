@@ -16,6 +16,14 @@ class LeastIsBest:
 
 
 @dataclass(frozen=True)
+class GreatestIsBest:
+    """A metric that is to be large."""
+
+    best_is: Literal["max", "min"] = "max"
+    """Whether the largest or the smallest value of --best-metric is the best."""
+
+
+@dataclass(frozen=True)
 class BestByLoss(LeastIsBest):
     """By the loss of held-out sequences."""
 

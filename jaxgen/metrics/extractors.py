@@ -146,6 +146,20 @@ def _efficientnet_lite0() -> FeatureExtractor:
     )
 
 
+def efficientnet_maps() -> tuple[dict[str, Any], Callable[[dict[str, Any], jax.Array], list[jax.Array]]]:
+    """(variables, function) of EfficientNet-Lite0's maps at an image's own size, for losses that compare by them.
+
+    The function takes the variables and images [B, H, W, 1 or 3] in [-1, 1].
+    """
+    variables, _ = _shipped("efficientnet_lite0")
+
+    def maps(variables: dict[str, Any], images: jax.Array) -> list[jax.Array]:
+        scaled = (_as_rgb(images) * 127.5 + 0.5) / 128.0
+        return EfficientNetLite0().apply(variables, scaled, method="maps")
+
+    return variables, maps
+
+
 def _inception(weights: Path) -> FeatureExtractor:
     variables = inception_variables(weights)
     return _build(

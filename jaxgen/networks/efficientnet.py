@@ -60,11 +60,19 @@ class EfficientNetLite0(nn.Module):
 
     def features(self, images: Array, *, train: bool = False) -> Array:
         """Images [B, H, W, 3] -> the features before the last layer, averaged over the map, [B, 1280]."""
-        hidden = nn.relu6(self.stem_norm(self.stem(images), train=train))
-        for block in self.blocks:
-            hidden = block(hidden, train=train)
+        hidden = self.maps(images, train=train)[-1]
         hidden = nn.relu6(self.top_norm(self.top(hidden), train=train))
         return hidden.mean((1, 2))
+
+    def maps(self, images: Array, *, train: bool = False) -> list[Array]:
+        """Images [B, H, W, 3] -> the maps behind the stem and behind each of the 7 stages, [B, h, w, C] each."""
+        hidden = nn.relu6(self.stem_norm(self.stem(images), train=train))
+        maps, ends = [hidden], np.cumsum([stage.repeats for stage in STAGES])
+        for i, block in enumerate(self.blocks, 1):
+            hidden = block(hidden, train=train)
+            if i in ends:
+                maps.append(hidden)
+        return maps
 
 
 class InvertedResidual(nn.Module):

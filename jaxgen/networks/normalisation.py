@@ -104,3 +104,24 @@ class GroupNorm(nn.Module):
         norm = nn.GroupNorm(num_groups=fitting[-1], epsilon=self.epsilon)
         nn.share_scope(self, norm)
         return norm(inputs)
+
+
+class InstanceNorm(nn.Module):
+    """Instance normalisation: of each channel of each example (Ulyanov et al. 2016, arXiv:1607.08022, eq. 2).
+
+    Attributes:
+      epsilon: added to the variance.
+      use_affine: whether there are a learned `scale` and `bias` [C].
+    """
+
+    epsilon: float = 1e-5
+    use_affine: bool = False
+
+    @nn.compact
+    def __call__(self, inputs: Array) -> Array:
+        """[B, H, W, C] -> [B, H, W, C]."""
+        norm = nn.GroupNorm(
+            num_groups=None, group_size=1, epsilon=self.epsilon, use_scale=self.use_affine, use_bias=self.use_affine
+        )
+        nn.share_scope(self, norm)
+        return norm(inputs)

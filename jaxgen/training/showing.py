@@ -8,7 +8,7 @@ import jax
 import numpy as np
 from jax.sharding import Mesh
 
-from jaxgen.data.dataset import Dataset
+from jaxgen.data.dataset import Dataset, read_examples
 from jaxgen.data.vocabulary import vocabulary_of
 from jaxgen.training import pictures, sounds
 from jaxgen.training.parallel import replicate
@@ -16,6 +16,7 @@ from jaxgen.training.sampling import draw_conditions
 from jaxgen.training.state import GenerativeModel, TrainState
 
 IMAGES_PER_SHEET = 64
+EXAMPLES_PER_SHEET = 16
 TEXTS_PER_SHEET = 4
 LINES_PER_SHEET = 16
 SOUNDS_PER_FILE = 5
@@ -31,7 +32,12 @@ class Showing(NamedTuple):
 
 
 def build_showing(model: GenerativeModel, data: Dataset, mesh: Mesh, *, seed: int) -> Showing | None:
-    """How the samples of a model of `data` are shown; None for a model without any, or data of another kind."""
+    """How the samples of a model of `data` are shown; None for a model without any, or data of another kind.
+
+    A model that makes images from images has `compare` among its functions: then held-out ones are shown by that.
+    """
+    if "compare" in model.functions:
+        return _comparison(model, data, mesh, seed=seed)
     writers = {"image": _sheet_writer, "text": _text_writer, "audio": _sound_writer}
     if model.sample is None or data.kind not in writers:
         return None
@@ -40,6 +46,21 @@ def build_showing(model: GenerativeModel, data: Dataset, mesh: Mesh, *, seed: in
     key = replicate(mesh, jax.random.key(2**32 - 1 - seed))  # apart from the run's own keys
     draw = jax.jit(lambda state: model.sample(state, key, count))
     return Showing(lambda state: np.asarray(draw(state)), writers[data.kind](model, data))
+
+
+def _comparison(model: GenerativeModel, data: Dataset, mesh: Mesh, *, seed: int) -> Showing:
+    """Of each example what `compare` gives side by side, two examples in a row."""
+    split = data.train if data.test is None else data.test
+    batch = data.prepare(read_examples(split, 0, EXAMPLES_PER_SHEET))
+    batch["index"] = np.arange(len(batch["image"]), dtype=np.uint32)
+    key, batch = replicate(mesh, (jax.random.key(2**32 - 1 - seed), batch))
+    draw = jax.jit(lambda state: model.functions["compare"](state, key, batch))
+
+    def write(tiles: np.ndarray, path: Path) -> None:  # [B, K, H, W, C]
+        sheet = pictures.image_grid(tiles.reshape(-1, *tiles.shape[2:]), columns=2 * tiles.shape[1])
+        sheet.save(path.with_suffix(".png"))
+
+    return Showing(lambda state: np.asarray(draw(state)), write)
 
 
 def _sheet_writer(model: GenerativeModel, data: Dataset) -> Callable[[np.ndarray, Path], None]:

@@ -1,0 +1,82 @@
+"""Patches of photographs, some of which are held out whole: those of a folder, or those that scikit-image has."""
+
+from importlib.util import find_spec
+from pathlib import Path
+
+import numpy as np
+
+from jaxgen.data.dataset import Dataset
+from jaxgen.data.image_folder import find_images, held_out, read_picture
+from jaxgen.errors import UserError
+
+PHOTOS = "photos"
+TRAIN_PHOTOS = (
+    "astronaut.png",
+    "cell.png",
+    "clock_motion.png",
+    "coins.png",
+    "grass.png",
+    "gravel.png",
+    "hubble_deep_field.jpg",
+    "ihc.png",
+    "moon.png",
+    "motorcycle_left.png",
+    "motorcycle_right.png",
+    "retina.jpg",
+    "rocket.jpg",
+)
+"""Of scikit-image's pictures; the two of the motorcycle are of one scene."""
+TEST_PHOTOS = ("brick.png", "camera.png", "chelsea.png", "coffee.png")
+"""Held out: a wall, a photographer, a cat, a cup of coffee."""
+
+
+def load_patches(name: str, *, size: int, channels: int = 3, test_fraction: float = 0.2) -> Dataset:
+    """Squares of `size` pixels, as they are in the pictures: nothing is scaled.
+
+    Those to train on overlap by half, those of the held-out pictures do not.
+
+    Args:
+      name: a folder, of whose pictures (in the order of their paths) the last of every `round(1 / test_fraction)` is
+        held out, or "photos": scikit-image's, of which `TEST_PHOTOS` are.
+
+    Raises:
+      UserError: scikit-image or the folder is missing, or no picture is as large as a patch.
+    """
+    train, test = photo_files(name, test_fraction)
+    splits = {}
+    for split, paths, step in (("train", train, max(1, size // 2)), ("test", test, size)):
+        patches = [patches_of(read_picture(path, channels), size, step) for path in paths]
+        patches = [patch for patch in patches if len(patch)]
+        splits[split] = {"image": np.concatenate(patches)} if patches else None
+    if splits["train"] is None:
+        raise UserError(f"No picture of {name} has {size} x {size} pixels: choose a smaller --image-size.")
+    return Dataset(f"patches of {name}", splits["train"], splits["test"])
+
+
+def photo_files(name: str, test_fraction: float) -> tuple[list[Path], list[Path]]:
+    """The files to train on, and those that are held out.
+
+    Raises:
+      UserError: scikit-image or the folder is missing.
+    """
+    if name == PHOTOS and not Path(name).is_dir():
+        spec = find_spec("skimage")
+        if spec is None or spec.origin is None:
+            raise UserError(
+                "The photographs come with scikit-image, which is not installed: pip install 'jaxgen[photos]', or name "
+                "a folder of your own with --data."
+            )
+        folder = Path(spec.origin).parent / "data"
+        return [folder / file for file in TRAIN_PHOTOS], [folder / file for file in TEST_PHOTOS]
+    paths = find_images(Path(name).expanduser())
+    chosen = held_out(len(paths), test_fraction)
+    train, test = ([path for path, out in zip(paths, chosen, strict=True) if out == which] for which in (False, True))
+    return train, test
+
+
+def patches_of(image: np.ndarray, size: int, step: int) -> np.ndarray:
+    """[H, W, C] -> all squares [N, size, size, C] that begin every `step` pixels and lie whole within the image."""
+    if min(image.shape[:2]) < size:
+        return np.empty((0, size, size, image.shape[-1]), image.dtype)
+    windows = np.lib.stride_tricks.sliding_window_view(image, (size, size), axis=(0, 1))[::step, ::step]
+    return np.moveaxis(windows, 2, -1).reshape(-1, size, size, image.shape[-1])

@@ -1,0 +1,169 @@
+"""The options of the experiments that restore images, and how they become a model."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import flax.linen as nn
+import optax
+
+from jaxgen.errors import UserError
+from jaxgen.experiments._gan import Loss
+from jaxgen.experiments._scored import GreatestIsBest
+from jaxgen.metrics.extractors import efficientnet_maps
+from jaxgen.models.degradations import (
+    Degradation,
+    colourisation,
+    deblurring,
+    denoising,
+    inpainting,
+    super_resolution,
+)
+from jaxgen.models.image_to_image import Adversary, Perceiver, restoration
+from jaxgen.networks.super_resolution import SRDiscriminator, SRResNet
+from jaxgen.networks.translators import PatchDiscriminator, ResNetTranslator, UNetTranslator
+from jaxgen.training.config import TrainConfig, check_at_least
+from jaxgen.training.state import GenerativeModel
+
+PERCEIVED = (1, 3)
+"""Of EfficientNet-Lite0's maps, those behind the first stage and the third, at a half and an eighth of the size."""
+
+
+@dataclass(frozen=True)
+class RestorationConfig(GreatestIsBest, TrainConfig):
+    """Options of a model that restores images."""
+
+    best_metric: str | None = "eval/generator/psnr"
+    """Keep in checkpoints_best/ the checkpoint with the best value of this evaluation metric."""
+    steps_per_dispatch: int = 10
+    """Steps run on the device between two returns to Python (results do not depend on it)."""
+    degradation: Literal["super_resolution", "denoising", "deblurring", "inpainting", "colourisation"] = (
+        "super_resolution"
+    )
+    """What is taken from the images (jaxgen.models.degradations says how)."""
+    factor: int = 2
+    """Of super_resolution: 2 or 4 times."""
+    noise_level: float = 25.0
+    """Of denoising: the standard deviation, in units of 0..255."""
+    blur: float = 1.6
+    """Of deblurring: the standard deviation of the blur, in pixels."""
+    hidden: Literal["box", "pixels"] = "box"
+    """Of inpainting: a rectangle anywhere, or three in four pixels."""
+    network: Literal["srresnet", "unet", "resnet"] = "srresnet"
+    """SRResNet, pix2pix's U-Net or CycleGAN's ResNet; super_resolution takes the first."""
+    width: int = 32
+    """Its channels, at the first size."""
+    blocks: int = 6
+    """Residual blocks of srresnet and resnet."""
+    halvings: int = 2
+    """How often unet and resnet halve the size."""
+    batch_norm: bool = False
+    """Of srresnet: with the paper's norms."""
+    residual: bool = True
+    """The network gives the difference from what is done without it (bicubic interpolation, the image as given)."""
+    loss: Literal["l1", "mse"] = "l1"
+    """How outputs are compared with the images."""
+    perceptual_weight: float = 0.0
+    """Above 0: they are also compared by maps of EfficientNet-Lite0."""
+    adversary: Literal["patch", "srgan"] | None = None
+    """A discriminator as well: PatchGAN, or SRGAN's. None: none."""
+    adversarial_loss: Loss = "non_saturating"
+    """The adversarial loss (jaxgen.models.gan_losses says whose)."""
+    adversarial_weight: float = 1e-3
+    """Of the adversarial loss beside the others."""
+    discriminator_width: int = 32
+    """Channels of the discriminator's first layer."""
+    learning_rate: float = 5e-4
+    """Adam's, for both networks, at first; it falls to 0 along a cosine."""
+    beta1: float = 0.9
+    """Adam's decay of the first moment; 0.5 is usual with a discriminator."""
+    ema_decay: float | None = 0.999
+    """Decay of the moving average of the weights that evaluation and samples use, once it is warm. None: no average."""
+    border: int = 2
+    """So many pixels at each side are left out of PSNR and SSIM."""
+
+
+def build_restoration(config: RestorationConfig, assets: Mapping[str, Any]) -> GenerativeModel:
+    """`jaxgen.models.image_to_image.restoration`.
+
+    Raises:
+      UserError: a number out of range, or options that do not fit each other or the images.
+    """
+    least = {"width": 1, "blocks": 0, "halvings": 1, "discriminator_width": 1, "border": 0, "perceptual_weight": 0}
+    for name, value in least.items():
+        check_at_least(config, name, value)
+    channels = assets["image_shape"][-1]
+
+    def optimiser() -> optax.GradientTransformation:
+        return optax.adam(optax.cosine_decay_schedule(config.learning_rate, config.steps), config.beta1)
+
+    adversary = None
+    if config.adversary is not None:
+        width = config.discriminator_width
+        judge = PatchDiscriminator(width, 2) if config.adversary == "patch" else SRDiscriminator(width)
+        adversary = Adversary(judge, optimiser(), config.adversarial_loss, config.adversarial_weight)
+    return restoration(
+        network_of(config, channels),
+        degradation=degradation_of(config, assets["image_shape"]),
+        optimiser=optimiser(),
+        loss=config.loss,
+        residual=config.residual,
+        adversary=adversary,
+        perceiver=_perceiver(config.perceptual_weight),
+        ema_decay=config.ema_decay,
+        border=config.border,
+    )
+
+
+def degradation_of(config: RestorationConfig, image_shape: tuple[int, int, int]) -> Degradation:
+    """What --degradation names.
+
+    Raises:
+      UserError: a number out of range, images that cannot be made so small, or that have no colours to be taken.
+    """
+    height, width, channels = image_shape
+    if config.degradation == "super_resolution":
+        if config.factor not in (2, 4) or height % config.factor or width % config.factor:
+            raise UserError(f"--factor must be 2 or 4 and divide the images' {height}x{width}, not {config.factor}.")
+        return super_resolution(config.factor)
+    if config.degradation == "colourisation":
+        if channels != 3:
+            raise UserError("colourisation needs RGB images, and these are grey: choose another --degradation.")
+        return colourisation()
+    for name in ("noise_level", "blur"):
+        if getattr(config, name) <= 0:
+            raise UserError(f"--{name.replace('_', '-')} must be above 0, not {getattr(config, name)}.")
+    return {
+        "denoising": lambda: denoising(config.noise_level),
+        "deblurring": lambda: deblurring(config.blur),
+        "inpainting": lambda: inpainting(config.hidden),
+    }[config.degradation]()
+
+
+def network_of(config: RestorationConfig, channels: int) -> nn.Module:
+    """What --network names.
+
+    Raises:
+      UserError: another one than srresnet, which alone makes images larger.
+    """
+    larger = config.factor if config.degradation == "super_resolution" else 1
+    if config.network == "srresnet":
+        return SRResNet(channels, larger, config.width, config.blocks, config.batch_norm, config.residual)
+    if larger > 1:
+        raise UserError(f"--network {config.network} cannot make images larger: super_resolution takes srresnet.")
+    bounded = not config.residual
+    if config.network == "unet":
+        return UNetTranslator(channels, config.width, config.halvings, bounded=bounded)
+    return ResNetTranslator(channels, config.width, config.halvings, config.blocks, bounded)
+
+
+def _perceiver(weight: float) -> Perceiver | None:
+    if not weight:
+        return None
+    variables, maps = efficientnet_maps()
+
+    def features(variables: Any, images: Any) -> list[Any]:
+        found = maps(variables, images)
+        return [found[i] for i in PERCEIVED]
+
+    return Perceiver(lambda: variables, features, weight)

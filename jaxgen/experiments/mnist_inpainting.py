@@ -1,0 +1,69 @@
+"""What is missing of a digit: a U-Net of hidden rectangles (pix2pix: Isola et al. 2017, arXiv:1611.07004).
+
+    python -m jaxgen.experiments.mnist_inpainting
+    python -m jaxgen.experiments.mnist_inpainting --hidden pixels
+    python -m jaxgen.experiments.mnist_inpainting --adversary patch --beta1 0.5 --adversarial-weight 0.01
+    jaxgen restore runs/mnist_inpainting/001 digit.png --mask hidden.png
+
+eval/generator/ssim and psnr are of the whole test images, of which the known part is kept; eval/baseline/ has those of
+images filled up with the mean of what is known. The other degradations can be had here, too (--degradation).
+"""
+
+import sys
+from dataclasses import dataclass
+from typing import Literal
+
+from jaxgen.data import Dataset, load
+from jaxgen.experiment import Experiment, run
+from jaxgen.experiments._restoration import RestorationConfig, build_restoration
+
+
+@dataclass(frozen=True)
+class Config(RestorationConfig):
+    """Options of mnist_inpainting."""
+
+    steps: int = 4_000
+    """How many training steps the run has in all."""
+    batch_size: int = 64
+    """Examples per step, over all devices together."""
+    eval_every: int = 500
+    """Steps between evaluations on the held-out examples. 0: only at the end."""
+    sample_every: int = 500
+    """Steps between sheets: what is given restored without a network, by it, and the image. 0: only at the end."""
+    checkpoint_every: int = 500
+    """Steps between checkpoints; one is always kept at the end. 0: only at the end."""
+    degradation: Literal["super_resolution", "denoising", "deblurring", "inpainting", "colourisation"] = "inpainting"
+    """What is taken from the images (jaxgen.models.degradations says how)."""
+    network: Literal["srresnet", "unet", "resnet"] = "unet"
+    """SRResNet, pix2pix's U-Net or CycleGAN's ResNet; super_resolution takes the first."""
+    border: int = 0
+    """So many pixels at each side are left out of PSNR and SSIM."""
+
+
+def load_data(config: Config) -> Dataset:
+    """MNIST."""
+    del config
+    return load("mnist")
+
+
+EXPERIMENT = Experiment(
+    file=__file__,
+    summary="inpainting; other restorations by options",
+    data="MNIST",
+    expected_time="not measured yet",
+    presets={
+        "quick": Config(steps=60, width=8, eval_every=30, sample_every=30, checkpoint_every=30),
+        "default": Config(),
+        "full": Config(steps=100_000, width=64, eval_every=5_000, sample_every=5_000, checkpoint_every=5_000),
+    },
+    load_data=load_data,
+    build_model=build_restoration,
+)
+
+
+def main() -> None:
+    sys.exit(run(EXPERIMENT))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,81 @@
+"""Photographs made twice as large (SRResNet, SRGAN: Ledig et al. 2017, https://arxiv.org/abs/1609.04802).
+
+    python -m jaxgen.experiments.photo_super_resolution
+    python -m jaxgen.experiments.photo_super_resolution --data path/to/photographs
+    python -m jaxgen.experiments.photo_super_resolution --degradation denoising
+    python -m jaxgen.experiments.photo_super_resolution --adversary srgan --perceptual-weight 0.1
+    jaxgen restore runs/photo_super_resolution/001 photo.jpg --out restored
+
+Trains on patches. By default they are of the pictures that come with scikit-image (pip install 'jaxgen[photos]'), of
+which four are held out; of a folder one picture in five is. eval/generator/psnr, psnr_y (of the luma) and ssim are
+means over their patches in 256 levels, without a border of 2 pixels; eval/baseline/ has those of bicubic interpolation.
+"""
+
+import sys
+from dataclasses import dataclass
+
+from jaxgen.data import Dataset
+from jaxgen.data.photos import PHOTOS, load_patches
+from jaxgen.errors import UserError
+from jaxgen.experiment import Experiment, run
+from jaxgen.experiments._restoration import RestorationConfig, build_restoration
+
+
+@dataclass(frozen=True)
+class Config(RestorationConfig):
+    """Options of photo_super_resolution."""
+
+    data: str = PHOTOS
+    """A folder of pictures, or photos: those that come with scikit-image."""
+    image_size: int = 64
+    """Side of the patches in pixels."""
+    test_fraction: float = 0.2
+    """Which part of a folder's pictures is held out, whole."""
+    steps: int = 4_000
+    """How many training steps the run has in all."""
+    batch_size: int = 16
+    """Examples per step, over all devices together."""
+    eval_every: int = 500
+    """Steps between evaluations on the held-out examples. 0: only at the end."""
+    sample_every: int = 500
+    """Steps between sheets: what is given restored without a network, by it, and the image. 0: only at the end."""
+    checkpoint_every: int = 500
+    """Steps between checkpoints; one is always kept at the end. 0: only at the end."""
+
+
+def load_data(config: Config) -> Dataset:
+    """Patches of the pictures named by --data."""
+    if config.image_size < 1:
+        raise UserError(f"--image-size must be at least 1, not {config.image_size}.")
+    return load_patches(config.data, size=config.image_size, test_fraction=config.test_fraction)
+
+
+EXPERIMENT = Experiment(
+    file=__file__,
+    summary="super-resolution; other restorations by options",
+    data="photographs, --data ...",
+    expected_time="not measured yet",
+    presets={
+        "quick": Config(steps=20, width=8, blocks=1, eval_every=10, sample_every=10, checkpoint_every=10),
+        "default": Config(),
+        "full": Config(
+            steps=300_000,
+            image_size=96,
+            width=64,
+            blocks=16,
+            eval_every=10_000,
+            sample_every=10_000,
+            checkpoint_every=10_000,
+        ),
+    },
+    load_data=load_data,
+    build_model=build_restoration,
+)
+
+
+def main() -> None:
+    sys.exit(run(EXPERIMENT))
+
+
+if __name__ == "__main__":
+    main()

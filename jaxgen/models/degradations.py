@@ -1,0 +1,166 @@
+"""What is taken from images, to be restored: resolution, clearness, parts, colour.
+
+Images are [B, H, W, C] in [-1, 1]. Noise and masks belong to the example: they come from one key for each.
+"""
+
+from collections.abc import Callable
+from typing import NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+LUMA = (0.299, 0.587, 0.114)
+"""Weights of red, green and blue in the grey image (ITU-R BT.601)."""
+
+
+class Degraded(NamedTuple):
+    """What is left of images."""
+
+    given: jax.Array
+    """[B, h, w, C'], what a network restores them from."""
+    baseline: jax.Array
+    """[B, H, W, C], the images as they are restored without a network."""
+    known: jax.Array | None = None
+    """[B, H, W, 1], 1 where the baseline is the image itself; None: nowhere."""
+
+
+class Degradation(NamedTuple):
+    """One way of losing something."""
+
+    degrade: Callable[[jax.Array, jax.Array], Degraded]
+    """(keys [B], images) -> what is left."""
+    of_given: Callable[[jax.Array], Degraded]
+    """given [B, h, w, C'] -> the same: of images that came degraded."""
+    take: Callable[[jax.Array, jax.Array], jax.Array] = lambda images, known: images
+    """(images that came degraded, where they are known [B, h, w, 1]) -> given."""
+    factor: int = 1
+    """How many times as large the image is as what is given."""
+    baseline_name: str = "as given"
+    """What is done without a network, in words."""
+
+
+def super_resolution(factor: int) -> Degradation:
+    """Antialiased bicubic interpolation to 1 / factor of the size, in 256 levels; back up by bicubic interpolation.
+
+    Keys' kernel with a = -1/2, stretched by the factor on the way down: what Pillow's BICUBIC does. (MATLAB's, which
+    most papers' figures are of, has the same kernel.)
+    """
+
+    def of_given(given: jax.Array) -> Degraded:
+        batch, height, width, channels = given.shape
+        shape = batch, height * factor, width * factor, channels
+        return Degraded(given, jnp.clip(jax.image.resize(given, shape, "cubic"), -1.0, 1.0))
+
+    def degrade(keys: jax.Array, images: jax.Array) -> Degraded:
+        del keys
+        batch, height, width, channels = images.shape
+        small = jax.image.resize(images, (batch, height // factor, width // factor, channels), "cubic")
+        return of_given(as_bytes(small) / 127.5 - 1.0)
+
+    return Degradation(degrade, of_given, factor=factor, baseline_name="bicubic interpolation")
+
+
+def denoising(noise_level: float) -> Degradation:
+    """Gaussian noise of this standard deviation, in units of 0..255."""
+
+    def of_given(given: jax.Array) -> Degraded:
+        return Degraded(given, jnp.clip(given, -1.0, 1.0))
+
+    def degrade(keys: jax.Array, images: jax.Array) -> Degraded:
+        noise = jax.vmap(lambda key: jax.random.normal(key, images.shape[1:]))(keys)
+        return of_given(images + noise_level / 127.5 * noise)
+
+    return Degradation(degrade, of_given)
+
+
+def deblurring(deviation: float) -> Degradation:
+    """A Gaussian blur of this standard deviation in pixels, the image going on beyond its border as its mirror."""
+
+    def of_given(given: jax.Array) -> Degraded:
+        return Degraded(given, given)
+
+    def degrade(keys: jax.Array, images: jax.Array) -> Degraded:
+        del keys
+        rows, columns = (jnp.asarray(_blur_matrix(size, deviation)) for size in images.shape[1:3])
+        return of_given(jnp.einsum("yh,xw,bhwc->byxc", rows, columns, images))
+
+    return Degradation(degrade, of_given)
+
+
+def inpainting(hidden: str = "box") -> Degradation:
+    """A part of the image is missing; the baseline has the mean of what is known of the image there.
+
+    What is given has one more channel, 1 where the image is known.
+
+    Args:
+      hidden: "box": a rectangle whose sides are 3 to 6 tenths of the image's, anywhere; "pixels": 3 in 4 of them.
+    """
+
+    def of_given(given: jax.Array) -> Degraded:
+        images, known = given[..., :-1], given[..., -1:]
+        mean = jnp.sum(images * known, (1, 2), keepdims=True) / jnp.maximum(jnp.sum(known, (1, 2), keepdims=True), 1.0)
+        baseline = jnp.where(known > 0, images, mean)
+        return Degraded(jnp.concatenate([baseline, known], -1), baseline, known)
+
+    def degrade(keys: jax.Array, images: jax.Array) -> Degraded:
+        height, width = images.shape[1:3]
+        mask = {"box": _box, "pixels": _pixels}[hidden]
+        known = jax.vmap(lambda key: mask(key, height, width))(keys)[..., None].astype(images.dtype)
+        return of_given(take(images, known))
+
+    def take(images: jax.Array, known: jax.Array) -> jax.Array:
+        return jnp.concatenate([images * known, known], -1)
+
+    return Degradation(degrade, of_given, take, baseline_name="the mean of what is known")
+
+
+def colourisation() -> Degradation:
+    """The grey image of an RGB one."""
+
+    def of_given(given: jax.Array) -> Degraded:
+        return Degraded(given, jnp.repeat(given, 3, -1))
+
+    def degrade(keys: jax.Array, images: jax.Array) -> Degraded:
+        del keys
+        return of_given(luma(images))
+
+    return Degradation(degrade, of_given, lambda images, known: luma(images))
+
+
+def luma(images: jax.Array) -> jax.Array:
+    """The grey images [B, H, W, 1] of RGB ones, or of grey ones these."""
+    return images if images.shape[-1] == 1 else jnp.sum(images * jnp.asarray(LUMA), -1, keepdims=True)
+
+
+def as_bytes(images: jax.Array) -> jax.Array:
+    """[-1, 1] -> float32 of the 256 levels 0..255."""
+    return jnp.round(jnp.clip((images + 1.0) * 127.5, 0.0, 255.0))
+
+
+def _box(key: jax.Array, height: int, width: int) -> jax.Array:
+    """bool [H, W]: not in a rectangle."""
+    shares = jax.random.uniform(key, (4,))
+    sides = 0.3 + 0.3 * shares[:2]
+    firsts = shares[2:] * (1.0 - sides)
+    y, x = ((jnp.arange(size) + 0.5) / size for size in (height, width))
+    inside = (
+        (place >= first) & (place < first + side) for place, first, side in zip((y, x), firsts, sides, strict=True)
+    )
+    rows, columns = inside
+    return ~(rows[:, None] & columns)
+
+
+def _pixels(key: jax.Array, height: int, width: int) -> jax.Array:
+    return jax.random.bernoulli(key, 0.25, (height, width))
+
+
+def _blur_matrix(size: int, deviation: float) -> np.ndarray:
+    """float32 [size, size]: the weights of each pixel in each blurred one, the border a mirror between two pixels."""
+    reach = int(np.ceil(4 * deviation))
+    offsets = np.arange(-reach, reach + 1)
+    weights = np.exp(-0.5 * (offsets / deviation) ** 2)
+    places = (np.arange(size)[:, None] + offsets) % (2 * size)
+    matrix = np.zeros((size, size))
+    np.add.at(matrix, (np.arange(size)[:, None], np.minimum(places, 2 * size - 1 - places)), weights / weights.sum())
+    return matrix.astype(np.float32)

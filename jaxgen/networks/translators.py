@@ -1,0 +1,137 @@
+"""Networks from images to images, and the discriminator of patches, as in pix2pix (Isola et al. 2017, arXiv:1611.07004,
+appendix) and CycleGAN (Zhu et al. 2017, arXiv:1703.10593, appendix)."""
+
+from collections.abc import Sequence
+
+import flax.linen as nn
+import jax.numpy as jnp
+from jax import Array
+
+from jaxgen.networks.activations import leaky_relu
+from jaxgen.networks.convolution import Conv, ConvTranspose
+from jaxgen.networks.normalisation import InstanceNorm
+from jaxgen.networks.sizes import check_multiple
+
+NORMAL = nn.initializers.normal(0.02)
+
+
+class ResNetTranslator(nn.Module):
+    """c7s1-64, d128, d256, residual blocks, u128, u64, c7s1-C of CycleGAN: instance norm, ReLU, reflection padding.
+
+    Attributes:
+      channels: of the outputs, C.
+      width: channels at the first size; the papers' is 64.
+      halvings: how often the size is halved, with twice the channels; the papers' are 2.
+      blocks: residual blocks at the smallest size; the papers' are 6 for 128x128 and 9 from 256x256 on.
+      bounded: whether the outputs go through tanh, as in the paper.
+    """
+
+    channels: int
+    width: int = 64
+    halvings: int = 2
+    blocks: int = 9
+    bounded: bool = True
+
+    @nn.compact
+    def __call__(self, images: Array, *, train: bool) -> Array:
+        """[B, H, W, C'] -> [B, H, W, C].
+
+        Raises:
+          UserError: a side that cannot be halved as often.
+        """
+        del train
+        check_multiple(images.shape[1:3], 2**self.halvings)
+        hidden = _normed_relu(_reflected(self.width, 7, images))
+        for i in range(self.halvings):
+            conv = Conv(self.width * 2 ** (i + 1), (3, 3), 2, padding=((1, 1), (1, 1)), kernel_init=NORMAL)
+            hidden = _normed_relu(conv(hidden))
+        wide = self.width * 2**self.halvings
+        for _ in range(self.blocks):
+            branch = _normed_relu(_reflected(wide, 3, hidden))
+            hidden = hidden + InstanceNorm()(_reflected(wide, 3, branch))
+        for i in reversed(range(self.halvings)):
+            hidden = _normed_relu(ConvTranspose(self.width * 2**i, (3, 3), 2, kernel_init=NORMAL)(hidden))
+        outputs = _reflected(self.channels, 7, hidden)
+        return jnp.tanh(outputs) if self.bounded else outputs
+
+
+class UNetTranslator(nn.Module):
+    """The U-Net of pix2pix: 4x4 convolutions of stride 2 down to one pixel or so, and back, joined at each size.
+
+    Attributes:
+      channels: of the outputs, C.
+      width: channels at the first half size; the paper's is 64.
+      halvings: how often the size is halved; the paper's are 8, for 256x256.
+      most: channels at most, in units of `width`; the paper's are 8.
+      bounded: whether the outputs go through tanh, as in the paper.
+    """
+
+    channels: int
+    width: int = 64
+    halvings: int = 5
+    most: int = 8
+    bounded: bool = True
+
+    @nn.compact
+    def __call__(self, images: Array, *, train: bool) -> Array:
+        """[B, H, W, C'] -> [B, H, W, C].
+
+        Raises:
+          UserError: a side that cannot be halved as often.
+        """
+        del train
+        check_multiple(images.shape[1:3], 2**self.halvings)
+        hidden, skips = images, []
+        for i in range(self.halvings):
+            hidden = leaky_relu(hidden) if i else hidden
+            hidden = Conv(self._width(i), (4, 4), 2, kernel_init=NORMAL, name=f"down_{i}")(hidden)
+            if 0 < i < self.halvings - 1:  # not of one pixel, of which nothing would be left
+                hidden = InstanceNorm()(hidden)
+            skips.append(hidden)
+        skips.pop()
+        for i in reversed(range(self.halvings)):
+            features = self._width(i - 1) if i else self.channels
+            hidden = ConvTranspose(features, (4, 4), 2, kernel_init=NORMAL, name=f"up_{i}")(nn.relu(hidden))
+            if i:
+                hidden = jnp.concatenate([InstanceNorm()(hidden), skips.pop()], -1)
+        return jnp.tanh(hidden) if self.bounded else hidden
+
+    def _width(self, i: int) -> int:
+        return self.width * min(2**i, self.most)
+
+
+class PatchDiscriminator(nn.Module):
+    """PatchGAN: C64-C128-C256-C512 of 4x4 convolutions and a logit for each place, which sees 70x70 pixels.
+
+    Instance norm but for the first, leaky ReLU of slope 0.2.
+
+    Attributes:
+      width: channels of the first; the papers' is 64.
+      halvings: convolutions of stride 2, before two of stride 1; the papers' are 3.
+    """
+
+    width: int = 64
+    halvings: int = 3
+
+    @nn.compact
+    def __call__(self, images: Array, *, train: bool) -> Array:
+        """[B, H, W, C] -> logits [B, h, w]."""
+        del train
+        hidden, padding = images, ((1, 1), (1, 1))
+        for i in range(self.halvings + 1):
+            stride = 2 if i < self.halvings else 1
+            width = self.width * min(2**i, 8)
+            hidden = Conv(width, (4, 4), stride, padding=padding, kernel_init=NORMAL)(hidden)
+            hidden = leaky_relu(InstanceNorm()(hidden) if i else hidden)
+        return Conv(1, (4, 4), padding=padding, kernel_init=NORMAL)(hidden)[..., 0]
+
+
+def _normed_relu(inputs: Array) -> Array:
+    return nn.relu(InstanceNorm()(inputs))
+
+
+def _reflected(features: int, size: int, inputs: Array) -> Array:
+    """A convolution of an image that goes on beyond its border as in a mirror that stands on the border's pixels."""
+    pads: Sequence[tuple[int, int]] = ((0, 0), (size // 2, size // 2), (size // 2, size // 2), (0, 0))
+    padded = jnp.pad(inputs, pads, mode="reflect")
+    return Conv(features, (size, size), padding="VALID", kernel_init=NORMAL)(padded)
