@@ -20,6 +20,7 @@ from tiny import (
     tiny_lines,
     tiny_made,
     tiny_mlp_gan,
+    tiny_restoration,
     tiny_rnn,
     tiny_speech,
     tiny_text,
@@ -147,6 +148,7 @@ CASES = {
         ),
         data_metric=None,
     ),
+    "restoration_with_a_discriminator": Case(tiny_restoration, image_size=16, data_metric=None),
     "made_of_binary_pixels": Case(tiny_made, data_metric=None, slow=True),
     "gpt_with_dropout_in_two_micro_batches": Case(
         functools.partial(tiny_gpt, micro_batches=2), data_metric="autoregressive/loss", of_text=True

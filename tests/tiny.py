@@ -15,9 +15,11 @@ from jaxgen.models import classifier, gan
 from jaxgen.models.adversarial_autoencoder import adversarial_autoencoder
 from jaxgen.models.autoencoder import autoencoder
 from jaxgen.models.autoregressive import Tokeniser, autoregressive, binary_pixels
+from jaxgen.models.degradations import inpainting
 from jaxgen.models.diffusion import class_condition, diffusion
 from jaxgen.models.gan_heads import Head
 from jaxgen.models.hierarchical_vae import hierarchical_vae
+from jaxgen.models.image_to_image import Adversary, restoration
 from jaxgen.models.likelihoods import Likelihood, bernoulli
 from jaxgen.models.noise_levels import lognormal
 from jaxgen.models.outputs import OutputDistribution
@@ -40,6 +42,7 @@ from jaxgen.networks.mlp import MLPDiscriminator, MLPEncoder, MLPGenerator
 from jaxgen.networks.pixel_cnn import GatedPixelCNN
 from jaxgen.networks.recurrent import RecurrentNetwork
 from jaxgen.networks.text_encoder import AttentionEncoder, RecurrentEncoder
+from jaxgen.networks.translators import PatchDiscriminator, UNetTranslator
 from jaxgen.networks.unet import UNet
 from jaxgen.networks.vq_conv import VQDecoder, VQEncoder
 from jaxgen.networks.wavenet import Spoken, WaveNet
@@ -233,6 +236,14 @@ def tiny_diffusion(network: str, **options: Any) -> GenerativeModel:
     options = {"preconditioning": edm(), "noise_levels": lognormal(), "sampling_steps": 3, **options}
     return diffusion(
         network, image_shape=(8, 8, 1), condition=class_condition(10), optimiser=optimiser(), ema_decay=0.9, **options
+    )
+
+
+def tiny_restoration() -> GenerativeModel:
+    adversary = Adversary(PatchDiscriminator(4, 1), optimiser(), weight=0.1)
+    network = UNetTranslator(1, 4, 2, bounded=False)
+    return restoration(
+        network, degradation=inpainting(), optimiser=optimiser(), adversary=adversary, ema_decay=0.9, border=1
     )
 
 

@@ -11,6 +11,7 @@ from jaxgen.errors import UserError
 from jaxgen.experiments._gan import Loss
 from jaxgen.experiments._scored import GreatestIsBest
 from jaxgen.metrics.extractors import efficientnet_maps
+from jaxgen.metrics.restoration import WINDOW_SIZE
 from jaxgen.models.degradations import (
     Degradation,
     colourisation,
@@ -92,15 +93,20 @@ def build_restoration(config: RestorationConfig, assets: Mapping[str, Any]) -> G
     least = {"width": 1, "blocks": 0, "halvings": 1, "discriminator_width": 1, "border": 0, "perceptual_weight": 0}
     for name, value in least.items():
         check_at_least(config, name, value)
-    channels = assets["image_shape"][-1]
+    height, width, channels = assets["image_shape"]
+    if min(height, width) - 2 * config.border < WINDOW_SIZE:
+        raise UserError(
+            f"Images of {height}x{width} without a --border of {config.border} pixels are too small for SSIM: they "
+            f"must keep {WINDOW_SIZE}."
+        )
 
     def optimiser() -> optax.GradientTransformation:
         return optax.adam(optax.cosine_decay_schedule(config.learning_rate, config.steps), config.beta1)
 
     adversary = None
     if config.adversary is not None:
-        width = config.discriminator_width
-        judge = PatchDiscriminator(width, 2) if config.adversary == "patch" else SRDiscriminator(width)
+        size = config.discriminator_width
+        judge = PatchDiscriminator(size, 2) if config.adversary == "patch" else SRDiscriminator(size)
         adversary = Adversary(judge, optimiser(), config.adversarial_loss, config.adversarial_weight)
     return restoration(
         network_of(config, channels),

@@ -6,7 +6,7 @@
     python -m jaxgen.experiments.emoji_super_resolution --adversary srgan --perceptual-weight 0.1
     jaxgen restore runs/emoji_super_resolution/001 small.png --out restored
 
-eval/generator/psnr, psnr_y (of the luma) and ssim are means over the held-out emoji in 256 levels, without a border of 2
+eval/generator/psnr, psnr_y (of the luma) and ssim are means over held-out emoji in 256 levels, without a border of 2
 pixels; eval/baseline/ has those of bicubic interpolation. --degradation names what else can be restored.
 """
 

@@ -71,7 +71,7 @@ def restoration(network: nn.Module, *, degradation: Degradation, **options: Any)
     """
 
     def pair_of(batch: Batch, key: Key) -> Pair:
-        images = batch["image"]
+        images = batch["image"].astype(float)  # float64 where it is enabled: sums over pixels depend on their order
         return Pair(degradation.degrade(example_keys(key, batch["index"]), images), images)
 
     def degrade(key: Key, images: jax.Array) -> jax.Array:
@@ -114,7 +114,8 @@ def image_to_image(
     `discriminator/loss` and its accuracies; on evaluation, of 256 levels, `generator/psnr`, `generator/psnr_y` (of the
     luma) and `generator/ssim`, and the same of `baseline/`.
 
-    There is no `sample`: images come from images. `functions`: `restore(state, given) -> images`;
+    There is no `sample`: images come from images. `functions`: `restore(state, given) -> images`; `baseline(given) ->
+    images`, without the network;
     `compare(state, key, batch) -> [B, 3, H, W, C]`, the baseline, the output and the target;
     with a discriminator `discriminate(state, images, baselines) -> logits [B]`.
 
@@ -210,10 +211,8 @@ def image_to_image(
         if logits is not None:
             real, generated = logits
             metrics["discriminator/loss"] = sum_and_count(jnp.mean(losses.discriminator(real, generated), 1))
-            metrics["discriminator/accuracy_real"] = sum_and_count((real > losses.boundary).astype(jnp.float32))
-            metrics["discriminator/accuracy_generated"] = sum_and_count(
-                (generated < losses.boundary).astype(jnp.float32)
-            )
+            for name, right in (("real", real > losses.boundary), ("generated", generated < losses.boundary)):
+                metrics[f"discriminator/accuracy_{name}"] = sum_and_count(jnp.mean(right.astype(jnp.float32), 1))
         return metrics
 
     def eval_step(state: TrainState, batch: Batch, key: Key) -> Metrics:
@@ -241,7 +240,7 @@ def image_to_image(
         source = Degraded(baselines, baselines)
         return jnp.mean(judge(state.params["discriminator"], state.model_state, images, source, train=False)[0], 1)
 
-    functions = {"restore": restore, "compare": compare}
+    functions = {"restore": restore, "baseline": lambda given: of_given(given).baseline, "compare": compare}
     if adversary is not None:
         functions["discriminate"] = discriminate
     return GenerativeModel(init, train_step, eval_step, None, functions)

@@ -1,5 +1,8 @@
 """Networks from images to images, and the discriminator of patches, as in pix2pix (Isola et al. 2017, arXiv:1611.07004,
-appendix) and CycleGAN (Zhu et al. 2017, arXiv:1703.10593, appendix)."""
+appendix) and CycleGAN (Zhu et al. 2017, arXiv:1703.10593, appendix).
+
+Convolutions before an instance norm have no biases, which it would take away again.
+"""
 
 from collections.abc import Sequence
 
@@ -41,16 +44,18 @@ class ResNetTranslator(nn.Module):
         """
         del train
         check_multiple(images.shape[1:3], 2**self.halvings)
-        hidden = _normed_relu(_reflected(self.width, 7, images))
+        hidden = _normed_relu(_reflected(self.width, 7, images, use_bias=False))
         for i in range(self.halvings):
-            conv = Conv(self.width * 2 ** (i + 1), (3, 3), 2, padding=((1, 1), (1, 1)), kernel_init=NORMAL)
+            features, padding = self.width * 2 ** (i + 1), ((1, 1), (1, 1))
+            conv = Conv(features, (3, 3), 2, padding=padding, use_bias=False, kernel_init=NORMAL)
             hidden = _normed_relu(conv(hidden))
         wide = self.width * 2**self.halvings
         for _ in range(self.blocks):
-            branch = _normed_relu(_reflected(wide, 3, hidden))
-            hidden = hidden + InstanceNorm()(_reflected(wide, 3, branch))
+            branch = _normed_relu(_reflected(wide, 3, hidden, use_bias=False))
+            hidden = hidden + InstanceNorm()(_reflected(wide, 3, branch, use_bias=False))
         for i in reversed(range(self.halvings)):
-            hidden = _normed_relu(ConvTranspose(self.width * 2**i, (3, 3), 2, kernel_init=NORMAL)(hidden))
+            conv = ConvTranspose(self.width * 2**i, (3, 3), 2, use_bias=False, kernel_init=NORMAL)
+            hidden = _normed_relu(conv(hidden))
         outputs = _reflected(self.channels, 7, hidden)
         return jnp.tanh(outputs) if self.bounded else outputs
 
@@ -84,14 +89,15 @@ class UNetTranslator(nn.Module):
         hidden, skips = images, []
         for i in range(self.halvings):
             hidden = leaky_relu(hidden) if i else hidden
-            hidden = Conv(self._width(i), (4, 4), 2, kernel_init=NORMAL, name=f"down_{i}")(hidden)
-            if 0 < i < self.halvings - 1:  # not of one pixel, of which nothing would be left
-                hidden = InstanceNorm()(hidden)
+            normed = 0 < i < self.halvings - 1  # not of one pixel, of which nothing would be left
+            conv = Conv(self._width(i), (4, 4), 2, use_bias=not normed, kernel_init=NORMAL, name=f"down_{i}")
+            hidden = InstanceNorm()(conv(hidden)) if normed else conv(hidden)
             skips.append(hidden)
         skips.pop()
         for i in reversed(range(self.halvings)):
             features = self._width(i - 1) if i else self.channels
-            hidden = ConvTranspose(features, (4, 4), 2, kernel_init=NORMAL, name=f"up_{i}")(nn.relu(hidden))
+            conv = ConvTranspose(features, (4, 4), 2, use_bias=not i, kernel_init=NORMAL, name=f"up_{i}")
+            hidden = conv(nn.relu(hidden))
             if i:
                 hidden = jnp.concatenate([InstanceNorm()(hidden), skips.pop()], -1)
         return jnp.tanh(hidden) if self.bounded else hidden
@@ -121,7 +127,7 @@ class PatchDiscriminator(nn.Module):
         for i in range(self.halvings + 1):
             stride = 2 if i < self.halvings else 1
             width = self.width * min(2**i, 8)
-            hidden = Conv(width, (4, 4), stride, padding=padding, kernel_init=NORMAL)(hidden)
+            hidden = Conv(width, (4, 4), stride, padding, use_bias=not i, kernel_init=NORMAL)(hidden)
             hidden = leaky_relu(InstanceNorm()(hidden) if i else hidden)
         return Conv(1, (4, 4), padding=padding, kernel_init=NORMAL)(hidden)[..., 0]
 
@@ -130,8 +136,8 @@ def _normed_relu(inputs: Array) -> Array:
     return nn.relu(InstanceNorm()(inputs))
 
 
-def _reflected(features: int, size: int, inputs: Array) -> Array:
+def _reflected(features: int, size: int, inputs: Array, *, use_bias: bool = True) -> Array:
     """A convolution of an image that goes on beyond its border as in a mirror that stands on the border's pixels."""
     pads: Sequence[tuple[int, int]] = ((0, 0), (size // 2, size // 2), (size // 2, size // 2), (0, 0))
     padded = jnp.pad(inputs, pads, mode="reflect")
-    return Conv(features, (size, size), padding="VALID", kernel_init=NORMAL)(padded)
+    return Conv(features, (size, size), padding="VALID", use_bias=use_bias, kernel_init=NORMAL)(padded)

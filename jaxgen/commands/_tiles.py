@@ -1,0 +1,36 @@
+"""Images of any size through a network that was trained on small ones."""
+
+from collections.abc import Callable
+
+import jax
+import numpy as np
+
+from jaxgen.commands._options import in_batches
+
+TILE, MARGIN = 64, 16
+TILES_AT_ONCE = 8
+
+
+def in_tiles(function: Callable[[jax.Array], jax.Array], given: np.ndarray) -> np.ndarray:
+    """`function`, which takes [B, h, w, C'] to [B, h f, w f, C], of one image [h, w, C'] -> [h f, w f, C].
+
+    Tiles of 64x64 are computed with 16 pixels around them, so that memory does not grow with the image and borders
+    between tiles cannot be seen; beyond its border the image goes on as its mirror. Every call has one shape.
+    """
+    height, width = given.shape[:2]
+    rows, columns = -(-height // TILE), -(-width // TILE)
+    pads = [(MARGIN, MARGIN + count * TILE - size) for count, size in ((rows, height), (columns, width))]
+    padded = np.pad(given, (*pads, (0, 0)), mode="symmetric")
+    side = TILE + 2 * MARGIN
+    tiles = [
+        padded[row * TILE : row * TILE + side, column * TILE : column * TILE + side]
+        for row in range(rows)
+        for column in range(columns)
+    ]
+    whole = -len(tiles) % TILES_AT_ONCE
+    outputs = in_batches(function, np.stack(tiles + tiles[:1] * whole), batch_size=TILES_AT_ONCE)[: len(tiles)]
+    factor = outputs.shape[1] // side
+    inner = slice(MARGIN * factor, (MARGIN + TILE) * factor)
+    cut = outputs[:, inner, inner].reshape(rows, columns, TILE * factor, TILE * factor, -1)
+    joined = cut.transpose(0, 2, 1, 3, 4).reshape(rows * TILE * factor, columns * TILE * factor, -1)
+    return joined[: height * factor, : width * factor]

@@ -1,0 +1,129 @@
+"""`jaxgen restore RUN IMAGE...`: images of any size, larger, without noise, whole, in colour."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import tyro
+from rich.console import Console
+from rich.table import Table
+
+from jaxgen.commands._options import function_of, parse
+from jaxgen.commands._tiles import in_tiles
+from jaxgen.data.dataset import unscale_images
+from jaxgen.data.image_folder import read_picture
+from jaxgen.errors import UserError
+from jaxgen.metrics.restoration import psnr, ssim
+from jaxgen.models.degradations import luma
+from jaxgen.opened_run import Run, open_run, restore_run
+
+
+@dataclass(frozen=True)
+class Options:
+    """Restores images as a run was trained to: makes them larger, takes noise or blur away, fills in, colours.
+
+    With --degrade the images are good ones, which are spoiled first as in training; then it also says how near what
+    comes out is to them, beside what is done without the network.
+    """
+
+    run: tyro.conf.Positional[Path]
+    """The folder of the run."""
+    images: tyro.conf.Positional[tuple[Path, ...]]
+    """The files, in any format that Pillow reads."""
+    out: Path = Path("restored")
+    """The folder that they are written to, as .png files of the same names."""
+    mask: Path | None = None
+    """Of a run that fills in: a picture, white where the image is to be drawn anew and black where it is known, of the
+    same size."""
+    degrade: bool = False
+    """Spoil them first."""
+    border: int = 2
+    """With --degrade: so many pixels at each side are left out of the scores."""
+    seed: int = 0
+    """With --degrade: of noise and masks."""
+    checkpoint: str = "last"
+    """The checkpoint to use: last, best, or a step."""
+
+
+def main(arguments: Sequence[str]) -> None:
+    options = parse(Options, "restore", arguments)
+    if not options.images:
+        raise UserError("Name one or more images to restore.")
+    if options.border < 0:
+        raise UserError(f"--border must be at least 0, not {options.border}.")
+    run = open_run(options.run)
+    restore, take, degrade = (function_of(run, name) for name in ("restore", "take", "degrade"))
+    channels = run.record["assets"]["image_shape"][-1]
+    fills_in = getattr(run.config, "degradation", None) == "inpainting"
+    if fills_in and options.mask is None and not options.degrade:
+        raise UserError(f"{run.experiment.name} fills in what is missing: say with --mask what that is.")
+    if options.mask is not None and (options.degrade or not fills_in):
+        raise UserError("--mask goes with a run that fills in, and without --degrade: leave it out.")
+    names = [path.stem for path in options.images]
+    if twice := sorted({name for name in names if names.count(name) > 1}):
+        raise UserError(f"Two images are called {twice[0]}: restore them one after the other, to different --out.")
+    pictures = [read_picture(path, channels) for path in options.images]
+    mask = None if options.mask is None else read_picture(options.mask, 1)
+    for path, picture in zip(options.images, pictures, strict=True):
+        if mask is not None and mask.shape[:2] != picture.shape[:2]:
+            raise UserError(f"--mask {options.mask} is not of the size of {path}.")
+    if options.out.exists() and not options.out.is_dir():
+        raise UserError(f"--out {options.out} is a file: name a folder.")
+    state = restore_run(run, options.checkpoint)
+    options.out.mkdir(parents=True, exist_ok=True)
+    scores = []
+    for name, picture in zip(names, pictures, strict=True):
+        image = picture / np.float32(127.5) - np.float32(1)
+        if options.degrade:
+            image, given = _degraded(run, degrade, image, options.seed)
+        else:
+            known = np.ones((*image.shape[:2], 1), np.float32) if mask is None else (mask < 128).astype(np.float32)
+            given = np.asarray(take(image[None], known[None]))[0]
+        restored = unscale_images(in_tiles(lambda given: restore(state, given), given))
+        _write(options.out / f"{name}.png", restored)
+        if options.degrade:
+            baseline = unscale_images(np.asarray(function_of(run, "baseline")(given[None]))[0])
+            _write(options.out / f"{name}_without.png", baseline)
+            scores.append((name, *_scores(baseline, restored, unscale_images(image), options.border)))
+    if scores:
+        _show(scores)
+    print(f"{len(names)} restored: {options.out}")
+
+
+def _degraded(run: Run, degrade: object, image: np.ndarray, seed: int) -> tuple[np.ndarray, np.ndarray]:
+    """The image, cut to a size that can be made smaller, and what is left of it."""
+    factor = run.config.factor if run.config.degradation == "super_resolution" else 1
+    height, width = (size - size % factor for size in image.shape[:2])
+    image = image[:height, :width]
+    return image, np.asarray(degrade(jax.random.key(seed), jnp.asarray(image[None])))[0]
+
+
+def _write(path: Path, image: np.ndarray) -> None:
+    from PIL import Image
+
+    Image.fromarray(image[..., 0] if image.shape[-1] == 1 else image).save(path)
+
+
+def _scores(baseline: np.ndarray, restored: np.ndarray, truth: np.ndarray, border: int) -> list[float]:
+    inner = slice(border, -border or None)
+    scores = []
+    for image in (baseline, restored):
+        pair = [jnp.asarray(x[None, inner, inner], jnp.float32) for x in (image, truth)]
+        scores += [
+            float(psnr(*pair, max_value=255.0)[0]),
+            float(psnr(*map(luma, pair), max_value=255.0)[0]),
+            float(ssim(*pair, max_value=255.0)[0]),
+        ]
+    return scores
+
+
+def _show(scores: list[tuple]) -> None:
+    heads = [f"{what}{how}" for how in (", without", "") for what in ("PSNR", "PSNR of luma", "SSIM")]
+    table = Table("", *heads, box=None, pad_edge=False)
+    rows = [*scores, ("mean", *np.mean([row[1:] for row in scores], axis=0))] if len(scores) > 1 else scores
+    for name, *values in rows:
+        table.add_row(name, *(f"{value:.4f}" if i % 3 == 2 else f"{value:.2f}" for i, value in enumerate(values)))
+    Console().print(table, highlight=False)
