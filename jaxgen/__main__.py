@@ -12,6 +12,7 @@ COMMANDS = {
     "interpolate": "walk between latents of a run",
     "latent": "show what the latents of a run mean",
     "restore": "images of any size larger, without noise, filled in, in colour",
+    "translate": "images in the other style",
     "inpaint": "let a diffusion model draw what is hidden of images",
     "augment": "write generated examples as a data set",
     "export": "write a model as a program that jax alone runs, or as a GPT-2",

@@ -216,8 +216,9 @@ def summary(experiment: Experiment, config: TrainConfig, result: TrainResult) ->
     lines += [f"  samples  {samples[-1]}"] if samples else []
     lines += [f"  progress {run_dir / run_folder.PROGRESS}"] if sheets else []
     lines += [f"  losses   {run_dir / run_folder.LOSSES}", f"  state    {run_dir / checkpoint.FOLDER}", "Next:"]
-    if "restore" in result.model.functions:
-        lines.append(f"  jaxgen restore {run_dir} IMAGE... --out restored")
+    for name in ("restore", "translate"):
+        if name in result.model.functions:
+            lines.append(f"  jaxgen {name} {run_dir} IMAGE... --out {name}d")
     if samples and result.model.sample is not None:
         options = {  # by what the samples are shown as
             ".png": "--num 64 --seed 1 --out sheet.png",

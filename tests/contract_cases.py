@@ -10,6 +10,7 @@ from tiny import (
     tiny_adversarial_autoencoder,
     tiny_classifier,
     tiny_conditional_gan,
+    tiny_cycle_gan,
     tiny_dcgan,
     tiny_denoising_autoencoder,
     tiny_diffusion,
@@ -20,6 +21,7 @@ from tiny import (
     tiny_lines,
     tiny_made,
     tiny_mlp_gan,
+    tiny_pairs,
     tiny_restoration,
     tiny_rnn,
     tiny_speech,
@@ -64,6 +66,9 @@ class Case:
     """With `of_text`: whether the windows are of speech, with what is said,"""
     of_lines: bool = False
     """or lines of text; metrics of a model of whole lines are averages over lines."""
+
+    of_pairs: bool = False
+    """Whether an image has a `source` beside it."""
 
 
 CASES = {
@@ -149,6 +154,7 @@ CASES = {
         data_metric=None,
     ),
     "restoration_with_a_discriminator": Case(tiny_restoration, image_size=16, data_metric=None),
+    "cycle_gan": Case(tiny_cycle_gan, image_size=12, data_metric="baseline/l1", of_pairs=True, slow=True),
     "made_of_binary_pixels": Case(tiny_made, data_metric=None, slow=True),
     "gpt_with_dropout_in_two_micro_batches": Case(
         functools.partial(tiny_gpt, micro_batches=2), data_metric="autoregressive/loss", of_text=True
@@ -193,6 +199,8 @@ def model_of(case: str) -> GenerativeModel:
 def data_of(case: str) -> Dataset:
     if CASES[case].of_speech:
         return tiny_speech()
+    if CASES[case].of_pairs:
+        return tiny_pairs(CASES[case].image_size)
     if CASES[case].of_lines:
         return tiny_lines()
     return tiny_text() if CASES[case].of_text else tiny_images(CASES[case].image_size)

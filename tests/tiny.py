@@ -11,10 +11,12 @@ import optax
 from jaxgen.data import Dataset, as_stored, example_batch
 from jaxgen.data.dataset import Batch
 from jaxgen.data.lines import until_line_end
+from jaxgen.data.pairs import scale_both
 from jaxgen.models import classifier, gan
 from jaxgen.models.adversarial_autoencoder import adversarial_autoencoder
 from jaxgen.models.autoencoder import autoencoder
 from jaxgen.models.autoregressive import Tokeniser, autoregressive, binary_pixels
+from jaxgen.models.cycle_gan import cycle_gan
 from jaxgen.models.degradations import inpainting
 from jaxgen.models.diffusion import class_condition, diffusion
 from jaxgen.models.gan_heads import Head
@@ -42,7 +44,7 @@ from jaxgen.networks.mlp import MLPDiscriminator, MLPEncoder, MLPGenerator
 from jaxgen.networks.pixel_cnn import GatedPixelCNN
 from jaxgen.networks.recurrent import RecurrentNetwork
 from jaxgen.networks.text_encoder import AttentionEncoder, RecurrentEncoder
-from jaxgen.networks.translators import PatchDiscriminator, UNetTranslator
+from jaxgen.networks.translators import PatchDiscriminator, ResNetTranslator, UNetTranslator
 from jaxgen.networks.unet import UNet
 from jaxgen.networks.vq_conv import VQDecoder, VQEncoder
 from jaxgen.networks.wavenet import Spoken, WaveNet
@@ -237,6 +239,22 @@ def tiny_diffusion(network: str, **options: Any) -> GenerativeModel:
     return diffusion(
         network, image_shape=(8, 8, 1), condition=class_condition(10), optimiser=optimiser(), ema_decay=0.9, **options
     )
+
+
+def tiny_pairs(size: int) -> Dataset:
+    """The images of `tiny_images`, each beside another one."""
+    data = tiny_images(size)
+
+    def split(examples: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
+        return {"image": examples["image"], "source": examples["image"][::-1].copy()}
+
+    return dataclasses.replace(data, train=split(data.train), test=split(data.test), prepare=scale_both)
+
+
+def tiny_cycle_gan() -> GenerativeModel:
+    optimisers = {f"{name}_optimiser": optimiser() for name in ("generator", "discriminator")}
+    networks = ResNetTranslator(1, 4, halvings=1, blocks=1), PatchDiscriminator(4, 1)
+    return cycle_gan(*networks, buffer_size=5, ema_decay=0.9, **optimisers)
 
 
 def tiny_restoration() -> GenerativeModel:

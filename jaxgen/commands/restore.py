@@ -19,6 +19,7 @@ from jaxgen.errors import UserError
 from jaxgen.metrics.restoration import psnr, ssim
 from jaxgen.models.degradations import luma
 from jaxgen.opened_run import Run, open_run, restore_run
+from jaxgen.training.pictures import save_image
 
 
 @dataclass(frozen=True)
@@ -83,10 +84,10 @@ def main(arguments: Sequence[str]) -> None:
             known = np.ones((*image.shape[:2], 1), np.float32) if mask is None else (mask < 128).astype(np.float32)
             given = np.asarray(take(image[None], known[None]))[0]
         restored = unscale_images(in_tiles(lambda given: restore(state, given), given))
-        _write(options.out / f"{name}.png", restored)
+        save_image(restored, options.out / f"{name}.png")
         if options.degrade:
             baseline = unscale_images(np.asarray(function_of(run, "baseline")(given[None]))[0])
-            _write(options.out / f"{name}_without.png", baseline)
+            save_image(baseline, options.out / f"{name}_without.png")
             scores.append((name, *_scores(baseline, restored, unscale_images(image), options.border)))
     if scores:
         _show(scores)
@@ -99,12 +100,6 @@ def _degraded(run: Run, degrade: object, image: np.ndarray, seed: int) -> tuple[
     height, width = (size - size % factor for size in image.shape[:2])
     image = image[:height, :width]
     return image, np.asarray(degrade(jax.random.key(seed), jnp.asarray(image[None])))[0]
-
-
-def _write(path: Path, image: np.ndarray) -> None:
-    from PIL import Image
-
-    Image.fromarray(image[..., 0] if image.shape[-1] == 1 else image).save(path)
 
 
 def _scores(baseline: np.ndarray, restored: np.ndarray, truth: np.ndarray, border: int) -> list[float]:

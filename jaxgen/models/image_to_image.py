@@ -82,6 +82,22 @@ def restoration(network: nn.Module, *, degradation: Degradation, **options: Any)
     return model._replace(functions={**model.functions, "degrade": degrade, "take": degradation.take})
 
 
+def translation(network: nn.Module, **options: Any) -> GenerativeModel:
+    """`image_to_image` from `source` to `image` of the same size (pix2pix); the baseline is the source as it is.
+
+    `functions`: `translate(state, images) -> images` in place of `restore`.
+    """
+
+    def pair_of(batch: Batch, key: Key) -> Pair:
+        del key
+        return Pair(Degraded(batch["source"], batch["source"]), batch["image"])
+
+    options = {"residual": False, **options}
+    model = image_to_image(network, pair_of=pair_of, of_given=lambda given: Degraded(given, given), **options)
+    functions = dict(model.functions)
+    return model._replace(functions={"translate": functions.pop("restore"), **functions})
+
+
 def image_to_image(
     network: nn.Module,
     *,

@@ -34,6 +34,13 @@ def image_grid(images: np.ndarray, *, columns: int | None = None, gap: int = 2) 
     return picture.resize((picture.width * scale, picture.height * scale), Image.Resampling.NEAREST)
 
 
+def save_image(image: np.ndarray, path: Path) -> None:
+    """Writes one image uint8 [H, W, 1 or 3]."""
+    from PIL import Image
+
+    Image.fromarray(image[..., 0] if image.shape[-1] == 1 else image).save(path)
+
+
 def class_rows(images: np.ndarray, labels: np.ndarray) -> tuple[np.ndarray, int]:
     """Images [N, H, W, C] in [-1, 1] with labels [N] ordered for `image_grid`: (images, columns), a row per class.
 

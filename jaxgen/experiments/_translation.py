@@ -1,0 +1,59 @@
+"""The options of the experiments that translate images, and their data."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import optax
+
+from jaxgen.data import Dataset
+from jaxgen.data.pairs import load_pairs
+from jaxgen.training.config import TrainConfig
+
+
+@dataclass(frozen=True)
+class TranslationConfig(TrainConfig):
+    """Options of a translation between two collections of images."""
+
+    data: str = "emoji"
+    """A set of two collections (emoji: Google's and Twitter's style; cycle_gan/... of tensorflow-datasets), or a folder
+    of sources, with --target."""
+    target: Path | None = None
+    """A folder of targets, whose images are those of --data in the order of their names where pairs are learned."""
+    reverse: bool = False
+    """From the second collection to the first."""
+    data_dir: Path | None = None
+    """Where tensorflow-datasets finds its prepared sets. None: its own default."""
+    image_size: int = 32
+    """Side of the square images in pixels."""
+    steps_per_dispatch: int = 10
+    """Steps run on the device between two returns to Python (results do not depend on it)."""
+    width: int = 32
+    """Channels of the generators at their first size,"""
+    discriminator_width: int = 32
+    """and of the discriminators."""
+    learning_rate: float = 2e-4
+    """Adam's, of all networks; it falls to 0 over the second half of the run."""
+    beta1: float = 0.5
+    """Adam's decay of the first moment."""
+    ema_decay: float | None = 0.999
+    """Decay of the moving average of the generator that evaluation and translations use. None: no average."""
+
+
+def load_translation(config: TranslationConfig, *, paired: bool) -> Dataset:
+    """The collections side by side."""
+    return load_pairs(
+        config.data,
+        paired=paired,
+        seed=config.seed,
+        image_size=config.image_size,
+        data_dir=config.data_dir,
+        target=config.target,
+        reverse=config.reverse,
+    )
+
+
+def optimiser_of(config: TranslationConfig) -> optax.GradientTransformation:
+    """Adam, whose learning rate stays for half of the run and falls to 0 in the other half."""
+    half = config.steps // 2
+    rate = optax.linear_schedule(config.learning_rate, 0.0, max(1, config.steps - half), half)
+    return optax.adam(rate, config.beta1)

@@ -1,0 +1,105 @@
+"""Emoji from one style to the other, learned from pairs (pix2pix: Isola et al. 2017, https://arxiv.org/abs/1611.07004).
+
+    python -m jaxgen.experiments.emoji_pix2pix
+    python -m jaxgen.experiments.emoji_pix2pix --data folder/of/sources --target folder/of/targets --image-size 64
+    jaxgen translate runs/emoji_pix2pix/001 face.png --out translated
+
+Google's emoji become Twitter's. eval/generator/psnr and ssim are of the held-out ones, beside those of Google's as they
+are (eval/baseline/).
+"""
+
+import sys
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from jaxgen.data import Dataset
+from jaxgen.experiment import Experiment, run
+from jaxgen.experiments._gan import Loss
+from jaxgen.experiments._scored import GreatestIsBest
+from jaxgen.experiments._translation import TranslationConfig, load_translation, optimiser_of
+from jaxgen.models.image_to_image import Adversary, translation
+from jaxgen.networks.translators import PatchDiscriminator, UNetTranslator
+from jaxgen.training.config import check_at_least
+from jaxgen.training.state import GenerativeModel
+
+
+@dataclass(frozen=True)
+class Config(GreatestIsBest, TranslationConfig):
+    """Options of emoji_pix2pix."""
+
+    steps: int = 4_000
+    """How many training steps the run has in all."""
+    batch_size: int = 16
+    """Examples per step, over all devices together."""
+    eval_every: int = 500
+    """Steps between evaluations on the held-out examples. 0: only at the end."""
+    sample_every: int = 500
+    """Steps between sheets: source, translation, target. 0: only at the end."""
+    checkpoint_every: int = 500
+    """Steps between checkpoints; one is always kept at the end. 0: only at the end."""
+    best_metric: str | None = "eval/generator/ssim"
+    """Keep in checkpoints_best/ the checkpoint with the best value of this evaluation metric."""
+    halvings: int = 4
+    """How often the U-Net halves the size."""
+    adversarial_loss: Loss = "non_saturating"
+    """The adversarial loss (jaxgen.models.gan_losses says whose)."""
+    adversarial_weight: float = 0.01
+    """Of the adversarial loss beside the L1 distance: the paper's 1 to 100."""
+
+
+def load_data(config: Config) -> Dataset:
+    """Pairs."""
+    return load_translation(config, paired=True)
+
+
+def build_model(config: Config, assets: Mapping[str, Any]) -> GenerativeModel:
+    """A U-Net and a PatchGAN."""
+    for name in ("width", "discriminator_width", "halvings"):
+        check_at_least(config, name, 1)
+    channels = assets["image_shape"][-1]
+    adversary = Adversary(
+        PatchDiscriminator(config.discriminator_width, 2),
+        optimiser_of(config),
+        config.adversarial_loss,
+        config.adversarial_weight,
+    )
+    return translation(
+        UNetTranslator(channels, config.width, config.halvings),
+        optimiser=optimiser_of(config),
+        adversary=adversary,
+        ema_decay=config.ema_decay,
+    )
+
+
+EXPERIMENT = Experiment(
+    file=__file__,
+    summary="translation of pairs",
+    data="emoji, --data ... --target ...",
+    expected_time="not measured yet",
+    presets={
+        "quick": Config(steps=40, width=8, discriminator_width=8, eval_every=20, sample_every=20, checkpoint_every=20),
+        "default": Config(),
+        "full": Config(
+            steps=200_000,
+            batch_size=1,
+            image_size=256,
+            width=64,
+            discriminator_width=64,
+            halvings=8,
+            eval_every=10_000,
+            sample_every=10_000,
+            checkpoint_every=10_000,
+        ),
+    },
+    load_data=load_data,
+    build_model=build_model,
+)
+
+
+def main() -> None:
+    sys.exit(run(EXPERIMENT))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,67 @@
+"""Two collections of images side by side."""
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from jaxgen.data import load
+from jaxgen.data.pairs import load_pairs, scale_both
+from jaxgen.errors import UserError
+
+
+def folder(path, values):
+    path.mkdir()
+    for i, value in enumerate(values):
+        Image.new("RGB", (8, 8), (value, 0, 0)).save(path / f"{i:03d}.png")
+    return path
+
+
+def reds(images):
+    return images[:, 0, 0, 0].tolist()
+
+
+def test_emoji_of_both_styles_are_pairs():
+    data, emoji = load_pairs("emoji", paired=True, seed=0), load("emoji")
+    for split, whole in ((data.train, emoji.train), (data.test, emoji.test)):
+        half = len(whole["image"]) // 2
+        np.testing.assert_array_equal(split["source"], whole["image"][:half])
+        np.testing.assert_array_equal(split["image"], whole["image"][half:])
+        np.testing.assert_array_equal(whole["emoji"][:half], whole["emoji"][half:])
+    back = load_pairs("emoji", paired=True, seed=0, reverse=True)
+    np.testing.assert_array_equal(back.test["image"], data.test["source"])
+
+
+def test_without_pairs_training_examples_are_mixed_by_the_seed_and_held_out_ones_are_not():
+    paired, mixed, again, other = (
+        load_pairs("emoji", paired=paired, seed=seed)
+        for paired, seed in ((True, 0), (False, 0), (False, 0), (False, 1))
+    )
+    np.testing.assert_array_equal(mixed.train["image"], again.train["image"])
+    assert (mixed.train["image"] != other.train["image"]).any()
+    for side in ("source", "image"):
+        np.testing.assert_array_equal(mixed.test[side], paired.test[side])
+        np.testing.assert_array_equal(np.sort(mixed.train[side], 0), np.sort(paired.train[side], 0))
+    assert (mixed.train["source"] != paired.train["source"]).any()
+
+
+def test_collections_of_two_folders_may_be_of_different_sizes(tmp_path):
+    first, second = folder(tmp_path / "a", range(20)), folder(tmp_path / "b", range(100, 110))
+    data = load_pairs(str(first), target=second, paired=False, seed=0, image_size=8)
+    sources, targets = reds(data.train["source"]), reds(data.train["image"])
+    assert len(sources) == len(targets) == 18
+    assert sorted(sources) == [i for i in range(20) if i % 10 != 9]
+    assert sorted(targets) == sorted([*range(100, 109)] * 2)
+    pairs = load_pairs(str(first), target=second, paired=True, seed=0, image_size=8)
+    assert reds(pairs.test["source"]) == [9]
+    assert reds(pairs.test["image"]) == [109]
+
+
+def test_both_are_scaled():
+    batch = scale_both({"image": np.array([0, 255], np.uint8), "source": np.array([255, 0], np.uint8)})
+    np.testing.assert_allclose(batch["image"], [-1, 1])
+    np.testing.assert_allclose(batch["source"], [1, -1])
+
+
+def test_a_set_of_one_collection_is_refused():
+    with pytest.raises(UserError, match="mnist has no two collections of images: name a set that has"):
+        load_pairs("mnist", paired=True, seed=0)
