@@ -80,6 +80,8 @@ class RestorationConfig(GreatestIsBest, TrainConfig):
     """Adam's decay of the first moment; 0.5 is usual with a discriminator."""
     ema_decay: float | None = 0.999
     """Decay of the moving average of the weights that evaluation and samples use, once it is warm. None: no average."""
+    turn: bool = False
+    """Images are mirrored and turned by chance in training."""
     border: int = 2
     """So many pixels at each side are left out of PSNR and SSIM."""
 
@@ -110,6 +112,7 @@ def build_restoration(config: RestorationConfig, assets: Mapping[str, Any]) -> G
         adversary = Adversary(judge, optimiser(), config.adversarial_loss, config.adversarial_weight)
     return restoration(
         network_of(config, channels),
+        turn=config.turn,
         degradation=degradation_of(config, assets["image_shape"]),
         optimiser=optimiser(),
         loss=config.loss,

@@ -31,6 +31,8 @@ class Config(RestorationConfig):
     """Side of the patches in pixels."""
     test_fraction: float = 0.2
     """Which part of a folder's pictures is held out, whole."""
+    turn: bool = True
+    """Images are mirrored and turned by chance in training."""
     steps: int = 4_000
     """How many training steps the run has in all."""
     batch_size: int = 16

@@ -63,16 +63,22 @@ class Perceiver(NamedTuple):
     """Of the mean squared difference, summed over the layers."""
 
 
-def restoration(network: nn.Module, *, degradation: Degradation, **options: Any) -> GenerativeModel:
+def restoration(network: nn.Module, *, degradation: Degradation, turn: bool = False, **options: Any) -> GenerativeModel:
     """`image_to_image` from what a degradation leaves of `image` to the image itself.
+
+    Args:
+      turn: whether images are mirrored and turned by chance in training, each of the 8 ways as often.
 
     `functions` also has `degrade(key, images) -> given`, and `take(images, known [B, H, W, 1]) -> given`, of images
     that came degraded.
     """
 
-    def pair_of(batch: Batch, key: Key) -> Pair:
+    def pair_of(batch: Batch, key: Key, *, train: bool) -> Pair:
+        turn_key, degradation_key = jax.random.split(key)
         images = batch["image"].astype(float)  # float64 where it is enabled: sums over pixels depend on their order
-        return Pair(degradation.degrade(example_keys(key, batch["index"]), images), images)
+        if turn and train:
+            images = turned(example_keys(turn_key, batch["index"]), images)
+        return Pair(degradation.degrade(example_keys(degradation_key, batch["index"]), images), images)
 
     def degrade(key: Key, images: jax.Array) -> jax.Array:
         keys = example_keys(key, jnp.arange(len(images), dtype=jnp.uint32))
@@ -88,8 +94,8 @@ def translation(network: nn.Module, **options: Any) -> GenerativeModel:
     `functions`: `translate(state, images) -> images` in place of `restore`.
     """
 
-    def pair_of(batch: Batch, key: Key) -> Pair:
-        del key
+    def pair_of(batch: Batch, key: Key, *, train: bool) -> Pair:
+        del key, train
         return Pair(Degraded(batch["source"], batch["source"]), batch["image"])
 
     options = {"residual": False, **options}
@@ -101,7 +107,7 @@ def translation(network: nn.Module, **options: Any) -> GenerativeModel:
 def image_to_image(
     network: nn.Module,
     *,
-    pair_of: Callable[[Batch, Key], Pair],
+    pair_of: Callable[..., Pair],
     of_given: Callable[[jax.Array], Degraded],
     optimiser: optax.GradientTransformation,
     loss: str = "l1",
@@ -119,7 +125,7 @@ def image_to_image(
 
     Args:
       network: `network(given, train=...) -> [B, H, W, C]`.
-      pair_of: (batch, key) -> what is given and what is wanted.
+      pair_of: `pair_of(batch, key, train=...)`, what is given and what is wanted.
       of_given: what is given -> with its baseline, where there is nothing else.
       loss: a name in `CONTENT_LOSSES`.
       residual: whether the network gives the difference from the baseline.
@@ -144,7 +150,7 @@ def image_to_image(
 
     def init(key: Key, batch: Batch) -> TrainState:
         run_key, pair_key, *network_keys = jax.random.split(key, 4)
-        pair = pair_of(batch, pair_key)
+        pair = pair_of(batch, pair_key, train=False)
         inputs = {"generator": pair.source.given, "discriminator": _beside(pair.target, pair.source)}
         params, model_state = {}, {}
         for (name, module), network_key in zip(networks.items(), network_keys, strict=False):
@@ -203,7 +209,7 @@ def image_to_image(
         return jnp.mean(losses.discriminator(real, generated), 1)
 
     def train_step(state: TrainState, batch: Batch, key: Key) -> tuple[TrainState, Metrics]:
-        pair = pair_of(batch, key)
+        pair = pair_of(batch, key, train=True)
 
         def mean_loss(params: Any) -> tuple[jax.Array, Any]:
             terms, rest = generator_terms(params, state, pair, train=True)
@@ -232,7 +238,7 @@ def image_to_image(
         return metrics
 
     def eval_step(state: TrainState, batch: Batch, key: Key) -> Metrics:
-        pair = pair_of(batch, key)
+        pair = pair_of(batch, key, train=False)
         terms, (outputs, _, logits) = generator_terms(averaged_params(state, "generator"), state, pair, train=False)
         scores = {}
         for name, images in (("generator", outputs), ("baseline", pair.source.baseline)):
@@ -249,7 +255,7 @@ def image_to_image(
         return restored(state, of_given(given))
 
     def compare(state: TrainState, key: Key, batch: Batch) -> jax.Array:
-        pair = pair_of(batch, key)
+        pair = pair_of(batch, key, train=False)
         return jnp.stack([pair.source.baseline, restored(state, pair.source), pair.target], 1)
 
     def discriminate(state: TrainState, images: jax.Array, baselines: jax.Array) -> jax.Array:
@@ -260,6 +266,16 @@ def image_to_image(
     if adversary is not None:
         functions["discriminate"] = discriminate
     return GenerativeModel(init, train_step, eval_step, None, functions)
+
+
+def turned(keys: jax.Array, images: jax.Array) -> jax.Array:
+    """Images [B, H, W, C], each mirrored or not along each axis and, of squares, along the diagonal, by its key [B]."""
+    chances = jax.vmap(lambda key: jax.random.bernoulli(key, 0.5, (3,)))(keys)[:, :, None, None, None]
+    images = jnp.where(chances[:, 0], images[:, ::-1], images)
+    images = jnp.where(chances[:, 1], images[:, :, ::-1], images)
+    if images.shape[1] == images.shape[2]:
+        images = jnp.where(chances[:, 2], images.transpose(0, 2, 1, 3), images)
+    return images
 
 
 def _beside(images: jax.Array, source: Degraded) -> jax.Array:

@@ -9,7 +9,7 @@ import pytest
 from skimage.metrics import peak_signal_noise_ratio, structural_similarity
 
 from jaxgen.models.degradations import inpainting, super_resolution
-from jaxgen.models.image_to_image import Adversary, Perceiver, restoration
+from jaxgen.models.image_to_image import Adversary, Perceiver, restoration, turned
 from jaxgen.networks.translators import PatchDiscriminator, UNetTranslator
 
 KEY = jax.random.key(2)
@@ -123,6 +123,21 @@ def test_known_pixels_are_kept_and_the_others_come_from_the_network():
     assert tiles.shape == (6, 3, 16, 16, 3)
     np.testing.assert_array_equal(tiles[:, 2], BATCH["image"])
     assert np.abs(tiles[:, 0] - tiles[:, 1]).max() > 0.01
+
+
+def test_images_are_turned_in_all_8_ways_equally_often_in_training_alone():
+    image = jnp.arange(9.0).reshape(1, 3, 3, 1)
+    turns = np.asarray(turned(jax.random.split(KEY, 800), jnp.tile(image, (800, 1, 1, 1))))[..., 0]
+    ways, counts = np.unique(turns, axis=0, return_counts=True)
+    square = np.arange(9.0).reshape(3, 3)
+    expected = [np.rot90(x, k) for x in (square, square.T) for k in range(4)]
+    np.testing.assert_array_equal(ways, np.unique(expected, axis=0))
+    assert counts.min() > 60
+    tall = jnp.arange(6.0).reshape(1, 3, 2, 1)
+    assert turned(KEY[None], tall).shape == tall.shape
+    (turning, state), (plain, _) = (started(turn=turn) for turn in (True, False))
+    losses = [jax.jit(model.eval_step)(state, BATCH, KEY)["generator/loss"] for model in (turning, plain)]
+    np.testing.assert_array_equal(*losses)
 
 
 def test_the_discriminator_judges_patches_beside_what_they_were_made_from():
