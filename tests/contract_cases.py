@@ -153,7 +153,7 @@ CASES = {
         ),
         data_metric=None,
     ),
-    "restoration_with_a_discriminator": Case(tiny_restoration, image_size=16, data_metric=None),
+    "restoration_with_a_discriminator": Case(tiny_restoration, image_size=16, data_metric=None, slow=True),
     "cycle_gan": Case(tiny_cycle_gan, image_size=12, data_metric="baseline/l1", of_pairs=True, slow=True),
     "made_of_binary_pixels": Case(tiny_made, data_metric=None, slow=True),
     "gpt_with_dropout_in_two_micro_batches": Case(

@@ -41,9 +41,10 @@ class GenerativeModel(NamedTuple):
       averaged over devices says so (`jaxgen.training.parallel`).
     - `eval_step(state, batch, key) -> metrics`, on held-out examples.
     - `sample(state, key, num_samples, *, condition=None, **options) -> [num_samples, ...]`; None for a model that
-      generates nothing (a classifier).
+      generates nothing by itself (a classifier, a translation).
     - `functions`: by name, e.g. `decode(state, latents)`, `prior(key, num_samples)`, `classify(state, images)`. A model
       whose samples have a condition also has `conditions(num_samples)`: those that `sample` takes where none are given.
+      One that makes images from images has `compare(state, key, batch) -> [B, K, H, W, C]`, by which a run shows them.
 
     Every batch holds `index` [B], each example's number within the global batch of its step: noise is drawn from
     `fold_in(key, index)`, so that it does not depend on how many devices share the batch.

@@ -10,6 +10,7 @@ from PIL import Image
 from jaxgen.data import embedded_sets
 from jaxgen.experiments import emoji_super_resolution, mnist_inpainting, photo_super_resolution
 
+pytestmark = pytest.mark.slow
 ONCE = ("--preset", "quick", "--steps", 2, "--batch-size", 4, "--devices", 1, "--steps-per-dispatch", 2, "--width", 4)
 LARGER, FILLED = "runs/emoji_super_resolution/001", "runs/mnist_inpainting/001"
 

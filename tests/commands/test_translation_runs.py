@@ -9,11 +9,12 @@ from PIL import Image
 
 from jaxgen.experiments import emoji_cycle_gan, emoji_pix2pix
 
+pytestmark = pytest.mark.slow
 ONCE = ("--preset", "quick", "--steps", 2, "--batch-size", 4, "--devices", 1, "--steps-per-dispatch", 2)
 ONCE += ("--width", 4, "--discriminator-width", 4)
 
 
-@pytest.fixture(scope="module", params=[emoji_pix2pix, pytest.param(emoji_cycle_gan, marks=pytest.mark.slow)])
+@pytest.fixture(scope="module", params=[emoji_pix2pix, emoji_cycle_gan])
 def folder(request, tmp_path_factory):
     """A folder with two folders of pictures, and a run of 2 steps of an experiment on them."""
     folder = tmp_path_factory.mktemp("translation")
