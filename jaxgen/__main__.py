@@ -13,6 +13,7 @@ COMMANDS = {
     "latent": "show what the latents of a run mean",
     "restore": "images of any size larger, without noise, filled in, in colour",
     "translate": "images in the other style",
+    "stylize": "a picture in the manner of another",
     "inpaint": "let a diffusion model draw what is hidden of images",
     "augment": "write generated examples as a data set",
     "export": "write a model as a program that jax alone runs, or as a GPT-2",

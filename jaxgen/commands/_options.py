@@ -39,7 +39,10 @@ def check_samples(run: Run) -> None:
       UserError: a classifier.
     """
     if run.model.sample is None:
-        raise UserError(f"{run.experiment.name} is no generative model: it has no samples.")
+        raise UserError(
+            f"{run.experiment.name} has no samples of its own: it classifies, or makes images from images (jaxgen "
+            "restore, jaxgen translate)."
+        )
 
 
 def check_label(run: Run, label: int) -> None:

@@ -97,6 +97,20 @@ def read_picture(path: Path, channels: int) -> np.ndarray:
         return to_whole_array(picture, channels)
 
 
+def read_scaled(path: Path, longest: int) -> np.ndarray:
+    """One file as uint8 [H, W, 3], made smaller where a side is longer."""
+    with _opened(path) as picture:
+        array = to_whole_array(picture, 3)
+    height, width = array.shape[:2]
+    scale = longest / max(height, width)
+    if scale >= 1.0:
+        return array
+    from PIL import Image
+
+    size = max(1, round(width * scale)), max(1, round(height * scale))
+    return np.asarray(Image.fromarray(array).resize(size, Image.Resampling.BICUBIC))
+
+
 @contextlib.contextmanager
 def _opened(path: Path) -> Iterator[Image.Image]:
     """The picture in a file; what cannot be read, here or in the block that uses it, becomes a UserError."""

@@ -36,8 +36,6 @@ class Degradation(NamedTuple):
     """(images that came degraded, where they are known [B, h, w, 1]) -> given."""
     factor: int = 1
     """How many times as large the image is as what is given."""
-    baseline_name: str = "as given"
-    """What is done without a network, in words."""
 
 
 def super_resolution(factor: int) -> Degradation:
@@ -58,7 +56,7 @@ def super_resolution(factor: int) -> Degradation:
         small = jax.image.resize(images, (batch, height // factor, width // factor, channels), "cubic")
         return of_given(as_bytes(small) / 127.5 - 1.0)
 
-    return Degradation(degrade, of_given, factor=factor, baseline_name="bicubic interpolation")
+    return Degradation(degrade, of_given, factor=factor)
 
 
 def denoising(noise_level: float) -> Degradation:
@@ -112,7 +110,7 @@ def inpainting(hidden: str = "box") -> Degradation:
     def take(images: jax.Array, known: jax.Array) -> jax.Array:
         return jnp.concatenate([images * known, known], -1)
 
-    return Degradation(degrade, of_given, take, baseline_name="the mean of what is known")
+    return Degradation(degrade, of_given, take)
 
 
 def colourisation() -> Degradation:

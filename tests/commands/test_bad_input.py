@@ -156,7 +156,7 @@ def test_a_classifier_has_no_samples(here):
     assert code == 0, err
     assert "jaxgen sample" not in out
     assert not (here / "runs/judge/001/samples").exists()
-    assert_refused(command("sample", "runs/judge/001"), "judge is no generative model")
+    assert_refused(command("sample", "runs/judge/001"), "judge has no samples of its own")
     assert_refused(command("interpolate", "runs/judge/001"), "has no function 'prior' .*classify")
 
 

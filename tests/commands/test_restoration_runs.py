@@ -92,7 +92,7 @@ def test_what_the_mask_says_is_drawn_anew(here):
         (("restore", FILLED, "digit.png"), "say with --mask"),
         (("restore", FILLED, "photo.png", "--mask", "mask.png"), "not of the size of photo.png"),
         (("restore", LARGER, "photo.png", "--out", "digit.png"), "is a file"),
-        (("sample", LARGER), "has no samples"),
+        (("sample", LARGER), "has no samples of its own"),
     ],
 )
 def test_what_makes_no_sense_is_refused(here, arguments, words):
