@@ -21,12 +21,13 @@ from jaxgen.models.degradations import inpainting
 from jaxgen.models.diffusion import class_condition, diffusion
 from jaxgen.models.gan_heads import Head
 from jaxgen.models.hierarchical_vae import hierarchical_vae
-from jaxgen.models.image_to_image import Adversary, restoration
+from jaxgen.models.image_to_image import Adversary
 from jaxgen.models.likelihoods import Likelihood, bernoulli
 from jaxgen.models.noise_levels import lognormal
 from jaxgen.models.outputs import OutputDistribution
 from jaxgen.models.posteriors import Posterior
 from jaxgen.models.preconditioning import edm
+from jaxgen.models.restoration import restoration
 from jaxgen.models.sequence import sequence_model
 from jaxgen.models.text_vae import text_vae
 from jaxgen.models.vae import vae

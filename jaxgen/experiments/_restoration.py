@@ -20,7 +20,8 @@ from jaxgen.models.degradations import (
     inpainting,
     super_resolution,
 )
-from jaxgen.models.image_to_image import Adversary, Perceiver, restoration
+from jaxgen.models.image_to_image import Adversary, Perceiver
+from jaxgen.models.restoration import restoration
 from jaxgen.networks.super_resolution import SRDiscriminator, SRResNet
 from jaxgen.networks.translators import PatchDiscriminator, ResNetTranslator, UNetTranslator
 from jaxgen.training.config import TrainConfig, check_at_least
@@ -87,7 +88,7 @@ class RestorationConfig(GreatestIsBest, TrainConfig):
 
 
 def build_restoration(config: RestorationConfig, assets: Mapping[str, Any]) -> GenerativeModel:
-    """`jaxgen.models.image_to_image.restoration`.
+    """`jaxgen.models.restoration`.
 
     Raises:
       UserError: a number out of range, or options that do not fit each other or the images.

@@ -1,4 +1,4 @@
-"""From one image to another: restoration, and translation of pairs (pix2pix), with and without a discriminator."""
+"""From one image to another, learned from pairs, with and without a discriminator (pix2pix, SRGAN)."""
 
 from collections.abc import Callable
 from typing import Any, NamedTuple
@@ -9,10 +9,9 @@ import jax.numpy as jnp
 import optax
 
 from jaxgen.metrics.restoration import psnr, ssim
-from jaxgen.models.degradations import Degradation, Degraded, as_bytes, luma
+from jaxgen.models.degradations import Degraded, as_bytes, luma
 from jaxgen.models.gan_losses import LOSSES
 from jaxgen.models.variables import apply_network, init_network
-from jaxgen.training.parallel import example_keys
 from jaxgen.training.state import (
     Batch,
     GenerativeModel,
@@ -61,31 +60,6 @@ class Perceiver(NamedTuple):
     """(arrays, images in [-1, 1]) -> features [B, ...] of some layers."""
     weight: float = 1.0
     """Of the mean squared difference, summed over the layers."""
-
-
-def restoration(network: nn.Module, *, degradation: Degradation, turn: bool = False, **options: Any) -> GenerativeModel:
-    """`image_to_image` from what a degradation leaves of `image` to the image itself.
-
-    Args:
-      turn: whether images are mirrored and turned by chance in training, each of the 8 ways as often.
-
-    `functions` also has `degrade(key, images) -> given`, and `take(images, known [B, H, W, 1]) -> given`, of images
-    that came degraded.
-    """
-
-    def pair_of(batch: Batch, key: Key, *, train: bool) -> Pair:
-        turn_key, degradation_key = jax.random.split(key)
-        images = batch["image"].astype(float)  # float64 where it is enabled: sums over pixels depend on their order
-        if turn and train:
-            images = turned(example_keys(turn_key, batch["index"]), images)
-        return Pair(degradation.degrade(example_keys(degradation_key, batch["index"]), images), images)
-
-    def degrade(key: Key, images: jax.Array) -> jax.Array:
-        keys = example_keys(key, jnp.arange(len(images), dtype=jnp.uint32))
-        return degradation.degrade(keys, images).given
-
-    model = image_to_image(network, pair_of=pair_of, of_given=degradation.of_given, **options)
-    return model._replace(functions={**model.functions, "degrade": degrade, "take": degradation.take})
 
 
 def translation(network: nn.Module, **options: Any) -> GenerativeModel:
@@ -137,9 +111,8 @@ def image_to_image(
     luma) and `generator/ssim`, and the same of `baseline/`.
 
     There is no `sample`: images come from images. `functions`: `restore(state, given) -> images`; `baseline(given) ->
-    images`, without the network;
-    `compare(state, key, batch) -> [B, 3, H, W, C]`, the baseline, the output and the target;
-    with a discriminator `discriminate(state, images, baselines) -> logits [B]`.
+    images`, without the network; `compare(state, key, batch) -> [B, 3, H, W, C]`, the baseline, the output and the
+    target; with a discriminator `discriminate(state, images, baselines) -> logits [B]`.
 
     Raises:
       KeyError: an unknown loss.
@@ -169,7 +142,7 @@ def image_to_image(
         return outputs, updated
 
     def judge(params: Any, model_state: Any, images: jax.Array, source: Degraded, *, train: bool) -> tuple[Any, Any]:
-        """Logits [B, patches], of real and generated images one after the other."""
+        """Logits [B, patches]."""
         logits, updated = apply_network(
             adversary.network, params, model_state["discriminator"], _beside(images, source), train=train
         )
@@ -266,16 +239,6 @@ def image_to_image(
     if adversary is not None:
         functions["discriminate"] = discriminate
     return GenerativeModel(init, train_step, eval_step, None, functions)
-
-
-def turned(keys: jax.Array, images: jax.Array) -> jax.Array:
-    """Images [B, H, W, C], each mirrored or not along each axis and, of squares, along the diagonal, by its key [B]."""
-    chances = jax.vmap(lambda key: jax.random.bernoulli(key, 0.5, (3,)))(keys)[:, :, None, None, None]
-    images = jnp.where(chances[:, 0], images[:, ::-1], images)
-    images = jnp.where(chances[:, 1], images[:, :, ::-1], images)
-    if images.shape[1] == images.shape[2]:
-        images = jnp.where(chances[:, 2], images.transpose(0, 2, 1, 3), images)
-    return images
 
 
 def _beside(images: jax.Array, source: Degraded) -> jax.Array:

@@ -9,7 +9,8 @@ import pytest
 from skimage.metrics import peak_signal_noise_ratio, structural_similarity
 
 from jaxgen.models.degradations import inpainting, super_resolution
-from jaxgen.models.image_to_image import Adversary, Perceiver, restoration, turned
+from jaxgen.models.image_to_image import Adversary, Perceiver
+from jaxgen.models.restoration import restoration, turned
 from jaxgen.networks.translators import PatchDiscriminator, UNetTranslator
 
 KEY = jax.random.key(2)
