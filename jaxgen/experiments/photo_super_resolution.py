@@ -31,6 +31,8 @@ class Config(RestorationConfig):
     """Side of the patches in pixels."""
     test_fraction: float = 0.2
     """Which part of a folder's pictures is held out, whole."""
+    learning_rate: float = 1e-3
+    """Adam's, for both networks, at first; it falls to 0 along a cosine."""
     turn: bool = True
     """Images are mirrored and turned by chance in training."""
     steps: int = 4_000
