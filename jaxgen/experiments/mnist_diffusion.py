@@ -48,7 +48,7 @@ EXPERIMENT = Experiment(
     file=__file__,
     summary="diffusion: EDM, DDPM, flow matching; U-Net or DiT",
     data="MNIST",
-    expected_time="not measured yet",
+    expected_time="69 min on 1 CPU core",
     presets={
         "quick": Config(
             steps=60, width=16, blocks=1, head_width=16, sampling_steps=6, sample_every=30, checkpoint_every=30
