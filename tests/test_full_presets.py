@@ -128,10 +128,8 @@ DIFFUSION_COUNTS = {
 }
 
 
-@pytest.mark.parametrize(
-    "name",
-    ["mnist_diffusion", *(pytest.param(f"{data}_diffusion", marks=pytest.mark.slow) for data in ("emoji", "cifar10"))],
-)
+@pytest.mark.slow
+@pytest.mark.parametrize("name", DIFFUSION_COUNTS)
 def test_the_full_preset_of_a_diffusion_model_has_the_stated_parameters_and_makes_images(name):
     module, shape, sizes = DIFFUSION_COUNTS[name]
     counts = numbers_of_parameters(module, *shape)

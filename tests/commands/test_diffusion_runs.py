@@ -11,6 +11,7 @@ from PIL import Image
 from jaxgen.data import embedded_sets
 from jaxgen.experiments import mnist_diffusion
 
+pytestmark = pytest.mark.slow
 ONCE = ("--preset", "quick", "--steps", 2, "--batch-size", 20, "--devices", 1, "--steps-per-dispatch", 2)
 ONCE += ("--network", "dit", "--width", 16, "--patch-size", 14, "--sampling-steps", 2, "--eval-every", 0)
 RUN = "runs/mnist_diffusion/001"

@@ -91,7 +91,9 @@ def batch_of(number):
     return {"image": jnp.asarray(images, jnp.float32), "label": labels, "index": jnp.arange(number, dtype=jnp.uint32)}
 
 
-@pytest.mark.parametrize("sampler", ["heun", "dpm_solver", "ancestral"])
+@pytest.mark.parametrize(
+    "sampler", ["heun", *(pytest.param(name, marks=pytest.mark.slow) for name in ("dpm_solver", "ancestral"))]
+)
 def test_samples_have_the_mean_and_deviation_of_their_class(sampler):
     model, state = gaussian_model(sampling_steps=400 if sampler == "ancestral" else 60)
     labels = jnp.repeat(jnp.arange(3), 2000)
@@ -101,6 +103,7 @@ def test_samples_have_the_mean_and_deviation_of_their_class(sampler):
     np.testing.assert_allclose(samples.std(1), DEVIATION, atol=0.02)
 
 
+@pytest.mark.slow
 def test_guidance_goes_from_the_images_without_a_class_towards_those_of_it():
     model, state = gaussian_model(sampling_steps=60)
     labels = jnp.zeros(3000, jnp.int32)
@@ -125,6 +128,7 @@ def test_log_likelihoods_are_those_of_the_gaussian():
     np.testing.assert_allclose(bits, -(nats / 4 + np.log(2 / 255)) / np.log(2), rtol=1e-5)
 
 
+@pytest.mark.slow
 def test_the_trace_is_estimated_without_bias():
     """Of a Gaussian with correlated pixels, whose dD/dx is not diagonal."""
     generator = np.random.default_rng(0)
@@ -207,6 +211,7 @@ def test_the_class_is_left_out_as_often_as_asked_for():
     np.testing.assert_array_equal(evaluated, batch["label"])
 
 
+@pytest.mark.slow
 def test_a_batch_in_parts_is_the_whole_batch():
     rng = np.random.default_rng(0)
     images = jnp.asarray(rng.uniform(-1, 1, (8, 8, 8, 1)), jnp.float32)

@@ -112,6 +112,7 @@ def test_features_are_compared_by_a_network_that_stays_as_it_is():
     assert float(after.model_state["frozen"]["scale"]) == 3.0
 
 
+@pytest.mark.slow
 def test_known_pixels_are_kept_and_the_others_come_from_the_network():
     network, degradation = UNetTranslator(3, 4, 2), inpainting()
     model = restoration(network, degradation=degradation, optimiser=optax.sgd(0.1))
@@ -141,6 +142,7 @@ def test_images_are_turned_in_all_8_ways_equally_often_in_training_alone():
     np.testing.assert_array_equal(*losses)
 
 
+@pytest.mark.slow
 def test_the_discriminator_judges_patches_beside_what_they_were_made_from():
     adversary = Adversary(PatchDiscriminator(4, 1), optax.sgd(0.1))
     model, state = started(adversary=adversary)

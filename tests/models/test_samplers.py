@@ -56,7 +56,9 @@ def mixture_denoiser(x, level):
     return jnp.sum(posterior[..., None] * (SPREAD**2 * x[:, None] + level**2 * MEANS) / variance, 1)
 
 
-@pytest.mark.parametrize("levels", LEVELS.values(), ids=LEVELS)
+@pytest.mark.parametrize(
+    "levels", [pytest.param(x, id=name, marks=[pytest.mark.slow] * (name != "edm")) for name, x in LEVELS.items()]
+)
 @pytest.mark.parametrize("name", SAMPLERS)
 def test_the_exact_denoiser_of_a_mixture_gives_samples_of_its_moments(name, levels):
     ladder = jnp.asarray(levels.ladder(200))

@@ -19,6 +19,9 @@ NETWORKS = {
     "unet_of_patches": UNet(3, 8, (1, 2), 1, (2,), 8, patch_size=2, num_classes=5),
     "dit": DiT(3, 2, 16, 2, 2, num_classes=5),
 }
+EVERY = pytest.mark.parametrize(
+    "name", [pytest.param(name, marks=[pytest.mark.slow] * (name != "dit")) for name in NETWORKS]
+)
 INPUTS = (jax.random.normal(KEY, (2, 8, 8, 3)), jnp.array([-1.0, 0.5]), jnp.array([1, 5]))
 
 
@@ -30,7 +33,7 @@ def shaken(network):
     return tree.unflatten([x + 0.3 * jax.random.normal(k, x.shape) for k, x in zip(keys, leaves, strict=True)])
 
 
-@pytest.mark.parametrize("name", NETWORKS)
+@EVERY
 def test_outputs_are_0_at_first_and_then_depend_on_every_pixel_the_noise_and_the_class(name):
     network = NETWORKS[name]
     outputs, _ = jax.jit(lambda: network.init_with_output(KEY, *INPUTS, train=False))()
@@ -50,7 +53,7 @@ def test_outputs_are_0_at_first_and_then_depend_on_every_pixel_the_noise_and_the
         assert (np.abs(run(*changed) - before).max((1, 2, 3)) > 0).all()
 
 
-@pytest.mark.parametrize("name", NETWORKS)
+@EVERY
 def test_dropout_acts_in_training_alone_and_belongs_to_the_example(name):
     network = NETWORKS[name].clone(dropout=0.5)
     variables, keys = shaken(network), jax.random.split(KEY, 2)

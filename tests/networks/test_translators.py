@@ -45,6 +45,7 @@ def test_a_network_and_its_gradient_are_those_of_pytorch(name):
     np.testing.assert_allclose(gradient, wanted, rtol=5e-3, atol=2e-3 * np.abs(wanted).max())
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("network", [UNetTranslator(1, 4, 2), ResNetTranslator(1, 4, 2, 1)])
 def test_outputs_have_the_size_of_the_image_and_lie_in_its_range(network):
     images = jax.random.normal(KEY, (2, 12, 8, 3))
@@ -55,6 +56,7 @@ def test_outputs_have_the_size_of_the_image_and_lie_in_its_range(network):
         network.init(KEY, jnp.zeros((1, 10, 8, 3)), train=False)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("factor", [1, 2, 4])
 @pytest.mark.parametrize("batch_norm", [False, True])
 def test_srresnet_makes_images_so_many_times_as_large(factor, batch_norm):
