@@ -58,7 +58,7 @@ EXPERIMENT = Experiment(
     file=__file__,
     summary="super-resolution; other restorations by options",
     data="photographs, --data ...",
-    expected_time="32 min on 1 CPU core",
+    expected_time="29 min on 1 CPU core",
     presets={
         "quick": Config(steps=20, width=8, blocks=1, eval_every=10, sample_every=10, checkpoint_every=10),
         "default": Config(),
