@@ -18,6 +18,8 @@ from jaxgen.experiments import (
     mnist_vq_vae_prior,
 )
 
+pytestmark = pytest.mark.slow
+
 ONCE = ("--preset", "quick", "--steps", 2, "--batch-size", 20, "--devices", 1, "--steps-per-dispatch", 2)
 ONCE += ("--eval-metrics", "None", "--best-metric", "None", "--eval-every", 0)
 VQ = ("--width", 4, "--residual-width", 4, "--residual-blocks", 1, "--num-codes", 6, "--code-size", 3)

@@ -8,6 +8,8 @@ from command_lines import assert_refused, command, train
 from jaxgen.evaluation import read_evaluations
 from jaxgen.experiments import kjv_text_vae
 
+pytestmark = pytest.mark.slow
+
 LINES = [f"{i} sheep and {i} goats." for i in range(100)]
 OPTIONS = ("--preset", "quick", "--data", "mine.txt", "--vocabulary", "characters", "--steps", 2, "--width", 8)
 OPTIONS += ("--context", 16, "--sample-length", 20, "--latent-size", 3, "--devices", 1, "--eval-every", 2)

@@ -18,6 +18,8 @@ from jaxgen.training.sample_scores import build_sample_scores
 from jaxgen.training.sampling import BLOCK_SIZE, draw_conditions, draw_samples, sample_source
 from jaxgen.training.state import create_state, sum_and_count
 
+pytestmark = pytest.mark.slow
+
 
 def fading_digits():
     """A model whose samples are digits that get darker with every step: its scores get worse."""

@@ -11,6 +11,8 @@ from helpers import saved_digest, start_python
 
 from jaxgen.training import run_folder
 
+pytestmark = pytest.mark.slow
+
 EXPERIMENT = Path(__file__).parent.parent / "tiny_experiment.py"
 LIMIT = 180
 
