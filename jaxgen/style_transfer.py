@@ -105,7 +105,6 @@ def stylise(
 
     fixed = targets(variables, content[None], style[None])
     carry = content[None], optimiser.init(content[None])
-    carry, losses = advance(carry, variables, fixed, 0)
     for start in range(0, steps, every):
         count = min(every, steps - start)
         carry, losses = advance(carry, variables, fixed, count)

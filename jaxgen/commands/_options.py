@@ -72,6 +72,20 @@ def check_output(path: Path, suffixes: Sequence[str]) -> None:
         raise UserError(f"The folder of --out {path} does not exist: make it, or choose another.")
 
 
+def check_output_folder(images: Sequence[Path], folder: Path) -> list[str]:
+    """The names, without endings, under which images are written to a folder.
+
+    Raises:
+      UserError: two have one name, or the folder is a file.
+    """
+    names = [path.stem for path in images]
+    if twice := sorted({name for name in names if names.count(name) > 1}):
+        raise UserError(f"Two images are called {twice[0]}: take them one after the other, to different --out.")
+    if folder.exists() and not folder.is_dir():
+        raise UserError(f"--out {folder} is a file: name a folder.")
+    return names
+
+
 def in_batches(function: Callable[..., jax.Array], *items: Any, batch_size: int = 256) -> np.ndarray:
     """`function(*items)` (compiled here) over the first axis of each item, a batch at a time: memory stays bounded."""
     compiled = jax.jit(function)

@@ -11,7 +11,7 @@ import tyro
 
 from jaxgen.commands._options import check_output, function_of, parse
 from jaxgen.commands._sampling_options import SamplingOptions, sampling_options
-from jaxgen.data.dataset import length, read_examples
+from jaxgen.data.dataset import length, pick_examples
 from jaxgen.errors import UserError
 from jaxgen.opened_run import open_run, restore_run
 from jaxgen.training.pictures import image_grid
@@ -67,13 +67,13 @@ def main(arguments: Sequence[str]) -> None:
     numbers = options.examples or range(min(options.rows, length(split)))
     if wrong := [n for n in numbers if not 0 <= n < length(split)]:
         raise UserError(f"--examples has {wrong[0]}, but the held-out images are 0 to {length(split) - 1}.")
-    batches = [data.prepare(read_examples(split, number, number + 1)) for number in numbers]
-    images = np.concatenate([batch["image"] for batch in batches])
+    batch = data.prepare(pick_examples(split, list(numbers)))
+    images = np.asarray(batch["image"])
     height, width = images.shape[1:3]
     y, x = (place + 0.5 for place in np.mgrid[:height, :width])
     hidden = HIDDEN[options.hide](y / height, x / width, np.random.default_rng(options.seed))
     mask = np.broadcast_to(~hidden[..., None], (*images.shape[:3], 1)).astype(np.float32)
-    labels = [np.concatenate([batch["label"] for batch in batches])] if "conditions" in run.model.functions else []
+    labels = [batch["label"]] if "conditions" in run.model.functions else []
     repeated = [np.repeat(array, options.draws, axis=0) for array in (images, mask, *labels)]
     draw = jax.jit(lambda key, *inputs: inpaint(state, key, *inputs, **how))
     drawn = np.asarray(draw(jax.random.key(options.seed), *repeated)).reshape(-1, options.draws, *images.shape[1:])

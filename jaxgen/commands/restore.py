@@ -11,13 +11,12 @@ import tyro
 from rich.console import Console
 from rich.table import Table
 
-from jaxgen.commands._options import function_of, parse
+from jaxgen.commands._options import check_output_folder, function_of, parse
 from jaxgen.commands._tiles import in_tiles
-from jaxgen.data.dataset import unscale_images
+from jaxgen.data.dataset import scaled, unscale_images
 from jaxgen.data.image_folder import read_picture
 from jaxgen.errors import UserError
-from jaxgen.metrics.restoration import psnr, ssim
-from jaxgen.models.degradations import luma
+from jaxgen.models.image_to_image import restoration_scores
 from jaxgen.opened_run import Run, open_run, restore_run
 from jaxgen.training.pictures import save_image
 
@@ -63,32 +62,30 @@ def main(arguments: Sequence[str]) -> None:
         raise UserError(f"{run.experiment.name} fills in what is missing: say with --mask what that is.")
     if options.mask is not None and (options.degrade or not fills_in):
         raise UserError("--mask goes with a run that fills in, and without --degrade: leave it out.")
-    names = [path.stem for path in options.images]
-    if twice := sorted({name for name in names if names.count(name) > 1}):
-        raise UserError(f"Two images are called {twice[0]}: restore them one after the other, to different --out.")
+    names = check_output_folder(options.images, options.out)
     pictures = [read_picture(path, channels) for path in options.images]
     mask = None if options.mask is None else read_picture(options.mask, 1)
     for path, picture in zip(options.images, pictures, strict=True):
         if mask is not None and mask.shape[:2] != picture.shape[:2]:
             raise UserError(f"--mask {options.mask} is not of the size of {path}.")
-    if options.out.exists() and not options.out.is_dir():
-        raise UserError(f"--out {options.out} is a file: name a folder.")
     state = restore_run(run, options.checkpoint)
     options.out.mkdir(parents=True, exist_ok=True)
     scores = []
     for name, picture in zip(names, pictures, strict=True):
-        image = picture / np.float32(127.5) - np.float32(1)
+        image = scaled(picture)
         if options.degrade:
             image, given = _degraded(run, degrade, image, options.seed)
         else:
             known = np.ones((*image.shape[:2], 1), np.float32) if mask is None else (mask < 128).astype(np.float32)
             given = np.asarray(take(image[None], known[None]))[0]
-        restored = unscale_images(in_tiles(lambda given: restore(state, given), given))
-        save_image(restored, options.out / f"{name}.png")
+        restored = in_tiles(lambda given: restore(state, given), given)
+        save_image(unscale_images(restored), options.out / f"{name}.png")
         if options.degrade:
-            baseline = unscale_images(np.asarray(function_of(run, "baseline")(given[None]))[0])
-            save_image(baseline, options.out / f"{name}_without.png")
-            scores.append((name, *_scores(baseline, restored, unscale_images(image), options.border)))
+            baseline = np.asarray(function_of(run, "baseline")(given[None]))[0]
+            save_image(unscale_images(baseline), options.out / f"{name}_without.png")
+            both = np.stack([baseline, restored])
+            found = restoration_scores(both, np.stack([image, image]), options.border)
+            scores.append((name, *(float(values[i]) for i in range(2) for values in found.values())))
     if scores:
         _show(scores)
     print(f"{len(names)} restored: {options.out}")
@@ -100,19 +97,6 @@ def _degraded(run: Run, degrade: object, image: np.ndarray, seed: int) -> tuple[
     height, width = (size - size % factor for size in image.shape[:2])
     image = image[:height, :width]
     return image, np.asarray(degrade(jax.random.key(seed), jnp.asarray(image[None])))[0]
-
-
-def _scores(baseline: np.ndarray, restored: np.ndarray, truth: np.ndarray, border: int) -> list[float]:
-    inner = slice(border, -border or None)
-    scores = []
-    for image in (baseline, restored):
-        pair = [jnp.asarray(x[None, inner, inner], jnp.float32) for x in (image, truth)]
-        scores += [
-            float(psnr(*pair, max_value=255.0)[0]),
-            float(psnr(*map(luma, pair), max_value=255.0)[0]),
-            float(ssim(*pair, max_value=255.0)[0]),
-        ]
-    return scores
 
 
 def _show(scores: list[tuple]) -> None:

@@ -8,7 +8,7 @@ import numpy as np
 import tyro
 
 from jaxgen.commands._options import check_output, parse
-from jaxgen.data.dataset import unscale_images
+from jaxgen.data.dataset import scaled, unscale_images
 from jaxgen.data.image_folder import read_scaled
 from jaxgen.errors import UserError
 from jaxgen.style_transfer import Losses, Weights, stylise
@@ -46,7 +46,7 @@ def main(arguments: Sequence[str]) -> None:
         raise UserError("--steps must be at least 1, --style-weight and --smoothness at least 0.")
     check_output(options.out, (".png",))
     pictures = (read_scaled(options.content, options.size), read_scaled(options.style, options.style_size))
-    content, style = (picture / np.float32(127.5) - np.float32(1) for picture in pictures)
+    content, style = map(scaled, pictures)
 
     def say(step: int, losses: Losses) -> None:
         print(f"step {step}/{options.steps}  content {losses.content:.4f}  style {losses.style:.4f}", flush=True)

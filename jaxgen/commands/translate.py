@@ -7,8 +7,8 @@ from pathlib import Path
 import numpy as np
 import tyro
 
-from jaxgen.commands._options import function_of, in_batches, parse
-from jaxgen.data.dataset import length, read_examples, unscale_images
+from jaxgen.commands._options import check_output_folder, function_of, in_batches, parse
+from jaxgen.data.dataset import length, read_examples, scaled, unscale_images
 from jaxgen.data.image_folder import read_image
 from jaxgen.errors import UserError
 from jaxgen.opened_run import Run, open_run, restore_run
@@ -43,11 +43,7 @@ def main(arguments: Sequence[str]) -> None:
         raise UserError("Name one or more images to translate, or give --held-out.")
     run = open_run(options.run)
     translate = function_of(run, "translate_back" if options.back else "translate")
-    names = [path.stem for path in options.images]
-    if twice := sorted({name for name in names if names.count(name) > 1}):
-        raise UserError(f"Two images are called {twice[0]}: translate them one after the other, to different --out.")
-    if options.out.exists() and not options.out.is_dir():
-        raise UserError(f"--out {options.out} is a file: name a folder.")
+    names = check_output_folder(options.images, options.out)
     size, _, channels = run.record["assets"]["image_shape"]
     if options.held_out:
         sides = _held_out(run, options.back)
@@ -56,9 +52,7 @@ def main(arguments: Sequence[str]) -> None:
     else:
         images = np.stack([read_image(path, size, channels) for path in options.images])
     state = restore_run(run, options.checkpoint)
-    translated = unscale_images(
-        in_batches(lambda x: translate(state, x), images / np.float32(127.5) - np.float32(1), batch_size=32)
-    )
+    translated = unscale_images(in_batches(lambda x: translate(state, x), scaled(images), batch_size=32))
     folders = {options.out: translated}
     if options.held_out:
         folders = {options.out / name: values for name, values in (*sides.items(), ("translated", translated))}

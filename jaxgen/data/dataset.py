@@ -1,6 +1,6 @@
 """What the training loop knows about data: named arrays, or a source of examples by number."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
@@ -22,9 +22,14 @@ class Source(Protocol):
 Split = Mapping[str, np.ndarray] | Source
 
 
+def scaled(images: Any) -> Any:
+    """uint8 in 0..255 to float32 in [-1, 1], of NumPy or jax."""
+    return images.astype(np.float32) / 127.5 - 1.0
+
+
 def scale_images(batch: Batch) -> Batch:
     """`image` from uint8 [..., H, W, C] in 0..255 to float32 in [-1, 1]; the other entries unchanged."""
-    return {**batch, "image": batch["image"].astype(jnp.float32) / 127.5 - 1.0}
+    return {**batch, "image": scaled(batch["image"])}
 
 
 def as_stored(batch: Batch) -> Batch:
@@ -72,6 +77,14 @@ def read_examples(split: Split, start: int, stop: int) -> dict[str, np.ndarray]:
     if is_resident(split):
         return {name: np.asarray(values[start:stop]) for name, values in split.items()}
     examples = [split[i] for i in range(start, stop)]
+    return {name: np.stack([example[name] for example in examples]) for name in examples[0]}
+
+
+def pick_examples(split: Split, rows: Sequence[int] | np.ndarray) -> dict[str, np.ndarray]:
+    """The examples with these numbers, stacked, as stored."""
+    if is_resident(split):
+        return {name: np.asarray(values)[rows] for name, values in split.items()}
+    examples = [split[int(row)] for row in rows]
     return {name: np.stack([example[name] for example in examples]) for name in examples[0]}
 
 

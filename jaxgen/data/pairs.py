@@ -3,10 +3,9 @@
 import dataclasses
 from pathlib import Path
 
-import jax.numpy as jnp
 import numpy as np
 
-from jaxgen.data.dataset import Batch, Dataset, Split, is_resident, scale_images
+from jaxgen.data.dataset import Batch, Dataset, Split, is_resident, scale_images, scaled
 from jaxgen.data.image_folder import load_image_folder
 from jaxgen.data.loading import load
 from jaxgen.errors import UserError
@@ -51,7 +50,7 @@ def load_pairs(
 
 def scale_both(batch: Batch) -> Batch:
     """`scale_images`, of the source as well."""
-    return {**scale_images(batch), "source": batch["source"].astype(jnp.float32) / 127.5 - 1.0}
+    return {**scale_images(batch), "source": scaled(batch["source"])}
 
 
 def _by_style(split: Split | None, name: str) -> tuple[Split | None, Split | None]:

@@ -19,12 +19,26 @@ from jaxgen.training.config import check_at_least
 from jaxgen.training.state import GenerativeModel
 
 EDM = "edm"
+QUICK = {"width": 16, "blocks": 1, "head_width": 16, "sampling_steps": 6}
+"""Sizes of the preset quick."""
 
 
 @dataclass(frozen=True)
 class DiffusionConfig(AdamWConfig):
     """Options of a diffusion model."""
 
+    steps: int = 6_000
+    """How many training steps the run has in all."""
+    batch_size: int = 64
+    """Examples per step, over all devices together."""
+    log_every: int = 50
+    """Steps between lines of metrics.jsonl (means over those steps). 0: only at the end."""
+    sample_every: int = 1_000
+    """Steps between sample sheets, always of the same latents. 0: only at the end."""
+    checkpoint_every: int = 500
+    """Steps between checkpoints; one is always kept at the end. 0: only at the end."""
+    eval_every: int = 1_000
+    """Steps between evaluations on the held-out examples. 0: only at the end."""
     steps_per_dispatch: int = 10
     """Steps run on the device between two returns to Python (results do not depend on it)."""
     prediction: Literal["edm", "epsilon", "x0", "v", "flow"] = EDM
@@ -69,19 +83,6 @@ class DiffusionConfig(AdamWConfig):
 @dataclass(frozen=True)
 class ImageDiffusionConfig(ImagesConfig, DiffusionConfig):
     """Options of a diffusion model of any images."""
-
-    steps: int = 6_000
-    """How many training steps the run has in all."""
-    batch_size: int = 64
-    """Examples per step, over all devices together."""
-    log_every: int = 50
-    """Steps between lines of metrics.jsonl (means over those steps). 0: only at the end."""
-    sample_every: int = 1_000
-    """Steps between sample sheets, always of the same latents. 0: only at the end."""
-    checkpoint_every: int = 500
-    """Steps between checkpoints; one is always kept at the end. 0: only at the end."""
-    eval_every: int = 1_000
-    """Steps between evaluations on the held-out examples. 0: only at the end."""
 
 
 def load_diffusion_images(config: ImageDiffusionConfig) -> Dataset:

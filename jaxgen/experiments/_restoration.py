@@ -37,6 +37,14 @@ class RestorationConfig(GreatestIsBest, TrainConfig):
 
     best_metric: str | None = "eval/generator/psnr"
     """Keep in checkpoints_best/ the checkpoint with the best value of this evaluation metric."""
+    steps: int = 4_000
+    """How many training steps the run has in all."""
+    eval_every: int = 500
+    """Steps between evaluations on the held-out examples. 0: only at the end."""
+    sample_every: int = 500
+    """Steps between sheets: what is given restored without a network, by it, and the image. 0: only at the end."""
+    checkpoint_every: int = 500
+    """Steps between checkpoints; one is always kept at the end. 0: only at the end."""
     steps_per_dispatch: int = 10
     """Steps run on the device between two returns to Python (results do not depend on it)."""
     degradation: Literal["super_resolution", "denoising", "deblurring", "inpainting", "colourisation"] = (

@@ -14,6 +14,14 @@ from jaxgen.training.config import TrainConfig
 class TranslationConfig(TrainConfig):
     """Options of a translation between two collections of images."""
 
+    steps: int = 4_000
+    """How many training steps the run has in all."""
+    eval_every: int = 500
+    """Steps between evaluations on the held-out examples. 0: only at the end."""
+    sample_every: int = 500
+    """Steps between sheets of held-out examples: sources, translations, targets. 0: only at the end."""
+    checkpoint_every: int = 500
+    """Steps between checkpoints; one is always kept at the end. 0: only at the end."""
     data: str = "emoji"
     """A set of two collections (emoji: Google's and Twitter's style; cycle_gan/... of tensorflow-datasets), or a folder
     of sources, with --target."""

@@ -13,7 +13,7 @@ import sys
 from dataclasses import dataclass
 
 from jaxgen.experiment import Experiment, run
-from jaxgen.experiments._diffusion import ImageDiffusionConfig, build_diffusion, load_diffusion_images
+from jaxgen.experiments._diffusion import QUICK, ImageDiffusionConfig, build_diffusion, load_diffusion_images
 
 
 @dataclass(frozen=True)
@@ -32,9 +32,7 @@ EXPERIMENT = Experiment(
     data="CIFAR-10 (tfds)",
     expected_time="not run yet",
     presets={
-        "quick": Config(
-            steps=40, width=16, blocks=1, head_width=16, sampling_steps=6, sample_every=20, checkpoint_every=20
-        ),
+        "quick": Config(steps=40, sample_every=20, checkpoint_every=20, **QUICK),
         "default": Config(),
         "full": Config(
             steps=390_625,

@@ -28,16 +28,8 @@ from jaxgen.training.state import GenerativeModel
 class Config(GreatestIsBest, TranslationConfig):
     """Options of emoji_pix2pix."""
 
-    steps: int = 4_000
-    """How many training steps the run has in all."""
     batch_size: int = 16
     """Examples per step, over all devices together."""
-    eval_every: int = 500
-    """Steps between evaluations on the held-out examples. 0: only at the end."""
-    sample_every: int = 500
-    """Steps between sheets: source, translation, target. 0: only at the end."""
-    checkpoint_every: int = 500
-    """Steps between checkpoints; one is always kept at the end. 0: only at the end."""
     best_metric: str | None = "eval/generator/ssim"
     """Keep in checkpoints_best/ the checkpoint with the best value of this evaluation metric."""
     halvings: int = 4

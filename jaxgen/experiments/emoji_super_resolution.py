@@ -22,16 +22,8 @@ from jaxgen.experiments._restoration import RestorationConfig, build_restoration
 class Config(ImagesConfig, RestorationConfig):
     """Options of emoji_super_resolution."""
 
-    steps: int = 4_000
-    """How many training steps the run has in all."""
     batch_size: int = 32
     """Examples per step, over all devices together."""
-    eval_every: int = 500
-    """Steps between evaluations on the held-out examples. 0: only at the end."""
-    sample_every: int = 500
-    """Steps between sheets: what is given restored without a network, by it, and the image. 0: only at the end."""
-    checkpoint_every: int = 500
-    """Steps between checkpoints; one is always kept at the end. 0: only at the end."""
 
 
 EXPERIMENT = Experiment(

@@ -16,7 +16,7 @@ from dataclasses import dataclass
 
 from jaxgen.data import Dataset, load
 from jaxgen.experiment import Experiment, run
-from jaxgen.experiments._diffusion import DiffusionConfig, build_diffusion
+from jaxgen.experiments._diffusion import QUICK, DiffusionConfig, build_diffusion
 from jaxgen.experiments._images import with_data_variance
 
 
@@ -24,16 +24,6 @@ from jaxgen.experiments._images import with_data_variance
 class Config(DiffusionConfig):
     """Options of mnist_diffusion."""
 
-    steps: int = 6_000
-    """How many training steps the run has in all (938 are one epoch of MNIST with --batch-size 64)."""
-    batch_size: int = 64
-    """Examples per step, over all devices together."""
-    log_every: int = 50
-    """Steps between lines of metrics.jsonl (means over those steps). 0: only at the end."""
-    sample_every: int = 1_000
-    """Steps between sample sheets, always of the same latents. 0: only at the end."""
-    checkpoint_every: int = 500
-    """Steps between checkpoints; one is always kept at the end. 0: only at the end."""
     eval_every: int = 2_000
     """Steps between evaluations on the held-out examples. 0: only at the end."""
 
@@ -50,9 +40,7 @@ EXPERIMENT = Experiment(
     data="MNIST",
     expected_time="69 min on 1 CPU core",
     presets={
-        "quick": Config(
-            steps=60, width=16, blocks=1, head_width=16, sampling_steps=6, sample_every=30, checkpoint_every=30
-        ),
+        "quick": Config(steps=60, sample_every=30, checkpoint_every=30, **QUICK),
         "default": Config(),
         "full": Config(
             steps=100_000,

@@ -35,16 +35,8 @@ class Config(RestorationConfig):
     """Adam's, for both networks, at first; it falls to 0 along a cosine."""
     turn: bool = True
     """Images are mirrored and turned by chance in training."""
-    steps: int = 4_000
-    """How many training steps the run has in all."""
     batch_size: int = 16
     """Examples per step, over all devices together."""
-    eval_every: int = 500
-    """Steps between evaluations on the held-out examples. 0: only at the end."""
-    sample_every: int = 500
-    """Steps between sheets: what is given restored without a network, by it, and the image. 0: only at the end."""
-    checkpoint_every: int = 500
-    """Steps between checkpoints; one is always kept at the end. 0: only at the end."""
 
 
 def load_data(config: Config) -> Dataset:

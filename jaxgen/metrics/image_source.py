@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from jaxgen.data.dataset import Dataset, Split, is_resident, length, read_examples, unscale_images
+from jaxgen.data.dataset import Dataset, Split, length, pick_examples, unscale_images
 from jaxgen.data.embedded_sets import EMBEDDED
 from jaxgen.data.image_folder import FolderSource, common_channels, common_size, find_images
 from jaxgen.data.loading import load
@@ -42,12 +42,7 @@ def of_split(data: Dataset, split: Split, name: str, *, at_most: int | None = No
 
     def read(start: int, stop: int) -> np.ndarray:
         rows = chosen[start:stop]
-        if is_resident(split):
-            examples = {key: values[rows] for key, values in split.items()}
-        else:
-            parts = [read_examples(split, row, row + 1) for row in rows]
-            examples = {key: np.concatenate([part[key] for part in parts]) for key in parts[0]}
-        return unscale_images(data.prepare(examples)["image"])
+        return unscale_images(data.prepare(pick_examples(split, rows))["image"])
 
     shape = read(0, 1).shape[1:]
     return ImageSource(name, len(chosen), tuple(shape), read)

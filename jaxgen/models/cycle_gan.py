@@ -109,9 +109,9 @@ def cycle_gan(
             name = DISCRIMINATORS[side]
             logits = apply(judges[name], name, generated[side], train=train).reshape(len(real[side]), -1)
             adversarial += 2.0 * jnp.mean(losses.generator(logits, logits), 1)  # the paper's has no half
-            cycle += _distance(to(other[side], generated[side]), real[other[side]])
+            cycle += l1(to(other[side], generated[side]), real[other[side]])
             if identity_weight:
-                identity += _distance(to(side, real[side]), real[side])
+                identity += l1(to(side, real[side]), real[side])
         terms = Terms(adversarial, cycle, identity if identity_weight else jnp.zeros_like(cycle))
         return terms, generated
 
@@ -193,7 +193,3 @@ def cycle_gan(
 
     functions = {"translate": translate, "translate_back": translate_back, "compare": compare}
     return GenerativeModel(init, train_step, eval_step, None, functions)
-
-
-def _distance(images: jax.Array, others: jax.Array) -> jax.Array:
-    return jnp.mean(jnp.abs(images - others), (1, 2, 3))

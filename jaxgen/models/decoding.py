@@ -22,7 +22,7 @@ import jax
 import jax.numpy as jnp
 
 from jaxgen.models.variables import Variables
-from jaxgen.training.parallel import example_keys
+from jaxgen.training.parallel import example_keys, folded_keys
 from jaxgen.training.state import Key
 
 _FILL_MULTIPLE = 64
@@ -141,7 +141,7 @@ def decoder(network: nn.Module, draw: Draw | None = None) -> Decoder:
             cache, logits = network.apply(
                 variables, decoding.cache, current, position - decoding.start, *condition, method="step"
             )
-            chosen = draw(logits, jax.vmap(jax.random.fold_in, (0, None))(decoding.keys, position + 1), choice)
+            chosen = draw(logits, folded_keys(decoding.keys, position + 1), choice)
             known = jax.lax.dynamic_index_in_dim(decoding.tokens, position + 1, axis=1, keepdims=False)
             following = jnp.where(position + 1 < decoding.given, known, chosen)
             tokens = jax.lax.dynamic_update_index_in_dim(decoding.tokens, following, position + 1, axis=1)

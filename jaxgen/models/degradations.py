@@ -34,8 +34,6 @@ class Degradation(NamedTuple):
     """given [B, h, w, C'] -> the same: of images that came degraded."""
     take: Callable[[jax.Array, jax.Array], jax.Array] = lambda images, known: images
     """(images that came degraded, where they are known [B, h, w, 1]) -> given."""
-    factor: int = 1
-    """How many times as large the image is as what is given."""
 
 
 def super_resolution(factor: int) -> Degradation:
@@ -56,7 +54,7 @@ def super_resolution(factor: int) -> Degradation:
         small = jax.image.resize(images, (batch, height // factor, width // factor, channels), "cubic")
         return of_given(as_bytes(small) / 127.5 - 1.0)
 
-    return Degradation(degrade, of_given, factor=factor)
+    return Degradation(degrade, of_given)
 
 
 def denoising(noise_level: float) -> Degradation:

@@ -17,7 +17,7 @@ from jaxgen.models.one_loss import LossOutput, one_loss_model
 from jaxgen.models.preconditioning import Preconditioning
 from jaxgen.models.probability_flow import log_density
 from jaxgen.models.samplers import SAMPLERS, Denoiser, check_sampler, heun
-from jaxgen.models.samples import sample_by_condition
+from jaxgen.models.samples import classes_in_turn, normal_prior, sample_by_condition
 from jaxgen.models.variables import apply_network, init_network
 from jaxgen.training.parallel import example_keys, example_normal
 from jaxgen.training.state import Batch, GenerativeModel, Key, TrainState, averaged_params
@@ -39,7 +39,7 @@ class Condition(NamedTuple):
 
 def class_condition(num_classes: int) -> Condition:
     """The batch's `label` in 0..K-1; the network also gets K, for no class. Samples are of every class in turn."""
-    return Condition("label", num_classes, lambda num_samples: jnp.arange(num_samples, dtype=jnp.int32) % num_classes)
+    return Condition("label", num_classes, classes_in_turn(num_classes))
 
 
 def diffusion(
@@ -197,8 +197,7 @@ def diffusion(
 
     # ------------------------------------------------------------ along the probability flow
 
-    def prior(key: Key, num_samples: int) -> jax.Array:
-        return example_normal(key, jnp.arange(num_samples, dtype=jnp.uint32), (dimensions,))
+    prior = normal_prior(dimensions)
 
     def decode(state: TrainState, latents: jax.Array, *given: jax.Array) -> jax.Array:
         ladder = jnp.asarray(noise_levels.ladder(sampling_steps))

@@ -7,8 +7,9 @@ import flax.linen as nn
 import jax
 import jax.numpy as jnp
 
-from jaxgen.models.posteriors import Draw, Generation, Key, Params, Posterior, draw_normal, kl_by_latent, numbered
+from jaxgen.models.posteriors import Draw, Generation, Key, Params, Posterior, draw_normal, kl_by_latent
 from jaxgen.models.vae import vae
+from jaxgen.training.parallel import folded_keys
 from jaxgen.training.state import GenerativeModel
 
 Choose = Callable[[int, jax.Array, jax.Array], jax.Array]
@@ -71,7 +72,7 @@ def ladder_posterior(latent_sizes: Sequence[int]) -> Posterior:
         log_densities = []
 
         def choose(number: int, mean: jax.Array, log_variance: jax.Array) -> jax.Array:
-            noise, log_density = draw_normal(mean, log_variance, numbered(keys, number))
+            noise, log_density = draw_normal(mean, log_variance, folded_keys(keys, number))
             log_densities.append(log_density)
             return noise
 

@@ -8,7 +8,7 @@ import jax
 import jax.numpy as jnp
 import optax
 
-from jaxgen.metrics.restoration import psnr, ssim
+from jaxgen.metrics.restoration import l1, psnr, ssim
 from jaxgen.models.degradations import Degraded, as_bytes, luma
 from jaxgen.models.gan_losses import LOSSES
 from jaxgen.models.variables import apply_network, init_network
@@ -26,7 +26,7 @@ from jaxgen.training.state import (
 )
 
 CONTENT_LOSSES: dict[str, Callable[[jax.Array, jax.Array], jax.Array]] = {
-    "l1": lambda outputs, targets: jnp.mean(jnp.abs(outputs - targets), (1, 2, 3)),
+    "l1": l1,
     "mse": lambda outputs, targets: jnp.mean(jnp.square(outputs - targets), (1, 2, 3)),
 }
 
@@ -37,6 +37,15 @@ class Pair(NamedTuple):
     source: Degraded
     target: jax.Array
     """[B, H, W, C] in [-1, 1]."""
+
+
+class Losses(NamedTuple):
+    """What the networks step down."""
+
+    generator: dict[str, jax.Array]
+    """The parts of its loss, [B] each."""
+    discriminator: jax.Array
+    """[B]; 0 without a discriminator."""
 
 
 class Adversary(NamedTuple):
@@ -148,75 +157,65 @@ def image_to_image(
         )
         return logits.reshape(len(logits), -1), updated
 
-    def generator_terms(
-        params: Any, state: TrainState, pair: Pair, *, train: bool
-    ) -> tuple[dict[str, jax.Array], tuple[jax.Array, dict[str, Any], Any]]:
-        """The parts of the generator's loss [B] each; its outputs, the networks' states, and the logits if any."""
-        outputs, generator_state = generate(params, state.model_state, pair.source, train=train)
+    def compute(
+        params: dict[str, Any], state: TrainState, pair: Pair, *, train: bool
+    ) -> tuple[Losses, tuple[jax.Array, dict[str, Any], Any]]:
+        """The losses; the outputs, the networks' states, and the logits of targets and outputs if there are any."""
+        outputs, generator_state = generate(params["generator"], state.model_state, pair.source, train=train)
         terms, updated, logits = {"content": content(outputs, pair.target)}, {**state.model_state}, None
-        updated["generator"] = generator_state
+        updated["generator"], judged = generator_state, jnp.zeros(len(outputs))
         if perceiver is not None:
             both = [perceiver.features(state.model_state["frozen"], images) for images in (outputs, pair.target)]
             distances = [jnp.mean(jnp.square(a - b), range(1, a.ndim)) for a, b in zip(*both, strict=True)]
             terms["features"] = perceiver.weight * sum(distances)
         if adversary is not None:
-            real, discriminator_state = judge(
-                state.params["discriminator"], state.model_state, pair.target, pair.source, train=train
-            )
-            generated, discriminator_state = judge(
-                state.params["discriminator"],
-                {**state.model_state, "discriminator": discriminator_state},
-                outputs,
-                pair.source,
-                train=train,
-            )
-            logits, updated["discriminator"] = (real, generated), discriminator_state
-            terms["adversarial"] = adversary.weight * jnp.mean(losses.generator(real, generated), 1)
-        return terms, (outputs, updated, logits)
-
-    def discriminator_loss(params: Any, state: TrainState, pair: Pair, outputs: jax.Array) -> tuple[jax.Array, Any]:
-        """[B], and the metrics."""
-        real, generated = (
-            judge(params, state.model_state, images, pair.source, train=True)[0] for images in (pair.target, outputs)
-        )
-        return jnp.mean(losses.discriminator(real, generated), 1)
+            logits = []
+            for images in (pair.target, outputs):
+                found, updated["discriminator"] = judge(
+                    params["discriminator"], updated, images, pair.source, train=train
+                )
+                logits.append(found)
+            terms["adversarial"] = adversary.weight * jnp.mean(losses.generator(*logits), 1)
+            judged = jnp.mean(losses.discriminator(*logits), 1)
+        return Losses(terms, judged), (outputs, updated, logits)
 
     def train_step(state: TrainState, batch: Batch, key: Key) -> tuple[TrainState, Metrics]:
         pair = pair_of(batch, key, train=True)
-
-        def mean_loss(params: Any) -> tuple[jax.Array, Any]:
-            terms, rest = generator_terms(params, state, pair, train=True)
-            return jnp.mean(sum(terms.values())), (terms, *rest)
-
-        grads, (terms, outputs, updated, logits) = jax.grad(mean_loss, has_aux=True)(state.params["generator"])
-        after = update(state, "generator", grads, optimiser)
+        found, pull, (_, updated, logits) = jax.vjp(
+            lambda params: compute(params, state, pair, train=True), state.params, has_aux=True
+        )
+        zero = jax.tree.map(jnp.zeros_like, found)
+        one = jax.tree.map(lambda values: jnp.full_like(values, 1.0 / len(values)), found)
+        slopes = {"generator": zero._replace(generator=one.generator)}
         if adversary is not None:
-            fixed = jax.lax.stop_gradient(outputs)
-            grads = jax.grad(lambda params: jnp.mean(discriminator_loss(params, state, pair, fixed)))(
-                state.params["discriminator"]
-            )
-            after = update(after, "discriminator", grads, adversary.optimiser)
+            slopes["discriminator"] = zero._replace(discriminator=one.discriminator)
+        after = state
+        for name, slope in slopes.items():  # each network's own gradient of its own loss, all from one forward pass
+            after = update(after, name, pull(slope)[0][name], optimisers[name])
         if ema_decay is not None:
             after = update_average(after, "generator", ema_decay)
-        return after.replace(step=state.step + 1, model_state=updated), metrics_of(terms, logits)
+        return after.replace(step=state.step + 1, model_state=updated), metrics_of(found, logits)
 
-    def metrics_of(terms: dict[str, jax.Array], logits: tuple[jax.Array, jax.Array] | None) -> Metrics:
-        metrics = {f"generator/{name}": sum_and_count(values) for name, values in terms.items()}
-        metrics["generator/loss"] = sum_and_count(sum(terms.values()))
+    def metrics_of(found: Losses, logits: Any) -> Metrics:
+        metrics = {f"generator/{name}": sum_and_count(values) for name, values in found.generator.items()}
+        metrics["generator/loss"] = sum_and_count(sum(found.generator.values()))
         if logits is not None:
             real, generated = logits
-            metrics["discriminator/loss"] = sum_and_count(jnp.mean(losses.discriminator(real, generated), 1))
+            metrics["discriminator/loss"] = sum_and_count(found.discriminator)
             for name, right in (("real", real > losses.boundary), ("generated", generated < losses.boundary)):
                 metrics[f"discriminator/accuracy_{name}"] = sum_and_count(jnp.mean(right.astype(jnp.float32), 1))
         return metrics
 
     def eval_step(state: TrainState, batch: Batch, key: Key) -> Metrics:
         pair = pair_of(batch, key, train=False)
-        terms, (outputs, _, logits) = generator_terms(averaged_params(state, "generator"), state, pair, train=False)
+        params = {**state.params, "generator": averaged_params(state, "generator")}
+        found, (outputs, _, logits) = compute(params, state, pair, train=False)
         scores = {}
         for name, images in (("generator", outputs), ("baseline", pair.source.baseline)):
-            scores |= {f"{name}/{metric}": values for metric, values in _scores(images, pair.target, border).items()}
-        return metrics_of(terms, logits) | {name: sum_and_count(values) for name, values in scores.items()}
+            of_images = restoration_scores(images, pair.target, border)
+            # A mean of many images is infinite if one is perfect: it counts as 100 dB.
+            scores |= {f"{name}/{metric}": jnp.minimum(values, 100.0) for metric, values in of_images.items()}
+        return metrics_of(found, logits) | {name: sum_and_count(values) for name, values in scores.items()}
 
     # ------------------------------------------------------------ use
 
@@ -246,13 +245,15 @@ def _beside(images: jax.Array, source: Degraded) -> jax.Array:
     return jnp.concatenate([images, source.baseline], -1)
 
 
-def _scores(images: jax.Array, targets: jax.Array, border: int) -> dict[str, jax.Array]:
-    """PSNR of all channels and of the luma, and SSIM, [B] each, of 256 levels, without the border."""
+def restoration_scores(images: jax.Array, targets: jax.Array, border: int) -> dict[str, jax.Array]:
+    """PSNR of all channels and of the luma, and SSIM, [B] each, of images in [-1, 1] in 256 levels, without the border.
+
+    Infinite PSNR for images that equal their targets.
+    """
     inner = slice(border, -border or None)
     images, targets = (as_bytes(x)[:, inner, inner] for x in (images, targets))
-    # A mean of many images is infinite if one is perfect: it counts as 100 dB.
     return {
-        "psnr": jnp.minimum(psnr(images, targets, max_value=255.0), 100.0),
-        "psnr_y": jnp.minimum(psnr(luma(images), luma(targets), max_value=255.0), 100.0),
+        "psnr": psnr(images, targets, max_value=255.0),
+        "psnr_y": psnr(luma(images), luma(targets), max_value=255.0),
         "ssim": ssim(images, targets, max_value=255.0),
     }

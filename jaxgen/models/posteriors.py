@@ -10,6 +10,7 @@ import jax.numpy as jnp
 
 from jaxgen.errors import UserError
 from jaxgen.metrics.likelihood import kl_to_standard_normal
+from jaxgen.training.parallel import folded_keys
 
 Key = jax.Array
 Params = dict[str, Any]
@@ -153,8 +154,8 @@ def hamiltonian_posterior(
 
     def draw(params: Params, outputs: jax.Array, keys: Key, generation: Generation) -> Draw:
         mean, log_variance = jnp.split(outputs, 2, -1)
-        latents, log_density = draw_normal(mean, log_variance, numbered(keys, 0))
-        momentum, momentum_log_density = draw_normal(jnp.zeros_like(mean), jnp.zeros_like(mean), numbered(keys, 1))
+        latents, log_density = draw_normal(mean, log_variance, folded_keys(keys, 0))
+        momentum, momentum_log_density = draw_normal(jnp.zeros_like(mean), jnp.zeros_like(mean), folded_keys(keys, 1))
 
         def log_joint(latents: jax.Array) -> jax.Array:  # its sum: every row is of its own latent alone
             return jnp.sum(generation.log_prob(latents) + standard_normal_log_density(latents))
@@ -205,11 +206,6 @@ def leapfrog(
 
 
 # ---------------------------------------------------------------- normal draws and densities
-
-
-def numbered(keys: Key, number: int) -> Key:
-    """The keys [N] of a row's draw of this number."""
-    return jax.vmap(jax.random.fold_in, (0, None))(keys, number)
 
 
 def draw_normal(mean: jax.Array, log_variance: jax.Array, keys: Key) -> tuple[jax.Array, jax.Array]:

@@ -15,6 +15,11 @@ def normal_prior(latent_size: int) -> Callable[[Key, int], jax.Array]:
     return lambda key, num_samples: example_normal(key, jnp.arange(num_samples, dtype=jnp.uint32), (latent_size,))
 
 
+def classes_in_turn(num_classes: int) -> Callable[[int], jax.Array]:
+    """`conditions(num_samples) -> labels int32 [num_samples]`, 0..K-1 again and again."""
+    return lambda num_samples: jnp.arange(num_samples, dtype=jnp.int32) % num_classes
+
+
 def samples_by_class(
     draw: Callable[..., jax.Array], num_classes: int | None = None
 ) -> tuple[Callable[..., jax.Array], dict[str, Callable[..., jax.Array]]]:
@@ -26,11 +31,9 @@ def samples_by_class(
         one it takes those of `conditions(num_samples)`, every class in turn.
     """
 
-    def conditions(num_samples: int) -> jax.Array:
-        return jnp.arange(num_samples, dtype=jnp.int32) % num_classes
-
     if num_classes is None:
         return sample_by_condition(lambda state, key, num_samples, condition: draw(state, key, num_samples), None), {}
+    conditions = classes_in_turn(num_classes)
     return sample_by_condition(draw, conditions), {"conditions": conditions}
 
 

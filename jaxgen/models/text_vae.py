@@ -16,7 +16,7 @@ from jaxgen.models.outputs import softmax
 from jaxgen.models.posteriors import draw_normal, kl_by_latent, standard_normal_log_density
 from jaxgen.models.samples import normal_prior, sample_by_condition
 from jaxgen.models.variables import init_network
-from jaxgen.training.parallel import example_keys
+from jaxgen.training.parallel import example_keys, folded_keys
 from jaxgen.training.state import Batch, GenerativeModel, Key, TrainState, averaged_params
 
 Params = dict[str, Any]
@@ -92,7 +92,7 @@ def text_vae(
             lost = jax.vmap(lambda key: jax.random.bernoulli(key, word_dropout, inputs.shape[1:]))(keys)
             inputs = jnp.where(lost, line_end, inputs)
         if keys is not None and getattr(network, "dropout", 0.0):
-            options["dropout_keys"] = jax.vmap(jax.random.fold_in, (0, None))(keys, 1)
+            options["dropout_keys"] = folded_keys(keys, 1)
         logits = network.apply({"params": params["decoder"]}, inputs, latents, **options)
         return jnp.sum(output.log_prob(logits, tokens[:, 1:]) * mask, axis=1)
 

@@ -1,13 +1,12 @@
 """The diffusion transformer (DiT: Peebles and Xie 2023, arXiv:2212.09748)."""
 
 import flax.linen as nn
-import jax
 import jax.numpy as jnp
 import numpy as np
 from jax import Array
 
 from jaxgen.networks.attention import attend
-from jaxgen.networks.dropout import dropout
+from jaxgen.networks.dropout import dropout, folded
 from jaxgen.networks.embedding import sinusoids
 from jaxgen.networks.noise_embedding import NoiseEmbedding
 from jaxgen.networks.resampling import depth_to_space, space_to_depth
@@ -56,8 +55,7 @@ class DiT(nn.Module):
         embedding = NoiseEmbedding(self.width, self.num_classes, name="embedding")(noise_labels, *condition)
         keys = dropout_keys if train and self.dropout else None
         for i in range(self.layers):
-            block_keys = None if keys is None else jax.vmap(jax.random.fold_in, (0, None))(keys, i)
-            tokens = DiTBlock(self.heads, self.dropout, name=f"block_{i}")(tokens, embedding, block_keys)
+            tokens = DiTBlock(self.heads, self.dropout, name=f"block_{i}")(tokens, embedding, folded(keys, i))
         shift, scale = _moves(embedding, 2, self.width, "last_moves")
         rows_out = (_norm()(tokens) * (1.0 + scale) + shift).reshape(-1, self.width)
         out = nn.Dense(self.channels * self.patch_size**2, kernel_init=ZEROS, name="last")(rows_out)

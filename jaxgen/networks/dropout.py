@@ -4,6 +4,13 @@ import jax
 import jax.numpy as jnp
 from jax import Array
 
+from jaxgen.training.parallel import folded_keys
+
+
+def folded(keys: Array | None, number: int) -> Array | None:
+    """Each of the keys [B] with a number folded in, for one layer of several; None: None."""
+    return None if keys is None else folded_keys(keys, number)
+
 
 def dropout(x: Array, rate: float, keys: Array | None, use: int) -> Array:
     """x / (1 - rate) with probability 1 - rate, else 0 (Srivastava et al. 2014), by one key for each example.

@@ -9,7 +9,7 @@ import jax.numpy as jnp
 from jax import Array
 
 from jaxgen.networks.attention import attend
-from jaxgen.networks.dropout import dropout
+from jaxgen.networks.dropout import dropout, folded
 from jaxgen.networks.embedding import look_up
 
 Cache = Sequence[dict[str, Array]]
@@ -120,8 +120,7 @@ class GPT(nn.Module):
         x, caches = self._embedded(tokens, jnp.arange(tokens.shape[1]), latents), []
         x = dropout(x, self.dropout, dropout_keys, 0)
         for i, block in enumerate(self.blocks):
-            keys = None if dropout_keys is None else jax.vmap(jax.random.fold_in, (0, None))(dropout_keys, i + 1)
-            x, cached = block(x, keys)
+            x, cached = block(x, folded(dropout_keys, i + 1))
             caches.append(cached)
         return self._logits(x), caches
 

@@ -4,13 +4,12 @@ arXiv:2105.05233, section 3)."""
 from collections.abc import Sequence
 
 import flax.linen as nn
-import jax
 import jax.numpy as jnp
 from jax import Array
 
 from jaxgen.networks.attention import attend
 from jaxgen.networks.convolution import Conv
-from jaxgen.networks.dropout import dropout
+from jaxgen.networks.dropout import dropout, folded
 from jaxgen.networks.noise_embedding import NoiseEmbedding
 from jaxgen.networks.normalisation import GroupNorm
 from jaxgen.networks.resampling import average_pool, depth_to_space, space_to_depth, upsample
@@ -63,7 +62,7 @@ class UNet(nn.Module):
         def residual(x: Array, factor: int, resample: str | None = None) -> Array:
             nonlocal block
             x = ResidualBlock(self.width * factor, resample, self.dropout, name=f"block_{block}")(
-                x, embedding, dropout_keys=None if keys is None else _folded(keys, block)
+                x, embedding, dropout_keys=folded(keys, block)
             )
             if resample is None and x.shape[1] in self.attention_sizes:
                 x = AttentionBlock(self.head_width, name=f"attention_{block}")(x)
@@ -138,7 +137,3 @@ class AttentionBlock(nn.Module):
         queries, keys, values = joined.transpose(2, 0, 3, 1, 4)  # [B, heads, H W, D] each
         mixed = attend(queries, keys, values).reshape(-1, channels)
         return x + nn.Dense(channels, kernel_init=ZEROS, name="output")(mixed).reshape(x.shape)
-
-
-def _folded(keys: Array, number: int) -> Array:
-    return jax.vmap(jax.random.fold_in, (0, None))(keys, number)

@@ -54,6 +54,11 @@ def example_keys(key: jax.Array, index: jax.Array) -> jax.Array:
     return jax.vmap(jax.random.fold_in, (None, 0))(key, index)
 
 
+def folded_keys(keys: jax.Array, number: Any) -> jax.Array:
+    """Each of the keys [B] with a number folded in: other keys of the same examples."""
+    return jax.vmap(jax.random.fold_in, (0, None))(keys, number)
+
+
 def example_normal(key: jax.Array, index: jax.Array, shape: Sequence[int]) -> jax.Array:
     """Standard normal noise [B, *shape] that belongs to the examples numbered `index` [B]."""
     return jax.vmap(lambda k: jax.random.normal(k, tuple(shape)))(example_keys(key, index))

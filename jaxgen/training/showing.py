@@ -8,7 +8,7 @@ import jax
 import numpy as np
 from jax.sharding import Mesh
 
-from jaxgen.data.dataset import Dataset, length, read_examples
+from jaxgen.data.dataset import Dataset, length, pick_examples
 from jaxgen.data.vocabulary import vocabulary_of
 from jaxgen.training import pictures, sounds
 from jaxgen.training.parallel import replicate
@@ -52,8 +52,7 @@ def _comparison(model: GenerativeModel, data: Dataset, mesh: Mesh, *, seed: int)
     """Of examples from all over the split what `compare` gives side by side, two examples in a row."""
     split = data.train if data.test is None else data.test
     rows = np.unique(np.linspace(0, length(split) - 1, EXAMPLES_PER_SHEET).round().astype(int))
-    examples = [read_examples(split, row, row + 1) for row in rows]
-    batch = data.prepare({name: np.concatenate([example[name] for example in examples]) for name in examples[0]})
+    batch = data.prepare(pick_examples(split, rows))
     batch["index"] = np.arange(len(rows), dtype=np.uint32)
     key, batch = replicate(mesh, (jax.random.key(2**32 - 1 - seed), batch))
     draw = jax.jit(lambda state: model.functions["compare"](state, key, batch))
