@@ -219,6 +219,8 @@ def summary(experiment: Experiment, config: TrainConfig, result: TrainResult) ->
     for name in ("restore", "translate"):
         if name in result.model.functions:
             lines.append(f"  jaxgen {name} {run_dir} IMAGE... --out {name}d")
+    if "stylise" in result.model.functions:
+        lines.append(f"  jaxgen stylize IMAGE {run_dir} --out stylized.png")
     if samples and result.model.sample is not None:
         options = {  # by what the samples are shown as
             ".png": "--num 64 --seed 1 --out sheet.png",

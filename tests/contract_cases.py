@@ -25,6 +25,7 @@ from tiny import (
     tiny_restoration,
     tiny_rnn,
     tiny_speech,
+    tiny_stylisation,
     tiny_text,
     tiny_text_vae,
     tiny_two_stages,
@@ -154,6 +155,7 @@ CASES = {
         data_metric=None,
     ),
     "restoration_with_a_discriminator": Case(tiny_restoration, image_size=16, data_metric=None, slow=True),
+    "stylisation": Case(tiny_stylisation, data_metric="translator/plain_style", slow=True),
     "cycle_gan": Case(tiny_cycle_gan, image_size=12, data_metric="baseline/l1", of_pairs=True, slow=True),
     "made_of_binary_pixels": Case(tiny_made, data_metric=None, slow=True),
     "gpt_with_dropout_in_two_micro_batches": Case(

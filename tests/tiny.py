@@ -5,6 +5,7 @@ import functools
 from typing import Any
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 import optax
 
@@ -29,6 +30,7 @@ from jaxgen.models.posteriors import Posterior
 from jaxgen.models.preconditioning import edm
 from jaxgen.models.restoration import restoration
 from jaxgen.models.sequence import sequence_model
+from jaxgen.models.style import Style, style_of, stylisation
 from jaxgen.models.text_vae import text_vae
 from jaxgen.models.vae import vae
 from jaxgen.models.vae_gan import vae_gan
@@ -264,6 +266,21 @@ def tiny_restoration() -> GenerativeModel:
     return restoration(
         network, degradation=inpainting(), optimiser=optimiser(), adversary=adversary, ema_decay=0.9, border=1
     )
+
+
+def all_maps(images: jax.Array) -> list[jax.Array]:
+    """As many maps as EfficientNet has: the image, each time another one."""
+    return [images * (1 + i) + i for i in range(8)]
+
+
+def tiny_stylisation() -> GenerativeModel:
+    picture = jax.random.uniform(jax.random.key(3), (1, 8, 8, 1))
+    style = Style(
+        lambda: {"network": {"scale": jnp.ones(())}, "grams": style_of(all_maps(picture))},
+        lambda variables, images: all_maps(variables["scale"] * images),
+    )
+    network = ResNetTranslator(1, 4, 1, 1)
+    return stylisation(network, style=style, optimiser=optimiser(), turn=True, ema_decay=0.9)
 
 
 def tiny_vq_vae(**options: Any) -> GenerativeModel:

@@ -1,40 +1,51 @@
-"""`jaxgen stylize CONTENT STYLE`: a picture in the manner of another."""
+"""`jaxgen stylize CONTENT STYLE`: a picture in the manner of another, by descent or by a run that has learned it."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+import jax
 import numpy as np
 import tyro
 
-from jaxgen.commands._options import check_output, parse
+from jaxgen.commands._options import check_output, function_of, parse
 from jaxgen.data.dataset import scaled, unscale_images
 from jaxgen.data.image_folder import read_scaled
 from jaxgen.errors import UserError
-from jaxgen.style_transfer import Losses, Weights, stylise
+from jaxgen.models.style import Losses, Weights
+from jaxgen.opened_run import open_run, restore_run
+from jaxgen.style_transfer import stylise
 from jaxgen.training.pictures import save_image
+
+SIDES = 4
+"""Networks of runs halve the size twice."""
 
 
 @dataclass(frozen=True)
 class Options:
-    """Draws one picture in the manner of another (Gatys et al. 2016), by the maps of EfficientNet-Lite0."""
+    """Draws one picture in the manner of another (Gatys et al. 2016), by the maps of EfficientNet-Lite0.
+
+    Or, in one pass, in the manner that a run of photo_style has learned.
+    """
 
     content: tyro.conf.Positional[Path]
     """The picture to be drawn, in any format that Pillow reads."""
     style: tyro.conf.Positional[Path]
-    """The picture in whose manner."""
+    """The picture in whose manner, or the folder of a run of photo_style."""
     out: Path = Path("stylized.png")
     """Where it goes (.png)."""
     size: int = 384
     """The longer side of what is drawn, in pixels; smaller pictures stay as they are."""
     style_size: int = 384
-    """The longer side of the style: a smaller one has finer strokes."""
+    """The longer side of a picture of the style: a smaller one has finer strokes."""
     steps: int = 200
-    """Steps of Adam."""
+    """Steps of Adam; a run takes none."""
     style_weight: float = 100.0
-    """How much the manner counts beside what is drawn, which counts 1."""
+    """How much a picture's manner counts beside what is drawn, which counts 1."""
     smoothness: float = 20.0
-    """How much neighbouring pixels are to be alike."""
+    """How much neighbouring pixels are to be alike; for a run that was said when it was trained."""
+    checkpoint: str = "last"
+    """The checkpoint of a run to use: last, best, or a step."""
 
 
 def main(arguments: Sequence[str]) -> None:
@@ -45,13 +56,28 @@ def main(arguments: Sequence[str]) -> None:
     if options.steps < 1 or min(options.style_weight, options.smoothness) < 0:
         raise UserError("--steps must be at least 1, --style-weight and --smoothness at least 0.")
     check_output(options.out, (".png",))
-    pictures = (read_scaled(options.content, options.size), read_scaled(options.style, options.style_size))
-    content, style = map(scaled, pictures)
+    content = scaled(read_scaled(options.content, options.size))
+    image = _by_run(options, content) if options.style.is_dir() else _by_descent(options, content)
+    save_image(unscale_images(np.asarray(image)), options.out)
+    print(f"{options.content} in the manner of {options.style}: {options.out}")
+
+
+def _by_descent(options: Options, content: np.ndarray) -> jax.Array:
+    style = scaled(read_scaled(options.style, options.style_size))
 
     def say(step: int, losses: Losses) -> None:
         print(f"step {step}/{options.steps}  content {losses.content:.4f}  style {losses.style:.4f}", flush=True)
 
     weights = Weights(style=options.style_weight, smoothness=options.smoothness)
-    image, _ = stylise(content, style, steps=options.steps, weights=weights, progress=say)
-    save_image(unscale_images(np.asarray(image)), options.out)
-    print(f"{options.content} in the manner of {options.style}: {options.out}")
+    return stylise(content, style, steps=options.steps, weights=weights, progress=say)[0]
+
+
+def _by_run(options: Options, content: np.ndarray) -> jax.Array:
+    """The whole picture at once: the network's norms are over all of it."""
+    run = open_run(options.style)
+    draw = function_of(run, "stylise")
+    state = restore_run(run, options.checkpoint)
+    height, width = content.shape[:2]
+    pads = [(0, -size % SIDES) for size in (height, width)]
+    padded = np.pad(content, (*pads, (0, 0)), mode="symmetric")
+    return jax.jit(draw)(state, padded[None])[0, :height, :width]

@@ -60,18 +60,26 @@ def photo_files(name: str, test_fraction: float) -> tuple[list[Path], list[Path]
       UserError: scikit-image or the folder is missing.
     """
     if name == PHOTOS and not Path(name).is_dir():
-        spec = find_spec("skimage")
-        if spec is None or spec.origin is None:
-            raise UserError(
-                "The photographs come with scikit-image, which is not installed: pip install 'jaxgen[photos]', or name "
-                "a folder of your own with --data."
-            )
-        folder = Path(spec.origin).parent / "data"
-        return [folder / file for file in TRAIN_PHOTOS], [folder / file for file in TEST_PHOTOS]
+        return [photo_of(file) for file in TRAIN_PHOTOS], [photo_of(file) for file in TEST_PHOTOS]
     paths = find_images(Path(name).expanduser())
     chosen = held_out(len(paths), test_fraction)
     train, test = ([path for path, out in zip(paths, chosen, strict=True) if out == which] for which in (False, True))
     return train, test
+
+
+def photo_of(file: str) -> Path:
+    """Where scikit-image has one of its pictures.
+
+    Raises:
+      UserError: scikit-image is missing.
+    """
+    spec = find_spec("skimage")
+    if spec is None or spec.origin is None:
+        raise UserError(
+            "The photographs come with scikit-image, which is not installed: pip install 'jaxgen[photos]', or name "
+            "pictures of your own (--data, --style)."
+        )
+    return Path(spec.origin).parent / "data" / file
 
 
 def patches_of(image: np.ndarray, size: int, step: int) -> np.ndarray:

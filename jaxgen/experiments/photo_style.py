@@ -1,0 +1,159 @@
+"""Photographs in the manner of one picture, in one pass (Johnson et al. 2016, https://arxiv.org/abs/1603.08155).
+
+    python -m jaxgen.experiments.photo_style --style painting.jpg
+    python -m jaxgen.experiments.photo_style --style painting.jpg --data path/to/photographs
+    jaxgen stylize photo.jpg runs/photo_style/001
+
+Trains on patches of photographs, those of photo_super_resolution; without --style the manner is that of a stained
+tissue among the pictures that come with scikit-image. The loss is that of `jaxgen stylize PHOTO PICTURE`, which needs
+no training, but minutes for each photograph. eval/translator/style is how far the held-out patches' Gram matrices are
+from the picture's, plain_style the same before they were drawn anew.
+"""
+
+import dataclasses
+import sys
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import optax
+
+from jaxgen.data import Dataset
+from jaxgen.data.dataset import scaled
+from jaxgen.data.image_folder import read_scaled
+from jaxgen.data.photos import PHOTOS, load_patches, photo_of
+from jaxgen.errors import UserError
+from jaxgen.experiment import Experiment, run
+from jaxgen.first_stage import unknown_arrays
+from jaxgen.metrics.extractors import efficientnet_maps
+from jaxgen.models.style import Style, Weights, style_of, stylisation
+from jaxgen.networks.translators import ResNetTranslator
+from jaxgen.training.config import TrainConfig, check_at_least
+from jaxgen.training.state import GenerativeModel
+
+DEFAULT_STYLE = "ihc.png"
+
+
+@dataclass(frozen=True)
+class Config(TrainConfig):
+    """Options of photo_style."""
+
+    style: Path | None = None
+    """The picture in whose manner. None: a stained tissue, of scikit-image."""
+    style_size: int = 384
+    """The longer side of the style: a smaller one has finer strokes."""
+    data: str = PHOTOS
+    """A folder of pictures, or photos: those that come with scikit-image."""
+    image_size: int = 128
+    """Side of the patches in pixels."""
+    test_fraction: float = 0.2
+    """Which part of a folder's pictures is held out, whole."""
+    batch_size: int = 4
+    """Examples per step, over all devices together."""
+    steps: int = 2_000
+    """How many training steps the run has in all."""
+    steps_per_dispatch: int = 5
+    """Steps run on the device between two returns to Python (results do not depend on it)."""
+    log_every: int = 20
+    """Steps between lines of metrics.jsonl (means over those steps). 0: only at the end."""
+    eval_every: int = 500
+    """Steps between evaluations on the held-out examples. 0: only at the end."""
+    sample_every: int = 500
+    """Steps between sheets: patches of held-out pictures, and what becomes of them. 0: only at the end."""
+    checkpoint_every: int = 250
+    """Steps between checkpoints; one is always kept at the end. 0: only at the end."""
+    width: int = 16
+    """Channels of the network at the first size; the paper's are 32."""
+    blocks: int = 5
+    """Residual blocks."""
+    style_weight: float = 100.0
+    """How much the manner counts beside what is drawn, which counts 1."""
+    smoothness: float = 20.0
+    """How much neighbouring pixels are to be alike."""
+    learning_rate: float = 1e-3
+    """Adam's; it falls to 0 along a cosine."""
+    turn: bool = True
+    """Photographs are mirrored and turned by chance in training."""
+    ema_decay: float | None = 0.99
+    """Decay of the moving average of the weights that evaluation and `stylise` use, once it is warm. None: none."""
+
+
+def load_data(config: Config) -> Dataset:
+    """Patches of the pictures named by --data, and among the assets where the style is."""
+    for name in ("image_size", "style_size"):
+        if getattr(config, name) < 32:
+            raise UserError(f"--{name.replace('_', '-')} must be at least 32, not {getattr(config, name)}.")
+    path = photo_of(DEFAULT_STYLE) if config.style is None else config.style
+    if not config.resume:
+        read_scaled(path, config.style_size)  # what cannot be read is refused before anything is written
+    data = load_patches(config.data, size=config.image_size, test_fraction=config.test_fraction)
+    return dataclasses.replace(data, assets={**data.assets, "style": str(path.resolve())})
+
+
+def build_model(config: Config, assets: Mapping[str, Any]) -> GenerativeModel:
+    """CycleGAN's ResNet: the paper's network but for 7x7 kernels in place of 9x9, and instance norm."""
+    for name, least in {"width": 1, "blocks": 0, "style_weight": 0, "smoothness": 0}.items():
+        check_at_least(config, name, least)
+    return stylisation(
+        ResNetTranslator(3, config.width, blocks=config.blocks),
+        style=style_from(Path(assets["style"]), config.style_size),
+        weights=Weights(style=config.style_weight, smoothness=config.smoothness),
+        optimiser=optax.adam(optax.cosine_decay_schedule(config.learning_rate, config.steps)),
+        turn=config.turn,
+        ema_decay=config.ema_decay,
+    )
+
+
+def style_from(path: Path, size: int) -> Style:
+    """The manner of a picture, by EfficientNet-Lite0.
+
+    A run that goes on, or is opened, has it in its own checkpoint: then the picture may be gone.
+    """
+    variables, maps = efficientnet_maps()
+
+    def grams(image: jax.Array) -> list[jax.Array]:
+        return style_of(maps(variables, image))
+
+    def load() -> dict[str, Any]:
+        if path.is_file():
+            found = jax.jit(grams)(jnp.asarray(scaled(read_scaled(path, size)))[None])
+        else:
+            found = unknown_arrays(jax.eval_shape(grams, jax.ShapeDtypeStruct((1, size, size, 3), jnp.float32)))
+        return {"network": variables, "grams": found}
+
+    return Style(load, maps)
+
+
+EXPERIMENT = Experiment(
+    file=__file__,
+    summary="style transfer in one pass",
+    data="photographs, --data ... --style ...",
+    expected_time="not measured yet",
+    presets={
+        "quick": Config(
+            steps=20, width=8, blocks=1, image_size=64, eval_every=10, sample_every=10, checkpoint_every=10
+        ),
+        "default": Config(),
+        "full": Config(
+            steps=40_000,
+            image_size=256,
+            width=32,
+            eval_every=5_000,
+            sample_every=5_000,
+            checkpoint_every=5_000,
+        ),
+    },
+    load_data=load_data,
+    build_model=build_model,
+)
+
+
+def main() -> None:
+    sys.exit(run(EXPERIMENT))
+
+
+if __name__ == "__main__":
+    main()
