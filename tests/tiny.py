@@ -30,7 +30,7 @@ from jaxgen.models.posteriors import Posterior
 from jaxgen.models.preconditioning import edm
 from jaxgen.models.restoration import restoration
 from jaxgen.models.sequence import sequence_model
-from jaxgen.models.style import Style, style_of, stylisation
+from jaxgen.models.style import Style, Weights, style_of, stylisation
 from jaxgen.models.text_vae import text_vae
 from jaxgen.models.vae import vae
 from jaxgen.models.vae_gan import vae_gan
@@ -280,7 +280,14 @@ def tiny_stylisation() -> GenerativeModel:
         lambda variables, images: all_maps(variables["scale"] * images),
     )
     network = ResNetTranslator(1, 4, 1, 1)
-    return stylisation(network, style=style, optimiser=optimiser(), turn=True, ema_decay=0.9)
+    return stylisation(
+        network,
+        style=style,
+        weights=Weights(style=1.0, smoothness=1.0),
+        optimiser=optimiser(),
+        turn=True,
+        ema_decay=0.9,
+    )
 
 
 def tiny_vq_vae(**options: Any) -> GenerativeModel:
