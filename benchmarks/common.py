@@ -34,6 +34,8 @@ PROBLEMS = {
     "conv_vae": Problem((28, 28, 1), 128, Adam(1e-3)),
     "sngan": Problem((32, 32, 3), 32, Adam(2e-4, beta1=0.0, beta2=0.9)),
     "vq_vae": Problem((32, 32, 3), 64, Adam(1e-3)),
+    "cycle_gan": Problem((32, 32, 3), 8, Adam(2e-4, beta1=0.5)),
+    "diffusion": Problem((32, 32, 3), 64, Adam(1e-3)),
     "gpt": Problem(None, 12, Adam(1e-3, beta2=0.99)),
 }
 
@@ -54,6 +56,12 @@ NUM_CODES, CODE_SIZE = 128, 32
 COMMITMENT, CODEBOOK_DECAY, SMOOTHING = 0.25, 0.99, 1e-5
 DATA_VARIANCE = (256**2 - 1) / 12 / 127.5**2  # of the images, uniform in 0..255, scaled to [-1, 1]
 
+CYCLE_WIDTH = 32  # of all networks at their first size
+CYCLE_HALVINGS, CYCLE_BLOCKS, CYCLE_JUDGE_HALVINGS = 2, 3, 2
+CYCLE_WEIGHT, IDENTITY_WEIGHT, CYCLE_BUFFER = 10.0, 5.0, 50
+
+UNET_WIDTH, UNET_FACTORS, UNET_BLOCKS, UNET_PATCH = 32, (1, 2), 2, 2
+UNET_ATTENTION_SIZES, UNET_HEAD_WIDTH = (8,), 32
 
 GPT_SIZES = {"vocabulary_size": 73, "context": 64, "layers": 4, "heads": 4, "width": 128}
 WEIGHT_DECAY, CLIP_NORM = 0.1, 1.0  # of the GPT

@@ -12,10 +12,17 @@ from common import (
     CODE_SIZE,
     CODEBOOK_DECAY,
     COMMITMENT,
+    CYCLE_BLOCKS,
+    CYCLE_BUFFER,
+    CYCLE_HALVINGS,
+    CYCLE_JUDGE_HALVINGS,
+    CYCLE_WEIGHT,
+    CYCLE_WIDTH,
     DATA_VARIANCE,
     DCGAN_DISCRIMINATOR,
     DCGAN_GENERATOR,
     GPT_SIZES,
+    IDENTITY_WEIGHT,
     LATENT_SIZE,
     MLP_DISCRIMINATOR,
     MLP_GENERATOR,
@@ -23,6 +30,12 @@ from common import (
     PROBLEMS,
     SNGAN_LATENT_SIZE,
     SNGAN_WIDTH,
+    UNET_ATTENTION_SIZES,
+    UNET_BLOCKS,
+    UNET_FACTORS,
+    UNET_HEAD_WIDTH,
+    UNET_PATCH,
+    UNET_WIDTH,
     VAE_DECODER,
     VAE_ENCODER,
     VAE_LATENT_SIZE,
@@ -34,9 +47,14 @@ from common import (
 )
 
 from jaxgen.data.dataset import Dataset, as_stored, example_batch, scale_images
+from jaxgen.data.pairs import scale_both
+from jaxgen.models.cycle_gan import cycle_gan
+from jaxgen.models.diffusion import diffusion
 from jaxgen.models.gan import gan
 from jaxgen.models.likelihoods import bernoulli
+from jaxgen.models.noise_levels import lognormal
 from jaxgen.models.posteriors import gaussian_posterior
+from jaxgen.models.preconditioning import edm
 from jaxgen.models.sequence import sequence_model
 from jaxgen.models.vae import vae
 from jaxgen.models.vq_vae import scaled_squared_error, vq_vae
@@ -44,6 +62,8 @@ from jaxgen.networks.dcgan import DCGANDiscriminator, DCGANEncoder, DCGANGenerat
 from jaxgen.networks.gpt import GPT
 from jaxgen.networks.mlp import MLPDiscriminator, MLPGenerator
 from jaxgen.networks.sngan import SNGANDiscriminator, SNGANGenerator
+from jaxgen.networks.translators import PatchDiscriminator, ResNetTranslator
+from jaxgen.networks.unet import UNet
 from jaxgen.networks.vq_conv import VQDecoder, VQEncoder
 from jaxgen.training.dispatch import build_dispatch
 from jaxgen.training.parallel import device_mesh, replicate
@@ -107,6 +127,38 @@ def conv_vq_vae(adam: Adam) -> GenerativeModel:
     )
 
 
+def cycle(adam: Adam) -> GenerativeModel:
+    return cycle_gan(
+        ResNetTranslator(3, CYCLE_WIDTH, CYCLE_HALVINGS, CYCLE_BLOCKS),
+        PatchDiscriminator(CYCLE_WIDTH, CYCLE_JUDGE_HALVINGS),
+        generator_optimiser=optax.adam(*adam),
+        discriminator_optimiser=optax.adam(*adam),
+        cycle_weight=CYCLE_WEIGHT,
+        identity_weight=IDENTITY_WEIGHT,
+        buffer_size=CYCLE_BUFFER,
+    )
+
+
+def edm_diffusion(adam: Adam) -> GenerativeModel:
+    shape = PROBLEMS["diffusion"].image_shape
+    network = UNet(
+        shape[-1],
+        UNET_WIDTH,
+        UNET_FACTORS,
+        UNET_BLOCKS,
+        attention_sizes=UNET_ATTENTION_SIZES,
+        head_width=UNET_HEAD_WIDTH,
+        patch_size=UNET_PATCH,
+    )
+    return diffusion(
+        network,
+        image_shape=shape,
+        preconditioning=edm(DATA_VARIANCE**0.5),
+        noise_levels=lognormal(),
+        optimiser=optax.adam(*adam),
+    )
+
+
 def gpt(adam: Adam) -> GenerativeModel:
     adamw = optax.adamw(
         *adam, weight_decay=WEIGHT_DECAY, mask=lambda params: jax.tree.map(lambda x: x.ndim > 1, params)
@@ -120,6 +172,8 @@ MODELS = {
     "conv_vae": conv_vae,
     "sngan": sngan,
     "vq_vae": conv_vq_vae,
+    "cycle_gan": cycle,
+    "diffusion": edm_diffusion,
     "gpt": gpt,
 }
 
@@ -130,7 +184,10 @@ def train(name: str) -> Callable[[int], None]:
     model = MODELS[name](problem.adam)
     is_text = problem.image_shape is None
     arrays = {"tokens" if is_text else "image": examples(problem)}
-    data = Dataset("noise", arrays, prepare=as_stored if is_text else scale_images)
+    prepare = as_stored if is_text else scale_images
+    if name == "cycle_gan":  # the same images in the opposite order
+        arrays["source"], prepare = arrays["image"][::-1].copy(), scale_both
+    data = Dataset("noise", arrays, prepare=prepare)
     mesh = device_mesh()
     state = replicate(mesh, jax.jit(model.init)(jax.random.key(0), example_batch(data, problem.batch_size)))
     dispatch = build_dispatch(

@@ -18,6 +18,8 @@ from common import (
     in_turn,
 )
 from torch import nn
+from torch_cycle_gan import cycle_discriminator, cycle_gan_step, cycle_generator
+from torch_diffusion import UNet, diffusion_step
 from torch_gan import (
     dcgan_discriminator,
     dcgan_encoder,
@@ -56,17 +58,37 @@ def vq_vae() -> Networks:
     return vq_encoder(), vq_decoder()
 
 
+def cycle_gan() -> Networks:
+    return cycle_generator(), cycle_generator(), cycle_discriminator(), cycle_discriminator()
+
+
+def diffusion() -> Networks:
+    size, _, channels = PROBLEMS["diffusion"].image_shape
+    return (UNet(channels, size),)
+
+
 def gpt() -> Networks:
     return (GPT(**GPT_SIZES),)
 
 
-NETWORKS = {"mlp_gan": mlp_gan, "dcgan": dcgan, "conv_vae": conv_vae, "sngan": sngan, "vq_vae": vq_vae, "gpt": gpt}
+NETWORKS = {
+    "mlp_gan": mlp_gan,
+    "dcgan": dcgan,
+    "conv_vae": conv_vae,
+    "sngan": sngan,
+    "vq_vae": vq_vae,
+    "cycle_gan": cycle_gan,
+    "diffusion": diffusion,
+    "gpt": gpt,
+}
 STEPS = {
     "mlp_gan": gan_step,
     "dcgan": gan_step,
     "conv_vae": vae_step,
     "sngan": functools.partial(gan_step, latent_size=SNGAN_LATENT_SIZE, losses=hinge),
     "vq_vae": vq_vae_step,
+    "cycle_gan": cycle_gan_step,
+    "diffusion": diffusion_step,
     "gpt": language_model_step,
 }
 

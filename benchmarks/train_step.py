@@ -26,6 +26,8 @@ ENTRIES = {
     "conv_vae": ("jaxgen", "torch", "keras"),
     "sngan": ("jaxgen", "torch", "keras"),
     "vq_vae": ("jaxgen", "torch", "keras"),
+    "cycle_gan": ("jaxgen", "torch"),
+    "diffusion": ("jaxgen", "torch"),
     "gpt": ("jaxgen", "torch"),
 }
 WARM_UP = 5  # steps, left out of the figures

@@ -23,6 +23,18 @@ def peer(request, monkeypatch):
 
 
 @pytest.mark.parametrize("peer", ["torch"], indirect=True)
+@pytest.mark.parametrize("name", ["cycle_gan", "diffusion"])
+def test_all_networks_have_as_many_parameters_as_in_jaxgen(peer, name):
+    common, jaxgen = importlib.import_module("common"), importlib.import_module("peers_jaxgen")
+    problem = common.PROBLEMS[name]
+    image = jax.ShapeDtypeStruct((2, *problem.image_shape), "float32")
+    batch = {"image": image, "source": image, "index": jax.ShapeDtypeStruct((2,), "uint32")}
+    params = jax.eval_shape(jaxgen.MODELS[name](problem.adam).init, jax.random.key(0), batch).params
+    counts = sorted(sum(leaf.size for leaf in jax.tree.leaves(network)) for network in params.values())
+    assert sorted(map(parameters_of, peer.NETWORKS[name]())) == counts
+
+
+@pytest.mark.parametrize("peer", ["torch"], indirect=True)
 def test_the_gpt_has_as_many_parameters_as_in_jaxgen(peer):
     common, jaxgen = importlib.import_module("common"), importlib.import_module("peers_jaxgen")
     batch = {"tokens": jax.ShapeDtypeStruct((2, common.GPT_SIZES["context"] + 1), "uint8")}

@@ -257,7 +257,7 @@ def tiny_pairs(size: int) -> Dataset:
 def tiny_cycle_gan() -> GenerativeModel:
     optimisers = {f"{name}_optimiser": optimiser() for name in ("generator", "discriminator")}
     networks = ResNetTranslator(1, 4, halvings=1, blocks=1), PatchDiscriminator(4, 1)
-    return cycle_gan(*networks, buffer_size=5, ema_decay=0.9, **optimisers)
+    return cycle_gan(*networks, buffer_size=5, shift=1, mirror=True, ema_decay=0.9, **optimisers)
 
 
 def tiny_restoration() -> GenerativeModel:

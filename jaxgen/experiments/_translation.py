@@ -39,6 +39,10 @@ class TranslationConfig(TrainConfig):
     """Channels of the generators at their first size,"""
     discriminator_width: int = 32
     """and of the discriminators."""
+    shift: int = 2
+    """Training images are moved by up to this many pixels (a pair alike),"""
+    mirror: bool = True
+    """and mirrored by chance."""
     learning_rate: float = 2e-4
     """Adam's, of all networks; it falls to 0 over the second half of the run."""
     beta1: float = 0.5

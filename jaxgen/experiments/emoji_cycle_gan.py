@@ -55,7 +55,7 @@ def build_model(config: Config, assets: Mapping[str, Any]) -> GenerativeModel:
     """Two ResNets and two PatchGANs."""
     for name in ("width", "discriminator_width", "halvings"):
         check_at_least(config, name, 1)
-    for name in ("blocks", "cycle_weight", "identity_weight", "buffer_size"):
+    for name in ("blocks", "cycle_weight", "identity_weight", "buffer_size", "shift"):
         check_at_least(config, name, 0)
     channels = assets["image_shape"][-1]
     return cycle_gan(
@@ -66,6 +66,8 @@ def build_model(config: Config, assets: Mapping[str, Any]) -> GenerativeModel:
         cycle_weight=config.cycle_weight,
         identity_weight=config.identity_weight,
         buffer_size=config.buffer_size,
+        shift=config.shift,
+        mirror=config.mirror,
         ema_decay=config.ema_decay,
     )
 
@@ -84,6 +86,7 @@ EXPERIMENT = Experiment(
             steps=270_000,  # 200 epochs of horse2zebra
             batch_size=1,
             image_size=256,
+            shift=15,
             width=64,
             discriminator_width=64,
             blocks=9,

@@ -49,6 +49,7 @@ def build_model(config: Config, assets: Mapping[str, Any]) -> GenerativeModel:
     """A U-Net and a PatchGAN."""
     for name in ("width", "discriminator_width", "halvings"):
         check_at_least(config, name, 1)
+    check_at_least(config, "shift", 0)
     channels = assets["image_shape"][-1]
     adversary = Adversary(
         PatchDiscriminator(config.discriminator_width, 2),
@@ -60,6 +61,8 @@ def build_model(config: Config, assets: Mapping[str, Any]) -> GenerativeModel:
         UNetTranslator(channels, config.width, config.halvings),
         optimiser=optimiser_of(config),
         adversary=adversary,
+        shift=config.shift,
+        mirror=config.mirror,
         ema_decay=config.ema_decay,
     )
 
@@ -76,6 +79,7 @@ EXPERIMENT = Experiment(
             steps=200_000,
             batch_size=1,
             image_size=256,
+            shift=15,
             width=64,
             discriminator_width=64,
             halvings=8,

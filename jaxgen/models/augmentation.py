@@ -37,6 +37,22 @@ def random_shift(images: jax.Array, keys: jax.Array, pixels: int) -> jax.Array:
     return jax.vmap(shift)(padded, keys)
 
 
+def random_mirror(images: jax.Array, keys: jax.Array) -> jax.Array:
+    """Each image [B, H, W, C] as it is, or left for right, by its own key."""
+    mirrored = jax.vmap(jax.random.bernoulli)(keys)[:, None, None, None]
+    return jnp.where(mirrored, images[:, :, ::-1], images)
+
+
+def jitter(images: jax.Array, keys: jax.Array, *, pixels: int, mirror: bool) -> jax.Array:
+    """`random_shift` and, if asked for, `random_mirror`: the same of all images that are given the same keys [B].
+
+    As of pix2pix (Isola et al. 2017, arXiv:1611.07004, appendix 6.2), whose crops are of images made larger.
+    """
+    pairs = jax.vmap(jax.random.split)(keys)  # [B, 2]
+    images = random_mirror(images, pairs[:, 0]) if mirror else images
+    return random_shift(images, pairs[:, 1], pixels) if pixels else images
+
+
 def _resample(image: jax.Array, matrix: jax.Array, offset: jax.Array, *, mode: str) -> jax.Array:
     """The image [H, W, C] whose pixel p (from the centre) is that at `matrix @ p + offset`, (row, column), bilinear."""
     height, width = image.shape[:2]

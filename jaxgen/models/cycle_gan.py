@@ -8,10 +8,12 @@ import jax.numpy as jnp
 import optax
 
 from jaxgen.metrics.restoration import l1, ssim
+from jaxgen.models.augmentation import jitter
 from jaxgen.models.degradations import as_bytes
 from jaxgen.models.gan_losses import LOSSES
 from jaxgen.models.image_buffer import empty_buffer, exchange
 from jaxgen.models.variables import apply_network, init_network
+from jaxgen.training.parallel import example_keys
 from jaxgen.training.state import (
     Batch,
     GenerativeModel,
@@ -47,6 +49,8 @@ def cycle_gan(
     cycle_weight: float = 10.0,
     identity_weight: float = 5.0,
     buffer_size: int = 50,
+    shift: int = 0,
+    mirror: bool = False,
     ema_decay: float | None = None,
 ) -> GenerativeModel:
     """G from sources to targets and F back, on batches with `source` and `image`, the target, [B, H, W, C] in [-1, 1].
@@ -63,6 +67,7 @@ def cycle_gan(
       generator: `generator(images, train=...) -> images`; there are two of it.
       discriminator: `discriminator(images, train=...) -> logits [B, ...]`; there are two of it.
       buffer_size: images of each side; 0: no buffer.
+      shift, mirror: of each image in training: `jaxgen.models.augmentation.jitter`.
       ema_decay: of the moving average of the generators that evaluation and translation use; None: no average.
 
     Metrics: `generator/loss` and its parts `generator/adversarial`, `generator/cycle`, `generator/identity`;
@@ -125,6 +130,10 @@ def cycle_gan(
 
     def train_step(state: TrainState, batch: Batch, key: Key) -> tuple[TrainState, Metrics]:
         real = images_of(batch)
+        *side_keys, jitter_key = jax.random.split(key, 3)
+        for side, side_key in zip(SIDES, jax.random.split(jitter_key), strict=True):
+            keys = example_keys(side_key, batch["index"])
+            real[side] = jitter(real[side], keys, pixels=shift, mirror=mirror)
         judges = {name: state.params[name] for name in DISCRIMINATORS.values()}
 
         def mean_loss(params: dict[str, Any]) -> tuple[jax.Array, Any]:
@@ -139,7 +148,7 @@ def cycle_gan(
             if ema_decay is not None:
                 after = update_average(after, name, ema_decay)
         judged, buffers = 0.0, {}
-        for side, side_key in zip(SIDES, jax.random.split(key), strict=True):
+        for side, side_key in zip(SIDES, side_keys, strict=True):
             name, shown = DISCRIMINATORS[side], jax.lax.stop_gradient(generated[side])
             if buffer_size:
                 buffers[side], shown = exchange(model_state["buffer"][side], side_key, shown)

@@ -9,9 +9,11 @@ import jax.numpy as jnp
 import optax
 
 from jaxgen.metrics.restoration import l1, psnr, ssim
+from jaxgen.models.augmentation import jitter
 from jaxgen.models.degradations import Degraded, as_bytes, luma
 from jaxgen.models.gan_losses import LOSSES
 from jaxgen.models.variables import apply_network, init_network
+from jaxgen.training.parallel import example_keys
 from jaxgen.training.state import (
     Batch,
     GenerativeModel,
@@ -71,15 +73,21 @@ class Perceiver(NamedTuple):
     """Of the mean squared difference, summed over the layers."""
 
 
-def translation(network: nn.Module, **options: Any) -> GenerativeModel:
+def translation(network: nn.Module, *, shift: int = 0, mirror: bool = False, **options: Any) -> GenerativeModel:
     """`image_to_image` from `source` to `image` of the same size (pix2pix); the baseline is the source as it is.
+
+    Args:
+      shift, mirror: of both images alike, in training: `jaxgen.models.augmentation.jitter`.
 
     `functions`: `translate(state, images) -> images` in place of `restore`.
     """
 
     def pair_of(batch: Batch, key: Key, *, train: bool) -> Pair:
-        del key, train
-        return Pair(Degraded(batch["source"], batch["source"]), batch["image"])
+        source, target = batch["source"], batch["image"]
+        if train:
+            keys = example_keys(key, batch["index"])
+            source, target = (jitter(images, keys, pixels=shift, mirror=mirror) for images in (source, target))
+        return Pair(Degraded(source, source), target)
 
     options = {"residual": False, **options}
     model = image_to_image(network, pair_of=pair_of, of_given=lambda given: Degraded(given, given), **options)

@@ -12,6 +12,8 @@ from jaxgen.models.augmentation import (
     POLICIES,
     adaptive_augmentation,
     differentiable_augmentation,
+    jitter,
+    random_mirror,
     random_shift,
     random_turn,
 )
@@ -33,6 +35,17 @@ def test_a_turn_is_that_of_scipy():
         np.testing.assert_allclose(actual[..., 0], expected, atol=0.02)
     assert len({image.tobytes() for image in turned}) == 6
     assert np.abs(turned - IMAGES).max() > 100
+
+
+def test_an_image_and_its_partner_are_mirrored_and_moved_alike():
+    changed, partner = (np.asarray(jitter(x, KEYS, pixels=2, mirror=True)) for x in (IMAGES, 255 - IMAGES))
+    np.testing.assert_array_equal(changed, 255 - partner)
+    mirrored = np.asarray(random_mirror(IMAGES, KEYS))
+    ways = [(x == y).all() or (x == y[:, ::-1]).all() for x, y in zip(mirrored, IMAGES, strict=True)]
+    assert all(ways)
+    same = {bool((x == y).all()) for x, y in zip(mirrored, IMAGES, strict=True)}
+    assert same == {True, False}
+    np.testing.assert_array_equal(jitter(IMAGES, KEYS, pixels=0, mirror=False), IMAGES)
 
 
 def test_no_turn_leaves_the_images_as_they_are():
