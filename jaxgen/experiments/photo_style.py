@@ -69,8 +69,8 @@ class Config(TrainConfig):
     """Channels of the network at the first size; the paper's are 32."""
     blocks: int = 5
     """Residual blocks."""
-    style_weight: float = 100.0
-    """How much the manner counts beside what is drawn, which counts 1."""
+    style_weight: float = 10.0
+    """How much the manner counts beside what is drawn, which counts 1; of 100 nothing of the photograph is left."""
     smoothness: float = 20.0
     """How much neighbouring pixels are to be alike."""
     learning_rate: float = 1e-3

@@ -3,8 +3,8 @@
 A convolution of few taps is one product of its patches with the kernel. Every other becomes one with stride 1: the
 strided one by space-to-depth of its input, the transposed one by depth-to-space of its output (the sub-pixel form of
 Shi et al. 2016, arXiv:1609.05158). What has stride 1 is then done by a discrete Fourier transform of small maps where
-that takes much less arithmetic, by patches on other small maps, and else by XLA's convolution, with gradients written
-so that XLA finds its fast code for them.
+that takes much less arithmetic, by patches on other small maps and of few channels, by `thin_convolution` for few
+features, and else by XLA's convolution, with gradients written so that XLA finds its fast code for them.
 
 Gradients of any order work in reverse mode; forward mode (`jax.jvp`) needs the plain form.
 """
@@ -19,6 +19,7 @@ from jax import Array, lax
 
 from jaxgen.networks.patch_convolution import patch_convolution
 from jaxgen.networks.resampling import space_to_depth
+from jaxgen.networks.thin_convolution import thin_convolution
 from jaxgen.networks.transform_convolution import Pair, shortest_periods, transform_convolution
 
 DIMENSION_NUMBERS = ("NHWC", "HWIO", "NHWC")
@@ -170,8 +171,11 @@ def local_convolution(inputs: Array, kernel: Array, firsts: Pair, out_sizes: Pai
 
     (On a CPU. Elsewhere XLA may choose a transform by itself.)
     """
+    channels, features = kernel.shape[2:]
     few_taps = math.prod(kernel.shape[:2]) <= FEW_TAPS
-    if few_taps or math.prod(out_sizes) <= SMALL_MAP * min(kernel.shape[2:]):
+    if not few_taps and features <= THIN:
+        return thin_convolution(inputs, kernel, firsts, out_sizes)
+    if few_taps or channels <= THIN or math.prod(out_sizes) <= SMALL_MAP * min(channels, features):
         return patch_convolution(inputs, kernel, (1, 1), [-first for first in firsts], out_sizes)
     return _direct_convolution(inputs, kernel, firsts, out_sizes)
 
@@ -187,7 +191,8 @@ def _transform_pays(inputs: Array, kernel: Array, firsts: Pair, out_sizes: Pair)
 
 TRANSFORM_PAYS = 0.5  # where it needs less than this part of the multiplications
 FEW_TAPS = 4  # for which patches and one product are faster than XLA's convolution,
-SMALL_MAP = 4  # as they are for any kernel on maps of at most so many positions for each channel on either side
+THIN = 4  # as they are for at most so many channels (for so few features it is `thin_convolution`),
+SMALL_MAP = 4  # and on maps of at most so many positions for each channel on either side
 
 
 # ---------------------------------------------------------------- the direct form

@@ -1,6 +1,5 @@
 """A convolution as one product of its patches with the kernel (im2col)."""
 
-import math
 from collections.abc import Sequence
 
 import jax
@@ -26,17 +25,26 @@ def patch_convolution(inputs: Array, kernel: Array, strides: Pair, befores: Sequ
     Returns:
       [B, H', W', F].
     """
+    rows = patches_of(inputs, kernel.shape[:2], strides, befores, out_sizes)
+    outputs = _tall_product(rows.reshape(-1, rows.shape[-1]), kernel.reshape(rows.shape[-1], -1))
+    return outputs.reshape(*rows.shape[:3], -1)
+
+
+def patches_of(inputs: Array, kernel_sizes: Pair, strides: Pair, befores: Sequence[int], out_sizes: Pair) -> Array:
+    """What the kernel meets at each place, as one vector: [B, H, W, C] -> [B, H', W', kh kw C].
+
+    First along the rows, then along the columns: kw + kh pieces are put together rather than kw kh.
+    """
     batch, *sizes, channels = inputs.shape
-    cells = [n + (k - 1) // s for n, k, s in zip(out_sizes, kernel.shape, strides, strict=False)]
+    cells = [n + (k - 1) // s for n, k, s in zip(out_sizes, kernel_sizes, strides, strict=True)]
     afters = [m * s - n - before for m, s, n, before in zip(cells, strides, sizes, befores, strict=True)]
     # Of rows and columns that no patch meets, those at the end are cut off: the padding is negative then.
     pads = [(0, 0, 0), *((before, after, 0) for before, after in zip(befores, afters, strict=True)), (0, 0, 0)]
     inputs = lax.pad(inputs, jnp.zeros((), inputs.dtype), pads)
     inputs = inputs.reshape(batch, cells[0], strides[0], cells[1], strides[1], channels)
-    taps = [[divmod(t, s) for t in range(k)] for k, s in zip(kernel.shape, strides, strict=False)]
-    patches = [inputs[:, q : q + out_sizes[0], r, p : p + out_sizes[1], o] for q, r in taps[0] for p, o in taps[1]]
-    rows = jnp.concatenate(patches, -1).reshape(-1, math.prod(kernel.shape[:3]))
-    return _tall_product(rows, kernel.reshape(rows.shape[1], -1)).reshape(batch, *out_sizes, -1)
+    taps = [[divmod(t, s) for t in range(k)] for k, s in zip(kernel_sizes, strides, strict=True)]
+    columns = jnp.concatenate([inputs[:, :, :, p : p + out_sizes[1], o] for p, o in taps[1]], -1)
+    return jnp.concatenate([columns[:, q : q + out_sizes[0], r] for q, r in taps[0]], -1)
 
 
 @jax.custom_vjp
