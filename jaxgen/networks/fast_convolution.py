@@ -2,9 +2,10 @@
 
 A convolution of few taps is one product of its patches with the kernel. Every other becomes one with stride 1: the
 strided one by space-to-depth of its input, the transposed one by depth-to-space of its output (the sub-pixel form of
-Shi et al. 2016, arXiv:1609.05158). What has stride 1 is then done by a discrete Fourier transform of small maps where
-that takes much less arithmetic, by patches on other small maps and of few channels, by `thin_convolution` for few
-features, and else by XLA's convolution, with gradients written so that XLA finds its fast code for them.
+Shi et al. 2016, arXiv:1609.05158), unless that multiplies by many zeros: then by `scatter_convolution`. What has stride
+1 is then done by a discrete Fourier transform of small maps where that takes much less arithmetic, by patches on other
+small maps and of few channels, by `thin_convolution` for few features, and else by XLA's convolution, with gradients
+written so that XLA finds its fast code for them.
 
 Gradients of any order work in reverse mode; forward mode (`jax.jvp`) needs the plain form.
 """
@@ -19,6 +20,7 @@ from jax import Array, lax
 
 from jaxgen.networks.patch_convolution import patch_convolution
 from jaxgen.networks.resampling import space_to_depth
+from jaxgen.networks.scatter_convolution import scatter_convolution
 from jaxgen.networks.thin_convolution import thin_convolution
 from jaxgen.networks.transform_convolution import Pair, shortest_periods, transform_convolution
 
@@ -62,7 +64,8 @@ def strided_convolution(inputs: Array, kernel: Array, strides: Pair, padding: Pa
 
 
 def transposed_convolution(inputs: Array, kernel: Array, strides: Pair, padding: Padding) -> Array:
-    """`lax.conv_transpose` as a stride-1 convolution followed by depth-to-space.
+    """`lax.conv_transpose` as a stride-1 convolution followed by depth-to-space, or, where that would multiply by many
+    zeros, by `scatter_convolution`.
 
     y[s i + p] = sum_q x[i + q] w[s q + pad - p] for each phase 0 <= p < s of the output.
 
@@ -87,6 +90,10 @@ def transposed_convolution(inputs: Array, kernel: Array, strides: Pair, padding:
     # As many outputs more, before the first row and column.
     shifts = tuple(_best_shift(k, s, start, 1) for k, s, start in zip(kernel.shape, strides, starts, strict=False))
     starts = tuple(start + shift for start, shift in zip(starts, shifts, strict=True))
+    cells_met = [last - first + 1 for first, last in map(_cells_met, kernel.shape, strides, starts)]
+    if math.prod(cells_met) * math.prod(strides) > MANY_ZEROS * math.prod(kernel.shape[:2]):
+        befores = tuple(k - 1 - pad[0] for k, pad in zip(kernel.shape, pads, strict=False))
+        return scatter_convolution(inputs, jnp.flip(kernel, (0, 1)), strides, befores, out_sizes)
     kernel, firsts = _split_taps(kernel, strides, starts)  # [K, s, L, t, C, F], the phases in falling order
     rows, row_step, columns, column_step, channels, features = kernel.shape
     kernel = jnp.flip(kernel, (1, 3)).transpose(0, 2, 4, 1, 3, 5)
@@ -189,6 +196,7 @@ def _transform_pays(inputs: Array, kernel: Array, firsts: Pair, out_sizes: Pair)
     return 1.5 * math.prod(periods) * (ends + channels * features) < TRANSFORM_PAYS * direct
 
 
+MANY_ZEROS = 1.5  # times as many numbers in the kernel of the sub-pixel form as there are: 16 for 9, not 36 for 25
 TRANSFORM_PAYS = 0.5  # where it needs less than this part of the multiplications
 FEW_TAPS = 4  # for which patches and one product are faster than XLA's convolution,
 THIN = 4  # as they are for at most so many channels (for so few features it is `thin_convolution`),

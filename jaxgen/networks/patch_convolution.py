@@ -26,7 +26,7 @@ def patch_convolution(inputs: Array, kernel: Array, strides: Pair, befores: Sequ
       [B, H', W', F].
     """
     rows = patches_of(inputs, kernel.shape[:2], strides, befores, out_sizes)
-    outputs = _tall_product(rows.reshape(-1, rows.shape[-1]), kernel.reshape(rows.shape[-1], -1))
+    outputs = tall_product(rows.reshape(-1, rows.shape[-1]), kernel.reshape(rows.shape[-1], -1))
     return outputs.reshape(*rows.shape[:3], -1)
 
 
@@ -48,7 +48,7 @@ def patches_of(inputs: Array, kernel_sizes: Pair, strides: Pair, befores: Sequen
 
 
 @jax.custom_vjp
-def _tall_product(rows: Array, kernel: Array) -> Array:
+def tall_product(rows: Array, kernel: Array) -> Array:
     """[N, K] @ [K, F] for many rows.
 
     Where F is small beside K, XLA's CPU code is slow at the kernel's gradient unless the transposed rows are in memory.
@@ -68,5 +68,5 @@ def _tall_backward(saved: tuple[Array, Array], grads: Array) -> tuple[Array, Arr
     return grads @ kernel.T, transposed @ grads
 
 
-_tall_product.defvjp(_tall_forward, _tall_backward)
+tall_product.defvjp(_tall_forward, _tall_backward)
 FEW_FEATURES = 8  # times as many numbers in a patch as features
