@@ -3,7 +3,8 @@
 from collections.abc import Callable
 
 import flax.linen as nn
-from jax import Array
+import jax.numpy as jnp
+from jax import Array, lax
 
 from jaxgen.networks.spectral_norm import spectrally_normalised
 from jaxgen.training.parallel import AXIS, axis_is_bound
@@ -101,9 +102,9 @@ class GroupNorm(nn.Module):
         """[B, ..., C] -> [B, ..., C]."""
         channels = inputs.shape[-1]
         fitting = [n for n in range(1, 33) if channels % n == 0 and (n == 1 or channels // n >= 4)]
-        norm = nn.GroupNorm(num_groups=fitting[-1], epsilon=self.epsilon)
-        nn.share_scope(self, norm)
-        return norm(inputs)
+        scale = self.param("scale", nn.initializers.ones, (channels,))
+        bias = self.param("bias", nn.initializers.zeros, (channels,))
+        return normalised_by_groups(inputs, fitting[-1], self.epsilon, scale, bias)
 
 
 class InstanceNorm(nn.Module):
@@ -120,8 +121,35 @@ class InstanceNorm(nn.Module):
     @nn.compact
     def __call__(self, inputs: Array) -> Array:
         """[B, H, W, C] -> [B, H, W, C]."""
-        norm = nn.GroupNorm(
-            num_groups=None, group_size=1, epsilon=self.epsilon, use_scale=self.use_affine, use_bias=self.use_affine
-        )
-        nn.share_scope(self, norm)
-        return norm(inputs)
+        channels = inputs.shape[-1]
+        scale = self.param("scale", nn.initializers.ones, (channels,)) if self.use_affine else 1.0
+        bias = self.param("bias", nn.initializers.zeros, (channels,)) if self.use_affine else 0.0
+        return normalised_by_groups(inputs, channels, self.epsilon, scale, bias)
+
+
+def normalised_by_groups(
+    inputs: Array, groups: int, epsilon: float, scale: Array | float = 1.0, bias: Array | float = 0.0
+) -> Array:
+    """(x - mean) / sqrt(variance + epsilon) * scale + bias, by groups of neighbouring channels of each example.
+
+    As x a + b, with a and b of each example and channel from the sums over places: that is one pass over the inputs for
+    the sums and one for the outputs, in the order in which they lie in memory. Sums are at least of float32.
+
+    Args:
+      inputs: [B, ..., C].
+      groups: divides C.
+      scale, bias: [C] or [].
+    """
+    batch, channels = inputs.shape[0], inputs.shape[-1]
+    rows = inputs.reshape(batch, -1, channels)
+    wide = rows.astype(jnp.promote_types(rows.dtype, jnp.float32))
+
+    def group_means(sums: Array) -> Array:  # [B, C] -> [B, C]
+        means = jnp.mean(sums.reshape(batch, groups, -1), -1) / rows.shape[1]
+        return jnp.repeat(means, channels // groups, -1)
+
+    mean = group_means(jnp.sum(wide, 1))
+    variance = jnp.maximum(group_means(jnp.sum(jnp.square(wide), 1)) - jnp.square(mean), 0.0)
+    factor = lax.rsqrt(variance + epsilon) * scale
+    shift = bias - mean * factor
+    return (wide * factor[:, None] + shift[:, None]).astype(inputs.dtype).reshape(inputs.shape)

@@ -1,5 +1,6 @@
 """U-Net and DiT: shapes, what they are at first, what a place depends on; group norm and attention in NumPy."""
 
+import flax.linen as nn
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -9,7 +10,7 @@ from jaxgen.errors import UserError
 from jaxgen.networks.attention import attend
 from jaxgen.networks.dit import DiT
 from jaxgen.networks.embedding import sinusoids
-from jaxgen.networks.normalisation import GroupNorm
+from jaxgen.networks.normalisation import GroupNorm, normalised_by_groups
 from jaxgen.networks.resampling import depth_to_space, space_to_depth
 from jaxgen.networks.unet import UNet
 
@@ -83,6 +84,25 @@ def test_group_norm_is_that_of_the_paper(channels, groups):
     outputs, variables = GroupNorm().init_with_output(KEY, x)
     np.testing.assert_allclose(outputs, expected, atol=2e-4)
     assert variables["params"]["scale"].shape == (channels,)
+
+
+@pytest.mark.parametrize("groups", [2, 8])
+def test_norms_by_groups_have_the_gradients_of_flax(groups):
+    rng = np.random.default_rng(0)
+    x, weights = (rng.normal(2.0, 3.0, (2, 3, 4, 8)) for _ in range(2))
+    scale, bias = rng.normal(size=(2, 8))
+    norm = nn.GroupNorm(groups, param_dtype=jnp.float64)
+
+    def of_flax(x, scale, bias):
+        return jnp.sum(weights * norm.apply({"params": {"scale": scale, "bias": bias}}, x))
+
+    def of_ours(x, scale, bias):
+        return jnp.sum(weights * normalised_by_groups(x, groups, 1e-6, scale, bias))
+
+    with jax.enable_x64(True):
+        arguments = tuple(map(jnp.asarray, (x, scale, bias)))
+        expected, actual = (jax.value_and_grad(f, (0, 1, 2))(*arguments) for f in (of_flax, of_ours))
+    jax.tree.map(lambda a, b: np.testing.assert_allclose(a, b, rtol=1e-9, atol=1e-9), actual, expected)
 
 
 def test_attention_is_a_softmax_of_products():
