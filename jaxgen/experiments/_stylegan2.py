@@ -7,7 +7,8 @@ from typing import Any
 from jaxgen.errors import UserError
 from jaxgen.experiments._augmentation import AugmentationConfig, build_augmentation
 from jaxgen.experiments._sngan import class_count
-from jaxgen.models.stylegan2 import lazy_adam, stylegan2
+from jaxgen.models.style_parts import lazy_adam
+from jaxgen.models.stylegan2 import stylegan2
 from jaxgen.networks.stylegan2 import StyleGAN2Discriminator, StyleGAN2Generator
 from jaxgen.training.config import TrainConfig, check_at_least
 from jaxgen.training.state import GenerativeModel
@@ -49,15 +50,17 @@ class StyleGAN2Config(AugmentationConfig, TrainConfig):
 class SmallStyleGAN2Config(StyleGAN2Config):
     """Options of a StyleGAN2 of small images that learns on one CPU core."""
 
-    steps: int = 5_000
+    steps: int = 10_000
     """How many training steps the run has in all."""
-    steps_per_dispatch: int = 10
+    batch_size: int = 16
+    """Examples per step, over all devices together."""
+    steps_per_dispatch: int = 20
     """Steps run on the device between two returns to Python (results do not depend on it)."""
-    log_every: int = 50
+    log_every: int = 100
     """Steps between lines of metrics.jsonl (means over those steps). 0: only at the end."""
-    sample_every: int = 250
+    sample_every: int = 500
     """Steps between sample sheets, always of the same latents. 0: only at the end."""
-    checkpoint_every: int = 500
+    checkpoint_every: int = 1_000
     """Steps between checkpoints; one is always kept at the end. 0: only at the end."""
     channel_base: int = 1_024
     """A map of side R has channel_base / R channels in both networks. 32768: configuration F, 16384: E."""
@@ -69,7 +72,7 @@ class SmallStyleGAN2Config(StyleGAN2Config):
     """Layers between latents and styles."""
     learning_rate: float = 0.0025
     """Adam's learning rate, for both networks."""
-    r1_weight: float = 0.05
+    r1_weight: float = 0.1
     """Weight gamma of gamma / 2 |grad D|^2 at real images; the smaller the images, the smaller. 0: none."""
 
 

@@ -20,9 +20,9 @@ from jaxgen.experiments._stylegan2 import SmallStyleGAN2Config, build_stylegan2
 class Config(BestByFID, SmallStyleGAN2Config):
     """Options of mnist_stylegan2."""
 
-    steps: int = 5_000
-    """How many training steps the run has in all (1,875 are one epoch of MNIST)."""
-    eval_every: int = 1_000
+    steps: int = 10_000
+    """How many training steps the run has in all (3,750 are one epoch of MNIST)."""
+    eval_every: int = 2_500
     """Steps between evaluations on the held-out examples. 0: only at the end."""
 
 

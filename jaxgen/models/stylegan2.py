@@ -21,6 +21,7 @@ from jaxgen.models.gan_parts import (
 )
 from jaxgen.models.gan_penalties import zero_centred
 from jaxgen.models.samples import classes_in_turn, normal_prior
+from jaxgen.models.style_parts import mixed_styles, moved_mean, path_lengths
 from jaxgen.models.variables import apply_network, init_network
 from jaxgen.networks.stylegan2 import (
     StyleGAN2Discriminator,
@@ -41,34 +42,6 @@ from jaxgen.training.state import (
     update,
     update_average,
 )
-
-PATH_DECAY = 0.01
-"""How far the mean path length moves in a step of its regulariser."""
-
-
-def lazy_adam(learning_rate: float, every: int | None) -> optax.GradientTransformation:
-    """Adam with betas 0 and 0.99 for a network with one more update, of a penalty, in every `every`-th step.
-
-    With c = every / (every + 1) the rate is c times as large and the betas are to the power of c, so that the network
-    is moved as far as if the penalty were part of each step (Karras et al. 2020, appendix B). None: no penalty, c = 1.
-    """
-    share = 1.0 if every is None else every / (every + 1)
-    return optax.adam(share * learning_rate, b1=0.0, b2=0.99**share, eps=1e-8)
-
-
-def path_lengths(synthesise: Callable[[jax.Array], jax.Array], styles: jax.Array, directions: jax.Array) -> jax.Array:
-    """|J^T y| of each example, with J the derivatives of its image by its style (Karras et al. 2020, section 3.2).
-
-    Args:
-      synthesise: [B, N, S] -> images [B, H, W, C].
-      styles: [B, N, S]; the squared length is that by each of the N layers' styles, averaged over the layers.
-      directions: y, normal [B, H, W, C], over sqrt(H W) as in the authors' code.
-
-    Returns:
-      [B].
-    """
-    (gradients,) = jax.vjp(synthesise, styles)[1](directions)
-    return jnp.sqrt(jnp.mean(jnp.sum(jnp.square(gradients), -1), -1) + 1e-12)
 
 
 def stylegan2(
@@ -96,7 +69,7 @@ def stylegan2(
     as many times as strong as their updates are rare (section 3.1).
 
     Args:
-      generator_optimiser, discriminator_optimiser: see `lazy_adam`.
+      generator_optimiser, discriminator_optimiser: see `style_parts.lazy_adam`.
       r1_weight: gamma of gamma / 2 |grad_x D(x)|^2, at real images before augmentation. 0: no such update.
       path_weight: of (|J^T y| - a)^2, where a is the running mean of |J^T y| (eq. 4), and is held constant. 0: none.
       path_share: the path length is taken of one in so many examples of the batch.
@@ -161,11 +134,7 @@ def stylegan2(
         latents = example_normal(latents_key, index, (2, latent_size))
         twice = [jnp.repeat(label, 2) for label in labels]
         both = map_latents(params, latents.reshape(-1, latent_size), twice).reshape(len(index), 2, -1)
-
-        chance, place = jax.vmap(lambda key: jax.random.uniform(key, (2,)))(example_keys(mixing_key, index)).T
-        crossover = jnp.where(chance < mixing, 1 + jnp.floor(place * (layers - 1)), layers)  # 1 to layers - 1, or none
-        first = jnp.arange(layers) < crossover[:, None]
-        return jnp.where(first[..., None], both[:, :1], both[:, 1:])
+        return mixed_styles(both, example_keys(mixing_key, index), layers, mixing)
 
     def labels_of(batch: Batch, every: int = 1) -> tuple[jax.Array, ...]:
         return () if num_classes is None else (batch["label"][::every],)
@@ -204,8 +173,7 @@ def stylegan2(
             noise = noise_of(noise_key, index)
             styles = draw_styles(params, styles_key, index, labels)
             lengths = path_lengths(lambda styles: synthesise_with(params, styles, noise), styles, directions)
-            mean = state.model_state["path_length"]["mean"]
-            mean += PATH_DECAY * (mean_over_devices(jnp.mean(jax.lax.stop_gradient(lengths))) - mean)
+            mean = moved_mean(state.model_state["path_length"]["mean"], lengths)
             values = jnp.square(lengths - mean)
             return path_every * path_weight * jnp.mean(values), (values, lengths, mean)
 
