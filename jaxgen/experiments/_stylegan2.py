@@ -13,6 +13,15 @@ from jaxgen.networks.stylegan2 import StyleGAN2Discriminator, StyleGAN2Generator
 from jaxgen.training.config import TrainConfig, check_at_least
 from jaxgen.training.state import GenerativeModel
 
+CONFIGURATION_F = {
+    "channel_base": 32_768,
+    "channel_max": 512,
+    "latent_size": 512,
+    "mapping_layers": 8,
+    "learning_rate": 0.002,
+}
+"""The paper's largest networks (table 1, F), and their learning rate."""
+
 
 @dataclass(frozen=True)
 class StyleGAN2Config(AugmentationConfig, TrainConfig):

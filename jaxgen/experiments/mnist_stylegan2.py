@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from jaxgen.data import load
 from jaxgen.experiment import Experiment, run
 from jaxgen.experiments._scored import BestByFID
-from jaxgen.experiments._stylegan2 import SmallStyleGAN2Config, build_stylegan2
+from jaxgen.experiments._stylegan2 import CONFIGURATION_F, SmallStyleGAN2Config, build_stylegan2
 
 
 @dataclass(frozen=True)
@@ -34,7 +34,8 @@ EXPERIMENT = Experiment(
     presets={
         "quick": Config(steps=40, channel_base=512, channel_max=16, sample_every=20, checkpoint_every=20),
         "default": Config(),
-        "full": Config(),
+        # configuration F; R1 as for the 32x32 images of the paper on adaptive augmentation (table 7)
+        "full": Config(**CONFIGURATION_F, batch_size=64, steps=390_000, r1_weight=0.01, checkpoint_every=10_000),
     },
     load_data=lambda config: load("mnist"),
     build_model=build_stylegan2,
