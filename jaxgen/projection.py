@@ -89,6 +89,7 @@ def project(
     space: Literal["w", "w+"] = "w",
     steps: int = 1_000,
     learning_rate: float = 0.1,
+    move_noise: bool = True,
     noise_weight: float = 0.01,
     progress: Callable[[int, jax.Array], None] | None = None,
     every: int = 100,
@@ -103,6 +104,8 @@ def project(
       key: of the chance by which styles are moved at first.
       distance: what is made small, with its variables: `pixel_distance()` or `feature_distance()`.
       space: "w": one style for all layers; "w+": one for each, which comes nearer and can be mixed less well.
+      move_noise: whether the noise is looked for, too, as in the paper; else it stays as it is. (At 32x32 the noise has
+        more numbers than the image, which may then be written into it whatever the styles are.)
       noise_weight: of `noise_correlation`.
       progress: called with the number of steps taken and the distance, `every` so many.
     """
@@ -128,19 +131,19 @@ def project(
         carry: Any, variables: Any, state: Any, target: jax.Array, start: jax.Array, count: jax.Array
     ) -> tuple[Any, jax.Array]:
         def step(i: jax.Array, carry: Any) -> Any:
-            (style, noise), optimiser_state = carry
+            (style, fixed), optimiser_state = carry
             left = jnp.maximum(0.0, 1.0 - i / steps / SPREAD_UNTIL)
             chance = jax.random.normal(jax.random.fold_in(key, i), style.shape)
             moved = chance * SPREAD * spread * jnp.square(left)
 
             def loss(found: Any) -> jax.Array:
-                style, noise = found
+                style, noise = found if move_noise else (found[0], fixed)
                 apart = distance_of(variables, state, target, style + moved, noise)
                 return apart + noise_weight * noise_correlation(noise)
 
-            updates, optimiser_state = optimiser.update(jax.grad(loss)((style, noise)), optimiser_state)
-            style, noise = optax.apply_updates((style, noise), updates)
-            return (style, normalised_noise(noise)), optimiser_state
+            updates, optimiser_state = optimiser.update(jax.grad(loss)((style, fixed)), optimiser_state)
+            style, noise = optax.apply_updates((style, fixed), updates)
+            return (style, normalised_noise(noise) if move_noise else fixed), optimiser_state
 
         carry = jax.lax.fori_loop(start, start + count, step, carry)
         return carry, distance_of(variables, state, target, *carry[0])

@@ -52,8 +52,8 @@ def test_the_correlation_of_noise_is_small_for_white_noise_and_large_for_an_imag
     assert float(noise_correlation([jnp.ones((1, 8, 8, 1))])) == pytest.approx(expected)
 
 
-@pytest.mark.parametrize("space", ["w", "w+"])
-def test_projection_finds_the_styles_of_an_image_that_the_generator_can_make(space):
+@pytest.mark.parametrize(("space", "move_noise"), [("w", True), ("w+", False)])
+def test_projection_finds_the_styles_of_an_image_that_the_generator_can_make(space, move_noise):
     rng = np.random.default_rng(3)
     layers, size = 3, 4
     matrices = jnp.asarray(rng.normal(size=(layers, size, 8 * 8 * 2)).astype(np.float32)) / 8.0
@@ -66,18 +66,19 @@ def test_projection_finds_the_styles_of_an_image_that_the_generator_can_make(spa
     styles = jnp.broadcast_to(true, (layers, size))
     noise = [jnp.asarray(rng.normal(size=(1, 8, 8, 1)).astype(np.float32))]
     target = synthesise(matrices, styles[None], noise)[0]
-    heard = []
+    heard, begun = [], [jnp.asarray(normalised_noise([rng.normal(size=(1, 8, 8, 1)).astype(np.float32)])[0])]
     found = project(
         synthesise,
         matrices,
         target,
         average=jnp.zeros(size),
         spread=jnp.array(2.0),
-        noise=[jnp.asarray(rng.normal(size=(1, 8, 8, 1)).astype(np.float32))],
+        noise=begun,
         layers=layers,
         key=jax.random.key(0),
         distance=pixel_distance(),
         space=space,
+        move_noise=move_noise,
         steps=400,
         progress=lambda step, distance: heard.append((step, float(distance))),
         every=150,
@@ -85,6 +86,7 @@ def test_projection_finds_the_styles_of_an_image_that_the_generator_can_make(spa
     assert [step for step, _ in heard] == [150, 300, 400]
     np.testing.assert_allclose(found.styles, styles, atol=0.05)
     assert float(found.distance) == heard[-1][1] < 1e-3
+    assert np.array_equal(found.noise[0], begun[0]) == (not move_noise)
     np.testing.assert_allclose([found.noise[0].mean(), found.noise[0].std()], [0.0, 1.0], atol=1e-4)
 
 

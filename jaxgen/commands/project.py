@@ -27,7 +27,7 @@ FOR_SPREAD = 10_000
 
 @dataclass(frozen=True)
 class Options:
-    """Looks for the styles and the noise by which a StyleGAN2 makes an image that is near a given one.
+    """Looks for the styles by which a StyleGAN2 makes an image that is near a given one.
 
     Writes the image, the average image that it begins with, and what was found, side by side; and beside it the styles,
     as a file of arrays (.npz: styles [N, S], noise_0, noise_1, ..., image, distance).
@@ -46,8 +46,10 @@ class Options:
     None: features of images of 64x64 and larger, else pixels."""
     learning_rate: float = 0.1
     """Adam's learning rate."""
+    noise: bool = False
+    """Whether the noise is looked for too, as in the paper; small images may then be found in the noise alone."""
     noise_weight: float = 0.01
-    """How much the noise is to be like noise."""
+    """With --noise: how much it is to be like noise."""
     label: int | None = None
     """Class whose average style it begins with, of a model that has classes. None: that of all."""
     seed: int = 0
@@ -98,6 +100,7 @@ def main(arguments: Sequence[str]) -> None:
         space=options.space,
         steps=options.steps,
         learning_rate=options.learning_rate,
+        move_noise=options.noise,
         noise_weight=options.noise_weight,
         progress=say,
     )

@@ -42,8 +42,8 @@ class EqualisedDense(nn.Module):
     def __call__(self, inputs: Array) -> Array:
         """[..., C] -> [..., F]."""
         channels = inputs.shape[-1]
-        kernel = self.param("kernel", nn.initializers.normal(1.0 / self.rate), (channels, self.features))
-        bias = self.param("bias", nn.initializers.constant(self.bias / self.rate), (self.features,))
+        kernel = self.param("kernel", nn.initializers.normal(1.0 / self.rate), (channels, self.features), jnp.float32)
+        bias = self.param("bias", nn.initializers.constant(self.bias / self.rate), (self.features,), jnp.float32)
         return inputs @ (kernel * (self.rate / math.sqrt(channels))) + self.rate * bias
 
 
@@ -66,7 +66,9 @@ class EqualisedConv(nn.Module):
     def __call__(self, inputs: Array) -> Array:
         """[B, H, W, C] -> [B, H, W, F], with "down" [B, H / 2, W / 2, F]."""
         outputs = convolve(inputs, _scaled_kernel(self, inputs.shape[-1]), self.resample)
-        return outputs + self.param("bias", nn.initializers.zeros, (self.features,)) if self.use_bias else outputs
+        if not self.use_bias:
+            return outputs
+        return outputs + self.param("bias", nn.initializers.zeros, (self.features,), jnp.float32)
 
 
 class ModulatedConv(nn.Module):
@@ -104,7 +106,7 @@ class ModulatedConv(nn.Module):
 
 def _scaled_kernel(layer: EqualisedConv | ModulatedConv, channels: int) -> Array:
     shape = (layer.size, layer.size, channels, layer.features)
-    return layer.param("kernel", nn.initializers.normal(1.0), shape) / (layer.size * math.sqrt(channels))
+    return layer.param("kernel", nn.initializers.normal(1.0), shape, jnp.float32) / (layer.size * math.sqrt(channels))
 
 
 def convolve(inputs: Array, kernel: Array, resample: Resample = None) -> Array:

@@ -106,8 +106,8 @@ class StyledConv(nn.Module):
     def __call__(self, inputs: Array, style: Array, noise: Array) -> Array:
         """[B, H, W, C], [B, S] and [B or 1, H', W', 1] -> [B, H', W', F], H' = 2 H with `up`, else H."""
         outputs = ModulatedConv(self.features, resample="up" if self.up else None)(inputs, style)
-        strength = self.param("noise_strength", nn.initializers.zeros, ())
-        bias = self.param("bias", nn.initializers.zeros, (self.features,))
+        strength = self.param("noise_strength", nn.initializers.zeros, (), jnp.float32)
+        bias = self.param("bias", nn.initializers.zeros, (self.features,), jnp.float32)
         return scaled_leaky_relu(outputs + strength * noise + bias)
 
 
@@ -120,7 +120,7 @@ class ToImage(nn.Module):
     def __call__(self, inputs: Array, style: Array) -> Array:
         """[B, H, W, C] and [B, S] -> [B, H, W, channels]."""
         image = ModulatedConv(self.channels, 1, demodulate=False)(inputs, style)
-        return image + self.param("bias", nn.initializers.zeros, (self.channels,))
+        return image + self.param("bias", nn.initializers.zeros, (self.channels,), jnp.float32)
 
 
 class SynthesisNetwork(nn.Module):
@@ -141,7 +141,7 @@ class SynthesisNetwork(nn.Module):
         """[B, N, S] with N = `num_styles`, and the layers' noise [B or 1, h, w, 1] -> [B, H, W, C], unbounded."""
         sizes, channels = maps_of(self.image_shape), self.image_shape[-1]
         widths = [min(self.channel_base // size, self.channel_max) for size in sizes]
-        constant = self.param("constant", nn.initializers.normal(1.0), (STEM, STEM, widths[0]))
+        constant = self.param("constant", nn.initializers.normal(1.0), (STEM, STEM, widths[0]), jnp.float32)
         hidden = jnp.broadcast_to(constant, (len(styles), *constant.shape))
         hidden = StyledConv(widths[0])(hidden, styles[:, 0], noise[0])
         image = ToImage(channels)(hidden, styles[:, 1])

@@ -57,7 +57,7 @@ def test_the_truncation_sweep_begins_with_one_image_for_all():
 def test_a_projected_image_is_written_with_its_styles():
     rng = np.random.default_rng(0)
     Image.fromarray(rng.integers(0, 256, (40, 40), np.uint8)).save("noise.png")
-    code, out, _ = command("project", PLAIN, "noise.png", "--steps", 30, "--space", "w+", "--out", "p.png")
+    code, out, _ = command("project", PLAIN, "noise.png", "--steps", 30, "--space", "w+", "--noise", "--out", "p.png")
     assert code == 0
     assert "step 30/30  distance by pixels" in out
     shown = tiles("p.png", 1, 3)[0]
