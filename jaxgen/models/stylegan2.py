@@ -281,10 +281,11 @@ def stylegan2(
         return jnp.clip(synthesise(state, styles, noise), -1.0, 1.0)
 
     def eval_step(state: TrainState, batch: Batch, key: Key) -> Metrics:
-        styles_key, noise_key = jax.random.split(key)
-        index, labels, params = batch["index"], labels_of(batch), averaged_params(state, "generator")
-        fake = synthesise_with(params, draw_styles(params, styles_key, index, labels), noise_of(noise_key, index))
-        logits = [discriminate(state, images, *labels) for images in (batch["image"], jnp.clip(fake, -1.0, 1.0))]
+        latents_key, noise_key = jax.random.split(key)
+        index, labels = batch["index"], labels_of(batch)
+        styles = styles_of(state, example_normal(latents_key, index, (latent_size,)), *labels)
+        fake = jnp.clip(synthesise(state, styles, noise_of(noise_key, index)), -1.0, 1.0)
+        logits = [discriminate(state, images, *labels) for images in (batch["image"], fake)]
         return discriminator_metrics(losses.discriminator(*logits), *logits)
 
     functions = {
