@@ -11,6 +11,7 @@ from typing import Literal
 
 import flax.linen as nn
 import jax.numpy as jnp
+from flax.linen.dtypes import promote_dtype
 from jax import Array, lax
 
 from jaxgen.networks.convolution import fast_forms_pay
@@ -115,6 +116,7 @@ def convolve(inputs: Array, kernel: Array, resample: Resample = None) -> Array:
     "up": the map with zeros between its pixels, convolved, then filtered with the sum 4. "down": filtered with the sum
     1, then convolved with stride 2. In both the filter has the zeros around that leave exactly 2 H or H / 2.
     """
+    inputs, kernel = promote_dtype(inputs, kernel)
     size = kernel.shape[0]
     fast = fast_forms_pay()
     if size == 1:

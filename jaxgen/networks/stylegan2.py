@@ -179,7 +179,7 @@ class StyleGAN2Generator(nn.Module):
         del train
         style = self.mapping(latents, *labels)
         styles = jnp.repeat(style[:, None], num_styles(self.image_shape), 1)
-        return self.synthesis(styles, [jnp.zeros((1, *shape)) for shape in noise_shapes(self.image_shape)])
+        return self.synthesis(styles, [jnp.zeros((1, *shape), style.dtype) for shape in noise_shapes(self.image_shape)])
 
     def map(self, latents: Array, *labels: Array) -> Array:
         """[B, L] -> [B, S]."""
