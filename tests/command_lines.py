@@ -5,7 +5,9 @@ import io
 import re
 from pathlib import Path
 
+import numpy as np
 import tiny_experiment
+from PIL import Image
 
 from jaxgen.__main__ import run as jaxgen
 from jaxgen.experiment import Experiment, load_experiment, run
@@ -38,6 +40,18 @@ def assert_refused(result, words, code=2):
     assert actual == code, result
     assert re.fullmatch(r"error: [^\n]*\.\n", err), err
     assert re.search(words, err), err
+
+
+def tiles(path, rows, columns, side=28):
+    """The images [rows, columns, side, side] of a picture that has just this grid, as `image_grid` makes it."""
+    with Image.open(path) as picture:
+        pixels = np.asarray(picture)
+    shape = rows * (side + 2) + 2, columns * (side + 2) + 2
+    scale = max(1, round(512 / max(shape)))
+    assert pixels.shape == (shape[0] * scale, shape[1] * scale)
+    pixels = pixels[::scale, ::scale]
+    starts = [[(2 + 30 * row, 2 + 30 * column) for column in range(columns)] for row in range(rows)]
+    return np.array([[pixels[top : top + side, left : left + side] for top, left in line] for line in starts])
 
 
 def classifier_experiment(path: Path) -> Experiment:

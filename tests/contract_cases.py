@@ -26,6 +26,7 @@ from tiny import (
     tiny_rnn,
     tiny_speech,
     tiny_stylisation,
+    tiny_stylegan2,
     tiny_text,
     tiny_text_vae,
     tiny_two_stages,
@@ -107,6 +108,16 @@ CASES = {
     ),
     "dcgan_of_14_pixels": Case(functools.partial(tiny_dcgan, 14, independent_examples=True), 14, slow=True),
     "dcgan_with_batch_norm_in_both_networks": Case(functools.partial(tiny_dcgan, 16), 16, core=True),
+    # long ones: the regularisers' second derivatives take as long to compile as ten of the others
+    "stylegan2": Case(functools.partial(tiny_stylegan2, r1_every=3, path_every=2), data_metric=None, slow=True),
+    "stylegan2_with_classes_adaptive_augmentation_and_cropped_images": Case(
+        functools.partial(
+            tiny_stylegan2, 10, 6, augmentation=adaptive_augmentation(target=-1.0, images_to_one=1000), mixing=0.5
+        ),
+        image_size=6,
+        data_metric=None,
+        slow=True,
+    ),
     "classifier": Case(tiny_classifier, data_metric="classifier/loss"),
     "vae_with_free_bits_and_warmup": Case(
         functools.partial(tiny_vae, gaussian_posterior(3), gaussian(), free_bits=0.1, kl_warmup_steps=3, ema_decay=0.9),

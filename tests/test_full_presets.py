@@ -12,6 +12,7 @@ from jaxgen.experiments import (
     emoji_diffusion,
     emoji_sngan,
     image_dcgan,
+    image_stylegan2,
     mnist_diffusion,
     mnist_made,
     mnist_pixelcnn,
@@ -79,6 +80,17 @@ def test_the_full_preset_has_the_stated_parameters_and_makes_images(name):
 def test_the_full_preset_of_an_autoregressive_model_has_the_stated_parameters_and_makes_images(name):
     module, count = AUTOREGRESSIVE_COUNTS[name]
     assert numbers_of_parameters(module, 28, 28, 1) == {"autoregressive": count}
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("size", "generator", "discriminator"), [(256, 30_034_338, 28_864_129), (1024, 30_370_060, 29_012_513)]
+)
+def test_the_full_preset_of_stylegan2_has_the_published_parameters_and_makes_images(size, generator, discriminator):
+    config = image_stylegan2.EXPERIMENT.presets["full"]
+    assert (config.image_size, config.channel_base, config.r1_weight, config.path_weight) == (1024, 32_768, 10.0, 2.0)
+    counts = numbers_of_parameters(image_stylegan2, size, size, 3)
+    assert counts == {"generator": generator, "discriminator": discriminator}
 
 
 def unet_count(*, channels, width, factors, blocks, attended, classes):

@@ -31,6 +31,7 @@ from jaxgen.models.preconditioning import edm
 from jaxgen.models.restoration import restoration
 from jaxgen.models.sequence import sequence_model
 from jaxgen.models.style import Style, Weights, style_of, stylisation
+from jaxgen.models.stylegan2 import stylegan2
 from jaxgen.models.text_vae import text_vae
 from jaxgen.models.vae import vae
 from jaxgen.models.vae_gan import vae_gan
@@ -46,6 +47,7 @@ from jaxgen.networks.made import TokenMADE
 from jaxgen.networks.mlp import MLPDiscriminator, MLPEncoder, MLPGenerator
 from jaxgen.networks.pixel_cnn import GatedPixelCNN
 from jaxgen.networks.recurrent import RecurrentNetwork
+from jaxgen.networks.stylegan2 import StyleGAN2Discriminator, StyleGAN2Generator
 from jaxgen.networks.text_encoder import AttentionEncoder, RecurrentEncoder
 from jaxgen.networks.translators import PatchDiscriminator, ResNetTranslator, UNetTranslator
 from jaxgen.networks.unet import UNet
@@ -183,6 +185,18 @@ def tiny_dcgan(size: int, **options: Any) -> GenerativeModel:
         generator_optimiser=optimiser(),
         discriminator_optimiser=optimiser(),
         **options,
+    )
+
+
+def tiny_stylegan2(num_classes: int | None = None, size: int = 8, **options: Any) -> GenerativeModel:
+    sizes = {"image_shape": (size, size, 1), "channel_base": 32, "channel_max": 6, "num_classes": num_classes}
+    return stylegan2(
+        StyleGAN2Generator(**sizes, style_size=5, mapping_layers=2),
+        StyleGAN2Discriminator(**sizes),
+        latent_size=6,
+        generator_optimiser=optimiser(),
+        discriminator_optimiser=optimiser(),
+        **{"ema_decay": 0.9, **options},
     )
 
 

@@ -11,7 +11,7 @@ from jaxgen.training.config import option
 
 @dataclass(frozen=True, kw_only=True)
 class SamplingOptions:
-    """Options of diffusion models; each is None for what the run was trained with."""
+    """Options of some kinds of models; each is None for what the run was trained with."""
 
     sampler: str | None = None
     """Of a diffusion model: ancestral, ddim, euler, heun or dpm_solver. None: as the run's config says."""
@@ -20,6 +20,13 @@ class SamplingOptions:
     guidance: float | None = None
     """Of a diffusion model with classes: how far samples go towards theirs, from not at all (0) to what it is like (1)
     and beyond. None: as the config says."""
+    truncation: float | None = None
+    """Of a StyleGAN2: how far styles go from the average style (0) to their own (1): less variety, better images. None:
+    1."""
+
+
+OF = {"truncation": "StyleGAN2s"}
+"""What models an option is of; else of diffusion models."""
 
 
 def given_sampling_options(options: SamplingOptions) -> dict[str, Any]:
@@ -38,5 +45,6 @@ def sampling_options(run: Run, options: SamplingOptions) -> dict[str, Any]:
     keywords = inspect.signature(run.model.sample).parameters if given else {}
     for name in given:
         if name not in keywords:
-            raise UserError(f"{option(name)} is of diffusion models, which {run.experiment.name} is not: leave it out.")
+            kind = OF.get(name, "diffusion models")
+            raise UserError(f"{option(name)} is of {kind}, which {run.experiment.name} is not: leave it out.")
     return given

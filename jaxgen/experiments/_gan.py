@@ -6,26 +6,19 @@ from typing import Literal
 import flax.linen as nn
 import optax
 
-from jaxgen.errors import UserError
+from jaxgen.experiments._augmentation import AugmentationConfig, build_augmentation, named
 from jaxgen.experiments._scored import BestByFID
 from jaxgen.models import gan
-from jaxgen.models.augmentation import (
-    POLICIES,
-    Augmentation,
-    adaptive_augmentation,
-    differentiable_augmentation,
-)
 from jaxgen.models.gan_heads import Head
 from jaxgen.models.gan_penalties import PENALTIES
 from jaxgen.training.config import TrainConfig, check_at_least
 from jaxgen.training.state import GenerativeModel
 
 Loss = Literal["non_saturating", "minimax", "least_squares", "wasserstein", "hinge", "relativistic_average"]
-ADAPTIVE = "ada"
 
 
 @dataclass(frozen=True)
-class GANConfig(TrainConfig):
+class GANConfig(AugmentationConfig, TrainConfig):
     """Options of a GAN."""
 
     latent_size: int = 100
@@ -55,13 +48,6 @@ class GANConfig(TrainConfig):
     """Weight of each penalty."""
     penalty_every: int = 1
     """Penalties are taken in every n-th step only, n times as strong."""
-    augmentation: str | None = None
-    """What images go through before the discriminator: colour, translation, cutout (DiffAugment; with commas between
-    them), or ada (adaptive: the less, the less the discriminator overfits)."""
-    ada_target: float = 0.6
-    """The mean sign of real logits that --augmentation ada aims at."""
-    ada_images: int = 500_000
-    """How many images --augmentation ada needs to go from never to always."""
 
 
 @dataclass(frozen=True)
@@ -86,7 +72,7 @@ def build_gan(
     Raises:
       UserError: an unknown penalty or augmentation, or a number of steps below 1.
     """
-    for name in ("discriminator_steps", "penalty_every", "decay_steps", "ada_images"):
+    for name in ("discriminator_steps", "penalty_every", "decay_steps"):
         check_at_least(config, name, 1)
 
     def optimiser(rate: float) -> optax.GradientTransformation:
@@ -106,24 +92,7 @@ def build_gan(
         independent_examples=independent_examples,
         num_classes=num_classes,
         head=head,
-        penalties=dict.fromkeys(_names(config.penalties, "--penalties", PENALTIES), config.penalty_weight),
+        penalties=dict.fromkeys(named(config.penalties, "--penalties", PENALTIES), config.penalty_weight),
         penalty_every=config.penalty_every,
-        augmentation=_augmentation(config),
+        augmentation=build_augmentation(config),
     )
-
-
-def _names(text: str | None, option: str, known: dict) -> list[str]:
-    names = [name.strip() for name in text.split(",")] if text else []
-    for name in names:
-        if name not in known:
-            raise UserError(f"{option} {text}: {name!r} is not among {', '.join(known)}.")
-    return names
-
-
-def _augmentation(config: GANConfig) -> Augmentation | None:
-    if config.augmentation == ADAPTIVE:
-        return adaptive_augmentation(config.ada_target, config.ada_images)
-    names = _names(config.augmentation, "--augmentation", {**POLICIES, ADAPTIVE: None})
-    if ADAPTIVE in names:
-        raise UserError(f"--augmentation {config.augmentation}: {ADAPTIVE} stands alone.")
-    return differentiable_augmentation(names) if names else None

@@ -1,5 +1,6 @@
 """Generative adversarial networks (Goodfellow et al. 2014, https://arxiv.org/abs/1406.2661)."""
 
+import functools
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
@@ -11,10 +12,18 @@ import optax
 from jaxgen.models.augmentation import Augmentation
 from jaxgen.models.gan_heads import Head
 from jaxgen.models.gan_losses import LOSSES, GANLoss
+from jaxgen.models.gan_parts import (
+    adapted,
+    augmentation_metrics,
+    augmented,
+    discriminator_metrics,
+    initial_probability,
+    keep,
+)
 from jaxgen.models.gan_penalties import Judged, total_penalty
 from jaxgen.models.samples import samples_by_class
 from jaxgen.models.variables import apply_network, init_network
-from jaxgen.training.parallel import example_keys, example_normal, mean_over_devices, sum_over_devices
+from jaxgen.training.parallel import example_keys, example_normal
 from jaxgen.training.state import (
     Batch,
     GenerativeModel,
@@ -103,6 +112,7 @@ def gan(
     losses = LOSSES[loss] if isinstance(loss, str) else loss
     optimisers = {"generator": generator_optimiser, "discriminator": discriminator_optimiser}
     averaged = () if ema_decay is None else ("generator",)
+    augment = functools.partial(augmented, augmentation)
     draws_labels = head is not None and head.draws_labels
 
     # ------------------------------------------------------------ networks
@@ -112,14 +122,12 @@ def gan(
         images = batch["image"]
         latents = jnp.zeros((images.shape[0], latent_size), images.dtype)
         labels = None if num_classes is None else jnp.zeros(images.shape[:1], jnp.int32)
-        params, model_state = {}, {}
+        params, model_state = {}, initial_probability(augmentation)
         for name, network, network_key, inputs in (
             ("generator", generator, generator_key, told_generator(latents, labels)),
             ("discriminator", discriminator, discriminator_key, told_discriminator(images, labels)),
         ):
             params[name], model_state[name] = init_network(network, network_key, *inputs)
-        if augmentation is not None and augmentation.target is not None:
-            model_state["augmentation"] = {"probability": jnp.zeros(())}
         return create_state(run_key, params, optimisers, model_state=model_state, averaged=averaged)
 
     def told_generator(latents: jax.Array, labels: jax.Array | None) -> tuple[jax.Array, ...]:
@@ -136,15 +144,6 @@ def gan(
         inputs, model_state = told_discriminator(images, labels), state.model_state["discriminator"]
         outputs, model_state = apply_network(discriminator, params, model_state, *inputs, train=True)
         return Outputs(outputs, None) if head is None else Outputs(*outputs), model_state
-
-    def augmented(state: TrainState, images: jax.Array, keys: jax.Array | None) -> jax.Array:
-        if augmentation is None:
-            return images
-        adaptive = state.model_state.get("augmentation")
-        return augmentation.apply(images, keys, jnp.ones(()) if adaptive is None else adaptive["probability"])
-
-    def keep(state: TrainState, name: str, model_state: Any) -> TrainState:
-        return state.replace(model_state={**state.model_state, name: model_state})
 
     # ------------------------------------------------------------ losses, [B]
 
@@ -177,8 +176,8 @@ def gan(
         fake, pull_generator, generator_state = jax.vjp(
             lambda params: generate(old, params, draws), state.params["generator"], has_aux=True
         )
-        real = augmented(old, real, draws.real_keys)
-        shown, pull_augmentation = jax.vjp(lambda images: augmented(old, images, draws.generated_keys), fake)
+        real = augment(old, real, draws.real_keys)
+        shown, pull_augmentation = jax.vjp(lambda images: augment(old, images, draws.generated_keys), fake)
 
         def of_real(params: Any) -> tuple[tuple[Outputs, jax.Array], tuple[Any, Metrics]]:
             outputs, model_state = judge(old, params, real, draws.labels)
@@ -211,38 +210,44 @@ def gan(
         (real_grads,) = pull_real((real_slope, jnp.full_like(penalty, 1.0 / penalty.size)))
         state = keep(keep(state, "discriminator", model_state), "generator", generator_state)
         grads = jax.tree.map(jnp.add, real_grads, fake_grads)
-        state = update(adapt(state, real_outputs), "discriminator", grads, discriminator_optimiser)
+        state = update(
+            adapted(augmentation, state, real_outputs.logits, losses.boundary),
+            "discriminator",
+            grads,
+            discriminator_optimiser,
+        )
         generator_grads = pull_generator(*pull_augmentation(image_grads))[0]
         state = update(state, "generator", generator_grads, generator_optimiser)
         return average(state), {
-            **discriminator_metrics(real_outputs, fake_outputs, draws),
+            **metrics_of_both(real_outputs, fake_outputs, draws),
             **metrics,
             "generator/loss": sum_and_count(generator_loss(real_outputs, fake_outputs, draws)),
         }
 
     def step_discriminator(state: TrainState, real: jax.Array, draws: Draws) -> tuple[TrainState, Metrics]:
         fake, _ = generate(state, state.params["generator"], draws)
-        real, fake = augmented(state, real, draws.real_keys), augmented(state, fake, draws.generated_keys)
+        real, fake = augment(state, real, draws.real_keys), augment(state, fake, draws.generated_keys)
 
         def loss_of(params: Any) -> tuple[jax.Array, tuple[Outputs, Any, Metrics]]:
             real_outputs, model_state = judge(state, params, real, draws.labels)
             penalty, metrics = penalise(state, params, real, real_outputs.logits, fake, draws)
             fake_outputs, model_state = judge(keep(state, "discriminator", model_state), params, fake, draws.labels)
-            metrics |= discriminator_metrics(real_outputs, fake_outputs, draws)
+            metrics |= metrics_of_both(real_outputs, fake_outputs, draws)
             loss = jnp.mean(discriminator_loss(real_outputs, fake_outputs, draws) + penalty)
             return loss, (real_outputs, model_state, metrics)
 
         grads, (outputs, model_state, metrics) = jax.grad(loss_of, has_aux=True)(state.params["discriminator"])
-        state = adapt(keep(state, "discriminator", model_state), outputs)
+        state = keep(state, "discriminator", model_state)
+        state = adapted(augmentation, state, outputs.logits, losses.boundary)
         return update(state, "discriminator", grads, discriminator_optimiser), metrics
 
     def step_generator(state: TrainState, real: jax.Array, draws: Draws) -> tuple[TrainState, Metrics]:
         params = state.params["discriminator"]
-        real_outputs, _ = judge(state, params, augmented(state, real, draws.real_keys), draws.labels)
+        real_outputs, _ = judge(state, params, augment(state, real, draws.real_keys), draws.labels)
 
         def loss_of(params: Any) -> tuple[jax.Array, tuple[jax.Array, Any]]:
             fake, model_state = generate(state, params, draws)
-            fake = augmented(state, fake, draws.generated_keys)
+            fake = augment(state, fake, draws.generated_keys)
             fake_outputs, _ = judge(state, state.params["discriminator"], fake, draws.labels)
             values = generator_loss(real_outputs, fake_outputs, draws)
             return jnp.mean(values), (values, model_state)
@@ -250,16 +255,6 @@ def gan(
         grads, (values, model_state) = jax.grad(loss_of, has_aux=True)(state.params["generator"])
         state = update(keep(state, "generator", model_state), "generator", grads, generator_optimiser)
         return average(state), {"generator/loss": sum_and_count(values)}
-
-    def adapt(state: TrainState, real: Outputs) -> TrainState:
-        """Moves the probability of an adaptive augmentation by the sign of what the real logits' signs say."""
-        if augmentation is None or augmentation.target is None:
-            return state
-        excess = mean_over_devices(jnp.mean(jnp.sign(real.logits - losses.boundary))) - augmentation.target
-        images = sum_over_devices(jnp.asarray(real.logits.size, jnp.float32))
-        probability = state.model_state["augmentation"]["probability"]
-        moved = probability + jnp.sign(excess) * images * augmentation.adaptation
-        return keep(state, "augmentation", {"probability": jnp.clip(moved, 0.0, 1.0)})
 
     def average(state: TrainState) -> TrainState:
         return state if ema_decay is None else update_average(state, "generator", ema_decay)
@@ -287,9 +282,7 @@ def gan(
                 state,
             )
             metrics |= generator_metrics
-        if "augmentation" in state.model_state:
-            probability = state.model_state["augmentation"]["probability"]
-            metrics["augmentation/probability"] = sum_and_count(jnp.broadcast_to(probability, real.shape[:1]))
+        metrics |= augmentation_metrics(state, len(real))
         return state.replace(step=state.step + 1), metrics
 
     def draw(key: Key, batch: Batch, penalty_key: Key | None, augment_key: Key | None) -> Draws:
@@ -310,12 +303,8 @@ def gan(
         normal, last = jnp.split(latents, [latent_size - head.uniform_latents], axis=-1)
         return jnp.concatenate([normal, 2.0 * jax.scipy.stats.norm.cdf(last) - 1.0], -1)
 
-    def discriminator_metrics(real: Outputs, fake: Outputs, draws: Draws) -> Metrics:
-        return {
-            "discriminator/loss": sum_and_count(discriminator_loss(real, fake, draws)),
-            "discriminator/accuracy_real": sum_and_count((real.logits > losses.boundary).astype(jnp.float32)),
-            "discriminator/accuracy_generated": sum_and_count((fake.logits < losses.boundary).astype(jnp.float32)),
-        }
+    def metrics_of_both(real: Outputs, fake: Outputs, draws: Draws) -> Metrics:
+        return discriminator_metrics(discriminator_loss(real, fake, draws), real.logits, fake.logits, losses.boundary)
 
     # ------------------------------------------------------------ use
 
@@ -323,7 +312,7 @@ def gan(
         draws = draw(key, batch, None, None)
         fake = decode(state, *told_generator(draws.latents, draws.labels))
         real_outputs, fake_outputs = (judge_trained(state, images, draws.labels) for images in (batch["image"], fake))
-        return discriminator_metrics(real_outputs, fake_outputs, draws)
+        return metrics_of_both(real_outputs, fake_outputs, draws)
 
     def judge_trained(state: TrainState, images: jax.Array, labels: jax.Array | None) -> Outputs:
         params, model_state = state.params["discriminator"], state.model_state["discriminator"]

@@ -24,6 +24,16 @@ def mnist_is_unpacked_once():
         yield
 
 
+@pytest.fixture(scope="module")
+def small_mnist(mnist_is_unpacked_once):
+    """300 digits of each split, so that runs and evaluations are short."""
+    whole = embedded_sets.mnist_arrays()
+    few = type(whole)(*(values[:300] for values in whole))
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(embedded_sets, "mnist_arrays", lambda: few)
+        yield
+
+
 @pytest.fixture(scope="session")
 def mnist(tmp_path_factory):
     """A folder with runs/mnist_gan/001, of 6 steps, and what was said."""

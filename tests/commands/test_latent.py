@@ -7,8 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from command_lines import assert_refused, command, train
-from PIL import Image
+from command_lines import assert_refused, command, tiles, train
 
 from jaxgen.data import embedded_sets
 from jaxgen.experiments import (
@@ -18,7 +17,7 @@ from jaxgen.experiments import (
     mnist_vq_vae_prior,
 )
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("small_mnist")]
 
 ONCE = ("--preset", "quick", "--steps", 2, "--batch-size", 20, "--devices", 1, "--steps-per-dispatch", 2)
 ONCE += ("--eval-metrics", "None", "--best-metric", "None", "--eval-every", 0)
@@ -32,16 +31,6 @@ CLASSES, TWO_LATENTS, CODES, PRIOR = (
         "mnist_vq_vae_prior",
     )
 )
-
-
-@pytest.fixture(scope="module", autouse=True)
-def small_mnist(mnist_is_unpacked_once):
-    """300 digits of each split, so that runs and evaluations are short."""
-    whole = embedded_sets.mnist_arrays()
-    few = type(whole)(*(values[:300] for values in whole))
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(embedded_sets, "mnist_arrays", lambda: few)
-        yield
 
 
 @pytest.fixture(scope="module")
@@ -61,18 +50,6 @@ def runs(tmp_path_factory, small_mnist):
             result = train(*ONCE, *options, experiment=experiment.EXPERIMENT)
             assert result[0] == 0, result
     return folder
-
-
-def tiles(path, rows, columns, side=28):
-    """The images [rows, columns, side, side] of a picture that has just this grid, as `image_grid` makes it."""
-    with Image.open(path) as picture:
-        pixels = np.asarray(picture)
-    shape = rows * (side + 2) + 2, columns * (side + 2) + 2
-    scale = max(1, round(512 / max(shape)))
-    assert pixels.shape == (shape[0] * scale, shape[1] * scale)
-    pixels = pixels[::scale, ::scale]
-    starts = [[(2 + 30 * row, 2 + 30 * column) for column in range(columns)] for row in range(rows)]
-    return np.array([[pixels[top : top + side, left : left + side] for top, left in line] for line in starts])
 
 
 @pytest.mark.parametrize(

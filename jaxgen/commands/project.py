@@ -1,0 +1,120 @@
+"""`jaxgen project RUN IMAGE`: the styles of a StyleGAN2 whose image is nearest to a given one."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import tyro
+
+from jaxgen.commands._options import check_label, check_output, function_of, parse
+from jaxgen.data.dataset import scaled
+from jaxgen.data.image_folder import read_image
+from jaxgen.errors import UserError
+from jaxgen.opened_run import open_run, restore_run
+from jaxgen.projection import feature_distance, pixel_distance, project
+from jaxgen.training.pictures import image_grid
+from jaxgen.training.sampling import draw_conditions
+
+DISTANCES = {"features": feature_distance, "pixels": pixel_distance}
+LARGE_ENOUGH_FOR_FEATURES = 64
+FOR_SPREAD = 10_000
+"""How many styles their spread is of."""
+
+
+@dataclass(frozen=True)
+class Options:
+    """Looks for the styles by which a StyleGAN2 makes an image that is near a given one.
+
+    Writes the image, the average image that it begins with, and what was found, side by side; and beside it the styles,
+    as a file of arrays (.npz: styles [N, S], noise_0, noise_1, ..., image, distance).
+    """
+
+    run: tyro.conf.Positional[Path]
+    """The folder of the run."""
+    image: tyro.conf.Positional[Path]
+    """The image, in any format that Pillow reads; its middle is cut out and scaled to the model's size."""
+    steps: int = 1_000
+    """Steps of Adam."""
+    space: Literal["w", "w+"] = "w"
+    """w: one style for all layers. w+: one for each layer, which comes nearer."""
+    distance: Literal["features", "pixels"] | None = None
+    """What is made small: the distance in the maps of EfficientNet-Lite0, or the mean squared difference of pixels.
+    None: features of images of 64x64 and larger, else pixels."""
+    learning_rate: float = 0.1
+    """Adam's learning rate."""
+    noise: bool = False
+    """Whether the noise is looked for too, as in the paper; small images may then be found in the noise alone."""
+    noise_weight: float = 0.01
+    """With --noise: how much it is to be like noise."""
+    label: int | None = None
+    """Class whose average style it begins with, of a model that has classes. None: that of all."""
+    seed: int = 0
+    """Seed of the chance by which styles are moved at first."""
+    out: Path = Path("projected.png")
+    """The picture (.png); the file of arrays has the same name."""
+    checkpoint: str = "last"
+    """The checkpoint to use: last, best, or a step."""
+
+
+def main(arguments: Sequence[str]) -> None:
+    options = parse(Options, "project", arguments)
+    if options.steps < 1 or options.learning_rate <= 0.0 or options.noise_weight < 0.0:
+        raise UserError("--steps must be at least 1, --learning-rate above 0, --noise-weight at least 0.")
+    run = open_run(options.run)
+    prior, styles_of, synthesise = (function_of(run, name) for name in ("prior", "styles", "synthesise"))
+    if options.label is not None:
+        check_label(run, options.label)
+    check_output(options.out, (".png",))
+    side, _, channels = run.record["assets"]["image_shape"]
+    target = jnp.asarray(scaled(read_image(options.image, side, channels)))
+    by = options.distance or ("features" if side >= LARGE_ENOUGH_FOR_FEATURES else "pixels")
+    state = restore_run(run, options.checkpoint)
+
+    labels = draw_conditions(run.model, FOR_SPREAD)
+    if options.label is not None:
+        labels = np.full_like(labels, options.label)
+    condition = () if labels is None else (labels,)
+    styles = styles_of(state, prior(jax.random.key(options.seed), FOR_SPREAD), *condition)
+    average = styles[:, 0].mean(0)
+    spread = jnp.sqrt(jnp.mean(jnp.sum(jnp.square(styles[:, 0] - average), -1)))
+    noise = function_of(run, "fixed_noise")()
+
+    def say(step: int, apart: jax.Array) -> None:
+        print(f"step {step}/{options.steps}  distance by {by} {float(apart):.4f}", flush=True)
+
+    layers = styles.shape[1]
+    found = project(
+        synthesise,
+        state,
+        target,
+        average=average,
+        spread=spread,
+        noise=noise,
+        layers=layers,
+        key=jax.random.key(options.seed),
+        distance=DISTANCES[by](),
+        space=options.space,
+        steps=options.steps,
+        learning_rate=options.learning_rate,
+        move_noise=options.noise,
+        noise_weight=options.noise_weight,
+        progress=say,
+    )
+    begun = synthesise(state, jnp.broadcast_to(average, (1, layers, len(average))), noise)
+    made = synthesise(state, found.styles[None], found.noise)
+    images = jnp.clip(jnp.concatenate([target[None], begun, made]), -1.0, 1.0)
+    image_grid(np.asarray(images), columns=3).save(options.out)
+    arrays = options.out.with_suffix(".npz")
+    maps = {f"noise_{i}": np.asarray(values) for i, values in enumerate(found.noise)}
+    np.savez_compressed(
+        arrays,
+        styles=np.asarray(found.styles),
+        image=np.asarray(images[2]),
+        distance=np.asarray(found.distance),
+        **maps,
+    )
+    print(f"{options.image}, the average image, and what {run.experiment.name} makes: {options.out}; styles: {arrays}")

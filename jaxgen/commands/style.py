@@ -1,0 +1,127 @@
+"""`jaxgen style RUN WHAT`: what the styles of a StyleGAN2 do, as pictures."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import tyro
+
+from jaxgen import styles as maths
+from jaxgen.commands._options import check_label, check_output, function_of, in_batches, parse
+from jaxgen.commands._rows import write_rows
+from jaxgen.errors import UserError
+from jaxgen.opened_run import Run, open_run, restore_run
+from jaxgen.training.sampling import draw_conditions
+from jaxgen.training.state import TrainState
+
+What = Literal["mixing", "truncation"]
+BAND = Literal["coarse", "middle", "fine"]
+
+
+@dataclass(frozen=True)
+class Options:
+    """Shows what the styles of a StyleGAN2 do.
+
+    mixing: images in the first row, others in the first column, and where they meet that of the row with the coarse
+    styles (pose, shape), then the middle, then the fine ones (colours, detail) of that of the column. truncation:
+    images from the average of all (0) to themselves (1) and beyond.
+    """
+
+    run: tyro.conf.Positional[Path]
+    """The folder of the run."""
+    what: tyro.conf.Positional[What]
+    """What is shown."""
+    rows: int = 0
+    """Images in the first column: of each band for mixing. 0: 2 for mixing, 8 for truncation."""
+    columns: int = 8
+    """mixing: images in the first row."""
+    bands: tuple[BAND, ...] = ("coarse", "middle", "fine")
+    """mixing: which styles are taken from the images in the first column."""
+    amounts: tuple[float, ...] = (0.0, 0.25, 0.5, 0.75, 1.0, 1.25)
+    """truncation: the amounts, one column each."""
+    truncation: float = 1.0
+    """mixing: of all styles."""
+    label: int | None = None
+    """Class of all images, of a model that has classes. None: every class in turn."""
+    seed: int = 0
+    """Seed of the latents."""
+    out: Path | None = None
+    """The picture (.png). None: style_WHAT.png."""
+    checkpoint: str = "last"
+    """The checkpoint to use: last, best, or a step."""
+
+
+class Subject(NamedTuple):
+    """A run that is looked at."""
+
+    options: Options
+    run: Run
+    state: TrainState
+
+    def styles(self, count: int, truncation: float = 1.0) -> jax.Array:
+        """[count, N, S], of latents drawn by the seed."""
+        latents = function_of(self.run, "prior")(jax.random.key(self.options.seed), count)
+        labels, label = draw_conditions(self.run.model, count), self.options.label
+        if label is not None:
+            labels = np.full_like(labels, label)
+        condition = () if labels is None else (labels,)
+        return function_of(self.run, "styles")(self.state, latents, *condition, truncation=truncation)
+
+    def images(self, styles: jax.Array) -> np.ndarray:
+        """[n, N, S] -> [n, H, W, C] in [-1, 1], all with the same noise."""
+        synthesise = function_of(self.run, "synthesise")
+        return in_batches(lambda styles: jnp.clip(synthesise(self.state, styles), -1.0, 1.0), styles, batch_size=64)
+
+
+def mixing(subject: Subject) -> tuple[list[np.ndarray], str]:
+    options = subject.options
+    rows, columns = options.rows or 2, options.columns
+    styles = subject.styles(columns + rows * len(options.bands), options.truncation)
+    into, taken = styles[:columns], styles[columns:]
+    bands = maths.style_bands(styles.shape[1])
+    if missing := [name for name in options.bands if name not in bands]:
+        raise UserError(f"The maps of this model are too few for {missing[0]} styles: name others with --bands.")
+    first = subject.images(styles)
+    shown = [np.concatenate([np.ones_like(first[:1]), first[:columns]])]
+    for i, name in enumerate(options.bands):
+        chosen = slice(i * rows, (i + 1) * rows)
+        grid = maths.mixed(into, taken[chosen], bands[name])  # [rows, columns, N, S]
+        made = np.split(subject.images(grid.reshape(-1, *grid.shape[2:])), rows)
+        sources = first[columns:][chosen]
+        shown += [np.concatenate([source[None], row]) for source, row in zip(sources, made, strict=True)]
+    named = ", ".join(f"{name} ({rows})" for name in options.bands)
+    return shown, f"the first row with styles of the first column: {named}"
+
+
+def truncation(subject: Subject) -> tuple[list[np.ndarray], str]:
+    options = subject.options
+    if not options.amounts:
+        raise UserError("--amounts takes one or more numbers.")
+    rows = options.rows or 8
+    average = function_of(subject.run, "average_style")(subject.state)
+    styles = maths.truncated(subject.styles(rows), average, jnp.array(options.amounts))
+    images = np.split(subject.images(styles.reshape(-1, *styles.shape[2:])), rows)
+    return images, f"{rows} images, truncated by {', '.join(f'{amount:g}' for amount in options.amounts)}"
+
+
+SHOWN: dict[str, Callable[[Subject], tuple[list[np.ndarray], str]]] = {"mixing": mixing, "truncation": truncation}
+
+
+def main(arguments: Sequence[str]) -> None:
+    options = parse(Options, "style", arguments)
+    if options.rows < 0 or options.columns < 1:
+        raise UserError("--rows must be at least 0 and --columns at least 1.")
+    run = open_run(options.run)
+    for name in ("styles", "synthesise"):
+        function_of(run, name)
+    if options.label is not None:
+        check_label(run, options.label)
+    out = options.out or Path(f"style_{options.what}.png")
+    check_output(out, (".png",))
+    shown, said = SHOWN[options.what](Subject(options, run, restore_run(run, options.checkpoint)))
+    write_rows(run, shown, out)
+    print(f"{run.experiment.name}: {said}: {out}")

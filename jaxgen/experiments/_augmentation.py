@@ -1,0 +1,57 @@
+"""The options of what a discriminator's images go through, and how they become an `Augmentation`."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from jaxgen.errors import UserError
+from jaxgen.models.augmentation import (
+    POLICIES,
+    Augmentation,
+    adaptive_augmentation,
+    differentiable_augmentation,
+)
+from jaxgen.training.config import check_at_least
+
+ADAPTIVE = "ada"
+
+
+@dataclass(frozen=True)
+class AugmentationConfig:
+    """What a config gets by naming this before the class of its other options."""
+
+    augmentation: str | None = None
+    """What images go through before the discriminator: colour, translation, cutout (DiffAugment; with commas between
+    them), or ada (adaptive: the less, the less the discriminator overfits)."""
+    ada_target: float = 0.6
+    """The mean sign of real logits that --augmentation ada aims at."""
+    ada_images: int = 500_000
+    """How many images --augmentation ada needs to go from never to always."""
+
+
+def named(text: str | None, option: str, known: Mapping[str, Any]) -> list[str]:
+    """The names in an option, with commas between them.
+
+    Raises:
+      UserError: an unknown one.
+    """
+    names = [name.strip() for name in text.split(",")] if text else []
+    for name in names:
+        if name not in known:
+            raise UserError(f"{option} {text}: {name!r} is not among {', '.join(known)}.")
+    return names
+
+
+def build_augmentation(config: AugmentationConfig) -> Augmentation | None:
+    """Of these options; None for none.
+
+    Raises:
+      UserError: an unknown augmentation, or a number of images below 1.
+    """
+    check_at_least(config, "ada_images", 1)
+    if config.augmentation == ADAPTIVE:
+        return adaptive_augmentation(config.ada_target, config.ada_images)
+    names = named(config.augmentation, "--augmentation", {**POLICIES, ADAPTIVE: None})
+    if ADAPTIVE in names:
+        raise UserError(f"--augmentation {config.augmentation}: {ADAPTIVE} stands alone.")
+    return differentiable_augmentation(names) if names else None

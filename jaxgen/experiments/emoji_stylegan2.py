@@ -1,0 +1,47 @@
+"""StyleGAN2 (Karras et al. 2020, https://arxiv.org/abs/1912.04958) on emoji.
+
+    python -m jaxgen.experiments.emoji_stylegan2
+    jaxgen sample runs/emoji_stylegan2/001 --truncation 0.7
+    jaxgen style runs/emoji_stylegan2/001 mixing
+
+With --conditional the kind of emoji is given; --augmentation ada is adaptive (https://arxiv.org/abs/2006.06676).
+"""
+
+import sys
+from dataclasses import dataclass
+
+from jaxgen.experiment import Experiment, run
+from jaxgen.experiments._images import ImagesConfig, load_images
+from jaxgen.experiments._stylegan2 import CONFIGURATION_F, SmallStyleGAN2Config, build_stylegan2
+
+
+@dataclass(frozen=True)
+class Config(ImagesConfig, SmallStyleGAN2Config):
+    """Options of emoji_stylegan2."""
+
+    augmentation: str | None = "colour,translation,cutout"
+    """What images go through before the discriminator: there are only 3,440 to learn from."""
+
+
+EXPERIMENT = Experiment(
+    file=__file__,
+    summary="StyleGAN2",
+    data="emoji, --data ...",
+    expected_time="not measured yet",
+    presets={
+        "quick": Config(steps=40, channel_base=512, channel_max=16, sample_every=20, checkpoint_every=20),
+        "default": Config(),
+        # configuration F; R1 as for the 32x32 images of the paper on adaptive augmentation (table 7)
+        "full": Config(**CONFIGURATION_F, batch_size=64, steps=390_000, r1_weight=0.01, checkpoint_every=10_000),
+    },
+    load_data=load_images,
+    build_model=build_stylegan2,
+)
+
+
+def main() -> None:
+    sys.exit(run(EXPERIMENT))
+
+
+if __name__ == "__main__":
+    main()

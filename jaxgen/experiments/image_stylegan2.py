@@ -1,0 +1,63 @@
+"""StyleGAN2 (Karras et al. 2020, https://arxiv.org/abs/1912.04958) on images of your own.
+
+    python -m jaxgen.experiments.image_stylegan2 --data path/to/images --image-size 64
+    python -m jaxgen.experiments.image_stylegan2 --preset full --data path/to/images      # configuration F at 1024x1024
+
+takes any folder of images (sub-folders too); --data also takes an embedded set (emoji, mnist) or the name of an image
+set of tensorflow-datasets (celeb_a, ...; --data-dir says where it lies prepared). What the discriminator sees is
+augmented adaptively (ADA, https://arxiv.org/abs/2006.06676), so that some thousand images are enough.
+"""
+
+import sys
+from dataclasses import dataclass
+
+from jaxgen.experiment import Experiment, run
+from jaxgen.experiments._images import ImagesConfig, load_images
+from jaxgen.experiments._stylegan2 import CONFIGURATION_F, SmallStyleGAN2Config, build_stylegan2
+
+
+@dataclass(frozen=True)
+class Config(ImagesConfig, SmallStyleGAN2Config):
+    """Options of image_stylegan2."""
+
+    image_size: int = 64
+    """Side of the square images in pixels: a power of two from 8 to 1024 (of others more is made than is shown)."""
+    channel_base: int = 2_048
+    """A map of side R has channel_base / R channels in both networks. 32768: configuration F, 16384: E."""
+    r1_weight: float = 0.5
+    """Weight gamma of gamma / 2 |grad D|^2 at real images; the smaller the images, the smaller. 0: none."""
+    augmentation: str | None = "ada"
+    """What images go through before the discriminator: ada (adaptive), or colour, translation, cutout (DiffAugment)."""
+
+
+EXPERIMENT = Experiment(
+    file=__file__,
+    summary="StyleGAN2 on your images",
+    data="--data ...",
+    expected_time="not measured yet",
+    presets={
+        "quick": Config(steps=40, image_size=32, channel_max=16, sample_every=20, checkpoint_every=20),
+        "default": Config(),
+        "full": Config(
+            **CONFIGURATION_F,
+            image_size=1024,
+            batch_size=32,
+            steps=781_250,
+            r1_weight=10.0,
+            augmentation=None,
+            steps_per_dispatch=1,
+            checkpoint_every=10_000,
+            sample_every=5_000,
+        ),
+    },
+    load_data=load_images,
+    build_model=build_stylegan2,
+)
+
+
+def main() -> None:
+    sys.exit(run(EXPERIMENT))
+
+
+if __name__ == "__main__":
+    main()

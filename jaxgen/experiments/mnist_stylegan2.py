@@ -1,0 +1,50 @@
+"""StyleGAN2 (Karras et al. 2020, https://arxiv.org/abs/1912.04958) on MNIST.
+
+    python -m jaxgen.experiments.mnist_stylegan2
+    jaxgen style runs/mnist_stylegan2/001 mixing
+
+Images of 32x32 are made, of which the middle 28x28 are the digit; the discriminator continues digits by their edges.
+With --conditional the class is given.
+"""
+
+import sys
+from dataclasses import dataclass
+
+from jaxgen.data import load
+from jaxgen.experiment import Experiment, run
+from jaxgen.experiments._scored import BestByFID
+from jaxgen.experiments._stylegan2 import CONFIGURATION_F, SmallStyleGAN2Config, build_stylegan2
+
+
+@dataclass(frozen=True)
+class Config(BestByFID, SmallStyleGAN2Config):
+    """Options of mnist_stylegan2."""
+
+    steps: int = 10_000
+    """How many training steps the run has in all (3,750 are one epoch of MNIST)."""
+    eval_every: int = 2_500
+    """Steps between evaluations on the held-out examples. 0: only at the end."""
+
+
+EXPERIMENT = Experiment(
+    file=__file__,
+    summary="StyleGAN2",
+    data="MNIST",
+    expected_time="not measured yet",
+    presets={
+        "quick": Config(steps=40, channel_base=512, channel_max=16, sample_every=20, checkpoint_every=20),
+        "default": Config(),
+        # configuration F; R1 as for the 32x32 images of the paper on adaptive augmentation (table 7)
+        "full": Config(**CONFIGURATION_F, batch_size=64, steps=390_000, r1_weight=0.01, checkpoint_every=10_000),
+    },
+    load_data=lambda config: load("mnist"),
+    build_model=build_stylegan2,
+)
+
+
+def main() -> None:
+    sys.exit(run(EXPERIMENT))
+
+
+if __name__ == "__main__":
+    main()

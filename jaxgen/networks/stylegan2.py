@@ -1,0 +1,268 @@
+"""StyleGAN2's networks (Karras et al. 2020, arXiv:1912.04958; configuration F has `channel_base` 32768).
+
+The generator sums the images of all sizes (figure 7b, left), the discriminator is residual (figure 7c, right).
+"""
+
+import itertools
+import math
+from collections.abc import Sequence
+
+import flax.linen as nn
+import jax
+import jax.numpy as jnp
+from jax import Array, lax
+
+from jaxgen.errors import UserError
+from jaxgen.networks.equalised import EqualisedConv, EqualisedDense, ModulatedConv, scaled_leaky_relu
+from jaxgen.networks.resampling import smooth_upsample
+from jaxgen.training.parallel import AXIS, axis_is_bound, gather_over_devices
+
+STEM = 4
+"""The side of the smallest map."""
+SMALLEST, LARGEST = 8, 1024
+
+
+def resolution_of(image_shape: Sequence[int]) -> int:
+    """The side of the largest map: that of the image, or the next power of two, of which the image is the middle.
+
+    Raises:
+      UserError: the image is not square, or its map would not be 8 to 1024 wide.
+    """
+    height, width = image_shape[:2]
+    resolution = 1 << (height - 1).bit_length()
+    if height != width or not SMALLEST <= resolution <= LARGEST:
+        raise UserError(
+            f"StyleGAN2 cannot make images of {height}x{width}: use a square size of at most {LARGEST}, best a power "
+            "of two (32, 64, 128, ...)."
+        )
+    return resolution
+
+
+def maps_of(image_shape: Sequence[int]) -> list[int]:
+    """The sides of all maps, from the smallest."""
+    return [STEM << i for i in range(int(math.log2(resolution_of(image_shape) // STEM)) + 1)]
+
+
+def num_styles(image_shape: Sequence[int]) -> int:
+    """How many styles the layers of a generator take: two for each size of map, of which the images share theirs."""
+    return 2 * len(maps_of(image_shape))
+
+
+def noise_shapes(image_shape: Sequence[int]) -> list[tuple[int, int, int]]:
+    """(H, W, 1) of the noise of each layer."""
+    sizes = maps_of(image_shape)
+    return [(size, size, 1) for size in [sizes[0], *(size for size in sizes[1:] for _ in range(2))]]
+
+
+def draw_noise(keys: Array, image_shape: Sequence[int]) -> list[Array]:
+    """Normal noise [B, H, W, 1] of each layer, each example's by its own key [B]."""
+    shapes = noise_shapes(image_shape)
+    ends = list(itertools.accumulate(math.prod(shape) for shape in shapes))
+    values = jax.vmap(lambda key: jax.random.normal(key, (ends[-1],)))(keys)  # one draw compiles faster than many
+    parts = jnp.split(values, ends[:-1], axis=1)
+    return [part.reshape(-1, *shape) for part, shape in zip(parts, shapes, strict=True)]
+
+
+def _normalised(vectors: Array) -> Array:
+    """[B, N] with the mean square 1."""
+    return vectors * lax.rsqrt(jnp.mean(jnp.square(vectors), -1, keepdims=True) + 1e-8)
+
+
+class MappingNetwork(nn.Module):
+    """Latents to styles: Dense layers with leaky ReLU, at a hundredth of the learning rate.
+
+    A class is embedded and stands beside the latents; both are normalised.
+
+    Attributes:
+      width: S, of the styles and all layers.
+      layers: how many.
+      num_classes: K; None: no labels.
+    """
+
+    width: int = 512
+    layers: int = 8
+    num_classes: int | None = None
+
+    @nn.compact
+    def __call__(self, latents: Array, *labels: Array) -> Array:
+        """[B, L], and labels int [B] with `num_classes` -> [B, S]."""
+        hidden = _normalised(latents)
+        if self.num_classes is not None:
+            classes = jax.nn.one_hot(labels[0], self.num_classes, dtype=latents.dtype)
+            embedded = EqualisedDense(latents.shape[-1], name="embedding")(classes)
+            hidden = jnp.concatenate([hidden, _normalised(embedded)], -1)
+        for _ in range(self.layers):
+            hidden = scaled_leaky_relu(EqualisedDense(self.width, rate=0.01)(hidden))
+        return hidden
+
+
+class StyledConv(nn.Module):
+    """A modulated convolution of 3x3, noise scaled by a learned strength that begins at 0, a bias and leaky ReLU."""
+
+    features: int
+    up: bool = False
+
+    @nn.compact
+    def __call__(self, inputs: Array, style: Array, noise: Array) -> Array:
+        """[B, H, W, C], [B, S] and [B or 1, H', W', 1] -> [B, H', W', F], H' = 2 H with `up`, else H."""
+        outputs = ModulatedConv(self.features, resample="up" if self.up else None)(inputs, style)
+        strength = self.param("noise_strength", nn.initializers.zeros, (), jnp.float32)
+        bias = self.param("bias", nn.initializers.zeros, (self.features,), jnp.float32)
+        return scaled_leaky_relu(outputs + strength * noise + bias)
+
+
+class ToImage(nn.Module):
+    """A modulated 1x1 convolution without demodulation, and a bias."""
+
+    channels: int
+
+    @nn.compact
+    def __call__(self, inputs: Array, style: Array) -> Array:
+        """[B, H, W, C] and [B, S] -> [B, H, W, channels]."""
+        image = ModulatedConv(self.channels, 1, demodulate=False)(inputs, style)
+        return image + self.param("bias", nn.initializers.zeros, (self.channels,), jnp.float32)
+
+
+class SynthesisNetwork(nn.Module):
+    """Styles to images: a learned constant, two layers for each size of map, the sum of the images of all sizes.
+
+    Attributes:
+      image_shape: (H, W, C), square; of a size that is no power of two, the middle of the next larger image.
+      channel_base: a map of side R has channel_base / R channels,
+      channel_max: but no more than these.
+    """
+
+    image_shape: tuple[int, int, int] = (32, 32, 3)
+    channel_base: int = 32768
+    channel_max: int = 512
+
+    @nn.compact
+    def __call__(self, styles: Array, noise: Sequence[Array]) -> Array:
+        """[B, N, S] with N = `num_styles`, and the layers' noise [B or 1, h, w, 1] -> [B, H, W, C], unbounded."""
+        sizes, channels = maps_of(self.image_shape), self.image_shape[-1]
+        widths = [min(self.channel_base // size, self.channel_max) for size in sizes]
+        constant = self.param("constant", nn.initializers.normal(1.0), (STEM, STEM, widths[0]), jnp.float32)
+        hidden = jnp.broadcast_to(constant, (len(styles), *constant.shape))
+        hidden = StyledConv(widths[0])(hidden, styles[:, 0], noise[0])
+        image = ToImage(channels)(hidden, styles[:, 1])
+        for i, width in enumerate(widths[1:]):
+            hidden = StyledConv(width, up=True)(hidden, styles[:, 2 * i + 1], noise[2 * i + 1])
+            hidden = StyledConv(width)(hidden, styles[:, 2 * i + 2], noise[2 * i + 2])
+            image = smooth_upsample(image) + ToImage(channels)(hidden, styles[:, 2 * i + 3])
+        before = (sizes[-1] - self.image_shape[0]) // 2
+        return image[:, before : before + self.image_shape[0], before : before + self.image_shape[1]]
+
+
+class StyleGAN2Generator(nn.Module):
+    """Mapping and synthesis.
+
+    Attributes:
+      image_shape, channel_base, channel_max: of `SynthesisNetwork`.
+      style_size: S.
+      mapping_layers: how many the mapping network has.
+      num_classes: K, for the mapping network; None: no labels.
+    """
+
+    image_shape: tuple[int, int, int] = (32, 32, 3)
+    channel_base: int = 32768
+    channel_max: int = 512
+    style_size: int = 512
+    mapping_layers: int = 8
+    num_classes: int | None = None
+
+    def setup(self) -> None:
+        self.mapping = MappingNetwork(self.style_size, self.mapping_layers, self.num_classes)
+        self.synthesis = SynthesisNetwork(self.image_shape, self.channel_base, self.channel_max)
+
+    def __call__(self, latents: Array, *labels: Array, train: bool) -> Array:
+        """Latents [B, L], and labels int [B] with `num_classes` -> [B, H, W, C], without noise."""
+        del train
+        style = self.mapping(latents, *labels)
+        styles = jnp.repeat(style[:, None], num_styles(self.image_shape), 1)
+        return self.synthesis(styles, [jnp.zeros((1, *shape), style.dtype) for shape in noise_shapes(self.image_shape)])
+
+    def map(self, latents: Array, *labels: Array) -> Array:
+        """[B, L] -> [B, S]."""
+        return self.mapping(latents, *labels)
+
+    def synthesise(self, styles: Array, noise: Sequence[Array]) -> Array:
+        """As `SynthesisNetwork`."""
+        return self.synthesis(styles, noise)
+
+
+def minibatch_deviation(maps: Array, group_size: int = 4) -> Array:
+    """How far the maps of a group differ, as one more channel (Karras et al. 2018, arXiv:1710.10196, section 3).
+
+    The batch, over all devices together, is split into groups of `group_size`, or of its greatest divisor below: with M
+    groups, i, i + M, i + 2 M, ... stand together. The standard deviation in a group, averaged over places and channels,
+    is one number, the same for each place of all its examples.
+
+    Args:
+      maps: [B, H, W, C].
+
+    Returns:
+      [B, H, W, C + 1].
+    """
+    everything = gather_over_devices(maps)
+    batch = len(everything)
+    size = next(n for n in range(min(group_size, batch), 0, -1) if batch % n == 0)
+    groups = everything.reshape(size, batch // size, *maps.shape[1:])
+    deviation = jnp.sqrt(jnp.mean(jnp.square(groups - groups.mean(0)), 0) + 1e-8).mean((1, 2, 3))  # [M]
+    deviation = jnp.tile(deviation, size)
+    if axis_is_bound():
+        deviation = lax.dynamic_slice_in_dim(deviation, lax.axis_index(AXIS) * len(maps), len(maps))
+    channel = jnp.broadcast_to(deviation[:, None, None, None], (*maps.shape[:3], 1))
+    return jnp.concatenate([maps, channel], -1)
+
+
+class DiscriminatorBlock(nn.Module):
+    """Two convolutions of 3x3, of which the second halves the map, and a 1x1 beside them; over sqrt(2)."""
+
+    features: int
+
+    @nn.compact
+    def __call__(self, inputs: Array) -> Array:
+        """[B, H, W, C] -> [B, H / 2, W / 2, F]."""
+        beside = EqualisedConv(self.features, 1, "down", use_bias=False, name="skip")(inputs)
+        hidden = scaled_leaky_relu(EqualisedConv(inputs.shape[-1])(inputs))
+        hidden = scaled_leaky_relu(EqualisedConv(self.features, resample="down")(hidden))
+        return (hidden + beside) / math.sqrt(2.0)
+
+
+class StyleGAN2Discriminator(nn.Module):
+    """Images to logits: residual blocks down to 4x4, the deviation in the minibatch, a convolution, two Dense layers.
+
+    A logit depends on the other images of its group in the batch (`minibatch_deviation`). With classes there is an
+    output for each, of which the label's is taken: the product of the features with the label's vector.
+
+    Attributes:
+      image_shape, channel_base, channel_max: as the generator's; smaller images are continued by their edges.
+      num_classes: K; None: no labels.
+      group_size: how many images are compared, by the minibatch's deviation.
+    """
+
+    image_shape: tuple[int, int, int] = (32, 32, 3)
+    channel_base: int = 32768
+    channel_max: int = 512
+    num_classes: int | None = None
+    group_size: int = 4
+
+    @nn.compact
+    def __call__(self, images: Array, *labels: Array, train: bool) -> Array:
+        """[B, H, W, C], and labels int [B] with `num_classes` -> [B]."""
+        del train
+        sizes = maps_of(self.image_shape)
+        missing = sizes[-1] - self.image_shape[0]
+        if missing:
+            pads = (missing // 2, missing - missing // 2)
+            images = jnp.pad(images, ((0, 0), pads, pads, (0, 0)), mode="edge")
+        widths = [min(self.channel_base // size, self.channel_max) for size in reversed(sizes)]
+        hidden = scaled_leaky_relu(EqualisedConv(widths[0], 1)(images))
+        for width in widths[1:]:
+            hidden = DiscriminatorBlock(width)(hidden)
+        hidden = scaled_leaky_relu(EqualisedConv(widths[-1])(minibatch_deviation(hidden, self.group_size)))
+        hidden = scaled_leaky_relu(EqualisedDense(widths[-1])(hidden.reshape(len(hidden), -1)))
+        logits = EqualisedDense(self.num_classes or 1)(hidden)
+        if self.num_classes is not None:
+            logits = jnp.take_along_axis(logits, labels[0][:, None], 1)
+        return logits[:, 0]
