@@ -10,7 +10,7 @@ COMMANDS = {
     "list": "the experiments of the package",
     "sample": "draw samples from a run",
     "interpolate": "walk between latents of a run",
-    "style": "show what the styles of a StyleGAN2 do",
+    "styles": "show what the styles of a StyleGAN2 do",
     "project": "look for an image among those that a StyleGAN2 can make",
     "latent": "show what the latents of a run mean",
     "restore": "images of any size larger, without noise, filled in, in colour",

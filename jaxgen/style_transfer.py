@@ -1,6 +1,6 @@
 """Neural style transfer by descent on the pixels (Gatys et al. 2016): any style, some minutes for a picture.
 
-`jaxgen.models.style` has the loss, and the network that does it in one pass for one style.
+`jaxgen.models.stylisation` has the loss, and the network that does it in one pass for one style.
 """
 
 from collections.abc import Callable
@@ -11,7 +11,7 @@ import jax.numpy as jnp
 import optax
 
 from jaxgen.metrics.extractors import efficientnet_maps
-from jaxgen.models.style import WEIGHTS, Losses, Weights, content_of, style_losses, style_of
+from jaxgen.models.stylisation import WEIGHTS, Losses, Weights, content_of, style_losses, style_of
 
 
 def stylise(

@@ -30,8 +30,8 @@ from jaxgen.models.posteriors import Posterior
 from jaxgen.models.preconditioning import edm
 from jaxgen.models.restoration import restoration
 from jaxgen.models.sequence import sequence_model
-from jaxgen.models.style import Style, Weights, style_of, stylisation
 from jaxgen.models.stylegan2 import stylegan2
+from jaxgen.models.stylisation import Style, Weights, style_of, stylisation
 from jaxgen.models.text_vae import text_vae
 from jaxgen.models.vae import vae
 from jaxgen.models.vae_gan import vae_gan

@@ -12,7 +12,7 @@ from jaxgen.commands._options import check_output, function_of, parse
 from jaxgen.data.dataset import scaled, unscale_images
 from jaxgen.data.image_folder import read_scaled
 from jaxgen.errors import UserError
-from jaxgen.models.style import Losses, Weights
+from jaxgen.models.stylisation import Losses, Weights
 from jaxgen.opened_run import open_run, restore_run
 from jaxgen.style_transfer import stylise
 from jaxgen.training.pictures import save_image

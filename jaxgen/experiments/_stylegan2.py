@@ -7,8 +7,8 @@ from typing import Any
 from jaxgen.errors import UserError
 from jaxgen.experiments._augmentation import AugmentationConfig, build_augmentation
 from jaxgen.experiments._sngan import class_count
-from jaxgen.models.style_parts import lazy_adam
 from jaxgen.models.stylegan2 import stylegan2
+from jaxgen.models.stylegan2_parts import lazy_adam
 from jaxgen.networks.stylegan2 import StyleGAN2Discriminator, StyleGAN2Generator
 from jaxgen.training.config import TrainConfig, check_at_least
 from jaxgen.training.state import GenerativeModel

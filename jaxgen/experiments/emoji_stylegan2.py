@@ -2,7 +2,7 @@
 
     python -m jaxgen.experiments.emoji_stylegan2
     jaxgen sample runs/emoji_stylegan2/001 --truncation 0.7
-    jaxgen style runs/emoji_stylegan2/001 mixing
+    jaxgen styles runs/emoji_stylegan2/001 mixing
 
 With --conditional the kind of emoji is given; --augmentation ada is adaptive (https://arxiv.org/abs/2006.06676).
 """

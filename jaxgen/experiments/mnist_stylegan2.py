@@ -1,7 +1,7 @@
 """StyleGAN2 (Karras et al. 2020, https://arxiv.org/abs/1912.04958) on MNIST.
 
     python -m jaxgen.experiments.mnist_stylegan2
-    jaxgen style runs/mnist_stylegan2/001 mixing
+    jaxgen styles runs/mnist_stylegan2/001 mixing
 
 Images of 32x32 are made, of which the middle 28x28 are the digit; the discriminator continues digits by their edges.
 With --conditional the class is given.

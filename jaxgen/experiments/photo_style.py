@@ -29,7 +29,7 @@ from jaxgen.errors import UserError
 from jaxgen.experiment import Experiment, run
 from jaxgen.first_stage import unknown_arrays
 from jaxgen.metrics.extractors import efficientnet_maps
-from jaxgen.models.style import Style, Weights, style_of, stylisation
+from jaxgen.models.stylisation import Style, Weights, style_of, stylisation
 from jaxgen.networks.translators import ResNetTranslator
 from jaxgen.training.config import TrainConfig, check_at_least
 from jaxgen.training.state import GenerativeModel

@@ -21,7 +21,7 @@ from jaxgen.models.gan_parts import (
 )
 from jaxgen.models.gan_penalties import zero_centred
 from jaxgen.models.samples import classes_in_turn, normal_prior
-from jaxgen.models.style_parts import mixed_styles, moved_mean, path_lengths
+from jaxgen.models.stylegan2_parts import mixed_styles, moved_mean, path_lengths
 from jaxgen.models.variables import apply_network, init_network
 from jaxgen.networks.stylegan2 import (
     StyleGAN2Discriminator,
@@ -69,7 +69,7 @@ def stylegan2(
     as many times as strong as their updates are rare (section 3.1).
 
     Args:
-      generator_optimiser, discriminator_optimiser: see `style_parts.lazy_adam`.
+      generator_optimiser, discriminator_optimiser: see `stylegan2_parts.lazy_adam`.
       r1_weight: gamma of gamma / 2 |grad_x D(x)|^2, at real images before augmentation. 0: no such update.
       path_weight: of (|J^T y| - a)^2, where a is the running mean of |J^T y| (eq. 4), and is held constant. 0: none.
       path_share: the path length is taken of one in so many examples of the batch.

@@ -8,7 +8,7 @@ from PIL import Image
 
 from jaxgen.experiments import photo_style
 from jaxgen.metrics.extractors import efficientnet_maps
-from jaxgen.models.style import content_of, style_losses, style_of
+from jaxgen.models.stylisation import content_of, style_losses, style_of
 from jaxgen.style_transfer import stylise
 
 

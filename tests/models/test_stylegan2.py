@@ -9,7 +9,7 @@ from tiny import tiny_images, tiny_stylegan2
 
 from jaxgen.data import example_batch
 from jaxgen.errors import UserError
-from jaxgen.models.style_parts import PATH_DECAY, lazy_adam, mixed_styles, moved_mean, path_lengths
+from jaxgen.models.stylegan2_parts import PATH_DECAY, lazy_adam, mixed_styles, moved_mean, path_lengths
 from jaxgen.networks.stylegan2 import StyleGAN2Generator, noise_shapes
 
 KEY = jax.random.key(0, impl="unsafe_rbg")  # compiles much faster than the default

@@ -1,4 +1,4 @@
-"""`jaxgen style`, `jaxgen project` and `jaxgen sample --truncation`, on a tiny run."""
+"""`jaxgen styles`, `jaxgen project` and `jaxgen sample --truncation`, on a tiny run."""
 
 import contextlib
 
@@ -34,20 +34,20 @@ def there(runs, monkeypatch):
 
 
 def test_the_mixing_grid_has_its_sources_at_its_borders():
-    code, out, _ = command("style", PLAIN, "mixing", "--rows", 1, "--columns", 3, "--seed", 1)
+    code, out, _ = command("styles", PLAIN, "mixing", "--rows", 1, "--columns", 3, "--seed", 1)
     assert code == 0
     assert "coarse (1), middle (1), fine (1)" in out
-    shown = tiles("style_mixing.png", 4, 4)
+    shown = tiles("styles_mixing.png", 4, 4)
     assert (shown[0, 0] == 255).all()
     assert len(np.unique(shown.reshape(16, -1), axis=0)) == 16
     # all styles of the column: its images, whatever the row's
-    again = command("style", CLASSES, "mixing", "--rows", 2, "--columns", 2, "--bands", "fine", "--label", 3)
+    again = command("styles", CLASSES, "mixing", "--rows", 2, "--columns", 2, "--bands", "fine", "--label", 3)
     assert again[0] == 0
-    tiles("style_mixing.png", 3, 3)
+    tiles("styles_mixing.png", 3, 3)
 
 
 def test_the_truncation_sweep_begins_with_one_image_for_all():
-    code, _, _ = command("style", PLAIN, "truncation", "--rows", 3, "--amounts", 0, 0.5, 1, "--out", "t.png")
+    code, _, _ = command("styles", PLAIN, "truncation", "--rows", 3, "--amounts", 0, 0.5, 1, "--out", "t.png")
     assert code == 0
     shown = tiles("t.png", 3, 3)
     np.testing.assert_array_equal(shown[0, 0], shown[2, 0])
@@ -88,10 +88,10 @@ def test_samples_can_be_truncated_and_other_tools_work():
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (("style", PLAIN, "mixing", "--columns", 0), "--columns at least 1"),
-        (("style", PLAIN, "truncation", "--label", 3), "has no classes"),
-        (("style", CLASSES, "truncation", "--label", 10), "no class"),
-        (("style", PLAIN, "truncation", "--out", "t.jpg"), "must end in .png"),
+        (("styles", PLAIN, "mixing", "--columns", 0), "--columns at least 1"),
+        (("styles", PLAIN, "truncation", "--label", 3), "has no classes"),
+        (("styles", CLASSES, "truncation", "--label", 10), "no class"),
+        (("styles", PLAIN, "truncation", "--out", "t.jpg"), "must end in .png"),
         (("project", PLAIN, "nothing.png"), "cannot be read"),
         (("project", PLAIN, "nothing.png", "--steps", 0), "--steps must be at least 1"),
         (("sample", PLAIN, "--guidance", 2), "of diffusion models, which mnist_stylegan2 is not"),

@@ -1,4 +1,4 @@
-"""`jaxgen style RUN WHAT`: what the styles of a StyleGAN2 do, as pictures."""
+"""`jaxgen styles RUN WHAT`: what the styles of a StyleGAN2 do, as pictures."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -50,7 +50,7 @@ class Options:
     seed: int = 0
     """Seed of the latents."""
     out: Path | None = None
-    """The picture (.png). None: style_WHAT.png."""
+    """The picture (.png). None: styles_WHAT.png."""
     checkpoint: str = "last"
     """The checkpoint to use: last, best, or a step."""
 
@@ -112,7 +112,7 @@ SHOWN: dict[str, Callable[[Subject], tuple[list[np.ndarray], str]]] = {"mixing":
 
 
 def main(arguments: Sequence[str]) -> None:
-    options = parse(Options, "style", arguments)
+    options = parse(Options, "styles", arguments)
     if options.rows < 0 or options.columns < 1:
         raise UserError("--rows must be at least 0 and --columns at least 1.")
     run = open_run(options.run)
@@ -120,7 +120,7 @@ def main(arguments: Sequence[str]) -> None:
         function_of(run, name)
     if options.label is not None:
         check_label(run, options.label)
-    out = options.out or Path(f"style_{options.what}.png")
+    out = options.out or Path(f"styles_{options.what}.png")
     check_output(out, (".png",))
     shown, said = SHOWN[options.what](Subject(options, run, restore_run(run, options.checkpoint)))
     write_rows(run, shown, out)

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from tiny import all_maps
 
-from jaxgen.models.style import Losses, Weights, content_of, gram_matrix, style_losses, style_of
+from jaxgen.models.stylisation import Losses, Weights, content_of, gram_matrix, style_losses, style_of
 
 KEY = jax.random.key(0)
 
