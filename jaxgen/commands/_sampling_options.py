@@ -11,15 +11,15 @@ from jaxgen.training.config import option
 
 @dataclass(frozen=True, kw_only=True)
 class SamplingOptions:
-    """Options of diffusion models; each is None for what the run was trained with."""
+    """How images are drawn; each is None for what the run's config says."""
 
     sampler: str | None = None
     """Of a diffusion model: ancestral, ddim, euler, heun or dpm_solver. None: as the run's config says."""
     sampling_steps: int | None = None
     """Of a diffusion model: in how many steps (of heun each is two passes of the network). None: as the config says."""
     guidance: float | None = None
-    """Of a diffusion model with classes: how far samples go towards theirs, from not at all (0) to what it is like (1)
-    and beyond. None: as the config says."""
+    """Of images by classes or captions, but of a GAN: how far they go towards theirs, from not at all (0) to what it is
+    like (1) and beyond. None: as the config says."""
 
 
 def given_sampling_options(options: SamplingOptions) -> dict[str, Any]:
@@ -38,5 +38,8 @@ def sampling_options(run: Run, options: SamplingOptions) -> dict[str, Any]:
     keywords = inspect.signature(run.model.sample).parameters if given else {}
     for name in given:
         if name not in keywords:
-            raise UserError(f"{option(name)} is of diffusion models, which {run.experiment.name} is not: leave it out.")
+            others = " and of images by captions" if name == "guidance" else ""
+            raise UserError(
+                f"{option(name)} is of diffusion models{others}, which {run.experiment.name} is not: leave it out."
+            )
     return given
