@@ -18,8 +18,8 @@ class SamplingOptions:
     sampling_steps: int | None = None
     """Of a diffusion model: in how many steps (of heun each is two passes of the network). None: as the config says."""
     guidance: float | None = None
-    """Of images by classes or captions, but of a GAN: how far they go towards theirs, from not at all (0) to what it is
-    like (1) and beyond. None: as the config says."""
+    """Of diffusion models and of images by captions: how far samples go towards their class or caption, from not at all
+    (0) to what it is like (1) and beyond. None: as the config says."""
 
 
 def given_sampling_options(options: SamplingOptions) -> dict[str, Any]:
