@@ -108,11 +108,11 @@ def evaluate_run(
         check_names(metrics, known)
     unasked = {LOG_LIKELIHOOD} | ({text_agreement.TEXT_AGREEMENT} if text_scorer is None else set())
     chosen = [name for name in known if name not in unasked] if metrics is None else list(metrics)
-    scorer = None
+    judge = None
     if text_agreement.TEXT_AGREEMENT in chosen:
         if text_scorer is None:
             raise UserError("text_agreement needs --text-scorer RUN, a run of emoji_clip.")
-        scorer = text_agreement.open_text_scorer(text_scorer, image_shape, "--text-scorer")
+        judge = text_agreement.open_text_scorer(text_scorer, image_shape, "--text-scorer")
     elif text_scorer is not None:
         raise UserError("--text-scorer goes with the metric text_agreement of models of captions: leave it out.")
     if not chosen:
@@ -150,10 +150,10 @@ def evaluate_run(
         record |= _facts(real, generated, loaded)
     if text_agreement.RETRIEVAL in chosen:
         values |= text_agreement.retrieval_values(run, state, data, seed=seed)
-    if scorer is not None:
-        record |= {"text_scorer": scorer.facts, "text_images": min(num_samples, length(data.test))}
+    if judge is not None:
+        record |= {"text_scorer": judge.facts, "text_images": min(num_samples, length(data.test))}
         asked = {"num_samples": num_samples, "seed": seed, "sampling": sampling or {}}
-        values |= text_agreement.text_agreement_values(run, state, data, scorer, **asked)
+        values |= text_agreement.text_agreement_values(run, state, data, judge, **asked)
     if DISCRIMINATOR in chosen:
         values |= _discriminator_values(run, state, data, num_samples, seed)
     if LOG_LIKELIHOOD in chosen:

@@ -137,7 +137,7 @@ def test_inpainting_and_walks_take_a_model_of_captions():
     ("arguments", "words"),
     [
         (
-            ("sample", DALLE, "--prompt", "much too long " * 5),
+            ("sample", DALLE, "--prompt", "red square " * 5),
             "has .* tokens, but the captions of this run have at most",
         ),
         (("sample", DALLE, "--prompt", "Zürich"), "is not in the vocabulary"),
