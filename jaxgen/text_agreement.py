@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 import jax
 import numpy as np
 
-from jaxgen.data.captions import caption_writer
+from jaxgen.data.captions import caption_writer, first_captions
 from jaxgen.data.dataset import Dataset, length, read_examples
 from jaxgen.errors import UserError
 from jaxgen.metrics.retrieval import caption_ranks, retrieval
@@ -78,19 +78,20 @@ def _in_blocks(function: Callable[[np.ndarray], jax.Array], values: np.ndarray) 
 # ---------------------------------------------------------------- values
 
 
-def agreement_values(images: np.ndarray, texts: Sequence[str], scorer: TextScorer, *, seed: int) -> dict[str, float]:
-    """Retrieval of the texts [N] of images [N, H, W, C] among all different ones, 100 at a time."""
-    different = list(dict.fromkeys(texts))
-    number = {text: i for i, text in enumerate(different)}
+def agreement_values(
+    images: np.ndarray, texts: Sequence[str], offered: Sequence[str], scorer: TextScorer, *, seed: int
+) -> dict[str, float]:
+    """Retrieval of the texts [N] of images [N, H, W, C] among those that are offered, all different, 100 at a time."""
+    number = {text: i for i, text in enumerate(offered)}
     own = np.array([number[text] for text in texts])
-    ranks = caption_ranks(scorer.images(images), scorer.captions(different), own, among=AMONG, seed=seed)
+    ranks = caption_ranks(scorer.images(images), scorer.captions(offered), own, among=AMONG, seed=seed)
     return retrieval(ranks)._asdict()
 
 
 def retrieval_values(run: Run, state: TrainState, data: Dataset, *, seed: int) -> dict[str, float]:
     """Of an encoder itself: retrieval on the held-out pairs."""
     images, _, texts = _held_out(data, length(data.test))
-    found = agreement_values(images, texts, text_scorer(run, state), seed=seed)
+    found = agreement_values(images, texts, first_captions(data), text_scorer(run, state), seed=seed)
     return {f"{RETRIEVAL}/{name}": value for name, value in found.items()}
 
 
@@ -108,11 +109,9 @@ def text_agreement_values(
     `num_samples`), beside that by the images themselves, and the share of it that the drawn ones reach."""
     real, captions, texts = _held_out(data, min(num_samples, length(data.test)))
     drawn = draw_samples(run.model, state, num=len(texts), seed=seed, condition=captions, **sampling)
-    values = {"real": agreement_values(real, texts, scorer, seed=seed)}
-    values["generated"] = agreement_values(drawn, texts, scorer, seed=seed)
-    named = {
-        f"{TEXT_AGREEMENT}/{kind}_{name}": value for kind, found in values.items() for name, value in found.items()
-    }
+    offered, compared = first_captions(data), {"real": real, "generated": drawn}
+    values = {kind: agreement_values(images, texts, offered, scorer, seed=seed) for kind, images in compared.items()}
+    named = {f"{TEXT_AGREEMENT}/{kind}_{name}": value for kind in values for name, value in values[kind].items()}
     if values["real"]["top1"]:
         named[f"{TEXT_AGREEMENT}/share_of_real"] = values["generated"]["top1"] / values["real"]["top1"]
     return named
