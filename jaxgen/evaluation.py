@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import jax
 import numpy as np
 
-from jaxgen import text_evaluation
+from jaxgen import text_agreement, text_evaluation
 from jaxgen.data.dataset import Dataset, Split, length, read_examples
 from jaxgen.errors import UserError
 from jaxgen.metrics.adversarial import discriminator_accuracy
@@ -23,7 +23,7 @@ from jaxgen.training import run_folder
 from jaxgen.training.dispatch import build_evaluation
 from jaxgen.training.parallel import device_mesh
 from jaxgen.training.pictures import image_grid
-from jaxgen.training.sampling import BLOCK_SIZE, draw_conditions, sample_blocks, sample_source
+from jaxgen.training.sampling import BLOCK_SIZE, draw_conditions, held_out_captions, sample_blocks, sample_source
 from jaxgen.training.state import TrainState
 
 if TYPE_CHECKING:
@@ -51,8 +51,13 @@ def applicable_metrics(run: Run, data: Dataset, extractor_name: str) -> list[str
             names.append(DISCRIMINATOR)
     if data.kind == "text" and data.test is not None:
         names += text_evaluation.metrics_of(data)
-    if LOG_LIKELIHOOD in run.model.functions and data.test is not None:
-        names.append(LOG_LIKELIHOOD)
+    if data.test is not None:
+        if "embed_captions" in run.model.functions:
+            names.append(text_agreement.RETRIEVAL)
+        if "captions" in run.model.functions:
+            names.append(text_agreement.TEXT_AGREEMENT)
+        if LOG_LIKELIHOOD in run.model.functions:
+            names.append(LOG_LIKELIHOOD)
     return names
 
 
@@ -67,6 +72,7 @@ def evaluate_run(
     split: str | None = None,
     extractor: str | None = None,
     weights: Path | None = None,
+    text_scorer: Path | None = None,
     sampling: Mapping[str, Any] | None = None,
     progress: Progress | None = None,
     pairs_to: Path | None = None,
@@ -76,12 +82,15 @@ def evaluate_run(
     Args:
       metrics: names in `METRICS`, `held_out` (the model's own metrics on held-out examples), `discriminator` (its
         accuracy on training, held-out and generated images), `text`, `diversity` and `bars` (of models of text and
-        music) and `log_likelihood`; None: all that apply but the last, which takes long.
+        music), `retrieval` (of captions, by an encoder of images and texts), `text_agreement` (the same, by images that
+        are drawn) and `log_likelihood`; None: all that apply but the last, which takes long, and text agreement without
+        `text_scorer`.
       num_samples: how many samples are drawn, and at most how many real images they are compared with or estimated.
       importance_samples: for each image, of `log_likelihood`.
       checkpoint: "last", "best" or a step.
       split: the real images: "test" or "train"; None: the held-out ones where there are any.
       extractor: a name in `EXTRACTORS`; None: by the shape of the images.
+      text_scorer: the run of emoji_clip that says how far images agree with their captions.
       sampling: other keywords of the model's `sample`.
       pairs_to: with `memorisation`, where the picture (.png) of samples over their nearest training images goes.
 
@@ -97,7 +106,15 @@ def evaluate_run(
         if run.model.sample is None and set(metrics) & set(METRICS):
             raise UserError(f"{run.experiment.name} is no generative model: it has no samples to score.")
         check_names(metrics, known)
-    chosen = [name for name in known if name != LOG_LIKELIHOOD] if metrics is None else list(metrics)
+    unasked = {LOG_LIKELIHOOD} | ({text_agreement.TEXT_AGREEMENT} if text_scorer is None else set())
+    chosen = [name for name in known if name not in unasked] if metrics is None else list(metrics)
+    judge = None
+    if text_agreement.TEXT_AGREEMENT in chosen:
+        if text_scorer is None:
+            raise UserError("text_agreement needs --text-scorer RUN, a run of emoji_clip.")
+        judge = text_agreement.open_text_scorer(text_scorer, image_shape, "--text-scorer")
+    elif text_scorer is not None:
+        raise UserError("--text-scorer goes with the metric text_agreement of models of captions: leave it out.")
     if not chosen:
         raise UserError(f"There is no metric for {run.experiment.name}: it has no held-out examples and no images.")
     if num_samples < 2:
@@ -122,7 +139,8 @@ def evaluate_run(
     if image_metrics:
         loaded = load_extractor(extractor, weights)
         real = of_data(data, split, at_most=num_samples, seed=seed)
-        generated = sample_source(run.model, state, num=num_samples, seed=seed, name="samples", **(sampling or {}))
+        how = {**held_out_captions(run.model, data, num_samples), **(sampling or {})}
+        generated = sample_source(run.model, state, num=num_samples, seed=seed, name="samples", **how)
         training = of_split(data, data.train, "training images")
         scorer = ImageScorer(real, loaded, image_metrics, training=training, seed=seed, progress=progress)
         values |= scorer.score(generated)
@@ -130,6 +148,12 @@ def evaluate_run(
         if pairs and pairs_to is not None:
             _pairs_picture(generated, training, pairs).save(pairs_to)
         record |= _facts(real, generated, loaded)
+    if text_agreement.RETRIEVAL in chosen:
+        values |= text_agreement.retrieval_values(run, state, data, seed=seed)
+    if judge is not None:
+        record |= {"text_scorer": judge.facts, "text_images": min(num_samples, length(data.test))}
+        asked = {"num_samples": num_samples, "seed": seed, "sampling": sampling or {}}
+        values |= text_agreement.text_agreement_values(run, state, data, judge, **asked)
     if DISCRIMINATOR in chosen:
         values |= _discriminator_values(run, state, data, num_samples, seed)
     if LOG_LIKELIHOOD in chosen:

@@ -27,6 +27,7 @@ from jaxgen.training import checkpoint, run_folder
 from jaxgen.training.config import TrainConfig, config_from_json
 from jaxgen.training.loop import TrainResult, train
 from jaxgen.training.parallel import use_deterministic_algorithms
+from jaxgen.training.showing import prompts_of
 from jaxgen.training.state import GenerativeModel
 
 _PACKAGE = "jaxgen.experiments"
@@ -222,8 +223,9 @@ def summary(experiment: Experiment, config: TrainConfig, result: TrainResult) ->
     if "stylise" in result.model.functions:
         lines.append(f"  jaxgen stylize IMAGE {run_dir} --out stylized.png")
     if samples and result.model.sample is not None:
+        prompts = prompts_of(result.model, run_folder.read_record(run_dir)["assets"])
         options = {  # by what the samples are shown as
-            ".png": "--num 64 --seed 1 --out sheet.png",
+            ".png": "--num 64 --seed 1 --out sheet.png" if prompts is None else f'--prompt "{prompts[0]}"',
             ".txt": "--num-tokens 500 --temperature 0.8",
             ".wav": "--seed 1 --out sound.wav",
         }

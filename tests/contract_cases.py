@@ -8,12 +8,16 @@ from typing import Any
 import jax
 from tiny import (
     tiny_adversarial_autoencoder,
+    tiny_captioned,
     tiny_classifier,
     tiny_conditional_gan,
+    tiny_contrastive,
     tiny_cycle_gan,
+    tiny_dall_e,
     tiny_dcgan,
     tiny_denoising_autoencoder,
     tiny_diffusion,
+    tiny_discrete_vae,
     tiny_gan_with_head,
     tiny_gpt,
     tiny_images,
@@ -28,6 +32,7 @@ from tiny import (
     tiny_stylegan2,
     tiny_stylisation,
     tiny_text,
+    tiny_text_to_image,
     tiny_text_vae,
     tiny_two_stages,
     tiny_vae,
@@ -69,6 +74,8 @@ class Case:
     of_lines: bool = False
     """or lines of text; metrics of a model of whole lines are averages over lines."""
 
+    of_captions: bool = False
+    """Whether an image has captions beside it,"""
     of_pairs: bool = False
     """Whether an image has a `source` beside it."""
 
@@ -165,6 +172,13 @@ CASES = {
         ),
         data_metric=None,
     ),
+    "diffusion_of_captions": Case(tiny_text_to_image, data_metric=None, of_captions=True, slow=True),
+    "contrastive": Case(tiny_contrastive, data_metric=None, of_captions=True),
+    "contrastive_of_two_transformers": Case(
+        functools.partial(tiny_contrastive, "last"), data_metric=None, of_captions=True, slow=True
+    ),
+    "discrete_vae": Case(tiny_discrete_vae, data_metric="discrete_vae/kl", slow=True),
+    "dall_e": Case(tiny_dall_e, data_metric=None, of_captions=True, slow=True),
     "restoration_with_a_discriminator": Case(tiny_restoration, image_size=16, data_metric=None, slow=True),
     "stylisation": Case(tiny_stylisation, data_metric="translator/plain_style", slow=True),
     "cycle_gan": Case(tiny_cycle_gan, image_size=12, data_metric="baseline/l1", of_pairs=True, slow=True),
@@ -214,6 +228,8 @@ def data_of(case: str) -> Dataset:
         return tiny_speech()
     if CASES[case].of_pairs:
         return tiny_pairs(CASES[case].image_size)
+    if CASES[case].of_captions:
+        return tiny_captioned(CASES[case].image_size)
     if CASES[case].of_lines:
         return tiny_lines()
     return tiny_text() if CASES[case].of_text else tiny_images(CASES[case].image_size)

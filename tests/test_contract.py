@@ -88,7 +88,8 @@ def test_one_step_is_the_same_on_1_2_and_8_devices(case):
         other, other_metrics = run_steps(case, initial_state(case, devices), [1], devices)
         assert metrics == pytest.approx(other_metrics, rel=2e-6, abs=2e-6)
         for (path, expected), (_, actual) in zip(floats(one), floats(other), strict=True):
-            np.testing.assert_allclose(actual, expected, rtol=1e-5, atol=2e-6, err_msg=f"{path} on {devices}")
+            atol = 2e-6 * max(1.0, np.abs(expected).max(initial=0.0))  # sums round as their largest terms do
+            np.testing.assert_allclose(actual, expected, rtol=1e-5, atol=atol, err_msg=f"{path} on {devices}")
 
 
 @cases([case for case in CASES if case != "dcgan_of_14_pixels"], quick=CORE[:1])  # that one is as the other, but slow

@@ -1,5 +1,8 @@
 """The full presets of what was not run at that size: shapes and numbers of parameters, without computing anything."""
 
+import dataclasses
+from pathlib import Path
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -9,14 +12,19 @@ from jaxgen.experiments import (
     cifar10_biggan,
     cifar10_diffusion,
     cifar10_sngan,
+    emoji_clip,
+    emoji_dalle,
     emoji_diffusion,
+    emoji_dvae,
     emoji_sngan,
+    emoji_text_to_image,
     image_dcgan,
     image_stylegan2,
     mnist_diffusion,
     mnist_made,
     mnist_pixelcnn,
 )
+from jaxgen.training.config import config_to_json
 
 ASSETS = {"class_names": list("0123456789"), "data_variance": 0.3}
 COUNTS = {
@@ -51,21 +59,24 @@ AUTOREGRESSIVE_COUNTS = {
 }
 
 
-def numbers_of_parameters(module, *image_shape):
+def numbers_of_parameters(module, *image_shape, assets=ASSETS, caption_length=1):
     """Of each network of the full preset, which takes a step and makes images of this shape."""
     config = module.EXPERIMENT.presets["full"]
-    model = module.EXPERIMENT.build_model(config, ASSETS | {"image_shape": list(image_shape)})
+    model = module.EXPERIMENT.build_model(config, assets | {"image_shape": list(image_shape)})
     batch = {
         "image": jax.ShapeDtypeStruct((2, *image_shape), jnp.float32),
         "label": jax.ShapeDtypeStruct((2,), jnp.int32),
+        "caption": jax.ShapeDtypeStruct((2, caption_length), jnp.int32),
+        "captions": jax.ShapeDtypeStruct((2, 2, caption_length), jnp.int32),
         "index": jax.ShapeDtypeStruct((2,), jnp.uint32),
     }
     key = jax.eval_shape(lambda: jax.random.key(0))
     state = jax.eval_shape(model.init, key, batch)
     after, _ = jax.eval_shape(model.train_step, state, batch, key)
     assert jax.tree.map(lambda x: x.shape, after.params) == jax.tree.map(lambda x: x.shape, state.params)
-    samples = jax.eval_shape(lambda state, key: model.sample(state, key, 3), state, key)
-    assert samples.shape == (3, *image_shape)
+    if model.sample is not None:
+        samples = jax.eval_shape(lambda state, key: model.sample(state, key, 3), state, key)
+        assert samples.shape == (3, *image_shape)
     return {n: sum(int(np.prod(x.shape)) for x in jax.tree.leaves(tree)) for n, tree in state.params.items()}
 
 
@@ -93,15 +104,19 @@ def test_the_full_preset_of_stylegan2_has_the_published_parameters_and_makes_ima
     assert counts == {"generator": generator, "discriminator": discriminator}
 
 
-def unet_count(*, channels, width, factors, blocks, attended, classes):
-    """Parameters of a U-Net, from its description; `attended` says at which levels blocks are followed by attention."""
+def unet_count(*, channels, width, factors, blocks, attended, classes=None, text_width=0):
+    """Parameters of a U-Net, from its description; `attended` says at which levels blocks are followed by attention.
+
+    Without those of a transformer of texts, of which it gets states of `text_width`.
+    """
     size = 4 * width
     conv = lambda kernel, before, after: kernel**2 * before * after + after  # noqa: E731
 
     def block(before, after, attention=False):
         count = 2 * before + conv(3, before, after) + (size + 1) * 2 * after + 2 * after + conv(3, after, after)
         count += conv(1, before, after) if before != after else 0
-        return count + (2 * after + 4 * (after + 1) * after if attention else 0)
+        attended = 2 * after + 4 * (after + 1) * after + ((text_width + 1) * 2 * after if text_width else 0)
+        return count + (attended if attention else 0)
 
     widths = [width * factor for factor in factors]
     total, skips, now = conv(3, channels, width), [width], width
@@ -117,7 +132,7 @@ def unet_count(*, channels, width, factors, blocks, attended, classes):
         for _ in range(blocks + 1):
             total, now = total + block(now + skips.pop(), after, level in attended), after
         total += block(now, now) if level else 0
-    embedding = (size // 2 + 1) * size + (size + 1) * size + (classes + 1) * size
+    embedding = (size // 2 + 1) * size + (size + 1) * size + (text_width or classes) * size + size
     return total + 2 * now + conv(3, now, channels) + embedding
 
 
@@ -146,3 +161,93 @@ def test_the_full_preset_of_a_diffusion_model_has_the_stated_parameters_and_make
     module, shape, sizes = DIFFUSION_COUNTS[name]
     counts = numbers_of_parameters(module, *shape)
     assert counts == {"diffusion": unet_count(**sizes)}
+
+
+# ---------------------------------------------------------------- text and images
+
+
+def captions_of(tokens, length):
+    """Assets of captions of so many kinds of tokens, with that of padding."""
+    characters = " " + "".join(map(chr, range(0x10000, 0x10000 + tokens - 2)))
+    return ASSETS | {
+        "vocabulary": {"kind": "characters", "characters": characters},
+        "caption_length": length,
+        "prompts": [characters[1:3], characters[1:9]],
+    }
+
+
+@pytest.mark.slow
+def test_the_full_preset_of_clip_has_the_151277313_parameters_of_the_published_vit_b_32():
+    config = emoji_clip.EXPERIMENT.presets["full"]
+    assert (config.image_size, config.caption_length, config.vocabulary) == (224, 77, "bpe-49407")
+    counts = numbers_of_parameters(emoji_clip, 224, 224, 3, assets=captions_of(49_408, 77), caption_length=77)
+    assert counts == {"contrastive": 151_277_313}
+
+
+@pytest.mark.slow
+def test_the_full_preset_of_text_to_image_has_the_3_5_billion_parameters_of_glide():
+    width, vocabulary = 2_048, 50_257
+    hidden = 8 * round(8 * width / 3 / 8)
+    text = vocabulary * width + 24 * (4 * width**2 + 3 * width * hidden + 2 * width) + width
+    unet = unet_count(channels=3, width=512, factors=(1, 2, 3, 4), blocks=3, attended=(1, 2, 3), text_width=width)
+    counts = numbers_of_parameters(
+        emoji_text_to_image, 64, 64, 3, assets=captions_of(vocabulary, 128), caption_length=128
+    )
+    assert counts == {"diffusion": unet + text}
+    # "roughly 2.3 billion" and "roughly 1.2 billion", section 4
+    assert unet == pytest.approx(2.3e9, rel=0.05)
+    assert text == pytest.approx(1.2e9, rel=0.1)
+
+
+def bottleneck_count(before, after, *, point_first):
+    """Parameters of a block: convolutions on a quarter of the channels, and 1x1 where they change."""
+    conv = lambda kernel, before, after: kernel**2 * before * after + after  # noqa: E731
+    inner = after // 4
+    ends = (1, 3) if point_first else (3, 1)
+    count = conv(ends[0], before, inner) + 2 * conv(3, inner, inner) + conv(ends[1], inner, after)
+    return count + (conv(1, before, after) if before != after else 0)
+
+
+DVAE = 8_192, 128  # codes and the length of their vectors
+
+
+@pytest.mark.slow
+def test_the_full_preset_of_the_discrete_vae_has_the_stated_parameters_and_makes_images():
+    codes, size = DVAE
+    encoder, now = 49 * 3 * 256 + 256, 256
+    decoder, last = 256 * 6 + 6, size
+    for factor in (1, 2, 4, 8):
+        after = 256 * factor
+        encoder += bottleneck_count(now, after, point_first=False) + bottleneck_count(after, after, point_first=False)
+        now = after
+    for factor in (8, 4, 2, 1):
+        after = 256 * factor
+        decoder += bottleneck_count(last, after, point_first=True) + bottleneck_count(after, after, point_first=True)
+        last = after
+    encoder += 2_048 * codes + codes
+    assert numbers_of_parameters(emoji_dvae, 256, 256, 3) == {"discrete_vae": encoder + decoder + codes * size}
+
+
+@pytest.mark.slow
+def test_the_full_preset_of_dall_e_has_the_12_billion_parameters_of_the_paper():
+    image = {"image": {"shape": [256, 256, 3], "dtype": "float32"}, "index": {"shape": [], "dtype": "uint32"}}
+    described = {
+        "experiment": {"name": "emoji_dvae", "module": "jaxgen.experiments.emoji_dvae", "file": None},
+        "config": config_to_json(emoji_dvae.EXPERIMENT.presets["full"]),
+        "assets": ASSETS | {"image_shape": [256, 256, 3]},
+        "kind": "image",
+        "batch": image,
+        "step": 1,
+        "sha256": "0" * 64,
+        "grid_shape": [32, 32],
+        "num_codes": DVAE[0],
+    }
+    config = dataclasses.replace(emoji_dalle.EXPERIMENT.presets["full"], first_stage=Path("gone"))
+    model = emoji_dalle.EXPERIMENT.build_model(config, captions_of(16_384, 256) | {"first_stage": described})
+    batch = {"image": jax.ShapeDtypeStruct((2, 256, 256, 3), jnp.float32)}
+    state = jax.eval_shape(model.init, jax.eval_shape(lambda: jax.random.key(0)), batch)
+    count = sum(int(np.prod(x.shape)) for x in jax.tree.leaves(state.params["dall_e"]))
+    width = 62 * 64
+    blocks = 64 * (12 * width**2 + 13 * width)
+    assert count == blocks + (16_384 + 256 + DVAE[0] + 256 + 1_024 + 2) * width
+    assert blocks == pytest.approx(12e9, rel=0.02)

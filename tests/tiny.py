@@ -10,6 +10,7 @@ import numpy as np
 import optax
 
 from jaxgen.data import Dataset, as_stored, example_batch
+from jaxgen.data.captions import random_caption
 from jaxgen.data.dataset import Batch
 from jaxgen.data.lines import until_line_end
 from jaxgen.data.pairs import scale_both
@@ -17,13 +18,16 @@ from jaxgen.models import classifier, gan
 from jaxgen.models.adversarial_autoencoder import adversarial_autoencoder
 from jaxgen.models.autoencoder import autoencoder
 from jaxgen.models.autoregressive import Tokeniser, autoregressive, binary_pixels
+from jaxgen.models.contrastive import contrastive
 from jaxgen.models.cycle_gan import cycle_gan
+from jaxgen.models.dall_e import Layout, dall_e
 from jaxgen.models.degradations import inpainting
-from jaxgen.models.diffusion import class_condition, diffusion
+from jaxgen.models.diffusion import caption_condition, class_condition, diffusion
+from jaxgen.models.discrete_vae import cosine_between, discrete_vae
 from jaxgen.models.gan_heads import Head
 from jaxgen.models.hierarchical_vae import hierarchical_vae
 from jaxgen.models.image_to_image import Adversary
-from jaxgen.models.likelihoods import Likelihood, bernoulli
+from jaxgen.models.likelihoods import Likelihood, bernoulli, logit_laplace
 from jaxgen.models.noise_levels import lognormal
 from jaxgen.models.outputs import OutputDistribution
 from jaxgen.models.posteriors import Posterior
@@ -40,6 +44,7 @@ from jaxgen.networks.classifier import ConvClassifier
 from jaxgen.networks.conditional import ConditionalDiscriminator, ConditionalGenerator
 from jaxgen.networks.dcgan import DCGANDiscriminator, DCGANGenerator
 from jaxgen.networks.dit import DiT
+from jaxgen.networks.dvae import DVAEDecoder, DVAEEncoder
 from jaxgen.networks.feature_discriminator import FeatureDiscriminator
 from jaxgen.networks.gpt import GPT
 from jaxgen.networks.ladder import LadderDecoder, LadderEncoder
@@ -48,9 +53,10 @@ from jaxgen.networks.mlp import MLPDiscriminator, MLPEncoder, MLPGenerator
 from jaxgen.networks.pixel_cnn import GatedPixelCNN
 from jaxgen.networks.recurrent import RecurrentNetwork
 from jaxgen.networks.stylegan2 import StyleGAN2Discriminator, StyleGAN2Generator
-from jaxgen.networks.text_encoder import AttentionEncoder, RecurrentEncoder
+from jaxgen.networks.text_encoder import AttentionEncoder, CaptionEncoder, RecurrentEncoder, TextTransformer
 from jaxgen.networks.translators import PatchDiscriminator, ResNetTranslator, UNetTranslator
 from jaxgen.networks.unet import UNet
+from jaxgen.networks.vit import ViT
 from jaxgen.networks.vq_conv import VQDecoder, VQEncoder
 from jaxgen.networks.wavenet import Spoken, WaveNet
 from jaxgen.training.state import GenerativeModel, TrainState
@@ -114,6 +120,28 @@ def tiny_speech() -> Dataset:
 
     assets = {"sample_rate": 8000}
     return Dataset("tiny speech", split(text.train), split(text.test), "audio", as_stored, assets)
+
+
+def tiny_captioned(size: int = 8) -> Dataset:
+    """The images of `tiny_images`, each with two captions of 1 to 5 tokens of 1 to 4; 3 and 4 begin a word."""
+    data, rng = tiny_images(size), np.random.default_rng(3)
+
+    def split(examples: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
+        number = len(examples["image"])
+        captions = rng.integers(1, 5, (number, 2, 5)).astype(np.int32)
+        captions *= np.arange(5) < rng.integers(1, 6, (number, 2, 1))
+        return {**examples, "captions": captions, "caption": captions[:, 0]}
+
+    return dataclasses.replace(data, train=split(data.train), test=split(data.test))
+
+
+def tiny_caption_in_training(keys: jax.Array, batch: Batch) -> jax.Array:
+    starts = np.array([False, False, False, True, True])
+    draw = functools.partial(random_caption, word_starts=starts, word_dropout=0.3)
+    return jax.vmap(draw)(keys, batch["captions"])
+
+
+TINY_PROMPTS = np.array([[1, 2, 3, 0, 0], [4, 0, 0, 0, 0], [1, 1, 1, 1, 1]], np.int32)
 
 
 class Streamed:
@@ -258,6 +286,40 @@ def tiny_diffusion(network: str, **options: Any) -> GenerativeModel:
     )
 
 
+def tiny_text_to_image(**options: Any) -> GenerativeModel:
+    """Diffusion of captions, by a U-Net."""
+    text = TextTransformer(5, 8, 1, 2)
+    sizes = {"factors": (1, 2), "blocks": 1, "attention_sizes": (2,), "head_width": 8}
+    network = UNet(channels=1, width=8, patch_size=2, dropout=0.2, text=text, **sizes)
+    return diffusion(
+        network,
+        image_shape=(8, 8, 1),
+        preconditioning=edm(),
+        noise_levels=lognormal(),
+        sampling_steps=3,
+        condition=caption_condition(TINY_PROMPTS, tiny_caption_in_training),
+        guidance=2.0,
+        optimiser=optimiser(),
+        ema_decay=0.9,
+        **options,
+    )
+
+
+def tiny_contrastive(kind: str = "mean", **options: Any) -> GenerativeModel:
+    causal = kind == "last"
+    text = TextTransformer(5, 8, 1, 2, 5, positions="learned" if causal else "rotary", causal=causal)
+    image = ViT(6, 4, 8, 1, 2) if causal else ConvClassifier(6, (4, 8), 16)
+    return contrastive(
+        image,
+        CaptionEncoder(6, text, kind),
+        optimiser=optimiser(),
+        caption_in_training=tiny_caption_in_training,
+        shift=1,
+        ema_decay=0.9,
+        **options,
+    )
+
+
 def tiny_pairs(size: int) -> Dataset:
     """The images of `tiny_images`, each beside another one."""
     data = tiny_images(size)
@@ -323,18 +385,52 @@ def tiny_made() -> GenerativeModel:
     return autoregressive(TokenMADE(2, (16,), direct=True), token_shape=(8, 8), **options)
 
 
-def tiny_two_stages() -> GenerativeModel:
-    """A PixelCNN over the codes of the first stage."""
+def tiny_tokeniser() -> Tokeniser:
+    """By the first stage."""
     first, state = tiny_first_stage()
 
     def thaw(frozen: dict[str, Any]) -> TrainState:
         return state.replace(params=frozen["params"], model_state=frozen["model_state"])
 
-    tokeniser = Tokeniser(
+    return Tokeniser(
         load=lambda: {"params": state.params, "model_state": state.model_state},
         encode=lambda frozen, key, batch: first.functions["draw_codes"](thaw(frozen), key, batch),
         decode=lambda frozen, tokens: first.functions["decode_codes"](thaw(frozen), tokens),
     )
+
+
+def tiny_discrete_vae(**options: Any) -> GenerativeModel:
+    sizes = {"width": 4, "groups": 2, "blocks": 1}
+    return discrete_vae(
+        DVAEEncoder(6, **sizes),
+        DVAEDecoder(2, **sizes),
+        likelihood=logit_laplace(),
+        num_codes=6,
+        code_size=3,
+        grid_shape=(4, 4),
+        optimiser=optimiser(),
+        temperature=cosine_between(1.0, 0.5, 4),
+        kl_weight=cosine_between(0.0, 2.0, 3),
+        decay=0.5,
+        ema_decay=0.9,
+        **options,
+    )
+
+
+TINY_LAYOUT = Layout(num_text_tokens=5, caption_length=5, num_codes=6, grid_shape=(2, 2))
+
+
+def tiny_dall_e(**options: Any) -> GenerativeModel:
+    """A GPT over captions and the codes of the first stage."""
+    network = GPT(TINY_LAYOUT.vocabulary_size, TINY_LAYOUT.context, layers=1, heads=2, width=8, dropout=0.2)
+    options = {"caption_in_training": tiny_caption_in_training, "guidance": 2.0, "shift": 1, **options}
+    shared = {"tokeniser": tiny_tokeniser(), "prompts": TINY_PROMPTS, "optimiser": optimiser(), "ema_decay": 0.9}
+    return dall_e(network, TINY_LAYOUT, **shared, **options)
+
+
+def tiny_two_stages() -> GenerativeModel:
+    """A PixelCNN over the codes of the first stage."""
+    tokeniser = tiny_tokeniser()
     network = GatedPixelCNN(6, width=4, layers=2, hidden_width=8)
     options = {"optimiser": optimiser(), "ema_decay": 0.9}
     return autoregressive(network, token_shape=(2, 2), tokeniser=tokeniser, **options)

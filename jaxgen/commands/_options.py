@@ -36,12 +36,12 @@ def check_samples(run: Run) -> None:
     """Refuses a run whose model generates nothing.
 
     Raises:
-      UserError: a classifier.
+      UserError: a classifier, an encoder of images and texts.
     """
     if run.model.sample is None:
         raise UserError(
-            f"{run.experiment.name} has no samples of its own: it classifies, or makes images from images (jaxgen "
-            "restore, jaxgen translate)."
+            f"{run.experiment.name} has no samples of its own: it classifies, tells which text an image has, or makes "
+            "images from images (jaxgen restore, jaxgen translate)."
         )
 
 

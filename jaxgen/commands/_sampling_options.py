@@ -11,21 +11,21 @@ from jaxgen.training.config import option
 
 @dataclass(frozen=True, kw_only=True)
 class SamplingOptions:
-    """Options of some kinds of models; each is None for what the run was trained with."""
+    """How images are drawn; each is None for what the run's config says."""
 
     sampler: str | None = None
     """Of a diffusion model: ancestral, ddim, euler, heun or dpm_solver. None: as the run's config says."""
     sampling_steps: int | None = None
     """Of a diffusion model: in how many steps (of heun each is two passes of the network). None: as the config says."""
     guidance: float | None = None
-    """Of a diffusion model with classes: how far samples go towards theirs, from not at all (0) to what it is like (1)
-    and beyond. None: as the config says."""
+    """Of diffusion models and of images by captions: how far samples go towards their class or caption, from not at all
+    (0) to what it is like (1) and beyond. None: as the config says."""
     truncation: float | None = None
     """Of a StyleGAN2: how far styles go from the average style (0) to their own (1): less variety, better images. None:
     1."""
 
 
-OF = {"truncation": "StyleGAN2s"}
+OF = {"truncation": "StyleGAN2s", "guidance": "diffusion models and of images by captions"}
 """What models an option is of; else of diffusion models."""
 
 

@@ -27,16 +27,17 @@ class TextOptions:
     """Options that mean something for texts."""
 
     prompt: tuple[str, ...] = ()
-    """Of texts: what they begin with; several, each in quotes, are gone on with side by side. Of sounds: what is said,
-    one after the other."""
+    """What is asked for; several, each in quotes. Of texts: what they begin with, gone on with side by side. Of sounds:
+    what is said, one after the other. Of images: what they show, each on a row of its own; None: the run's own."""
     num_tokens: int = 500
     """Of texts: how many tokens are drawn behind each prompt."""
     temperature: float = 1.0
-    """Of texts and sounds: below 1 the likelier tokens become likelier still, 0 always takes the likeliest."""
+    """Of what is drawn token by token (texts, sounds, images of emoji_dalle): below 1 the likelier tokens become
+    likelier still, 0 always takes the likeliest."""
     top_k: int | None = None
-    """Of texts and sounds: only the k likeliest tokens are drawn."""
+    """Of the same: only the k likeliest tokens are drawn."""
     top_p: float | None = None
-    """Of texts and sounds: only the likeliest tokens, until their probabilities add up to this."""
+    """Of the same: only the likeliest tokens, until their probabilities add up to this."""
     stop: str | None = None
     """Of texts: where it comes up, the text ends before it. None: of models of lines, their end."""
 

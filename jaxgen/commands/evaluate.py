@@ -32,8 +32,8 @@ class Options(SamplingOptions):
     """The folder of the run."""
     metrics: str | None = None
     """Names with commas between them (fid,kid,score,precision_recall,density_coverage,classes,labels,memorisation,
-    held_out,discriminator,log_likelihood; of text: held_out,text,diversity,bars). None: all that apply but
-    log_likelihood, which takes long."""
+    held_out,discriminator,log_likelihood; of text: held_out,text,diversity,bars; of images by captions: text_agreement;
+    of emoji_clip: retrieval). None: all that apply but log_likelihood, which takes long."""
     num_samples: int | None = None
     """How many samples are drawn, and at most how many real images are used. None: 10,000 for a run, else all."""
     importance_samples: int | None = None
@@ -49,6 +49,9 @@ class Options(SamplingOptions):
     """What the images are compared by: mnist, efficientnet_lite0 or inception. None: by the shape of the images."""
     weights: Path | None = None
     """The file of weights for --extractor inception."""
+    text_scorer: Path | None = None
+    """For text_agreement: a run of emoji_clip, which tells an image's caption from 99 others; its accuracy on held-out
+    images stands beside that on generated ones. None: text_agreement is left out."""
     real: Path | None = None
     """Without RUN: real images, a folder, a .npz file, or an embedded set (mnist, emoji)."""
     generated: Path | None = None
@@ -66,6 +69,8 @@ def main(arguments: Sequence[str]) -> None:
         raise UserError("Name the folder of a run, or give both --real and --generated.")
     if options.run is None and options.importance_samples is not None:
         raise UserError("--importance-samples goes with a run, whose model has the likelihood.")
+    if options.run is None and options.text_scorer is not None:
+        raise UserError("--text-scorer goes with a run of images by captions: leave it out.")
     if options.run is None and given_sampling_options(options):
         raise UserError("--sampler, --sampling-steps and --guidance go with a run: leave them out.")
     if options.run is not None and (set(outside.values()) | {options.image_size, options.out}) != {None}:
@@ -83,6 +88,7 @@ def main(arguments: Sequence[str]) -> None:
                 else options.importance_samples,
                 checkpoint=options.checkpoint,
                 split=options.split,
+                text_scorer=options.text_scorer,
                 progress=progress,
                 sampling=sampling_options(run, options),
                 pairs_to=options.run / run_folder.NEAREST,

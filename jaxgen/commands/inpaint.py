@@ -17,6 +17,8 @@ from jaxgen.opened_run import open_run, restore_run
 from jaxgen.training.pictures import image_grid
 
 GREY = 0.0
+CONDITIONS = {"conditions": "label", "captions": "caption"}
+"""The model's function for conditions -> what of a batch is the condition."""
 
 HIDDEN: dict[str, Callable[[np.ndarray, np.ndarray, np.random.Generator], np.ndarray]] = {
     "top": lambda y, x, generator: y < 0.5,
@@ -73,8 +75,9 @@ def main(arguments: Sequence[str]) -> None:
     y, x = (place + 0.5 for place in np.mgrid[:height, :width])
     hidden = HIDDEN[options.hide](y / height, x / width, np.random.default_rng(options.seed))
     mask = np.broadcast_to(~hidden[..., None], (*images.shape[:3], 1)).astype(np.float32)
-    labels = [batch["label"]] if "conditions" in run.model.functions else []
-    repeated = [np.repeat(array, options.draws, axis=0) for array in (images, mask, *labels)]
+    entries = [entry for name, entry in CONDITIONS.items() if name in run.model.functions]
+    given = [batch[entry] for entry in entries]
+    repeated = [np.repeat(array, options.draws, axis=0) for array in (images, mask, *given)]
     draw = jax.jit(lambda key, *inputs: inpaint(state, key, *inputs, **how))
     drawn = np.asarray(draw(jax.random.key(options.seed), *repeated)).reshape(-1, options.draws, *images.shape[1:])
     left = np.where(mask > 0, images, GREY)

@@ -10,6 +10,7 @@ import tyro
 
 from jaxgen.commands._audio_samples import sample_sounds
 from jaxgen.commands._options import check_label, check_output, check_samples, parse
+from jaxgen.commands._prompt_samples import PromptOptions, sample_prompts
 from jaxgen.commands._sampling_options import SamplingOptions, sampling_options
 from jaxgen.commands._text_samples import TextOptions, sample_texts
 from jaxgen.errors import UserError
@@ -20,13 +21,13 @@ from jaxgen.training.sampling import draw_conditions, draw_samples
 
 
 @dataclass(frozen=True, kw_only=True)
-class Options(TextOptions, SamplingOptions):
+class Options(PromptOptions, TextOptions, SamplingOptions):
     """Draws samples from a run; it needs nothing but the run folder."""
 
     run: tyro.conf.Positional[Path]
     """The folder of the run."""
     num: int | None = None
-    """How many samples. None: 64 images, one text for each prompt, a few words."""
+    """How many samples. None: 64 images, or 8 for each prompt; one text for each prompt; a few words."""
     label: int | None = None
     """Of images: the number of the class that they are of. None: every class in turn, a row of the sheet for each. Of
     sounds: the number of the word."""
@@ -47,6 +48,8 @@ def main(arguments: Sequence[str]) -> None:
     run = open_run(options.run)
     check_samples(run)
     how = sampling_options(run, options)
+    if "captions" not in run.model.functions:
+        _refuse(options, run, *PromptOptions.__dataclass_fields__)
     if run.record["kind"] == "text":
         _refuse(options, run, "label")
         sample_texts(run, options, num=options.num, seed=options.seed, out=options.out, checkpoint=options.checkpoint)
@@ -56,6 +59,18 @@ def main(arguments: Sequence[str]) -> None:
             run,
             options,
             label=options.label,
+            num=options.num,
+            seed=options.seed,
+            out=options.out,
+            checkpoint=options.checkpoint,
+        )
+    elif "captions" in run.model.functions:
+        _refuse(options, run, "label", "num_tokens", "stop")
+        sample_prompts(
+            run,
+            options,
+            options,
+            how,
             num=options.num,
             seed=options.seed,
             out=options.out,
@@ -89,5 +104,6 @@ def _refuse(options: Options, run: Run, *names: str) -> None:
     fields: dict[str, Any] = Options.__dataclass_fields__
     for name in names:
         if getattr(options, name) != fields[name].default:
-            kind = run.record["kind"]
+            kind = run.record["kind"] + ("s without captions" if run.record["kind"] == "image" else "")
+            kind = "images by captions" if "captions" in run.model.functions else kind
             raise UserError(f"{run.experiment.name} is a model of {kind}, for which {option(name)} means nothing.")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -28,15 +28,17 @@ def load_image_folder(
     image_size: int | None = None,
     channels: int = 3,
     test_fraction: float | None = None,
+    test: np.ndarray | None = None,
+    entries: Mapping[str, np.ndarray] | None = None,
     resident_megabytes: float = 2048,
 ) -> Dataset:
-    """The pictures under `folder`, at any depth, in the order of their paths.
+    """The pictures under `folder`, at any depth, in the order of their paths (`find_images`).
 
     Examples are `image` uint8 [image_size, image_size, channels] and, when every picture lies in an immediate
     sub-folder, `label` int32 with the sub-folders' sorted names as `class_names` (see `jaxgen.data.images.to_array`
     for the cut). One picture in every `round(1 / test_fraction)`, evenly along the order, is held out as the test
-    split: 1 in 20 by default, none in a folder of fewer than 100. What takes more than `resident_megabytes` as uint8 is
-    decoded on access.
+    split: 1 in 20 by default, none in a folder of fewer than 100; or those that `test`, bool [N], says. `entries` are
+    what else an example has, [N, ...]. What takes more than `resident_megabytes` as uint8 is decoded on access.
 
     UserError: no such folder, no pictures in it, pictures of several sizes and no `image_size`, a picture that cannot
     be read (at once when resident, else on access), a `test_fraction` outside [0, 0.5].
@@ -48,13 +50,15 @@ def load_image_folder(
     resident = megabytes(len(paths), size, channels) <= resident_megabytes
     images = _decode_all(paths, size, channels) if resident else None
 
-    def part(chosen: np.ndarray) -> Split:
-        if images is None:
-            part_labels = None if labels is None else labels[chosen]
-            return FolderSource([paths[i] for i in chosen], part_labels, size, channels)
-        return {"image": images[chosen]} | ({} if labels is None else {"label": labels[chosen]})
+    entries = {**(entries or {}), **({} if labels is None else {"label": labels})}
 
-    test = held_out(len(paths), test_fraction)
+    def part(chosen: np.ndarray) -> Split:
+        own = {name: values[chosen] for name, values in entries.items()}
+        if images is None:
+            return FolderSource([paths[i] for i in chosen], own, size, channels)
+        return {"image": images[chosen], **own}
+
+    test = held_out(len(paths), test_fraction) if test is None else test
     train_split = part(np.flatnonzero(~test))
     test_split = part(np.flatnonzero(test)) if test.any() else None
     assets = {"class_names": names} if names else {}
@@ -62,17 +66,17 @@ def load_image_folder(
 
 
 class FolderSource:
-    """Pictures decoded on access: {"image": uint8 [S, S, C]} and, where there are classes, "label": int32 []."""
+    """Pictures decoded on access: {"image": uint8 [S, S, C]}, and what else they have (`entries`, [N, ...])."""
 
-    def __init__(self, paths: Sequence[Path], labels: np.ndarray | None, image_size: int, channels: int):
-        self.paths, self.labels, self.image_size, self.channels = paths, labels, image_size, channels
+    def __init__(self, paths: Sequence[Path], entries: Mapping[str, np.ndarray], image_size: int, channels: int):
+        self.paths, self.entries, self.image_size, self.channels = paths, entries, image_size, channels
 
     def __len__(self) -> int:
         return len(self.paths)
 
     def __getitem__(self, index: int) -> dict[str, np.ndarray]:
-        example = {"image": read_image(self.paths[index], self.image_size, self.channels)}
-        return example if self.labels is None else {**example, "label": self.labels[index]}
+        image = read_image(self.paths[index], self.image_size, self.channels)
+        return {"image": image, **{name: values[index] for name, values in self.entries.items()}}
 
 
 def find_images(folder: Path) -> list[Path]:

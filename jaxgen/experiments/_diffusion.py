@@ -10,10 +10,11 @@ from jaxgen.data import Dataset
 from jaxgen.errors import UserError
 from jaxgen.experiments._adamw import AdamWConfig, optimiser_of
 from jaxgen.experiments._images import ImagesConfig, load_images, with_data_variance
-from jaxgen.models.diffusion import class_condition, diffusion
+from jaxgen.models.diffusion import Condition, class_condition, diffusion
 from jaxgen.models.noise_levels import NoiseLevels, cosine_betas, flow_times, linear_betas, lognormal
 from jaxgen.models.preconditioning import PREDICTIONS, edm
 from jaxgen.networks.dit import DiT
+from jaxgen.networks.text_encoder import TextTransformer
 from jaxgen.networks.unet import UNet
 from jaxgen.training.config import check_at_least
 from jaxgen.training.state import GenerativeModel
@@ -90,8 +91,18 @@ def load_diffusion_images(config: ImageDiffusionConfig) -> Dataset:
     return with_data_variance(load_images(config))
 
 
-def build_diffusion(config: DiffusionConfig, assets: Mapping[str, Any]) -> GenerativeModel:
+def build_diffusion(
+    config: DiffusionConfig,
+    assets: Mapping[str, Any],
+    *,
+    condition: Condition | None = None,
+    text: TextTransformer | None = None,
+) -> GenerativeModel:
     """`jaxgen.models.diffusion`.
+
+    Args:
+      condition: what images are drawn for; None: the data's classes, if they have some.
+      text: of a condition that is captions, what reads them.
 
     Raises:
       UserError: a number out of range.
@@ -102,19 +113,21 @@ def build_diffusion(config: DiffusionConfig, assets: Mapping[str, Any]) -> Gener
     for name in ("dropout", "condition_dropout"):
         if getattr(config, name) >= 1:
             raise UserError(f"--{name.replace('_', '-')} must be below 1, not {getattr(config, name)}.")
-    classes = assets.get("class_names") if config.conditional else None
+    classes = assets.get("class_names") if config.conditional and text is None else None
+    if classes:
+        condition = class_condition(len(classes))
     shape = tuple(assets["image_shape"])
     return diffusion(
-        network_of(config, shape[-1], None if not classes else len(classes)),
+        network_of(config, shape[-1], len(classes) if classes else None, None if condition is None else text),
         image_shape=shape,
         preconditioning=edm(assets["data_variance"] ** 0.5)
         if config.prediction == EDM
         else PREDICTIONS[config.prediction],
         noise_levels=noise_levels_of(config.noise_levels),
         optimiser=optimiser_of(config),
-        condition=class_condition(len(classes)) if classes else None,
+        condition=condition,
         condition_dropout=config.condition_dropout,
-        guidance=config.guidance if classes else 1.0,
+        guidance=1.0 if condition is None else config.guidance,
         sampler=config.sampler,
         sampling_steps=config.sampling_steps,
         ema_decay=config.ema_decay,
@@ -133,8 +146,10 @@ def noise_levels_of(name: str) -> NoiseLevels:
     }[name]()
 
 
-def network_of(config: DiffusionConfig, channels: int, num_classes: int | None) -> nn.Module:
-    """The U-Net or the transformer.
+def network_of(
+    config: DiffusionConfig, channels: int, num_classes: int | None, text: TextTransformer | None = None
+) -> nn.Module:
+    """The U-Net or the transformer; `text` is of the U-Net alone.
 
     Raises:
       UserError: heads that do not divide the channels.
@@ -160,5 +175,6 @@ def network_of(config: DiffusionConfig, channels: int, num_classes: int | None) 
         blocks=config.blocks,
         attention_sizes=config.attention_sizes,
         head_width=config.head_width,
+        text=text,
         **shared,
     )

@@ -84,7 +84,7 @@ def of_path(path: Path, *, image_size: int | None = None, split: str | None = No
     if not path.is_dir():
         raise UserError(f"{path} is neither a folder of images, a .npz file nor an embedded set: check the path.")
     paths = find_images(path)
-    folder = FolderSource(paths, None, image_size or common_size(paths), common_channels(paths))
+    folder = FolderSource(paths, {}, image_size or common_size(paths), common_channels(paths))
 
     def read(start: int, stop: int) -> np.ndarray:
         return np.stack([folder[i]["image"] for i in range(start, stop)])

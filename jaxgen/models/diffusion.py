@@ -17,7 +17,7 @@ from jaxgen.models.one_loss import LossOutput, one_loss_model
 from jaxgen.models.preconditioning import Preconditioning
 from jaxgen.models.probability_flow import log_density
 from jaxgen.models.samplers import SAMPLERS, Denoiser, check_sampler, heun
-from jaxgen.models.samples import classes_in_turn, normal_prior, sample_by_condition
+from jaxgen.models.samples import captions_in_turn, classes_in_turn, normal_prior, sample_by_condition
 from jaxgen.models.variables import apply_network, init_network
 from jaxgen.training.parallel import example_keys, example_normal
 from jaxgen.training.state import Batch, GenerativeModel, Key, TrainState, averaged_params
@@ -35,11 +35,26 @@ class Condition(NamedTuple):
     """An array [...] that stands for no condition."""
     of_samples: Callable[[int], jax.Array]
     """The conditions [N, ...] of so many samples where none are given."""
+    function: str = "conditions"
+    """What the model's `functions` call that."""
+    in_training: Callable[[jax.Array, Batch], jax.Array] | None = None
+    """(keys [B], batch) -> what is trained on in place of the entry; None: the entry."""
 
 
 def class_condition(num_classes: int) -> Condition:
     """The batch's `label` in 0..K-1; the network also gets K, for no class. Samples are of every class in turn."""
     return Condition("label", num_classes, classes_in_turn(num_classes))
+
+
+def caption_condition(prompts: Any, in_training: Callable[[jax.Array, Batch], jax.Array] | None = None) -> Condition:
+    """The batch's `caption` int [B, T], padded with 0; an empty one is none. Samples are of `prompts` [P, T] in turn.
+
+    Args:
+      in_training: (keys [B], batch) -> the captions [B, T] that are trained on; None: the batch's `caption`.
+    """
+    return Condition(
+        "caption", np.zeros(np.shape(prompts)[1], np.int32), captions_in_turn(prompts), "captions", in_training
+    )
 
 
 def diffusion(
@@ -76,13 +91,15 @@ def diffusion(
     `sample(state, key, num_samples, *, condition, sampler, sampling_steps, guidance)`: what is left out is as above.
     Denoised images are cut to [-1, 1] at every step.
 
-    `functions`, `condition` being that or nothing: `denoise(state, images, noise_levels [B], *condition) -> images`;
+    `functions`, `condition` being that, or nothing (in a model with one: that for none):
+    `denoise(state, images, noise_levels [B], *condition) -> images`;
     `inpaint(state, key, images, mask, *condition, **options of sample) -> images`, drawn where the mask [B, H, W, 1] is
     0 and as given where it is 1; along the probability flow `prior(key, num_samples) -> latents [N, H W C]`,
     `decode(state, latents, *condition) -> images`, `encode(state, images, *condition) -> latents` and `reconstruct`,
     both; `log_likelihood(state, key, batch, num_samples) -> [B]`, log p(x) in nats of images of 256 levels made
     continuous by uniform noise, a lower bound of that of the levels, the trace being estimated with so many directions;
-    `bits_per_dimension(nats) -> bits`, of such a value; with a condition `conditions(num_samples)`.
+    `bits_per_dimension(nats) -> bits`, of such a value; with classes `conditions(num_samples)`, with captions
+    `captions(num_samples)`.
 
     Raises:
       UserError: an unknown sampler, or no steps.
@@ -109,6 +126,9 @@ def diffusion(
     def loss(params: Any, model_state: dict[str, Any], batch: Batch, key: Key, *, train: bool) -> LossOutput:
         level_key, noise_key, condition_key, dropout_key = jax.random.split(key, 4)
         images, index, given = batch["image"], batch["index"], condition_of(batch)
+        if given and train and condition.in_training is not None:
+            condition_key, own_key = jax.random.split(condition_key)
+            given = (condition.in_training(example_keys(own_key, index), batch),)
         levels = noise_levels.quantile(evenly_drawn(level_key, index))  # [B]
         noisy = images + _wide(levels) * example_normal(noise_key, index, image_shape)
         if given and train and condition_dropout:
@@ -131,6 +151,8 @@ def diffusion(
 
     def denoise(state: TrainState, x: jax.Array, levels: jax.Array, *given: jax.Array) -> jax.Array:
         variables = {"params": averaged_params(state, "diffusion"), **state.model_state["network"]}
+        if condition is not None and not given:
+            given = (jnp.broadcast_to(jnp.asarray(condition.none), (len(x), *np.shape(condition.none))),)
         outputs = network.apply(variables, *_inputs(preconditioning, x, levels), *given, train=False)
         return _wide(preconditioning.skip(levels)) * x + _wide(preconditioning.out(levels)) * outputs
 
@@ -230,7 +252,7 @@ def diffusion(
         "bits_per_dimension": lambda nats: bits_per_dimension(-nats, dimensions, bin_width=2.0 * HALF_BIN),
     }
     if conditions is not None:
-        functions["conditions"] = conditions
+        functions[condition.function] = conditions
     return one_loss_model(
         name="diffusion",
         init_networks=init_networks,

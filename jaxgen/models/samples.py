@@ -20,6 +20,11 @@ def classes_in_turn(num_classes: int) -> Callable[[int], jax.Array]:
     return lambda num_samples: jnp.arange(num_samples, dtype=jnp.int32) % num_classes
 
 
+def captions_in_turn(prompts: Any) -> Callable[[int], jax.Array]:
+    """`captions(num_samples) -> int32 [num_samples, T]`, those of `prompts` [P, T] again and again."""
+    return lambda num_samples: jnp.asarray(prompts, jnp.int32)[jnp.arange(num_samples) % len(prompts)]
+
+
 def samples_by_class(
     draw: Callable[..., jax.Array], num_classes: int | None = None
 ) -> tuple[Callable[..., jax.Array], dict[str, Callable[..., jax.Array]]]:

@@ -17,8 +17,14 @@ def average_pool(inputs: Array) -> Array:
 
 
 def max_pool(inputs: Array) -> Array:
-    """[B, H, W, C] -> [B, H // 2, W // 2, C]: the maximum of each window of 2x2, without an odd last row or column."""
-    return _windows(inputs).max((2, 4))
+    """[B, H, W, C] -> [B, H // 2, W // 2, C]: the maximum of each window of 2x2, without an odd last row or column.
+
+    By comparing pairs: the gradient of `jnp.max` looks for what equals the maximum, and where XLA computes the inputs
+    once more, in another order, nothing may: then it is 0 / 0.
+    """
+    windows = _windows(inputs)
+    rows = _larger(windows[:, :, 0], windows[:, :, 1])  # [B, H // 2, W // 2, 2, C]
+    return _larger(rows[..., 0, :], rows[..., 1, :])
 
 
 def upsample(inputs: Array) -> Array:
@@ -26,6 +32,10 @@ def upsample(inputs: Array) -> Array:
     batch, height, width, channels = inputs.shape
     repeated = jnp.broadcast_to(inputs[:, :, None, :, None], (batch, height, 2, width, 2, channels))
     return repeated.reshape(batch, 2 * height, 2 * width, channels)
+
+
+def _larger(one: Array, other: Array) -> Array:
+    return jnp.where(one >= other, one, other)
 
 
 def _windows(inputs: Array) -> Array:

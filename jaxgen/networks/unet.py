@@ -14,6 +14,7 @@ from jaxgen.networks.noise_embedding import NoiseEmbedding
 from jaxgen.networks.normalisation import GroupNorm
 from jaxgen.networks.resampling import average_pool, depth_to_space, space_to_depth, upsample
 from jaxgen.networks.sizes import check_multiple
+from jaxgen.networks.text_encoder import TextTransformer, caption_places, mean_inside
 
 ZEROS = nn.initializers.zeros
 
@@ -33,6 +34,9 @@ class UNet(nn.Module):
       patch_size: images are taken as patches of this side, whose pixels are channels: a network at full size costs
         patch_size^2 times as much.
       num_classes: K: labels in 0..K are the last argument, K for no class; None: there are none.
+      text: a transformer of captions int [B, T], which are then the last argument, padded with 0; an empty one is none.
+        As in GLIDE (Nichol et al. 2022, arXiv:2112.10741, section 4) the mean of its states is added to the noise
+        level's embedding, and attention also looks at its states, by keys and values of their own at each layer.
     """
 
     channels: int
@@ -44,17 +48,23 @@ class UNet(nn.Module):
     dropout: float = 0.0
     patch_size: int = 1
     num_classes: int | None = None
+    text: TextTransformer | None = None
 
     @nn.compact
     def __call__(
         self, x: Array, noise_labels: Array, *condition: Array, train: bool, dropout_keys: Array | None = None
     ) -> Array:
-        """Images [B, H, W, C], labels of noise [B], and labels int [B] with classes -> [B, H, W, C].
+        """Images [B, H, W, C], labels of noise [B], and labels int [B] or captions int [B, T] -> [B, H, W, C].
 
         Raises:
           UserError: a side that cannot be taken in patches and halved.
         """
         check_multiple(x.shape[1:3], self.patch_size * 2 ** (len(self.factors) - 1))
+        states = ()
+        if self.text is not None:
+            inside = caption_places(*condition)
+            states = (self.text(*condition, inside), inside)
+            condition = (mean_inside(*states),)
         embedding = NoiseEmbedding(4 * self.width, self.num_classes, name="embedding")(noise_labels, *condition)
         keys, block = dropout_keys if train and self.dropout else None, 0
         x = Conv(self.width, (3, 3), name="first")(space_to_depth(x, (self.patch_size,) * 2))
@@ -65,7 +75,7 @@ class UNet(nn.Module):
                 x, embedding, dropout_keys=folded(keys, block)
             )
             if resample is None and x.shape[1] in self.attention_sizes:
-                x = AttentionBlock(self.head_width, name=f"attention_{block}")(x)
+                x = AttentionBlock(self.head_width, name=f"attention_{block}")(x, *states)
             block += 1
             return x
 
@@ -119,7 +129,7 @@ class ResidualBlock(nn.Module):
 
 
 class AttentionBlock(nn.Module):
-    """x + attention between all places of a map, whose last product starts at 0.
+    """x + attention of all places of a map to each other, and to a text, whose last product starts at 0.
 
     Attributes:
       head_width: D, which divides the number of channels.
@@ -128,12 +138,21 @@ class AttentionBlock(nn.Module):
     head_width: int
 
     @nn.compact
-    def __call__(self, x: Array) -> Array:
-        """[B, H, W, C] -> [B, H, W, C]."""
+    def __call__(self, x: Array, *text: Array) -> Array:
+        """[B, H, W, C] -> [B, H, W, C]; `text`: states [B, T, E], and bool [B, T] which of them are looked at."""
         batch, channels = len(x), x.shape[-1]
         rows = GroupNorm(name="norm")(x).reshape(-1, channels)
         joined = nn.Dense(3 * channels, name="queries_keys_values")(rows)
         joined = joined.reshape(batch, -1, 3, channels // self.head_width, self.head_width)
         queries, keys, values = joined.transpose(2, 0, 3, 1, 4)  # [B, heads, H W, D] each
-        mixed = attend(queries, keys, values).reshape(-1, channels)
+        seen = None
+        if text:
+            states, inside = text
+            joined = nn.Dense(2 * channels, name="text_keys_values")(states.reshape(-1, states.shape[-1]))
+            joined = joined.reshape(batch, -1, 2, channels // self.head_width, self.head_width)
+            text_keys, text_values = joined.transpose(2, 0, 3, 1, 4)  # [B, heads, T, D] each
+            places = jnp.ones((batch, keys.shape[2]), bool)
+            seen = jnp.concatenate([places, inside], 1)[:, None, None]  # [B, 1, 1, H W + T]
+            keys, values = jnp.concatenate([keys, text_keys], 2), jnp.concatenate([values, text_values], 2)
+        mixed = attend(queries, keys, values, seen).reshape(-1, channels)
         return x + nn.Dense(channels, kernel_init=ZEROS, name="output")(mixed).reshape(x.shape)

@@ -12,10 +12,12 @@ if TYPE_CHECKING:  # `import jaxgen` loads Pillow only when a picture is made
     from PIL import Image
 
 
-def image_grid(images: np.ndarray, *, columns: int | None = None, gap: int = 2) -> "Image.Image":
+def image_grid(
+    images: np.ndarray, *, columns: int | None = None, gap: int = 2, scale: int | None = None
+) -> "Image.Image":
     """Images [N, H, W, C] in [-1, 1] (C 1 or 3) or uint8 as one sheet, row by row, on white.
 
-    `columns` defaults to the number nearest to a square sheet.
+    `columns` defaults to the number nearest to a square sheet, `scale` to what makes it about 512 pixels large.
     """
     from PIL import Image
 
@@ -30,7 +32,7 @@ def image_grid(images: np.ndarray, *, columns: int | None = None, gap: int = 2) 
         top, left = gap + (i // columns) * (height + gap), gap + (i % columns) * (width + gap)
         sheet[top : top + height, left : left + width] = image
     picture = Image.fromarray(sheet[..., 0] if channels == 1 else sheet)
-    scale = max(1, round(512 / max(picture.size)))
+    scale = scale or max(1, round(512 / max(picture.size)))
     return picture.resize((picture.width * scale, picture.height * scale), Image.Resampling.NEAREST)
 
 
@@ -61,6 +63,25 @@ def sample_sheet(images: np.ndarray, labels: np.ndarray | None) -> "Image.Image"
         return image_grid(images)
     images, columns = class_rows(images, labels)
     return image_grid(images, columns=columns)
+
+
+def titled_rows(rows: Sequence[np.ndarray], titles: Sequence[str], *, columns: int = 16) -> "Image.Image":
+    """Images [n, H, W, C] in [-1, 1] under each title, one below the other; more than `columns` fill several rows."""
+    from PIL import Image, ImageDraw, ImageFont
+
+    columns = max(1, min(columns, max(map(len, rows))))
+    white = [np.ones((-len(row) % columns, *row.shape[1:]), row.dtype) for row in rows]
+    grids = [image_grid(np.concatenate(pair), columns=columns, scale=1) for pair in zip(rows, white, strict=True)]
+    scale = max(1, round(640 / grids[0].width))
+    grids = [grid.resize((grid.width * scale, grid.height * scale), Image.Resampling.NEAREST) for grid in grids]
+    size = 15
+    sheet = Image.new("RGB", (grids[0].width, sum(grid.height + size + 5 for grid in grids)), "white")
+    draw, font, top = ImageDraw.Draw(sheet), ImageFont.load_default(size), 0
+    for grid, title in zip(grids, titles, strict=True):
+        draw.text((2 * scale, top + 1), title, "black", font)
+        sheet.paste(grid, (0, top + size + 5))
+        top += grid.height + size + 5
+    return sheet
 
 
 def save_gif(frames: "Sequence[Image.Image]", path: Path, *, seconds: float = 8.0) -> None:

@@ -8,7 +8,7 @@ from jaxgen.metrics.extractors import extractor_for, load_extractor
 from jaxgen.metrics.image_scores import METRICS, ImageScorer, check_names, metric_names
 from jaxgen.metrics.image_source import of_data, of_split
 from jaxgen.training.config import TrainConfig
-from jaxgen.training.sampling import sample_source
+from jaxgen.training.sampling import held_out_captions, sample_source
 from jaxgen.training.state import GenerativeModel, TrainState
 
 
@@ -45,6 +45,8 @@ def build_sample_scores(
             real = of_data(data, at_most=config.eval_samples, seed=config.seed)
             training = of_split(data, data.train, "training images")
             scorer = ImageScorer(real, load_extractor(extractor_for(real.shape)), metrics, training=training)
-        return scorer.score(sample_source(model, state, num=config.eval_samples, seed=config.seed, name="samples"))
+        num = config.eval_samples
+        how = held_out_captions(model, data, num)
+        return scorer.score(sample_source(model, state, num=num, seed=config.seed, name="samples", **how))
 
     return score

@@ -7,7 +7,7 @@ from typing import Any
 import jax
 import numpy as np
 
-from jaxgen.data.dataset import unscale_images
+from jaxgen.data.dataset import Dataset, length, pick_examples, unscale_images
 from jaxgen.metrics.image_source import ImageSource
 from jaxgen.training.state import GenerativeModel, TrainState
 
@@ -55,6 +55,15 @@ def draw_conditions(model: GenerativeModel, num: int) -> np.ndarray | None:
         return None
     block = np.asarray(model.functions["conditions"](BLOCK_SIZE))
     return np.tile(block, (-(-num // BLOCK_SIZE),) + (1,) * (block.ndim - 1))[:num]
+
+
+def held_out_captions(model: GenerativeModel, data: Dataset, num: int) -> dict[str, np.ndarray]:
+    """As keywords of the samples that are compared with real images: the captions [num, T] of those that are held out
+    (or, without, trained on), all of them again and again; nothing for a model without captions."""
+    if "captions" not in model.functions:
+        return {}
+    split = data.train if data.test is None else data.test
+    return {"condition": np.asarray(data.prepare(pick_examples(split, np.arange(num) % length(split)))["caption"])}
 
 
 def generated_examples(model: GenerativeModel, state: TrainState, *, num: int, seed: int) -> dict[str, np.ndarray]:

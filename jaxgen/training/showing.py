@@ -1,8 +1,8 @@
 """What samples look like to a person while a model is trained: sheets of images, texts, sounds."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import jax
 import numpy as np
@@ -42,7 +42,10 @@ def build_showing(model: GenerativeModel, data: Dataset, mesh: Mesh, *, seed: in
     if model.sample is None or data.kind not in writers:
         return None
     texts = LINES_PER_SHEET if "line_end" in data.assets else TEXTS_PER_SHEET
-    count = {"image": IMAGES_PER_SHEET, "text": texts, "audio": SOUNDS_PER_FILE}[data.kind]
+    images = IMAGES_PER_SHEET
+    if (prompts := prompts_of(model, data.assets)) is not None:
+        images = max(1, images // len(prompts)) * len(prompts)
+    count = {"image": images, "text": texts, "audio": SOUNDS_PER_FILE}[data.kind]
     key = replicate(mesh, jax.random.key(2**32 - 1 - seed))  # apart from the run's own keys
     draw = jax.jit(lambda state: model.sample(state, key, count))
     return Showing(lambda state: np.asarray(draw(state)), writers[data.kind](model, data))
@@ -65,10 +68,22 @@ def _comparison(model: GenerativeModel, data: Dataset, mesh: Mesh, *, seed: int)
 
 
 def _sheet_writer(model: GenerativeModel, data: Dataset) -> Callable[[np.ndarray, Path], None]:
-    """One row for each class where the model has classes."""
-    del data
+    """One row for each class where the model has classes, or for each prompt where it takes captions."""
+    prompts = prompts_of(model, data.assets)
+    if prompts is not None:
+
+        def write(images: np.ndarray, path: Path) -> None:
+            rows = [images[i :: len(prompts)] for i in range(len(prompts))]
+            pictures.titled_rows(rows, prompts).save(path.with_suffix(".png"))
+
+        return write
     labels = draw_conditions(model, IMAGES_PER_SHEET)
     return lambda images, path: pictures.sample_sheet(images, labels).save(path.with_suffix(".png"))
+
+
+def prompts_of(model: GenerativeModel, assets: Mapping[str, Any]) -> list[str] | None:
+    """What the samples of a model of captions are of, in turn; None of another model."""
+    return assets["prompts"] if "captions" in model.functions else None
 
 
 def _text_writer(model: GenerativeModel, data: Dataset) -> Callable[[np.ndarray, Path], None]:

@@ -43,7 +43,8 @@ class GenerativeModel(NamedTuple):
     - `sample(state, key, num_samples, *, condition=None, **options) -> [num_samples, ...]`; None for a model that
       generates nothing by itself (a classifier, a translation).
     - `functions`: by name, e.g. `decode(state, latents)`, `prior(key, num_samples)`, `classify(state, images)`. A model
-      whose samples have a condition also has `conditions(num_samples)`: those that `sample` takes where none are given.
+      whose samples have a condition also has `conditions(num_samples)`: those that `sample` takes where none are given
+      (of classes, speakers, ...); or `captions(num_samples)`, if they are texts, int [num_samples, T] padded with 0.
       One that makes images from images has `compare(state, key, batch) -> [B, K, H, W, C]`, by which a run shows them.
 
     Every batch holds `index` [B], each example's number within the global batch of its step: noise is drawn from

@@ -5,6 +5,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+import scipy.special
 
 from jaxgen.errors import UserError
 from jaxgen.networks.attention import attend
@@ -12,7 +13,8 @@ from jaxgen.networks.dit import DiT
 from jaxgen.networks.embedding import sinusoids
 from jaxgen.networks.normalisation import GroupNorm, normalised_by_groups
 from jaxgen.networks.resampling import depth_to_space, space_to_depth
-from jaxgen.networks.unet import UNet
+from jaxgen.networks.text_encoder import TextTransformer
+from jaxgen.networks.unet import AttentionBlock, UNet
 
 KEY = jax.random.key(0)
 NETWORKS = {
@@ -126,3 +128,46 @@ def test_sinusoids_are_cosines_and_sines_of_rising_frequencies():
     angles = 0.3 * np.array([1.0, 10.0, 100.0])
     expected = np.concatenate([np.cos(angles), np.sin(angles)])
     np.testing.assert_allclose(sinusoids(jnp.array([0.3]), 6)[0], expected, atol=1e-5)
+
+
+def test_attention_to_a_text_is_a_softmax_over_places_and_words_together():
+    block, x = AttentionBlock(4), jax.random.normal(KEY, (2, 2, 2, 8))
+    states = jax.random.normal(jax.random.key(1), (2, 3, 6))
+    inside = np.array([[True, True, False], [True, False, False]])
+    variables = jax.jit(block.init)(KEY, x, states, inside)
+    params = variables["params"]
+    params["output"]["kernel"] = jnp.eye(8)
+    rows = np.asarray(GroupNorm().apply({"params": params["norm"]}, x)).reshape(2, 4, 8)
+
+    def product(name, values):
+        return np.asarray(values @ params[name]["kernel"] + params[name]["bias"])
+
+    own = product("queries_keys_values", rows).reshape(2, 4, 3, 2, 4)
+    text = product("text_keys_values", states).reshape(2, 3, 2, 2, 4)
+    expected = np.zeros((2, 4, 2, 4))
+    for b in range(2):
+        words = text[b][inside[b]]
+        for h in range(2):
+            keys, values = (np.concatenate([own[b, :, 1 + i, h], words[:, i, h]]) for i in range(2))
+            expected[b, :, h] = scipy.special.softmax(own[b, :, 0, h] @ keys.T / 2.0, axis=1) @ values
+    outputs = jax.jit(block.apply)({"params": params}, x, states, inside) - x
+    np.testing.assert_allclose(outputs.reshape(2, 4, 8), expected.reshape(2, 4, 8), rtol=1e-4, atol=1e-5)
+
+
+@pytest.mark.slow
+def test_a_unet_reads_captions_but_not_their_padding():
+    network = UNet(3, 8, (1, 2), 1, (4,), 8, text=TextTransformer(7, 8, 1, 2))
+    captions = jnp.array([[3, 1, 0, 0], [0, 0, 0, 0]])
+    inputs = INPUTS[:2]
+    variables = jax.jit(lambda: network.init(KEY, *inputs, captions, train=False))()
+    leaves, tree = jax.tree.flatten(variables)
+    keys = jax.random.split(jax.random.key(1), len(leaves))
+    variables = tree.unflatten([x + 0.3 * jax.random.normal(k, x.shape) for k, x in zip(keys, leaves, strict=True)])
+    apply = jax.jit(lambda captions: network.apply(variables, *inputs, captions, train=False))
+    outputs = apply(captions)
+    assert np.all(np.isfinite(outputs))
+    np.testing.assert_allclose(apply(captions[:, :2]), outputs, rtol=1e-4, atol=1e-4)
+    np.testing.assert_allclose(apply(jnp.pad(captions, ((0, 0), (0, 3)))), outputs, rtol=1e-4, atol=1e-4)
+    changed = np.abs(apply(captions.at[0, 1].set(5)) - outputs).max((1, 2, 3))
+    assert changed[0] > 1e-4
+    assert changed[1] == pytest.approx(0.0, abs=1e-4)

@@ -83,6 +83,24 @@ def test_maps_are_halved_and_doubled_as_numpy_does():
     np.testing.assert_array_equal(upsample(maps), maps.repeat(2, 1).repeat(2, 2))
 
 
+def test_the_gradient_of_a_maximum_goes_to_one_pixel_of_each_window_whatever_comes_before():
+    maps = np.random.default_rng(1).normal(size=(4, 8, 8, 3)).astype(np.float32)
+    kernel = np.random.default_rng(2).normal(size=(3, 3)).astype(np.float32)
+    maps[0] = 1.0  # all alike
+
+    def loss(inputs, slope):  # what is pooled may be computed twice, and then rounded otherwise
+        return jnp.sum(slope * max_pool(jax.nn.relu(inputs @ kernel) * 0.1 + inputs))
+
+    def pixels(inputs):
+        return jax.grad(lambda x: jnp.sum(max_pool(x)))(inputs)
+
+    gradient = jax.jit(jax.grad(loss))(maps, np.ones((4, 4, 4, 3), np.float32))
+    assert np.all(np.isfinite(gradient))
+    chosen = np.asarray(pixels(maps)).reshape(4, 4, 2, 4, 2, 3)
+    np.testing.assert_array_equal(chosen.sum((2, 4)), 1.0)
+    np.testing.assert_array_equal(np.where(chosen > 0, maps.reshape(4, 4, 2, 4, 2, 3), -9).max((2, 4)), max_pool(maps))
+
+
 def test_plan_for_cifar10_has_the_parameters_of_table_4():
     shape, shapes = outputs_and_shapes(SNGANGenerator(), jnp.zeros((2, 128)))
     assert shape == (2, 32, 32, 3)

@@ -8,7 +8,7 @@ import pytest
 
 from jaxgen.networks.gpt import GPT
 from jaxgen.networks.recurrent import RecurrentNetwork
-from jaxgen.networks.text_encoder import AttentionEncoder, RecurrentEncoder
+from jaxgen.networks.text_encoder import AttentionEncoder, CaptionEncoder, RecurrentEncoder, TextTransformer
 
 KEY = jax.random.key(0)
 TOKENS = jax.random.randint(KEY, (3, 8), 0, 7)
@@ -61,3 +61,41 @@ def test_every_place_depends_on_the_latents_and_steps_give_what_the_whole_gives(
     for place in range(8):
         cache, step = step_of(variables, cache, TOKENS[:, place], np.asarray(place), LATENTS)
         np.testing.assert_allclose(step, logits[:, place], rtol=1e-4, atol=1e-5)
+
+
+CAPTIONS = np.array([[3, 1, 2, 0, 0], [4, 0, 0, 0, 0], [0, 0, 0, 0, 0]], np.int32)
+CAPTION_ENCODERS = {
+    "mean": CaptionEncoder(4, TextTransformer(7, 8, 2, 2)),
+    "last": CaptionEncoder(
+        4,
+        TextTransformer(
+            7, 8, 2, 2, 7, positions="learned", norm="layer", feed_forward="gelu", use_bias=True, causal=True
+        ),
+        "last",
+    ),
+}
+
+
+@pytest.mark.parametrize("pooling", CAPTION_ENCODERS)
+def test_padding_changes_no_caption_and_an_empty_one_is_a_vector_too(pooling):
+    encoder = CAPTION_ENCODERS[pooling]
+    variables = jax.jit(functools.partial(encoder.init, train=False))(KEY, CAPTIONS)
+    apply = jax.jit(functools.partial(encoder.apply, train=False))
+    vectors = apply(variables, CAPTIONS)
+    assert vectors.shape == (3, 4)
+    assert np.all(np.isfinite(vectors))
+    np.testing.assert_allclose(apply(variables, np.pad(CAPTIONS, ((0, 0), (0, 2)))), vectors, rtol=1e-4, atol=1e-6)
+    np.testing.assert_allclose(apply(variables, CAPTIONS[:, :3]), vectors, rtol=1e-4, atol=1e-6)
+    other_end = CAPTIONS + np.array([[0, 0, 3, 0, 0], [0] * 5, [0] * 5], np.int32)
+    changed = np.abs(apply(variables, other_end) - vectors).max(1) > 1e-6
+    np.testing.assert_array_equal(changed, [True, False, False])
+
+
+@pytest.mark.parametrize("causal", [True, False])
+def test_a_place_of_a_text_sees_what_it_may(causal):
+    body, inside = TextTransformer(7, 8, 1, 2, causal=causal), np.ones((1, 5), bool)
+    variables = body.init(KEY, CAPTIONS[:1], inside)
+    apply = jax.jit(body.apply)
+    other = CAPTIONS[:1] + np.array([0, 0, 0, 5, 0])
+    changed = np.abs(apply(variables, CAPTIONS[:1], inside) - apply(variables, other, inside))
+    np.testing.assert_array_equal(changed[0].max(-1) > 1e-6, [not causal] * 3 + [True] * 2)

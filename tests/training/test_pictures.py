@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from jaxgen.training.pictures import image_grid, loss_plot, progress_gif, save_gif
+from jaxgen.training.pictures import image_grid, loss_plot, progress_gif, save_gif, titled_rows
 
 
 def blocks(count, size=3, channels=1):
@@ -82,3 +82,15 @@ def test_losses_are_plotted_one_panel_a_quantity(tmp_path):
         assert double.height == 2 * single.height
     loss_plot([{"step": 1}], tmp_path / "none.png")
     assert not (tmp_path / "none.png").exists()
+
+
+def test_rows_of_images_stand_under_their_titles():
+    red, blue = np.array([1.0, -1.0, -1.0]), np.array([-1.0, -1.0, 1.0])
+    rows = [np.broadcast_to(colour, (count, 8, 8, 3)) for colour, count in ((red, 3), (blue, 5))]
+    sheet = np.asarray(titled_rows(rows, ["three", "five"], columns=4))
+    reds, blues = (np.all(sheet == colour, -1) for colour in ([255, 0, 0], [0, 0, 255]))
+    scale = round((reds.sum() / 3) ** 0.5 / 8)
+    assert (reds.sum(), blues.sum()) == (3 * (8 * scale) ** 2, 5 * (8 * scale) ** 2)
+    letters = np.flatnonzero(np.all(sheet == 0, -1).any(1))
+    first, second = np.flatnonzero(reds.any(1)), np.flatnonzero(blues.any(1))
+    assert letters.min() < first.min() < first.max() < letters.max() < second.min()

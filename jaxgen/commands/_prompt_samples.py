@@ -1,0 +1,119 @@
+"""Images for `jaxgen sample`: of prompts, the best of several candidates, beside what they may be copies of."""
+
+import inspect
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import jax
+import numpy as np
+
+from jaxgen.commands._options import check_output
+from jaxgen.commands._text_samples import TextOptions, choice_of
+from jaxgen.data.captions import caption_writer
+from jaxgen.data.dataset import scaled, unscale_images
+from jaxgen.errors import UserError
+from jaxgen.metrics.extractors import extractor_for, load_extractor
+from jaxgen.metrics.image_features import image_features
+from jaxgen.metrics.image_source import ImageSource, of_split
+from jaxgen.metrics.neighbours import nearest_distances
+from jaxgen.opened_run import Run, restore_run
+from jaxgen.text_agreement import open_text_scorer
+from jaxgen.training.pictures import titled_rows
+
+IMAGES_PER_PROMPT = 8
+NEAREST = "nearest images that it was trained on"
+
+
+@dataclass(frozen=True, kw_only=True)
+class PromptOptions:
+    """Options of images by prompts."""
+
+    rank_with: Path | None = None
+    """Of images by a prompt: a run of emoji_clip, by which the best of --candidates are chosen, the best first."""
+    candidates: int = 16
+    """With --rank-with: how many images are drawn for each prompt."""
+    nearest: bool = False
+    """Of images by a prompt: show below each the nearest image that the model was trained on."""
+
+
+def sample_prompts(
+    run: Run,
+    options: TextOptions,
+    ranking: PromptOptions,
+    how: dict[str, Any],
+    *,
+    num: int | None,
+    seed: int,
+    out: Path | None,
+    checkpoint: str,
+) -> None:
+    """Draws images of each prompt (of the run's own, where there are none) and writes a sheet or the arrays.
+
+    Raises:
+      UserError: numbers out of range, a prompt that is too long, more images than candidates.
+    """
+    out, num = out or Path("sheet.png"), num or IMAGES_PER_PROMPT
+    check_output(out, (".png", ".npz"))
+    how |= _choice(run, options)
+    if ranking.rank_with is not None and ranking.candidates < num:
+        raise UserError(f"--num {num} cannot be more than --candidates {ranking.candidates}: raise the latter.")
+    assets = run.record["assets"]
+    prompts = list(options.prompt) or assets["prompts"]
+    captions = caption_writer(assets).encode(prompts, cut=not options.prompt)
+    scorer = None
+    if ranking.rank_with is not None:
+        scorer = open_text_scorer(ranking.rank_with, assets["image_shape"], "--rank-with")
+    state = restore_run(run, checkpoint)
+    drawn = num if scorer is None else ranking.candidates
+    draw = jax.jit(lambda key, captions: run.model.sample(state, key, drawn, condition=captions, **how))
+    key, rows = jax.random.key(seed), []
+    for i, (prompt, caption) in enumerate(zip(prompts, captions, strict=True)):
+        images = np.asarray(draw(jax.random.fold_in(key, i), np.tile(caption, (drawn, 1))))
+        if scorer is not None:
+            likeness = scorer.images(images) @ scorer.captions([prompt])[0]
+            images = images[np.argsort(-likeness, kind="stable")[:num]]
+        rows.append(images)
+    if out.suffix.lower() == ".npz":
+        np.savez_compressed(out, samples=np.concatenate(rows), prompts=np.repeat(prompts, num))
+    elif ranking.nearest:
+        below = np.split(nearest_training_images(run, np.concatenate(rows)), len(rows))
+        both = [row for pair in zip(rows, below, strict=True) for row in pair]
+        titled_rows(both, [title for prompt in prompts for title in (prompt, NEAREST)]).save(out)
+    else:
+        titled_rows(rows, prompts).save(out)
+    best = "" if scorer is None else f", the best of {drawn} each"
+    print(f"{num} images of each of {len(prompts)} prompts{best}, at step {int(state.step)}: {out}")
+
+
+def nearest_training_images(run: Run, images: np.ndarray) -> np.ndarray:
+    """Of images [N, H, W, C] in [-1, 1] those of the run's data that are nearest, by what an extractor sees of them."""
+    data = run.experiment.load_data(run.config)
+    training = of_split(data, data.train, "training images")
+    generated = _source(images)
+    extractor = load_extractor(extractor_for(training.shape))
+    features = [image_features(source, extractor, keep_features=True).features for source in (generated, training)]
+    _, indices = nearest_distances(*features, 1)
+    return np.stack([scaled(training.read(i, i + 1)[0]) for i in indices[:, 0]])
+
+
+def _choice(run: Run, options: TextOptions) -> dict[str, Any]:
+    """How tokens are chosen, where a model draws tokens.
+
+    Raises:
+      UserError: it does not.
+    """
+    fields = TextOptions.__dataclass_fields__
+    given = [n for n in ("temperature", "top_k", "top_p") if getattr(options, n) != fields[n].default]
+    if "choice" in inspect.signature(run.model.sample).parameters:
+        return {"choice": choice_of(options)}
+    if given:
+        raise UserError(
+            f"{run.experiment.name} draws no tokens, which --{given[0].replace('_', '-')} is about: leave it out."
+        )
+    return {}
+
+
+def _source(images: np.ndarray) -> ImageSource:
+    values = unscale_images(images)
+    return ImageSource("samples", len(values), values.shape[1:], lambda start, stop: values[start:stop])

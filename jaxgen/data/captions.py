@@ -1,0 +1,259 @@
+"""Images with captions: emoji with their Unicode names, or any folder of captioned images."""
+
+import csv
+import dataclasses
+import json
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from jaxgen.data.dataset import Batch, Dataset, scale_images
+from jaxgen.data.embedded_sets import emoji_arrays
+from jaxgen.data.image_folder import find_images, held_out, load_image_folder
+from jaxgen.data.loading import load
+from jaxgen.data.vocabulary import Vocabulary, find_vocabulary, vocabulary_of
+from jaxgen.errors import UserError
+
+PADDING = 0
+"""The token behind the end of a caption."""
+TABLES = ("captions.csv", "captions.jsonl", "metadata.csv", "metadata.jsonl")
+_FILE_COLUMNS, _CAPTION_COLUMNS = ("file", "file_name"), ("caption", "text")
+
+
+class CaptionWriter(NamedTuple):
+    """How captions become tokens int32 [T]: those of the vocabulary plus 1, then padding.
+
+    Captions are taken in lower case, with one space before each word: so a word has the same pieces wherever it stands.
+    """
+
+    vocabulary: Vocabulary
+    length: int
+    """T; a caption of the data that is longer is cut."""
+
+    @property
+    def size(self) -> int:
+        """How many tokens there are, with that of padding."""
+        return self.vocabulary.size + 1
+
+    def encode(self, captions: Sequence[str], *, cut: bool = False) -> np.ndarray:
+        """Captions [N] to tokens int32 [N, T].
+
+        Raises:
+          UserError: what the vocabulary lacks, or (without `cut`) a caption of more than T tokens.
+        """
+        tokens = np.full((len(captions), self.length), PADDING, np.int32)
+        for row, caption in zip(tokens, captions, strict=True):
+            values = self.vocabulary.encode(_plain(caption)) + 1
+            if len(values) > self.length and not cut:
+                raise UserError(
+                    f"{caption!r} has {len(values)} tokens, but the captions of this run have at most {self.length}: "
+                    "say it in fewer words."
+                )
+            row[: len(values)] = values[: self.length]
+        return tokens
+
+    def decode(self, tokens: np.ndarray) -> str:
+        """One caption's tokens [T] to text."""
+        return self.vocabulary.decode(tokens[tokens != PADDING] - 1).strip()
+
+    def word_starts(self) -> np.ndarray:
+        """bool [K]: which tokens begin a word."""
+        texts = [self.vocabulary.decode([token]) for token in range(self.vocabulary.size)]
+        return np.array([False] + [text.startswith(" ") for text in texts])
+
+
+def caption_writer(assets: Mapping[str, Any]) -> CaptionWriter:
+    """That of a captioned data set, or of a run, by its assets."""
+    return CaptionWriter(vocabulary_of(assets), assets["caption_length"])
+
+
+def random_caption(
+    key: jax.Array, captions: jax.Array, word_starts: jax.Array, *, word_dropout: float = 0.0
+) -> jax.Array:
+    """One of an image's captions int [V, T], with some of its words left out: int [T].
+
+    Args:
+      word_starts: bool [K], as of `CaptionWriter`.
+      word_dropout: of each word; a caption that would lose all of them keeps them all.
+    """
+    choice_key, drop_key = jax.random.split(key)
+    captions, word_starts = jnp.asarray(captions), jnp.asarray(word_starts)
+    caption = captions[jax.random.randint(choice_key, (), 0, len(captions))]
+    if not word_dropout:
+        return caption
+    word = jnp.cumsum(word_starts[caption])  # [T], which word a token belongs to
+    stays = jax.random.bernoulli(drop_key, 1.0 - word_dropout, (caption.shape[0] + 1,))
+    inside = caption != PADDING
+    kept = inside & stays[word]
+    kept = jnp.where(jnp.any(kept), kept, inside)
+    order = jnp.argsort(~kept)  # stable: what is kept moves up, in its order
+    return jnp.where(kept[order], caption[order], PADDING)
+
+
+# ---------------------------------------------------------------- data sets
+
+
+def load_captioned(
+    name: str,
+    *,
+    image_size: int | None = None,
+    vocabulary: str = "bpe-1000",
+    caption_length: int = 24,
+    subcategories: bool = True,
+    test_fraction: float | None = None,
+) -> Dataset:
+    """Images with captions, as batches of `image`, `caption` int32 [T] and `captions` int32 [V, T], all of the image's.
+
+    `caption` is the first of them: what an image is asked for by. Images with the same caption are on the same side of
+    the split. Among the assets are the vocabulary and `caption_length`, T, of which `caption_writer` makes tokens.
+
+    Args:
+      name: `emoji` (1,911 emoji in two drawing styles by their Unicode names; the split is that of `load("emoji")`); or
+        a folder of images whose captions are in a .txt file beside each, of the same stem, one caption a line, or all
+        in one of `TABLES` in the folder, with `file` (or `file_name`) and `caption` (or `text`) in each row.
+      vocabulary: as `jaxgen.data.vocabulary.find_vocabulary` has it; pieces are learned from the captions to train on.
+      subcategories: whether an emoji has a second caption, its name and its subcategory: "red apple, food fruit".
+      test_fraction: part of a folder's captions that is held out; 1 in 20 (of 100 or more) if None.
+
+    Raises:
+      UserError: images without captions, or what the folder's images or the vocabulary say.
+    """
+    if caption_length < 1:
+        raise UserError(f"--caption-length must be at least 1, not {caption_length}.")
+    if name == "emoji":
+        data = load(name, image_size=image_size)
+        captions = _emoji_captions(subcategories)
+        texts = {part: [captions[i] for i in getattr(data, part)["emoji"]] for part in ("train", "test")}
+        every = [text for caption in captions for text in caption]
+        return _captioned(data, texts, every, vocabulary, caption_length)
+    folder = Path(name).expanduser()
+    if not folder.is_dir():
+        raise UserError(f"--data {name} has no captions: name emoji, or a folder of images with captions.")
+    return _load_folder(folder, image_size, vocabulary, caption_length, test_fraction)
+
+
+def first_captions(data: Dataset, *, held_out: bool = True) -> list[str]:
+    """The different captions that the images of a captioned set are asked for by, in order.
+
+    Of the held-out images, or, where there are none, of those to train on.
+    """
+    split = data.test if held_out and data.test is not None else data.train
+    captions = split.entries["captions"] if hasattr(split, "entries") else split["captions"]
+    writer = caption_writer(data.assets)
+    return list(dict.fromkeys(writer.decode(tokens) for tokens in np.asarray(captions)[:, 0]))
+
+
+def _plain(caption: str) -> str:
+    return "".join(f" {word}" for word in caption.lower().split())
+
+
+def _emoji_captions(subcategories: bool) -> list[list[str]]:
+    """Of each emoji, its captions."""
+    emoji = emoji_arrays()
+    names = [name.lower() for name in emoji.names]
+    if not subcategories:
+        return [[name] for name in names]
+    kinds = (kind.replace("-", " ") for kind in emoji.subcategories)
+    return [[name, f"{name}, {kind}"] for name, kind in zip(names, kinds, strict=True)]
+
+
+def _vocabulary(name: str, train: Sequence[str], every: Sequence[str]) -> Vocabulary:
+    """Pieces are learned from what is trained on; characters are those of all captions, so that all can be written."""
+    texts = every if name == "characters" else train
+    return find_vocabulary(name, "\n".join(map(_plain, texts)))
+
+
+def _tokens(captions: Sequence[Sequence[str]], writer: CaptionWriter) -> np.ndarray:
+    """int32 [N, V, T]; an image with fewer captions than another has its own again."""
+    most = max(map(len, captions))
+    rows = [caption[i % len(caption)] for caption in captions for i in range(most)]
+    return writer.encode(rows, cut=True).reshape(len(captions), most, -1)
+
+
+def _captioned(
+    data: Dataset, texts: Mapping[str, list[list[str]]], every: Sequence[str], vocabulary: str, length: int
+) -> Dataset:
+    train = [text for captions in texts["train"] for text in captions]
+    writer = CaptionWriter(_vocabulary(vocabulary, train, every), length)
+    splits = {part: {**getattr(data, part), "captions": _tokens(texts[part], writer)} for part in texts}
+    return dataclasses.replace(data, **splits, prepare=_prepare, assets=data.assets | _assets(writer))
+
+
+def _assets(writer: CaptionWriter) -> dict[str, Any]:
+    return {"vocabulary": writer.vocabulary.to_json(), "caption_length": writer.length}
+
+
+def _prepare(batch: Batch) -> Batch:
+    captions = jnp.asarray(batch["captions"])
+    return {**scale_images(batch), "captions": captions, "caption": captions[:, 0]}
+
+
+def _load_folder(
+    folder: Path, image_size: int | None, vocabulary: str, length: int, test_fraction: float | None
+) -> Dataset:
+    paths = find_images(folder)
+    captions = _captions_of(folder, paths)
+    firsts = list(dict.fromkeys(caption[0] for caption in captions))
+    chosen = dict(zip(firsts, held_out(len(firsts), test_fraction), strict=True))
+    test = np.array([chosen[caption[0]] for caption in captions])
+    every = [text for caption in captions for text in caption]
+    train = [text for caption, is_test in zip(captions, test, strict=True) if not is_test for text in caption]
+    writer = CaptionWriter(_vocabulary(vocabulary, train, every), length)
+    data = load_image_folder(folder, image_size=image_size, test=test, entries={"captions": _tokens(captions, writer)})
+    return dataclasses.replace(data, prepare=_prepare, assets=data.assets | _assets(writer))
+
+
+def _captions_of(folder: Path, paths: Sequence[Path]) -> list[list[str]]:
+    """The captions of each picture under a folder, from its table or from the text files.
+
+    Raises:
+      UserError: a picture without a caption, a table that cannot be read.
+    """
+    table = next((folder / name for name in TABLES if (folder / name).is_file()), None)
+    found = _read_table(table) if table is not None else {}
+    captions = []
+    for path in paths:
+        name = path.relative_to(folder).as_posix()
+        beside = path.with_suffix(".txt")
+        if table is None and beside.is_file():
+            found[name] = _lines(beside)
+        if not found.get(name):
+            where = f"its row in {table.name}" if table is not None else f"a text file {beside.name} beside it"
+            raise UserError(f"The image {name} of {folder} has no caption: give it {where}, or take it out.")
+        captions.append(found[name])
+    return captions
+
+
+def _lines(path: Path) -> list[str]:
+    try:
+        return [line.strip() for line in path.read_text().splitlines() if line.strip()]
+    except (OSError, UnicodeDecodeError) as error:
+        raise UserError(f"The captions in {path} cannot be read ({error}): write them in UTF-8.") from error
+
+
+def _read_table(path: Path) -> dict[str, list[str]]:
+    """File name -> its captions, one for each row."""
+    try:
+        with path.open(newline="") as file:
+            rows = (
+                list(csv.DictReader(file))
+                if path.suffix == ".csv"
+                else [json.loads(line) for line in file if line.strip()]
+            )
+    except (OSError, UnicodeDecodeError, csv.Error, json.JSONDecodeError) as error:
+        raise UserError(f"{path} cannot be read ({error}): mend it.") from error
+    found: dict[str, list[str]] = {}
+    for row in rows:
+        fields = row if isinstance(row, dict) else {}
+        file, caption = (
+            next((str(fields[name]) for name in names if fields.get(name)), None)
+            for names in (_FILE_COLUMNS, _CAPTION_COLUMNS)
+        )
+        if file is None or caption is None or not caption.strip():
+            raise UserError(f"Each row of {path} must have {' and '.join((_FILE_COLUMNS[0], _CAPTION_COLUMNS[0]))}.")
+        found.setdefault(file, []).append(caption)
+    return found

@@ -1,0 +1,123 @@
+"""Emoji from a text, by diffusion (GLIDE: Nichol et al. 2022, https://arxiv.org/abs/2112.10741).
+
+    python -m jaxgen.experiments.emoji_text_to_image
+    python -m jaxgen.experiments.emoji_text_to_image --data path/to/captioned/images --image-size 64 --factors 1 2 2
+    jaxgen sample runs/emoji_text_to_image/001 --prompt "smiling cat face" "blue apple" --guidance 3
+    jaxgen evaluate runs/emoji_text_to_image/001 --metrics text_agreement --text-scorer runs/emoji_clip/scorer
+
+A U-Net of the pixels takes noise away as in emoji_diffusion, whose other options it has. The caption goes through a
+small transformer that is trained along: the mean of its states is added to the noise level's embedding, and attention
+looks at each of them. A caption is left out at times (--condition-dropout), so that --guidance has something to compare
+with.
+
+The preset full is GLIDE's model of 64x64 pixels, without its upsampler.
+"""
+
+import sys
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from jaxgen.data import Dataset
+from jaxgen.data.captions import caption_writer
+from jaxgen.errors import UserError
+from jaxgen.experiment import Experiment, run
+from jaxgen.experiments._captions import CaptionsConfig, caption_in_training, load_captions, prompt_tokens
+from jaxgen.experiments._diffusion import QUICK, DiffusionConfig, build_diffusion
+from jaxgen.experiments._images import with_data_variance
+from jaxgen.models.diffusion import caption_condition
+from jaxgen.networks.text_encoder import TextTransformer
+from jaxgen.training.config import check_at_least
+from jaxgen.training.state import GenerativeModel
+
+
+@dataclass(frozen=True)
+class Config(CaptionsConfig, DiffusionConfig):
+    """Options of emoji_text_to_image."""
+
+    steps: int = 5_000
+    """How many training steps the run has in all."""
+    batch_size: int = 32
+    """Examples per step, over all devices together."""
+    dropout: float = 0.1
+    """In the blocks."""
+    guidance: float = 3.0
+    """How far samples go towards their caption, from what images are like without (0) to it (1) and beyond."""
+    text_width: int = 128
+    """Of the text transformer: of each place between the blocks."""
+    text_layers: int = 2
+    """Of the text transformer: blocks."""
+    text_head_width: int = 32
+    """Of the text transformer: of each head."""
+
+
+def load_data(config: Config) -> Dataset:
+    """Images with captions, with what EDM needs to know of them."""
+    return with_data_variance(load_captions(config))
+
+
+def build_model(config: Config, assets: Mapping[str, Any]) -> GenerativeModel:
+    """`jaxgen.models.diffusion`, of captions.
+
+    Raises:
+      UserError: a number out of range, or a network that takes no text.
+    """
+    for name in ("text_width", "text_layers", "text_head_width"):
+        check_at_least(config, name, 1)
+    if config.network != "unet":
+        raise UserError("--network dit takes no text here: leave it out.")
+    if config.text_width % config.text_head_width:
+        raise UserError(f"--text-head-width {config.text_head_width} must divide --text-width {config.text_width}.")
+    heads = config.text_width // config.text_head_width
+    text = TextTransformer(caption_writer(assets).size, config.text_width, config.text_layers, heads)
+    condition = caption_condition(prompt_tokens(assets), caption_in_training(config, assets))
+    return build_diffusion(config, assets, condition=condition if config.conditional else None, text=text)
+
+
+EXPERIMENT = Experiment(
+    file=__file__,
+    summary="text to image by diffusion",
+    data="emoji, --data ...",
+    expected_time="not measured yet",
+    presets={
+        "quick": Config(steps=40, sample_every=20, checkpoint_every=20, text_width=32, text_layers=1, **QUICK),
+        "default": Config(),
+        "full": Config(
+            steps=2_500_000,
+            steps_per_dispatch=50,
+            batch_size=2_048,
+            image_size=64,
+            caption_length=128,
+            vocabulary="bpe-50256",
+            width=512,
+            patch_size=1,
+            factors=(1, 2, 3, 4),
+            blocks=3,
+            attention_sizes=(32, 16, 8),
+            head_width=64,
+            text_width=2_048,
+            text_layers=24,
+            text_head_width=64,
+            condition_dropout=0.2,
+            ema_decay=0.9999,
+            prediction="epsilon",
+            noise_levels="cosine",
+            sampler="ancestral",
+            sampling_steps=150,
+            learning_rate=1e-4,
+            sample_every=10_000,
+            checkpoint_every=10_000,
+            eval_every=10_000,
+        ),
+    },
+    load_data=load_data,
+    build_model=build_model,
+)
+
+
+def main() -> None:
+    sys.exit(run(EXPERIMENT))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,45 @@
+"""Retrieval: whether the nearest of many captions is an image's own (Radford et al. 2021, arXiv:2103.00020)."""
+
+from typing import NamedTuple
+
+import numpy as np
+
+
+class Retrieval(NamedTuple):
+    """Shares of images, between 0 and 1."""
+
+    top1: float
+    """Whose own caption is the nearest of all that they were offered,"""
+    top5: float
+    """and among the five nearest."""
+    standard_error: float
+    """Of `top1`, images being independent."""
+
+
+def caption_ranks(
+    images: np.ndarray, captions: np.ndarray, own: np.ndarray, *, among: int = 100, seed: int = 0
+) -> np.ndarray:
+    """How many of the other captions that an image is offered are as near to it as its own, or nearer: int [N].
+
+    An image is offered its own caption and `among` - 1 others, chosen by the seed (fewer where there are fewer). Others
+    that are as near count against it, so that an encoder that gives everything one vector finds nothing.
+
+    Args:
+      images: vectors [N, E] of length 1.
+      captions: vectors [M, E] of length 1, of different captions.
+      own: int [N], the number of each image's caption.
+    """
+    rng, count = np.random.default_rng(seed), len(captions)
+    similarities = np.asarray(images, np.float64) @ np.asarray(captions, np.float64).T  # [N, M]
+    ranks = np.empty(len(images), np.int64)
+    for i, (row, number) in enumerate(zip(similarities, own, strict=True)):
+        others = np.delete(np.arange(count), number)
+        offered = rng.permutation(others)[: among - 1]
+        ranks[i] = np.sum(row[offered] >= row[number])
+    return ranks
+
+
+def retrieval(ranks: np.ndarray) -> Retrieval:
+    """Of the ranks [N] that `caption_ranks` gives."""
+    top1 = float(np.mean(ranks < 1))
+    return Retrieval(top1, float(np.mean(ranks < 5)), float(np.sqrt(top1 * (1.0 - top1) / len(ranks))))

@@ -1,0 +1,140 @@
+"""Images and captions in one space (CLIP: Radford et al. 2021, https://arxiv.org/abs/2103.00020)."""
+
+import math
+from collections.abc import Callable
+from typing import Any
+
+import flax.linen as nn
+import jax
+import jax.numpy as jnp
+import optax
+
+from jaxgen.models.augmentation import random_shift, random_turn
+from jaxgen.models.one_loss import LossOutput, one_loss_model
+from jaxgen.models.variables import apply_network, init_network
+from jaxgen.training.parallel import example_keys, gather_over_devices
+from jaxgen.training.state import Batch, GenerativeModel, Key, TrainState, averaged_params
+
+FIRST_TEMPERATURE, LARGEST_SCALE = 0.07, 100.0
+"""Of the paper, section 2.5."""
+
+
+def contrastive(
+    image_encoder: nn.Module,
+    text_encoder: nn.Module,
+    *,
+    optimiser: optax.GradientTransformation,
+    caption_in_training: Callable[[jax.Array, Batch], jax.Array] | None = None,
+    shift: int = 0,
+    degrees: float = 0.0,
+    scale: float = 0.0,
+    ema_decay: float | None = None,
+) -> GenerativeModel:
+    """Which caption belongs to which image, on batches with `image` [B, H, W, C] and `caption` int [B, T].
+
+    The loss of one pair of the global batch is that of `pair_losses`, whose 1 / temperature is learned, from 1 / 0.07,
+    and cut off at 100.
+
+    Args:
+      image_encoder: `image_encoder(images, train=...) -> [B, E]`; it may have batch statistics.
+      text_encoder: `text_encoder(captions, train=...) -> [B, E]`.
+      caption_in_training: (keys [B], batch) -> the captions that are trained on; None: the batch's `caption`.
+      shift, degrees, scale: of training images, as of `jaxgen.models.classifier`.
+      ema_decay: of the moving average that evaluation and `functions` use; None: no average.
+
+    Metrics, within a batch: `contrastive/loss`; `contrastive/image_accuracy`, how often an image's nearest caption is
+    its own, and `contrastive/text_accuracy`, the other way round; `contrastive/scale`, 1 / temperature.
+
+    `functions`: `embed_images(state, images) -> [B, E]` and `embed_captions(state, captions) -> [B, E]`, of length 1.
+    """
+
+    def init_networks(key: Key, batch: Batch) -> tuple[Any, dict[str, Any]]:
+        image_key, text_key = jax.random.split(key)
+        image_params, image_state = init_network(image_encoder, image_key, batch["image"])
+        text_params, text_state = init_network(text_encoder, text_key, batch["caption"])
+        log_scale = jnp.full((), -math.log(FIRST_TEMPERATURE), jnp.float32)
+        params = {"image": image_params, "text": text_params, "log_scale": log_scale}
+        return params, {"image": image_state, "text": text_state}
+
+    def loss(params: Any, model_state: Any, batch: Batch, key: Key, *, train: bool) -> LossOutput:
+        caption_key, turn_key, shift_key = jax.random.split(key, 3)
+        images, captions, index = batch["image"], batch["caption"], batch["index"]
+        if train and caption_in_training is not None:
+            captions = caption_in_training(example_keys(caption_key, index), batch)
+        if train and (degrees or scale):
+            images = random_turn(images, example_keys(turn_key, index), degrees=degrees, scale=scale)
+        if train and shift:
+            images = random_shift(images, example_keys(shift_key, index), shift)
+        image_vectors, image_state = apply_network(
+            image_encoder, params["image"], model_state["image"], images, train=train
+        )
+        text_vectors, text_state = apply_network(
+            text_encoder, params["text"], model_state["text"], captions, train=train
+        )
+        inverse_temperature = jnp.minimum(jnp.exp(params["log_scale"]), LARGEST_SCALE)
+        losses, image_hits, text_hits = pair_losses(
+            _unit(image_vectors), _unit(text_vectors), inverse_temperature, batch["caption"]
+        )
+        metrics = {
+            "image_accuracy": image_hits,
+            "text_accuracy": text_hits,
+            "scale": jnp.broadcast_to(inverse_temperature, losses.shape),
+        }
+        return LossOutput(losses, metrics, {"image": image_state, "text": text_state})
+
+    def embed(network: nn.Module, name: str) -> Callable[[TrainState, jax.Array], jax.Array]:
+        def vectors(state: TrainState, inputs: jax.Array) -> jax.Array:
+            params = averaged_params(state, "contrastive")[name]
+            return _unit(apply_network(network, params, state.model_state[name], inputs, train=False)[0])
+
+        return vectors
+
+    return one_loss_model(
+        name="contrastive",
+        init_networks=init_networks,
+        loss=loss,
+        optimiser=optimiser,
+        ema_decay=ema_decay,
+        functions={
+            "embed_images": embed(image_encoder, "image"),
+            "embed_captions": embed(text_encoder, "text"),
+        },
+    )
+
+
+def pair_losses(
+    images: jax.Array, texts: jax.Array, inverse_temperature: jax.Array, names: jax.Array
+) -> tuple[jax.Array, jax.Array, jax.Array]:
+    """The symmetric InfoNCE loss of each pair (figure 3 of the paper), among those of all devices.
+
+    With s_ij = <image_i, text_j> / temperature, pair i has
+
+        1/2 (-log softmax_j(s_ij)[i]  -  log softmax_j(s_ji)[i])
+
+    Pairs with the same name are no negatives of each other: where several have it, -log softmax is averaged over these
+    (UniCL: Yang et al. 2022, arXiv:2204.03610, eqs. 2 and 3).
+
+    Args:
+      images, texts: [B, E], of length 1.
+      inverse_temperature: [].
+      names: int [B, T], what says which pairs are the same.
+
+    Returns:
+      the losses [B], and whether the nearest text of each image, and the nearest image of each text, has its name [B].
+    """
+    all_images, all_texts, all_names = (gather_over_devices(x) for x in (images, texts, names))
+    same = jnp.all(names[:, None] == all_names, -1)  # [B, N]
+    targets = same / jnp.sum(same, 1, keepdims=True)
+
+    def one_way(vectors: jax.Array, others: jax.Array) -> tuple[jax.Array, jax.Array]:
+        logits = inverse_temperature * jnp.matmul(vectors, others.T, precision=jax.lax.Precision.HIGHEST)
+        hits = jnp.take_along_axis(same, jnp.argmax(logits, 1)[:, None], 1)[:, 0]
+        return optax.softmax_cross_entropy(logits, targets), hits.astype(jnp.float32)
+
+    image_losses, image_hits = one_way(images, all_texts)
+    text_losses, text_hits = one_way(texts, all_images)
+    return 0.5 * (image_losses + text_losses), image_hits, text_hits
+
+
+def _unit(vectors: jax.Array) -> jax.Array:
+    return vectors / jnp.linalg.norm(vectors, axis=-1, keepdims=True)
