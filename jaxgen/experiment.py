@@ -26,7 +26,7 @@ from jaxgen.errors import UserError
 from jaxgen.training import checkpoint, run_folder
 from jaxgen.training.config import TrainConfig, config_from_json
 from jaxgen.training.loop import TrainResult, train
-from jaxgen.training.parallel import use_deterministic_algorithms
+from jaxgen.training.parallel import use_cores_as_devices, use_deterministic_algorithms
 from jaxgen.training.showing import prompts_of
 from jaxgen.training.state import GenerativeModel
 
@@ -175,9 +175,11 @@ def _check_same(experiment: Experiment, record: Mapping[str, Any], run_dir: Path
 
 
 def prepare_process(config: TrainConfig) -> None:
-    """What must be set before jax starts its backend: exact GPU algorithms, the compile cache, other processes."""
+    """What must be set before jax starts its backend: exact GPU algorithms, CPU devices, the compile cache, others."""
     if config.deterministic:
         use_deterministic_algorithms()
+    if config.devices is not None and config.devices > 1:
+        use_cores_as_devices(config.devices)
     if jax.config.jax_compilation_cache_dir is None:
         cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "jaxgen" / "xla"
         jax.config.update("jax_compilation_cache_dir", str(cache))

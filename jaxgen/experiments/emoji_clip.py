@@ -127,7 +127,7 @@ EXPERIMENT = Experiment(
         "quick": Config(steps=60, image_widths=(8, 16), text_width=32, embedding_size=32, text_layers=1, eval_every=30),
         "default": Config(),
         "full": Config(
-            steps=400_000,
+            steps=125_000,  # the paper's 32 epochs are 390,000, more examples than a run can number
             batch_size=32_768,
             steps_per_dispatch=50,
             image_size=224,

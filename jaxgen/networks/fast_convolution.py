@@ -3,8 +3,8 @@
 A convolution of few taps is one product of its patches with the kernel. Every other becomes one with stride 1: the
 strided one by space-to-depth of its input, the transposed one by depth-to-space of its output (the sub-pixel form of
 Shi et al. 2016, arXiv:1609.05158), unless that multiplies by many zeros: then by `scatter_convolution`. What has stride
-1 is then done by a discrete Fourier transform of small maps where that takes much less arithmetic, by patches on other
-small maps and of few channels, by `thin_convolution` for few features, and else by XLA's convolution, with gradients
+1 is then done by a discrete Fourier transform of small maps where that takes much less arithmetic, by patches of few
+channels, by `thin_convolution` for few features, and else by XLA's convolution, with gradients
 written so that XLA finds its fast code for them.
 
 Gradients of any order work in reverse mode; forward mode (`jax.jvp`) needs the plain form.
@@ -182,7 +182,7 @@ def local_convolution(inputs: Array, kernel: Array, firsts: Pair, out_sizes: Pai
     few_taps = math.prod(kernel.shape[:2]) <= FEW_TAPS
     if not few_taps and features <= THIN:
         return thin_convolution(inputs, kernel, firsts, out_sizes)
-    if few_taps or channels <= THIN or math.prod(out_sizes) <= SMALL_MAP * min(channels, features):
+    if few_taps or channels <= THIN:
         return patch_convolution(inputs, kernel, (1, 1), [-first for first in firsts], out_sizes)
     return _direct_convolution(inputs, kernel, firsts, out_sizes)
 
@@ -200,7 +200,6 @@ MANY_ZEROS = 1.5  # times as many numbers in the kernel of the sub-pixel form as
 TRANSFORM_PAYS = 0.5  # where it needs less than this part of the multiplications
 FEW_TAPS = 4  # for which patches and one product are faster than XLA's convolution,
 THIN = 4  # as they are for at most so many channels (for so few features it is `thin_convolution`),
-SMALL_MAP = 4  # and on maps of at most so many positions for each channel on either side
 
 
 # ---------------------------------------------------------------- the direct form

@@ -4,6 +4,7 @@ A step is written for one device. Where no device axis is bound (plain `jax.jit`
 same step runs under `jit`, `pmap` and `shard_map`.
 """
 
+import contextlib
 import os
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -82,6 +83,19 @@ def device_mesh(count: int | None = None) -> Mesh:
     if count is not None and jax.process_count() > 1 and count != len(devices):
         raise UserError(f"A run of several processes uses all {len(devices)} devices: leave out --devices.")
     return Mesh(np.array(devices[:count]), (AXIS,))
+
+
+def use_cores_as_devices(count: int) -> None:
+    """Lets jax's CPU be `count` devices (at most one for each core), if its backend has not started.
+
+    XLA computes some programs on one core only, convolutions above all; two devices of half a batch then take both.
+    What an accelerator computes is not touched, nor what XLA_FLAGS says of CPU devices.
+    """
+    if "xla_force_host_platform_device_count" in os.environ.get("XLA_FLAGS", ""):
+        return
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    with contextlib.suppress(RuntimeError):  # a backend has started: it has the devices that it has
+        jax.config.update("jax_num_cpu_devices", min(count, cores))
 
 
 def use_deterministic_algorithms() -> None:

@@ -1,5 +1,9 @@
 """The reductions over devices, and noise that belongs to the example."""
 
+import os
+import subprocess
+import sys
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -118,3 +122,22 @@ def test_other_numbers_of_devices_than_there_are_are_refused(count):
 def test_no_number_means_all_devices():
     assert device_mesh().size == 8
     assert device_mesh(3).size == 3
+
+
+def test_a_cpu_is_as_many_devices_as_asked_for_and_has_cores():
+    program = (
+        "import jax; from jaxgen.training.parallel import use_cores_as_devices as use;"
+        "use({count}); print(len(jax.devices())); use(1); print(len(jax.devices()))"
+    )
+    environment = {key: value for key, value in os.environ.items() if key != "XLA_FLAGS"}
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
+    for count, flags in ((2, None), (1_000, None), (2, "--xla_force_host_platform_device_count=3")):
+        expected = min(count, cores) if flags is None else 3
+        result = subprocess.run(
+            [sys.executable, "-c", program.format(count=count)],
+            env=environment | {"JAX_PLATFORMS": "cpu"} | ({} if flags is None else {"XLA_FLAGS": flags}),
+            capture_output=True,
+            text=True,
+            check=True,
+        )
+        assert result.stdout.split() == [str(expected)] * 2
