@@ -102,8 +102,8 @@ class GroupNorm(nn.Module):
         """[B, ..., C] -> [B, ..., C]."""
         channels = inputs.shape[-1]
         fitting = [n for n in range(1, 33) if channels % n == 0 and (n == 1 or channels // n >= 4)]
-        scale = self.param("scale", nn.initializers.ones, (channels,))
-        bias = self.param("bias", nn.initializers.zeros, (channels,))
+        scale = self.param("scale", nn.initializers.ones, (channels,), jnp.float32)
+        bias = self.param("bias", nn.initializers.zeros, (channels,), jnp.float32)
         return normalised_by_groups(inputs, fitting[-1], self.epsilon, scale, bias)
 
 
@@ -122,8 +122,8 @@ class InstanceNorm(nn.Module):
     def __call__(self, inputs: Array) -> Array:
         """[B, H, W, C] -> [B, H, W, C]."""
         channels = inputs.shape[-1]
-        scale = self.param("scale", nn.initializers.ones, (channels,)) if self.use_affine else 1.0
-        bias = self.param("bias", nn.initializers.zeros, (channels,)) if self.use_affine else 0.0
+        scale = self.param("scale", nn.initializers.ones, (channels,), jnp.float32) if self.use_affine else 1.0
+        bias = self.param("bias", nn.initializers.zeros, (channels,), jnp.float32) if self.use_affine else 0.0
         return normalised_by_groups(inputs, channels, self.epsilon, scale, bias)
 
 
