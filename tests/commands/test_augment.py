@@ -61,15 +61,13 @@ def test_a_study_refuses_what_it_cannot_do(here):
 
 @pytest.mark.slow
 def test_a_study_trains_every_classifier_and_goes_on_where_it_was(here):
-    options = ("--per-class", 5, 8, "--generator-steps", 4, "--classifier-steps", 1, "--num-generated", 250)
+    options = ("--per-class", 5, "--generator-steps", 4, "--classifier-steps", 1, "--num-generated", 250)
     options += ("--devices", 1)
     code, out, err = study(*options, "--seeds", 0)
     assert code == 0, err
     folder = here / "runs" / "mnist_synthetic_data" / "001"
     first = json.loads((folder / "results.json").read_text())["results"]
-    assert [(r["per_class"], r["variant"]) for r in first] == [
-        (k, variant) for k in (5, 8) for variant in mnist_synthetic_data.VARIANTS
-    ]
+    assert [(r["per_class"], r["variant"]) for r in first] == [(5, v) for v in mnist_synthetic_data.VARIANTS]
     assert all(0.0 < r["last"] <= r["best"] < 1.0 for r in first)
     assert (folder / "accuracy.png").stat().st_size > 1_000
     assert "Accuracy on the 10,000 test digits" in out

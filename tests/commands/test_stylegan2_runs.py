@@ -94,7 +94,10 @@ def test_samples_can_be_truncated_and_other_tools_work():
         (("styles", PLAIN, "truncation", "--out", "t.jpg"), "must end in .png"),
         (("project", PLAIN, "nothing.png"), "cannot be read"),
         (("project", PLAIN, "nothing.png", "--steps", 0), "--steps must be at least 1"),
-        (("sample", PLAIN, "--guidance", 2), "of diffusion models, which mnist_stylegan2 is not"),
+        (
+            ("sample", PLAIN, "--guidance", 2),
+            "images by captions, which mnist_stylegan2 is not",
+        ),
     ],
 )
 def test_bad_input_is_refused(arguments, message):

@@ -83,5 +83,5 @@ def test_samples_are_of_the_prompts_in_turn_and_the_same_however_many(model_and_
     model, state = model_and_state
     np.testing.assert_array_equal(model.functions["captions"](5), TINY_PROMPTS[[0, 1, 2, 0, 1]])
     five = model.sample(state, KEY, 5)
-    np.testing.assert_array_equal(model.sample(state, KEY, 3), five[:3])
-    np.testing.assert_array_equal(model.sample(state, KEY, 3, condition=jnp.asarray(TINY_PROMPTS)), five[:3])
+    for options in ({}, {"condition": jnp.asarray(TINY_PROMPTS)}):  # the same codes; sums in another order decode them
+        np.testing.assert_allclose(model.sample(state, KEY, 3, **options), five[:3], rtol=1e-4, atol=1e-6)
