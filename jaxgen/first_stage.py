@@ -13,7 +13,7 @@ from jaxgen.errors import UserError
 from jaxgen.experiment import load_experiment
 from jaxgen.models.autoregressive import Tokeniser
 from jaxgen.opened_run import Run, open_run, restore_run, state_shapes
-from jaxgen.training import checkpoint
+from jaxgen.training import checkpoint, run_folder
 from jaxgen.training.config import TrainConfig, config_from_json
 from jaxgen.training.state import TrainState
 
@@ -45,6 +45,16 @@ def describe_first_stage(run_dir: Path) -> dict[str, Any]:
         "grid_shape": list(codes.shape[1:]),
         "num_codes": len(state.model_state["codebook"]["counts"]),
     }
+
+
+def first_stage_of(config: TrainConfig, folder: Path) -> dict[str, Any]:
+    """What `describe_first_stage` says of a folder where a run begins.
+
+    A run that is resumed keeps the first stage that it began with, whatever became of the folder since.
+    """
+    if config.resume:
+        return run_folder.read_record(config.run_dir)["assets"]["first_stage"]
+    return describe_first_stage(folder)
 
 
 def load_first_stage_data(described: Mapping[str, Any]) -> Dataset:

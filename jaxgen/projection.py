@@ -8,6 +8,7 @@ import jax.numpy as jnp
 import optax
 
 from jaxgen.metrics.extractors import efficientnet_maps
+from jaxgen.models.stylisation import relative_distance
 from jaxgen.networks.resampling import average_pool
 
 Distance = Callable[[Any, jax.Array, jax.Array], jax.Array]
@@ -44,9 +45,7 @@ def feature_distance() -> tuple[Any, Distance]:
     variables, maps = efficientnet_maps()
 
     def distance(variables: Any, images: jax.Array, target: jax.Array) -> jax.Array:
-        pairs = zip(maps(variables, images), maps(variables, target[None]), strict=True)
-        parts = [jnp.mean(jnp.square(a - b), (1, 2, 3)) / jnp.mean(jnp.square(b)) for a, b in pairs]
-        return sum(parts) / len(parts)
+        return relative_distance(maps(variables, images), maps(variables, target[None]))
 
     return variables, distance
 

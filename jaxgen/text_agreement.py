@@ -8,7 +8,7 @@ import jax
 import numpy as np
 
 from jaxgen.data.captions import caption_writer, first_captions
-from jaxgen.data.dataset import Dataset, length, read_examples
+from jaxgen.data.dataset import Dataset, length, pick_examples
 from jaxgen.errors import UserError
 from jaxgen.metrics.retrieval import caption_ranks, retrieval
 from jaxgen.opened_run import Run, open_run, restore_run
@@ -120,7 +120,7 @@ def text_agreement_values(
 def _held_out(data: Dataset, count: int) -> tuple[np.ndarray, np.ndarray, list[str]]:
     """Images, captions [N, T] and their texts: of so many held-out examples, spread over them."""
     rows = np.linspace(0, length(data.test) - 1, count).round().astype(int)
-    batch = data.prepare(read_examples(data.test, 0, length(data.test)))
-    captions = np.asarray(batch["caption"])[rows]
+    batch = data.prepare(pick_examples(data.test, rows))
+    captions = np.asarray(batch["caption"])
     writer = caption_writer(data.assets)
-    return np.asarray(batch["image"])[rows], captions, [writer.decode(caption) for caption in captions]
+    return np.asarray(batch["image"]), captions, [writer.decode(caption) for caption in captions]

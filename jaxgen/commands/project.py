@@ -17,7 +17,7 @@ from jaxgen.errors import UserError
 from jaxgen.opened_run import open_run, restore_run
 from jaxgen.projection import feature_distance, pixel_distance, project
 from jaxgen.training.pictures import image_grid
-from jaxgen.training.sampling import draw_conditions
+from jaxgen.training.sampling import labels_of_samples
 
 DISTANCES = {"features": feature_distance, "pixels": pixel_distance}
 LARGE_ENOUGH_FOR_FEATURES = 64
@@ -74,9 +74,7 @@ def main(arguments: Sequence[str]) -> None:
     by = options.distance or ("features" if side >= LARGE_ENOUGH_FOR_FEATURES else "pixels")
     state = restore_run(run, options.checkpoint)
 
-    labels = draw_conditions(run.model, FOR_SPREAD)
-    if options.label is not None:
-        labels = np.full_like(labels, options.label)
+    labels = labels_of_samples(run.model, FOR_SPREAD, options.label)
     condition = () if labels is None else (labels,)
     styles = styles_of(state, prior(jax.random.key(options.seed), FOR_SPREAD), *condition)
     average = styles[:, 0].mean(0)

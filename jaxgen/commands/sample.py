@@ -17,7 +17,7 @@ from jaxgen.errors import UserError
 from jaxgen.opened_run import Run, open_run, restore_run
 from jaxgen.training.config import option
 from jaxgen.training.pictures import sample_sheet
-from jaxgen.training.sampling import draw_conditions, draw_samples
+from jaxgen.training.sampling import draw_samples, labels_of_samples
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -85,10 +85,10 @@ def sample_images(run: Run, options: Options, how: dict[str, Any]) -> None:
     """A sheet, or the arrays; `how`: keywords of the model's `sample`."""
     out, num = options.out or Path("sheet.png"), options.num or 64
     check_output(out, (".png", ".npz"))
-    labels, condition = draw_conditions(run.model, num), None
     if options.label is not None:
         check_label(run, options.label)
-        labels = condition = np.full_like(labels, options.label)
+    labels = labels_of_samples(run.model, num, options.label)
+    condition = None if options.label is None else labels
     state = restore_run(run, options.checkpoint)
     samples = draw_samples(run.model, state, num=num, seed=options.seed, condition=condition, **how)
     if out.suffix.lower() == ".npz":

@@ -15,7 +15,7 @@ from jaxgen.commands._options import check_label, check_output, function_of, in_
 from jaxgen.commands._rows import write_rows
 from jaxgen.errors import UserError
 from jaxgen.opened_run import Run, open_run, restore_run
-from jaxgen.training.sampling import draw_conditions
+from jaxgen.training.sampling import labels_of_samples
 from jaxgen.training.state import TrainState
 
 What = Literal["mixing", "truncation"]
@@ -65,9 +65,7 @@ class Subject(NamedTuple):
     def styles(self, count: int, truncation: float = 1.0) -> jax.Array:
         """[count, N, S], of latents drawn by the seed."""
         latents = function_of(self.run, "prior")(jax.random.key(self.options.seed), count)
-        labels, label = draw_conditions(self.run.model, count), self.options.label
-        if label is not None:
-            labels = np.full_like(labels, label)
+        labels = labels_of_samples(self.run.model, count, self.options.label)
         condition = () if labels is None else (labels,)
         return function_of(self.run, "styles")(self.state, latents, *condition, truncation=truncation)
 

@@ -10,7 +10,7 @@ import numpy as np
 
 from jaxgen.data import Dataset
 from jaxgen.data.captions import caption_writer, first_captions, load_captioned, random_caption
-from jaxgen.errors import UserError
+from jaxgen.training.config import check_rate
 from jaxgen.training.state import Batch
 
 EMOJI_PROMPTS = (
@@ -81,8 +81,7 @@ def caption_in_training(config: CaptionsConfig, assets: Mapping[str, Any]) -> Ca
     Raises:
       UserError: a rate out of range.
     """
-    if not 0 <= config.word_dropout < 1:
-        raise UserError(f"--word-dropout must lie between 0 and 1 and not be 1, not {config.word_dropout}.")
+    check_rate(config, "word_dropout")
     starts = caption_writer(assets).word_starts()
 
     def draw(keys: jax.Array, batch: Batch) -> jax.Array:

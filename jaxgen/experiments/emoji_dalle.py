@@ -28,10 +28,9 @@ from jaxgen.experiment import Experiment, run
 from jaxgen.experiments._adamw import AdamWConfig, optimiser_of
 from jaxgen.experiments._captions import CaptionsConfig, caption_in_training, load_captions, prompt_tokens
 from jaxgen.experiments._text import DTYPES, Dtype
-from jaxgen.first_stage import describe_first_stage, first_stage_tokeniser
+from jaxgen.first_stage import first_stage_of, first_stage_tokeniser
 from jaxgen.models.dall_e import Layout, dall_e
 from jaxgen.networks.gpt import GPT
-from jaxgen.training import run_folder
 from jaxgen.training.config import check_at_least, check_rate
 from jaxgen.training.state import GenerativeModel
 
@@ -82,10 +81,7 @@ def load_data(config: Config) -> Dataset:
     """Images with captions, of the first stage's size, and among the assets what that is."""
     if config.first_stage is None:
         raise UserError("emoji_dalle needs codes to learn: name a run of emoji_dvae with --first-stage RUN.")
-    if config.resume:  # with the first stage that the run began with, whatever became of it since
-        described = run_folder.read_record(config.run_dir)["assets"]["first_stage"]
-    else:
-        described = describe_first_stage(config.first_stage)
+    described = first_stage_of(config, config.first_stage)
     height, width, channels = described["batch"]["image"]["shape"]
     if (height, width, channels) != (config.image_size, config.image_size, 3):
         raise UserError(

@@ -21,10 +21,9 @@ import optax
 from jaxgen.data import Dataset
 from jaxgen.errors import UserError
 from jaxgen.experiment import Experiment, run
-from jaxgen.first_stage import describe_first_stage, first_stage_tokeniser, load_first_stage_data
+from jaxgen.first_stage import first_stage_of, first_stage_tokeniser, load_first_stage_data
 from jaxgen.models.autoregressive import autoregressive
 from jaxgen.networks.pixel_cnn import GatedPixelCNN
-from jaxgen.training import run_folder
 from jaxgen.training.config import TrainConfig, check_at_least
 from jaxgen.training.state import GenerativeModel
 
@@ -59,10 +58,7 @@ def load_data(config: Config) -> Dataset:
         raise UserError(
             "A prior needs codes to learn: name a run of mnist_vq_vae or emoji_vq_vae with --first-stage RUN."
         )
-    if config.resume:  # with the first stage that the run began with, whatever became of it since
-        described = run_folder.read_record(config.run_dir)["assets"]["first_stage"]
-    else:
-        described = describe_first_stage(config.first_stage)
+    described = first_stage_of(config, config.first_stage)
     data = load_first_stage_data(described)
     return dataclasses.replace(data, assets={**data.assets, "first_stage": described})
 

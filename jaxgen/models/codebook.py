@@ -1,10 +1,15 @@
 """A code book: vectors that stand for those nearest to them (VQ-VAE, van den Oord et al. 2017, arXiv:1711.00937)."""
 
+from collections.abc import Callable
+from typing import Any
+
 import jax
 import jax.numpy as jnp
 
-from jaxgen.training.parallel import gather_over_devices, sum_over_devices
-from jaxgen.training.state import Key
+from jaxgen.models.likelihoods import Likelihood
+from jaxgen.models.samples import samples_by_class
+from jaxgen.training.parallel import example_keys, gather_over_devices, sum_over_devices
+from jaxgen.training.state import Batch, Key, TrainState
 
 SMOOTHING = 1e-5
 """Of the counts (Laplace), so that a code that is never used is not divided by zero."""
@@ -82,3 +87,37 @@ def perplexity(counts: jax.Array) -> jax.Array:
     """exp(-sum_i p_i log p_i) of the codes' shares p [K]: [], how many codes are in use."""
     shares = usage(counts)
     return jnp.exp(-jnp.sum(shares * jnp.log(shares)))
+
+
+def use_of_codes(
+    *,
+    encode: Callable[[TrainState, jax.Array], jax.Array],
+    decode_codes: Callable[[TrainState, jax.Array], jax.Array],
+    likelihood: Likelihood,
+    num_codes: int,
+    grid_shape: tuple[int, int],
+) -> tuple[Callable[..., jax.Array], dict[str, Callable[..., Any]]]:
+    """`sample`, of codes of the uniform prior, and the `functions` of every autoencoder with grids of codes.
+
+    Those are `encode` and `decode_codes` as given, `reconstruct(state, images) -> images`, `draw_codes(state, key,
+    batch) -> codes` of the likelihood's targets, and `prior(key, num_samples) -> codes int32 [N, *grid_shape]`.
+    """
+
+    def reconstruct(state: TrainState, images: jax.Array) -> jax.Array:
+        return decode_codes(state, encode(state, images))
+
+    def draw_codes(state: TrainState, key: Key, batch: Batch) -> jax.Array:
+        return encode(state, likelihood.targets(key, batch["index"], batch["image"]))
+
+    def prior(key: Key, num_samples: int) -> jax.Array:
+        keys = example_keys(key, jnp.arange(num_samples, dtype=jnp.uint32))
+        return jax.vmap(lambda k: jax.random.randint(k, grid_shape, 0, num_codes, jnp.int32))(keys)
+
+    sample, _ = samples_by_class(lambda state, key, num_samples: decode_codes(state, prior(key, num_samples)))
+    return sample, {
+        "prior": prior,
+        "encode": encode,
+        "decode_codes": decode_codes,
+        "reconstruct": reconstruct,
+        "draw_codes": draw_codes,
+    }

@@ -15,7 +15,7 @@ from jaxgen.models.decoding import Choice, choose, decoder
 from jaxgen.models.one_loss import LossOutput, one_loss_model
 from jaxgen.models.samples import captions_in_turn, sample_by_condition
 from jaxgen.models.variables import init_network
-from jaxgen.training.parallel import example_keys
+from jaxgen.training.parallel import example_chances, example_keys
 from jaxgen.training.state import Batch, GenerativeModel, Key, TrainState, averaged_params
 
 TEXT_WEIGHT = 1 / 8
@@ -128,8 +128,7 @@ def dall_e(
         if train and caption_in_training is not None:
             captions = caption_in_training(example_keys(caption_key, index), batch)
         if train and caption_dropout:
-            draw = jax.vmap(lambda key: jax.random.bernoulli(key, caption_dropout))
-            captions = jnp.where(draw(example_keys(empty_key, index))[:, None], 0, captions)
+            captions = jnp.where(example_chances(empty_key, index, caption_dropout)[:, None], 0, captions)
         if train and getattr(network, "dropout", 0.0):
             options["dropout_keys"] = example_keys(dropout_key, index)
         codes = tokeniser.encode(model_state["frozen"], code_key, batch)

@@ -19,7 +19,7 @@ from jaxgen.models.probability_flow import log_density
 from jaxgen.models.samplers import SAMPLERS, Denoiser, check_sampler, heun
 from jaxgen.models.samples import captions_in_turn, classes_in_turn, normal_prior, sample_by_condition
 from jaxgen.models.variables import apply_network, init_network
-from jaxgen.training.parallel import example_keys, example_normal
+from jaxgen.training.parallel import example_chances, example_keys, example_normal
 from jaxgen.training.state import Batch, GenerativeModel, Key, TrainState, averaged_params
 
 WIDEST_RANGE = 0.002, 80.0
@@ -132,8 +132,7 @@ def diffusion(
         levels = noise_levels.quantile(evenly_drawn(level_key, index))  # [B]
         noisy = images + _wide(levels) * example_normal(noise_key, index, image_shape)
         if given and train and condition_dropout:
-            draw = jax.vmap(lambda key: jax.random.bernoulli(key, condition_dropout))
-            given = (without(*given, draw(example_keys(condition_key, index))),)
+            given = (without(*given, example_chances(condition_key, index, condition_dropout)),)
         outputs, network_state = apply_network(
             network,
             params,

@@ -9,10 +9,9 @@ import jax
 import jax.numpy as jnp
 import optax
 
-from jaxgen.models.codebook import moved_counts, perplexity, usage
+from jaxgen.models.codebook import moved_counts, perplexity, usage, use_of_codes
 from jaxgen.models.likelihoods import Likelihood
 from jaxgen.models.one_loss import LossOutput, one_loss_model
-from jaxgen.models.samples import samples_by_class
 from jaxgen.models.variables import apply_network, init_network
 from jaxgen.training.parallel import example_keys
 from jaxgen.training.state import Batch, GenerativeModel, Key, TrainState, averaged_params
@@ -122,23 +121,19 @@ def discrete_vae(
         logits, _ = apply_network(encoder, params["encoder"], state.model_state["encoder"], images, train=False)
         return jnp.argmax(logits, -1).astype(jnp.int32)
 
-    def draw_codes(state: TrainState, key: Key, batch: Batch) -> jax.Array:
-        return encode(state, likelihood.targets(key, batch["index"], batch["image"]))
-
     def decode_codes(state: TrainState, codes: jax.Array) -> jax.Array:
         params = averaged_params(state, "discrete_vae")
         vectors = params["codes"][codes]
         decoder_state = state.model_state["decoder"]
         return likelihood.mean(apply_network(decoder, params["decoder"], decoder_state, vectors, train=False)[0])
 
-    def reconstruct(state: TrainState, images: jax.Array) -> jax.Array:
-        return decode_codes(state, encode(state, images))
-
-    def prior(key: Key, num_samples: int) -> jax.Array:
-        keys = example_keys(key, jnp.arange(num_samples, dtype=jnp.uint32))
-        return jax.vmap(lambda k: jax.random.randint(k, grid_shape, 0, num_codes, jnp.int32))(keys)
-
-    sample, _ = samples_by_class(lambda state, key, num_samples: decode_codes(state, prior(key, num_samples)))
+    sample, functions = use_of_codes(
+        encode=encode,
+        decode_codes=decode_codes,
+        likelihood=likelihood,
+        num_codes=num_codes,
+        grid_shape=grid_shape,
+    )
     return one_loss_model(
         name="discrete_vae",
         init_networks=init_networks,
@@ -147,13 +142,7 @@ def discrete_vae(
         ema_decay=ema_decay,
         schedules={"temperature": temperature, "kl_weight": kl_weight},
         sample=sample,
-        functions={
-            "prior": prior,
-            "encode": encode,
-            "decode_codes": decode_codes,
-            "reconstruct": reconstruct,
-            "draw_codes": draw_codes,
-        },
+        functions=functions,
     )
 
 

@@ -20,7 +20,7 @@ from jaxgen.models.gan_parts import (
     keep,
 )
 from jaxgen.models.gan_penalties import zero_centred
-from jaxgen.models.samples import classes_in_turn, normal_prior
+from jaxgen.models.samples import classes_in_turn, normal_prior, sample_by_condition
 from jaxgen.models.stylegan2_parts import mixed_styles, moved_mean, path_lengths
 from jaxgen.models.variables import apply_network, init_network
 from jaxgen.networks.stylegan2 import (
@@ -269,16 +269,21 @@ def stylegan2(
     def discriminate(state: TrainState, images: jax.Array, *condition: jax.Array) -> jax.Array:
         return judge(state.params["discriminator"], images, condition, train=False)
 
-    def sample(
-        state: TrainState, key: Key, num_samples: int, *, condition: jax.Array | None = None, truncation: float = 1.0
+    def drawn(
+        state: TrainState, key: Key, num_samples: int, labels: jax.Array | None, *, truncation: float
     ) -> jax.Array:
         latents_key, noise_key = jax.random.split(key)
-        if num_classes is None and condition is not None:
-            raise ValueError("this model is unconditional: leave out `condition`")
-        labels = () if num_classes is None else (conditions(num_samples) if condition is None else condition,)
-        styles = styles_of(state, prior(latents_key, num_samples), *labels, truncation=truncation)
+        condition = () if labels is None else (labels,)
+        styles = styles_of(state, prior(latents_key, num_samples), *condition, truncation=truncation)
         noise = noise_of(noise_key, jnp.arange(num_samples, dtype=jnp.uint32))
         return jnp.clip(synthesise(state, styles, noise), -1.0, 1.0)
+
+    by_condition = sample_by_condition(drawn, conditions)
+
+    def sample(  # its keywords are what `jaxgen sample` and `jaxgen evaluate` offer
+        state: TrainState, key: Key, num_samples: int, *, condition: jax.Array | None = None, truncation: float = 1.0
+    ) -> jax.Array:
+        return by_condition(state, key, num_samples, condition=condition, truncation=truncation)
 
     def eval_step(state: TrainState, batch: Batch, key: Key) -> Metrics:
         latents_key, noise_key = jax.random.split(key)

@@ -71,6 +71,12 @@ def style_of(maps: Sequence[jax.Array]) -> list[jax.Array]:
     return [gram_matrix(maps[i]) for i in STYLE_MAPS]
 
 
+def relative_distance(found: Sequence[jax.Array], targets: Sequence[jax.Array]) -> jax.Array:
+    """The mean over layers of |a - b|^2 / |b|^2, with a found [B, ...] and b wanted [B or 1, ...]: [B]."""
+    parts = [_mean_square(a - b) / _mean_square(b) for a, b in zip(found, targets, strict=True)]
+    return sum(parts) / len(parts)
+
+
 def style_losses(
     images: jax.Array, maps: Sequence[jax.Array], content: Sequence[jax.Array], style: Sequence[jax.Array]
 ) -> Losses:
@@ -81,16 +87,8 @@ def style_losses(
     networks of any scale weigh the same (Gatys, eqs. 1 and 5 but for that). Smoothness is the mean squared difference
     of neighbouring pixels.
     """
-
-    def mean_square(values: jax.Array) -> jax.Array:
-        return jnp.mean(jnp.square(values), range(1, values.ndim))
-
-    def mean_distance(found: Sequence[jax.Array], targets: Sequence[jax.Array]) -> jax.Array:
-        distances = [mean_square(a - b) / mean_square(b) for a, b in zip(found, targets, strict=True)]
-        return sum(distances) / len(distances)
-
-    smoothness = mean_square(jnp.diff(images, axis=1)) + mean_square(jnp.diff(images, axis=2))
-    return Losses(mean_distance(content_of(maps), content), mean_distance(style_of(maps), style), smoothness)
+    smoothness = _mean_square(jnp.diff(images, axis=1)) + _mean_square(jnp.diff(images, axis=2))
+    return Losses(relative_distance(content_of(maps), content), relative_distance(style_of(maps), style), smoothness)
 
 
 def stylisation(
@@ -149,3 +147,8 @@ def stylisation(
         ema_decay=ema_decay,
         functions={"stylise": stylise, "compare": compare},
     )
+
+
+def _mean_square(values: jax.Array) -> jax.Array:
+    """[B, ...] -> [B]."""
+    return jnp.mean(jnp.square(values), range(1, values.ndim))

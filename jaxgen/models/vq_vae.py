@@ -17,12 +17,11 @@ from jaxgen.models.codebook import (
     perplexity,
     straight_through,
     usage,
+    use_of_codes,
 )
 from jaxgen.models.likelihoods import Likelihood
 from jaxgen.models.one_loss import LossOutput, one_loss_model
-from jaxgen.models.samples import samples_by_class
 from jaxgen.models.variables import apply_network, init_network
-from jaxgen.training.parallel import example_keys
 from jaxgen.training.state import Batch, GenerativeModel, Key, TrainState
 
 
@@ -156,9 +155,6 @@ def vq_vae(
     def encode(state: TrainState, images: jax.Array) -> jax.Array:
         return look_at(state.params["vq_vae"], state.model_state, images, train=False)[0].numbers
 
-    def draw_codes(state: TrainState, key: Key, batch: Batch) -> jax.Array:
-        return encode(state, likelihood.targets(key, batch["index"], batch["image"]))
-
     def quantise(state: TrainState, vectors: jax.Array) -> tuple[jax.Array, jax.Array]:
         codes = codes_of(state.params["vq_vae"], state.model_state)
         numbers = nearest_codes(vectors, codes)
@@ -171,28 +167,20 @@ def vq_vae(
             apply_network(decoder, params["decoder"], model_state["decoder"], vectors, train=False)[0]
         )
 
-    def reconstruct(state: TrainState, images: jax.Array) -> jax.Array:
-        return decode_codes(state, encode(state, images))
-
-    def prior(key: Key, num_samples: int) -> jax.Array:
-        keys = example_keys(key, jnp.arange(num_samples, dtype=jnp.uint32))
-        return jax.vmap(lambda k: jax.random.randint(k, grid_shape, 0, num_codes, jnp.int32))(keys)
-
-    sample, _ = samples_by_class(lambda state, key, num_samples: decode_codes(state, prior(key, num_samples)))
+    sample, functions = use_of_codes(
+        encode=encode,
+        decode_codes=decode_codes,
+        likelihood=likelihood,
+        num_codes=num_codes,
+        grid_shape=grid_shape,
+    )
     return one_loss_model(
         name="vq_vae",
         init_networks=init_networks,
         loss=loss,
         optimiser=optimiser,
         sample=sample,
-        functions={
-            "prior": prior,
-            "encode": encode,
-            "decode_codes": decode_codes,
-            "quantise": quantise,
-            "reconstruct": reconstruct,
-            "draw_codes": draw_codes,
-        },
+        functions=functions | {"quantise": quantise},
     )
 
 

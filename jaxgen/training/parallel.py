@@ -65,6 +65,11 @@ def example_normal(key: jax.Array, index: jax.Array, shape: Sequence[int]) -> ja
     return jax.vmap(lambda k: jax.random.normal(k, tuple(shape)))(example_keys(key, index))
 
 
+def example_chances(key: jax.Array, index: jax.Array, probability: float) -> jax.Array:
+    """bool [B], True with a probability, of the examples numbered `index` [B]."""
+    return jax.vmap(lambda k: jax.random.bernoulli(k, probability))(example_keys(key, index))
+
+
 # ---------------------------------------------------------------- around a step
 
 

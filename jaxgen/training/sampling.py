@@ -57,13 +57,21 @@ def draw_conditions(model: GenerativeModel, num: int) -> np.ndarray | None:
     return np.tile(block, (-(-num // BLOCK_SIZE),) + (1,) * (block.ndim - 1))[:num]
 
 
+def labels_of_samples(model: GenerativeModel, num: int, label: int | None) -> np.ndarray | None:
+    """Those of `draw_conditions`, or one class for all [num]."""
+    labels = draw_conditions(model, num)
+    return labels if label is None else np.full_like(labels, label)
+
+
 def held_out_captions(model: GenerativeModel, data: Dataset, num: int) -> dict[str, np.ndarray]:
     """As keywords of the samples that are compared with real images: the captions [num, T] of those that are held out
     (or, without, trained on), all of them again and again; nothing for a model without captions."""
     if "captions" not in model.functions:
         return {}
     split = data.train if data.test is None else data.test
-    return {"condition": np.asarray(data.prepare(pick_examples(split, np.arange(num) % length(split)))["caption"])}
+    rows = np.arange(min(num, length(split)))  # each is read once
+    captions = np.asarray(data.prepare(pick_examples(split, rows))["caption"])
+    return {"condition": captions[np.arange(num) % len(rows)]}
 
 
 def generated_examples(model: GenerativeModel, state: TrainState, *, num: int, seed: int) -> dict[str, np.ndarray]:
