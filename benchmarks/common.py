@@ -35,6 +35,7 @@ PROBLEMS = {
     "sngan": Problem((32, 32, 3), 32, Adam(2e-4, beta1=0.0, beta2=0.9)),
     "vq_vae": Problem((32, 32, 3), 64, Adam(1e-3)),
     "cycle_gan": Problem((32, 32, 3), 8, Adam(2e-4, beta1=0.5)),
+    "stylegan2": Problem((32, 32, 3), 16, Adam(2.5e-3, beta1=0.0, beta2=0.99)),
     "diffusion": Problem((32, 32, 3), 64, Adam(1e-3)),
     "gpt": Problem(None, 12, Adam(1e-3, beta2=0.99)),
 }
@@ -59,6 +60,11 @@ DATA_VARIANCE = (256**2 - 1) / 12 / 127.5**2  # of the images, uniform in 0..255
 CYCLE_WIDTH = 32  # of all networks at their first size
 CYCLE_HALVINGS, CYCLE_BLOCKS, CYCLE_JUDGE_HALVINGS = 2, 3, 2
 CYCLE_WEIGHT, IDENTITY_WEIGHT, CYCLE_BUFFER = 10.0, 5.0, 50
+
+STYLE_MAPS = {"channel_base": 1024, "channel_max": 64}
+STYLE_LATENT_SIZE, MAPPING_LAYERS, MIXING = 128, 4, 0.9
+R1_WEIGHT, R1_EVERY, PATH_WEIGHT, PATH_EVERY = 0.1, 16, 2.0, 4
+STYLE_EMA = 0.5 ** (16 / 10_000)  # per step
 
 UNET_WIDTH, UNET_FACTORS, UNET_BLOCKS, UNET_PATCH = 32, (1, 2), 2, 2
 UNET_ATTENTION_SIZES, UNET_HEAD_WIDTH = (8,), 32

@@ -24,12 +24,21 @@ from common import (
     GPT_SIZES,
     IDENTITY_WEIGHT,
     LATENT_SIZE,
+    MAPPING_LAYERS,
+    MIXING,
     MLP_DISCRIMINATOR,
     MLP_GENERATOR,
     NUM_CODES,
+    PATH_EVERY,
+    PATH_WEIGHT,
     PROBLEMS,
+    R1_EVERY,
+    R1_WEIGHT,
     SNGAN_LATENT_SIZE,
     SNGAN_WIDTH,
+    STYLE_EMA,
+    STYLE_LATENT_SIZE,
+    STYLE_MAPS,
     UNET_ATTENTION_SIZES,
     UNET_BLOCKS,
     UNET_FACTORS,
@@ -56,12 +65,15 @@ from jaxgen.models.noise_levels import lognormal
 from jaxgen.models.posteriors import gaussian_posterior
 from jaxgen.models.preconditioning import edm
 from jaxgen.models.sequence import sequence_model
+from jaxgen.models.stylegan2 import stylegan2
+from jaxgen.models.stylegan2_parts import lazy_adam
 from jaxgen.models.vae import vae
 from jaxgen.models.vq_vae import scaled_squared_error, vq_vae
 from jaxgen.networks.dcgan import DCGANDiscriminator, DCGANEncoder, DCGANGenerator
 from jaxgen.networks.gpt import GPT
 from jaxgen.networks.mlp import MLPDiscriminator, MLPGenerator
 from jaxgen.networks.sngan import SNGANDiscriminator, SNGANGenerator
+from jaxgen.networks.stylegan2 import StyleGAN2Discriminator, StyleGAN2Generator
 from jaxgen.networks.translators import PatchDiscriminator, ResNetTranslator
 from jaxgen.networks.unet import UNet
 from jaxgen.networks.vq_conv import VQDecoder, VQEncoder
@@ -139,6 +151,23 @@ def cycle(adam: Adam) -> GenerativeModel:
     )
 
 
+def style_gan(adam: Adam) -> GenerativeModel:
+    maps = {"image_shape": PROBLEMS["stylegan2"].image_shape, **STYLE_MAPS}
+    return stylegan2(
+        StyleGAN2Generator(**maps, style_size=STYLE_LATENT_SIZE, mapping_layers=MAPPING_LAYERS),
+        StyleGAN2Discriminator(**maps),
+        latent_size=STYLE_LATENT_SIZE,
+        generator_optimiser=lazy_adam(adam.learning_rate, PATH_EVERY),
+        discriminator_optimiser=lazy_adam(adam.learning_rate, R1_EVERY),
+        r1_weight=R1_WEIGHT,
+        r1_every=R1_EVERY,
+        path_weight=PATH_WEIGHT,
+        path_every=PATH_EVERY,
+        mixing=MIXING,
+        ema_decay=STYLE_EMA,
+    )
+
+
 def edm_diffusion(adam: Adam) -> GenerativeModel:
     shape = PROBLEMS["diffusion"].image_shape
     network = UNet(
@@ -173,6 +202,7 @@ MODELS = {
     "sngan": sngan,
     "vq_vae": conv_vq_vae,
     "cycle_gan": cycle,
+    "stylegan2": style_gan,
     "diffusion": edm_diffusion,
     "gpt": gpt,
 }

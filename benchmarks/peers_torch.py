@@ -31,6 +31,7 @@ from torch_gan import (
 )
 from torch_gpt import GPT, language_model_step
 from torch_sngan import sngan_discriminator, sngan_generator
+from torch_stylegan2 import Discriminator, Generator, stylegan2_step
 from torch_vae import vae_step
 from torch_vq_vae import vq_decoder, vq_encoder, vq_vae_step
 
@@ -62,6 +63,11 @@ def cycle_gan() -> Networks:
     return cycle_generator(), cycle_generator(), cycle_discriminator(), cycle_discriminator()
 
 
+def stylegan2() -> Networks:
+    size, _, channels = PROBLEMS["stylegan2"].image_shape
+    return Generator(channels, size), Discriminator(channels, size)
+
+
 def diffusion() -> Networks:
     size, _, channels = PROBLEMS["diffusion"].image_shape
     return (UNet(channels, size),)
@@ -78,6 +84,7 @@ NETWORKS = {
     "sngan": sngan,
     "vq_vae": vq_vae,
     "cycle_gan": cycle_gan,
+    "stylegan2": stylegan2,
     "diffusion": diffusion,
     "gpt": gpt,
 }
@@ -88,6 +95,7 @@ STEPS = {
     "sngan": functools.partial(gan_step, latent_size=SNGAN_LATENT_SIZE, losses=hinge),
     "vq_vae": vq_vae_step,
     "cycle_gan": cycle_gan_step,
+    "stylegan2": stylegan2_step,
     "diffusion": diffusion_step,
     "gpt": language_model_step,
 }

@@ -27,6 +27,7 @@ ENTRIES = {
     "sngan": ("jaxgen", "torch", "keras"),
     "vq_vae": ("jaxgen", "torch", "keras"),
     "cycle_gan": ("jaxgen", "torch"),
+    "stylegan2": ("jaxgen", "torch"),
     "diffusion": ("jaxgen", "torch"),
     "gpt": ("jaxgen", "torch"),
 }

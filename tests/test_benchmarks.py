@@ -23,7 +23,7 @@ def peer(request, monkeypatch):
 
 
 @pytest.mark.parametrize("peer", ["torch"], indirect=True)
-@pytest.mark.parametrize("name", ["cycle_gan", "diffusion"])
+@pytest.mark.parametrize("name", ["cycle_gan", "stylegan2", "diffusion"])
 def test_all_networks_have_as_many_parameters_as_in_jaxgen(peer, name):
     common, jaxgen = importlib.import_module("common"), importlib.import_module("peers_jaxgen")
     problem = common.PROBLEMS[name]

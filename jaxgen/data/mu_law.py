@@ -23,13 +23,13 @@ def mu_law_decode(codes: np.ndarray) -> np.ndarray:
     return amplitudes_of(np.asarray(codes, np.float64)).astype(np.float32)
 
 
-def codes_of(amplitudes: Any, xp: Any = np) -> Any:
+def codes_of(amplitudes: Any, xp: Any = np, levels: int = LEVELS) -> Any:
     """Codes, still floats, of amplitudes within [-1, 1], by numpy or by a module that has its functions, jax.numpy."""
     companded = xp.sign(amplitudes) * xp.log1p((LEVELS - 1) * xp.abs(amplitudes)) / np.log(LEVELS)
-    return xp.floor((companded + 1.0) / 2.0 * (LEVELS - 1) + 0.5)
+    return xp.floor((companded + 1.0) / 2.0 * (levels - 1) + 0.5)
 
 
-def amplitudes_of(codes: Any, xp: Any = np) -> Any:
-    """Amplitudes of codes, which may lie between two levels: floats within 0..255."""
-    companded = 2.0 * codes / (LEVELS - 1) - 1.0
+def amplitudes_of(codes: Any, xp: Any = np, levels: int = LEVELS) -> Any:
+    """Amplitudes of codes, which may lie between two of the levels: floats within 0..levels - 1."""
+    companded = 2.0 * codes / (levels - 1) - 1.0
     return xp.sign(companded) * xp.expm1(xp.abs(companded) * np.log(LEVELS)) / (LEVELS - 1)

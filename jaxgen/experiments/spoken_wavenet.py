@@ -3,9 +3,10 @@
     python -m jaxgen.experiments.spoken_wavenet
     jaxgen sample runs/spoken_wavenet/001 --prompt seven eight --out seven.wav
 
-It predicts sound sample by sample, as 256 mu-law levels at 8 kHz. eval/autoregressive/bits is the mean over the last
-15% of each clip, given all before it; a linear predictor of order 16 that adapts to each clip needs 2.41 bits there
-(`jaxgen.metrics.linear_prediction_nats`). The preset full is for an accelerator: 512 channels, three stacks.
+It predicts sound sample by sample, as 256 mu-law levels at 8 kHz: what an adaptive linear predictor of order 16 says,
+and by the network how the next sample differs from that. eval/autoregressive/bits is the mean over the last 15% of each
+clip, given all before it; the linear predictor alone needs 2.41 bits there (`jaxgen.metrics.linear_prediction_nats`).
+The preset full is for an accelerator: the paper's way without a predictor, 512 channels, three stacks.
 """
 
 import sys
@@ -20,9 +21,10 @@ from jaxgen.data.spoken import load_spoken_windows, words_to_say
 from jaxgen.experiment import Experiment, run
 from jaxgen.experiments._adamw import AdamWConfig, optimiser_of
 from jaxgen.experiments._scored import BestByLoss
-from jaxgen.models.outputs import OutputDistribution, mixture_of_logistics, softmax
+from jaxgen.models.outputs import OutputDistribution, mixture_in_amplitudes, mixture_of_logistics, softmax
 from jaxgen.models.sequence import sequence_model
 from jaxgen.models.sound_augmentation import random_loudness
+from jaxgen.networks.linear_prediction import LinearPredictor
 from jaxgen.networks.wavenet import Spoken, WaveNet
 from jaxgen.training.config import check_at_least, check_rate
 from jaxgen.training.state import GenerativeModel
@@ -42,11 +44,12 @@ class Config(BestByLoss, AdamWConfig):
     """Samples of an example."""
     context: int = 512
     """How many of them, at least, are only looked back at, where the clip has as many before."""
-    output: Literal["softmax", "mixture"] = "softmax"
-    """What the network says of the next sample: a probability of each level, or a mixture of logistics, for which it
-    also reads samples as numbers rather than by an embedding."""
-    components: int = 10
-    """Of the mixture."""
+    output: Literal["relative", "softmax", "mixture"] = "relative"
+    """What the network says of the next sample: in what it differs from an adaptive linear prediction, relative to how
+    loud it is now; or a probability of each level; or a mixture of logistics of the levels, for which it also reads
+    samples as numbers rather than by an embedding."""
+    components: int = 4
+    """Of the mixture of logistics, with relative or mixture."""
     width: int = 32
     """Channels between the layers."""
     gate_width: int = 32
@@ -96,6 +99,7 @@ def build_network(config: Config, num_classes: int, num_characters: int) -> Wave
         skip_width=config.skip_width,
         dilations=tuple(2**i for i in range(config.layers)) * config.stacks,
         amplitudes=config.output == "mixture",
+        predictor=LinearPredictor() if config.output == "relative" else None,
         num_classes=num_classes,
         num_characters=num_characters,
         condition_width=config.condition_width,
@@ -104,7 +108,10 @@ def build_network(config: Config, num_classes: int, num_characters: int) -> Wave
 
 
 def output_of(config: Config) -> OutputDistribution:
-    return softmax() if config.output == "softmax" else mixture_of_logistics(config.components)
+    if config.output == "softmax":
+        return softmax()
+    mixture = mixture_in_amplitudes if config.output == "relative" else mixture_of_logistics
+    return mixture(config.components)
 
 
 def build_model(config: Config, assets: Mapping[str, Any]) -> GenerativeModel:
@@ -164,6 +171,7 @@ EXPERIMENT = Experiment(
             window=7_680,
             context=2_048,
             output="mixture",
+            components=10,
             width=512,
             gate_width=256,
             skip_width=256,

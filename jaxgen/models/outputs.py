@@ -1,12 +1,14 @@
-"""What a sequence network's outputs are the parameters of: the distribution of the next token, in two forms."""
+"""What a sequence network's outputs are the parameters of: the distribution of the next token, in three forms."""
 
 from collections.abc import Callable
 from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 import optax
 
+from jaxgen.data import mu_law
 from jaxgen.models.decoding import Choice, choose
 from jaxgen.models.likelihoods import logistic_log_mass
 
@@ -66,6 +68,51 @@ def mixture_of_logistics(components: int = 10, levels: int = 256, *, min_log_sca
         first = jnp.argmax(log_weights - log_scales, axis=-1, keepdims=True)
         mean = jnp.take_along_axis(means, first, axis=-1)[..., 0]
         return jnp.clip(jnp.round((mean + 1.0) / (2.0 * half)), 0, levels - 1).astype(jnp.int32)
+
+    def draw(parameters: jax.Array, keys: jax.Array, choice: Choice) -> jax.Array:
+        return choose(log_prob(parameters[:, None], jnp.arange(levels)), keys, choice)
+
+    return OutputDistribution(3 * components, log_prob, likeliest, draw)
+
+
+def mixture_in_amplitudes(components: int = 4, levels: int = 256, *, uniform: float = 1e-3) -> OutputDistribution:
+    """Tokens as mu-law codes, each with the mass of M logistics between the amplitudes in the middle to its neighbours:
+
+        P(k) = (1 - u) sum_i w_i (sigmoid((e_{k+1} - m_i) / s_i) - sigmoid((e_k - m_i) / s_i)) + u / levels
+
+    where the outermost levels get all that lies beyond them. Parameters: M logits of w, M means m and M log s, in
+    amplitudes. Unlike levels, amplitudes mean the same at any loudness: `networks.wavenet` with a predictor.
+
+    `likeliest` is the code of the mean of the component with the largest weight over scale, which is the mode where
+    components lie apart and are no wider than levels; drawing knows all levels' masses.
+
+    Args:
+      uniform: u, the share of the uniform distribution, which bounds what a surprise costs.
+    """
+    edges = mu_law.amplitudes_of(np.arange(levels + 1) - 0.5, levels=levels)
+
+    def split(parameters: jax.Array) -> tuple[jax.Array, jax.Array, jax.Array]:
+        logits, means, log_scales = jnp.split(parameters, 3, axis=-1)
+        return jax.nn.log_softmax(logits), means, jnp.clip(log_scales, -12.0, 2.0)
+
+    def log_prob(parameters: jax.Array, tokens: jax.Array) -> jax.Array:
+        log_weights, means, log_scales = split(parameters)
+        lower, upper = (jnp.asarray(edges, means.dtype)[tokens + side][..., None] for side in (0, 1))
+        inverse_scales = jnp.exp(-log_scales)
+        below = jax.nn.log_sigmoid((upper - means) * inverse_scales)
+        above = jax.nn.log_sigmoid((means - lower) * inverse_scales)
+        # sigmoid(a) - sigmoid(b) = sigmoid(a) sigmoid(-b) (1 - e^(b - a)): no difference of nearly equal numbers.
+        inside = below + above + jnp.log(-jnp.expm1((lower - upper) * inverse_scales))
+        first, last = tokens[..., None] == 0, tokens[..., None] == levels - 1
+        masses = jnp.where(first, below, jnp.where(last, above, inside))
+        mixed = jax.nn.logsumexp(log_weights + masses, axis=-1)
+        return jnp.logaddexp(mixed + np.log1p(-uniform), np.log(uniform / levels))
+
+    def likeliest(parameters: jax.Array) -> jax.Array:
+        log_weights, means, log_scales = split(parameters)
+        first = jnp.argmax(log_weights - log_scales, axis=-1, keepdims=True)
+        mean = jnp.take_along_axis(means, first, axis=-1)[..., 0]
+        return mu_law.codes_of(jnp.clip(mean, -1.0, 1.0), jnp, levels).astype(jnp.int32)
 
     def draw(parameters: jax.Array, keys: jax.Array, choice: Choice) -> jax.Array:
         return choose(log_prob(parameters[:, None], jnp.arange(levels)), keys, choice)

@@ -8,8 +8,10 @@ import jax
 import jax.numpy as jnp
 from jax import Array
 
+from jaxgen.data.mu_law import amplitudes_of
 from jaxgen.networks.dropout import dropout
 from jaxgen.networks.embedding import look_up
+from jaxgen.networks.linear_prediction import Ahead, Known, LinearPredictor
 
 
 class Spoken(NamedTuple):
@@ -32,6 +34,8 @@ class Cache(NamedTuple):
     """Of each layer, of dilation d: its last d inputs [d, B, C]; that of position t lies at t modulo d."""
     condition: Array | None
     """[B, S, H], see `WaveNet`."""
+    known: Known | None
+    """To the linear predictor."""
 
 
 class WaveNet(nn.Module):
@@ -49,6 +53,13 @@ class WaveNet(nn.Module):
     are spread evenly over the clip, and h_t lies on the line between the two whose middles are nearest to t. An
     embedding of the word is added. With a label of -1 that is 0, as it is in training at the rate `dropout`.
 
+    With a `predictor` the network says only in what the next sample differs from its linear prediction, as in LPCNet
+    (Valin & Skoglund 2019, arXiv:1810.11846), and reads and says everything relative to what is loud now. It reads, of
+    the amplitudes x of mu-law codes, x_t, x_{t-1} and the prediction p_t over the loudness, the logarithm of the
+    loudness, and that of the prediction's mean error s_t over it. From its outputs (w, m, r), M of each, come M
+    components with the means p_t + s_t m and scales of the logarithm log s_t + r, see `mixture_in_amplitudes` of
+    `jaxgen.models.outputs`. Then outputs depend on all tokens before, by what the predictor keeps of them.
+
     Attributes:
       num_tokens: K.
       num_outputs: parameters of each distribution; None: K logits.
@@ -57,6 +68,7 @@ class WaveNet(nn.Module):
       skip_width: of the sum over the layers.
       dilations: of each layer.
       amplitudes: whether a token is read as one number in [-1, 1], rather than by an embedding.
+      predictor: None: without one.
       num_classes: how many words there are; None with `num_characters` None: no condition.
       num_characters: how many kinds of characters, from 1.
       condition_width: H.
@@ -70,6 +82,7 @@ class WaveNet(nn.Module):
     skip_width: int = 64
     dilations: tuple[int, ...] = tuple(2**i for i in range(10)) * 2
     amplitudes: bool = False
+    predictor: LinearPredictor | None = None
     num_classes: int | None = None
     num_characters: int | None = None
     condition_width: int = 16
@@ -77,12 +90,12 @@ class WaveNet(nn.Module):
 
     @property
     def receptive_field(self) -> int:
-        """How many tokens an output depends on."""
+        """How many tokens an output depends on, but for what a predictor keeps."""
         return 1 + sum(self.dilations)
 
     def setup(self) -> None:
         normal = nn.initializers.normal
-        if self.amplitudes:
+        if self.amplitudes or self.predictor:
             self.amplitude = nn.Dense(self.width)
         else:
             self.embedding = self.param("embedding", _near_a_line, (self.num_tokens, self.width), jnp.float32)
@@ -109,17 +122,25 @@ class WaveNet(nn.Module):
         condition = None
         if spoken is not None:
             condition = _spread(self._condition(spoken, keys), spoken, jnp.arange(length))
-        x, sums = self._embedded(tokens), 0.0
+        ahead = None
+        if self.predictor is None:
+            x = self._embedded(tokens)
+        else:
+            samples = self._samples(tokens)
+            ahead = self.predictor.predict(samples)
+            x = self._relative(samples, jnp.pad(samples, ((0, 0), (1, 0)))[:, :-1], ahead)
+        sums = 0.0
         for i, (layer, dilation) in enumerate(zip(self.layers, self.dilations, strict=True)):
             before = jnp.pad(x, ((0, 0), (min(dilation, length), 0), (0, 0)))[:, :length]
             x, skip = layer(x, before, condition, keys, i + 1)
             sums += skip
-        return self._outputs(sums).reshape(batch, length, -1)
+        return self._outputs(sums.reshape(batch, length, -1), ahead)
 
     def start(self, batch_size: int, spoken: Spoken | None = None) -> Cache:
         """The cache behind no tokens."""
         queues = [jnp.zeros((dilation, batch_size, self.width)) for dilation in self.dilations]
-        return Cache(queues, None if spoken is None else self._condition(spoken, None))
+        known = None if self.predictor is None else self.predictor.start(batch_size)
+        return Cache(queues, None if spoken is None else self._condition(spoken, None), known)
 
     def step(self, cache: Cache, tokens: Array, position: Array, spoken: Spoken | None = None) -> tuple[Cache, Array]:
         """(cache, tokens int [B] at `position` []) -> (the cache behind them, [B, K] of the next).
@@ -129,14 +150,22 @@ class WaveNet(nn.Module):
         condition = None
         if spoken is not None:
             condition = _spread(cache.condition, spoken, position[None])[:, 0]
-        x, sums, queues = self._embedded(tokens), 0.0, []
+        known, ahead = cache.known, None
+        if self.predictor is None:
+            x = self._embedded(tokens)
+        else:
+            samples, before = self._samples(tokens), known.past[:, 0]
+            known = self.predictor.step(known, samples)
+            ahead = known.ahead
+            x = self._relative(samples, before, ahead)
+        sums, queues = 0.0, []
         for layer, dilation, queue in zip(self.layers, self.dilations, cache.queues, strict=True):
             place = position % dilation
             before = jax.lax.dynamic_index_in_dim(queue, place, keepdims=False)
             queues.append(jax.lax.dynamic_update_index_in_dim(queue, x, place, 0))
             x, skip = layer(x, before, condition, None, 0)
             sums += skip
-        return cache._replace(queues=queues), self._outputs(sums)
+        return cache._replace(queues=queues, known=known), self._outputs(sums, ahead)
 
     # ------------------------------------------------------------ parts
 
@@ -145,6 +174,16 @@ class WaveNet(nn.Module):
         if self.amplitudes:
             return self.amplitude((2.0 * tokens / (self.num_tokens - 1.0) - 1.0)[..., None])
         return look_up(self.embedding, tokens)
+
+    def _samples(self, tokens: Array) -> Array:
+        """Tokens to amplitudes, [...]."""
+        return amplitudes_of(tokens, jnp, self.num_tokens)
+
+    def _relative(self, samples: Array, before: Array, ahead: Ahead) -> Array:
+        """Amplitudes, those before them, and what is predicted behind them, [...] -> [..., C]."""
+        seen = [value / ahead.loudness for value in (samples, before, ahead.sample)]
+        seen += [0.3 * jnp.log(ahead.loudness) + 1.5, jnp.log(ahead.scale / ahead.loudness)]  # of sizes near 1
+        return self.amplitude(jnp.clip(jnp.stack(seen, -1), -6.0, 6.0))
 
     def _condition(self, spoken: Spoken, keys: Array | None) -> Array:
         """[B, S, H] of the characters, each with the word's embedding added."""
@@ -156,8 +195,16 @@ class WaveNet(nn.Module):
         word = word * dropout(jnp.ones((len(word), 1)), self.dropout, keys, 0)
         return jnp.tanh(self.neighbours(joined)) + word[:, None]
 
-    def _outputs(self, sums: Array) -> Array:
-        return self.output(nn.relu(self.hidden(nn.relu(sums))))
+    def _outputs(self, sums: Array, ahead: Ahead | None) -> Array:
+        """[..., S] -> [..., K]."""
+        outputs = self.output(nn.relu(self.hidden(nn.relu(sums))))
+        if ahead is None:
+            return outputs
+        weights, means, log_scales = jnp.split(outputs, 3, -1)
+        count, scale = weights.shape[-1], ahead.scale[..., None]
+        means += jnp.linspace(-0.5, 0.5, count, dtype=means.dtype)  # so that components differ from the beginning
+        log_scales += jnp.linspace(-2.0, 0.7, count, dtype=means.dtype)
+        return jnp.concatenate([weights, ahead.sample[..., None] + scale * means, jnp.log(scale) + log_scales], -1)
 
 
 class _Layer(nn.Module):

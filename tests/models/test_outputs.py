@@ -4,10 +4,12 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from scipy.stats import logistic
 
+from jaxgen.data.mu_law import mu_law_decode
 from jaxgen.models.decoding import Choice
 from jaxgen.models.likelihoods import discretised_logistic
-from jaxgen.models.outputs import mixture_of_logistics, softmax
+from jaxgen.models.outputs import mixture_in_amplitudes, mixture_of_logistics, softmax
 
 KEY = jax.random.key(0)
 
@@ -18,8 +20,9 @@ def parameters_of(rows, components, spread=1.0):
 
 @pytest.mark.parametrize("spread", [1.0, 5.0, 30.0])
 @pytest.mark.parametrize("levels", [5, 256])
-def test_the_masses_of_all_levels_add_up_to_1(levels, spread):
-    output = mixture_of_logistics(4, levels)
+@pytest.mark.parametrize("mixture", [mixture_of_logistics, mixture_in_amplitudes])
+def test_the_masses_of_all_levels_add_up_to_1(mixture, levels, spread):
+    output = mixture(4, levels)
     masses = jnp.exp(output.log_prob(parameters_of(6, 4, spread)[:, None], jnp.arange(levels)))
     np.testing.assert_allclose(jnp.sum(masses, -1), 1.0, atol=1e-4)
 
@@ -43,9 +46,23 @@ def test_a_mixture_is_the_weighted_mean_of_its_components():
     np.testing.assert_allclose(found, expected, rtol=2e-3, atol=1e-7)
 
 
-@pytest.mark.parametrize("temperature", [1.0, 0.5])
-def test_levels_are_drawn_as_often_as_their_mass_says(temperature):
-    output, count = mixture_of_logistics(3, 16), 20_000
+def test_a_mixture_in_amplitudes_is_that_of_scipy_between_the_levels_of_mu_law():
+    logits, means, log_scales = np.asarray([[0.3, -0.5], [-0.01, 0.2], [-6.0, -2.0]])
+    edges = mu_law_decode(np.arange(257) - 0.5).astype(np.float64)
+    edges[0], edges[-1] = -np.inf, np.inf
+    below = logistic.cdf(edges[:, None], means, np.exp(log_scales))
+    masses = np.diff(below, axis=0) @ (np.exp(logits) / np.exp(logits).sum())
+    parameters = jnp.asarray(np.concatenate([logits, means, log_scales]), jnp.float32)
+    found = jnp.exp(mixture_in_amplitudes(2, uniform=0.01).log_prob(parameters, jnp.arange(256)))
+    np.testing.assert_allclose(found, 0.99 * masses + 0.01 / 256, rtol=2e-4)
+
+
+@pytest.mark.parametrize(
+    ("output", "temperature"),
+    [(mixture_of_logistics(3, 16), 1.0), (mixture_of_logistics(3, 16), 0.5), (mixture_in_amplitudes(3, 16), 1.0)],
+)
+def test_levels_are_drawn_as_often_as_their_mass_says(output, temperature):
+    count = 20_000
     parameters = parameters_of(1, 3)
     draw = jax.jit(lambda keys: output.draw(parameters.repeat(count, 0), keys, Choice(temperature)))
     drawn = draw(jax.random.split(jax.random.key(1), count))
@@ -54,19 +71,30 @@ def test_levels_are_drawn_as_often_as_their_mass_says(temperature):
     np.testing.assert_allclose(shares, expected / expected.sum(), atol=0.012)
 
 
-@pytest.mark.parametrize("output", [softmax(), mixture_of_logistics(3)], ids=["softmax", "mixture"])
-def test_the_likeliest_token_has_the_highest_probability(output):
+@pytest.mark.parametrize(
+    ("output", "log_scale"),
+    [(softmax(), None), (mixture_of_logistics(3), -2.0), (mixture_in_amplitudes(3), -9.0)],
+    ids=["softmax", "mixture", "mixture in amplitudes"],
+)
+def test_the_likeliest_token_has_the_highest_probability(output, log_scale):
     parameters = jax.random.normal(KEY, (50, output.num_parameters or 256))
     if output.num_parameters:
         # Components of one scale that lie apart, one of which is by far the heaviest.
-        parameters = (parameters * jnp.repeat(jnp.asarray([10.0, 0.05, 0.0]), 3)).at[:, 6:].set(-2.0)
+        parameters = (parameters * jnp.repeat(jnp.asarray([10.0, 0.05, 0.0]), 3)).at[:, 6:].set(log_scale)
     log_probs = output.log_prob(parameters[:, None].repeat(256, 1), jnp.tile(jnp.arange(256), (50, 1)))
     np.testing.assert_array_equal(output.likeliest(parameters), jnp.argmax(log_probs, -1))
 
 
-def test_the_gradient_is_finite_far_from_all_components():
-    output = mixture_of_logistics(2)
+@pytest.mark.parametrize(("output", "bounded"), [(mixture_of_logistics(2), False), (mixture_in_amplitudes(2), True)])
+def test_the_gradient_is_finite_far_from_all_components(output, bounded):
+    """And, but for a share of the uniform distribution, not 0."""
     parameters = jnp.asarray([[0.0, 0.0, -0.5, 0.0, -20.0, -20.0]])
     gradient = jax.grad(lambda p: jnp.sum(output.log_prob(p, jnp.asarray([250]))))(parameters)
     assert np.isfinite(gradient).all()
-    assert np.abs(gradient).max() > 0
+    assert bounded or np.abs(gradient).max() > 0
+
+
+def test_a_surprise_costs_no_more_than_its_share_of_the_uniform_distribution():
+    parameters = jnp.asarray([[0.0, 0.0, -20.0]])
+    cost = -mixture_in_amplitudes(1).log_prob(parameters, jnp.asarray([255]))
+    assert float(cost[0]) == pytest.approx(np.log(256 / 1e-3), rel=1e-6)

@@ -9,7 +9,9 @@ import numpy as np
 import pytest
 from flax.traverse_util import unflatten_dict
 
+from jaxgen.data.mu_law import mu_law_decode, mu_law_encode
 from jaxgen.experiments import spoken_wavenet
+from jaxgen.networks.linear_prediction import LinearPredictor
 from jaxgen.networks.wavenet import Spoken, WaveNet
 
 REFERENCES = Path(__file__).parents[1] / "references"
@@ -36,10 +38,18 @@ def initial(network, *inputs):
     return jax.jit(functools.partial(network.init, train=False))(KEY, *inputs)
 
 
+READINGS = {
+    "embedded": {},
+    "amplitudes": {"amplitudes": True},
+    "relative": {"predictor": LinearPredictor(order=3), "num_outputs": 6},
+}
+
+
 @functools.cache
-def sure_network(amplitudes=False, conditioned=True):
+def sure_network(reading="embedded", conditioned=True):
     """A network, its random weights twice as large, and its compiled whole pass."""
-    network = WaveNet(**SIZES, dilations=DILATIONS, amplitudes=amplitudes, **(CONDITIONED if conditioned else {}))
+    options = READINGS[reading] | (CONDITIONED if conditioned else {})
+    network = WaveNet(**SIZES, dilations=DILATIONS, **options)
     variables = initial(network, jnp.zeros((2, 5), jnp.int32), *((spoken(),) if conditioned else ()))
     variables = jax.tree.map(lambda x: 2 * x, variables)
     return network, variables, jax.jit(functools.partial(network.apply, variables, train=False))
@@ -80,6 +90,30 @@ def test_an_output_depends_by_gradient_on_just_the_inputs_of_its_receptive_field
         np.testing.assert_array_equal(seen, np.arange(max(0, place + 1 - network.receptive_field), place + 1))
 
 
+def test_beside_a_predictor_later_samples_change_nothing():
+    network = WaveNet(**SIZES, dilations=(1, 2), predictor=LinearPredictor(order=3), num_outputs=6)
+    inputs = jax.random.uniform(KEY, (1, 16), minval=0.0, maxval=8.0)
+    variables = initial(network, inputs)
+    outputs = functools.partial(network.apply, variables, train=False)
+    seen = np.asarray(jax.jit(jax.grad(lambda x: jnp.sum(outputs(x)[0, 9] ** 2)))(inputs)[0])
+    np.testing.assert_array_equal(seen[10:], 0)
+    assert np.all(seen[:10] != 0)
+
+
+def test_beside_a_predictor_components_are_said_relative_to_what_it_says():
+    """With outputs of 0, at a loudness and at a third of it: means and scales a third as large."""
+    predictor = LinearPredictor(order=3)
+    network = WaveNet(256, 6, 4, 3, 5, (1, 2), predictor=predictor)
+    codes = mu_law_encode(np.asarray([[0.6], [0.2]]) * np.sin(np.arange(40) ** 1.5 / 9))
+    variables = jax.tree.map(jnp.zeros_like, initial(network, codes))
+    means, log_scales = np.split(np.asarray(network.apply(variables, codes, train=False)), 3, -1)[1:]
+    ahead = predictor.predict(jnp.asarray(mu_law_decode(codes)))
+    offsets = np.asarray(ahead.scale)[..., None] * [-0.5, 0.5]
+    np.testing.assert_allclose(means, np.asarray(ahead.sample)[..., None] + offsets, atol=1e-4)
+    np.testing.assert_allclose(log_scales, np.log(ahead.scale)[..., None] + [-2.0, 0.7], atol=1e-3)
+    np.testing.assert_allclose(means[0, 30:] / 3, means[1, 30:], atol=0.01)
+
+
 def test_the_default_looks_back_at_a_quarter_of_a_second():
     assert WaveNet().receptive_field == 2 * 1023 + 1
     assert WaveNet().receptive_field / 8000 == pytest.approx(0.256, abs=1e-3)
@@ -99,11 +133,13 @@ def test_the_full_preset_has_the_parameters_of_its_table():
     assert network.receptive_field == 3 * 1023 + 1
 
 
-@pytest.mark.parametrize("amplitudes", [False, True])
-@pytest.mark.parametrize("conditioned", [False, True])
-def test_steps_by_a_cache_give_what_one_pass_over_all_samples_does(amplitudes, conditioned):
+@pytest.mark.parametrize(
+    ("reading", "conditioned"),
+    [("embedded", False), ("embedded", True), ("amplitudes", False), ("amplitudes", True), ("relative", True)],
+)
+def test_steps_by_a_cache_give_what_one_pass_over_all_samples_does(reading, conditioned):
     """Over 30 samples, where the network looks back at 11."""
-    network, variables, whole = sure_network(amplitudes, conditioned)
+    network, variables, whole = sure_network(reading, conditioned)
     condition = (spoken(start=np.asarray([0, 3])),) if conditioned else ()
     tokens = jax.random.randint(KEY, (2, 30), 0, 9)
     expected = whole(tokens, *condition)

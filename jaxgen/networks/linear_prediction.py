@@ -1,0 +1,96 @@
+"""Linear prediction of sound that adapts as it goes: what a network of sound may begin with (Haykin, chapter 9)."""
+
+from typing import NamedTuple
+
+import flax.struct
+import jax
+import jax.numpy as jnp
+from jax import Array
+
+FIRST_SCALE, LEAST_SCALE = 1e-3, 1e-5  # of the error, in amplitudes
+
+
+class Ahead(NamedTuple):
+    """What is said of the next sample: [B] behind one sample, [B, T] behind each of many."""
+
+    sample: Array
+    """The prediction,"""
+    scale: Array
+    """the mean absolute error of predictions of late,"""
+    loudness: Array
+    """and the root of the mean square of samples of late; both at least `LEAST_SCALE`."""
+
+
+class Known(NamedTuple):
+    """What is kept of the samples so far."""
+
+    past: Array
+    """[B, order]: the last samples, the latest first."""
+    products: Array
+    """[B, order, order]: the sum of past past^T, each as much as it still counts."""
+    with_next: Array
+    """[B, order]: that of past x, with x the sample behind."""
+    errors: Array
+    """[B]: that of absolute errors."""
+    weight: Array
+    """[]: that of ones."""
+    ahead: Ahead
+    """[B]."""
+
+
+@flax.struct.dataclass
+class LinearPredictor:
+    """Predicts each sample from the `order` before it by the least squares of the past, where an error counts less the
+    longer ago it was:
+
+        a = argmin sum_s (1 - 1/memory)^(t - s) (x_s - a . x_{s-1..s-order})^2 + r |a|^2,       s < t
+
+    with r = 1e-6 + 1e-5 of the mean square of the samples in that sum, which float32 needs. Nothing is learned but from
+    the row itself, and nothing here has a gradient to give to parameters. `jaxgen.metrics.linear_prediction_nats` is
+    the same in float64 for whole tables.
+    """
+
+    order: int = 16
+    memory: float = 60.0
+    """Samples;"""
+    scale_memory: float = 30.0
+    """those over which the mean absolute error is taken."""
+
+    def start(self, batch_size: int, dtype: jnp.dtype | None = None) -> Known:
+        """Behind no samples: silence."""
+        zeros = jnp.zeros((batch_size, self.order), dtype)
+        row = zeros[:, 0]
+        ahead = Ahead(row, row + FIRST_SCALE, row + LEAST_SCALE)
+        products = jnp.zeros((batch_size, self.order, self.order), zeros.dtype)
+        return Known(zeros, products, zeros, row + FIRST_SCALE, jnp.ones((), zeros.dtype), ahead)
+
+    def step(self, known: Known, samples: Array) -> Known:
+        """One sample [B] further; as many operations each time."""
+        keep, keep_scale = 1.0 - 1.0 / self.memory, 1.0 - 1.0 / self.scale_memory
+        past = known.past
+        products = keep * known.products + past[:, :, None] * past[:, None, :]
+        with_next = keep * known.with_next + past * samples[:, None]
+        errors = keep_scale * known.errors + jnp.abs(samples - known.ahead.sample)
+        weight = keep_scale * known.weight + 1.0
+        past = jnp.concatenate([samples[:, None], past[:, :-1]], 1)
+        power = jnp.trace(products, axis1=1, axis2=2) / self.order
+        ridge = (1e-6 + 1e-5 * power)[:, None, None] * jnp.eye(self.order, dtype=past.dtype)
+        factor = jnp.linalg.cholesky(products + ridge)
+        coefficients = jax.scipy.linalg.cho_solve((factor, True), with_next[..., None])[..., 0]
+        square = (keep * products[:, 0, 0] + jnp.square(samples)) / self.memory
+        ahead = Ahead(
+            jnp.sum(coefficients * past, 1),
+            jnp.maximum(errors / weight, LEAST_SCALE),
+            jnp.sqrt(square + LEAST_SCALE**2),
+        )
+        return Known(past, products, with_next, errors, weight, ahead)
+
+    def predict(self, samples: Array) -> Ahead:
+        """Of the sample behind each of those in [B, T]; [B, T] each."""
+
+        def further(known: Known, samples: Array) -> tuple[Known, Ahead]:
+            known = self.step(known, samples)
+            return known, known.ahead
+
+        ahead = jax.lax.scan(further, self.start(len(samples), samples.dtype), samples.T)[1]
+        return jax.tree.map(jnp.transpose, ahead)
