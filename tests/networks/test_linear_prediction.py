@@ -21,7 +21,8 @@ def sound(rows=3, length=600):
     return mu_law_encode(x)
 
 
-predict = jax.jit(LinearPredictor().predict)
+SHARP = {"ridge": 1e-5, "bandwidth": 1.0}
+predict = jax.jit(LinearPredictor(**SHARP).predict)
 
 
 def test_what_it_says_is_worth_what_the_predictor_in_float64_is():
@@ -54,7 +55,7 @@ def test_sound_of_full_loudness_without_noise_is_foretold(wave):
 
 
 def test_steps_give_what_one_pass_over_all_samples_does():
-    samples, predictor = jnp.asarray(mu_law_decode(sound(2, 40))), LinearPredictor()
+    samples, predictor = jnp.asarray(mu_law_decode(sound(2, 40))), LinearPredictor(**SHARP)
     expected, known, step = predict(samples), predictor.start(2), jax.jit(predictor.step)
     for t in range(40):
         known = step(known, samples[:, t])
@@ -67,3 +68,30 @@ def test_later_samples_change_nothing():
     gradients = jax.grad(lambda x: jnp.sum(predict(x).sample[0, 30] + predict(x).scale[0, 30]))(samples)[0]
     assert np.all(np.asarray(gradients[31:]) == 0)
     assert np.all(np.asarray(gradients[20:31]) != 0)
+
+
+def drawn_by(predictor, seconds=0.25):
+    """What becomes of speech, a vowel say, when the predictions and their errors alone go on with it."""
+    vowel = jnp.asarray(mu_law_decode(sound(8, 800)))
+
+    def heard(known, samples):
+        return predictor.step(known, samples), None
+
+    def said(known, key):
+        samples = known.ahead.sample + known.ahead.scale * jax.random.laplace(key, (8,))
+        return predictor.step(known, jnp.clip(samples, -1.0, 1.0)), samples
+
+    @jax.jit
+    def draw():
+        known = jax.lax.scan(heard, predictor.start(8), vowel.T)[0]
+        return jax.lax.scan(said, known, jax.random.split(jax.random.key(0), int(8000 * seconds)))[1]
+
+    return vowel, draw()
+
+
+def test_what_is_drawn_by_the_default_does_not_grow_to_full_loudness():
+    vowel, drawn = drawn_by(LinearPredictor())
+    assert jnp.sqrt(jnp.mean(drawn[-500:] ** 2)) < 1.5 * jnp.sqrt(jnp.mean(vowel**2))
+    assert jnp.mean(jnp.abs(drawn) > 0.9) < 0.01
+    _, sharp = drawn_by(LinearPredictor(**SHARP))
+    assert jnp.mean(jnp.abs(sharp) > 0.9) > 0.1
