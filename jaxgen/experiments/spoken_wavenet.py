@@ -3,10 +3,11 @@
     python -m jaxgen.experiments.spoken_wavenet
     jaxgen sample runs/spoken_wavenet/001 --prompt seven eight --out seven.wav
 
-It predicts sound sample by sample, as 256 mu-law levels at 8 kHz: what an adaptive linear predictor of order 16 says,
-and by the network how the next sample differs from that. eval/autoregressive/bits is the mean over the last 15% of each
-clip, given all before it; the linear predictor alone needs 2.41 bits there (`jaxgen.metrics.linear_prediction_nats`).
-The preset full is for an accelerator: the paper's way without a predictor, 512 channels, three stacks.
+It predicts sound sample by sample, as 256 mu-law levels at 8 kHz. eval/autoregressive/bits is the mean over the last
+15% of each clip, given all before it; a linear predictor of order 16 that adapts to each clip needs 2.41 bits there
+(`jaxgen.metrics.linear_prediction_nats`). With --output relative the network says only how the next sample differs from
+what such a predictor says, and predicts better, but what it draws is less like speech. The preset full is for an
+accelerator: 512 channels, three stacks.
 """
 
 import sys
@@ -44,12 +45,12 @@ class Config(BestByLoss, AdamWConfig):
     """Samples of an example."""
     context: int = 512
     """How many of them, at least, are only looked back at, where the clip has as many before."""
-    output: Literal["relative", "softmax", "mixture"] = "relative"
-    """What the network says of the next sample: in what it differs from an adaptive linear prediction, relative to how
-    loud it is now; or a probability of each level; or a mixture of logistics of the levels, for which it also reads
-    samples as numbers rather than by an embedding."""
+    output: Literal["softmax", "mixture", "relative"] = "softmax"
+    """What the network says of the next sample: a probability of each level; or a mixture of logistics of the levels,
+    for which it also reads samples as numbers rather than by an embedding; or such a mixture of the amplitude's
+    distance from an adaptive linear prediction, relative to how loud it is now."""
     components: int = 4
-    """Of the mixture of logistics, with relative or mixture."""
+    """Of the mixture of logistics, with mixture or relative."""
     width: int = 32
     """Channels between the layers."""
     gate_width: int = 32
