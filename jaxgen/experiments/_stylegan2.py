@@ -81,8 +81,10 @@ class SmallStyleGAN2Config(StyleGAN2Config):
     """Layers between latents and styles."""
     learning_rate: float = 0.0025
     """Adam's learning rate, for both networks."""
-    r1_weight: float = 0.1
-    """Weight gamma of gamma / 2 |grad D|^2 at real images; the smaller the images, the smaller. 0: none."""
+    path_weight: float = 0.0
+    """Weight of the path length's distance from its mean. 0: none, as the authors have it for small images,"""
+    mixing: float = 0.0
+    """and so is this: how often an image is made with two styles while training."""
 
 
 def build_stylegan2(config: StyleGAN2Config, assets: Mapping[str, Any]) -> GenerativeModel:
