@@ -19,8 +19,10 @@ CONFIGURATION_F = {
     "latent_size": 512,
     "mapping_layers": 8,
     "learning_rate": 0.002,
+    "path_weight": 2.0,
+    "mixing": 0.9,
 }
-"""The paper's largest networks (table 1, F), and their learning rate."""
+"""The paper's largest networks (table 1, F), and how they are trained."""
 
 
 @dataclass(frozen=True)

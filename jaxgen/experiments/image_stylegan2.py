@@ -24,8 +24,6 @@ class Config(ImagesConfig, SmallStyleGAN2Config):
     """Side of the square images in pixels: a power of two from 8 to 1024 (of others more is made than is shown)."""
     channel_base: int = 2_048
     """A map of side R has channel_base / R channels in both networks. 32768: configuration F, 16384: E."""
-    r1_weight: float = 0.5
-    """Weight gamma of gamma / 2 |grad D|^2 at real images; the smaller the images, the smaller. 0: none."""
     augmentation: str | None = "ada"
     """What images go through before the discriminator: ada (adaptive), or colour, translation, cutout (DiffAugment)."""
 
@@ -43,7 +41,6 @@ EXPERIMENT = Experiment(
             image_size=1024,
             batch_size=32,
             steps=781_250,
-            r1_weight=10.0,
             augmentation=None,
             steps_per_dispatch=1,
             checkpoint_every=10_000,
