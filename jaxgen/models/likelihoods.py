@@ -156,15 +156,30 @@ def logistic_log_mass(values: jax.Array, mean: jax.Array, log_scale: jax.Array, 
 
     The outermost levels get all that lies beyond them.
     """
-    inverse_scale = jnp.exp(-log_scale)
-    upper = (values + half_bin - mean) * inverse_scale
-    lower = (values - half_bin - mean) * inverse_scale
-    below = jax.nn.log_sigmoid(upper)  # log of the mass below the bin's upper edge
-    above = jax.nn.log_sigmoid(-lower)
-    # sigmoid(a) - sigmoid(b) = sigmoid(a) sigmoid(-b) (1 - e^(b - a)): no difference of nearly equal numbers.
-    inside = below + above + jnp.log(-jnp.expm1(-2.0 * half_bin * inverse_scale))
     edge = 1.0 - half_bin
-    return jnp.where(values < -edge, below, jnp.where(values > edge, above, inside))
+    ends = values < -edge, values > edge
+    return logistic_log_mass_between(values - half_bin, values + half_bin, 2.0 * half_bin, *ends, mean, log_scale)
+
+
+def logistic_log_mass_between(
+    lower: jax.Array,
+    upper: jax.Array,
+    width: jax.Array | float,
+    first: jax.Array,
+    last: jax.Array,
+    mean: jax.Array,
+    log_scale: jax.Array,
+) -> jax.Array:
+    """log of the logistic's mass between two places, `width` apart (given, since their difference is inexact).
+
+    Where `first`, all below `upper`; where `last`, all above `lower`. Any shapes that fit.
+    """
+    inverse_scale = jnp.exp(-log_scale)
+    below = jax.nn.log_sigmoid((upper - mean) * inverse_scale)
+    above = jax.nn.log_sigmoid((mean - lower) * inverse_scale)
+    # sigmoid(a) - sigmoid(b) = sigmoid(a) sigmoid(-b) (1 - e^(b - a)): no difference of nearly equal numbers.
+    inside = below + above + jnp.log(-jnp.expm1(-width * inverse_scale))
+    return jnp.where(first, below, jnp.where(last, above, inside))
 
 
 def _probability(images: jax.Array) -> jax.Array:

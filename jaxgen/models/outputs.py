@@ -10,7 +10,7 @@ import optax
 
 from jaxgen.data import mu_law
 from jaxgen.models.decoding import Choice, choose
-from jaxgen.models.likelihoods import logistic_log_mass
+from jaxgen.models.likelihoods import logistic_log_mass, logistic_log_mass_between
 
 
 class OutputDistribution(NamedTuple):
@@ -24,6 +24,10 @@ class OutputDistribution(NamedTuple):
     """parameters [..., P] -> tokens [...]."""
     draw: Callable[[jax.Array, jax.Array, Choice], jax.Array]
     """(parameters [B, P], keys [B], choice) -> tokens int [B]."""
+
+
+Mixture = tuple[jax.Array, jax.Array, jax.Array]
+"""log w, means and log s of each component, [..., M]."""
 
 
 def softmax() -> OutputDistribution:
@@ -53,26 +57,19 @@ def mixture_of_logistics(components: int = 10, levels: int = 256, *, min_log_sca
     half = 1.0 / (levels - 1)
     places = jnp.linspace(-1.0, 1.0, 2 * components + 1)[1::2]  # so that components differ from the beginning
 
-    def split(parameters: jax.Array) -> tuple[jax.Array, jax.Array, jax.Array]:
+    def split(parameters: jax.Array) -> Mixture:
         logits, offsets, log_scales = jnp.split(parameters, 3, axis=-1)
         log_scales = jnp.maximum(log_scales - jnp.log(components), min_log_scale)
         return jax.nn.log_softmax(logits), offsets + places.astype(offsets.dtype), log_scales
 
-    def log_prob(parameters: jax.Array, tokens: jax.Array) -> jax.Array:
-        log_weights, means, log_scales = split(parameters)
-        values = (2.0 * half * tokens - 1.0).astype(parameters.dtype)[..., None]
-        return jax.nn.logsumexp(log_weights + logistic_log_mass(values, means, log_scales, half), axis=-1)
+    def log_masses(tokens: jax.Array, means: jax.Array, log_scales: jax.Array) -> jax.Array:
+        values = (2.0 * half * tokens - 1.0).astype(means.dtype)
+        return logistic_log_mass(values, means, log_scales, half)
 
-    def likeliest(parameters: jax.Array) -> jax.Array:
-        log_weights, means, log_scales = split(parameters)
-        first = jnp.argmax(log_weights - log_scales, axis=-1, keepdims=True)
-        mean = jnp.take_along_axis(means, first, axis=-1)[..., 0]
-        return jnp.clip(jnp.round((mean + 1.0) / (2.0 * half)), 0, levels - 1).astype(jnp.int32)
+    def level_of(mean: jax.Array) -> jax.Array:
+        return jnp.clip(jnp.round((mean + 1.0) / (2.0 * half)), 0, levels - 1)
 
-    def draw(parameters: jax.Array, keys: jax.Array, choice: Choice) -> jax.Array:
-        return choose(log_prob(parameters[:, None], jnp.arange(levels)), keys, choice)
-
-    return OutputDistribution(3 * components, log_prob, likeliest, draw)
+    return _mixture(components, levels, split, log_masses, level_of)
 
 
 def mixture_in_amplitudes(components: int = 4, levels: int = 256, *, uniform: float = 1e-5) -> OutputDistribution:
@@ -91,28 +88,40 @@ def mixture_in_amplitudes(components: int = 4, levels: int = 256, *, uniform: fl
     """
     edges = mu_law.amplitudes_of(np.arange(levels + 1) - 0.5, levels=levels)
 
-    def split(parameters: jax.Array) -> tuple[jax.Array, jax.Array, jax.Array]:
+    def split(parameters: jax.Array) -> Mixture:
         logits, means, log_scales = jnp.split(parameters, 3, axis=-1)
         return jax.nn.log_softmax(logits), means, jnp.clip(log_scales, -12.0, 2.0)
 
+    def log_masses(tokens: jax.Array, means: jax.Array, log_scales: jax.Array) -> jax.Array:
+        lower, upper = (jnp.asarray(edges, means.dtype)[tokens + side] for side in (0, 1))
+        ends = tokens == 0, tokens == levels - 1
+        return logistic_log_mass_between(lower, upper, upper - lower, *ends, means, log_scales)
+
+    def level_of(mean: jax.Array) -> jax.Array:
+        return mu_law.codes_of(jnp.clip(mean, -1.0, 1.0), jnp, levels)
+
+    return _mixture(components, levels, split, log_masses, level_of, uniform)
+
+
+def _mixture(
+    components: int,
+    levels: int,
+    split: Callable[[jax.Array], Mixture],
+    log_masses: Callable[[jax.Array, jax.Array, jax.Array], jax.Array],
+    level_of: Callable[[jax.Array], jax.Array],
+    uniform: float = 0.0,
+) -> OutputDistribution:
+    """Of components whose masses at tokens [..., 1] are `log_masses(tokens, means, log_scales)`."""
+
     def log_prob(parameters: jax.Array, tokens: jax.Array) -> jax.Array:
         log_weights, means, log_scales = split(parameters)
-        lower, upper = (jnp.asarray(edges, means.dtype)[tokens + side][..., None] for side in (0, 1))
-        inverse_scales = jnp.exp(-log_scales)
-        below = jax.nn.log_sigmoid((upper - means) * inverse_scales)
-        above = jax.nn.log_sigmoid((means - lower) * inverse_scales)
-        # sigmoid(a) - sigmoid(b) = sigmoid(a) sigmoid(-b) (1 - e^(b - a)): no difference of nearly equal numbers.
-        inside = below + above + jnp.log(-jnp.expm1((lower - upper) * inverse_scales))
-        first, last = tokens[..., None] == 0, tokens[..., None] == levels - 1
-        masses = jnp.where(first, below, jnp.where(last, above, inside))
-        mixed = jax.nn.logsumexp(log_weights + masses, axis=-1)
-        return jnp.logaddexp(mixed + np.log1p(-uniform), np.log(uniform / levels))
+        mixed = jax.nn.logsumexp(log_weights + log_masses(tokens[..., None], means, log_scales), axis=-1)
+        return jnp.logaddexp(mixed + np.log1p(-uniform), np.log(uniform / levels)) if uniform else mixed
 
     def likeliest(parameters: jax.Array) -> jax.Array:
         log_weights, means, log_scales = split(parameters)
         first = jnp.argmax(log_weights - log_scales, axis=-1, keepdims=True)
-        mean = jnp.take_along_axis(means, first, axis=-1)[..., 0]
-        return mu_law.codes_of(jnp.clip(mean, -1.0, 1.0), jnp, levels).astype(jnp.int32)
+        return level_of(jnp.take_along_axis(means, first, axis=-1)[..., 0]).astype(jnp.int32)
 
     def draw(parameters: jax.Array, keys: jax.Array, choice: Choice) -> jax.Array:
         return choose(log_prob(parameters[:, None], jnp.arange(levels)), keys, choice)
