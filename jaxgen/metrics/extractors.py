@@ -79,12 +79,13 @@ def check_shape(extractor: FeatureExtractor, image_shape: tuple[int, ...]) -> No
     """
     if extractor.image_shape is not None and tuple(image_shape) != extractor.image_shape:
         raise UserError(
-            f"The extractor {extractor.name!r} reads images of {_say(extractor.image_shape)}, not {_say(image_shape)}: "
-            "choose another with --extractor."
+            f"The extractor {extractor.name!r} reads images of {say_shape(extractor.image_shape)}, not "
+            f"{say_shape(image_shape)}: choose another with --extractor."
         )
 
 
-def _say(shape: tuple[int, ...]) -> str:
+def say_shape(shape: tuple[int, ...]) -> str:
+    """28x28x1."""
     return "x".join(map(str, shape))
 
 

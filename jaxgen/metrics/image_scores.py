@@ -9,7 +9,7 @@ import numpy as np
 from jaxgen.errors import UserError
 from jaxgen.metrics.class_shares import class_shares, label_agreement
 from jaxgen.metrics.classifier_score import classifier_score
-from jaxgen.metrics.extractors import FeatureExtractor
+from jaxgen.metrics.extractors import FeatureExtractor, say_shape
 from jaxgen.metrics.frechet import frechet_distance_of_moments
 from jaxgen.metrics.image_features import ImageFeatures, Progress, image_features
 from jaxgen.metrics.image_source import ImageSource
@@ -174,8 +174,8 @@ class ImageScorer:
         """
         if generated.shape != self.shape:
             raise UserError(
-                f"{generated.name} has images of {_say(generated.shape)}, but the real ones are {_say(self.shape)}: "
-                "they must have the same shape."
+                f"{generated.name} has images of {say_shape(generated.shape)}, but the real ones are "
+                f"{say_shape(self.shape)}: they must have the same shape."
             )
         if generated.labels is None and any(metric.needs_labels for metric in self.metrics.values()):
             raise UserError(f"{generated.name} has no labels to compare with: leave 'labels' out of --metrics.")
@@ -205,7 +205,3 @@ class ImageScorer:
         order = np.argsort(self.nearest["distances"], kind="stable")
         spread = order[np.linspace(0, len(order) - 1, min(count, len(order))).round().astype(int)]
         return [(int(i), int(self.nearest["indices"][i])) for i in np.concatenate([order[:count], spread])]
-
-
-def _say(shape: tuple[int, ...]) -> str:
-    return "x".join(map(str, shape))

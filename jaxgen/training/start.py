@@ -97,7 +97,7 @@ def _resume(
     if int(state.step) >= config.steps:
         raise UserError(
             f"The run in {run_dir} already has its {int(state.step)} steps: ask for more with --steps, or look at it "
-            f"with 'jaxgen sample {run_dir}'."
+            f"with 'jaxgen info {run_dir}'."
         )
     totals = {name: (total, weight) for name, (total, weight) in saved["totals"].items()}
     return Start(run_dir, state, record, totals, saved["best"], messages)
