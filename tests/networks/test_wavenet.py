@@ -76,7 +76,7 @@ def test_outputs_and_gradients_are_those_of_dilated_convolutions_of_pytorch(monk
     np.testing.assert_allclose(gradient, arrays["gradient"], atol=1e-5)
 
 
-@pytest.mark.parametrize("dilations", [(1, 2, 4), (1, 2, 1, 2)])
+@pytest.mark.parametrize("dilations", [(1, 2, 4), pytest.param((1, 2, 1, 2), marks=pytest.mark.slow)])
 def test_an_output_depends_by_gradient_on_just_the_inputs_of_its_receptive_field(dilations):
     network = WaveNet(**SIZES, dilations=dilations, amplitudes=True)
     inputs = jax.random.uniform(KEY, (1, 16), minval=0.0, maxval=8.0)  # read as numbers, so that there is a gradient
@@ -135,7 +135,11 @@ def test_the_full_preset_has_the_parameters_of_its_table():
 
 @pytest.mark.parametrize(
     ("reading", "conditioned"),
-    [("embedded", False), ("embedded", True), ("amplitudes", False), ("amplitudes", True), ("relative", True)],
+    [
+        ("embedded", True),
+        ("relative", True),
+        *(pytest.param(*case, marks=pytest.mark.slow) for case in [("embedded", False), ("amplitudes", True)]),
+    ],
 )
 def test_steps_by_a_cache_give_what_one_pass_over_all_samples_does(reading, conditioned):
     """Over 30 samples, where the network looks back at 11."""
