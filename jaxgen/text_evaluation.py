@@ -51,16 +51,18 @@ def draw_texts(run: Run, state: TrainState, count: int, seed: int) -> np.ndarray
 
 
 def diversity_values(samples: np.ndarray, data: Dataset, seed: int) -> dict[str, float]:
-    """Distinct 1-, 2- and 3-grams of words and self-BLEU of samples, and of as many held-out texts of that length."""
+    """Distinct 1-, 2- and 3-grams of words and self-BLEU of samples, and of as many held-out texts of that length.
+
+    No two of those overlap. Where there are fewer, so many samples are judged, as both depend on the number; where there
+    are not even two, of half the held-out text's length each.
+    """
     vocabulary, rng = vocabulary_of(data.assets), np.random.default_rng(seed)
-    count, size = samples.shape
-    if "line_end" in data.assets:
-        rows = _held_out_rows(data)
-        held_out = rows[rng.choice(len(rows), count, replace=False)]
-    else:
-        tokens = _held_out_tokens(data)
-        starts = rng.choice(len(tokens) - size + 1, count, replace=False)
-        held_out = [tokens[start : start + size] for start in starts]
+    rows = _held_out_rows(data)
+    if "line_end" not in data.assets:
+        size = min(samples.shape[1], rows.size // 2)
+        samples, rows = samples[:, :size], rows.reshape(-1)[: rows.size // size * size].reshape(-1, size)
+    samples = samples[: len(rows)]
+    held_out = rows[rng.choice(len(rows), len(samples), replace=False)]
     texts = {"": [vocabulary.decode(row) for row in samples], "held_out_": [vocabulary.decode(row) for row in held_out]}
     if "line_end" in data.assets:
         texts = {name: [first_line(text) for text in of] for name, of in texts.items()}

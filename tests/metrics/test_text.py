@@ -8,8 +8,10 @@ import numpy as np
 import pytest
 from references import make_text
 
+from jaxgen.data.text import load_text
 from jaxgen.errors import UserError
 from jaxgen.metrics.text import distinct_n, self_bleu
+from jaxgen.text_evaluation import diversity_values
 
 EXPECTED = json.loads(Path(make_text.__file__).with_name("text.json").read_text())["self_bleu"]
 CASES = make_text.text_cases()
@@ -64,3 +66,16 @@ def test_wrong_input_is_reported():
         distinct_n("one text", 1)
     with pytest.raises(UserError, match="at least 1 token"):
         distinct_n([[1]], 0)
+
+
+@pytest.mark.parametrize("size", [40, 500])
+def test_held_out_texts_do_not_overlap_and_are_as_many_as_samples(tmp_path, size):
+    """A held-out text of about 600 characters, each of whose words stands there once, has only distinct words, but for
+    those that are cut; 500 characters fit into it once only, so that halves of it are compared."""
+    words = " ".join(f"w{i:04d}" for i in range(1_000))
+    (tmp_path / "words.txt").write_text(words)
+    data = load_text(str(tmp_path / "words.txt"), sequence_length=20)
+    samples = np.tile(np.asarray(data.train["tokens"])[:1, :1], (100, size)).astype(np.int32)
+    values = diversity_values(samples, data, seed=0)
+    assert values["diversity/held_out_distinct_1"] > 0.9
+    assert values["diversity/distinct_1"] == pytest.approx(1 / min(100, 600 // size if size < 300 else 2), abs=0.03)
