@@ -46,10 +46,12 @@ class LinearPredictor:
 
         a = argmin sum_s (1 - 1/memory)^(t - s) (x_s - a . x_{s-1..s-order})^2 + r |a|^2,       s < t
 
-    with r = 1e-6 + `ridge` of the mean square of the samples in that sum; then a_k is multiplied by bandwidth^k. Both
-    are usual in the coding of speech: resonances become wider, so that what is drawn by these predictions dies away.
-    With 1e-5 and 1 they fit it better and better and it becomes a tone at full loudness. Nothing is learned but from
-    the row itself. `jaxgen.metrics.linear_prediction_nats` is the same in float64 for whole tables, for 0 and 1.
+    with r = 1e-6 + `ridge` times the sum of squares (weighed as above); then a_k is multiplied by bandwidth^k. Both are
+    usual in the coding of speech: they make resonances wider, so that sound which is drawn by these predictions dies
+    away. With a ridge of 1e-5 and a bandwidth of 1 a prediction is a little better, and such sound becomes a tone at
+    full loudness, as the predictor fits what it drew itself. Nothing is learned but from the row.
+
+    `jaxgen.metrics.linear_prediction_nats` is the same in float64, for whole tables, with r = 1e-6 and a bandwidth of 1.
     """
 
     order: int = 16

@@ -134,7 +134,7 @@ class WaveNet(nn.Module):
             before = jnp.pad(x, ((0, 0), (min(dilation, length), 0), (0, 0)))[:, :length]
             x, skip = layer(x, before, condition, keys, i + 1)
             sums += skip
-        return self._outputs(sums.reshape(batch, length, -1), ahead)
+        return _around(ahead, self._outputs(sums).reshape(batch, length, -1))
 
     def start(self, batch_size: int, spoken: Spoken | None = None) -> Cache:
         """The cache behind no tokens."""
@@ -165,7 +165,7 @@ class WaveNet(nn.Module):
             queues.append(jax.lax.dynamic_update_index_in_dim(queue, x, place, 0))
             x, skip = layer(x, before, condition, None, 0)
             sums += skip
-        return cache._replace(queues=queues, known=known), self._outputs(sums, ahead)
+        return cache._replace(queues=queues, known=known), _around(ahead, self._outputs(sums))
 
     # ------------------------------------------------------------ parts
 
@@ -195,16 +195,9 @@ class WaveNet(nn.Module):
         word = word * dropout(jnp.ones((len(word), 1)), self.dropout, keys, 0)
         return jnp.tanh(self.neighbours(joined)) + word[:, None]
 
-    def _outputs(self, sums: Array, ahead: Ahead | None) -> Array:
-        """[..., S] -> [..., K]."""
-        outputs = self.output(nn.relu(self.hidden(nn.relu(sums))))
-        if ahead is None:
-            return outputs
-        weights, means, log_scales = jnp.split(outputs, 3, -1)
-        count, scale = weights.shape[-1], ahead.scale[..., None]
-        means += jnp.linspace(-0.5, 0.5, count, dtype=means.dtype)  # so that components differ from the beginning
-        log_scales += jnp.linspace(-2.0, 0.7, count, dtype=means.dtype)
-        return jnp.concatenate([weights, ahead.sample[..., None] + scale * means, jnp.log(scale) + log_scales], -1)
+    def _outputs(self, sums: Array) -> Array:
+        """By rows [N, S] -> [N, K]."""
+        return self.output(nn.relu(self.hidden(nn.relu(sums))))
 
 
 class _Layer(nn.Module):
@@ -234,6 +227,17 @@ class _Layer(nn.Module):
             z = (z.reshape(len(keys), -1, self.gate_width) * kept).reshape(z.shape)
         residual, skip = jnp.split(self.out(z), [self.width], -1)
         return x + residual.reshape(x.shape) if self.width else x, skip
+
+
+def _around(ahead: Ahead | None, outputs: Array) -> Array:
+    """The outputs [..., 3 M] as weights, means and log scales of amplitudes; with None, as they are."""
+    if ahead is None:
+        return outputs
+    weights, means, log_scales = jnp.split(outputs, 3, -1)
+    count, scale = weights.shape[-1], ahead.scale[..., None]
+    means += jnp.linspace(-0.5, 0.5, count, dtype=means.dtype)  # so that components differ from the beginning
+    log_scales += jnp.linspace(-2.0, 0.7, count, dtype=means.dtype)
+    return jnp.concatenate([weights, ahead.sample[..., None] + scale * means, jnp.log(scale) + log_scales], -1)
 
 
 def _near_a_line(key: Array, shape: Sequence[int], dtype: Any = jnp.float32) -> Array:
