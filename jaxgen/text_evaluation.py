@@ -53,8 +53,8 @@ def draw_texts(run: Run, state: TrainState, count: int, seed: int) -> np.ndarray
 def diversity_values(samples: np.ndarray, data: Dataset, seed: int) -> dict[str, float]:
     """Distinct 1-, 2- and 3-grams of words and self-BLEU of samples, and of as many held-out texts of that length.
 
-    No two of those overlap. Where there are fewer, so many samples are judged, as both depend on the number; where there
-    are not even two, of half the held-out text's length each.
+    No two of those overlap. Where there are fewer, so many samples are judged, as both depend on the number; where
+    there are not even two, of half the held-out text's length each.
     """
     vocabulary, rng = vocabulary_of(data.assets), np.random.default_rng(seed)
     rows = _held_out_rows(data)

@@ -51,7 +51,8 @@ class LinearPredictor:
     away. With a ridge of 1e-5 and a bandwidth of 1 a prediction is a little better, and such sound becomes a tone at
     full loudness, as the predictor fits what it drew itself. Nothing is learned but from the row.
 
-    `jaxgen.metrics.linear_prediction_nats` is the same in float64, for whole tables, with r = 1e-6 and a bandwidth of 1.
+    `jaxgen.metrics.linear_prediction_nats` is the same in float64, for whole tables, with r = 1e-6 and
+    a bandwidth of 1.
     """
 
     order: int = 16
