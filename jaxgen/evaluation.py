@@ -19,6 +19,7 @@ from jaxgen.metrics.image_features import Progress
 from jaxgen.metrics.image_scores import METRICS, ImageScorer, check_names, metrics_with
 from jaxgen.metrics.image_source import ImageSource, of_data, of_split
 from jaxgen.opened_run import Run, restore_run
+from jaxgen.text_agreement import RETRIEVAL, TEXT_AGREEMENT
 from jaxgen.training import run_folder
 from jaxgen.training.dispatch import build_evaluation
 from jaxgen.training.parallel import device_mesh
@@ -53,9 +54,9 @@ def applicable_metrics(run: Run, data: Dataset, extractor_name: str) -> list[str
         names += text_evaluation.metrics_of(data)
     if data.test is not None:
         if "embed_captions" in run.model.functions:
-            names.append(text_agreement.RETRIEVAL)
+            names.append(RETRIEVAL)
         if "captions" in run.model.functions:
-            names.append(text_agreement.TEXT_AGREEMENT)
+            names.append(TEXT_AGREEMENT)
         if LOG_LIKELIHOOD in run.model.functions:
             names.append(LOG_LIKELIHOOD)
     return names
@@ -73,6 +74,8 @@ def evaluate_run(
     extractor: str | None = None,
     weights: Path | None = None,
     text_scorer: Path | None = None,
+    rank_with: Path | None = None,
+    candidates: int = 16,
     sampling: Mapping[str, Any] | None = None,
     progress: Progress | None = None,
     pairs_to: Path | None = None,
@@ -91,6 +94,7 @@ def evaluate_run(
       split: the real images: "test" or "train"; None: the held-out ones where there are any.
       extractor: a name in `EXTRACTORS`; None: by the shape of the images.
       text_scorer: the run of emoji_clip that says how far images agree with their captions.
+      rank_with, candidates: another, by which one of so many images is chosen for each caption.
       sampling: other keywords of the model's `sample`.
       pairs_to: with `memorisation`, where the picture (.png) of samples over their nearest training images goes.
 
@@ -106,15 +110,10 @@ def evaluate_run(
         if run.model.sample is None and set(metrics) & set(METRICS):
             raise UserError(f"{run.experiment.name} is no generative model: it has no samples to score.")
         check_names(metrics, known)
-    unasked = {LOG_LIKELIHOOD} | ({text_agreement.TEXT_AGREEMENT} if text_scorer is None else set())
+    unasked = {LOG_LIKELIHOOD} | ({TEXT_AGREEMENT} if text_scorer is None else set())
     chosen = [name for name in known if name not in unasked] if metrics is None else list(metrics)
-    judge = None
-    if text_agreement.TEXT_AGREEMENT in chosen:
-        if text_scorer is None:
-            raise UserError("text_agreement needs --text-scorer RUN, a run of emoji_clip.")
-        judge = text_agreement.open_text_scorer(text_scorer, image_shape, "--text-scorer")
-    elif text_scorer is not None:
-        raise UserError("--text-scorer goes with the metric text_agreement of models of captions: leave it out.")
+    ranked = {"rank_with": rank_with, "candidates": candidates}
+    judges = text_agreement.open_judges(TEXT_AGREEMENT in chosen, text_scorer, image_shape, **ranked)
     if not chosen:
         raise UserError(f"There is no metric for {run.experiment.name}: it has no held-out examples and no images.")
     if num_samples < 2:
@@ -148,12 +147,12 @@ def evaluate_run(
         if pairs and pairs_to is not None:
             _pairs_picture(generated, training, pairs).save(pairs_to)
         record |= _facts(real, generated, loaded)
-    if text_agreement.RETRIEVAL in chosen:
+    if RETRIEVAL in chosen:
         values |= text_agreement.retrieval_values(run, state, data, seed=seed)
-    if judge is not None:
-        record |= {"text_scorer": judge.facts, "text_images": min(num_samples, length(data.test))}
+    if judges is not None:
+        record |= {**judges.facts(), "text_images": min(num_samples, length(data.test))}
         asked = {"num_samples": num_samples, "seed": seed, "sampling": sampling or {}}
-        values |= text_agreement.text_agreement_values(run, state, data, judge, **asked)
+        values |= text_agreement.text_agreement_values(run, state, data, judges, **asked)
     if DISCRIMINATOR in chosen:
         values |= _discriminator_values(run, state, data, num_samples, seed)
     if LOG_LIKELIHOOD in chosen:

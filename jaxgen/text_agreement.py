@@ -75,7 +75,56 @@ def _in_blocks(function: Callable[[np.ndarray], jax.Array], values: np.ndarray) 
     return np.concatenate(blocks)[: len(values)]
 
 
+def likest_first(images: np.ndarray, text: str, scorer: TextScorer) -> np.ndarray:
+    """Images [N, H, W, C] in the order in which they agree with a text."""
+    likeness = scorer.images(images) @ scorer.captions([text])[0]
+    return images[np.argsort(-likeness, kind="stable")]
+
+
 # ---------------------------------------------------------------- values
+
+
+class Judges(NamedTuple):
+    """Who judges the images that are drawn for captions, and how those are chosen."""
+
+    scorer: TextScorer
+    """Judges them."""
+    chooser: TextScorer | None
+    """Chooses one of the candidates for each caption; another than the first. None: there is but one."""
+    candidates: int
+
+    def facts(self) -> dict[str, Any]:
+        """For a record."""
+        if self.chooser is None:
+            return {"text_scorer": self.scorer.facts}
+        return {"text_scorer": self.scorer.facts, "ranked_with": self.chooser.facts, "candidates": self.candidates}
+
+
+def open_judges(
+    asked: bool, text_scorer: Path | None, image_shape: Sequence[int], *, rank_with: Path | None, candidates: int
+) -> Judges | None:
+    """Runs of emoji_clip; None where text agreement is not `asked` for.
+
+    Raises:
+      UserError: what is missing or not asked for, fewer than 2 candidates, one run for both, or as `open_text_scorer`.
+    """
+    if text_scorer is None:
+        if asked:
+            raise UserError("text_agreement needs --text-scorer RUN, a run of emoji_clip.")
+        if rank_with is not None:
+            raise UserError("--rank-with goes with --text-scorer here: it chooses the images that are judged.")
+        return None
+    if not asked:
+        raise UserError("--text-scorer goes with the metric text_agreement of models of captions: leave it out.")
+    scorer = open_text_scorer(text_scorer, image_shape, "--text-scorer")
+    if rank_with is None:
+        return Judges(scorer, None, 1)
+    if candidates < 2:
+        raise UserError(f"--candidates must be at least 2 to choose among, not {candidates}.")
+    chooser = open_text_scorer(rank_with, image_shape, "--rank-with")
+    if chooser.facts["sha256"] == scorer.facts["sha256"]:
+        raise UserError("--rank-with and --text-scorer are the same encoder: what chooses may not judge, name another.")
+    return Judges(scorer, chooser, candidates)
 
 
 def agreement_values(
@@ -99,21 +148,33 @@ def text_agreement_values(
     run: Run,
     state: TrainState,
     data: Dataset,
-    scorer: TextScorer,
+    judges: Judges,
     *,
     num_samples: int,
     seed: int,
     sampling: Mapping[str, Any],
 ) -> dict[str, float]:
     """Retrieval of held-out captions by images that are drawn for them, one for each held-out image (or the first
-    `num_samples`), beside that by the images themselves, and the share of it that the drawn ones reach."""
+    `num_samples`), beside that by the images themselves, and the share of it that the drawn ones reach.
+
+    With a chooser also that by the best of the candidates for each, of which the one without is the first.
+    """
     real, captions, texts = _held_out(data, min(num_samples, length(data.test)))
-    drawn = draw_samples(run.model, state, num=len(texts), seed=seed, condition=captions, **sampling)
-    offered, compared = first_captions(data), {"real": real, "generated": drawn}
-    values = {kind: agreement_values(images, texts, offered, scorer, seed=seed) for kind, images in compared.items()}
+    condition = np.repeat(captions, judges.candidates, axis=0)
+    drawn = draw_samples(run.model, state, num=len(condition), seed=seed, condition=condition, **sampling)
+    drawn = drawn.reshape(len(texts), judges.candidates, *drawn.shape[1:])
+    compared = {"real": real, "generated": drawn[:, 0]}
+    if judges.chooser is not None:
+        pairs = zip(drawn, texts, strict=True)
+        compared["ranked"] = np.stack([likest_first(images, text, judges.chooser)[0] for images, text in pairs])
+    offered = first_captions(data)
+    values = {
+        kind: agreement_values(images, texts, offered, judges.scorer, seed=seed) for kind, images in compared.items()
+    }
     named = {f"{TEXT_AGREEMENT}/{kind}_{name}": value for kind in values for name, value in values[kind].items()}
     if values["real"]["top1"]:
-        named[f"{TEXT_AGREEMENT}/share_of_real"] = values["generated"]["top1"] / values["real"]["top1"]
+        shares = {kind: values[kind]["top1"] / values["real"]["top1"] for kind in values if kind != "real"}
+        named |= {f"{TEXT_AGREEMENT}/{kind}_share_of_real": share for kind, share in shares.items()}
     return named
 
 

@@ -18,7 +18,7 @@ from jaxgen.metrics.image_features import image_features
 from jaxgen.metrics.image_source import ImageSource, of_split
 from jaxgen.metrics.neighbours import nearest_distances
 from jaxgen.opened_run import Run, restore_run
-from jaxgen.text_agreement import open_text_scorer
+from jaxgen.text_agreement import likest_first, open_text_scorer
 from jaxgen.training.pictures import titled_rows
 
 IMAGES_PER_PROMPT = 8
@@ -26,13 +26,19 @@ NEAREST = "nearest images that it was trained on"
 
 
 @dataclass(frozen=True, kw_only=True)
-class PromptOptions:
-    """Options of images by prompts."""
+class RankingOptions:
+    """How images by captions are chosen."""
 
     rank_with: Path | None = None
-    """Of images by a prompt: a run of emoji_clip, by which the best of --candidates are chosen, the best first."""
+    """Of images by a caption: a run of emoji_clip, by which the best of --candidates are chosen."""
     candidates: int = 16
-    """With --rank-with: how many images are drawn for each prompt."""
+    """With --rank-with: how many images are drawn for each caption."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class PromptOptions(RankingOptions):
+    """Options of images by prompts."""
+
     nearest: bool = False
     """Of images by a prompt: show below each the nearest image that the model was trained on."""
 
@@ -71,8 +77,7 @@ def sample_prompts(
     for i, (prompt, caption) in enumerate(zip(prompts, captions, strict=True)):
         images = np.asarray(draw(jax.random.fold_in(key, i), np.tile(caption, (drawn, 1))))
         if scorer is not None:
-            likeness = scorer.images(images) @ scorer.captions([prompt])[0]
-            images = images[np.argsort(-likeness, kind="stable")[:num]]
+            images = likest_first(images, prompt, scorer)[:num]
         rows.append(images)
     if out.suffix.lower() == ".npz":
         np.savez_compressed(out, samples=np.concatenate(rows), prompts=np.repeat(prompts, num))

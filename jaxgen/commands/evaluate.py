@@ -11,6 +11,7 @@ from rich.table import Table
 
 from jaxgen.commands._options import parse
 from jaxgen.commands._progress import progress_bars
+from jaxgen.commands._prompt_samples import RankingOptions
 from jaxgen.commands._sampling_options import SamplingOptions, given_sampling_options, sampling_options
 from jaxgen.errors import UserError
 from jaxgen.evaluation import IMPORTANCE_SAMPLES, NUM_SAMPLES, evaluate_images, evaluate_run, remember
@@ -21,7 +22,7 @@ from jaxgen.training import run_folder
 
 
 @dataclass(frozen=True, kw_only=True)
-class Options(SamplingOptions):
+class Options(RankingOptions, SamplingOptions):
     """Scores the samples of a run, or images from anywhere, against real ones.
 
     Prints a table. For a run, evaluation.json in its folder also gets each value with what it was made from: numbers of
@@ -69,8 +70,8 @@ def main(arguments: Sequence[str]) -> None:
         raise UserError("Name the folder of a run, or give both --real and --generated.")
     if options.run is None and options.importance_samples is not None:
         raise UserError("--importance-samples goes with a run, whose model has the likelihood.")
-    if options.run is None and options.text_scorer is not None:
-        raise UserError("--text-scorer goes with a run of images by captions: leave it out.")
+    if options.run is None and (options.text_scorer is not None or options.rank_with is not None):
+        raise UserError("--text-scorer and --rank-with go with a run of images by captions: leave them out.")
     if options.run is None and given_sampling_options(options):
         raise UserError("--sampler, --sampling-steps and --guidance go with a run: leave them out.")
     if options.run is not None and (set(outside.values()) | {options.image_size, options.out}) != {None}:
@@ -89,6 +90,8 @@ def main(arguments: Sequence[str]) -> None:
                 checkpoint=options.checkpoint,
                 split=options.split,
                 text_scorer=options.text_scorer,
+                rank_with=options.rank_with,
+                candidates=options.candidates,
                 progress=progress,
                 sampling=sampling_options(run, options),
                 pairs_to=options.run / run_folder.NEAREST,

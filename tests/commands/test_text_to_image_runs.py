@@ -11,6 +11,9 @@ from PIL import Image
 
 from jaxgen.evaluation import read_evaluations
 from jaxgen.experiments import emoji_clip, emoji_dalle, emoji_dvae, emoji_text_to_image
+from jaxgen.opened_run import open_run, restore_run
+from jaxgen.text_agreement import likest_first, open_text_scorer
+from jaxgen.training.sampling import draw_samples
 
 pytestmark = pytest.mark.slow
 
@@ -100,10 +103,37 @@ def test_agreement_with_held_out_captions_stands_beside_that_of_real_images(run)
     record = read_evaluations(Path(run))[-1]
     values = {name.removeprefix("text_agreement/"): value for name, value in record["values"].items()}
     assert {"real_top1", "real_top5", "generated_top1", "generated_top5"} <= values.keys()
-    assert all(0 <= value <= 1 for name, value in values.items() if name != "share_of_real")
+    assert all(0 <= value <= 1 for name, value in values.items() if not name.endswith("share_of_real"))
     assert record["text_images"] == 6
     assert record["text_scorer"]["experiment"] == "emoji_clip"
     assert "text_agreement/real_top1" in said
+
+
+@pytest.fixture(scope="module")
+def other_clip(trained):
+    """The same encoder two steps later, which is another."""
+    with contextlib.chdir(trained[0]):
+        shutil.copytree(CLIP, "other_clip")
+        code, _, err = train("--resume", "other_clip", "--steps", 6, experiment=emoji_clip.EXPERIMENT)
+    assert (code, err) == (0, "")
+    return "other_clip"
+
+
+def test_the_best_of_several_candidates_by_another_encoder_are_judged_beside_the_first(other_clip):
+    judged = ("evaluate", DIFFUSION, "--metrics", "text_agreement", "--text-scorer", CLIP)
+    code, _, err = command(*judged, "--rank-with", other_clip, "--candidates", 3)
+    assert code == 0, err
+    record = read_evaluations(Path(DIFFUSION))[-1]
+    values = {name.removeprefix("text_agreement/"): value for name, value in record["values"].items()}
+    assert {"real_top1", "generated_top1", "ranked_top1", "ranked_top5"} <= values.keys()
+    assert record["candidates"] == 3
+    assert record["ranked_with"]["step"] == 6
+    # A caption's most like image of many is more like it than the first.
+    run, judge = open_run(Path(DIFFUSION)), open_text_scorer(Path(CLIP), (16, 16, 3), "--text-scorer")
+    images = draw_samples(run.model, restore_run(run), num=8, seed=0)
+    likeness = judge.images(likest_first(images, "red square", judge)) @ judge.captions(["red square"])[0]
+    assert np.all(np.diff(likeness) <= 0)
+    assert likeness[0] > likeness[-1]
 
 
 def test_an_encoder_says_how_often_it_finds_the_caption_of_a_held_out_image():
@@ -151,6 +181,9 @@ def test_inpainting_and_walks_take_a_model_of_captions():
         (("sample", CLIP), "has no samples of its own"),
         (("evaluate", DALLE, "--metrics", "text_agreement"), "needs --text-scorer"),
         (("evaluate", DVAE, "--text-scorer", CLIP), "--text-scorer goes with the metric text_agreement"),
+        (("evaluate", DALLE, "--text-scorer", CLIP, "--rank-with", CLIP), "are the same encoder"),
+        (("evaluate", DALLE, "--text-scorer", CLIP, "--rank-with", CLIP, "--candidates", 1), "must be at least 2"),
+        (("evaluate", DALLE, "--metrics", "kid", "--rank-with", CLIP), "--rank-with goes with --text-scorer"),
     ],
 )
 def test_what_does_not_fit_is_refused_in_one_sentence(arguments, words):
