@@ -19,6 +19,8 @@ from jaxgen.experiments._stylegan2 import CONFIGURATION_F, SmallStyleGAN2Config,
 class Config(ImagesConfig, SmallStyleGAN2Config):
     """Options of emoji_stylegan2."""
 
+    r1_weight: float = 20.0
+    """Weight gamma of gamma / 2 |grad D|^2 at real images. 0: none."""
     augmentation: str | None = "colour,translation,cutout"
     """What images go through before the discriminator: there are only 3,440 to learn from."""
 
