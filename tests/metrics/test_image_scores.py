@@ -30,6 +30,7 @@ def scorer(digits):
     return ImageScorer(digits[0], load_extractor("mnist"), metrics_with("mnist", labelled=False), training=training)
 
 
+@pytest.mark.slow
 def test_real_digits_against_real_digits_score_as_they_should(scorer, digits):
     values = scorer.score(digits[1])
     _, covariance = mean_and_covariance(scorer.real.moments)

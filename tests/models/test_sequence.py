@@ -70,7 +70,7 @@ def test_a_batch_that_cannot_be_cut_is_refused():
 @pytest.mark.parametrize(
     "network",
     [
-        pytest.param(GPT(3, 24, layers=1, heads=1, width=16), id="gpt"),
+        pytest.param(GPT(3, 24, layers=1, heads=1, width=16), id="gpt", marks=pytest.mark.slow),
         pytest.param(RecurrentNetwork(3, 16, 1), id="lstm", marks=pytest.mark.slow),
     ],
 )
