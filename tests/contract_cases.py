@@ -204,9 +204,6 @@ CASES = {
     "lstm_with_dropout": Case(
         functools.partial(tiny_rnn, "lstm"), data_metric="autoregressive/loss", of_text=True, slow=True
     ),
-    "gru_with_dropout": Case(
-        functools.partial(tiny_rnn, "gru"), data_metric="autoregressive/loss", of_text=True, slow=True
-    ),
     "recurrent_text_vae": Case(
         functools.partial(tiny_text_vae, "lstm"), data_metric="text_vae/kl", of_text=True, of_lines=True
     ),
