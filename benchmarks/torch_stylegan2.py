@@ -238,4 +238,4 @@ def stylegan2_step(generator: Generator, discriminator: Discriminator, adam: Ada
 def lazy(adam: Adam, every: int) -> Adam:
     """Moves a network as far as if the penalty were part of each step."""
     share = every / (every + 1)
-    return adam._replace(learning_rate=share * adam.learning_rate, beta1=0.0, beta2=adam.beta2**share)
+    return adam._replace(learning_rate=share * adam.learning_rate, beta2=adam.beta2**share)

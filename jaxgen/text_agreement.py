@@ -10,6 +10,7 @@ import numpy as np
 from jaxgen.data.captions import caption_writer, first_captions
 from jaxgen.data.dataset import Dataset, length, pick_examples
 from jaxgen.errors import UserError
+from jaxgen.metrics.extractors import say_shape
 from jaxgen.metrics.retrieval import caption_ranks, retrieval
 from jaxgen.opened_run import Run, open_run, restore_run
 from jaxgen.training import checkpoint
@@ -44,9 +45,9 @@ def open_text_scorer(run_dir: Path, image_shape: Sequence[int], option: str) -> 
         raise UserError(f"{option} {run_dir} is a run of {run.experiment.name}: name one of emoji_clip.")
     own = run.record["assets"]["image_shape"]
     if list(own) != list(image_shape):
-        sizes = ["x".join(map(str, shape)) for shape in (own, image_shape)]
         raise UserError(
-            f"{option} {run_dir} reads images of {sizes[0]}, but these are of {sizes[1]}: train one for them."
+            f"{option} {run_dir} reads images of {say_shape(own)}, but these are of {say_shape(image_shape)}: "
+            "train one for them."
         )
     return text_scorer(run, restore_run(run))
 
@@ -75,10 +76,12 @@ def _in_blocks(function: Callable[[np.ndarray], jax.Array], values: np.ndarray) 
     return np.concatenate(blocks)[: len(values)]
 
 
-def likest_first(images: np.ndarray, text: str, scorer: TextScorer) -> np.ndarray:
-    """Images [N, H, W, C] in the order in which they agree with a text."""
-    likeness = scorer.images(images) @ scorer.captions([text])[0]
-    return images[np.argsort(-likeness, kind="stable")]
+def likest_first(images: np.ndarray, texts: Sequence[str], scorer: TextScorer) -> np.ndarray:
+    """Images [N, K, H, W, C] of texts [N], those of each in the order in which they agree with it."""
+    vectors = scorer.images(images.reshape(-1, *images.shape[2:])).reshape(*images.shape[:2], -1)
+    likeness = np.einsum("nke,ne->nk", vectors, scorer.captions(texts))
+    order = np.argsort(-likeness, axis=1, kind="stable")
+    return np.take_along_axis(images, order[..., None, None, None], axis=1)
 
 
 # ---------------------------------------------------------------- values
@@ -165,8 +168,7 @@ def text_agreement_values(
     drawn = drawn.reshape(len(texts), judges.candidates, *drawn.shape[1:])
     compared = {"real": real, "generated": drawn[:, 0]}
     if judges.chooser is not None:
-        pairs = zip(drawn, texts, strict=True)
-        compared["ranked"] = np.stack([likest_first(images, text, judges.chooser)[0] for images, text in pairs])
+        compared["ranked"] = likest_first(drawn, texts, judges.chooser)[:, 0]
     offered = first_captions(data)
     values = {
         kind: agreement_values(images, texts, offered, judges.scorer, seed=seed) for kind, images in compared.items()

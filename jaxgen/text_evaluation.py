@@ -57,10 +57,12 @@ def diversity_values(samples: np.ndarray, data: Dataset, seed: int) -> dict[str,
     there are not even two, of half the held-out text's length each.
     """
     vocabulary, rng = vocabulary_of(data.assets), np.random.default_rng(seed)
-    rows = _held_out_rows(data)
-    if "line_end" not in data.assets:
-        size = min(samples.shape[1], rows.size // 2)
-        samples, rows = samples[:, :size], rows.reshape(-1)[: rows.size // size * size].reshape(-1, size)
+    if "line_end" in data.assets:
+        rows = _held_out_rows(data)
+    else:
+        tokens = _held_out_tokens(data)
+        size = min(samples.shape[1], len(tokens) // 2)
+        samples, rows = samples[:, :size], tokens[: len(tokens) // size * size].reshape(-1, size)
     samples = samples[: len(rows)]
     held_out = rows[rng.choice(len(rows), len(samples), replace=False)]
     texts = {"": [vocabulary.decode(row) for row in samples], "held_out_": [vocabulary.decode(row) for row in held_out]}

@@ -46,7 +46,7 @@ from jaxgen.models.augmentation import adaptive_augmentation, differentiable_aug
 from jaxgen.models.gan_heads import auxiliary_classifier, mutual_information
 from jaxgen.models.likelihoods import bernoulli, discretised_logistic, gaussian
 from jaxgen.models.noise_levels import flow_times
-from jaxgen.models.outputs import mixture_in_amplitudes, softmax
+from jaxgen.models.outputs import mixture_in_amplitudes, mixture_of_logistics, softmax
 from jaxgen.models.posteriors import flow_posterior, gaussian_posterior, hamiltonian_posterior
 from jaxgen.models.preconditioning import PREDICTIONS
 from jaxgen.networks.flows import InverseAutoregressiveFlow
@@ -194,6 +194,13 @@ CASES = {
         of_speech=True,
         slow=True,
     ),
+    "wavenet_of_amplitudes_with_a_mixture_of_logistics": Case(
+        functools.partial(tiny_wavenet, mixture_of_logistics(2, 5), amplitudes=True),
+        data_metric="autoregressive/loss",
+        of_text=True,
+        of_speech=True,
+        slow=True,
+    ),
     "wavenet_beside_a_linear_predictor": Case(
         functools.partial(tiny_wavenet, mixture_in_amplitudes(2, 5, uniform=0.5), predictor=LinearPredictor(order=2)),
         data_metric="autoregressive/loss",
@@ -203,6 +210,9 @@ CASES = {
     ),
     "lstm_with_dropout": Case(
         functools.partial(tiny_rnn, "lstm"), data_metric="autoregressive/loss", of_text=True, slow=True
+    ),
+    "gru_with_dropout": Case(
+        functools.partial(tiny_rnn, "gru"), data_metric="autoregressive/loss", of_text=True, slow=True
     ),
     "recurrent_text_vae": Case(
         functools.partial(tiny_text_vae, "lstm"), data_metric="text_vae/kl", of_text=True, of_lines=True

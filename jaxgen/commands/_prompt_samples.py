@@ -74,11 +74,10 @@ def sample_prompts(
     drawn = num if scorer is None else ranking.candidates
     draw = jax.jit(lambda key, captions: run.model.sample(state, key, drawn, condition=captions, **how))
     key, rows = jax.random.key(seed), []
-    for i, (prompt, caption) in enumerate(zip(prompts, captions, strict=True)):
-        images = np.asarray(draw(jax.random.fold_in(key, i), np.tile(caption, (drawn, 1))))
-        if scorer is not None:
-            images = likest_first(images, prompt, scorer)[:num]
-        rows.append(images)
+    for i, caption in enumerate(captions):
+        rows.append(np.asarray(draw(jax.random.fold_in(key, i), np.tile(caption, (drawn, 1)))))
+    if scorer is not None:
+        rows = list(likest_first(np.stack(rows), prompts, scorer)[:, :num])
     if out.suffix.lower() == ".npz":
         np.savez_compressed(out, samples=np.concatenate(rows), prompts=np.repeat(prompts, num))
     elif ranking.nearest:

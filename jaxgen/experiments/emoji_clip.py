@@ -122,7 +122,7 @@ EXPERIMENT = Experiment(
     file=__file__,
     summary="CLIP: images and captions in one space",
     data="emoji, --data ...",
-    expected_time="12 min on 1 CPU core",
+    expected_time="17 min on 1 CPU core",
     presets={
         "quick": Config(steps=60, image_widths=(8, 16), text_width=32, embedding_size=32, text_layers=1, eval_every=30),
         "default": Config(),

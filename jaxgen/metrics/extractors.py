@@ -11,7 +11,7 @@ Inception score of the literature.
 """
 
 import functools
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from importlib.resources import as_file, files
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -84,7 +84,7 @@ def check_shape(extractor: FeatureExtractor, image_shape: tuple[int, ...]) -> No
         )
 
 
-def say_shape(shape: tuple[int, ...]) -> str:
+def say_shape(shape: Sequence[int]) -> str:
     """28x28x1."""
     return "x".join(map(str, shape))
 

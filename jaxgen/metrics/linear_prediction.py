@@ -4,8 +4,7 @@ import numpy as np
 
 from jaxgen.data.mu_law import LEVELS, mu_law_decode
 from jaxgen.errors import UserError
-
-FIRST_SCALE, LEAST_SCALE = 1e-3, 1e-5  # of the error, in amplitudes
+from jaxgen.networks.linear_prediction import FIRST_SCALE, LEAST_SCALE
 
 
 def linear_prediction_nats(

@@ -26,10 +26,6 @@ class OutputDistribution(NamedTuple):
     """(parameters [B, P], keys [B], choice) -> tokens int [B]."""
 
 
-Mixture = tuple[jax.Array, jax.Array, jax.Array]
-"""log w, means and log s of each component, [..., M]."""
-
-
 def softmax() -> OutputDistribution:
     """The parameters are logits, one for each token."""
 
@@ -57,10 +53,9 @@ def mixture_of_logistics(components: int = 10, levels: int = 256, *, min_log_sca
     half = 1.0 / (levels - 1)
     places = jnp.linspace(-1.0, 1.0, 2 * components + 1)[1::2]  # so that components differ from the beginning
 
-    def split(parameters: jax.Array) -> Mixture:
-        logits, offsets, log_scales = jnp.split(parameters, 3, axis=-1)
+    def placed(offsets: jax.Array, log_scales: jax.Array) -> tuple[jax.Array, jax.Array]:
         log_scales = jnp.maximum(log_scales - jnp.log(components), min_log_scale)
-        return jax.nn.log_softmax(logits), offsets + places.astype(offsets.dtype), log_scales
+        return offsets + places.astype(offsets.dtype), log_scales
 
     def log_masses(tokens: jax.Array, means: jax.Array, log_scales: jax.Array) -> jax.Array:
         values = (2.0 * half * tokens - 1.0).astype(means.dtype)
@@ -69,7 +64,7 @@ def mixture_of_logistics(components: int = 10, levels: int = 256, *, min_log_sca
     def level_of(mean: jax.Array) -> jax.Array:
         return jnp.clip(jnp.round((mean + 1.0) / (2.0 * half)), 0, levels - 1)
 
-    return _mixture(components, levels, split, log_masses, level_of)
+    return _mixture(components, levels, placed, log_masses, level_of)
 
 
 def mixture_in_amplitudes(components: int = 4, levels: int = 256, *, uniform: float = 1e-5) -> OutputDistribution:
@@ -88,9 +83,8 @@ def mixture_in_amplitudes(components: int = 4, levels: int = 256, *, uniform: fl
     """
     edges = mu_law.amplitudes_of(np.arange(levels + 1) - 0.5, levels=levels)
 
-    def split(parameters: jax.Array) -> Mixture:
-        logits, means, log_scales = jnp.split(parameters, 3, axis=-1)
-        return jax.nn.log_softmax(logits), means, jnp.clip(log_scales, -12.0, 2.0)
+    def placed(means: jax.Array, log_scales: jax.Array) -> tuple[jax.Array, jax.Array]:
+        return means, jnp.clip(log_scales, -12.0, 2.0)
 
     def log_masses(tokens: jax.Array, means: jax.Array, log_scales: jax.Array) -> jax.Array:
         lower, upper = (jnp.asarray(edges, means.dtype)[tokens + side] for side in (0, 1))
@@ -100,18 +94,23 @@ def mixture_in_amplitudes(components: int = 4, levels: int = 256, *, uniform: fl
     def level_of(mean: jax.Array) -> jax.Array:
         return mu_law.codes_of(jnp.clip(mean, -1.0, 1.0), jnp, levels)
 
-    return _mixture(components, levels, split, log_masses, level_of, uniform)
+    return _mixture(components, levels, placed, log_masses, level_of, uniform)
 
 
 def _mixture(
     components: int,
     levels: int,
-    split: Callable[[jax.Array], Mixture],
+    placed: Callable[[jax.Array, jax.Array], tuple[jax.Array, jax.Array]],
     log_masses: Callable[[jax.Array, jax.Array, jax.Array], jax.Array],
     level_of: Callable[[jax.Array], jax.Array],
     uniform: float = 0.0,
 ) -> OutputDistribution:
-    """Of components whose masses at tokens [..., 1] are `log_masses(tokens, means, log_scales)`."""
+    """Of components whose masses at tokens [..., 1] are `log_masses(tokens, means, log_scales)`, with
+    `placed(the second, the last third of the parameters) -> (means, log_scales)`; the first are their logits."""
+
+    def split(parameters: jax.Array) -> tuple[jax.Array, jax.Array, jax.Array]:
+        logits, *others = jnp.split(parameters, 3, axis=-1)
+        return jax.nn.log_softmax(logits), *placed(*others)
 
     def log_prob(parameters: jax.Array, tokens: jax.Array) -> jax.Array:
         log_weights, means, log_scales = split(parameters)

@@ -131,7 +131,7 @@ def test_the_best_of_several_candidates_by_another_encoder_are_judged_beside_the
     # A caption's most like image of many is more like it than the first.
     run, judge = open_run(Path(DIFFUSION)), open_text_scorer(Path(CLIP), (16, 16, 3), "--text-scorer")
     images = draw_samples(run.model, restore_run(run), num=8, seed=0)
-    likeness = judge.images(likest_first(images, "red square", judge)) @ judge.captions(["red square"])[0]
+    likeness = judge.images(likest_first(images[None], ["red square"], judge)[0]) @ judge.captions(["red square"])[0]
     assert np.all(np.diff(likeness) <= 0)
     assert likeness[0] > likeness[-1]
 

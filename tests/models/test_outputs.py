@@ -59,7 +59,11 @@ def test_a_mixture_in_amplitudes_is_that_of_scipy_between_the_levels_of_mu_law()
 
 @pytest.mark.parametrize(
     ("output", "temperature"),
-    [(mixture_of_logistics(3, 16), 0.5), (mixture_in_amplitudes(3, 16), 1.0)],
+    [
+        pytest.param(mixture_of_logistics(3, 16), 1.0, marks=pytest.mark.slow),
+        (mixture_of_logistics(3, 16), 0.5),
+        (mixture_in_amplitudes(3, 16), 1.0),
+    ],
 )
 def test_levels_are_drawn_as_often_as_their_mass_says(output, temperature):
     count = 20_000

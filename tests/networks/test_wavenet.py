@@ -138,7 +138,9 @@ def test_the_full_preset_has_the_parameters_of_its_table():
     [
         ("embedded", True),
         ("relative", True),
-        *(pytest.param(*case, marks=pytest.mark.slow) for case in [("embedded", False), ("amplitudes", True)]),
+        pytest.param("embedded", False, marks=pytest.mark.slow),
+        pytest.param("amplitudes", True, marks=pytest.mark.slow),
+        pytest.param("amplitudes", False, marks=pytest.mark.slow),
     ],
 )
 def test_steps_by_a_cache_give_what_one_pass_over_all_samples_does(reading, conditioned):
