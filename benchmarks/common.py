@@ -3,6 +3,8 @@
 import importlib.metadata
 import os
 import platform
+import shutil
+import subprocess
 from collections.abc import Callable
 from pathlib import Path
 from typing import NamedTuple
@@ -132,8 +134,14 @@ def machine() -> dict:
             versions[package] = importlib.metadata.version(package)
         except importlib.metadata.PackageNotFoundError:
             continue
+    gpu = {}
+    if shutil.which("nvidia-smi"):
+        answer = subprocess.run(
+            ["nvidia-smi", "--query-gpu=name", "--format=csv,noheader"], capture_output=True, text=True
+        )
+        gpu = {"gpu": answer.stdout.strip()} if answer.returncode == 0 else {}
     flags = {key: os.environ[key] for key in ("XLA_FLAGS", "GLIBC_TUNABLES", "OMP_NUM_THREADS") if key in os.environ}
-    return {"processor": model, "cores": cores(), "python": platform.python_version(), **versions, **flags}
+    return {"processor": model, "cores": cores(), **gpu, "python": platform.python_version(), **versions, **flags}
 
 
 def chosen(text: str, known: list[str], what: str) -> list[str]:

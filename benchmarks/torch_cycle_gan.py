@@ -1,5 +1,6 @@
 """CycleGAN's networks and step, as in `jaxgen.networks.translators` and `jaxgen.models.cycle_gan`, in PyTorch."""
 
+import random
 from collections.abc import Callable
 
 import torch
@@ -68,8 +69,8 @@ class Buffer:
             if len(self.images) < CYCLE_BUFFER:
                 self.images.append(image)
                 seen.append(image)
-            elif torch.rand(()) < 0.5:
-                place = int(torch.randint(CYCLE_BUFFER, ()))
+            elif random.random() < 0.5:
+                place = random.randrange(CYCLE_BUFFER)
                 seen.append(self.images[place])
                 self.images[place] = image
             else:

@@ -112,7 +112,7 @@ class UNet(nn.Module):
 
 def sinusoids(labels: Tensor, size: int) -> Tensor:
     """[B] -> [B, size]."""
-    angles = labels[:, None] * torch.logspace(0, 2, size // 2)
+    angles = labels[:, None] * torch.logspace(0, 2, size // 2, device=labels.device)
     return torch.cat([angles.cos(), angles.sin()], 1)
 
 
@@ -122,7 +122,7 @@ def diffusion_step(network: nn.Module, adam: Adam) -> Callable[[torch.Tensor], N
 
     def step(rows: torch.Tensor) -> None:
         images = scaled(rows)
-        sigma = torch.exp(LEVEL_MEAN + LEVEL_DEVIATION * torch.randn(len(images)))
+        sigma = torch.exp(LEVEL_MEAN + LEVEL_DEVIATION * torch.randn(len(images), device=images.device))
         wide, variance = sigma[:, None, None, None], DATA_VARIANCE
         noisy = images + wide * torch.randn_like(images)
         total = wide.square() + variance

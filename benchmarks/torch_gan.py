@@ -118,7 +118,7 @@ def gan_step(
 
     def step(rows: torch.Tensor) -> None:
         real = scaled(rows)
-        fake_logits = discriminator(generator(torch.randn(len(rows), latent_size)))
+        fake_logits = discriminator(generator(torch.randn(len(rows), latent_size, device=rows.device)))
         real_logits = discriminator(real)
         discriminator_loss, generator_loss = losses(real_logits, fake_logits)
         if r1_estimate:  # as `jaxgen.models.gan_penalties.r1_estimate`, of this weight

@@ -1,6 +1,7 @@
 """StyleGAN2's networks and step, as in `jaxgen.networks.stylegan2` and `jaxgen.models.stylegan2`, in PyTorch."""
 
 import copy
+import functools
 import itertools
 import math
 from collections.abc import Callable
@@ -22,7 +23,6 @@ from common import (
 from torch import nn
 from torch_training import adam_optimiser, move_average, scaled
 
-TAPS = torch.tensor([1.0, 3.0, 3.0, 1.0])
 GROUP = 4  # images that are compared, by the minibatch's deviation
 
 
@@ -36,10 +36,15 @@ def scaled_leaky_relu(inputs: torch.Tensor) -> torch.Tensor:
     return F.leaky_relu(inputs, 0.2) * math.sqrt(2.0)
 
 
+@functools.cache
+def filter_taps(device: torch.device) -> torch.Tensor:
+    return torch.tensor([1.0, 3.0, 3.0, 1.0], device=device) / 8.0
+
+
 def smooth(maps: torch.Tensor, pads: tuple[int, int], gain: float, *, stride: int = 1) -> torch.Tensor:
     """Filters both axes, each channel by itself."""
     channels = maps.shape[1]
-    taps = (TAPS / TAPS.sum() * gain**0.5).expand(channels, 1, 4)
+    taps = (filter_taps(maps.device) * gain**0.5).expand(channels, 1, 4)
     padded = F.pad(maps, (*pads, *pads))
     return F.conv2d(
         F.conv2d(padded, taps[..., None], stride=(stride, 1), groups=channels),
@@ -147,10 +152,11 @@ class Generator(nn.Module):
 
     def mixed(self, batch: int) -> torch.Tensor:
         """Styles [B, N, S], most of them of two latents."""
-        both = self.map(torch.randn(2 * batch, STYLE_LATENT_SIZE)).reshape(batch, 2, 1, -1)
-        crossover = 1 + torch.randint(self.num_styles - 1, (batch,))
-        crossover[torch.rand(batch) >= MIXING] = self.num_styles
-        first = torch.arange(self.num_styles) < crossover[:, None]
+        device = self.constant.device
+        both = self.map(torch.randn(2 * batch, STYLE_LATENT_SIZE, device=device)).reshape(batch, 2, 1, -1)
+        crossover = 1 + torch.randint(self.num_styles - 1, (batch,), device=device)
+        crossover = torch.where(torch.rand(batch, device=device) < MIXING, crossover, self.num_styles)
+        first = torch.arange(self.num_styles, device=device) < crossover[:, None]
         return torch.where(first[..., None], both[:, 0], both[:, 1])
 
     def forward(self, styles: torch.Tensor) -> torch.Tensor:
@@ -199,7 +205,8 @@ def stylegan2_step(generator: Generator, discriminator: Discriminator, adam: Ada
         for network, every in ((generator, PATH_EVERY), (discriminator, R1_EVERY))
     )
     average, steps = copy.deepcopy(generator).requires_grad_(False), 0
-    style_mean, path_mean = torch.zeros(STYLE_LATENT_SIZE), torch.zeros(())
+    device = generator.constant.device
+    style_mean, path_mean = torch.zeros(STYLE_LATENT_SIZE, device=device), torch.zeros((), device=device)
 
     def move(optimiser: torch.optim.Optimizer, loss: torch.Tensor) -> None:
         optimiser.zero_grad()

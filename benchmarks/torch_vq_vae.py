@@ -54,8 +54,9 @@ def _blocks() -> list[nn.Module]:
 def vq_vae_step(encoder: nn.Module, decoder: nn.Module, adam: Adam) -> Callable[[torch.Tensor], None]:
     """`step(rows uint8 [B, C, H, W])`: squared error over the data's variance, codes as running means."""
     optimiser = adam_optimiser([*encoder.parameters(), *decoder.parameters()], adam)
-    codes = (2 * torch.rand(NUM_CODES, CODE_SIZE) - 1) / NUM_CODES
-    sums, counts = codes.clone(), torch.ones(NUM_CODES)
+    device = next(encoder.parameters()).device
+    codes = (2 * torch.rand(NUM_CODES, CODE_SIZE, device=device) - 1) / NUM_CODES
+    sums, counts = codes.clone(), torch.ones(NUM_CODES, device=device)
 
     def step(rows: torch.Tensor) -> None:
         images = scaled(rows)

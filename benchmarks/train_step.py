@@ -8,8 +8,10 @@ disturb each other. The blocks of steps alternate, so that all see the same nois
 """
 
 import dataclasses
+import functools
 import importlib
 import json
+import os
 import statistics
 import subprocess
 import sys
@@ -21,16 +23,17 @@ from common import chosen, machine
 
 # What runs: name -> the libraries that have a builder of that name in BUILDERS of their file peers_<library>.py.
 ENTRIES = {
-    "mlp_gan": ("jaxgen", "torch", "keras"),
-    "dcgan": ("jaxgen", "torch", "keras"),
-    "conv_vae": ("jaxgen", "torch", "keras"),
-    "sngan": ("jaxgen", "torch", "keras"),
-    "vq_vae": ("jaxgen", "torch", "keras"),
-    "cycle_gan": ("jaxgen", "torch"),
+    "mlp_gan": ("jaxgen", "torch", "torch_compiled", "keras"),
+    "dcgan": ("jaxgen", "torch", "torch_compiled", "keras"),
+    "conv_vae": ("jaxgen", "torch", "torch_compiled", "keras"),
+    "sngan": ("jaxgen", "torch", "torch_compiled", "keras"),
+    "vq_vae": ("jaxgen", "torch", "torch_compiled", "keras"),
+    "cycle_gan": ("jaxgen", "torch", "torch_compiled"),
     "stylegan2": ("jaxgen", "torch"),
-    "diffusion": ("jaxgen", "torch"),
-    "gpt": ("jaxgen", "torch"),
+    "diffusion": ("jaxgen", "torch", "torch_compiled"),
+    "gpt": ("jaxgen", "torch", "torch_compiled"),
 }
+LIBRARIES = ["jaxgen", "torch", "torch_compiled", "keras"]
 WARM_UP = 5  # steps, left out of the figures
 PAUSE = 0.1  # seconds between blocks, in which a library's idle threads go to sleep
 
@@ -43,6 +46,7 @@ class Config:
     peers: str = ""  # names of libraries, with commas between them; all where empty
     blocks: int = 15  # blocks of steps for each library, taken in turn
     block_seconds: float = 2.0  # about how long one block takes
+    at_once: bool = False  # build and compile all entries side by side, and only then measure (many cores, a GPU)
     json: Path | None = None  # file for the results
 
 
@@ -52,20 +56,32 @@ class Worker:
     def __init__(self, peer: str, name: str):
         self.peer = peer
         self.process = subprocess.Popen(
-            [sys.executable, __file__, "--worker", peer, name], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+            [sys.executable, __file__, "--worker", peer, name],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
+            env={"XLA_PYTHON_CLIENT_PREALLOCATE": "false", **os.environ},  # a GPU's memory is for all processes
         )
 
-    def read(self) -> float:
-        while line := self.process.stdout.readline():
-            if line.startswith("@"):
-                return float(line[1:])
-        raise SystemExit(f"The worker for {self.peer} ended early (exit code {self.process.wait()}).")
+    @functools.cached_property
+    def is_ready(self) -> bool:
+        """Waits until all is built and compiled; False if the process ended instead."""
+        return self._read() is not None
 
     def seconds(self, steps: int) -> float:
         """How long so many steps took."""
         self.process.stdin.write(f"{steps}\n")
         self.process.stdin.flush()
-        return self.read()
+        seconds = self._read()
+        if seconds is None:
+            raise SystemExit(f"The worker for {self.peer} ended early (exit code {self.process.wait()}).")
+        return seconds
+
+    def _read(self) -> float | None:
+        while line := self.process.stdout.readline():
+            if line.startswith("@"):
+                return float(line[1:])
+        return None
 
     def close(self) -> None:
         self.process.stdin.close()
@@ -84,18 +100,26 @@ def work(peer: str, name: str) -> None:
         print(f"@{time.perf_counter() - start}", flush=True)
 
 
-def measure(name: str, peers: list[str], config: Config) -> list[dict]:
-    """One row for each library: median milliseconds a step, their spread, and the ratio to jaxgen's."""
+def start(name: str, config: Config) -> list[Worker]:
+    """A worker for each of an entry's libraries that were asked for, made ready one after another or all at once."""
+    asked = chosen(config.peers, LIBRARIES, "library")
     workers = []
+    for library in ENTRIES[name]:
+        if library in asked:
+            workers.append(Worker(library, name))
+            if not config.at_once:
+                _ = workers[-1].is_ready
+    return workers
+
+
+def measure(name: str, workers: list[Worker], config: Config) -> list[dict]:
+    """One row for each library: median milliseconds a step, their spread, and the ratio to jaxgen's."""
+    times = {worker.peer: [] for worker in workers}
     try:
-        for peer in peers:
-            workers.append(Worker(peer, name))
-            workers[-1].read()
         steps = {}
         for worker in workers:
             step = worker.seconds(WARM_UP) / WARM_UP
             steps[worker.peer] = max(2, round(config.block_seconds / step))
-        times = {peer: [] for peer in peers}
         for _ in range(config.blocks):
             for worker in workers:
                 time.sleep(PAUSE)
@@ -104,10 +128,10 @@ def measure(name: str, peers: list[str], config: Config) -> list[dict]:
         for worker in workers:
             worker.close()
     rows = []
-    for peer in peers:
+    for peer in times:
         low, median, high = statistics.quantiles(times[peer], n=4)
         row = {"name": name, "peer": peer, "milliseconds": median, "quartiles": [low, high], "blocks": times[peer]}
-        if "jaxgen" in peers:  # jaxgen's steps per second over this library's, block beside block
+        if "jaxgen" in times:  # jaxgen's steps per second over this library's, block beside block
             pairs = zip(times[peer], times["jaxgen"], strict=True)
             row["ratio"] = statistics.median(theirs / ours for theirs, ours in pairs)
         rows.append(row)
@@ -120,19 +144,25 @@ def main(report: Callable[[str], None] = print) -> None:
     config = tyro.cli(Config)
     about = machine()
     report(", ".join(f"{key} {value}" for key, value in about.items()))
-    report(f"{'entry':<12}{'library':<10}{'ms a step':>10}{'quartiles':>18}{'jaxgen is faster by':>22}")
+    report(f"{'entry':<12}{'library':<16}{'ms a step':>10}{'quartiles':>18}{'jaxgen is faster by':>22}")
     rows = []
-    for name in chosen(config.only, list(ENTRIES), "entry"):
-        peers = [
-            p for p in ENTRIES[name] if not config.peers or p in chosen(config.peers, list(ENTRIES[name]), "library")
-        ]
-        for row in measure(name, peers, config):
+    names = chosen(config.only, list(ENTRIES), "entry")
+    workers = {name: start(name, config) for name in names} if config.at_once else {}
+    for name in names:
+        ready = []
+        for worker in workers.get(name) or start(name, config):
+            if worker.is_ready:
+                ready.append(worker)
+            else:
+                report(f"{name:<12}{worker.peer:<16}is left out: it ended early (exit code {worker.process.wait()})")
+        entry_rows = measure(name, ready, config)
+        for row in entry_rows:
             low, high = row["quartiles"]
             ratio = f"{row['ratio']:.2f}" if "ratio" in row and row["peer"] != "jaxgen" else ""
             report(
-                f"{name:<12}{row['peer']:<10}{row['milliseconds']:>10.1f}{f'{low:.1f} to {high:.1f}':>18}{ratio:>22}"
+                f"{name:<12}{row['peer']:<16}{row['milliseconds']:>10.2f}{f'{low:.2f} to {high:.2f}':>18}{ratio:>22}"
             )
-            rows.append(row)
+        rows += entry_rows
         others = [row["ratio"] for row in rows if row["name"] == name and row["peer"] != "jaxgen" and "ratio" in row]
         if others:
             rows.append({"name": name, "peer": "fastest", "ratio": min(others)})
