@@ -10,6 +10,7 @@ disturb each other. The blocks of steps alternate, so that all see the same nois
 import dataclasses
 import functools
 import importlib
+import itertools
 import json
 import os
 import statistics
@@ -148,6 +149,8 @@ def main(report: Callable[[str], None] = print) -> None:
     rows = []
     names = chosen(config.only, list(ENTRIES), "entry")
     workers = {name: start(name, config) for name in names} if config.at_once else {}
+    for worker in itertools.chain(*workers.values()):
+        _ = worker.is_ready  # so that none is built while another one is measured
     for name in names:
         ready = []
         for worker in workers.get(name) or start(name, config):
