@@ -38,6 +38,8 @@ class Config(LeastIsBest, TranslationConfig):
     """How often the generators halve the size,"""
     blocks: int = 3
     """and their residual blocks."""
+    residual: bool = False
+    """They say what is to be added to an image, at first nothing, rather than the image."""
     cycle_weight: float = 10.0
     """Weight of the way there and back,"""
     identity_weight: float = 5.0
@@ -59,7 +61,7 @@ def build_model(config: Config, assets: Mapping[str, Any]) -> GenerativeModel:
         check_at_least(config, name, 0)
     channels = assets["image_shape"][-1]
     return cycle_gan(
-        ResNetTranslator(channels, config.width, config.halvings, config.blocks),
+        ResNetTranslator(channels, config.width, config.halvings, config.blocks, residual=config.residual),
         PatchDiscriminator(config.discriminator_width, 2 if config.image_size < 128 else 3),
         generator_optimiser=optimiser_of(config),
         discriminator_optimiser=optimiser_of(config),

@@ -4,7 +4,7 @@ appendix) and CycleGAN (Zhu et al. 2017, arXiv:1703.10593, appendix).
 Convolutions before an instance norm have no biases, which it would take away again.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import flax.linen as nn
 import jax.numpy as jnp
@@ -27,6 +27,7 @@ class ResNetTranslator(nn.Module):
       halvings: how often the size is halved, with twice the channels; the papers' are 2.
       blocks: residual blocks at the smallest size; the papers' are 6 for 128x128 and 9 from 256x256 on.
       bounded: whether the outputs go through tanh, as in the paper.
+      residual: whether the outputs, unbounded, are what is added to the images: at first nothing.
     """
 
     channels: int
@@ -34,6 +35,7 @@ class ResNetTranslator(nn.Module):
     halvings: int = 2
     blocks: int = 9
     bounded: bool = True
+    residual: bool = False
 
     @nn.compact
     def __call__(self, images: Array, *, train: bool) -> Array:
@@ -56,6 +58,8 @@ class ResNetTranslator(nn.Module):
         for i in reversed(range(self.halvings)):
             conv = ConvTranspose(self.width * 2**i, (3, 3), 2, use_bias=False, kernel_init=NORMAL)
             hidden = _normed_relu(conv(hidden))
+        if self.residual:
+            return images + _reflected(self.channels, 7, hidden, kernel_init=nn.initializers.zeros)
         outputs = _reflected(self.channels, 7, hidden)
         return jnp.tanh(outputs) if self.bounded else outputs
 
@@ -136,8 +140,10 @@ def _normed_relu(inputs: Array) -> Array:
     return nn.relu(InstanceNorm()(inputs))
 
 
-def _reflected(features: int, size: int, inputs: Array, *, use_bias: bool = True) -> Array:
+def _reflected(
+    features: int, size: int, inputs: Array, *, use_bias: bool = True, kernel_init: Callable = NORMAL
+) -> Array:
     """A convolution of an image that goes on beyond its border as in a mirror that stands on the border's pixels."""
     pads: Sequence[tuple[int, int]] = ((0, 0), (size // 2, size // 2), (size // 2, size // 2), (0, 0))
     padded = jnp.pad(inputs, pads, mode="reflect")
-    return Conv(features, (size, size), padding="VALID", use_bias=use_bias, kernel_init=NORMAL)(padded)
+    return Conv(features, (size, size), padding="VALID", use_bias=use_bias, kernel_init=kernel_init)(padded)
