@@ -21,15 +21,14 @@ NETWORKS = {
 }
 
 
+def reference_params(name):
+    keys = [key for key in REFERENCE.files if key.startswith(f"{name}/")]
+    return unflatten_dict({tuple(key.split("/")[1:]): jnp.asarray(REFERENCE[key]) for key in keys})
+
+
 @pytest.mark.parametrize("name", NETWORKS)
 def test_a_network_and_its_gradient_are_those_of_pytorch(name):
-    params = unflatten_dict(
-        {
-            tuple(key.split("/")[1:]): jnp.asarray(REFERENCE[key])
-            for key in REFERENCE.files
-            if key.startswith(f"{name}/")
-        }
-    )
+    params = reference_params(name)
     image = jnp.asarray(REFERENCE["image"])
     expected = jax.eval_shape(lambda: NETWORKS[name].init(KEY, image, train=False))["params"]
     assert jax.tree.map(jnp.shape, params) == jax.tree.map(lambda x: x.shape, expected)
@@ -43,6 +42,14 @@ def test_a_network_and_its_gradient_are_those_of_pytorch(name):
     np.testing.assert_allclose(outputs.reshape(reference.shape), reference, rtol=1e-3, atol=2e-4)
     wanted = REFERENCE[f"{name}:gradient"]
     np.testing.assert_allclose(gradient, wanted, rtol=5e-3, atol=2e-3 * np.abs(wanted).max())
+
+
+def test_a_residual_network_adds_to_the_images_and_begins_with_nothing():
+    network, image = NETWORKS["resnet"].clone(residual=True), jnp.asarray(REFERENCE["image"])
+    outputs, _ = network.init_with_output(KEY, image, train=False)
+    np.testing.assert_array_equal(outputs, image)
+    outputs = network.apply({"params": reference_params("resnet")}, image, train=False)
+    np.testing.assert_allclose(jnp.tanh(outputs - image), REFERENCE["resnet:outputs"], rtol=1e-3, atol=2e-4)
 
 
 @pytest.mark.slow
