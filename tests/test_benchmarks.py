@@ -16,7 +16,7 @@ NAMES = ["mlp_gan", "dcgan", "conv_vae", "sngan", "vq_vae"]
 
 @pytest.fixture
 def peer(request, monkeypatch):
-    for package in {"torch": ["torch"], "keras": ["keras", "tensorflow"]}[request.param]:
+    for package in {"keras": ["keras", "tensorflow"]}.get(request.param, ["torch"]):
         pytest.importorskip(package)
     monkeypatch.syspath_prepend(BENCHMARKS)
     return importlib.import_module(f"peers_{request.param}")
@@ -32,6 +32,13 @@ def test_all_networks_have_as_many_parameters_as_in_jaxgen(peer, name):
     params = jax.eval_shape(jaxgen.MODELS[name](problem.adam).init, jax.random.key(0), batch).params
     counts = sorted(sum(leaf.size for leaf in jax.tree.leaves(network)) for network in params.values())
     assert sorted(map(parameters_of, peer.NETWORKS[name]())) == counts
+
+
+@pytest.mark.parametrize("peer", ["torch", "torch_compiled"], indirect=True)
+def test_every_entry_of_a_library_can_be_built(peer):
+    entries = importlib.import_module("train_step").ENTRIES
+    named = {name for name, libraries in entries.items() if peer.__name__.removeprefix("peers_") in libraries}
+    assert named <= peer.BUILDERS.keys()
 
 
 @pytest.mark.parametrize("peer", ["torch"], indirect=True)

@@ -16,7 +16,7 @@ from jaxgen.models.preconditioning import PREDICTIONS, edm
 from jaxgen.networks.dit import DiT
 from jaxgen.networks.text_encoder import TextTransformer
 from jaxgen.networks.unet import UNet
-from jaxgen.training.config import check_at_least
+from jaxgen.training.config import check_at_least, check_rate
 from jaxgen.training.state import GenerativeModel
 
 EDM = "edm"
@@ -107,12 +107,11 @@ def build_diffusion(
     Raises:
       UserError: a number out of range.
     """
-    least = {"width": 1, "patch_size": 1, "blocks": 1, "head_width": 1, "dropout": 0, "condition_dropout": 0}
+    least = {"width": 1, "patch_size": 1, "blocks": 1, "head_width": 1}
     for name, value in least.items():
         check_at_least(config, name, value)
     for name in ("dropout", "condition_dropout"):
-        if getattr(config, name) >= 1:
-            raise UserError(f"--{name.replace('_', '-')} must be below 1, not {getattr(config, name)}.")
+        check_rate(config, name)
     classes = assets.get("class_names") if config.conditional and text is None else None
     if classes:
         condition = class_condition(len(classes))

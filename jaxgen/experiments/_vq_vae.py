@@ -14,7 +14,7 @@ from jaxgen.experiments._vae import BINARISATION_SEED, LIKELIHOODS
 from jaxgen.models.likelihoods import Likelihood
 from jaxgen.models.vq_vae import scaled_squared_error, vq_vae
 from jaxgen.networks.vq_conv import VQDecoder, VQEncoder
-from jaxgen.training.config import TrainConfig, check_at_least
+from jaxgen.training.config import TrainConfig, check_at_least, check_rate
 from jaxgen.training.state import GenerativeModel
 
 HALVINGS = 2
@@ -75,8 +75,7 @@ def build_vq_vae(config: VQVAEConfig, assets: Mapping[str, Any]) -> GenerativeMo
     least = {"num_codes": 2, "code_size": 1, "width": 1, "residual_width": 1, "residual_blocks": 0}
     for name, value in {**least, "commitment": 0, "revive_below": 0}.items():
         check_at_least(config, name, value)
-    if not 0 <= config.decay < 1:
-        raise UserError(f"--decay must lie between 0 and 1 and not be 1, not {config.decay}.")
+    check_rate(config, "decay")
     height, width, channels = assets["image_shape"]
     factor = 2**HALVINGS
     if height % factor or width % factor:

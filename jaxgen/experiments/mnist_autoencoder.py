@@ -16,11 +16,10 @@ from typing import Any
 import optax
 
 from jaxgen.data import load
-from jaxgen.errors import UserError
 from jaxgen.experiment import Experiment, run
 from jaxgen.experiments._autoencoder import AutoencoderConfig, build_networks
 from jaxgen.models.autoencoder import autoencoder
-from jaxgen.training.config import check_at_least
+from jaxgen.training.config import check_at_least, check_rate
 from jaxgen.training.state import GenerativeModel
 
 
@@ -39,8 +38,7 @@ class Config(AutoencoderConfig):
 def build_model(config: Config, assets: Mapping[str, Any]) -> GenerativeModel:
     """784-512-256-16 and back by default."""
     check_at_least(config, "noise_level", 0)
-    if not 0 <= config.masking < 1:
-        raise UserError(f"--masking is a share from 0 to below 1, not {config.masking}.")
+    check_rate(config, "masking")
     return autoencoder(
         *build_networks(config, assets),
         latent_size=config.latent_size,

@@ -125,9 +125,9 @@ def check_at_least(config: TrainConfig, name: str, least: float) -> None:
 
 
 def check_rate(config: TrainConfig, name: str) -> None:
-    """Raises `UserError` where an option is no share of what is left out: below 0, or 1 and more."""
+    """Raises `UserError` where an option is no rate: below 0, or 1 and more."""
     if not 0 <= getattr(config, name) < 1:
-        raise UserError(f"{option(name)} must lie between 0 and 1, not {getattr(config, name)}.")
+        raise UserError(f"{option(name)} must be at least 0 and below 1, not {getattr(config, name)}.")
 
 
 def validate(config: TrainConfig) -> None:

@@ -158,7 +158,7 @@ def test_impossible_samples_are_refused(run, options, message):
     [
         (("--width", 9), "--width 9 must be a multiple of twice --heads 1"),
         (("--key-value-heads", 3, "--heads", 4), "--heads 4 must be a multiple of --key-value-heads 3"),
-        (("--dropout", 1), "--dropout must lie between 0 and 1"),
+        (("--dropout", 1), "--dropout must be at least 0 and below 1"),
         (("--micro-batches", 5), "cannot be cut into --micro-batches 5"),
         (("--data", "none.txt"), "none.txt cannot be read"),
         (("--vocabulary", "words"), "neither characters, bytes"),

@@ -198,7 +198,7 @@ def test_training_refuses_what_does_not_fit():
         (emoji_dalle, ("--first-stage", CLIP), "has no draw_codes"),
         (emoji_text_to_image, ("--network", "dit"), "--network dit takes no text"),
         (emoji_text_to_image, ("--data", "mnist"), "--data mnist has no captions"),
-        (emoji_clip, ("--word-dropout", 1), "--word-dropout must lie between 0 and 1"),
+        (emoji_clip, ("--word-dropout", 1), "--word-dropout must be at least 0 and below 1"),
         (emoji_dvae, ("--image-size", 30), "sides must be multiples of 4"),
     ):
         assert_refused(train(*options, "--devices", 1, experiment=experiment.EXPERIMENT), words)

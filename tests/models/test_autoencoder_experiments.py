@@ -79,12 +79,12 @@ def test_the_variance_of_the_data_is_that_of_its_scaled_pixels():
     ("module", "options", "words"),
     [
         (mnist_autoencoder, {"latent_size": 0}, "--latent-size must be at least 1, not 0"),
-        (mnist_autoencoder, {"masking": 1.0}, "--masking is a share from 0 to below 1"),
+        (mnist_autoencoder, {"masking": 1.0}, "--masking must be at least 0 and below 1"),
         (mnist_autoencoder, {"noise_level": -0.1}, "--noise-level must be at least 0"),
         (mnist_vae_gan, {"feature_weight": -1.0}, "--feature-weight must be at least 0"),
         (mnist_adversarial_autoencoder, {"adversarial_weight": -1.0}, "--adversarial-weight must be at least 0"),
         (mnist_vq_vae, {"num_codes": 1}, "--num-codes must be at least 2, not 1"),
-        (mnist_vq_vae, {"decay": 1.0}, "--decay must lie between 0 and 1"),
+        (mnist_vq_vae, {"decay": 1.0}, "--decay must be at least 0 and below 1"),
     ],
 )
 def test_numbers_out_of_range_are_refused(module, options, words):
