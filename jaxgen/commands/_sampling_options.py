@@ -14,9 +14,11 @@ class SamplingOptions:
     """How images are drawn; each is None for what the run's config says."""
 
     sampler: str | None = None
-    """Of a diffusion model: ancestral, ddim, euler, heun or dpm_solver. None: as the run's config says."""
+    """Of a diffusion model: ancestral, ddim, euler, heun, stochastic_heun or dpm_solver. None: as the run's
+    config says."""
     sampling_steps: int | None = None
-    """Of a diffusion model: in how many steps (of heun each is two passes of the network). None: as the config says."""
+    """Of a diffusion model: in how many steps (of heun and stochastic_heun each is two passes of the network).
+    None: as the config says."""
     guidance: float | None = None
     """Of diffusion models and of images by captions: how far samples go towards their class or caption, from not at all
     (0) to what it is like (1) and beyond. None: as the config says."""

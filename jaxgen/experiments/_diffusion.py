@@ -73,10 +73,10 @@ class DiffusionConfig(AdamWConfig):
     """and at the end of the run, where it has fallen along a cosine."""
     ema_decay: float | None = 0.999
     """Decay of the moving average of the weights that evaluation and samples use, once it is warm. None: no average."""
-    sampler: Literal["ancestral", "ddim", "euler", "heun", "dpm_solver"] = "heun"
-    """How samples are drawn: DDPM's own steps, DDIM's, Euler's, Heun's, or DPM-Solver++ (2M)."""
+    sampler: Literal["ancestral", "ddim", "euler", "heun", "stochastic_heun", "dpm_solver"] = "heun"
+    """How samples are drawn: DDPM's own steps, DDIM's, Euler's, Heun's, EDM's with noise, or DPM-Solver++ (2M)."""
     sampling_steps: int = 18
-    """In how many steps; each is one pass of the network, of heun two."""
+    """In how many steps; each is one pass of the network, of heun and stochastic_heun two."""
     guidance: float = 1.0
     """How far samples go towards their class, from what images are like without (0) to it (1) and beyond."""
 

@@ -6,6 +6,7 @@
 The denoiser is that of images whose pixels are Gaussian, of mean `mean` and deviation `DEVIATION`.
 """
 
+import itertools
 from pathlib import Path
 
 import numpy as np
@@ -19,8 +20,10 @@ from diffusers import (
     EulerDiscreteScheduler,
     FlowMatchEulerDiscreteScheduler,
     HeunDiscreteScheduler,
+    KarrasVeScheduler,
 )
 from diffusers.schedulers import scheduling_ddim, scheduling_ddpm
+from diffusers.schedulers.deprecated import scheduling_karras_ve
 
 DEVIATION = 0.3
 STEPS = 12
@@ -52,6 +55,7 @@ def main() -> None:
     arrays |= of.unscaled("heun_linear", HeunDiscreteScheduler(**linear))
     arrays |= of.edm("euler_edm", EDMEulerScheduler(sigma_data=DEVIATION))
     arrays |= of.edm("dpm_solver_edm", EDMDPMSolverMultistepScheduler(sigma_data=DEVIATION))
+    arrays |= of.churned("stochastic_heun_edm", KarrasVeScheduler(s_noise=1.003, s_churn=40, s_min=0.05, s_max=50))
     arrays |= of.flow("euler_flow", FlowMatchEulerDiscreteScheduler())
     np.savez_compressed(Path(__file__).parent / "diffusion.npz", **arrays)
     print({name: array.shape for name, array in arrays.items()})
@@ -105,6 +109,23 @@ class Reference:
             output = (self.denoised(x, level) - DEVIATION**2 / total * x) * total.sqrt() / (level * DEVIATION)
             x = scheduler.step(output, timestep, x).prev_sample
         return self.result(name, x, scheduler.sigmas[:-1])
+
+    def churned(self, name: str, scheduler) -> dict[str, np.ndarray]:
+        """Of EDM's own sampler of x, which is told minus the slope."""
+        scheduler.set_timesteps(STEPS)
+        levels = [*np.linspace(80.0 ** (1 / 7), 0.002 ** (1 / 7), STEPS) ** 7, 0.0]
+        noises = iter(self.noise)
+        scheduling_karras_ve.randn_tensor = lambda *arguments, **keywords: next(noises)
+        x = self.start * levels[0]
+        for level, below in itertools.pairwise(levels):
+            lifted, lifted_level = scheduler.add_noise_to_input(x, level)
+            slope = (self.denoised(lifted, lifted_level) - lifted) / lifted_level
+            step = scheduler.step(slope, lifted_level, below, lifted)
+            x = step.prev_sample
+            if below:
+                slope = (self.denoised(x, below) - x) / below
+                x = scheduler.step_correct(slope, lifted_level, below, lifted, x, step.derivative).prev_sample
+        return self.result(name, x, torch.tensor(levels[:-1]))
 
     def flow(self, name: str, scheduler) -> dict[str, np.ndarray]:
         """Of schedulers of (1 - t) y + t n that are told n - y."""
