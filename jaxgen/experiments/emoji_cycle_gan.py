@@ -78,7 +78,7 @@ EXPERIMENT = Experiment(
     file=__file__,
     summary="translation without pairs",
     data="emoji, --data ... [--target ...]",
-    expected_time="not measured yet",
+    expected_time="30 min on 1 CPU core",
     presets={
         "quick": Config(
             steps=20, width=8, discriminator_width=8, blocks=1, eval_every=10, sample_every=10, checkpoint_every=10
