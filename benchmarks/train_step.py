@@ -24,10 +24,10 @@ from common import chosen, machine
 
 # What runs: name -> the libraries that have a builder of that name in BUILDERS of their file peers_<library>.py.
 ENTRIES = {
-    "mlp_gan": ("jaxgen", "torch", "torch_compiled", "keras"),
-    "dcgan": ("jaxgen", "torch", "torch_compiled", "keras"),
+    "mlp_gan": ("jaxgen", "torch", "keras"),
+    "dcgan": ("jaxgen", "torch", "keras"),
     "conv_vae": ("jaxgen", "torch", "torch_compiled", "keras"),
-    "sngan": ("jaxgen", "torch", "torch_compiled", "keras"),
+    "sngan": ("jaxgen", "torch", "keras"),
     "vq_vae": ("jaxgen", "torch", "torch_compiled", "keras"),
     "cycle_gan": ("jaxgen", "torch", "torch_compiled"),
     "stylegan2": ("jaxgen", "torch"),
