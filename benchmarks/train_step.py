@@ -8,7 +8,6 @@ disturb each other. The blocks of steps alternate, so that all see the same nois
 """
 
 import dataclasses
-import functools
 import importlib
 import itertools
 import json
@@ -55,7 +54,7 @@ class Worker:
     """A process that holds one library's training run and steps when told to."""
 
     def __init__(self, peer: str, name: str):
-        self.peer = peer
+        self.peer, self.is_ready = peer, None
         self.process = subprocess.Popen(
             [sys.executable, __file__, "--worker", peer, name],
             stdin=subprocess.PIPE,
@@ -64,10 +63,11 @@ class Worker:
             env={"XLA_PYTHON_CLIENT_PREALLOCATE": "false", **os.environ},  # a GPU's memory is for all processes
         )
 
-    @functools.cached_property
-    def is_ready(self) -> bool:
+    def wait(self) -> bool:
         """Waits until all is built and compiled; False if the process ended instead."""
-        return self._read() is not None
+        if self.is_ready is None:
+            self.is_ready = self._read() is not None
+        return self.is_ready
 
     def seconds(self, steps: int) -> float:
         """How long so many steps took."""
@@ -109,7 +109,7 @@ def start(name: str, config: Config) -> list[Worker]:
         if library in asked:
             workers.append(Worker(library, name))
             if not config.at_once:
-                _ = workers[-1].is_ready
+                workers[-1].wait()
     return workers
 
 
@@ -150,11 +150,11 @@ def main(report: Callable[[str], None] = print) -> None:
     names = chosen(config.only, list(ENTRIES), "entry")
     workers = {name: start(name, config) for name in names} if config.at_once else {}
     for worker in itertools.chain(*workers.values()):
-        _ = worker.is_ready  # so that none is built while another one is measured
+        worker.wait()  # so that none is built while another one is measured
     for name in names:
         ready = []
         for worker in workers.get(name) or start(name, config):
-            if worker.is_ready:
+            if worker.wait():
                 ready.append(worker)
             else:
                 report(f"{name:<12}{worker.peer:<16}is left out: it ended early (exit code {worker.process.wait()})")
