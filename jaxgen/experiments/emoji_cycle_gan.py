@@ -8,7 +8,8 @@
 
 Google's emoji become Twitter's, and the other way round. Which belongs to which is not told in training;
 eval/generator/ says how near the translations of held-out emoji come to the true counterparts, eval/baseline/ how near
-they are as they are.
+they are as they are. With --residual the generators begin as the identity, and --halvings 0 keeps what is small; with
+which weights, the experiment's README says.
 """
 
 import sys
