@@ -22,6 +22,8 @@ from pathlib import Path
 from common import chosen, machine
 
 # What runs: name -> the libraries that have a builder of that name in BUILDERS of their file peers_<library>.py.
+# torch_compiled is left out where torch cannot take the step: compiled networks have no second derivatives (stylegan2),
+# and torch 2.11 ends a step that goes back through D(G(z)) twice with an error (the other GANs).
 ENTRIES = {
     "mlp_gan": ("jaxgen", "torch", "keras"),
     "dcgan": ("jaxgen", "torch", "keras"),
@@ -33,7 +35,7 @@ ENTRIES = {
     "diffusion": ("jaxgen", "torch", "torch_compiled"),
     "gpt": ("jaxgen", "torch", "torch_compiled"),
 }
-LIBRARIES = ["jaxgen", "torch", "torch_compiled", "keras"]
+LIBRARIES = list(dict.fromkeys(itertools.chain(*ENTRIES.values())))
 WARM_UP = 5  # steps, left out of the figures
 PAUSE = 0.1  # seconds between blocks, in which a library's idle threads go to sleep
 
@@ -101,16 +103,24 @@ def work(peer: str, name: str) -> None:
         print(f"@{time.perf_counter() - start}", flush=True)
 
 
-def start(name: str, config: Config) -> list[Worker]:
-    """A worker for each of an entry's libraries that were asked for, made ready one after another or all at once."""
+def build(names: list[str], config: Config, report: Callable[[str], None]) -> dict[str, list[Worker]]:
+    """The workers of some entries, for the libraries that were asked for, built one after another or all at once.
+
+    What cannot be built is reported and left out; none is still being built when this returns.
+    """
     asked = chosen(config.peers, LIBRARIES, "library")
-    workers = []
-    for library in ENTRIES[name]:
-        if library in asked:
-            workers.append(Worker(library, name))
-            if not config.at_once:
-                workers[-1].wait()
-    return workers
+    workers = {name: [] for name in names}
+    for name in names:
+        for library in ENTRIES[name]:
+            if library in asked:
+                workers[name].append(Worker(library, name))
+                if not config.at_once:
+                    workers[name][-1].wait()
+    for name, others in workers.items():
+        for worker in others:
+            if not worker.wait():
+                report(f"{name:<12}{worker.peer:<16}is left out: it ended early (exit code {worker.process.wait()})")
+    return {name: [worker for worker in others if worker.wait()] for name, others in workers.items()}
 
 
 def measure(name: str, workers: list[Worker], config: Config) -> list[dict]:
@@ -148,17 +158,10 @@ def main(report: Callable[[str], None] = print) -> None:
     report(f"{'entry':<12}{'library':<16}{'ms a step':>10}{'quartiles':>18}{'jaxgen is faster by':>22}")
     rows = []
     names = chosen(config.only, list(ENTRIES), "entry")
-    workers = {name: start(name, config) for name in names} if config.at_once else {}
-    for worker in itertools.chain(*workers.values()):
-        worker.wait()  # so that none is built while another one is measured
-    for name in names:
-        ready = []
-        for worker in workers.get(name) or start(name, config):
-            if worker.wait():
-                ready.append(worker)
-            else:
-                report(f"{name:<12}{worker.peer:<16}is left out: it ended early (exit code {worker.process.wait()})")
-        entry_rows = measure(name, ready, config)
+    groups = [names] if config.at_once else [[name] for name in names]
+    built = (entry for group in groups for entry in build(group, config, report).items())  # each when its turn comes
+    for name, workers in built:
+        entry_rows = measure(name, workers, config)
         for row in entry_rows:
             low, high = row["quartiles"]
             ratio = f"{row['ratio']:.2f}" if "ratio" in row and row["peer"] != "jaxgen" else ""
@@ -166,7 +169,7 @@ def main(report: Callable[[str], None] = print) -> None:
                 f"{name:<12}{row['peer']:<16}{row['milliseconds']:>10.2f}{f'{low:.2f} to {high:.2f}':>18}{ratio:>22}"
             )
         rows += entry_rows
-        others = [row["ratio"] for row in rows if row["name"] == name and row["peer"] != "jaxgen" and "ratio" in row]
+        others = [row["ratio"] for row in entry_rows if row["peer"] != "jaxgen" and "ratio" in row]
         if others:
             rows.append({"name": name, "peer": "fastest", "ratio": min(others)})
             report(f"{name:<12}steps per second of jaxgen over the fastest of the others: {min(others):.2f}")

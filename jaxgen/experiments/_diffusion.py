@@ -20,7 +20,7 @@ from jaxgen.training.config import check_at_least, check_rate
 from jaxgen.training.state import GenerativeModel
 
 EDM = "edm"
-Sampler = Literal["ancestral", "ddim", "euler", "heun", "stochastic_heun", "dpm_solver"]
+SamplerName = Literal["ancestral", "ddim", "euler", "heun", "stochastic_heun", "dpm_solver"]
 QUICK = {"width": 16, "blocks": 1, "head_width": 16, "sampling_steps": 6}
 """Sizes of the preset quick."""
 
@@ -74,7 +74,7 @@ class DiffusionConfig(AdamWConfig):
     """and at the end of the run, where it has fallen along a cosine."""
     ema_decay: float | None = 0.999
     """Decay of the moving average of the weights that evaluation and samples use, once it is warm. None: no average."""
-    sampler: Sampler = "heun"
+    sampler: SamplerName = "heun"
     """How samples are drawn: DDPM's own steps, DDIM's, Euler's, Heun's, EDM's with noise, or DPM-Solver++ (2M)."""
     sampling_steps: int = 18
     """In how many steps; each is one pass of the network, of heun and stochastic_heun two."""
