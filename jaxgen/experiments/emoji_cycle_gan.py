@@ -45,6 +45,8 @@ class Config(LeastIsBest, TranslationConfig):
     """Weight of the way there and back,"""
     identity_weight: float = 5.0
     """and of what should stay as it is."""
+    weight_rise_steps: int = 0
+    """Both weights rise from a tenth over this many steps, for --residual. 0: they are whole from the start."""
     buffer_size: int = 50
     """Earlier translations of each side that the discriminators see again. 0: none."""
 
@@ -58,7 +60,7 @@ def build_model(config: Config, assets: Mapping[str, Any]) -> GenerativeModel:
     """Two ResNets and two PatchGANs."""
     for name in ("width", "discriminator_width"):
         check_at_least(config, name, 1)
-    for name in ("halvings", "blocks", "cycle_weight", "identity_weight", "buffer_size", "shift"):
+    for name in ("halvings", "blocks", "cycle_weight", "identity_weight", "weight_rise_steps", "buffer_size", "shift"):
         check_at_least(config, name, 0)
     channels = assets["image_shape"][-1]
     return cycle_gan(
@@ -68,6 +70,7 @@ def build_model(config: Config, assets: Mapping[str, Any]) -> GenerativeModel:
         discriminator_optimiser=optimiser_of(config),
         cycle_weight=config.cycle_weight,
         identity_weight=config.identity_weight,
+        weight_rise_steps=config.weight_rise_steps,
         buffer_size=config.buffer_size,
         shift=config.shift,
         mirror=config.mirror,

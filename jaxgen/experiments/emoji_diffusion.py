@@ -20,6 +20,8 @@ from jaxgen.experiments._diffusion import QUICK, ImageDiffusionConfig, build_dif
 class Config(ImageDiffusionConfig):
     """Options of emoji_diffusion."""
 
+    steps: int = 3_000
+    """How many training steps the run has in all."""
     dropout: float = 0.1
     """In the blocks."""
 

@@ -48,6 +48,7 @@ def cycle_gan(
     discriminator_optimiser: optax.GradientTransformation,
     cycle_weight: float = 10.0,
     identity_weight: float = 5.0,
+    weight_rise_steps: int = 0,
     buffer_size: int = 50,
     shift: int = 0,
     mirror: bool = False,
@@ -66,6 +67,9 @@ def cycle_gan(
     Args:
       generator: `generator(images, train=...) -> images`; there are two of it.
       discriminator: `discriminator(images, train=...) -> logits [B, ...]`; there are two of it.
+      weight_rise_steps: c and i are a tenth of the two weights at first, and rise to them over this many steps, each by
+        the same factor, so that generators that begin as the identity (`ResNetTranslator`'s `residual`) leave it. 0:
+        they are the weights from the start, as in the paper.
       buffer_size: images of each side; 0: no buffer.
       shift, mirror: of each image in training: `jaxgen.models.augmentation.jitter`.
       ema_decay: of the moving average of the generators that evaluation and translation use; None: no average.
@@ -120,8 +124,11 @@ def cycle_gan(
         terms = Terms(adversarial, cycle, identity if identity_weight else jnp.zeros_like(cycle))
         return terms, generated
 
-    def total(terms: Terms) -> jax.Array:
-        return terms.adversarial + cycle_weight * terms.cycle + identity_weight * terms.identity
+    def total(terms: Terms, step: jax.Array) -> jax.Array:
+        kept = cycle_weight * terms.cycle + identity_weight * terms.identity
+        if weight_rise_steps:
+            kept = kept * 10.0 ** (jnp.minimum(step / weight_rise_steps, 1.0) - 1.0)
+        return terms.adversarial + kept
 
     def discriminator_loss(params: Any, name: str, real: jax.Array, generated: jax.Array, *, train: bool) -> jax.Array:
         """[B]."""
@@ -138,7 +145,7 @@ def cycle_gan(
 
         def mean_loss(params: dict[str, Any]) -> tuple[jax.Array, Any]:
             terms, generated = generator_terms(params, judges, real, train=True)
-            return jnp.mean(total(terms)), (terms, generated)
+            return jnp.mean(total(terms, state.step)), (terms, generated)
 
         mine = {name: state.params[name] for name in GENERATORS.values()}
         grads, (terms, generated) = jax.grad(mean_loss, has_aux=True)(mine)
@@ -161,11 +168,12 @@ def cycle_gan(
             after, judged = update(after, name, grads, optimisers[name]), judged + 0.5 * values
         if buffer_size:
             model_state = {**model_state, "buffer": buffers}
-        return after.replace(step=state.step + 1, model_state=model_state), metrics_of(terms, judged)
+        return after.replace(step=state.step + 1, model_state=model_state), metrics_of(terms, judged, state.step)
 
-    def metrics_of(terms: Terms, judged: jax.Array) -> Metrics:
+    def metrics_of(terms: Terms, judged: jax.Array, step: jax.Array) -> Metrics:
         metrics = {f"generator/{name}": sum_and_count(values) for name, values in terms._asdict().items()}
-        return metrics | {"generator/loss": sum_and_count(total(terms)), "discriminator/loss": sum_and_count(judged)}
+        loss = total(terms, step)
+        return metrics | {"generator/loss": sum_and_count(loss), "discriminator/loss": sum_and_count(judged)}
 
     def eval_step(state: TrainState, batch: Batch, key: Key) -> Metrics:
         del key
@@ -181,7 +189,7 @@ def cycle_gan(
             both = as_bytes(images), as_bytes(real["target"])
             scores[f"{name}/l1"] = sum_and_count(l1(images, real["target"]))
             scores[f"{name}/ssim"] = sum_and_count(ssim(*both, max_value=255.0))
-        return metrics_of(terms, judged) | scores
+        return metrics_of(terms, judged, state.step) | scores
 
     # ------------------------------------------------------------ use
 

@@ -27,7 +27,8 @@ class ResNetTranslator(nn.Module):
       halvings: how often the size is halved, with twice the channels; the papers' are 2.
       blocks: residual blocks at the smallest size; the papers' are 6 for 128x128 and 9 from 256x256 on.
       bounded: whether the outputs go through tanh, as in the paper.
-      residual: whether the outputs, unbounded, are what is added to the images: at first nothing.
+      residual: whether the outputs are instead what is added to the images, at first nothing; the sum, if bounded, is
+        clipped to [-1, 1], so that white remains white whatever is added to it.
     """
 
     channels: int
@@ -59,7 +60,8 @@ class ResNetTranslator(nn.Module):
             conv = ConvTranspose(self.width * 2**i, (3, 3), 2, use_bias=False, kernel_init=NORMAL)
             hidden = _normed_relu(conv(hidden))
         if self.residual:
-            return images + _reflected(self.channels, 7, hidden, kernel_init=nn.initializers.zeros)
+            outputs = images + _reflected(self.channels, 7, hidden, kernel_init=nn.initializers.zeros)
+            return jnp.clip(outputs, -1.0, 1.0) if self.bounded else outputs
         outputs = _reflected(self.channels, 7, hidden)
         return jnp.tanh(outputs) if self.bounded else outputs
 

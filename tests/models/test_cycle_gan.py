@@ -45,8 +45,8 @@ def started(**options):
     return model, state.replace(params={name: {"w": jnp.asarray(value)} for name, value in SCALES.items()})
 
 
-def by_hand(scales):
-    """The generators' loss, and the discriminators' (targets, sources)."""
+def by_hand(scales, kept=1.0):
+    """The generators' loss, with `kept` of both weights, and the discriminators' (targets, sources)."""
     x, y = BATCH["source"], BATCH["image"]
     g, f, dy, dx = (scales[name] for name in SCALES)
 
@@ -54,13 +54,23 @@ def by_hand(scales):
         return w * jnp.mean(images.reshape(4, 2, -1), -1)
 
     generators = jnp.mean((judge(dy, g * x) - 1) ** 2) + jnp.mean((judge(dx, f * y) - 1) ** 2)
-    generators += 10 * (jnp.mean(jnp.abs(f * g * x - x)) + jnp.mean(jnp.abs(g * f * y - y)))
-    generators += 5 * (jnp.mean(jnp.abs(g * y - y)) + jnp.mean(jnp.abs(f * x - x)))
+    generators += kept * 10 * (jnp.mean(jnp.abs(f * g * x - x)) + jnp.mean(jnp.abs(g * f * y - y)))
+    generators += kept * 5 * (jnp.mean(jnp.abs(g * y - y)) + jnp.mean(jnp.abs(f * x - x)))
 
     def judged(w, real, generated):
         return 0.5 * jnp.mean((judge(w, real) - 1) ** 2) + 0.5 * jnp.mean(judge(w, generated) ** 2)
 
     return generators, judged(dy, y, g * x), judged(dx, x, f * y)
+
+
+@pytest.mark.parametrize(("step", "kept"), [(0, 0.1), (4, 0.1**0.5), (8, 1.0), (20, 1.0)])
+def test_weights_rise_from_a_tenth(step, kept):
+    model, state = started(weight_rise_steps=8)
+    state = state.replace(step=jnp.asarray(step, state.step.dtype))
+    _, metrics = jax.jit(model.train_step)(state, BATCH, KEY)
+    total, weight = metrics["generator/loss"]
+    expected = by_hand({name: jnp.asarray(value) for name, value in SCALES.items()}, kept)[0]
+    assert float(total / weight) == pytest.approx(float(expected), rel=1e-4)
 
 
 def test_each_network_steps_down_its_own_loss_of_the_paper():

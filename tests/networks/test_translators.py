@@ -47,9 +47,12 @@ def test_a_network_and_its_gradient_are_those_of_pytorch(name):
 def test_a_residual_network_adds_to_the_images_and_begins_with_nothing():
     network, image = NETWORKS["resnet"].clone(residual=True), jnp.asarray(REFERENCE["image"])
     outputs, _ = network.init_with_output(KEY, image, train=False)
-    np.testing.assert_array_equal(outputs, image)
-    outputs = network.apply({"params": reference_params("resnet")}, image, train=False)
+    np.testing.assert_array_equal(outputs, jnp.clip(image, -1, 1))
+    variables = {"params": reference_params("resnet")}
+    outputs = network.clone(bounded=False).apply(variables, image, train=False)
     np.testing.assert_allclose(jnp.tanh(outputs - image), REFERENCE["resnet:outputs"], rtol=1e-3, atol=2e-4)
+    assert np.abs(outputs).max() > 1
+    np.testing.assert_array_equal(network.apply(variables, image, train=False), jnp.clip(outputs, -1, 1))
 
 
 @pytest.mark.slow
