@@ -10,6 +10,7 @@ import optax
 from jaxgen.metrics.extractors import efficientnet_maps
 from jaxgen.models.stylisation import relative_distance
 from jaxgen.networks.resampling import average_pool
+from jaxgen.per_example import row_means
 
 Distance = Callable[[Any, jax.Array, jax.Array], jax.Array]
 """(variables, images [B, H, W, C], the target [H, W, C]) -> [B]."""
@@ -34,7 +35,7 @@ class Projection(NamedTuple):
 
 def pixel_distance() -> tuple[Any, Distance]:
     """(nothing, mean squared difference of pixels in [-1, 1])."""
-    return (), lambda variables, images, target: jnp.mean(jnp.square(images - target), (1, 2, 3))
+    return (), lambda variables, images, target: row_means(jnp.square(images - target))
 
 
 def feature_distance() -> tuple[Any, Distance]:

@@ -12,6 +12,7 @@ import jax
 import jax.numpy as jnp
 
 from jaxgen.errors import UserError
+from jaxgen.per_example import row_sums
 from jaxgen.training.parallel import example_keys
 
 # ---------------------------------------------------------------- bounds
@@ -95,7 +96,7 @@ def kl_between_gaussians(
     log_ratio = log_variance - other_log_variance
     shifts = (mean - other_mean) ** 2 * jnp.exp(-other_log_variance)
     terms = 0.5 * (jnp.expm1(log_ratio) - log_ratio + shifts)  # expm1: exact near 0, where e^a - 1 - a cancels
-    return jnp.sum(terms, range(1, terms.ndim))
+    return row_sums(terms)
 
 
 # ---------------------------------------------------------------- units

@@ -13,6 +13,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from jaxgen.errors import UserError
+from jaxgen.per_example import row_means, rows
 
 # Wang et al. 2004: "an 11x11 circular-symmetric Gaussian weighting function, with standard deviation of 1.5 samples".
 WINDOW_SIZE = 11
@@ -31,7 +32,7 @@ def l1(images: jax.Array, targets: jax.Array) -> jax.Array:
       UserError: not two batches of images of one shape.
     """
     images, targets = _as_floats(images, targets)
-    return jnp.mean(jnp.abs(images - targets), (1, 2, 3))
+    return row_means(jnp.abs(rows(images) - rows(targets)))
 
 
 @jax.jit
@@ -44,7 +45,7 @@ def psnr(images: jax.Array, targets: jax.Array, *, max_value: float) -> jax.Arra
       UserError: not two batches of images of one shape.
     """
     images, targets = _as_floats(images, targets)
-    return 10.0 * jnp.log10(max_value**2 / jnp.mean((images - targets) ** 2, (1, 2, 3)))
+    return 10.0 * jnp.log10(max_value**2 / row_means((rows(images) - rows(targets)) ** 2))
 
 
 @jax.jit

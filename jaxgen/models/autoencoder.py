@@ -11,6 +11,7 @@ import optax
 from jaxgen.models.one_loss import LossOutput, one_loss_model
 from jaxgen.models.samples import normal_prior, samples_by_class
 from jaxgen.models.variables import apply_network, init_network
+from jaxgen.per_example import row_means, rows
 from jaxgen.training.parallel import example_keys, example_normal, mean_over_devices
 from jaxgen.training.state import Batch, GenerativeModel, Key, TrainState
 
@@ -29,19 +30,15 @@ class Reconstruction(NamedTuple):
     """outputs -> images in [-1, 1]."""
 
 
-def _mean(values: jax.Array) -> jax.Array:
-    """[B, ...] -> [B]."""
-    return jnp.mean(values, range(1, values.ndim))
-
-
 def _cross_entropy(logits: jax.Array, images: jax.Array) -> jax.Array:
     """-x log s(l) - (1 - x) log(1 - s(l)) in nats, x the images in [0, 1] (as Vincent et al. 2008)."""
-    return _mean(optax.sigmoid_binary_cross_entropy(logits, 0.5 * (images + 1.0)))
+    return row_means(optax.sigmoid_binary_cross_entropy(rows(logits), 0.5 * (rows(images) + 1.0)))
 
 
 RECONSTRUCTIONS: dict[str, Reconstruction] = {
     "mse": Reconstruction(
-        lambda outputs, images: _mean(jnp.square(outputs - images)), lambda outputs: jnp.clip(outputs, -1.0, 1.0)
+        lambda outputs, images: row_means(jnp.square(rows(outputs) - rows(images))),
+        lambda outputs: jnp.clip(outputs, -1.0, 1.0),
     ),
     "cross_entropy": Reconstruction(_cross_entropy, lambda logits: jnp.tanh(0.5 * logits)),
 }

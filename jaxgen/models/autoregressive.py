@@ -13,6 +13,7 @@ from jaxgen.models.likelihoods import bernoulli
 from jaxgen.models.one_loss import LossOutput, one_loss_model
 from jaxgen.models.samples import samples_by_class
 from jaxgen.models.variables import apply_network, init_network
+from jaxgen.per_example import row_sums
 from jaxgen.training.parallel import example_keys
 from jaxgen.training.state import Batch, GenerativeModel, Key, TrainState, averaged_params
 
@@ -153,5 +154,4 @@ def autoregressive(
 
 def _nats(logits: jax.Array, tokens: jax.Array) -> jax.Array:
     """-log p of tokens [B, *S] under logits [B, *S, K]: [B]."""
-    values = optax.softmax_cross_entropy_with_integer_labels(logits, tokens)
-    return jnp.sum(values, range(1, values.ndim))
+    return row_sums(optax.softmax_cross_entropy_with_integer_labels(logits, tokens))

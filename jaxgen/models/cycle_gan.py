@@ -13,6 +13,7 @@ from jaxgen.models.degradations import as_bytes
 from jaxgen.models.gan_losses import LOSSES
 from jaxgen.models.image_buffer import empty_buffer, exchange
 from jaxgen.models.variables import apply_network, init_network
+from jaxgen.per_example import rows
 from jaxgen.training.parallel import example_keys
 from jaxgen.training.state import (
     Batch,
@@ -116,7 +117,7 @@ def cycle_gan(
         adversarial = cycle = identity = 0.0
         for side in SIDES:
             name = DISCRIMINATORS[side]
-            logits = apply(judges[name], name, generated[side], train=train).reshape(len(real[side]), -1)
+            logits = rows(apply(judges[name], name, generated[side], train=train))
             adversarial += 2.0 * jnp.mean(losses.generator(logits, logits), 1)  # the paper's has no half
             cycle += l1(to(other[side], generated[side]), real[other[side]])
             if identity_weight:
@@ -132,7 +133,7 @@ def cycle_gan(
 
     def discriminator_loss(params: Any, name: str, real: jax.Array, generated: jax.Array, *, train: bool) -> jax.Array:
         """[B]."""
-        logits = [apply(params, name, images, train=train).reshape(len(real), -1) for images in (real, generated)]
+        logits = [rows(apply(params, name, images, train=train)) for images in (real, generated)]
         return jnp.mean(losses.discriminator(*logits), 1)
 
     def train_step(state: TrainState, batch: Batch, key: Key) -> tuple[TrainState, Metrics]:

@@ -19,6 +19,7 @@ from jaxgen.models.probability_flow import log_density
 from jaxgen.models.samplers import SAMPLERS, Denoiser, check_sampler, heun
 from jaxgen.models.samples import captions_in_turn, classes_in_turn, normal_prior, sample_by_condition
 from jaxgen.models.variables import apply_network, init_network
+from jaxgen.per_example import row_means, rows
 from jaxgen.training.parallel import example_chances, example_keys, example_normal
 from jaxgen.training.state import Batch, GenerativeModel, Key, TrainState, averaged_params
 
@@ -142,9 +143,9 @@ def diffusion(
             train=train,
             dropout_keys=example_keys(dropout_key, index) if train else None,
         )
-        skip, out = (_wide(c(levels)) for c in (preconditioning.skip, preconditioning.out))
-        errors = jnp.square(outputs - (images - skip * noisy) / out)
-        return LossOutput(jnp.mean(errors, (1, 2, 3)), {}, {**model_state, "network": network_state})
+        skip, out = (c(levels)[:, None] for c in (preconditioning.skip, preconditioning.out))
+        errors = jnp.square(rows(outputs) - (rows(images) - skip * rows(noisy)) / out)
+        return LossOutput(row_means(errors), {}, {**model_state, "network": network_state})
 
     # ------------------------------------------------------------ use
 

@@ -13,6 +13,7 @@ from jaxgen.models.codebook import moved_counts, perplexity, usage, use_of_codes
 from jaxgen.models.likelihoods import Likelihood
 from jaxgen.models.one_loss import LossOutput, one_loss_model
 from jaxgen.models.variables import apply_network, init_network
+from jaxgen.per_example import row_sums
 from jaxgen.training.parallel import example_keys
 from jaxgen.training.state import Batch, GenerativeModel, Key, TrainState, averaged_params
 
@@ -163,8 +164,7 @@ def drawn_codes(logits: jax.Array, keys: jax.Array) -> jax.Array:
 def kl_to_uniform(logits: jax.Array) -> jax.Array:
     """KL(q | uniform) = sum_places (log K + sum_k q_k log q_k) in nats, of logits [B, ..., K]: [B]."""
     log_q = jax.nn.log_softmax(logits)
-    each = math.log(logits.shape[-1]) + jnp.sum(jnp.exp(log_q) * log_q, -1)
-    return jnp.sum(each, range(1, each.ndim))
+    return row_sums(math.log(logits.shape[-1]) + jnp.sum(jnp.exp(log_q) * log_q, -1))
 
 
 def cosine_between(start: float, end: float, steps: int) -> Callable[[jax.Array], jax.Array]:

@@ -13,6 +13,7 @@ from jaxgen.models.augmentation import jitter
 from jaxgen.models.degradations import Degraded, as_bytes, luma
 from jaxgen.models.gan_losses import LOSSES
 from jaxgen.models.variables import apply_network, init_network
+from jaxgen.per_example import row_means, rows
 from jaxgen.training.parallel import example_keys
 from jaxgen.training.state import (
     Batch,
@@ -29,7 +30,7 @@ from jaxgen.training.state import (
 
 CONTENT_LOSSES: dict[str, Callable[[jax.Array, jax.Array], jax.Array]] = {
     "l1": l1,
-    "mse": lambda outputs, targets: jnp.mean(jnp.square(outputs - targets), (1, 2, 3)),
+    "mse": lambda outputs, targets: row_means(jnp.square(rows(outputs) - rows(targets))),
 }
 
 
@@ -163,7 +164,7 @@ def image_to_image(
         logits, updated = apply_network(
             adversary.network, params, model_state["discriminator"], _beside(images, source), train=train
         )
-        return logits.reshape(len(logits), -1), updated
+        return rows(logits), updated
 
     def compute(
         params: dict[str, Any], state: TrainState, pair: Pair, *, train: bool
@@ -174,7 +175,7 @@ def image_to_image(
         updated["generator"], judged = generator_state, jnp.zeros(len(outputs))
         if perceiver is not None:
             both = [perceiver.features(state.model_state["frozen"], images) for images in (outputs, pair.target)]
-            distances = [jnp.mean(jnp.square(a - b), range(1, a.ndim)) for a, b in zip(*both, strict=True)]
+            distances = [row_means(jnp.square(rows(a) - rows(b))) for a, b in zip(*both, strict=True)]
             terms["features"] = perceiver.weight * sum(distances)
         if adversary is not None:
             logits = []

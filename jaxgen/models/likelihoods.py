@@ -7,6 +7,7 @@ from typing import NamedTuple
 import jax
 import jax.numpy as jnp
 
+from jaxgen.per_example import row_sums, rows
 from jaxgen.training.parallel import example_keys
 
 HALF_BIN = 1.0 / 255.0
@@ -50,7 +51,8 @@ def bernoulli() -> Likelihood:
         return jax.vmap(one)(example_keys(key, index), images).astype(images.dtype)
 
     def log_prob(parameters: jax.Array, images: jax.Array) -> jax.Array:
-        return _total(_probability(images) * parameters - jax.nn.softplus(parameters))
+        logits = rows(parameters)
+        return row_sums(_probability(rows(images)) * logits - jax.nn.softplus(logits))
 
     def mean(parameters: jax.Array) -> jax.Array:
         return jnp.tanh(0.5 * parameters)  # 2 sigmoid(l) - 1
@@ -78,9 +80,9 @@ def gaussian(min_log_variance: float = -6.0) -> Likelihood:
         return mean, min_log_variance + jax.nn.softplus(raw - min_log_variance)
 
     def log_prob(parameters: jax.Array, images: jax.Array) -> jax.Array:
-        mean, log_variance = split(parameters)
-        squares = jnp.square(images - mean) * jnp.exp(-log_variance)
-        return -0.5 * _total(squares + log_variance + math.log(2.0 * math.pi))
+        mean, log_variance = map(rows, split(parameters))
+        squares = jnp.square(rows(images) - mean) * jnp.exp(-log_variance)
+        return -0.5 * row_sums(squares + log_variance + math.log(2.0 * math.pi))
 
     def draw(keys: jax.Array, parameters: jax.Array) -> jax.Array:
         mean, log_variance = split(parameters)
@@ -108,7 +110,7 @@ def discretised_logistic(min_log_scale: float = -7.0) -> Likelihood:
         return mean, jnp.maximum(log_scale, min_log_scale)
 
     def log_prob(parameters: jax.Array, images: jax.Array) -> jax.Array:
-        return _total(logistic_log_mass(images, *split(parameters), HALF_BIN))
+        return row_sums(logistic_log_mass(rows(images), *map(rows, split(parameters)), HALF_BIN))
 
     def draw(keys: jax.Array, parameters: jax.Array) -> jax.Array:
         mean, log_scale = split(parameters)
@@ -134,11 +136,11 @@ def logit_laplace(margin: float = 0.1) -> Likelihood:
         return location, jnp.clip(log_scale, -6.0, 4.0)  # a scale of 0 has an infinite density
 
     def log_prob(parameters: jax.Array, images: jax.Array) -> jax.Array:
-        location, log_scale = split(parameters)
-        squeezed = width * (images + 1.0) + margin
+        location, log_scale = map(rows, split(parameters))
+        squeezed = width * (rows(images) + 1.0) + margin
         distances = jnp.abs(jax.scipy.special.logit(squeezed) - location) * jnp.exp(-log_scale)
         volume = jnp.log(squeezed) + jnp.log1p(-squeezed) + math.log(2.0) - math.log(width)
-        return -_total(distances + log_scale + volume)
+        return -row_sums(distances + log_scale + volume)
 
     def to_images(logits: jax.Array) -> jax.Array:
         return jnp.clip((jax.nn.sigmoid(logits) - margin) / width - 1.0, -1.0, 1.0)
@@ -185,11 +187,6 @@ def logistic_log_mass_between(
 def _probability(images: jax.Array) -> jax.Array:
     """[-1, 1] -> [0, 1]."""
     return 0.5 * (images + 1.0)
-
-
-def _total(values: jax.Array) -> jax.Array:
-    """[B, ...] -> [B]."""
-    return jnp.sum(values, range(1, values.ndim))
 
 
 def _as_they_are(key: jax.Array, index: jax.Array, images: jax.Array) -> jax.Array:

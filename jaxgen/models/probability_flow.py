@@ -6,6 +6,8 @@ from collections.abc import Callable
 import jax
 import jax.numpy as jnp
 
+from jaxgen.per_example import row_sums, rows
+
 STEPS = 32
 
 
@@ -43,7 +45,7 @@ def log_density(
             """dx / ds, and d - tr dD/dx [B]."""
             # Backwards, since the fast convolutions have no forward mode: v^T (dD/dx) v is the same either way.
             denoised, pull_back = jax.vjp(lambda x: denoiser(x, jnp.exp(log_level)), x)
-            return x - denoised, dimensions - jnp.sum(vectors * pull_back(vectors)[0], range(1, x.ndim))
+            return x - denoised, dimensions - row_sums(rows(vectors) * rows(pull_back(vectors)[0]))
 
         def step(carry: tuple[jax.Array, jax.Array], log_level: jax.Array) -> tuple[tuple[jax.Array, jax.Array], None]:
             x, change = carry
@@ -56,7 +58,7 @@ def log_density(
 
         log_levels = start + size * jnp.arange(steps, dtype=x.dtype)
         (end, change), _ = jax.lax.scan(step, (x, jnp.zeros(len(x), x.dtype)), log_levels)
-        squares = jnp.sum(jnp.square(end), range(1, x.ndim)) / largest**2
+        squares = row_sums(jnp.square(rows(end))) / largest**2
         return change - 0.5 * squares - dimensions * math.log(largest * math.sqrt(2.0 * math.pi))
 
     return jnp.mean(jax.lax.map(one_direction, jnp.arange(directions)), 0)

@@ -13,6 +13,7 @@ import optax
 from jaxgen.models.one_loss import LossOutput, one_loss_model
 from jaxgen.models.restoration import turned
 from jaxgen.models.variables import apply_network, init_network
+from jaxgen.per_example import row_means, rows
 from jaxgen.training.parallel import example_keys
 from jaxgen.training.state import Batch, GenerativeModel, Key, TrainState, averaged_params
 
@@ -151,4 +152,4 @@ def stylisation(
 
 def _mean_square(values: jax.Array) -> jax.Array:
     """[B, ...] -> [B]."""
-    return jnp.mean(jnp.square(values), range(1, values.ndim))
+    return row_means(jnp.square(rows(values)))

@@ -11,6 +11,7 @@ from jaxgen.metrics.likelihood import kl_to_standard_normal
 from jaxgen.models.gan_losses import LOSSES
 from jaxgen.models.samples import normal_prior, samples_by_class
 from jaxgen.models.variables import apply_network, init_network
+from jaxgen.per_example import row_means
 from jaxgen.training.parallel import example_normal
 from jaxgen.training.state import (
     Batch,
@@ -147,8 +148,7 @@ def vae_gan(
 
     def eval_step(state: TrainState, batch: Batch, key: Key) -> Metrics:
         terms, (logits, _) = compute_terms(state, state.params, batch, key, train=False)
-        squares = jnp.square(reconstruct(state, batch["image"]) - batch["image"])
-        error = jnp.mean(squares, range(1, squares.ndim))
+        error = row_means(jnp.square(reconstruct(state, batch["image"]) - batch["image"]))
         return {**metrics_of(terms, logits), "decoder/mse": sum_and_count(error)}
 
     # ------------------------------------------------------------ use

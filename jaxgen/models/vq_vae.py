@@ -22,6 +22,7 @@ from jaxgen.models.codebook import (
 from jaxgen.models.likelihoods import Likelihood
 from jaxgen.models.one_loss import LossOutput, one_loss_model
 from jaxgen.models.variables import apply_network, init_network
+from jaxgen.per_example import row_means, row_sums, rows
 from jaxgen.training.state import Batch, GenerativeModel, Key, TrainState
 
 
@@ -126,10 +127,10 @@ def vq_vae(
         )
         log_prob = likelihood.log_prob(parameters, targets)
         stop = jax.lax.stop_gradient
-        distances = _mean(jnp.square(found.vectors - stop(found.codes)))
+        distances = row_means(jnp.square(rows(found.vectors) - rows(stop(found.codes))))
         losses = -log_prob / targets[0].size + commitment * distances
         if learned:
-            losses += _mean(jnp.square(stop(found.vectors) - found.codes))
+            losses += row_means(jnp.square(rows(stop(found.vectors)) - rows(found.codes)))
 
         book = model_state["codebook"]
         if train:
@@ -144,7 +145,7 @@ def vq_vae(
             "commitment": distances,
             "elbo": elbo,
             "perplexity": jnp.broadcast_to(perplexity(book["counts"]), log_prob.shape),
-            "unigram_nats": _mean(-jnp.log(usage(book["counts"])[found.numbers])),
+            "unigram_nats": row_means(-jnp.log(usage(book["counts"])[found.numbers])),
         }
         if likelihood.levels is not None:
             metrics["bits_per_dimension"] = bits_per_dimension(-elbo, targets[0].size, bin_width=1.0)
@@ -192,8 +193,8 @@ def scaled_squared_error(data_variance: float) -> Likelihood:
     """
 
     def log_prob(parameters: jax.Array, images: jax.Array) -> jax.Array:
-        squares = jnp.square(images - parameters) / data_variance + 0.5 * math.log(math.pi * data_variance)
-        return -jnp.sum(squares, range(1, squares.ndim))
+        squares = jnp.square(rows(images) - rows(parameters)) / data_variance
+        return -row_sums(squares + 0.5 * math.log(math.pi * data_variance))
 
     def draw(keys: jax.Array, parameters: jax.Array) -> jax.Array:
         noise = jax.vmap(lambda key, mean: jax.random.normal(key, mean.shape, mean.dtype))(keys, parameters)
@@ -207,8 +208,3 @@ def scaled_squared_error(data_variance: float) -> Likelihood:
         draw=draw,
         levels=None,
     )
-
-
-def _mean(values: jax.Array) -> jax.Array:
-    """[B, ...] -> [B]."""
-    return jnp.mean(values, range(1, values.ndim))
