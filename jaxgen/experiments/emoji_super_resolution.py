@@ -30,7 +30,7 @@ EXPERIMENT = Experiment(
     file=__file__,
     summary="super-resolution; other restorations by options",
     data="emoji, --data ...",
-    expected_time="not measured yet",
+    expected_time="32 min on 1 CPU core",
     presets={
         "quick": Config(steps=40, width=8, blocks=1, eval_every=20, sample_every=20, checkpoint_every=20),
         "default": Config(),
