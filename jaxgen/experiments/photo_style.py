@@ -69,6 +69,9 @@ class Config(TrainConfig):
     """Channels of the network at the first size; the paper's are 32."""
     blocks: int = 5
     """Residual blocks."""
+    residual: bool = True
+    """The network gives what is added to a photograph, at first nothing; the paper's gives the picture, and does not
+    find back to the photograph here."""
     style_weight: float = 10.0
     """How much the manner counts beside what is drawn, which counts 1; of 100 nothing of the photograph is left."""
     smoothness: float = 20.0
@@ -98,7 +101,7 @@ def build_model(config: Config, assets: Mapping[str, Any]) -> GenerativeModel:
     for name, least in {"width": 1, "blocks": 0, "style_weight": 0, "smoothness": 0}.items():
         check_at_least(config, name, least)
     return stylisation(
-        ResNetTranslator(3, config.width, blocks=config.blocks),
+        ResNetTranslator(3, config.width, blocks=config.blocks, residual=config.residual),
         style=style_from(Path(assets["style"]), config.style_size),
         weights=Weights(style=config.style_weight, smoothness=config.smoothness),
         optimiser=optax.adam(optax.cosine_decay_schedule(config.learning_rate, config.steps)),
