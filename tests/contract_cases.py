@@ -28,12 +28,15 @@ from tiny import (
     tiny_pairs,
     tiny_restoration,
     tiny_rnn,
+    tiny_sngan,
     tiny_speech,
     tiny_stylegan2,
     tiny_stylisation,
+    tiny_super_resolution,
     tiny_text,
     tiny_text_to_image,
     tiny_text_vae,
+    tiny_translation,
     tiny_two_stages,
     tiny_vae,
     tiny_vae_gan,
@@ -116,6 +119,12 @@ CASES = {
     ),
     "dcgan_of_14_pixels": Case(functools.partial(tiny_dcgan, 14, independent_examples=True), 14, slow=True),
     "dcgan_with_batch_norm_in_both_networks": Case(functools.partial(tiny_dcgan, 16), 16, core=True),
+    "sngan_with_attention_and_a_relativistic_loss": Case(
+        functools.partial(
+            tiny_sngan, loss="relativistic_average", penalties={"consistency": 1.0}, discriminator_steps=2
+        ),
+        slow=True,
+    ),
     # long ones: the regularisers' second derivatives take as long to compile as ten of the others
     "stylegan2": Case(functools.partial(tiny_stylegan2, r1_every=3, path_every=2), data_metric=None, slow=True),
     "stylegan2_with_classes_adaptive_augmentation_and_cropped_images": Case(
@@ -181,6 +190,12 @@ CASES = {
     "discrete_vae": Case(tiny_discrete_vae, data_metric="discrete_vae/kl", slow=True),
     "dall_e": Case(tiny_dall_e, data_metric=None, of_captions=True, slow=True),
     "restoration_with_a_discriminator": Case(tiny_restoration, image_size=16, data_metric=None, slow=True),
+    "super_resolution_with_batch_norm_and_features": Case(
+        tiny_super_resolution, image_size=16, data_metric="baseline/ssim", slow=True
+    ),
+    "translation_of_pairs": Case(
+        tiny_translation, image_size=12, data_metric="baseline/ssim", of_pairs=True, slow=True
+    ),
     "stylisation": Case(tiny_stylisation, data_metric="translator/plain_style", slow=True),
     "cycle_gan": Case(tiny_cycle_gan, image_size=12, data_metric="baseline/l1", of_pairs=True, slow=True),
     "made_of_binary_pixels": Case(tiny_made, data_metric=None, slow=True),

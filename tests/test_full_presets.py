@@ -31,7 +31,21 @@ COUNTS = {
     # tests/networks adds these up from the papers' tables of layers
     "cifar10_sngan": (cifar10_sngan, 32, 4_274_435, 1_053_825),
     "emoji_sngan": (emoji_sngan, 32, 4_274_435, 1_053_825),
-    "cifar10_biggan": (cifar10_biggan, 32, 9_412_740, 9_641_090),
+    # StudioGAN's src/models/big_resnet.py with its CIFAR10/BigGAN.yaml, but for the biases of convolutions that norms
+    # behind them take away: stem, three blocks of 384, attention at 16x16, last norm and convolution, classes; then
+    # blocks of 192 (of images, halving, two that keep the size), attention at 16x16, head and classes
+    "cifar10_biggan": (
+        cifar10_biggan,
+        32,
+        21 * 16 * 384
+        + 3 * (4 * (20 + 128) * 384 + 384 * 384 + 2 * 9 * 384 * 384)
+        + (2 * 48 + 2 * 192) * 384
+        + 1
+        + 2 * 384
+        + (9 * 384 + 1) * 3
+        + 10 * 128,
+        (4 + 28) * 192 + 7 * (9 * 192 + 1) * 192 + 193 * 192 + (2 * 24 + 2 * 96) * 192 + 1 + 193 + 10 * 192,
+    ),
     # the DCGAN paper's 64x64: kernels 5x5 between 1024-512-256-128-3 and the stem of 100 x 4 x 4 x 1024
     "image_dcgan": (
         image_dcgan,

@@ -21,12 +21,12 @@ from jaxgen.models.autoregressive import Tokeniser, autoregressive, binary_pixel
 from jaxgen.models.contrastive import contrastive
 from jaxgen.models.cycle_gan import cycle_gan
 from jaxgen.models.dall_e import Layout, dall_e
-from jaxgen.models.degradations import inpainting
+from jaxgen.models.degradations import inpainting, super_resolution
 from jaxgen.models.diffusion import caption_condition, class_condition, diffusion
 from jaxgen.models.discrete_vae import cosine_between, discrete_vae
 from jaxgen.models.gan_heads import Head
 from jaxgen.models.hierarchical_vae import hierarchical_vae
-from jaxgen.models.image_to_image import Adversary
+from jaxgen.models.image_to_image import Adversary, Perceiver, translation
 from jaxgen.models.likelihoods import Likelihood, bernoulli, logit_laplace
 from jaxgen.models.noise_levels import lognormal
 from jaxgen.models.outputs import OutputDistribution
@@ -52,7 +52,9 @@ from jaxgen.networks.made import TokenMADE
 from jaxgen.networks.mlp import MLPDiscriminator, MLPEncoder, MLPGenerator
 from jaxgen.networks.pixel_cnn import GatedPixelCNN
 from jaxgen.networks.recurrent import RecurrentNetwork
+from jaxgen.networks.sngan import SNGANDiscriminator, SNGANGenerator
 from jaxgen.networks.stylegan2 import StyleGAN2Discriminator, StyleGAN2Generator
+from jaxgen.networks.super_resolution import SRResNet
 from jaxgen.networks.text_encoder import AttentionEncoder, CaptionEncoder, RecurrentEncoder, TextTransformer
 from jaxgen.networks.translators import PatchDiscriminator, ResNetTranslator, UNetTranslator
 from jaxgen.networks.unet import UNet
@@ -216,6 +218,20 @@ def tiny_dcgan(size: int, **options: Any) -> GenerativeModel:
     )
 
 
+def tiny_sngan(**options: Any) -> GenerativeModel:
+    """With class-conditional batch norm, the projection, spectral norms and attention at 4x4."""
+    sizes = {"image_shape": (8, 8, 1), "width": 4, "num_classes": 10, "attention_size": 4}
+    return gan(
+        SNGANGenerator(**sizes, spectral_norm=True),
+        SNGANDiscriminator(**sizes),
+        latent_size=6,
+        num_classes=10,
+        generator_optimiser=optimiser(),
+        discriminator_optimiser=optimiser(),
+        **options,
+    )
+
+
 def tiny_stylegan2(num_classes: int | None = None, size: int = 8, **options: Any) -> GenerativeModel:
     sizes = {"image_shape": (size, size, 1), "channel_base": 32, "channel_max": 6, "num_classes": num_classes}
     return stylegan2(
@@ -342,6 +358,24 @@ def tiny_restoration() -> GenerativeModel:
     return restoration(
         network, degradation=inpainting(), optimiser=optimiser(), adversary=adversary, ema_decay=0.9, border=1
     )
+
+
+def tiny_super_resolution() -> GenerativeModel:
+    perceiver = Perceiver(lambda: {"scale": jnp.ones(())}, lambda arrays, x: [arrays["scale"] * x, jnp.square(x)], 0.5)
+    return restoration(
+        SRResNet(1, 2, 4, 1, batch_norm=True),
+        degradation=super_resolution(2),
+        turn=True,
+        optimiser=optimiser(),
+        perceiver=perceiver,
+        border=1,
+    )
+
+
+def tiny_translation() -> GenerativeModel:
+    adversary = Adversary(PatchDiscriminator(4, 1), optimiser(), loss="hinge", weight=0.1)
+    options = {"adversary": adversary, "shift": 1, "mirror": True, "ema_decay": 0.9}
+    return translation(UNetTranslator(1, 4, 2), optimiser=optimiser(), **options)
 
 
 def all_maps(images: jax.Array) -> list[jax.Array]:

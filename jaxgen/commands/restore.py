@@ -1,6 +1,6 @@
 """`jaxgen restore RUN IMAGE...`: images of any size, larger, without noise, whole, in colour."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -17,7 +17,7 @@ from jaxgen.data.dataset import scaled, unscale_images
 from jaxgen.data.image_folder import read_picture
 from jaxgen.errors import UserError
 from jaxgen.models.image_to_image import restoration_scores
-from jaxgen.opened_run import Run, open_run, restore_run
+from jaxgen.opened_run import open_run, restore_run
 from jaxgen.training.pictures import save_image
 
 
@@ -56,7 +56,8 @@ def main(arguments: Sequence[str]) -> None:
         raise UserError(f"--border must be at least 0, not {options.border}.")
     run = open_run(options.run)
     restore, take, degrade = (function_of(run, name) for name in ("restore", "take", "degrade"))
-    channels = run.record["assets"]["image_shape"][-1]
+    size, _, channels = run.record["assets"]["image_shape"]
+    factor = run.config.factor if getattr(run.config, "degradation", None) == "super_resolution" else 1
     fills_in = getattr(run.config, "degradation", None) == "inpainting"
     if fills_in and options.mask is None and not options.degrade:
         raise UserError(f"{run.experiment.name} fills in what is missing: say with --mask what that is.")
@@ -74,11 +75,14 @@ def main(arguments: Sequence[str]) -> None:
     for name, picture in zip(names, pictures, strict=True):
         image = scaled(picture)
         if options.degrade:
-            image, given = _degraded(run, degrade, image, options.seed)
+            image, given = _degraded(degrade, factor, image, options.seed)
         else:
             known = np.ones((*image.shape[:2], 1), np.float32) if mask is None else (mask < 128).astype(np.float32)
             given = np.asarray(take(image[None], known[None]))[0]
-        restored = in_tiles(lambda given: restore(state, given), given)
+        if given.shape[0] * factor == size and given.shape[1] * factor == size:  # as in training: no tiles
+            restored = np.asarray(restore(state, given[None]))[0]
+        else:
+            restored = in_tiles(lambda given: restore(state, given), given)
         save_image(unscale_images(restored), options.out / f"{name}.png")
         if options.degrade:
             baseline = np.asarray(function_of(run, "baseline")(given[None]))[0]
@@ -91,9 +95,8 @@ def main(arguments: Sequence[str]) -> None:
     print(f"{len(names)} restored: {options.out}")
 
 
-def _degraded(run: Run, degrade: object, image: np.ndarray, seed: int) -> tuple[np.ndarray, np.ndarray]:
+def _degraded(degrade: Callable, factor: int, image: np.ndarray, seed: int) -> tuple[np.ndarray, np.ndarray]:
     """The image, cut to a size that can be made smaller, and what is left of it."""
-    factor = run.config.factor if run.config.degradation == "super_resolution" else 1
     height, width = (size - size % factor for size in image.shape[:2])
     image = image[:height, :width]
     return image, np.asarray(degrade(jax.random.key(seed), jnp.asarray(image[None])))[0]

@@ -32,7 +32,7 @@ class GANConfig(AugmentationConfig, TrainConfig):
     discriminator_learning_rate: float = 2e-4
     """Adam's learning rate for the discriminator."""
     decay_steps: int | None = None
-    """Both learning rates fall linearly to 0 at this step (of each network's own updates). None: they stay."""
+    """Both learning rates fall linearly to 0 at this step, whichever network it is of. None: they stay."""
     beta1: float = 0.5
     """Adam's decay of the first moment, for both networks."""
     beta2: float = 0.999
@@ -75,8 +75,9 @@ def build_gan(
     for name in ("discriminator_steps", "penalty_every", "decay_steps"):
         check_at_least(config, name, 1)
 
-    def optimiser(rate: float) -> optax.GradientTransformation:
-        schedule = rate if config.decay_steps is None else optax.linear_schedule(rate, 0.0, config.decay_steps)
+    def optimiser(rate: float, steps_per_update: int) -> optax.GradientTransformation:
+        updates = None if config.decay_steps is None else max(1, config.decay_steps // steps_per_update)
+        schedule = rate if updates is None else optax.linear_schedule(rate, 0.0, updates)
         adam = optax.adam(schedule, b1=config.beta1, b2=config.beta2)
         return adam if config.clip_norm is None else optax.chain(optax.clip_by_global_norm(config.clip_norm), adam)
 
@@ -85,8 +86,8 @@ def build_gan(
         discriminator,
         latent_size=config.latent_size,
         loss=config.loss,
-        generator_optimiser=optimiser(config.generator_learning_rate),
-        discriminator_optimiser=optimiser(config.discriminator_learning_rate),
+        generator_optimiser=optimiser(config.generator_learning_rate, config.discriminator_steps or 1),
+        discriminator_optimiser=optimiser(config.discriminator_learning_rate, 1),
         discriminator_steps=config.discriminator_steps,
         ema_decay=config.ema_decay,
         independent_examples=independent_examples,

@@ -64,6 +64,11 @@ def load_translation(config: TranslationConfig, *, paired: bool) -> Dataset:
     )
 
 
+def patch_halvings(image_size: int) -> int:
+    """Of PatchGAN: the papers' 3 (70x70 pixels) for large images, 2 (34x34) for small ones."""
+    return 2 if image_size < 128 else 3
+
+
 def optimiser_of(config: TranslationConfig) -> optax.GradientTransformation:
     """Adam, whose learning rate stays for half of the run and falls to 0 in the other half."""
     half = config.steps // 2

@@ -36,7 +36,7 @@ class Config(ImageGANConfig):
     discriminator_steps: int | None = 5
     """None: both networks step at once. n: n discriminator steps for each generator step."""
     width: int = 32
-    """Channels in both networks are multiples of this; StudioGAN has 96."""
+    """Channels are four times this in the generator, twice in the discriminator; StudioGAN has 96."""
     attention_size: int | None = None
     """Size of the map that self-attention stands at, in both networks. None: no attention."""
 
@@ -47,7 +47,9 @@ def build_model(config: Config, assets: Mapping[str, Any]) -> GenerativeModel:
     return build_gan(
         config,
         BigGANGenerator(image_shape, config.width, num_classes, attention_size=config.attention_size),
-        BigGANDiscriminator(image_shape, config.width, num_classes, attention_size=config.attention_size),
+        BigGANDiscriminator(
+            image_shape, config.width, num_classes, attention_size=config.attention_size, small_multiple=2
+        ),
         independent_examples=True,
         num_classes=num_classes,
     )

@@ -3,8 +3,7 @@
     python -m jaxgen.experiments.cifar10_sngan --data-dir FOLDER --preset full
 
 needs CIFAR-10 as tensorflow-datasets prepares it in FOLDER. The full preset has the paper's settings: widths 256 and
-128, five discriminator steps of 64 for each of 50,000 generator steps, rates that fall to zero (`--decay-steps` counts
-each network's own updates). It has not been run yet.
+128, five discriminator steps of 64 for each of 50,000 generator steps, rates that fall to zero. It has not been run.
 """
 
 import sys

@@ -20,7 +20,7 @@ from typing import Any
 from jaxgen.data import Dataset
 from jaxgen.experiment import Experiment, run
 from jaxgen.experiments._scored import LeastIsBest
-from jaxgen.experiments._translation import TranslationConfig, load_translation, optimiser_of
+from jaxgen.experiments._translation import TranslationConfig, load_translation, optimiser_of, patch_halvings
 from jaxgen.models.cycle_gan import cycle_gan
 from jaxgen.networks.translators import PatchDiscriminator, ResNetTranslator
 from jaxgen.training.config import check_at_least
@@ -65,7 +65,7 @@ def build_model(config: Config, assets: Mapping[str, Any]) -> GenerativeModel:
     channels = assets["image_shape"][-1]
     return cycle_gan(
         ResNetTranslator(channels, config.width, config.halvings, config.blocks, residual=config.residual),
-        PatchDiscriminator(config.discriminator_width, 2 if config.image_size < 128 else 3),
+        PatchDiscriminator(config.discriminator_width, patch_halvings(config.image_size)),
         generator_optimiser=optimiser_of(config),
         discriminator_optimiser=optimiser_of(config),
         cycle_weight=config.cycle_weight,

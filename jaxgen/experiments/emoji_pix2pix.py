@@ -17,7 +17,7 @@ from jaxgen.data import Dataset
 from jaxgen.experiment import Experiment, run
 from jaxgen.experiments._gan import Loss
 from jaxgen.experiments._scored import GreatestIsBest
-from jaxgen.experiments._translation import TranslationConfig, load_translation, optimiser_of
+from jaxgen.experiments._translation import TranslationConfig, load_translation, optimiser_of, patch_halvings
 from jaxgen.models.image_to_image import Adversary, translation
 from jaxgen.networks.translators import PatchDiscriminator, UNetTranslator
 from jaxgen.training.config import check_at_least
@@ -52,7 +52,7 @@ def build_model(config: Config, assets: Mapping[str, Any]) -> GenerativeModel:
     check_at_least(config, "shift", 0)
     channels = assets["image_shape"][-1]
     adversary = Adversary(
-        PatchDiscriminator(config.discriminator_width, 2),
+        PatchDiscriminator(config.discriminator_width, patch_halvings(config.image_size)),
         optimiser_of(config),
         config.adversarial_loss,
         config.adversarial_weight,

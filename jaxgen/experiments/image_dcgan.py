@@ -46,7 +46,9 @@ EXPERIMENT = Experiment(
     presets={
         "quick": Config(steps=100, base_width=16, sample_every=20, checkpoint_every=50),
         "default": Config(),
-        "full": Config(image_size=64, base_width=128, steps=50_000, sample_every=1_000, checkpoint_every=1_000),
+        "full": Config(
+            data="celeb_a", image_size=64, base_width=128, steps=50_000, sample_every=1_000, checkpoint_every=1_000
+        ),
     },
     load_data=load_images,
     build_model=build_model,

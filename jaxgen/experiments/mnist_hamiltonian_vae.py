@@ -4,8 +4,9 @@
 
 moves the latents that the encoder proposes by Hamiltonian dynamics towards the true posterior. eval/vae/log_likelihood
 is log p(x) estimated with 1,000 draws, at the end of the run only. The preset full has the settings that pythae
-publishes a figure for: 2,000 epochs of a fixed binarisation, dynamics of fixed steps without tempering. The default
-learns the dynamics, as the paper does, resamples the training images and stops after 300 epochs.
+publishes a figure for: 2,000 epochs of a fixed binarisation (mnist_vae says of which images), dynamics of fixed steps
+without tempering. The default learns the dynamics, as the paper does, resamples the training images and stops after 300
+epochs.
 """
 
 import sys

@@ -4,7 +4,8 @@
 
 trains on the bound of 50 latents an image. eval/vae/log_likelihood is log p(x) estimated with 5,000, at the end of the
 run only. The preset full has the settings that pythae publishes a figure for, which are nearly the paper's: 3,280
-epochs of a fixed binarisation; the default resamples the training images, as the paper does, and stops after 122.
+epochs of a fixed binarisation (mnist_vae says of which images); the default resamples the training images, as the
+paper does, and stops after 122.
 """
 
 import sys

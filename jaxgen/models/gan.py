@@ -9,6 +9,7 @@ import jax
 import jax.numpy as jnp
 import optax
 
+from jaxgen.errors import UserError
 from jaxgen.models.augmentation import Augmentation
 from jaxgen.models.gan_heads import Head
 from jaxgen.models.gan_losses import LOSSES, GANLoss
@@ -108,8 +109,14 @@ def gan(
 
     Raises:
       KeyError: an unknown loss or penalty.
+      UserError: adaptive augmentation, which goes by the signs of logits, with a loss of their differences only.
     """
     losses = LOSSES[loss] if isinstance(loss, str) else loss
+    if losses.differences_only and augmentation is not None and augmentation.target is not None:
+        raise UserError(
+            "Adaptive augmentation goes by the signs of real logits, which mean nothing with the wasserstein and "
+            "relativistic_average losses: choose another loss, or augmentations that stay as they are."
+        )
     optimisers = {"generator": generator_optimiser, "discriminator": discriminator_optimiser}
     averaged = () if ema_decay is None else ("generator",)
     augment = functools.partial(augmented, augmentation)

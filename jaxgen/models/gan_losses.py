@@ -16,6 +16,9 @@ class GANLoss(NamedTuple):
     generator: Callable[[jax.Array, jax.Array], jax.Array]
     boundary: float = 0.0
     """The logit between "real" and "generated", for the discriminator's accuracy."""
+    differences_only: bool = False
+    """Whether all logits may move by one number without a change of the discriminator's loss: then signs and accuracies
+    say nothing by themselves."""
 
 
 def _classify_real_and_generated(real: jax.Array, generated: jax.Array) -> jax.Array:
@@ -44,7 +47,9 @@ LOSSES: dict[str, GANLoss] = {
         boundary=0.5,
     ),
     # Arjovsky et al. 2017 (arXiv:1701.07875), eq. 2: D must be kept Lipschitz by a penalty or spectral normalisation.
-    "wasserstein": GANLoss(lambda real, generated: generated - real, lambda real, generated: -generated),
+    "wasserstein": GANLoss(
+        lambda real, generated: generated - real, lambda real, generated: -generated, differences_only=True
+    ),
     # Lim and Ye 2017 (arXiv:1705.02894); Miyato et al. 2018 (arXiv:1802.05957), eqs. 16 and 17.
     "hinge": GANLoss(
         lambda real, generated: jax.nn.relu(1.0 - real) + jax.nn.relu(1.0 + generated),
@@ -52,6 +57,8 @@ LOSSES: dict[str, GANLoss] = {
     ),
     # Jolicoeur-Martineau 2019 (arXiv:1807.00734): real logits above the mean generated one, and the other way round.
     "relativistic_average": GANLoss(
-        _relativistic_average, lambda real, generated: _relativistic_average(generated, real)
+        _relativistic_average,
+        lambda real, generated: _relativistic_average(generated, real),
+        differences_only=True,
     ),
 }

@@ -129,8 +129,8 @@ def hamiltonian_posterior(
     Args:
       steps: K. Each takes one gradient of the decoder, and training goes back through all of them.
       step_size: epsilon, of every latent.
-      initial_temperature: beta_0 in (0, 1]; 1 is no tempering, as pythae does by default. Below, momenta start hot and
-        cool to 1 by the quadratic scheme of `tempering`.
+      initial_temperature: beta_0 in (0, 1]; 1 is no tempering, as in pythae's published run. Below, momenta start hot
+        and cool to 1 by the quadratic scheme of `tempering`.
       learn_dynamics: whether epsilon, one for each latent, and beta_0 are trained, starting from what is given.
 
     Raises:

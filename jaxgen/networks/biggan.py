@@ -26,7 +26,9 @@ from jaxgen.networks.spectral_norm import spectrally_normalised
 GENERATOR_WIDTHS = {64: (16, 16, 8, 4, 2), 128: (16, 16, 8, 4, 2, 1), 256: (16, 16, 8, 8, 4, 2, 1)}
 DISCRIMINATOR_WIDTHS = {64: (1, 2, 4, 8, 16), 128: (1, 2, 4, 8, 16, 16), 256: (1, 2, 4, 8, 8, 16, 16)}
 LARGEST_SMALL = 32
-"""Images up to this size take the plan for CIFAR-10: four times `width` channels everywhere, two halvings in D."""
+"""Images up to this size take the plan for CIFAR-10: as many channels everywhere, two halvings in D."""
+SMALL_MULTIPLE = 4
+"""How many times `width` these are."""
 
 
 class BigGANGenerator(nn.Module):
@@ -62,7 +64,9 @@ class BigGANGenerator(nn.Module):
           UserError: the image's size is none of those above, no map has `attention_size`, or L cannot be split evenly.
         """
         stem, doublings = _plan(self.image_shape, GENERATOR_WIDTHS)
-        widths = [self.width * m for m in GENERATOR_WIDTHS.get(self.image_shape[0], (4,) * (doublings + 1))]
+        widths = [
+            self.width * m for m in GENERATOR_WIDTHS.get(self.image_shape[0], (SMALL_MULTIPLE,) * (doublings + 1))
+        ]
         attention = place_of_attention(self.attention_size, [stem << (i + 1) for i in range(doublings)])
         normalised = functools.partial(spectrally_normalised, train=train, enabled=self.spectral_norm)
         if self.shared_size is None:
@@ -98,6 +102,8 @@ class BigGANDiscriminator(nn.Module):
     Attributes:
       image_shape, width, num_classes, attention_size, spectral_norm, kernel_init: as in `BigGANGenerator`; the label's
         embedding is spectrally normalised too.
+      small_multiple: how many times `width` the channels for images up to 32x32 are: 4 in the authors' PyTorch code, 2
+        in StudioGAN.
     """
 
     image_shape: tuple[int, int, int] = (32, 32, 3)
@@ -106,6 +112,7 @@ class BigGANDiscriminator(nn.Module):
     attention_size: int | None = None
     spectral_norm: bool = True
     kernel_init: Initialiser = nn.initializers.orthogonal()
+    small_multiple: int = SMALL_MULTIPLE
 
     @nn.compact
     def __call__(self, images: Array, labels: Array, *, train: bool) -> Array:
@@ -116,7 +123,7 @@ class BigGANDiscriminator(nn.Module):
         """
         size = self.image_shape[0]
         _plan(self.image_shape, DISCRIMINATOR_WIDTHS)
-        widths = [self.width * m for m in DISCRIMINATOR_WIDTHS.get(size, (4,) * 4)]
+        widths = [self.width * m for m in DISCRIMINATOR_WIDTHS.get(size, (self.small_multiple,) * 4)]
         halvings = 2 if size <= LARGEST_SMALL else len(widths) - 1
         sizes = [size >> min(i + 1, halvings) for i in range(len(widths))]
         attention = place_of_attention(self.attention_size, sizes)

@@ -57,7 +57,8 @@ class ResNetTranslator(nn.Module):
             branch = _normed_relu(_reflected(wide, 3, hidden, use_bias=False))
             hidden = hidden + InstanceNorm()(_reflected(wide, 3, branch, use_bias=False))
         for i in reversed(range(self.halvings)):
-            conv = ConvTranspose(self.width * 2**i, (3, 3), 2, use_bias=False, kernel_init=NORMAL)
+            features, padding = self.width * 2**i, ((1, 2), (1, 2))  # not "SAME", which moves maps by a pixel each time
+            conv = ConvTranspose(features, (3, 3), 2, padding, use_bias=False, kernel_init=NORMAL)
             hidden = _normed_relu(conv(hidden))
         if self.residual:
             outputs = images + _reflected(self.channels, 7, hidden, kernel_init=nn.initializers.zeros)

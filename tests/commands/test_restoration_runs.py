@@ -2,13 +2,17 @@
 
 import contextlib
 
+import jax
 import numpy as np
 import pytest
 from command_lines import assert_refused, command, train
 from PIL import Image
 
+from jaxgen.commands._tiles import in_tiles
 from jaxgen.data import embedded_sets
 from jaxgen.experiments import emoji_super_resolution, mnist_inpainting, photo_super_resolution
+from jaxgen.networks.super_resolution import SRResNet
+from jaxgen.opened_run import open_run, restore_run
 
 pytestmark = pytest.mark.slow
 ONCE = ("--preset", "quick", "--steps", 2, "--batch-size", 4, "--devices", 1, "--steps-per-dispatch", 2, "--width", 4)
@@ -51,18 +55,24 @@ def test_a_picture_of_any_size_is_made_larger(here):
     assert Image.open("restored/photo.png").size == (260, 200)
 
 
-def test_tiles_leave_no_seam(here):
+def test_tiles_leave_no_seam():
     """Away from the border, a picture that goes through in tiles is the one that goes through whole."""
-    from jaxgen.commands._tiles import in_tiles
-    from jaxgen.opened_run import open_run, restore_run
+    network, given = SRResNet(1, 2, width=2), np.random.default_rng(0).normal(size=(120, 230, 3)).astype(np.float32)
+    variables = network.init(jax.random.key(0), given[None], train=False)
+    whole = network.apply(variables, given[None], train=False)[0]
+    tiled = in_tiles(lambda given: network.apply(variables, given, train=False), given)
+    assert tiled.shape == whole.shape == (240, 460, 1)
+    np.testing.assert_allclose(tiled[80:-80, 80:-80], whole[80:-80, 80:-80], atol=1e-4 * np.abs(whole).max())
 
-    run = open_run(here / LARGER)
-    state = restore_run(run, "last")
-    given = np.asarray(Image.open("photo.png"), np.float32) / 127.5 - 1
-    whole = np.asarray(run.model.functions["restore"](state, given[None]))[0]
-    tiled = in_tiles(lambda given: run.model.functions["restore"](state, given), given)
-    assert tiled.shape == whole.shape
-    np.testing.assert_allclose(tiled[32:-32, 32:-32], whole[32:-32, 32:-32], atol=1e-4)
+
+def test_a_picture_of_the_size_of_the_images_is_restored_as_in_training(here):
+    run = open_run(FILLED)
+    state, given = restore_run(run, "last"), np.asarray(Image.open("digit.png"), np.float32)[None, :, :, None]
+    known = (np.asarray(Image.open("mask.png"), np.float32) < 128)[None, :, :, None].astype(np.float32)
+    whole = run.model.functions["restore"](state, run.model.functions["take"](given / 127.5 - 1, known))
+    assert command("restore", FILLED, "digit.png", "--mask", "mask.png", "--out", "exactly")[0] == 0
+    found = np.asarray(Image.open("exactly/digit.png"), np.float32)
+    np.testing.assert_allclose(found, 127.5 * (np.asarray(whole)[0, :, :, 0] + 1), atol=0.51)
 
 
 def test_spoiled_pictures_are_scored(here):

@@ -16,7 +16,7 @@ KEY = jax.random.key(0)
 REFERENCE = np.load(Path(__file__).parent.parent / "references" / "translators.npz")  # make_translators.py
 NETWORKS = {
     "unet": UNetTranslator(3, 4, 3),
-    "resnet": ResNetTranslator(3, 4, halvings=0, blocks=2),
+    "resnet": ResNetTranslator(3, 4, halvings=2, blocks=2),
     "patch": PatchDiscriminator(4, 2),
 }
 

@@ -31,10 +31,11 @@ def conv(
     return F.conv2d(x, kernel.permute(3, 2, 0, 1), bias, stride, padding)
 
 
-def transposed(name: str, x: torch.Tensor, features: int, *, bias: bool) -> torch.Tensor:
-    """4x4, stride 2; jaxgen's kernels lie the other way round."""
-    kernel, bias = weights(name, 4, 4, x.shape[1], features, bias=bias)
-    return F.conv_transpose2d(x, kernel.permute(2, 3, 0, 1).flip(2, 3), bias, 2, 1)
+def transposed(name: str, x: torch.Tensor, features: int, size: int, *, bias: bool) -> torch.Tensor:
+    """Stride 2, to twice the size; jaxgen's kernels lie the other way round."""
+    kernel, bias = weights(name, size, size, x.shape[1], features, bias=bias)
+    kernel = kernel.permute(2, 3, 0, 1).flip(2, 3)
+    return F.conv_transpose2d(x, kernel, bias, stride=2, padding=1, output_padding=size % 2)
 
 
 def unet(x: torch.Tensor) -> torch.Tensor:
@@ -44,23 +45,28 @@ def unet(x: torch.Tensor) -> torch.Tensor:
         x = conv(f"unet/down_{i}", F.leaky_relu(x, 0.2), WIDTH * 2**i, 4, 2, 1, bias=i == 2)
         x = F.instance_norm(x) if i == 1 else x
     for i in (2, 1):
-        x = F.instance_norm(transposed(f"unet/up_{i}", F.relu(x), WIDTH * 2 ** (i - 1), bias=False))
+        x = F.instance_norm(transposed(f"unet/up_{i}", F.relu(x), WIDTH * 2 ** (i - 1), 4, bias=False))
         x = torch.cat([x, skips.pop()], 1)
-    return torch.tanh(transposed("unet/up_0", F.relu(x), CHANNELS, bias=True))
+    return torch.tanh(transposed("unet/up_0", F.relu(x), CHANNELS, 4, bias=True))
 
 
 def resnet(x: torch.Tensor) -> torch.Tensor:
-    """Without a change of size."""
+    """Two halvings, two blocks."""
 
     def reflected(i: int, x: torch.Tensor, features: int, size: int, *, bias: bool = False) -> torch.Tensor:
         pad = (size // 2,) * 4
         return conv(f"resnet/Conv_{i}", F.pad(x, pad, mode="reflect"), features, size, bias=bias)
 
     x = F.relu(F.instance_norm(reflected(0, x, WIDTH, 7)))
-    for i in (1, 3):
-        branch = F.relu(F.instance_norm(reflected(i, x, WIDTH, 3)))
-        x = x + F.instance_norm(reflected(i + 1, branch, WIDTH, 3))
-    return torch.tanh(reflected(5, x, CHANNELS, 7, bias=True))
+    for i in (1, 2):
+        x = F.relu(F.instance_norm(conv(f"resnet/Conv_{i}", x, WIDTH * 2**i, 3, 2, 1, bias=False)))
+    for i in (3, 5):
+        branch = F.relu(F.instance_norm(reflected(i, x, 4 * WIDTH, 3)))
+        x = x + F.instance_norm(reflected(i + 1, branch, 4 * WIDTH, 3))
+    for i in (0, 1):
+        up = transposed(f"resnet/ConvTranspose_{i}", x, WIDTH * 2 ** (1 - i), 3, bias=False)
+        x = F.relu(F.instance_norm(up))
+    return torch.tanh(reflected(7, x, CHANNELS, 7, bias=True))
 
 
 def patch(x: torch.Tensor) -> torch.Tensor:
