@@ -219,11 +219,11 @@ def tiny_dcgan(size: int, **options: Any) -> GenerativeModel:
 
 
 def tiny_sngan(**options: Any) -> GenerativeModel:
-    """With class-conditional batch norm, the projection, spectral norms and attention at 4x4."""
-    sizes = {"image_shape": (8, 8, 1), "width": 4, "num_classes": 10, "attention_size": 4}
+    """With class-conditional batch norm, the projection, spectral norms and attention."""
+    sizes = {"image_shape": (8, 8, 1), "width": 4, "num_classes": 10}
     return gan(
-        SNGANGenerator(**sizes, spectral_norm=True),
-        SNGANDiscriminator(**sizes),
+        SNGANGenerator(**sizes, attention_size=8, spectral_norm=True),
+        SNGANDiscriminator(**sizes, attention_size=4),
         latent_size=6,
         num_classes=10,
         generator_optimiser=optimiser(),

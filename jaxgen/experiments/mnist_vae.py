@@ -5,8 +5,8 @@
     python -m jaxgen.experiments.mnist_vae --flow iaf
 
 eval/vae/elbo is the bound of log p(x) in nats, of the 10,000 test images made binary by chance (with --likelihood
-bernoulli). The preset full has the settings that pythae publishes a figure for, on all 60,000 training images: its own are
-another draw, Larochelle's, of which it keeps 10,000 for validation.
+bernoulli). The preset full has the settings that pythae publishes a figure for, on all 60,000 training images: pythae's
+are another draw, Larochelle's, of which it keeps 10,000 for validation.
 """
 
 import sys
