@@ -220,7 +220,7 @@ def tiny_dcgan(size: int, **options: Any) -> GenerativeModel:
 
 def tiny_sngan(**options: Any) -> GenerativeModel:
     """With class-conditional batch norm, the projection, spectral norms and attention."""
-    sizes = {"image_shape": (8, 8, 1), "width": 4, "num_classes": 10}
+    sizes = {"image_shape": (8, 8, 1), "width": 8, "num_classes": 10}
     return gan(
         SNGANGenerator(**sizes, attention_size=8, spectral_norm=True),
         SNGANDiscriminator(**sizes, attention_size=4),

@@ -41,6 +41,8 @@ class Config(LeastIsBest, TranslationConfig):
     """and their residual blocks."""
     residual: bool = False
     """They say what is to be added to an image, at first nothing, rather than the image."""
+    norm: bool = True
+    """They have instance norm, as in the paper."""
     cycle_weight: float = 10.0
     """Weight of the way there and back,"""
     identity_weight: float = 5.0
@@ -64,7 +66,9 @@ def build_model(config: Config, assets: Mapping[str, Any]) -> GenerativeModel:
         check_at_least(config, name, 0)
     channels = assets["image_shape"][-1]
     return cycle_gan(
-        ResNetTranslator(channels, config.width, config.halvings, config.blocks, residual=config.residual),
+        ResNetTranslator(
+            channels, config.width, config.halvings, config.blocks, residual=config.residual, norm=config.norm
+        ),
         PatchDiscriminator(config.discriminator_width, patch_halvings(config.image_size)),
         generator_optimiser=optimiser_of(config),
         discriminator_optimiser=optimiser_of(config),

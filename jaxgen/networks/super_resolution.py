@@ -42,14 +42,14 @@ class SRResNet(nn.Module):
         if self.factor < 1 or self.factor & (self.factor - 1):
             raise ValueError(f"the factor must be a power of two, not {self.factor}")
 
-        def normed(x: Array) -> Array:
-            return BatchNorm()(x, train=train) if self.batch_norm else x
+        def normed(x: Array) -> Array:  # with norms, which would take biases away again, there are none
+            hidden = Conv(self.width, (3, 3), use_bias=not self.batch_norm)(x)
+            return BatchNorm()(hidden, train=train) if self.batch_norm else hidden
 
         x = first = nn.PReLU()(Conv(self.width, (9, 9), name="first")(inputs))
         for _ in range(self.blocks):
-            hidden = nn.PReLU()(normed(Conv(self.width, (3, 3))(x)))
-            x = x + normed(Conv(self.width, (3, 3))(hidden))
-        x = first + normed(Conv(self.width, (3, 3))(x))
+            x = x + normed(nn.PReLU()(normed(x)))
+        x = first + normed(x)
         for _ in range(self.factor.bit_length() - 1):
             x = nn.PReLU()(depth_to_space(Conv(4 * self.width, (3, 3))(x), (2, 2)))
         last_init = nn.initializers.zeros if self.zero_at_first else nn.initializers.lecun_normal()

@@ -29,6 +29,8 @@ class ResNetTranslator(nn.Module):
       bounded: whether the outputs go through tanh, as in the paper.
       residual: whether the outputs are instead what is added to the images, at first nothing; the sum, if bounded, is
         clipped to [-1, 1], so that white remains white whatever is added to it.
+      norm: instance norm, as in the papers; without, outputs do not depend on what is far from them, and convolutions
+        have biases and begin as He et al. 2015 (arXiv:1502.01852) say.
     """
 
     channels: int
@@ -37,6 +39,7 @@ class ResNetTranslator(nn.Module):
     blocks: int = 9
     bounded: bool = True
     residual: bool = False
+    norm: bool = True
 
     @nn.compact
     def __call__(self, images: Array, *, train: bool) -> Array:
@@ -47,19 +50,23 @@ class ResNetTranslator(nn.Module):
         """
         del train
         check_multiple(images.shape[1:3], 2**self.halvings)
-        hidden = _normed_relu(_reflected(self.width, 7, images, use_bias=False))
+        inner = {"use_bias": not self.norm, "kernel_init": NORMAL if self.norm else nn.initializers.he_normal()}
+
+        def normed(x: Array) -> Array:
+            return InstanceNorm()(x) if self.norm else x
+
+        hidden = nn.relu(normed(_reflected(self.width, 7, images, **inner)))
         for i in range(self.halvings):
-            features, padding = self.width * 2 ** (i + 1), ((1, 1), (1, 1))
-            conv = Conv(features, (3, 3), 2, padding=padding, use_bias=False, kernel_init=NORMAL)
-            hidden = _normed_relu(conv(hidden))
+            conv = Conv(self.width * 2 ** (i + 1), (3, 3), 2, padding=((1, 1), (1, 1)), **inner)
+            hidden = nn.relu(normed(conv(hidden)))
         wide = self.width * 2**self.halvings
         for _ in range(self.blocks):
-            branch = _normed_relu(_reflected(wide, 3, hidden, use_bias=False))
-            hidden = hidden + InstanceNorm()(_reflected(wide, 3, branch, use_bias=False))
+            branch = nn.relu(normed(_reflected(wide, 3, hidden, **inner)))
+            hidden = hidden + normed(_reflected(wide, 3, branch, **inner))
         for i in reversed(range(self.halvings)):
-            features, padding = self.width * 2**i, ((1, 2), (1, 2))  # not "SAME", which moves maps by a pixel each time
-            conv = ConvTranspose(features, (3, 3), 2, padding, use_bias=False, kernel_init=NORMAL)
-            hidden = _normed_relu(conv(hidden))
+            # Not "SAME", which moves maps by a pixel each time.
+            conv = ConvTranspose(self.width * 2**i, (3, 3), 2, padding=((1, 2), (1, 2)), **inner)
+            hidden = nn.relu(normed(conv(hidden)))
         if self.residual:
             outputs = images + _reflected(self.channels, 7, hidden, kernel_init=nn.initializers.zeros)
             return jnp.clip(outputs, -1.0, 1.0) if self.bounded else outputs
@@ -137,10 +144,6 @@ class PatchDiscriminator(nn.Module):
             hidden = Conv(width, (4, 4), stride, padding, use_bias=not i, kernel_init=NORMAL)(hidden)
             hidden = leaky_relu(InstanceNorm()(hidden) if i else hidden)
         return Conv(1, (4, 4), padding=padding, kernel_init=NORMAL)(hidden)[..., 0]
-
-
-def _normed_relu(inputs: Array) -> Array:
-    return nn.relu(InstanceNorm()(inputs))
 
 
 def _reflected(
