@@ -101,7 +101,7 @@ def build_model(config: Config, assets: Mapping[str, Any]) -> GenerativeModel:
     for name, least in {"width": 1, "blocks": 0, "style_weight": 0, "smoothness": 0}.items():
         check_at_least(config, name, least)
     return stylisation(
-        ResNetTranslator(3, config.width, blocks=config.blocks, residual=config.residual),
+        ResNetTranslator(3, config.width, blocks=config.blocks, bounded=not config.residual, residual=config.residual),
         style=style_from(Path(assets["style"]), config.style_size),
         weights=Weights(style=config.style_weight, smoothness=config.smoothness),
         optimiser=optax.adam(optax.cosine_decay_schedule(config.learning_rate, config.steps)),
