@@ -119,10 +119,8 @@ CASES = {
     ),
     "dcgan_of_14_pixels": Case(functools.partial(tiny_dcgan, 14, independent_examples=True), 14, slow=True),
     "dcgan_with_batch_norm_in_both_networks": Case(functools.partial(tiny_dcgan, 16), 16, core=True),
-    "sngan_with_attention_and_a_relativistic_loss": Case(
-        functools.partial(
-            tiny_sngan, loss="relativistic_average", penalties={"consistency": 1.0}, discriminator_steps=2
-        ),
+    "sngan_with_attention_and_consistency": Case(
+        functools.partial(tiny_sngan, loss="hinge", penalties={"consistency": 1.0}, discriminator_steps=2),
         slow=True,
     ),
     # long ones: the regularisers' second derivatives take as long to compile as ten of the others
