@@ -28,7 +28,6 @@ from tiny import (
     tiny_pairs,
     tiny_restoration,
     tiny_rnn,
-    tiny_sngan,
     tiny_speech,
     tiny_stylegan2,
     tiny_stylisation,
@@ -119,10 +118,6 @@ CASES = {
     ),
     "dcgan_of_14_pixels": Case(functools.partial(tiny_dcgan, 14, independent_examples=True), 14, slow=True),
     "dcgan_with_batch_norm_in_both_networks": Case(functools.partial(tiny_dcgan, 16), 16, core=True),
-    "sngan_with_attention_and_consistency": Case(
-        functools.partial(tiny_sngan, loss="hinge", penalties={"consistency": 1.0}, discriminator_steps=2),
-        slow=True,
-    ),
     # long ones: the regularisers' second derivatives take as long to compile as ten of the others
     "stylegan2": Case(functools.partial(tiny_stylegan2, r1_every=3, path_every=2), data_metric=None, slow=True),
     "stylegan2_with_classes_adaptive_augmentation_and_cropped_images": Case(

@@ -52,7 +52,6 @@ from jaxgen.networks.made import TokenMADE
 from jaxgen.networks.mlp import MLPDiscriminator, MLPEncoder, MLPGenerator
 from jaxgen.networks.pixel_cnn import GatedPixelCNN
 from jaxgen.networks.recurrent import RecurrentNetwork
-from jaxgen.networks.sngan import SNGANDiscriminator, SNGANGenerator
 from jaxgen.networks.stylegan2 import StyleGAN2Discriminator, StyleGAN2Generator
 from jaxgen.networks.super_resolution import SRResNet
 from jaxgen.networks.text_encoder import AttentionEncoder, CaptionEncoder, RecurrentEncoder, TextTransformer
@@ -212,20 +211,6 @@ def tiny_dcgan(size: int, **options: Any) -> GenerativeModel:
         DCGANGenerator((size, size, 1), 4),
         DCGANDiscriminator((size, size, 1), 4),
         latent_size=6,
-        generator_optimiser=optimiser(),
-        discriminator_optimiser=optimiser(),
-        **options,
-    )
-
-
-def tiny_sngan(**options: Any) -> GenerativeModel:
-    """With class-conditional batch norm, the projection, spectral norms and attention."""
-    sizes = {"image_shape": (8, 8, 1), "width": 8, "num_classes": 10}
-    return gan(
-        SNGANGenerator(**sizes, attention_size=8, spectral_norm=True),
-        SNGANDiscriminator(**sizes, attention_size=4),
-        latent_size=6,
-        num_classes=10,
         generator_optimiser=optimiser(),
         discriminator_optimiser=optimiser(),
         **options,
