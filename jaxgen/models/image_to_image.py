@@ -87,7 +87,8 @@ def translation(network: nn.Module, *, shift: int = 0, mirror: bool = False, **o
         source, target = batch["source"], batch["image"]
         if train:
             keys = example_keys(key, batch["index"])
-            source, target = (jitter(images, keys, pixels=shift, mirror=mirror) for images in (source, target))
+            both = jitter(jnp.concatenate([source, target], -1), keys, pixels=shift, mirror=mirror)
+            source, target = jnp.split(both, [source.shape[-1]], -1)
         return Pair(Degraded(source, source), target)
 
     options = {"residual": False, **options}
