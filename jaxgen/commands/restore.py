@@ -56,9 +56,10 @@ def main(arguments: Sequence[str]) -> None:
         raise UserError(f"--border must be at least 0, not {options.border}.")
     run = open_run(options.run)
     restore, take, degrade = (function_of(run, name) for name in ("restore", "take", "degrade"))
-    size, _, channels = run.record["assets"]["image_shape"]
-    factor = run.config.factor if getattr(run.config, "degradation", None) == "super_resolution" else 1
-    fills_in = getattr(run.config, "degradation", None) == "inpainting"
+    *trained_size, channels = run.record["assets"]["image_shape"]
+    degradation = getattr(run.config, "degradation", None)
+    factor = run.config.factor if degradation == "super_resolution" else 1
+    fills_in = degradation == "inpainting"
     if fills_in and options.mask is None and not options.degrade:
         raise UserError(f"{run.experiment.name} fills in what is missing: say with --mask what that is.")
     if options.mask is not None and (options.degrade or not fills_in):
@@ -79,7 +80,7 @@ def main(arguments: Sequence[str]) -> None:
         else:
             known = np.ones((*image.shape[:2], 1), np.float32) if mask is None else (mask < 128).astype(np.float32)
             given = np.asarray(take(image[None], known[None]))[0]
-        if given.shape[0] * factor == size and given.shape[1] * factor == size:  # as in training: no tiles
+        if [side * factor for side in given.shape[:2]] == trained_size:  # as in training: no tiles
             restored = np.asarray(restore(state, given[None]))[0]
         else:
             restored = in_tiles(lambda given: restore(state, given), given)

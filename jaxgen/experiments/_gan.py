@@ -76,9 +76,9 @@ def build_gan(
         check_at_least(config, name, 1)
 
     def optimiser(rate: float, steps_per_update: int) -> optax.GradientTransformation:
-        updates = None if config.decay_steps is None else max(1, config.decay_steps // steps_per_update)
-        schedule = rate if updates is None else optax.linear_schedule(rate, 0.0, updates)
-        adam = optax.adam(schedule, b1=config.beta1, b2=config.beta2)
+        if config.decay_steps is not None:
+            rate = optax.linear_schedule(rate, 0.0, max(1, config.decay_steps // steps_per_update))
+        adam = optax.adam(rate, b1=config.beta1, b2=config.beta2)
         return adam if config.clip_norm is None else optax.chain(optax.clip_by_global_norm(config.clip_norm), adam)
 
     return gan(
