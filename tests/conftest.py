@@ -12,8 +12,10 @@ if FIRST:
     # Most of the tests' time is LLVM's work on programs that run once: it is told not to optimise.
     flags = "--xla_force_host_platform_device_count=8 --xla_backend_optimization_level=0"
     os.environ["XLA_FLAGS"] = f"{flags} {os.environ.get('XLA_FLAGS', '')}"
-    # Own to this session: what one process compiles, no other need compile again.
-    os.environ["JAX_COMPILATION_CACHE_DIR"] = tempfile.mkdtemp(prefix="jaxgen-tests-")
+    # What one process compiles, no other need compile again: a folder of this session alone, unless one is given.
+    own_cache = "JAX_COMPILATION_CACHE_DIR" not in os.environ
+    if own_cache:
+        os.environ["JAX_COMPILATION_CACHE_DIR"] = tempfile.mkdtemp(prefix="jaxgen-tests-")
     os.environ["JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS"] = "0.3"
 
 
@@ -38,5 +40,5 @@ def pytest_runtest_teardown(item):
 
 
 def pytest_sessionfinish(session, exitstatus):
-    if FIRST:
+    if FIRST and own_cache:
         shutil.rmtree(os.environ["JAX_COMPILATION_CACHE_DIR"], ignore_errors=True)
