@@ -77,7 +77,8 @@ def cycle_gan(
 
     Metrics: `generator/loss` and its parts `generator/adversarial`, `generator/cycle`, `generator/identity`;
     `discriminator/loss`; on evaluation, as if source and target were pairs, `generator/l1` (of [-1, 1]) and
-    `generator/ssim` of G(x) and y, and the same of `baseline/`, x itself and y.
+    `generator/ssim` of G(x) and y, the same of `baseline/`, x itself and y, and `generator/l1_back` and
+    `generator/ssim_back` of F(y) and x.
 
     There is no `sample`. `functions`: `translate(state, images) -> images`, `translate_back`; `compare(state, key,
     batch) -> [B, 4, H, W, C]`: x, G(x), y, F(y).
@@ -186,10 +187,13 @@ def cycle_gan(
             for side, name in DISCRIMINATORS.items()
         )
         scores = {}
-        for name, images in (("generator", generated["target"]), ("baseline", real["source"])):
-            both = as_bytes(images), as_bytes(real["target"])
-            scores[f"{name}/l1"] = sum_and_count(l1(images, real["target"]))
-            scores[f"{name}/ssim"] = sum_and_count(ssim(*both, max_value=255.0))
+        for name, back, images, truth in (
+            ("generator", "", generated["target"], real["target"]),
+            ("generator", "_back", generated["source"], real["source"]),
+            ("baseline", "", real["source"], real["target"]),
+        ):
+            scores[f"{name}/l1{back}"] = sum_and_count(l1(images, truth))
+            scores[f"{name}/ssim{back}"] = sum_and_count(ssim(as_bytes(images), as_bytes(truth), max_value=255.0))
         return metrics_of(terms, judged, state.step) | scores
 
     # ------------------------------------------------------------ use

@@ -94,7 +94,9 @@ def test_translations_are_compared_with_their_counterparts_and_with_nothing_done
     values = {name: float(total / weight) for name, (total, weight) in metrics.items()}
     x, y = BATCH["source"], BATCH["image"]
     assert values["generator/l1"] == pytest.approx(float(jnp.mean(jnp.abs(0.9 * x - y))), rel=1e-5)
+    assert values["generator/l1_back"] == pytest.approx(float(jnp.mean(jnp.abs(0.7 * y - x))), rel=1e-5)
     assert values["baseline/l1"] == pytest.approx(float(jnp.mean(jnp.abs(x - y))), rel=1e-5)
+    assert len({values[name] for name in ("generator/ssim", "generator/ssim_back", "baseline/ssim")}) == 3
     tiles = model.functions["compare"](state, KEY, BATCH)
     np.testing.assert_allclose(tiles, jnp.stack([x, 0.9 * x, y, 0.7 * y], 1), rtol=1e-6)
 
