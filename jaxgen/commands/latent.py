@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal, NamedTuple
 
+import jax
 import jax.numpy as jnp
 import numpy as np
 import tyro
@@ -17,6 +18,7 @@ from jaxgen.errors import UserError
 from jaxgen.metrics.neighbours import nearest_distances
 from jaxgen.opened_run import Run, open_run, restore_run
 from jaxgen.training.pictures import latent_scatter
+from jaxgen.training.sampling import draw_conditions
 from jaxgen.training.state import TrainState
 
 What = Literal["reconstruct", "interpolate", "arithmetic", "traverse", "manifold", "scatter", "neighbours"]
@@ -24,14 +26,16 @@ What = Literal["reconstruct", "interpolate", "arithmetic", "traverse", "manifold
 
 @dataclass(frozen=True)
 class Options:
-    """Shows what a run's latents mean, by examples that it was not trained on (training ones if there are no others).
+    """Shows what a run's latents mean, by examples that it was not trained on (training ones if there are no others). A
+    model that encodes nothing, such as a GAN, is shown by samples instead.
 
     reconstruct: examples, each over its reconstruction. interpolate: walks between the 1st and the 2nd example, the 3rd
     and the 4th, ... arithmetic: rows a, b, c and a - b + c, of each three examples or of the mean latents of three
-    classes. traverse: one example with one latent at a time going from -3 to 3 times the latents' spread. manifold: the
-    plane of a model's two latents, through the inverse normal CDF; with more latents the plane of their first two
-    principal components, or the one through three examples. scatter: latents coloured by class (the first two principal
-    components of more than two). neighbours: examples, each followed by the nearest others.
+    classes. traverse: examples (one if none is named) with one latent at a time going from -3 to 3 times the latents'
+    spread. manifold: the plane of a model's two latents, through the inverse normal CDF; with more latents the plane of
+    their first two principal components, or the one through three examples, or samples. scatter: latents coloured by
+    class (the first two principal components of more than two). neighbours: examples, each followed by the nearest
+    others.
     """
 
     run: tyro.conf.Positional[Path]
@@ -39,11 +43,11 @@ class Options:
     what: tyro.conf.Positional[What]
     """What is shown."""
     examples: tuple[int, ...] = ()
-    """Numbers of held-out examples to show, from 0. Empty: the first ones."""
+    """Numbers of held-out examples, or of samples, to show, from 0. Empty: the first ones."""
     classes: tuple[int, ...] = ()
     """arithmetic: numbers of three classes, in place of --examples."""
     dimensions: tuple[int, ...] = ()
-    """traverse: numbers of latents, from 0. Empty: those that vary most."""
+    """traverse: numbers of latents, from 0. Empty: InfoGAN's continuous codes; of others those that vary most."""
     spherical: bool = False
     """interpolate: along great circles, as between samples of a Gaussian prior. False: along straight lines."""
     label: int | None = None
@@ -54,6 +58,8 @@ class Options:
     """Images, or lines, of each walk, both ends among them, values of each latent, or neighbours."""
     num: int = 2_000
     """How many held-out examples are encoded where many are needed."""
+    seed: int = 0
+    """Seed of the samples, of a model that encodes nothing."""
     out: Path | None = None
     """The picture (.png), or of texts the file (.txt). None: latent_WHAT.png, or the terminal."""
     checkpoint: str = "last"
@@ -61,13 +67,15 @@ class Options:
 
 
 class Subject(NamedTuple):
-    """A run that is looked at, and held-out examples."""
+    """A run that is looked at, and held-out examples, or latents of samples where nothing is encoded."""
 
     options: Options
     run: Run
     state: TrainState
     examples: np.ndarray
-    """Images [N, H, W, C] in [-1, 1], or tokens [N, T + 1] of lines."""
+    """Images [N, H, W, C] in [-1, 1], or tokens [N, T + 1] of lines; `latents` again where those are drawn."""
+    latents: np.ndarray | None
+    """[N, L], drawn from the prior; None: the model encodes examples."""
     labels: np.ndarray | None
     """[N], None where the data has none."""
     class_names: Sequence[str]
@@ -83,18 +91,25 @@ class Subject(NamedTuple):
         named = self.options.examples or range(min(count, len(self.examples)))
         if wrong := [i for i in named if not 0 <= i < len(self.examples)]:
             raise UserError(
-                f"--examples has {wrong[0]}, but the examples are 0 to {len(self.examples) - 1} (see --num)."
+                f"--examples has {wrong[0]}, but the {self.kind}s are 0 to {len(self.examples) - 1} (see --num)."
             )
         if not named or len(named) % multiple:
             raise UserError(f"--examples takes numbers in groups of {multiple} here, not {len(named)}.")
         return np.array(named)
 
+    @property
+    def kind(self) -> str:
+        """What the numbers are of."""
+        return "example" if self.latents is None else "sample"
+
     def encode(self, numbers: np.ndarray) -> np.ndarray:
-        """Latents [n, L] of examples.
+        """Latents [n, L] of examples, or of samples.
 
         Raises:
-          UserError: the model encodes nothing, or not to vectors.
+          UserError: the model does not encode to vectors.
         """
+        if self.latents is not None:
+            return self.latents[numbers]
         latents = self._call("encode", self.examples[numbers], numbers)
         if latents.ndim != 2 or not np.issubdtype(latents.dtype, np.floating):
             raise UserError(
@@ -151,12 +166,14 @@ def interpolate(subject: Subject) -> tuple[Any, str]:
     ends = latents.reshape(-1, 2, latents.shape[-1])
     walks = maths.walk(jnp.asarray(ends[:, 0]), jnp.asarray(ends[:, 1]), options.steps, spherical=options.spherical)
     how = "spherical" if options.spherical else "straight"
-    return subject.decode(np.asarray(walks), numbers[::2]), f"{len(walks)} {how} walks between examples"
+    return subject.decode(np.asarray(walks), numbers[::2]), f"{len(walks)} {how} walks between {subject.kind}s"
 
 
 def arithmetic(subject: Subject) -> tuple[Any, str]:
     options = subject.options
     if options.classes:
+        if subject.latents is not None:
+            raise UserError(f"--classes takes means of latents, but {subject.run.experiment.name} encodes nothing.")
         if len(options.classes) != 3 or subject.labels is None:
             raise UserError("--classes takes three numbers of classes a, b, c, of data that has classes.")
         means = maths.class_means(subject.all_latents(), subject.labels)
@@ -181,25 +198,27 @@ def arithmetic(subject: Subject) -> tuple[Any, str]:
 def traverse(subject: Subject) -> tuple[Any, str]:
     options = subject.options
     latents = subject.all_latents()
-    number = int(subject.chosen(1)[0])
+    numbers = subject.chosen(1)
     spread = latents.std(0)
-    dimensions = np.array(options.dimensions or np.argsort(-spread, kind="stable")[: options.rows])
+    known = subject.run.model.functions.get("code_dimensions", lambda: ())()
+    dimensions = np.array(options.dimensions or known or np.argsort(-spread, kind="stable")[: options.rows])
     if wrong := [int(d) for d in dimensions if not 0 <= d < latents.shape[1]]:
         raise UserError(f"--dimensions has {wrong[0]}, but the latents are 0 to {latents.shape[1] - 1}.")
     values = latents.mean(0)[dimensions, None] + spread[dimensions, None] * np.linspace(-3.0, 3.0, options.steps)
-    named = ", ".join(map(str, dimensions))
-    rows = subject.decode(maths.traversals(latents[number], dimensions, values), number)
-    return rows, f"example {number}, latents {named} from -3 to 3 spreads"
+    moved = np.stack([maths.traversals(latents[number], dimensions, values) for number in numbers], 1)
+    rows = subject.decode(moved.reshape(-1, *moved.shape[2:]), np.tile(numbers, len(dimensions)))
+    which = f"{subject.kind}{'s' * (len(numbers) > 1)} {', '.join(map(str, numbers))}"
+    return rows, f"{which}, latents {', '.join(map(str, dimensions))} from -3 to 3 spreads"
 
 
 def manifold(subject: Subject) -> tuple[Any, str]:
     options = subject.options
     example = subject.encode(np.array([0]))
     grid = maths.normal_grid(options.rows)
-    if options.examples:
+    if options.examples or (subject.latents is not None and example.shape[1] > 2):
         numbers = subject.chosen(3, multiple=3)[:3]
         plane = maths.plane_through(subject.encode(numbers), options.rows)
-        said = f"plane through the examples {', '.join(map(str, numbers))}"
+        said = f"plane through the {subject.kind}s {', '.join(map(str, numbers))}"
     elif example.shape[1] == 2:
         numbers, plane, said = np.array([0]), grid, "plane of the two latents"
     else:
@@ -246,7 +265,7 @@ SHOWN: dict[str, Callable[[Subject], tuple[Any, str]]] = {
     "neighbours": neighbours,
 }
 NEEDS = {"reconstruct": ("reconstruct",), "scatter": ("encode",), "neighbours": ("encode",)}
-"""Functions of the model; the others need encode and decode."""
+"""Functions of the model; the others need decode, and encode or prior."""
 
 
 def main(arguments: Sequence[str]) -> None:
@@ -254,7 +273,7 @@ def main(arguments: Sequence[str]) -> None:
     if options.rows < 1 or options.steps < 2 or options.num < 1:
         raise UserError("--rows and --num must be at least 1 and --steps at least 2.")
     run = open_run(options.run)
-    for name in NEEDS.get(options.what, ("encode", "decode")):
+    for name in NEEDS.get(options.what, ("prior" if _draws_latents(run) else "encode", "decode")):
         function_of(run, name)
     if options.label is not None:
         check_label(run, options.label)
@@ -271,13 +290,21 @@ def main(arguments: Sequence[str]) -> None:
     print(f"{run.experiment.name}: {said}" + ("" if out is None else f": {out}"))
 
 
+def _draws_latents(run: Run) -> bool:
+    """Whether latents are drawn, since the model encodes nothing."""
+    return "encode" not in run.model.functions and "prior" in run.model.functions
+
+
 def _look_at(run: Run, options: Options) -> Subject:
     state = restore_run(run, options.checkpoint)
+    conditional = "conditions" in run.model.functions
+    if _draws_latents(run):
+        latents = np.asarray(run.model.functions["prior"](jax.random.key(options.seed), options.num))
+        return Subject(options, run, state, latents, latents, draw_conditions(run.model, options.num), (), conditional)
     data = run.experiment.load_data(run.config)
     split = data.train if data.test is None else data.test
     batch = data.prepare(read_examples(split, 0, min(options.num, length(split))))
     labels = np.asarray(batch["label"]) if "label" in batch else None
     names = data.assets.get("class_names", ())
-    conditional = "conditions" in run.model.functions
     examples = np.asarray(batch["tokens" if run.record["kind"] == "text" else "image"])
-    return Subject(options, run, state, examples, labels, names, conditional)
+    return Subject(options, run, state, examples, None, labels, names, conditional)

@@ -105,7 +105,8 @@ def gan(
 
     `functions`: `prior(key, num_samples) -> latents`, `decode(state, latents, *condition) -> images`,
     `discriminate(state, images, *condition) -> logits`; of a conditional GAN also `conditions(num_samples) -> labels`,
-    every class in turn; with a head `read_head(state, images) -> outputs`. `condition` is the labels, or nothing.
+    every class in turn; with a head `read_head(state, images) -> outputs`, and with InfoGAN's `code_dimensions()`, the
+    numbers of the latents that are continuous codes. `condition` is the labels, or nothing.
 
     Raises:
       KeyError: an unknown loss or penalty.
@@ -346,4 +347,6 @@ def gan(
     functions |= {"prior": prior, "decode": decode, "discriminate": discriminate}
     if head is not None:
         functions["read_head"] = read_head
+        if head.uniform_latents:
+            functions["code_dimensions"] = lambda: tuple(range(latent_size - head.uniform_latents, latent_size))
     return GenerativeModel(init, train_step, eval_step, sample, functions)

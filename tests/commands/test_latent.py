@@ -13,6 +13,7 @@ from jaxgen.data import embedded_sets
 from jaxgen.experiments import (
     mnist_adversarial_autoencoder,
     mnist_conditional_vae,
+    mnist_infogan,
     mnist_vq_vae,
     mnist_vq_vae_prior,
 )
@@ -22,13 +23,15 @@ pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("small_mnist")]
 ONCE = ("--preset", "quick", "--steps", 2, "--batch-size", 20, "--devices", 1, "--steps-per-dispatch", 2)
 ONCE += ("--eval-metrics", "None", "--best-metric", "None", "--eval-every", 0)
 VQ = ("--width", 4, "--residual-width", 4, "--residual-blocks", 1, "--num-codes", 6, "--code-size", 3)
-CLASSES, TWO_LATENTS, CODES, PRIOR = (
+INFOGAN_OPTIONS = ("--latent-size", 6, "--base-width", 4, "--generator-learning-rate", 0.3, "--ema-decay", 0.0)
+CLASSES, TWO_LATENTS, CODES, PRIOR, INFOGAN = (
     f"runs/{name}/001"
     for name in (
         "mnist_conditional_vae",
         "mnist_adversarial_autoencoder",
         "mnist_vq_vae",
         "mnist_vq_vae_prior",
+        "mnist_infogan",
     )
 )
 
@@ -42,6 +45,7 @@ def runs(tmp_path_factory, small_mnist):
             (mnist_conditional_vae, ("--widths", 16, "--latent-size", 5)),
             (mnist_adversarial_autoencoder, ("--widths", 16, "--latent-size", 2, "--discriminator-widths", 8)),
             (mnist_vq_vae, VQ),
+            (mnist_infogan, INFOGAN_OPTIONS),
             (
                 mnist_vq_vae_prior,
                 ("--first-stage", CODES, "--conditional", "--width", 4, "--layers", 2),
@@ -74,6 +78,32 @@ def test_pictures_have_the_tiles_that_were_asked_for(runs, options, grid):
         assert code == 0, err
         assert "x.png" in said
         assert tiles("x.png", *grid).std() > 0
+
+
+@pytest.mark.parametrize(
+    ("options", "grid", "words"),
+    [
+        (("traverse", "--steps", 4), (2, 4), "sample 0, latents 4, 5 from"),  # the two codes
+        (("traverse", "--examples", 1, 2, 3, "--dimensions", 0, 5), (6, 10), "samples 1, 2, 3, latents 0, 5 from"),
+        (("interpolate", "--rows", 3, "--steps", 5), (3, 5), "3 straight walks between samples"),
+        (("arithmetic", "--rows", 2), (2, 4), "2 times a - b + c"),
+        (("manifold", "--rows", 4), (4, 4), "plane through the samples 0, 1, 2"),
+    ],
+)
+def test_models_that_encode_nothing_are_shown_by_samples(runs, options, grid, words):
+    with contextlib.chdir(runs):
+        code, said, err = command("latent", INFOGAN, *options, "--out", "x.png", "--num", 50)
+        assert code == 0, err
+        assert words in said
+        assert tiles("x.png", *grid).std() > 0
+
+
+def test_samples_are_those_of_their_seed(runs):
+    with contextlib.chdir(runs):
+        options = ("--seed", 3, "--rows", 1, "--steps", 4)
+        assert command("latent", INFOGAN, "interpolate", *options, "--spherical", "--out", "a.png")[0] == 0
+        assert command("interpolate", INFOGAN, *options, "--out", "b.png")[0] == 0
+        np.testing.assert_array_equal(tiles("a.png", 1, 4), tiles("b.png", 1, 4))
 
 
 def test_the_picture_is_named_after_what_it_shows(runs):
@@ -120,6 +150,9 @@ def test_the_nearest_neighbours_are_of_held_out_examples_and_not_the_example_its
         ((PRIOR, "reconstruct"), "mnist_vq_vae_prior has no function 'reconstruct'"),
         ((CODES, "interpolate"), "mnist_vq_vae has no function 'decode'"),
         ((CODES, "scatter"), "grids of discrete codes"),
+        ((INFOGAN, "scatter"), "mnist_infogan has no function 'encode'"),
+        ((INFOGAN, "arithmetic", "--classes", 1, 2, 3), "mnist_infogan encodes nothing"),
+        ((INFOGAN, "interpolate", "--examples", 1, 60, "--num", 50), "--examples has 60, but the samples are 0 to 49"),
     ],
 )
 def test_what_cannot_be_shown_is_said_in_one_sentence(runs, arguments, words):
