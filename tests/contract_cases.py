@@ -26,6 +26,7 @@ from tiny import (
     tiny_made,
     tiny_mlp_gan,
     tiny_pairs,
+    tiny_residual_gan,
     tiny_restoration,
     tiny_rnn,
     tiny_speech,
@@ -115,6 +116,9 @@ CASES = {
             discriminator_steps=2,
         ),
         slow=True,
+    ),
+    "biggan_and_sngan_with_consistency": Case(
+        functools.partial(tiny_residual_gan, penalties={"consistency": 1.0}), slow=True
     ),
     "dcgan_of_14_pixels": Case(functools.partial(tiny_dcgan, 14, independent_examples=True), 14, slow=True),
     "dcgan_with_batch_norm_in_both_networks": Case(functools.partial(tiny_dcgan, 16), 16, core=True),

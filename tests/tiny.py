@@ -40,6 +40,7 @@ from jaxgen.models.text_vae import text_vae
 from jaxgen.models.vae import vae
 from jaxgen.models.vae_gan import vae_gan
 from jaxgen.models.vq_vae import vq_vae
+from jaxgen.networks.biggan import BigGANGenerator
 from jaxgen.networks.classifier import ConvClassifier
 from jaxgen.networks.conditional import ConditionalDiscriminator, ConditionalGenerator
 from jaxgen.networks.dcgan import DCGANDiscriminator, DCGANGenerator
@@ -52,6 +53,7 @@ from jaxgen.networks.made import TokenMADE
 from jaxgen.networks.mlp import MLPDiscriminator, MLPEncoder, MLPGenerator
 from jaxgen.networks.pixel_cnn import GatedPixelCNN
 from jaxgen.networks.recurrent import RecurrentNetwork
+from jaxgen.networks.sngan import SNGANDiscriminator
 from jaxgen.networks.stylegan2 import StyleGAN2Discriminator, StyleGAN2Generator
 from jaxgen.networks.super_resolution import SRResNet
 from jaxgen.networks.text_encoder import AttentionEncoder, CaptionEncoder, RecurrentEncoder, TextTransformer
@@ -211,6 +213,20 @@ def tiny_dcgan(size: int, **options: Any) -> GenerativeModel:
         DCGANGenerator((size, size, 1), 4),
         DCGANDiscriminator((size, size, 1), 4),
         latent_size=6,
+        generator_optimiser=optimiser(),
+        discriminator_optimiser=optimiser(),
+        **options,
+    )
+
+
+def tiny_residual_gan(**options: Any) -> GenerativeModel:
+    """With norms told latents and class, the projection on the class, attention, and spectral norms."""
+    sizes = {"image_shape": (8, 8, 1), "width": 2, "num_classes": 10, "attention_size": 8}
+    return gan(
+        BigGANGenerator(**sizes, shared_size=3),
+        SNGANDiscriminator(**sizes | {"width": 8, "attention_size": 4}),
+        latent_size=6,
+        num_classes=10,
         generator_optimiser=optimiser(),
         discriminator_optimiser=optimiser(),
         **options,
