@@ -27,8 +27,8 @@ def folder(tmp_path_factory, mnist_is_unpacked_once):
     with pytest.MonkeyPatch.context() as patch, contextlib.chdir(folder):
         patch.setattr(embedded_sets, "mnist_arrays", lambda: few)
         for experiment, options in (
-            (emoji_super_resolution, ("--adversary", "patch", "--discriminator-width", 4)),
-            (mnist_inpainting, ()),
+            (emoji_super_resolution, ("--adversary", "srgan", "--perceptual-weight", 0.1, "--discriminator-width", 4)),
+            (mnist_inpainting, ("--adversary", "patch", "--network", "resnet", "--discriminator-width", 4)),
         ):
             result = train(*ONCE, *options, experiment=experiment.EXPERIMENT)
             assert result[0] == 0, result
