@@ -159,6 +159,58 @@ def test_the_probability_says_how_many_images_are_changed():
     assert share == pytest.approx(1 - unchanged, abs=4 * (unchanged * (1 - unchanged) / 400) ** 0.5)
 
 
+def test_adaptive_augmentation_goes_as_far_as_the_paper_says():
+    """Karras et al. 2020, appendix B: what happens to ramps says where pixels came from, to flat images how colours
+    changed; the same keys for all."""
+    count, size, middle = 600, 65, 32
+    rows, columns = np.mgrid[:size, :size].astype(np.float32) - middle
+
+    def changed(image):
+        return apply(adaptive_augmentation(), np.broadcast_to(image, (count, *image.shape)))
+
+    def spread(values, expected):
+        assert np.mean(values) == pytest.approx(0.0, abs=4 * expected / count**0.5)
+        assert np.std(values) == pytest.approx(expected, rel=4 / (2 * count) ** 0.5)
+
+    dark, light = (changed(np.full((size, size, 1), value, np.float32))[:, middle, middle, 0] for value in (0, 1))
+    factor = light - dark
+    assert np.mean(factor < 0) == pytest.approx(0.5, abs=2 / count**0.5)  # inverted
+    spread(np.log2(np.abs(factor)), 0.5)  # contrast
+    spread(dark / factor, 0.2)  # brightness
+
+    came_from = [
+        (changed(ramp[..., None])[..., 0] - dark[:, None, None]) / factor[:, None, None] for ramp in (rows, columns)
+    ]
+    for places in came_from:  # whole pixels, uniform, and a normal shift
+        spread(places[:, middle, middle], 0.125 * size * (1 / 3 + 1) ** 0.5)
+    down = np.stack([x[:, middle + 1, middle] - x[:, middle, middle] for x in came_from], -1)
+    right = np.stack([x[:, middle, middle + 1] - x[:, middle, middle] for x in came_from], -1)
+    matrices = np.stack([down, right], -1)
+    determinants = np.linalg.det(matrices)
+    assert np.mean(determinants < 0) == pytest.approx(0.5, abs=2 / count**0.5)  # mirrored
+    spread(0.5 * np.log2(np.abs(determinants)), 0.2)  # scale
+    sizes = np.log2(np.linalg.svd(matrices, compute_uv=False))
+    stretch = 0.5 * (sizes[:, 0] - sizes[:, 1])  # of both axes, by n and -n
+    assert np.sqrt(np.mean(stretch**2)) == pytest.approx(0.2, rel=4 / (2 * count) ** 0.5)
+
+
+def test_hues_turn_as_far_as_the_circle_and_saturation_by_its_octave():
+    count, red = 600, np.float32([2.0, -1.0, -1.0])
+    flat = np.broadcast_to(np.stack([0 * red, red, np.ones_like(red)])[:, None, None], (3, 2, 2, 3)).astype(np.float32)
+    black, coloured, white = (
+        apply(adaptive_augmentation(), np.broadcast_to(image, (count, 2, 2, 3)))[:, 0, 0] for image in flat
+    )
+    contrast = np.abs((white - black).mean(-1))
+    chroma = coloured - black
+    np.testing.assert_allclose(chroma.sum(-1), 0.0, atol=1e-4 * np.abs(chroma).max())
+    octaves = np.log2(np.linalg.norm(chroma, axis=-1) / np.linalg.norm(red) / contrast)
+    assert octaves.mean() == pytest.approx(0.0, abs=4 / count**0.5)
+    assert octaves.std() == pytest.approx(1.0, rel=4 / (2 * count) ** 0.5)
+    angles = np.arctan2((chroma[:, 1] - chroma[:, 2]) / 3**0.5, chroma[:, 0])
+    quarters = np.histogram(angles, 4, (-np.pi, np.pi))[0] / count
+    np.testing.assert_allclose(quarters, 0.25, atol=4 * (3 / 16 / count) ** 0.5)
+
+
 def test_hues_turn_about_grey():
     grey = np.full((40, 8, 8, 3), 0.3, np.float32)
     turned = apply(adaptive_augmentation(), grey)
