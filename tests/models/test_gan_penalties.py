@@ -100,6 +100,7 @@ def test_the_estimate_of_r1_is_near_r1():
 def test_consistency_compares_an_image_with_itself_moved():
     blank = jnp.ones((4, 16, 16, 1))  # edges are repeated: the same wherever it is moved
     np.testing.assert_allclose(PENALTIES["consistency"](judged_by(smooth, blank)), 0.0, atol=1e-6)
+    assert float(PENALTIES["consistency"](judged_by(smooth)).max()) > 0.0
 
     def pixel(images):  # says where it lay: 10 rows + columns
         return images[:, 8, 8, 0]
