@@ -11,6 +11,7 @@ import optax
 
 from jaxgen.errors import UserError
 from jaxgen.models.augmentation import Augmentation
+from jaxgen.models.gan_draws import Draws, draw_for_update, draw_latents
 from jaxgen.models.gan_heads import Head
 from jaxgen.models.gan_losses import LOSSES, GANLoss
 from jaxgen.models.gan_parts import (
@@ -24,7 +25,6 @@ from jaxgen.models.gan_parts import (
 from jaxgen.models.gan_penalties import Judged, total_penalty
 from jaxgen.models.samples import samples_by_class
 from jaxgen.models.variables import apply_network, init_network
-from jaxgen.training.parallel import example_keys, example_normal
 from jaxgen.training.state import (
     Batch,
     GenerativeModel,
@@ -46,22 +46,6 @@ class Outputs(NamedTuple):
     """[B]."""
     head: jax.Array | None
     """[B, N], or None without a head."""
-
-
-class Draws(NamedTuple):
-    """What one update of a network needs besides the images: everything here belongs to the examples."""
-
-    latents: jax.Array
-    """[B, L]."""
-    labels: jax.Array | None
-    """[B], None without classes."""
-    real_keys: jax.Array | None
-    """[B], of the augmentation of real images; None without one."""
-    generated_keys: jax.Array | None
-    """[B]."""
-    penalty_key: Key | None
-    index: jax.Array
-    """[B], the examples' numbers in the batch."""
 
 
 def gan(
@@ -121,7 +105,7 @@ def gan(
     optimisers = {"generator": generator_optimiser, "discriminator": discriminator_optimiser}
     averaged = () if ema_decay is None else ("generator",)
     augment = functools.partial(augmented, augmentation)
-    draws_labels = head is not None and head.draws_labels
+    draw = functools.partial(draw_for_update, latent_size=latent_size, num_classes=num_classes, head=head)
 
     # ------------------------------------------------------------ networks
 
@@ -275,13 +259,13 @@ def gan(
             key, augment_key = jax.random.split(key)
         discriminator_key, generator_key = jax.random.split(key)
         if discriminator_steps is None:
-            draws = draw(discriminator_key, batch, penalty_key, augment_key)
+            draws = draw(discriminator_key, batch, penalty_key=penalty_key, augment_key=augment_key)
             state, metrics = step_together(state, real, draws)
         else:
             keys = [None, None] if augment_key is None else jax.random.split(augment_key)
-            draws = draw(discriminator_key, batch, penalty_key, keys[0])
+            draws = draw(discriminator_key, batch, penalty_key=penalty_key, augment_key=keys[0])
             state, metrics = step_discriminator(state, real, draws)
-            draws = draw(generator_key, batch, None, keys[1])
+            draws = draw(generator_key, batch, augment_key=keys[1])
             none = {"generator/loss": (jnp.zeros((), jnp.float32), jnp.zeros((), jnp.float32))}  # as `sum_and_count`
             state, generator_metrics = jax.lax.cond(
                 (state.step + 1) % discriminator_steps == 0,
@@ -293,31 +277,13 @@ def gan(
         metrics |= augmentation_metrics(state, len(real))
         return state.replace(step=state.step + 1), metrics
 
-    def draw(key: Key, batch: Batch, penalty_key: Key | None, augment_key: Key | None) -> Draws:
-        index, labels, augment_keys = batch["index"], None, (None, None)
-        if draws_labels:
-            key, label_key = jax.random.split(key)
-            labels = jax.vmap(lambda k: jax.random.randint(k, (), 0, num_classes))(example_keys(label_key, index))
-        elif num_classes is not None:
-            labels = batch["label"]
-        if augment_key is not None:
-            augment_keys = tuple(example_keys(k, index) for k in jax.random.split(augment_key))
-        return Draws(draw_latents(key, index), labels, *augment_keys, penalty_key, index)
-
-    def draw_latents(key: Key, index: jax.Array) -> jax.Array:
-        latents = example_normal(key, index, (latent_size,))
-        if head is None or not head.uniform_latents:
-            return latents
-        normal, last = jnp.split(latents, [latent_size - head.uniform_latents], axis=-1)
-        return jnp.concatenate([normal, 2.0 * jax.scipy.stats.norm.cdf(last) - 1.0], -1)
-
     def metrics_of_both(real: Outputs, fake: Outputs, draws: Draws) -> Metrics:
         return discriminator_metrics(discriminator_loss(real, fake, draws), real.logits, fake.logits, losses.boundary)
 
     # ------------------------------------------------------------ use
 
     def eval_step(state: TrainState, batch: Batch, key: Key) -> Metrics:
-        draws = draw(key, batch, None, None)
+        draws = draw(key, batch)
         fake = decode(state, *told_generator(draws.latents, draws.labels))
         real_outputs, fake_outputs = (judge_trained(state, images, draws.labels) for images in (batch["image"], fake))
         return metrics_of_both(real_outputs, fake_outputs, draws)
@@ -329,7 +295,7 @@ def gan(
         return Outputs(outputs, None) if head is None else Outputs(*outputs)
 
     def prior(key: Key, num_samples: int) -> jax.Array:
-        return draw_latents(key, jnp.arange(num_samples, dtype=jnp.uint32))
+        return draw_latents(key, jnp.arange(num_samples, dtype=jnp.uint32), latent_size, head)
 
     def decode(state: TrainState, latents: jax.Array, *condition: jax.Array) -> jax.Array:
         params = averaged_params(state, "generator")

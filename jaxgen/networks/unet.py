@@ -104,6 +104,8 @@ class ResidualBlock(nn.Module):
     Attributes:
       features: channels of the output, F.
       resample: "up" or "down": twice or half the size, in the first convolution and in the shortcut; None: the same.
+        Halves are means of 2x2 of what the convolution gives, as in BigGAN's discriminator; Dhariwal and Nichol's
+        program takes them of what it is given.
       dropout: rate.
     """
 
