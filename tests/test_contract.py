@@ -81,7 +81,7 @@ def test_bits_do_not_depend_on_how_many_steps_a_dispatch_takes(case):
 # ---------------------------------------------------------------- on any number of devices
 
 
-@every_core_case
+@pytest.mark.parametrize("case", CORE)  # the others in float64 only, below, which is the stricter
 def test_one_step_is_the_same_on_1_2_and_8_devices(case):
     one, metrics = run_steps(case, initial_state(case), [1])
     for devices in (2, 8):

@@ -1,5 +1,6 @@
 """What runs on the devices: many train steps in one call, and one evaluation over the held-out examples."""
 
+import functools
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any, NamedTuple
 
@@ -40,6 +41,7 @@ def _run_steps(
 ) -> tuple[TrainState, DispatchResult]:
     """`count` train steps in one loop on the device; it ends early behind a step whose metrics are not finite."""
 
+    @functools.partial(jax.jit, inline=True)  # so that it is traced once, for its shapes and for the loop
     def one_step(state: TrainState, i: jax.Array) -> tuple[TrainState, Metrics]:
         batch = take_batch(state, i)
         state, metrics = model.train_step(state, batch, jax.random.fold_in(state.key, state.step))

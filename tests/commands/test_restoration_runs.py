@@ -15,7 +15,8 @@ from jaxgen.networks.super_resolution import SRResNet
 from jaxgen.opened_run import open_run, restore_run
 
 pytestmark = pytest.mark.slow
-ONCE = ("--preset", "quick", "--steps", 2, "--batch-size", 4, "--devices", 1, "--steps-per-dispatch", 2, "--width", 4)
+ONCE = ("--preset", "quick", "--steps", 2, "--batch-size", 4, "--devices", 1, "--steps-per-dispatch", 2)
+ONCE += ("--width", 4, "--blocks", 1)
 LARGER, FILLED = "runs/emoji_super_resolution/001", "runs/mnist_inpainting/001"
 
 
