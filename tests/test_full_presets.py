@@ -13,16 +13,21 @@ from jaxgen.experiments import (
     cifar10_diffusion,
     cifar10_sngan,
     emoji_clip,
+    emoji_cycle_gan,
     emoji_dalle,
     emoji_diffusion,
     emoji_dvae,
+    emoji_pix2pix,
     emoji_sngan,
+    emoji_super_resolution,
     emoji_text_to_image,
     image_dcgan,
     image_stylegan2,
     mnist_diffusion,
+    mnist_inpainting,
     mnist_made,
     mnist_pixelcnn,
+    photo_super_resolution,
 )
 from jaxgen.training.config import config_to_json
 
@@ -79,6 +84,7 @@ def numbers_of_parameters(module, *image_shape, assets=ASSETS, caption_length=1)
     model = module.EXPERIMENT.build_model(config, assets | {"image_shape": list(image_shape)})
     batch = {
         "image": jax.ShapeDtypeStruct((2, *image_shape), jnp.float32),
+        "source": jax.ShapeDtypeStruct((2, *image_shape), jnp.float32),
         "label": jax.ShapeDtypeStruct((2,), jnp.int32),
         "caption": jax.ShapeDtypeStruct((2, caption_length), jnp.int32),
         "captions": jax.ShapeDtypeStruct((2, 2, caption_length), jnp.int32),
@@ -175,6 +181,52 @@ def test_the_full_preset_of_a_diffusion_model_has_the_stated_parameters_and_make
     module, shape, sizes = DIFFUSION_COUNTS[name]
     counts = numbers_of_parameters(module, *shape)
     assert counts == {"diffusion": unet_count(**sizes)}
+
+
+# ---------------------------------------------------------------- images to images
+
+
+# Counts of the authors' programs (in PyTorch, of colour images of 256x256), less what ours leave out: the biases of
+# convolutions before instance norms, which take them away, and the batch norms' gains and biases of pix2pix; their
+# pix2pix in turn has no biases in the first and the innermost convolution.
+CYCLE_GAN = 11_378_179 - (64 + 128 + 256 + 18 * 256 + 128 + 64), 2_764_737 - (128 + 256 + 512)
+PIX2PIX = (
+    54_413_955 - 2 * (128 + 256 + 4 * 512 + 4 * 512 + 256 + 128 + 64) + 64 + 512,
+    2_768_705 - 2 * (128 + 256 + 512),
+)
+TRANSLATION_COUNTS = {
+    "emoji_cycle_gan": (
+        emoji_cycle_gan,
+        {"to_target": CYCLE_GAN[0], "to_source": CYCLE_GAN[0]}
+        | {"judge_of_target": CYCLE_GAN[1], "judge_of_source": CYCLE_GAN[1]},
+    ),
+    "emoji_pix2pix": (emoji_pix2pix, {"generator": PIX2PIX[0], "discriminator": PIX2PIX[1]}),
+}
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", TRANSLATION_COUNTS)
+def test_the_full_preset_of_a_translation_has_the_published_parameters(name):
+    module, counts = TRANSLATION_COUNTS[name]
+    assert module.EXPERIMENT.presets["full"].image_size == 256
+    assert numbers_of_parameters(module, 256, 256, 3) == counts
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("module", "size"), [(emoji_super_resolution, 32), (photo_super_resolution, 96)])
+def test_the_full_preset_of_super_resolution_has_the_layers_of_srresnet(module, size):
+    """As tests/networks has them for the paper's network, but of twice the size and without norms."""
+    conv = lambda kernel, before, after: kernel**2 * before * after + after  # noqa: E731
+    blocks = 33 * conv(3, 64, 64) + 16
+    expected = conv(9, 3, 64) + 1 + blocks + conv(3, 64, 256) + 1 + conv(9, 64, 3)
+    assert numbers_of_parameters(module, size, size, 3) == {"generator": expected}
+
+
+@pytest.mark.slow
+def test_the_full_preset_of_inpainting_has_the_layers_of_its_unet():
+    """Of the image and its mask: 4x4 down to 64 and 128 channels, and back; what is skipped stands beside."""
+    expected = (16 * 2 * 64 + 64) + (16 * 64 * 128 + 128) + 16 * 128 * 64 + (16 * 128 * 1 + 1)
+    assert numbers_of_parameters(mnist_inpainting, 28, 28, 1) == {"generator": expected}
 
 
 # ---------------------------------------------------------------- text and images
