@@ -14,7 +14,7 @@ SHORT = ("--preset", "quick", "--steps", 2, "--devices", 1, "--eval-samples", 20
 
 
 @pytest.mark.slow
-def test_a_class_conditional_run_becomes_a_labelled_data_set(here):
+def test_a_class_conditional_run_becomes_a_labelled_data_set(here, small_mnist):
     code, _, err = train(*SHORT, experiment=mnist_conditional_gan.EXPERIMENT)
     assert code == 0, err
     run = "runs/mnist_conditional_gan/001"
@@ -60,7 +60,7 @@ def test_a_study_refuses_what_it_cannot_do(here):
 
 
 @pytest.mark.slow
-def test_a_study_trains_every_classifier_and_goes_on_where_it_was(here):
+def test_a_study_trains_every_classifier_and_goes_on_where_it_was(here, small_mnist):
     options = ("--per-class", 5, "--generator-steps", 4, "--classifier-steps", 1, "--num-generated", 250)
     options += ("--devices", 1)
     code, out, err = study(*options, "--seeds", 0)

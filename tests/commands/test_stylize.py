@@ -1,5 +1,6 @@
 """`jaxgen stylize`: a picture in the manner of another, by descent and by a run."""
 
+import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
@@ -27,6 +28,7 @@ def test_a_picture_comes_to_have_the_style_and_keeps_its_content(tmp_path, monke
     )
     variables, of = efficientnet_maps()
 
+    @jax.jit
     def losses_of(image):
         maps = [of(variables, picture[None]) for picture in (photo, painting)]
         return style_losses(image[None], of(variables, image[None]), content_of(maps[0]), style_of(maps[1]))
