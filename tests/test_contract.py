@@ -105,8 +105,7 @@ def test_several_steps_agree_in_float64_on_1_and_8_devices(case):
         pairs = list(zip(floats(results[1]), floats(results[8]), strict=True))
         assert {x.dtype for (_, x), _ in pairs} == {np.dtype("float64")}
         for (path, expected), (_, actual) in pairs:
-            scale = max(0.01, np.abs(expected).max())  # Adam's steps are of 0.01: what stays far below is rounding
-            np.testing.assert_allclose(actual, expected, rtol=1e-9, atol=1e-9 * scale, err_msg=path)
+            np.testing.assert_allclose(actual, expected, rtol=1e-9, atol=1e-9 * np.abs(expected).max(), err_msg=path)
 
 
 @pytest.mark.parametrize("case", CASES)
