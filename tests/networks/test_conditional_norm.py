@@ -46,7 +46,7 @@ def test_at_the_start_every_class_has_plain_batch_norm():
     inputs, labels = jax.random.normal(KEY, (6, 4, 4, 3)), jnp.arange(6)
     outputs, variables = initialised(ConditionalBatchNorm(6), inputs, labels)
     plain, _ = initialised(BatchNorm(use_scale=False, use_bias=False), inputs)
-    np.testing.assert_allclose(outputs, plain, rtol=1e-6)
+    np.testing.assert_allclose(outputs, plain, rtol=1e-6, atol=1e-6)
     np.testing.assert_array_equal(variables["params"]["gain"]["embedding"], np.ones((6, 3)))
     np.testing.assert_array_equal(variables["params"]["bias"]["embedding"], np.zeros((6, 3)))
 
