@@ -30,8 +30,8 @@ def test_both_rates_end_at_the_same_step(discriminator_steps):
         state = after
     trains = [i for i in range(9) if discriminator_steps is None or (i + 1) % discriminator_steps == 0]
     for i, change in enumerate(changes):
-        assert (change["discriminator"] > 0) == (i < 6), i
-        assert (change["generator"] > 0) == (i < 6 and i in trains), i
+        assert (change["discriminator"] > 1e-9) == (i < 6), i  # 1 - 6/6 may be rounded
+        assert (change["generator"] > 1e-9) == (i < 6 and i in trains), i
 
 
 def test_gradients_are_cut_and_the_two_rates_are_each_network_s_own():
