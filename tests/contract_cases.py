@@ -71,7 +71,8 @@ class Case:
     slow: bool = False
     """Whether only the long tests take it: a second case of a principle that the quick tests have."""
     core: bool = False
-    """Whether the quick tests ask it, too, what takes a program for each number of devices; else the long ones do."""
+    """Whether the quick tests ask it, too, what takes a program for each number of devices; else the long ones do, of
+    which one step in float32 on 2 and 8 devices is left out: several in float64 on 8 say more."""
     of_text: bool = False
     """Whether its data are windows of a text, rather than images; then metrics are averages over tokens."""
     of_speech: bool = False
