@@ -239,9 +239,7 @@ def tiny_stylegan2(num_classes: int | None = None, size: int = 8, **options: Any
         StyleGAN2Generator(**sizes, style_size=5, mapping_layers=2),
         StyleGAN2Discriminator(**sizes),
         latent_size=6,
-        generator_optimiser=optimiser(),
-        discriminator_optimiser=optimiser(),
-        **{"ema_decay": 0.9, **options},
+        **{f"{name}_optimiser": optimiser() for name in ("generator", "discriminator")} | {"ema_decay": 0.9, **options},
     )
 
 

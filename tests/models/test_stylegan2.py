@@ -10,7 +10,7 @@ from tiny import tiny_images, tiny_stylegan2
 from jaxgen.data import example_batch
 from jaxgen.errors import UserError
 from jaxgen.models.stylegan2_parts import PATH_DECAY, lazy_adam, mixed_styles, moved_mean, path_lengths
-from jaxgen.networks.stylegan2 import StyleGAN2Generator, noise_shapes
+from jaxgen.networks.stylegan2 import StyleGAN2Discriminator, StyleGAN2Generator, noise_shapes
 
 KEY = jax.random.key(0, impl="unsafe_rbg")  # compiles much faster than the default
 SHAPE = (8, 8, 2)
@@ -116,6 +116,40 @@ def test_the_optimiser_of_lazy_penalties_has_the_papers_corrections():
 
 
 # ---------------------------------------------------------------- the step
+
+
+@pytest.mark.slow
+def test_lazy_penalties_are_as_strong_as_weight_and_distance_say():
+    """By plain descent: what a penalty moves is the difference from a step without it."""
+    rate, batch = 0.01, example_batch(tiny_images(), 8)
+    plain = {f"{name}_optimiser": optax.sgd(rate) for name in ("generator", "discriminator")}
+
+    def after_a_step(**options):
+        model = tiny_stylegan2(**{"r1_weight": 0.0, "path_weight": 0.0, **options}, **plain)
+        state, _ = jax.jit(model.train_step)(jax.jit(model.init)(KEY, batch), batch, jax.random.key(1))
+        return state.params
+
+    def moved(name, **options):
+        return jax.tree.map(jnp.subtract, after_a_step(**options)[name], without[name])
+
+    without = after_a_step()
+    discriminator = StyleGAN2Discriminator((8, 8, 1), channel_base=32, channel_max=6)
+
+    def r1(params):
+        slopes = jax.grad(lambda x: jnp.sum(discriminator.apply({"params": params}, x, train=True)))(batch["image"])
+        return 0.5 * jnp.mean(jnp.sum(jnp.square(slopes), (1, 2, 3)))
+
+    expected = jax.tree.map(lambda slope: -rate * 5 * 30.0 * slope, jax.jit(jax.grad(r1))(without["discriminator"]))
+    actual = moved("discriminator", r1_weight=30.0, r1_every=5)
+    largest = max(float(jnp.abs(x).max()) for x in jax.tree.leaves(expected))
+    assert largest > 1e-3
+    jax.tree.map(lambda a, b: np.testing.assert_allclose(a, b, rtol=1e-3, atol=1e-3 * largest), actual, expected)
+
+    once = moved("generator", path_weight=50.0, path_every=2)
+    largest = max(float(jnp.abs(x).max()) for x in jax.tree.leaves(once))
+    assert largest > 1e-3
+    twice = moved("generator", path_weight=25.0, path_every=8)
+    jax.tree.map(lambda a, b: np.testing.assert_allclose(a, 2 * b, atol=0.02 * largest), twice, once)
 
 
 @pytest.fixture(scope="module")
