@@ -5,11 +5,13 @@ import json
 import os
 import subprocess
 import sys
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import jax
 import numpy as np
+from flax.traverse_util import unflatten_dict
 
 from jaxgen.training.config import TrainConfig
 
@@ -20,6 +22,12 @@ def floats(tree: Any) -> list[tuple[str, np.ndarray]]:
     return [
         (jax.tree_util.keystr(path), np.asarray(x)) for path, x in leaves if jax.numpy.issubdtype(x.dtype, np.floating)
     ]
+
+
+def subtree(arrays: Mapping[str, np.ndarray], prefix: str) -> dict[str, Any]:
+    """The arrays whose names begin so, as a tree of what follows there, split at slashes."""
+    names = [name for name in arrays if name.startswith(prefix)]
+    return unflatten_dict({name.removeprefix(prefix): jax.numpy.asarray(arrays[name]) for name in names}, sep="/")
 
 
 # ---------------------------------------------------------------- runs

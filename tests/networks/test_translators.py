@@ -6,7 +6,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from flax.traverse_util import unflatten_dict
+from helpers import subtree
 
 from jaxgen.errors import UserError
 from jaxgen.networks.super_resolution import SRDiscriminator, SRResNet
@@ -21,14 +21,9 @@ NETWORKS = {
 }
 
 
-def reference_params(name):
-    keys = [key for key in REFERENCE.files if key.startswith(f"{name}/")]
-    return unflatten_dict({tuple(key.split("/")[1:]): jnp.asarray(REFERENCE[key]) for key in keys})
-
-
 @pytest.mark.parametrize("name", NETWORKS)
 def test_a_network_and_its_gradient_are_those_of_pytorch(name):
-    params = reference_params(name)
+    params = subtree(REFERENCE, f"{name}/")
     image = jnp.asarray(REFERENCE["image"])
     expected = jax.eval_shape(lambda: NETWORKS[name].init(KEY, image, train=False))["params"]
     assert jax.tree.map(jnp.shape, params) == jax.tree.map(lambda x: x.shape, expected)
@@ -48,7 +43,7 @@ def test_a_residual_network_adds_to_the_images_and_begins_with_nothing():
     network, image = NETWORKS["resnet"].clone(residual=True), jnp.asarray(REFERENCE["image"])
     outputs, _ = jax.jit(lambda: network.init_with_output(KEY, image, train=False))()
     np.testing.assert_array_equal(outputs, jnp.clip(image, -1, 1))
-    variables = {"params": reference_params("resnet")}
+    variables = {"params": subtree(REFERENCE, "resnet/")}
     both = network.clone(bounded=False), network
     free, clipped = jax.jit(lambda: [network.apply(variables, image, train=False) for network in both])()
     np.testing.assert_allclose(jnp.tanh(free - image), REFERENCE["resnet:outputs"], rtol=1e-3, atol=2e-4)

@@ -6,7 +6,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from flax.traverse_util import unflatten_dict
+from helpers import subtree
 
 from jaxgen.networks.dit import DiT
 from jaxgen.networks.stylegan2 import StyleGAN2Discriminator, StyleGAN2Generator, num_styles
@@ -24,11 +24,6 @@ NETWORKS = {
 }
 
 
-def tree(prefix):
-    keys = [key for key in REFERENCE.files if key.startswith(f"{prefix}/")]
-    return unflatten_dict({tuple(key[len(prefix) + 1 :].split("/")): jnp.asarray(REFERENCE[key]) for key in keys})
-
-
 def apply(name, variables, first, *others):
     network = NETWORKS[name]
     if name != "stylegan2_generator":
@@ -41,8 +36,8 @@ def apply(name, variables, first, *others):
 
 @pytest.mark.parametrize("name", NETWORKS)
 def test_a_network_and_its_gradient_are_those_of_pytorch(name):
-    variables = {"params": tree(name)}
-    if statistics := tree(f"stats/{name}"):
+    variables = {"params": subtree(REFERENCE, f"{name}/")}
+    if statistics := subtree(REFERENCE, f"stats/{name}/"):
         variables["batch_stats"] = statistics
     inputs = [REFERENCE[f"{name}:input_{i}"] for i in range(9) if f"{name}:input_{i}" in REFERENCE.files]
     first, others = jnp.asarray(inputs[0]), inputs[1:]
