@@ -25,9 +25,9 @@ def floats(tree: Any) -> list[tuple[str, np.ndarray]]:
 
 
 def subtree(arrays: Mapping[str, np.ndarray], prefix: str) -> dict[str, Any]:
-    """The arrays whose names begin so, as a tree of what follows there, split at slashes."""
+    """The arrays whose names begin so, as they are, as a tree of what follows there, split at slashes."""
     names = [name for name in arrays if name.startswith(prefix)]
-    return unflatten_dict({name.removeprefix(prefix): jax.numpy.asarray(arrays[name]) for name in names}, sep="/")
+    return unflatten_dict({name.removeprefix(prefix): arrays[name] for name in names}, sep="/")
 
 
 # ---------------------------------------------------------------- runs

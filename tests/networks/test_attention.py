@@ -2,11 +2,11 @@
 
 from pathlib import Path
 
-import flax
 import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from helpers import subtree
 
 from jaxgen.networks.attention import SelfAttention
 
@@ -20,10 +20,7 @@ def initialised(network, *inputs):
 
 
 def test_outputs_and_gradients_are_those_of_pytorch():
-    prefix = "attention/params/"
-    params = flax.traverse_util.unflatten_dict(
-        {name.removeprefix(prefix): REFERENCE[name] for name in REFERENCE.files if name.startswith(prefix)}, sep="/"
-    )
+    params = subtree(REFERENCE, "attention/params/")
     attention = SelfAttention(spectral_norm=False)
     outputs, pull = jax.vjp(
         jax.jit(lambda inputs: attention.apply({"params": params}, inputs, train=True)), REFERENCE["attention/inputs"]

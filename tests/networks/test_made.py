@@ -7,7 +7,8 @@ import jax.numpy as jnp
 import numpy as np
 import optax
 import pytest
-from flax.traverse_util import flatten_dict, unflatten_dict
+from flax.traverse_util import flatten_dict
+from helpers import subtree
 
 from jaxgen.networks.made import MADE, TokenMADE
 
@@ -87,9 +88,6 @@ def test_the_class_changes_logits():
 def test_probabilities_and_gradients_are_those_of_pytorch():
     arrays = np.load(Path(__file__).parents[1] / "references" / "made.npz")
 
-    def tree(part):
-        return unflatten_dict({k.removeprefix(part): arrays[k] for k in arrays if k.startswith(part)}, sep="/")
-
     network, tokens = TokenMADE(2, (7, 6), degrees_seed=3, direct=True), arrays["tokens"].reshape(-1, 3, 3)
 
     def nats(params):
@@ -97,10 +95,10 @@ def test_probabilities_and_gradients_are_those_of_pytorch():
         return optax.softmax_cross_entropy_with_integer_labels(logits, tokens).sum((1, 2))
 
     with jax.enable_x64(True):
-        params = tree("params/")
+        params = subtree(arrays, "params/")
         values, gradient = nats(params), jax.grad(lambda p: nats(p).sum())(params)
     np.testing.assert_allclose(values, arrays["nats"], rtol=1e-9)
-    expected = flatten_dict(tree("gradient/"))
+    expected = flatten_dict(subtree(arrays, "gradient/"))
     assert flatten_dict(gradient).keys() == expected.keys()
     for path, value in flatten_dict(gradient).items():
         np.testing.assert_allclose(value, expected[path], rtol=1e-9, atol=1e-12, err_msg=str(path))

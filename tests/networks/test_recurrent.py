@@ -5,7 +5,7 @@ from pathlib import Path
 import jax
 import numpy as np
 import pytest
-from flax.traverse_util import unflatten_dict
+from helpers import subtree
 
 from jaxgen.networks.recurrent import RecurrentLayer, RecurrentNetwork
 
@@ -15,8 +15,7 @@ KEY = jax.random.key(0)
 @pytest.mark.parametrize("kind", ["lstm", "gru"])
 def test_outputs_and_gradients_are_those_of_pytorch(kind):
     arrays = np.load(Path(__file__).parents[1] / "references" / "sequence_networks.npz")
-    params = {k.removeprefix(f"{kind}/params/"): arrays[k] for k in arrays if k.startswith(f"{kind}/params/")}
-    variables = {"params": unflatten_dict(params, sep="/")}
+    variables = {"params": subtree(arrays, f"{kind}/params/")}
     layer, inputs = RecurrentLayer(4, kind), arrays[f"{kind}/inputs"]
     with jax.enable_x64(True):
         outputs = layer.apply(variables, inputs)

@@ -7,6 +7,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from helpers import subtree
 
 from jaxgen.errors import UserError
 from jaxgen.models.variables import apply_network, init_network
@@ -44,10 +45,7 @@ def features(shapes, block):
 
 
 def assert_agrees_with_pytorch(case, network, *condition, model_state):
-    prefix = f"{case}/params/"
-    params = flax.traverse_util.unflatten_dict(
-        {name.removeprefix(prefix): REFERENCE[name] for name in REFERENCE.files if name.startswith(prefix)}, sep="/"
-    )
+    params = subtree(REFERENCE, f"{case}/params/")
 
     def run(inputs):
         return apply_network(network, params, model_state, inputs, *condition, train=True)[0]
