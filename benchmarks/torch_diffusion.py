@@ -41,9 +41,7 @@ class ResidualBlock(nn.Module):
         return F.avg_pool2d(x, 2) if self.resample == "down" else F.interpolate(x, scale_factor=2, mode="nearest")
 
     def forward(self, x: Tensor, embedding: Tensor) -> Tensor:
-        hidden = F.silu(self.norms[0](x))
-        # Twice the size before the convolution, half of it behind.
-        hidden = self.convs[0](self.resized(hidden)) if self.resample == "up" else self.resized(self.convs[0](hidden))
+        hidden = self.convs[0](self.resized(F.silu(self.norms[0](x))))
         scale, shift = self.moves(embedding)[:, :, None, None].chunk(2, 1)
         hidden = self.convs[1](F.silu(self.norms[1](hidden) * (1 + scale) + shift))
         return self.shortcut(self.resized(x)) + hidden

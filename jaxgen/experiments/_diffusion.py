@@ -48,6 +48,10 @@ class DiffusionConfig(AdamWConfig):
     noise_levels: Literal["lognormal", "linear", "cosine", "flow", "logit_normal"] = "lognormal"
     """Which noise levels it is trained on, and samplers go through: EDM's, those of DDPM's linear or cosine betas, or
     those of a flow whose times are uniform or logit-normal."""
+    level_mean: float = -1.2
+    """Of the lognormal noise levels of training: the mean of log sigma; the higher, the more shapes count."""
+    level_deviation: float = 1.2
+    """and its standard deviation."""
     conditional: bool = True
     """Learns the images of each class, where the data have classes."""
     condition_dropout: float = 0.1
@@ -108,7 +112,7 @@ def build_diffusion(
     Raises:
       UserError: a number out of range.
     """
-    least = {"width": 1, "patch_size": 1, "blocks": 1, "head_width": 1}
+    least = {"width": 1, "patch_size": 1, "blocks": 1, "head_width": 1, "level_deviation": 0}
     for name, value in least.items():
         check_at_least(config, name, value)
     for name in ("dropout", "condition_dropout"):
@@ -123,7 +127,7 @@ def build_diffusion(
         preconditioning=edm(assets["data_variance"] ** 0.5)
         if config.prediction == EDM
         else PREDICTIONS[config.prediction],
-        noise_levels=noise_levels_of(config.noise_levels),
+        noise_levels=noise_levels_of(config),
         optimiser=optimiser_of(config),
         condition=condition,
         condition_dropout=config.condition_dropout,
@@ -135,15 +139,15 @@ def build_diffusion(
     )
 
 
-def noise_levels_of(name: str) -> NoiseLevels:
-    """By the name that --noise-levels has for them."""
+def noise_levels_of(config: DiffusionConfig) -> NoiseLevels:
+    """Those that --noise-levels names."""
     return {
-        "lognormal": lognormal,
+        "lognormal": lambda: lognormal(config.level_mean, config.level_deviation),
         "linear": linear_betas,
         "cosine": cosine_betas,
         "flow": flow_times,
         "logit_normal": lambda: flow_times(logit_normal=True),
-    }[name]()
+    }[config.noise_levels]()
 
 
 def network_of(

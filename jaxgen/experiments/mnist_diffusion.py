@@ -26,6 +26,8 @@ class Config(DiffusionConfig):
 
     eval_every: int = 2_000
     """Steps between evaluations on the held-out examples. 0: only at the end."""
+    level_mean: float = -0.4
+    """Of the lognormal noise levels of training: the mean of log sigma; the higher, the more shapes count."""
     sampler: SamplerName = "ancestral"
     """How samples are drawn: DDPM's own steps, DDIM's, Euler's, Heun's, EDM's with noise, or DPM-Solver++ (2M)."""
     sampling_steps: int = 50

@@ -103,9 +103,8 @@ class ResidualBlock(nn.Module):
 
     Attributes:
       features: channels of the output, F.
-      resample: "up" or "down": twice or half the size, in the first convolution and in the shortcut; None: the same.
-        Halves are means of 2x2 of what the convolution gives, as in BigGAN's discriminator; Dhariwal and Nichol's
-        program takes them of what it is given.
+      resample: "up" or "down": twice or half the size, before the first convolution and in the shortcut; None: the
+        same. Halves are means of 2x2.
       dropout: rate.
     """
 
@@ -117,7 +116,8 @@ class ResidualBlock(nn.Module):
     def __call__(self, x: Array, embedding: Array, dropout_keys: Array | None = None) -> Array:
         """[B, H, W, C] and [B, E] -> [B, H', W', F]."""
         hidden = nn.silu(GroupNorm(name="norm_0")(x))
-        hidden = Conv(self.features, (3, 3), resample=self.resample, name="conv_0")(hidden)
+        hidden = average_pool(hidden) if self.resample == "down" else hidden
+        hidden = Conv(self.features, (3, 3), resample="up" if self.resample == "up" else None, name="conv_0")(hidden)
         moves = nn.Dense(2 * self.features, name="embedding")(embedding)
         scale, shift = jnp.split(moves[:, None, None], 2, -1)
         hidden = nn.silu(GroupNorm(name="norm_1")(hidden) * (1.0 + scale) + shift)

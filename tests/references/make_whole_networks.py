@@ -234,13 +234,11 @@ def unet(images: torch.Tensor, noise: torch.Tensor, labels: torch.Tensor) -> tor
             skip_time_act=True,  # the embedding comes activated
             time_embedding_norm="scale_shift",
             up=resample == "up",
+            down=resample == "down",
         ).double()
         parts = {"norm1": "norm_0", "conv1": "conv_0", "time_emb_proj": "embedding", "norm2": "norm_1"}
         parts |= {"conv2": "conv_1", "conv_shortcut": "shortcut"}
         take(module, {theirs: f"{inner}/{ours}" for theirs, ours in parts.items()})
-        if resample == "down":  # behind the convolution in jaxgen, before it in diffusers
-            module.conv1 = torch.nn.Sequential(module.conv1, torch.nn.AvgPool2d(2))
-            module.conv_shortcut = torch.nn.Sequential(module.conv_shortcut, torch.nn.AvgPool2d(2))
         x = module(x, embedding)
         if resample is None and x.shape[2] == 4:
             x = attention(f"{name}/attention_{block}", x)
