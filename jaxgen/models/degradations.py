@@ -52,13 +52,13 @@ def super_resolution(factor: int) -> Degradation:
         del keys
         batch, height, width, channels = images.shape
         small = jax.image.resize(images, (batch, height // factor, width // factor, channels), "cubic")
-        return of_given(as_bytes(small) / 127.5 - 1.0)
+        return of_given(in_levels(small))
 
     return Degradation(degrade, of_given)
 
 
 def denoising(noise_level: float) -> Degradation:
-    """Gaussian noise of this standard deviation, in units of 0..255."""
+    """Gaussian noise of this standard deviation, in units of 0..255; neither rounded nor cut, as is usual."""
 
     def of_given(given: jax.Array) -> Degraded:
         return Degraded(given, jnp.clip(given, -1.0, 1.0))
@@ -71,7 +71,10 @@ def denoising(noise_level: float) -> Degradation:
 
 
 def deblurring(deviation: float) -> Degradation:
-    """A Gaussian blur of this standard deviation in pixels, the image going on beyond its border as its mirror."""
+    """A Gaussian blur of this standard deviation in pixels, the image going on beyond its border as its mirror.
+
+    In 256 levels, as a file has it: what is lost in rounding is most of what could be undone exactly.
+    """
 
     def of_given(given: jax.Array) -> Degraded:
         return Degraded(given, given)
@@ -79,7 +82,7 @@ def deblurring(deviation: float) -> Degradation:
     def degrade(keys: jax.Array, images: jax.Array) -> Degraded:
         del keys
         rows, columns = (jnp.asarray(_blur_matrix(size, deviation)) for size in images.shape[1:3])
-        return of_given(jnp.einsum("yh,xw,bhwc->byxc", rows, columns, images))
+        return of_given(in_levels(jnp.einsum("yh,xw,bhwc->byxc", rows, columns, images)))
 
     return Degradation(degrade, of_given)
 
@@ -132,6 +135,11 @@ def luma(images: jax.Array) -> jax.Array:
 def as_bytes(images: jax.Array) -> jax.Array:
     """[-1, 1] -> float32 of the 256 levels 0..255."""
     return jnp.round(jnp.clip((images + 1.0) * 127.5, 0.0, 255.0))
+
+
+def in_levels(images: jax.Array) -> jax.Array:
+    """[-1, 1] -> the nearest of the 256 levels in [-1, 1]."""
+    return as_bytes(images) / 127.5 - 1.0
 
 
 def _box(key: jax.Array, height: int, width: int) -> jax.Array:
