@@ -44,7 +44,7 @@ EXPERIMENT = Experiment(
     file=__file__,
     summary="diffusion: EDM, DDPM, flow matching; U-Net or DiT",
     data="MNIST",
-    expected_time="69 min on 1 CPU core",
+    expected_time="110 min on 1 busy CPU core",
     presets={
         "quick": Config(steps=60, sample_every=30, checkpoint_every=30, **QUICK),
         "default": Config(),
