@@ -1,8 +1,8 @@
 """The importance-weighted autoencoder on MNIST (Burda et al. 2016, https://arxiv.org/abs/1509.00519).
 
     python -m jaxgen.experiments.mnist_iwae
-    python -m jaxgen.experiments.mnist_iwae --init-from runs/mnist_iwae/001 --importance-samples 50 --batch-size 20 \
-        --learning-rate 5e-4 --steps 140000 --decay-at 50000 90000 120000 --decay-factor 0.4 \
+    python -m jaxgen.experiments.mnist_iwae --init-from runs/mnist_iwae/001 --importance-samples 50 --batch-size 20 \\
+        --learning-rate 5e-4 --steps 140000 --decay-at 50000 90000 120000 --decay-factor 0.4 \\
         --eval-importance-samples 5000
 
 The first line trains on the bound of 5 latents an image, the second goes on with that of 50. eval/vae/log_likelihood is

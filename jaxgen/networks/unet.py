@@ -116,15 +116,16 @@ class ResidualBlock(nn.Module):
     def __call__(self, x: Array, embedding: Array, dropout_keys: Array | None = None) -> Array:
         """[B, H, W, C] and [B, E] -> [B, H', W', F]."""
         hidden = nn.silu(GroupNorm(name="norm_0")(x))
-        hidden = average_pool(hidden) if self.resample == "down" else hidden
+        if self.resample == "down":
+            x, hidden = average_pool(x), average_pool(hidden)
         hidden = Conv(self.features, (3, 3), resample="up" if self.resample == "up" else None, name="conv_0")(hidden)
         moves = nn.Dense(2 * self.features, name="embedding")(embedding)
         scale, shift = jnp.split(moves[:, None, None], 2, -1)
         hidden = nn.silu(GroupNorm(name="norm_1")(hidden) * (1.0 + scale) + shift)
         hidden = dropout(hidden, self.dropout, dropout_keys, 0)
         hidden = Conv(self.features, (3, 3), kernel_init=ZEROS, name="conv_1")(hidden)
-        if self.resample is not None:
-            x = upsample(x) if self.resample == "up" else average_pool(x)
+        if self.resample == "up":
+            x = upsample(x)
         if x.shape[-1] != self.features:
             x = Conv(self.features, (1, 1), name="shortcut")(x)
         return x + hidden

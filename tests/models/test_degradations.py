@@ -8,7 +8,6 @@ import scipy.ndimage
 from PIL import Image
 
 from jaxgen.models.degradations import (
-    as_bytes,
     colourisation,
     deblurring,
     denoising,
@@ -29,7 +28,7 @@ def test_images_are_made_smaller_and_larger_as_pillow_does(factor):
     small = np.stack([shrunk(image, 1 / factor) for image in BYTES[:3]])
     # Pillow computes with 8 bits behind each axis, and rounds in between.
     np.testing.assert_allclose((left.given + 1) * 127.5, small, atol=1.01)
-    np.testing.assert_array_equal(left.given, as_bytes(left.given) / 127.5 - 1)
+    np.testing.assert_array_equal(left.given, in_levels(left.given))
     large = np.stack([shrunk(image, factor) for image in small])
     np.testing.assert_allclose((left.baseline + 1) * 127.5, large, atol=4.0)
     assert np.abs((left.baseline + 1) * 127.5 - large).mean() < 0.6

@@ -51,6 +51,17 @@ CASES = [
 ]
 
 
+def outputs_and_gradients(function, *arguments):
+    """The output, and the gradients of a weighted sum of it with respect to all arguments."""
+
+    @jax.jit
+    def run(*arguments):
+        outputs, pull = jax.vjp(function, *arguments)
+        return outputs, pull(jnp.cos(jnp.arange(outputs.size, dtype=outputs.dtype)).reshape(outputs.shape))
+
+    return run(*arguments)
+
+
 def values_and_gradients(form, case, dtype):
     """The output, and the gradients of a weighted sum of it with respect to inputs and kernel."""
     (height, width), kernel_size, strides, padding, channels, features = case
@@ -58,12 +69,7 @@ def values_and_gradients(form, case, dtype):
     inputs = jnp.asarray(generator.normal(size=(2, height, width, channels)), dtype)
     kernel = jnp.asarray(generator.normal(size=(*kernel_size, channels, features)), dtype)
 
-    @jax.jit
-    def run(inputs, kernel):
-        outputs, pullback = jax.vjp(lambda x, w: form(x, w, strides, padding), inputs, kernel)
-        return outputs, pullback(jnp.cos(jnp.arange(outputs.size, dtype=dtype)).reshape(outputs.shape))
-
-    return run(inputs, kernel)
+    return outputs_and_gradients(lambda x, w: form(x, w, strides, padding), inputs, kernel)
 
 
 @pytest.mark.parametrize("case", CASES, ids=str)
@@ -127,21 +133,10 @@ def test_a_change_of_size_in_the_convolution_is_that_beside_it(resample, kernel_
                 return nn.Conv(4, kernel_size).apply({"params": params}, inputs.repeat(2, 1).repeat(2, 2))
             return nn.avg_pool(nn.Conv(4, kernel_size).apply({"params": params}, inputs), (2, 2), (2, 2))
 
-        def value_and_gradients(apply):
-            @jax.jit
-            def run(params, inputs):
-                outputs, pull = jax.vjp(apply, params, inputs)
-                return outputs, pull(jnp.cos(jnp.arange(outputs.size, dtype=outputs.dtype)).reshape(outputs.shape))
-
-            return run(params, inputs)
-
-        expected = value_and_gradients(beside)
+        expected = outputs_and_gradients(beside, params, inputs)
         for fast in (True, False):
-            actual = value_and_gradients(
-                lambda params, inputs, fast=fast: Conv(4, kernel_size, resample=resample, fast=fast).apply(
-                    {"params": params}, inputs
-                )
-            )
+            conv = Conv(4, kernel_size, resample=resample, fast=fast)
+            actual = outputs_and_gradients(lambda p, x, conv=conv: conv.apply({"params": p}, x), params, inputs)
             chex.assert_trees_all_close(actual, expected, rtol=1e-10, atol=1e-11)
 
 
