@@ -100,6 +100,7 @@ def test_what_makes_no_sense_is_refused(here, arguments, words):
     [
         (("--head-width", 24), "--head-width 24 must divide --width 32"),
         (("--patch-size", 3), "multiples of 6, not 28x28"),
+        (("--level-deviation", -1), "--level-deviation must be at least 0"),
         (("--condition-dropout", 1), "--condition-dropout must be at least 0 and below 1"),
         (("--factors", 0), "--factors must be one or more numbers of at least 1"),
     ],

@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 
 from jaxgen.errors import UserError
+from jaxgen.experiments._diffusion import DiffusionConfig, noise_levels_of
 from jaxgen.models import samplers
 from jaxgen.models.noise_levels import cosine_betas, evenly_drawn, flow_times, linear_betas, lognormal
 from jaxgen.models.samplers import SAMPLERS, check_sampler
@@ -128,6 +129,12 @@ def test_all_levels_of_the_betas_are_trained_on_equally_often():
 def test_training_levels_of_edm_are_lognormal():
     logs = np.log(lognormal(-1.2, 1.3).quantile((jnp.arange(10_000) + 0.5) / 10_000))
     assert (logs.mean(), logs.std()) == (pytest.approx(-1.2, abs=1e-3), pytest.approx(1.3, abs=2e-3))
+
+
+def test_the_options_of_an_experiment_are_those_of_its_levels():
+    config = DiffusionConfig(level_mean=0.5, level_deviation=0.3)
+    logs = np.log(noise_levels_of(config).quantile((jnp.arange(10_000) + 0.5) / 10_000))
+    assert (logs.mean(), logs.std()) == (pytest.approx(0.5, abs=1e-3), pytest.approx(0.3, abs=2e-3))
 
 
 def test_times_of_a_flow_are_even_or_logit_normal():
