@@ -33,9 +33,21 @@ class BestByLoss(LeastIsBest):
 
 @dataclass(frozen=True)
 class BestByFID(LeastIsBest):
-    """By the scores of samples."""
+    """By the scores of samples, where thousands of images are held out."""
 
     eval_metrics: str | None = "fid"
     """Scores of samples at each evaluation, names with commas between them (fid,kid,..., see jaxgen evaluate)."""
     best_metric: str | None = "eval/fid"
     """Keep in checkpoints_best/ the checkpoint with the best value of this evaluation metric."""
+
+
+@dataclass(frozen=True)
+class BestByKID(LeastIsBest):
+    """By the scores of samples where few images are held out, of which an FID would be biased."""
+
+    eval_metrics: str | None = "kid"
+    """Scores of samples at each evaluation, names with commas between them (fid,kid,..., see jaxgen evaluate)."""
+    eval_samples: int = 1_000
+    """How many samples --eval-metrics are of, and at most how many held-out images they are compared with."""
+    best_metric: str | None = "eval/kid"
+    """Keep in checkpoints_best/ the checkpoint with the best value of this evaluation metric, e.g. eval/fid."""

@@ -12,11 +12,12 @@ from dataclasses import dataclass
 
 from jaxgen.experiment import Experiment, run
 from jaxgen.experiments._images import load_images
+from jaxgen.experiments._scored import BestByKID
 from jaxgen.experiments._sngan import SNGANConfig, build_sngan
 
 
 @dataclass(frozen=True)
-class Config(SNGANConfig):
+class Config(BestByKID, SNGANConfig):
     """Options of emoji_sngan."""
 
     batch_size: int = 32
@@ -27,6 +28,8 @@ class Config(SNGANConfig):
     """Channels of the discriminator's maps. None: the paper's 128."""
     augmentation: str | None = "colour,translation,cutout"
     """What images go through before the discriminator: there are only 3,440 to learn from."""
+    eval_every: int = 1_000
+    """Steps between evaluations on the held-out examples. 0: only at the end."""
 
 
 EXPERIMENT = Experiment(
@@ -35,10 +38,23 @@ EXPERIMENT = Experiment(
     data="emoji, --data ...",
     expected_time="47 min on 1 CPU core",
     presets={
-        "quick": Config(steps=40, generator_width=16, discriminator_width=16, sample_every=20, checkpoint_every=20),
+        "quick": Config(
+            steps=40,
+            generator_width=16,
+            discriminator_width=16,
+            sample_every=20,
+            checkpoint_every=20,
+            eval_metrics=None,
+            best_metric=None,
+        ),
         "default": Config(),
         "full": Config(
-            batch_size=64, generator_width=None, discriminator_width=None, discriminator_steps=5, steps=250_000
+            batch_size=64,
+            generator_width=None,
+            discriminator_width=None,
+            discriminator_steps=5,
+            steps=250_000,
+            eval_every=10_000,
         ),
     },
     load_data=load_images,

@@ -12,17 +12,20 @@ from dataclasses import dataclass
 
 from jaxgen.experiment import Experiment, run
 from jaxgen.experiments._images import ImagesConfig, load_images
+from jaxgen.experiments._scored import BestByKID
 from jaxgen.experiments._stylegan2 import CONFIGURATION_F, SmallStyleGAN2Config, build_stylegan2
 
 
 @dataclass(frozen=True)
-class Config(ImagesConfig, SmallStyleGAN2Config):
+class Config(BestByKID, ImagesConfig, SmallStyleGAN2Config):
     """Options of emoji_stylegan2."""
 
     r1_weight: float = 20.0
     """Weight gamma of gamma / 2 |grad D|^2 at real images. 0: none."""
     augmentation: str | None = "colour,translation,cutout"
     """What images go through before the discriminator: there are only 3,440 to learn from."""
+    eval_every: int = 2_500
+    """Steps between evaluations on the held-out examples. 0: only at the end."""
 
 
 EXPERIMENT = Experiment(
@@ -31,10 +34,20 @@ EXPERIMENT = Experiment(
     data="emoji, --data ...",
     expected_time="34 min on 1 CPU core",
     presets={
-        "quick": Config(steps=40, channel_base=512, channel_max=16, sample_every=20, checkpoint_every=20),
+        "quick": Config(
+            steps=40,
+            channel_base=512,
+            channel_max=16,
+            sample_every=20,
+            checkpoint_every=20,
+            eval_metrics=None,
+            best_metric=None,
+        ),
         "default": Config(),
         # configuration F; R1 as for the 32x32 images of the paper on adaptive augmentation (table 7)
-        "full": Config(**CONFIGURATION_F, batch_size=64, steps=390_000, r1_weight=0.01, checkpoint_every=10_000),
+        "full": Config(
+            **CONFIGURATION_F, batch_size=64, steps=390_000, r1_weight=0.01, checkpoint_every=10_000, eval_every=10_000
+        ),
     },
     load_data=load_images,
     build_model=build_stylegan2,

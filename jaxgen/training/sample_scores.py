@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 
-from jaxgen.data.dataset import Dataset
+from jaxgen.data.dataset import Dataset, length
 from jaxgen.errors import UserError
 from jaxgen.metrics.extractors import extractor_for, load_extractor
 from jaxgen.metrics.image_scores import METRICS, ImageScorer, check_names, metric_names
@@ -16,7 +16,7 @@ def value_names(model: GenerativeModel, data: Dataset, config: TrainConfig) -> l
     """The names of what `--eval-metrics` gives.
 
     Raises:
-      UserError: an unknown metric, or a model without samples that are images.
+      UserError: an unknown metric, a model without samples that are images, or a single image to compare them with.
     """
     metrics = metric_names(config.eval_metrics)
     check_names(metrics)
@@ -24,6 +24,8 @@ def value_names(model: GenerativeModel, data: Dataset, config: TrainConfig) -> l
         raise UserError("--eval-metrics score samples of images, which this model does not make: leave it out.")
     if "conditions" not in model.functions and any(METRICS[name].needs_labels for name in metrics):
         raise UserError("--eval-metrics labels needs a model that is given classes: leave it out.")
+    if metrics and length(data.train if data.test is None else data.test) < 2:
+        raise UserError("--eval-metrics need 2 images or more to compare samples with: give more, or leave it out.")
     return [value for name in metrics for value in METRICS[name].values]
 
 

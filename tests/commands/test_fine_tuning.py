@@ -24,9 +24,11 @@ def test_the_weights_of_a_run_go_on_with_the_pictures_of_a_folder(here):
     assert train(*OPTIONS, "--steps", 2, experiment=emoji_sngan.EXPERIMENT)[0] == 0
     first = here / "runs/emoji_sngan/001"
     options = ("--init-from", first, "--data", "mine", "--seed", 1)
+    options += ("--eval-metrics", "kid", "--eval-samples", 4, "--best-metric", "eval/kid")
     code, _, err = train(*OPTIONS, *STILL, *options, experiment=emoji_sngan.EXPERIMENT)
     assert code == 0, err
     second = here / "runs/emoji_sngan/002"
+    assert (second / "checkpoints_best/1").is_dir()
     record = json.loads((second / "config.json").read_text())
     assert record["config"]["init_from"] == str(first)
     assert record["data"]["examples"] == 12

@@ -1,5 +1,7 @@
 """Scores of samples while a model is trained."""
 
+import dataclasses
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -82,6 +84,14 @@ def test_the_score_is_that_of_the_same_samples_against_held_out_images(tmp_path)
 def test_scores_that_cannot_be_made_are_refused_before_the_run(tmp_path, model, options, words):
     with pytest.raises(UserError, match=words):
         train(model(), tiny_images(), tiny_config(tmp_path / "run", **options))
+    assert not (tmp_path / "run").exists()
+
+
+def test_a_single_image_to_compare_with_is_refused_before_the_run(tmp_path):
+    data = tiny_images()
+    one = dataclasses.replace(data, train={name: values[:1] for name, values in data.train.items()}, test=None)
+    with pytest.raises(UserError, match="2 images or more"):
+        train(fading_digits(), one, tiny_config(tmp_path / "run", batch_size=1, eval_metrics="kid"))
     assert not (tmp_path / "run").exists()
 
 
