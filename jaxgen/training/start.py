@@ -15,7 +15,7 @@ from jaxgen.data.dataset import Dataset, example_batch, length
 from jaxgen.errors import UserError
 from jaxgen.training import checkpoint, run_folder
 from jaxgen.training.config import TrainConfig, config_from_json, config_to_json, refuse_changes
-from jaxgen.training.parallel import device_mesh, replicate
+from jaxgen.training.parallel import replicate
 from jaxgen.training.state import GenerativeModel, TrainState
 
 _OF_THIS_CALL = {
@@ -128,13 +128,51 @@ def with_sharding(target: TrainState, mesh: Mesh) -> TrainState:
 def take_weights(state: TrainState, run_dir: Path) -> TrainState:
     """`state` with the parameters, model state and averages of another run's latest checkpoint.
 
+    The networks must be the same. What the other run lacks begins anew: averages with the parameters taken, a part of
+    the model state (the probability of an adaptive augmentation) as it is in `state`.
+
     Raises:
       UserError: not a run, or its networks are not of these shapes.
     """
     run_folder.read_record(run_dir)
-    target = with_sharding(jax.eval_shape(lambda: state), device_mesh(1))
-    other, _ = checkpoint.restore_latest(run_dir / checkpoint.FOLDER, target)
-    return state.replace(params=other.params, model_state=other.model_state, ema_params=other.ema_params)
+    folder = run_dir / checkpoint.FOLDER
+    found = checkpoint.newest(folder, lambda step: checkpoint.restore_weights(folder, step))
+    here, there = checkpoint.by_path(state.params), found["params"]
+    for name in sorted({*here, *there}):
+        shapes = [tree[name].shape if name in tree else "nothing" for tree in (there, here)]
+        if shapes[0] != shapes[1]:
+            raise UserError(
+                f"--init-from {run_dir} was made with other network settings: {name} is {shapes[0]} there and "
+                f"{shapes[1]} here."
+            )
+    params = _filled(state.params, there)
+    averages = {
+        name: _filled_if_whole(average, _below(found["ema_params"], name)) or jax.tree.map(jnp.copy, params[name])
+        for name, average in state.ema_params.items()
+    }
+    model_state = {
+        name: _filled_if_whole(part, _below(found["model_state"], name)) or part
+        for name, part in state.model_state.items()
+    }
+    return state.replace(params=params, model_state=model_state, ema_params=averages)
+
+
+def _below(leaves: dict[str, np.ndarray], name: str) -> dict[str, np.ndarray]:
+    """Of leaves by their paths those under a name, by the rest of their paths."""
+    return {path.removeprefix(name).removeprefix("/"): x for path, x in leaves.items() if path.split("/")[0] == name}
+
+
+def _filled(tree: Any, leaves: dict[str, np.ndarray]) -> Any:
+    """`tree` with these values in place of its own."""
+    return jax.tree.unflatten(
+        jax.tree.structure(tree), [jnp.asarray(leaves[path]) for path in checkpoint.by_path(tree)]
+    )
+
+
+def _filled_if_whole(tree: Any, leaves: dict[str, np.ndarray]) -> Any | None:
+    """The same, or None where the paths or shapes are not those of `tree`."""
+    here = {path: x.shape for path, x in checkpoint.by_path(tree).items()}
+    return _filled(tree, leaves) if here == {path: x.shape for path, x in leaves.items()} else None
 
 
 def _chosen_by_first_process(make: Callable[[], Path]) -> Path:

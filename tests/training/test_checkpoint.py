@@ -192,3 +192,30 @@ def test_steps_are_sorted_as_numbers(tmp_path):
     for name in ("9", "10", "100", "notes"):
         (tmp_path / name).mkdir()
     assert checkpoint.steps_on_disk(tmp_path) == [100, 10, 9]
+
+
+# ---------------------------------------------------------------- weights alone
+
+
+def test_weights_are_read_whatever_the_optimiser_was(tmp_path):
+    save_steps(tmp_path, 10)
+    found = checkpoint.restore_weights(tmp_path, 10)
+    assert {name: sorted(leaves) for name, leaves in found.items()} == {
+        "params": ["net/b", "net/w"],
+        "model_state": ["counts"],
+        "ema_params": ["net/b", "net/w"],
+    }
+    np.testing.assert_array_equal(found["params"]["net/w"], np.full((64, 64), 10.0, np.float32))
+    assert found["params"]["net/b"].dtype == jnp.bfloat16
+    np.testing.assert_array_equal(found["model_state"]["counts"], np.arange(5))
+
+
+def test_damaged_weights_and_those_without_a_digest_are_refused(tmp_path):
+    save_steps(tmp_path, 10, 20)
+    overwrite_64_bytes(tmp_path / "20" / "state")
+    with pytest.raises(UserError, match=r"Checkpoint 20 .* (is damaged|cannot be read)"):
+        checkpoint.restore_weights(tmp_path, 20)
+    record = tmp_path / "10" / "run" / "metadata"
+    record.write_text(record.read_text().replace("weights_digest", "another_digest"))
+    with pytest.raises(UserError, match="earlier version of jaxgen"):
+        checkpoint.restore_weights(tmp_path, 10)

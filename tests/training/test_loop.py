@@ -4,17 +4,23 @@ import dataclasses
 import re
 from pathlib import Path
 
+import chex
 import jax
 import jax.numpy as jnp
 import numpy as np
+import optax
 import pytest
 from helpers import file_digests, overwrite_64_bytes, saved_digest, tiny_config
 from tiny import streamed, tiny_classifier, tiny_images, tiny_mlp_gan
 
-from jaxgen.data import scale_images
+from jaxgen.data import example_batch, scale_images
 from jaxgen.errors import RunFailed, UserError
+from jaxgen.models import gan
+from jaxgen.models.augmentation import adaptive_augmentation
+from jaxgen.networks.mlp import MLPDiscriminator, MLPGenerator
 from jaxgen.training import checkpoint, run_folder
 from jaxgen.training.loop import train
+from jaxgen.training.start import take_weights
 
 MODEL = tiny_mlp_gan()
 DATA = tiny_images()
@@ -204,6 +210,30 @@ def test_init_from_takes_weights_and_starts_anew(whole, tmp_path):
     old = jax.tree.leaves(whole.state.params)
     new = jax.tree.leaves(result.state.params)
     assert max(float(jnp.abs(a - b).max()) for a, b in zip(old, new, strict=True)) < 0.05  # one step away
+
+
+def test_init_from_takes_weights_of_a_run_with_another_optimiser_average_and_augmentation(whole):
+    model = gan(
+        MLPGenerator((8, 8, 1), widths=(16, 32)),
+        MLPDiscriminator(widths=(32, 16)),
+        latent_size=6,
+        generator_optimiser=optax.chain(optax.clip_by_global_norm(1.0), optax.sgd(1e-2)),
+        discriminator_optimiser=optax.adam(optax.linear_schedule(1e-2, 0.0, 10)),
+        augmentation=adaptive_augmentation(),
+    )
+    new = model.init(jax.random.key(3), example_batch(DATA, 2))
+    taken = take_weights(new, whole.run_dir)
+    chex.assert_trees_all_equal(taken.params, whole.state.params)
+    chex.assert_trees_all_equal(taken.ema_params, whole.state.ema_params)
+    chex.assert_trees_all_equal(taken.opt_state, new.opt_state)
+    chex.assert_trees_all_equal(taken.model_state["augmentation"], new.model_state["augmentation"])
+
+
+def test_an_average_begins_with_the_weights_of_a_run_that_had_none(tmp_path):
+    without = train(tiny_mlp_gan(ema_decay=None), DATA, tiny_config(tmp_path / "run", steps=2))
+    assert without.state.ema_params == {}
+    taken = take_weights(MODEL.init(jax.random.key(3), example_batch(DATA, 2)), without.run_dir)
+    chex.assert_trees_all_equal(taken.ema_params["generator"], without.state.params["generator"])
 
 
 def test_init_from_refuses_what_does_not_fit(whole, tmp_path):
