@@ -16,7 +16,7 @@ from jaxgen.errors import UserError
 from jaxgen.metrics.adversarial import discriminator_accuracy
 from jaxgen.metrics.extractors import FeatureExtractor, extractor_for, load_extractor
 from jaxgen.metrics.image_features import Progress
-from jaxgen.metrics.image_scores import METRICS, ImageScorer, check_names, metrics_with
+from jaxgen.metrics.image_scores import METRICS, ImageScorer, check_names, metrics_with, too_few_for
 from jaxgen.metrics.image_source import ImageSource, of_data, of_split
 from jaxgen.opened_run import Run, restore_run
 from jaxgen.text_agreement import RETRIEVAL, TEXT_AGREEMENT
@@ -86,8 +86,8 @@ def evaluate_run(
       metrics: names in `METRICS`, `held_out` (the model's own metrics on held-out examples), `discriminator` (its
         accuracy on training, held-out and generated images), `text`, `diversity` and `bars` (of models of text and
         music), `retrieval` (of captions, by an encoder of images and texts), `text_agreement` (the same, by images that
-        are drawn) and `log_likelihood`; None: all that apply but the last, which takes long, and text agreement without
-        `text_scorer`.
+        are drawn) and `log_likelihood`; None: all that apply but the last, which takes long, text agreement without
+        `text_scorer`, and what there are too few images for (`left_out` in the record).
       num_samples: how many samples are drawn, and at most how many real images they are compared with or estimated.
       importance_samples: for each image, of `log_likelihood`.
       checkpoint: "last", "best" or a step.
@@ -138,6 +138,9 @@ def evaluate_run(
     if image_metrics:
         loaded = load_extractor(extractor, weights)
         real = of_data(data, split, at_most=num_samples, seed=seed)
+        if metrics is None:
+            record["left_out"] = too_few_for(image_metrics, loaded.num_features, real.count, num_samples)
+            image_metrics = [name for name in image_metrics if name not in record["left_out"]]
         how = {**held_out_captions(run.model, data, num_samples), **(sampling or {})}
         generated = sample_source(run.model, state, num=num_samples, seed=seed, name="samples", **how)
         training = of_split(data, data.train, "training images")
@@ -186,9 +189,13 @@ def evaluate_images(
     known = [name for name in metrics_with(extractor, labelled=labelled) if not METRICS[name].needs_training]
     check_names(metrics or (), known)
     loaded = load_extractor(extractor, weights)
-    scorer = ImageScorer(real, loaded, metrics or known, seed=seed, progress=progress)
+    record: dict[str, Any] = {"seed": seed}
+    if metrics is None:
+        record["left_out"] = too_few_for(known, loaded.num_features, real.count, generated.count)
+        metrics = [name for name in known if name not in record["left_out"]]
+    scorer = ImageScorer(real, loaded, metrics, seed=seed, progress=progress)
     values = scorer.score(generated)
-    return {"seed": seed, **_facts(real, generated, loaded), "versions": library_versions(), "values": values}
+    return {**record, **_facts(real, generated, loaded), "versions": library_versions(), "values": values}
 
 
 def _facts(real: ImageSource, generated: ImageSource, extractor: FeatureExtractor) -> dict[str, Any]:

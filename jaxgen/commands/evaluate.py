@@ -34,7 +34,7 @@ class Options(RankingOptions, SamplingOptions):
     metrics: str | None = None
     """Names with commas between them (fid,kid,score,precision_recall,density_coverage,classes,labels,memorisation,
     held_out,discriminator,log_likelihood; of text: held_out,text,diversity,bars; of images by captions: text_agreement;
-    of emoji_clip: retrieval). None: all that apply but log_likelihood, which takes long."""
+    of emoji_clip: retrieval). None: all that apply but log_likelihood, which takes long, and fid of few images."""
     num_samples: int | None = None
     """How many samples are drawn, and at most how many real images are used. None: 10,000 for a run, else all."""
     importance_samples: int | None = None
@@ -125,3 +125,5 @@ def show(record: Mapping[str, Any]) -> None:
     console = Console()
     console.print(", ".join(facts), highlight=False, markup=False)
     console.print(table, highlight=False)
+    for name, why in record.get("left_out", {}).items():
+        console.print(f"left out: {name} ({why})", highlight=False, markup=False, soft_wrap=True)

@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 
 from jaxgen.data.dataset import Batch, Dataset, Split, is_resident, scale_images, scaled
-from jaxgen.data.image_folder import load_image_folder
+from jaxgen.data.image_folder import find_images, load_image_folder
 from jaxgen.data.loading import load
 from jaxgen.errors import UserError
 
@@ -26,15 +26,17 @@ def load_pairs(
     Args:
       name: a set whose examples have a `style` of 0 or 1 (emoji; `cycle_gan/*` of tensorflow-datasets), or the folder
         of sources where `target` is that of targets.
-      paired: source and target of an example to train on belong together; False: by chance they do not. Held-out ones
-        belong together in any case, where the set has pairs.
+      paired: source and target of an example to train on belong together (in two folders: files of one name); False: by
+        chance they do not. Held-out ones belong together in any case, where the set has pairs.
       seed: of that chance.
       reverse: from style 1 to style 0.
 
     Raises:
-      UserError: no two collections, or more than memory holds.
+      UserError: no two collections, files without a counterpart where pairs are wanted, or more than memory holds.
     """
     if target is not None:
+        if paired:
+            _check_names(Path(name), target)
         options = {"image_size": image_size, "test_fraction": 0.1}
         data, other = (load_image_folder(folder, **options) for folder in (name, target))
         splits = {part: (getattr(data, part), getattr(other, part)) for part in ("train", "test")}
@@ -46,6 +48,18 @@ def load_pairs(
     test = None if None in splits["test"] else _side_by_side(splits["test"], reverse, name, paired=True, rng=rng)
     assets = {key: value for key, value in data.assets.items() if key == "style_names"}
     return dataclasses.replace(data, train=train, test=test, prepare=scale_both, assets=assets)
+
+
+def _check_names(source: Path, target: Path) -> None:
+    """Refuses two folders whose files are not pairs by their names (their endings may differ)."""
+    folders = [Path(folder).expanduser() for folder in (source, target)]
+    names = [{path.relative_to(folder).with_suffix("") for path in find_images(folder)} for folder in folders]
+    for here, there, own, others in ((0, 1, *names), (1, 0, *reversed(names))):
+        if alone := sorted(own - others):
+            raise UserError(
+                f"{folders[here]} has a picture {alone[0]} that {folders[there]} lacks ({len(alone)} in all): a "
+                "pair is two files of one name."
+            )
 
 
 def scale_both(batch: Batch) -> Batch:

@@ -26,7 +26,7 @@ class TranslationConfig(TrainConfig):
     """A set of two collections (emoji: Google's and Twitter's style; cycle_gan/... of tensorflow-datasets), or a folder
     of sources, with --target."""
     target: Path | None = None
-    """A folder of targets, whose images are those of --data in the order of their names where pairs are learned."""
+    """A folder of targets. Where pairs are learned, files of one name in it and in --data are a pair."""
     reverse: bool = False
     """From the second collection to the first."""
     data_dir: Path | None = None

@@ -34,7 +34,8 @@ class Config(LeastIsBest, TranslationConfig):
     batch_size: int = 8
     """Examples per step, over all devices together."""
     best_metric: str | None = "eval/generator/l1"
-    """Keep in checkpoints_best/ the checkpoint with the best value of this evaluation metric."""
+    """Keep in checkpoints_best/ the checkpoint with the best value of this evaluation metric. All of eval/generator/ is
+    of held-out pairs: of two collections without any, horses and zebras, it tells nothing (--best-metric None)."""
     halvings: int = 2
     """How often the generators halve the size,"""
     blocks: int = 3

@@ -34,6 +34,8 @@ class FeatureExtractor(NamedTuple):
     """Features and class logits of images, and where they come from."""
 
     name: str
+    num_features: int
+    """F."""
     weights_sha256: str
     """Of the file of weights, so that two scores can be told to be comparable."""
     resize: str
@@ -121,6 +123,7 @@ def _mnist() -> FeatureExtractor:
         ConvClassifier(),
         variables,
         lambda images: images / 127.5 - 1.0,
+        num_features=128,
         weights_sha256=sha256,
         resize="none",
         image_shape=MNIST_SHAPE,
@@ -140,6 +143,7 @@ def _efficientnet_lite0() -> FeatureExtractor:
         EfficientNetLite0(),
         variables,
         lambda images: (resize_bilinear(_as_rgb(images), 224, method="half_pixel") - 127.0) / 128.0,
+        num_features=1280,
         weights_sha256=sha256,
         resize="bilinear to 224x224, half-pixel centres, no antialiasing; (x - 127) / 128",
         image_shape=None,
@@ -168,6 +172,7 @@ def _inception(weights: Path) -> FeatureExtractor:
         InceptionV3(),
         variables,
         lambda images: (resize_bilinear(_as_rgb(images), 299, method="tensorflow1") - 128.0) / 128.0,
+        num_features=2048,
         weights_sha256=file_sha256(weights),
         resize="bilinear to 299x299 as TensorFlow 1 does (align_corners=False, no half-pixel centres); (x - 128) / 128",
         image_shape=None,

@@ -115,6 +115,13 @@ def metrics_with(extractor_name: str, *, labelled: bool) -> list[str]:
     ]
 
 
+def too_few_for(names: Sequence[str], num_features: int, *counts: int) -> dict[str, str]:
+    """Of these metrics those that so many images on either side are too few for, and why, in words."""
+    if "fid" not in names or min(counts) > num_features:
+        return {}
+    return {"fid": f"{min(counts):,} images are no more than the {num_features:,} features; kid has no such bound"}
+
+
 def metric_names(text: str | None) -> list[str]:
     """The names in "fid,kid"."""
     return [] if text is None else [name.strip() for name in text.split(",") if name.strip()]
@@ -172,11 +179,14 @@ class ImageScorer:
         Raises:
           UserError: images of another shape than the real ones, or too few for a metric.
         """
+        counts = self.real.count, generated.count
         if generated.shape != self.shape:
             raise UserError(
                 f"{generated.name} has images of {say_shape(generated.shape)}, but the real ones are "
                 f"{say_shape(self.shape)}: they must have the same shape."
             )
+        for name, why in too_few_for(list(self.metrics), self.extractor.num_features, *counts).items():
+            raise UserError(f"There are too few images for {name}: {why}.")
         if generated.labels is None and any(metric.needs_labels for metric in self.metrics.values()):
             raise UserError(f"{generated.name} has no labels to compare with: leave 'labels' out of --metrics.")
         comparison = Comparison(

@@ -1,5 +1,6 @@
 """The training loop: one for every model, since it knows none."""
 
+import dataclasses
 import time
 from collections import deque
 from pathlib import Path
@@ -64,10 +65,14 @@ def train(
         )
     if config.deterministic:
         check_deterministic(mesh)
-    _check_evaluation(model, data, config)
+    has_best = _check_evaluation(model, data, config)
+    if not has_best:
+        config = dataclasses.replace(config, best_metric=None)
     name = name or data.name
     experiment = experiment or {"name": name, "module": None, "file": None}
     start = start_run(model, data, config, mesh, name=name, experiment=experiment)
+    if not has_best:
+        start.messages.append(f"{data.name} has no held-out examples to choose a best checkpoint by: none is kept.")
     loop = _Loop(model, data, config, mesh, start)
     try:
         return loop.run()
@@ -75,11 +80,14 @@ def train(
         loop.close()
 
 
-def _check_evaluation(model: GenerativeModel, data: Dataset, config: TrainConfig) -> None:
-    """Refuses unknown metrics at once, rather than at the first evaluation, which may be the run's end."""
+def _check_evaluation(model: GenerativeModel, data: Dataset, config: TrainConfig) -> bool:
+    """Refuses unknown metrics at once, rather than at the first evaluation, which may be the run's end.
+
+    False: --best-metric, which may be an experiment's default, asks for what a small folder of one's own cannot give.
+    """
     names = [f"eval/{name}" for name in value_names(model, data, config)]
     if config.best_metric is None:
-        return
+        return True
     if data.test is not None:
 
         def evaluate(key: jax.Array) -> Any:
@@ -87,13 +95,9 @@ def _check_evaluation(model: GenerativeModel, data: Dataset, config: TrainConfig
             return model.eval_step(model.init(key, batch), batch, key)
 
         names = [f"eval/{name}" for name in jax.eval_shape(evaluate, jax.random.key(0))] + names
-    if not names:
-        raise UserError(
-            f"--best-metric needs held-out examples, which {data.name} lacks, or --eval-metrics: leave it out, or name "
-            "such metrics."
-        )
-    if config.best_metric not in names:
+    if names and config.best_metric not in names:
         raise UserError(f"--best-metric {config.best_metric} is not among {', '.join(names)}: name one of these.")
+    return bool(names)
 
 
 class _Loop:

@@ -5,7 +5,7 @@ from collections.abc import Callable
 from jaxgen.data.dataset import Dataset, length
 from jaxgen.errors import UserError
 from jaxgen.metrics.extractors import extractor_for, load_extractor
-from jaxgen.metrics.image_scores import METRICS, ImageScorer, check_names, metric_names
+from jaxgen.metrics.image_scores import METRICS, ImageScorer, check_names, metric_names, too_few_for
 from jaxgen.metrics.image_source import of_data, of_split
 from jaxgen.training.config import TrainConfig
 from jaxgen.training.sampling import held_out_captions, sample_source
@@ -16,7 +16,7 @@ def value_names(model: GenerativeModel, data: Dataset, config: TrainConfig) -> l
     """The names of what `--eval-metrics` gives.
 
     Raises:
-      UserError: an unknown metric, a model without samples that are images, or a single image to compare them with.
+      UserError: an unknown metric, a model without samples that are images, or too few images to compare them with.
     """
     metrics = metric_names(config.eval_metrics)
     check_names(metrics)
@@ -24,8 +24,13 @@ def value_names(model: GenerativeModel, data: Dataset, config: TrainConfig) -> l
         raise UserError("--eval-metrics score samples of images, which this model does not make: leave it out.")
     if "conditions" not in model.functions and any(METRICS[name].needs_labels for name in metrics):
         raise UserError("--eval-metrics labels needs a model that is given classes: leave it out.")
-    if metrics and length(data.train if data.test is None else data.test) < 2:
+    real = length(data.train if data.test is None else data.test)
+    if metrics and real < 2:
         raise UserError("--eval-metrics need 2 images or more to compare samples with: give more, or leave it out.")
+    if "fid" in metrics:
+        extractor = load_extractor(extractor_for(of_split(data, data.train, "training images").shape))
+        for name, why in too_few_for(metrics, extractor.num_features, min(real, config.eval_samples)).items():
+            raise UserError(f"There are too few images for --eval-metrics {name}: {why}.")
     return [value for name in metrics for value in METRICS[name].values]
 
 

@@ -104,6 +104,18 @@ def test_a_folder_of_pictures_is_scored_like_the_array_of_them(digits, here):
     assert values[0]["fid"] < 20
 
 
+def test_a_distance_that_there_are_too_few_images_for_is_left_out_unless_it_is_named(digits, here):
+    np.savez(here / "few.npz", image=digits[300:420])
+    both = ("evaluate", "--real", "one.npz", "--generated", "few.npz")
+    code, out, err = command(*both, "--out", "scores.json")
+    assert code == 0, err
+    assert "left out: fid (120 images are no more than the 128 features" in out
+    values = json.loads((here / "scores.json").read_text())["values"]
+    assert "kid" in values
+    assert "fid" not in values
+    assert_refused(command(*both, "--metrics", "fid"), "too few images for fid")
+
+
 def test_an_embedded_set_is_named_in_place_of_a_path(digits, here):
     options = ("--generated", "other.npz", "--num-samples", 300, "--metrics", "kid", "--out")
     assert command("evaluate", "--real", "mnist", *options, "named.json")[0] == 0
@@ -150,7 +162,10 @@ def test_bad_input_is_refused(run, digits, here):
         (("evaluate", run, "--metrics", "beauty"), "no metric 'beauty': use .*fid"),
         (("evaluate", run, "--split", "validation"), "--split is train or test"),
         (("evaluate", run, "--num-samples", 1), "--num-samples must be at least 2"),
-        (("evaluate", run, "--num-samples", 100), "128 features.*bias.*kid|kernel distance"),
+        (
+            ("evaluate", run, "--num-samples", 100, "--metrics", "fid,kid"),
+            "too few images for fid: 100 .* 128 features",
+        ),
         (("evaluate", run, "--checkpoint", "3.5"), "--checkpoint is best, last or a step"),
         (("evaluate", run, "--extractor", "vgg"), "no feature extractor 'vgg': use mnist"),
         (("evaluate", run, "--extractor", "inception"), "needs its weights.*--weights FILE"),
@@ -166,7 +181,7 @@ def test_bad_input_is_refused(run, digits, here):
         ((*both, "nothing"), "neither a folder of images, a .npz file nor"),
         ((*both, "other.npz", "--metrics", "memorisation"), "no metric 'memorisation'"),
         ((*both, "other.npz", "--metrics", "labels"), "no metric 'labels'"),
-        ((*both, "other.npz", "--extractor", "mnist", "--num-samples", 50), "128 features"),
+        ((*both, "other.npz", "--metrics", "fid", "--num-samples", 50), "128 features"),
     ):
         assert_refused(command(*arguments), words)
     assert not (run / "evaluation.json").exists()

@@ -51,9 +51,21 @@ def test_collections_of_two_folders_may_be_of_different_sizes(tmp_path):
     assert len(sources) == len(targets) == 18
     assert sorted(sources) == [i for i in range(20) if i % 10 != 9]
     assert sorted(targets) == sorted([*range(100, 109)] * 2)
+
+
+def test_pairs_of_two_folders_are_files_of_one_name(tmp_path):
+    first, second = folder(tmp_path / "a", range(20)), folder(tmp_path / "b", range(100, 120))
     pairs = load_pairs(str(first), target=second, paired=True, seed=0, image_size=8)
-    assert reds(pairs.test["source"]) == [9]
-    assert reds(pairs.test["image"]) == [109]
+    for split in (pairs.train, pairs.test):
+        assert [value + 100 for value in reds(split["source"])] == reds(split["image"])
+    (first / "005.png").rename(first / "005.gif")  # as good a name
+    load_pairs(str(first), target=second, paired=True, seed=0, image_size=8)
+    (second / "007.png").unlink()
+    with pytest.raises(UserError, match=r"a has a picture 007 that .*b lacks \(1 in all\)"):
+        load_pairs(str(first), target=second, paired=True, seed=0, image_size=8)
+    (first / "007.png").rename(first / "007b.png")
+    (second / "005.png").unlink()
+    load_pairs(str(first), target=second, paired=False, seed=0, image_size=8)
 
 
 def test_both_are_scaled():

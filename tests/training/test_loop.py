@@ -260,6 +260,14 @@ def test_the_best_checkpoint_is_kept_over_a_resume(tmp_path, best_is):
     assert checkpoint.steps_on_disk(run_dir / "checkpoints") == [12, 8]
 
 
+def test_without_held_out_examples_no_best_checkpoint_is_kept_and_that_is_said(tmp_path, capsys):
+    data = dataclasses.replace(DATA, test=None)
+    options = {"eval_every": 1, "best_metric": "eval/discriminator/loss", "steps": 1}
+    train(MODEL, data, tiny_config(tmp_path / "run", **options))
+    assert "has no held-out examples to choose a best checkpoint by" in capsys.readouterr().out
+    assert not (tmp_path / "run" / "checkpoints_best").exists()
+
+
 def test_a_best_metric_that_does_not_exist_is_refused_by_name(tmp_path):
     config = tiny_config(tmp_path / "run", eval_every=1, best_metric="eval/charm")
     with pytest.raises(UserError, match=r"eval/charm is not among .*eval/discriminator/loss"):

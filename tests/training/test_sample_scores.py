@@ -79,6 +79,7 @@ def test_the_score_is_that_of_the_same_samples_against_held_out_images(tmp_path)
         (fading_digits, {"eval_metrics": "labels"}, "labels needs a model that is given classes"),
         (fading_digits, {"eval_metrics": "kid", "best_metric": "eval/fid"}, "eval/fid is not among .*eval/kid"),
         (fading_digits, {"eval_samples": 1}, "--eval-samples must be at least 2"),
+        (fading_digits, {"eval_metrics": "fid"}, "too few images for --eval-metrics fid: .* no more than the 1,280"),
     ],
 )
 def test_scores_that_cannot_be_made_are_refused_before_the_run(tmp_path, model, options, words):
