@@ -230,8 +230,9 @@ def _discriminator_values(run: Run, state: TrainState, data: Dataset, count: int
         return np.concatenate(logits)
 
     block = sample_blocks(model, state, seed)
-    condition = [] if not conditional else [draw_conditions(model, BLOCK_SIZE)]
-    generated = np.concatenate([discriminate(block(i), *condition) for i in range(-(-count // BLOCK_SIZE))])[:count]
+    blocks = -(-count // BLOCK_SIZE)
+    labels = [()] * blocks if not conditional else draw_conditions(model, blocks * BLOCK_SIZE).reshape(blocks, 1, -1)
+    generated = np.concatenate([discriminate(block(i), *labels[i]) for i in range(blocks)])[:count]
     accuracy = discriminator_accuracy(of_real(data.train), of_real(data.test), generated)
     return {f"discriminator/{name}": float(value) for name, value in accuracy._asdict().items()}
 

@@ -24,7 +24,7 @@ import tyro
 from jaxgen.data.dataset import Dataset, example_batch
 from jaxgen.errors import UserError
 from jaxgen.training import checkpoint, run_folder
-from jaxgen.training.config import TrainConfig, config_from_json
+from jaxgen.training.config import TrainConfig, config_from_json, validate
 from jaxgen.training.loop import TrainResult, train
 from jaxgen.training.parallel import use_cores_as_devices, use_deterministic_algorithms
 from jaxgen.training.showing import prompts_of
@@ -109,6 +109,7 @@ def run(experiment: Experiment, arguments: Sequence[str] | None = None) -> int:
 
 def train_experiment(experiment: Experiment, config: TrainConfig) -> TrainResult:
     """Loads the data, builds the model and trains it."""
+    validate(config)  # before networks of these sizes are built
     data = experiment.load_data(config)
     batch = jax.eval_shape(lambda: example_batch(data, 1))
     if "image" in batch:

@@ -10,9 +10,10 @@ import tyro
 
 from jaxgen.errors import UserError
 from jaxgen.opened_run import Run
-from jaxgen.training.sampling import BLOCK_SIZE, draw_conditions
+from jaxgen.training.sampling import draw_conditions
 
 Options = TypeVar("Options")
+MOST_CLASSES = 100_000
 
 
 def parse(cls: type[Options], command: str, arguments: Sequence[str]) -> Options:
@@ -51,7 +52,7 @@ def check_label(run: Run, label: int) -> None:
     Raises:
       UserError: it has no classes, or not this one.
     """
-    labels = draw_conditions(run.model, BLOCK_SIZE)
+    labels = draw_conditions(run.model, MOST_CLASSES)
     if labels is None:
         raise UserError(f"{run.experiment.name} has no classes: leave out --label.")
     if label not in labels:

@@ -17,8 +17,8 @@ from jaxgen.training.sampling import generated_examples
 class Options:
     """Writes generated images, with their labels if the model is class-conditional, as a data set.
 
-    The file has `image` uint8 [N, H, W, C] and `label` int32 [N], every class equally often; `jaxgen.data.load(FILE)`
-    and every experiment with --data read it.
+    The file has `image` uint8 [N, H, W, C] and `label` int32 [N], every class equally often but for one example;
+    `jaxgen.data.load(FILE)` and every experiment with --data read it.
     """
 
     run: tyro.conf.Positional[Path]

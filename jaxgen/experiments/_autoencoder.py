@@ -7,7 +7,7 @@ from typing import Any, Literal
 import flax.linen as nn
 
 from jaxgen.networks.mlp import MLPEncoder, MLPGenerator
-from jaxgen.training.config import TrainConfig, check_at_least
+from jaxgen.training.config import TrainConfig
 
 
 @dataclass(frozen=True)
@@ -33,7 +33,6 @@ def build_networks(config: AutoencoderConfig, assets: Mapping[str, Any]) -> tupl
     Raises:
       UserError: no latents.
     """
-    check_at_least(config, "latent_size", 1)
     encoder = MLPEncoder(config.latent_size, config.widths, activation=nn.relu)
     options = {"activation": nn.relu, "output_activation": None}
     return encoder, MLPGenerator(tuple(assets["image_shape"]), config.widths[::-1], **options)

@@ -112,9 +112,8 @@ def build_diffusion(
     Raises:
       UserError: a number out of range.
     """
-    least = {"width": 1, "patch_size": 1, "blocks": 1, "head_width": 1, "level_deviation": 0}
-    for name, value in least.items():
-        check_at_least(config, name, value)
+    check_at_least(config, "blocks", 1)
+    check_at_least(config, "level_deviation", 0)
     for name in ("dropout", "condition_dropout"):
         check_rate(config, name)
     classes = assets.get("class_names") if config.conditional and text is None else None
@@ -156,7 +155,7 @@ def network_of(
     """The U-Net or the transformer; `text` is of the U-Net alone.
 
     Raises:
-      UserError: heads that do not divide the channels.
+      UserError: heads that do not divide the channels, or a transformer whose positions do not fit its width.
     """
     shared = {
         "channels": channels,
@@ -173,6 +172,8 @@ def network_of(
     ):
         raise UserError(f"--head-width {config.head_width} must divide --width {config.width} times each of --factors.")
     if config.network == "dit":
+        if config.width % 4:
+            raise UserError(f"--width {config.width} must be a multiple of 4 with --network dit.")
         return DiT(layers=config.blocks, heads=config.width // config.head_width, **shared)
     return UNet(
         factors=factors,

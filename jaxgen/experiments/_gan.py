@@ -51,7 +51,15 @@ class GANConfig(AugmentationConfig, TrainConfig):
 
 
 @dataclass(frozen=True)
-class MNISTGANConfig(BestByFID, GANConfig):
+class PlainDiscriminatorConfig:
+    """What a config gets by naming this before the class of its other options, where it has no norm of its own."""
+
+    discriminator_spectral_norm: bool = False
+    """Whether the discriminator's layers are spectrally normalised."""
+
+
+@dataclass(frozen=True)
+class MNISTGANConfig(BestByFID, PlainDiscriminatorConfig, GANConfig):
     """Options of a GAN of MNIST digits, which is scored while it is trained."""
 
     eval_every: int = 6_000

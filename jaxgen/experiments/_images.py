@@ -1,8 +1,10 @@
 """The options of experiments on any images, one's own among them, and how these are loaded."""
 
 import dataclasses
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -35,6 +37,19 @@ def load_images(config: ImagesConfig) -> Dataset:
     if data.kind != "image":
         raise UserError(f"--data {config.data} is {data.kind}, not images: name an image set or a folder of images.")
     return data
+
+
+def class_count(assets: Mapping[str, Any]) -> int:
+    """How many classes the data has.
+
+    Raises:
+      UserError: none.
+    """
+    if not assets.get("class_names"):
+        raise UserError(
+            "This data has no classes: name a set that has (emoji, cifar10, mnist), or leave out --conditional."
+        )
+    return len(assets["class_names"])
 
 
 def with_data_variance(data: Dataset) -> Dataset:

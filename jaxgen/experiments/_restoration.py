@@ -101,7 +101,7 @@ def build_restoration(config: RestorationConfig, assets: Mapping[str, Any]) -> G
     Raises:
       UserError: a number out of range, or options that do not fit each other or the images.
     """
-    least = {"width": 1, "blocks": 0, "halvings": 1, "discriminator_width": 1, "border": 0, "perceptual_weight": 0}
+    least = {"blocks": 0, "halvings": 1, "border": 0, "perceptual_weight": 0}
     for name, value in least.items():
         check_at_least(config, name, value)
     height, width, channels = assets["image_shape"]

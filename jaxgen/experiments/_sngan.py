@@ -4,9 +4,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from jaxgen.errors import UserError
 from jaxgen.experiments._gan import Loss, build_gan
 from jaxgen.experiments._image_gan import ImageGANConfig
+from jaxgen.experiments._images import class_count
 from jaxgen.networks.sngan import SNGANDiscriminator, SNGANGenerator
 from jaxgen.training.state import GenerativeModel
 
@@ -55,16 +55,3 @@ def build_sngan(config: SNGANConfig, assets: Mapping[str, Any]) -> GenerativeMod
         independent_examples=True,
         num_classes=num_classes,
     )
-
-
-def class_count(assets: Mapping[str, Any]) -> int:
-    """How many classes the data has.
-
-    Raises:
-      UserError: none.
-    """
-    if not assets.get("class_names"):
-        raise UserError(
-            "This data has no classes: name a set that has (emoji, cifar10, mnist), or leave out --conditional."
-        )
-    return len(assets["class_names"])

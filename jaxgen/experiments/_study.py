@@ -64,7 +64,7 @@ def run_study(
         else:
             folder = run_folder.create(options.run_dir, root, overwrite=False)
         _check_same(settings, folder)
-        prepare_process(TrainConfig())
+        prepare_process(TrainConfig(devices=options.devices))
         found = []
         for result in results(folder):
             found.append(result)

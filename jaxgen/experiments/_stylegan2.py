@@ -6,7 +6,7 @@ from typing import Any
 
 from jaxgen.errors import UserError
 from jaxgen.experiments._augmentation import AugmentationConfig, build_augmentation
-from jaxgen.experiments._sngan import class_count
+from jaxgen.experiments._images import class_count
 from jaxgen.models.stylegan2 import stylegan2
 from jaxgen.models.stylegan2_parts import lazy_adam
 from jaxgen.networks.stylegan2 import StyleGAN2Discriminator, StyleGAN2Generator
@@ -96,7 +96,7 @@ def build_stylegan2(config: StyleGAN2Config, assets: Mapping[str, Any]) -> Gener
       UserError: images of a size that it cannot make, a conditional model of images without classes, or an option out
         of range.
     """
-    for name in ("r1_every", "path_every", "mapping_layers", "channel_max", "latent_size"):
+    for name in ("r1_every", "path_every", "channel_max"):
         check_at_least(config, name, 1)
     image_shape, num_classes = tuple(assets["image_shape"]), class_count(assets) if config.conditional else None
     if not 0.0 <= config.mixing <= 1.0:

@@ -10,6 +10,7 @@ import optax
 
 from jaxgen.data import Dataset, load
 from jaxgen.data.binarised import binarised
+from jaxgen.errors import UserError
 from jaxgen.models.likelihoods import Likelihood, bernoulli, discretised_logistic, gaussian
 from jaxgen.models.posteriors import Posterior, flow_posterior, gaussian_posterior
 from jaxgen.models.vae import vae
@@ -104,6 +105,8 @@ def bound_options(config: BoundConfig) -> dict[str, Any]:
     least = {"kl_warmup_steps": 0, "free_bits": 0, "beta": 0, "importance_samples": 1, "eval_importance_samples": 1}
     for name, value in least.items():
         check_at_least(config, name, value)
+    if config.decay_factor <= 0:
+        raise UserError(f"--decay-factor must be above 0, not {config.decay_factor}.")
     schedule = optax.piecewise_constant_schedule(
         config.learning_rate, dict.fromkeys(config.decay_at, config.decay_factor)
     )
@@ -127,7 +130,6 @@ def build_vae(
     Raises:
       UserError: a number out of range.
     """
-    check_at_least(config, "latent_size", 1)
     posterior = posterior or gaussian_posterior(config.latent_size)
     options = bound_options(config)
     height, width, channels = assets["image_shape"]

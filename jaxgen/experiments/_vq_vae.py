@@ -72,8 +72,8 @@ def build_vq_vae(config: VQVAEConfig, assets: Mapping[str, Any]) -> GenerativeMo
     Raises:
       UserError: a number out of range, or images that cannot be halved twice.
     """
-    least = {"num_codes": 2, "code_size": 1, "width": 1, "residual_width": 1, "residual_blocks": 0}
-    for name, value in {**least, "commitment": 0, "revive_below": 0}.items():
+    least = {"num_codes": 2, "residual_blocks": 0, "commitment": 0, "revive_below": 0}
+    for name, value in least.items():
         check_at_least(config, name, value)
     check_rate(config, "decay")
     height, width, channels = assets["image_shape"]

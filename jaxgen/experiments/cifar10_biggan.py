@@ -15,8 +15,7 @@ from typing import Any
 from jaxgen.experiment import Experiment, run
 from jaxgen.experiments._gan import Loss, build_gan
 from jaxgen.experiments._image_gan import ImageGANConfig
-from jaxgen.experiments._images import load_images
-from jaxgen.experiments._sngan import class_count
+from jaxgen.experiments._images import class_count, load_images
 from jaxgen.networks.biggan import BigGANDiscriminator, BigGANGenerator
 from jaxgen.training.state import GenerativeModel
 

@@ -28,7 +28,7 @@ from jaxgen.models.contrastive import contrastive
 from jaxgen.networks.classifier import ConvClassifier
 from jaxgen.networks.text_encoder import CaptionEncoder, TextTransformer
 from jaxgen.networks.vit import ViT
-from jaxgen.training.config import check_at_least
+from jaxgen.training.config import option
 from jaxgen.training.state import GenerativeModel
 
 
@@ -83,10 +83,12 @@ def build_model(config: Config, assets: Mapping[str, Any]) -> GenerativeModel:
     Raises:
       UserError: a number out of range.
     """
-    for name in ("embedding_size", "image_width", "image_layers", "text_width", "text_layers", "head_width"):
-        check_at_least(config, name, 1)
-    if config.text_width % config.head_width or config.image_width % config.head_width:
-        raise UserError(f"--head-width {config.head_width} must divide --text-width and --image-width.")
+    divided = ["text_width"] + ["image_width"] * (config.image_encoder == "vit")
+    for name in divided:
+        if getattr(config, name) % config.head_width:
+            raise UserError(f"--head-width {config.head_width} must divide {option(name)} {getattr(config, name)}.")
+    if config.text_kind == "rotary" and config.head_width % 2:
+        raise UserError(f"--head-width {config.head_width} must be even with --text-kind rotary.")
     kind = {"rotary": {}, "clip": CLIP_TEXT | {"context": config.caption_length}}[config.text_kind]
     transformer = TextTransformer(
         caption_writer(assets).size,

@@ -61,8 +61,6 @@ def load_data(config: Config) -> Dataset:
 
 def build_model(config: Config, assets: Mapping[str, Any]) -> GenerativeModel:
     """Two ResNets and two PatchGANs."""
-    for name in ("width", "discriminator_width"):
-        check_at_least(config, name, 1)
     for name in ("halvings", "blocks", "cycle_weight", "identity_weight", "weight_rise_steps", "buffer_size", "shift"):
         check_at_least(config, name, 0)
     channels = assets["image_shape"][-1]

@@ -98,8 +98,6 @@ def build_model(config: Config, assets: Mapping[str, Any]) -> GenerativeModel:
     Raises:
       UserError: a number out of range.
     """
-    for name in ("layers", "heads", "width"):
-        check_at_least(config, name, 1)
     check_at_least(config, "shift", 0)
     check_rate(config, "dropout")
     check_rate(config, "caption_dropout")

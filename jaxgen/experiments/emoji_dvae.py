@@ -89,7 +89,7 @@ def build_model(config: Config, assets: Mapping[str, Any]) -> GenerativeModel:
     Raises:
       UserError: a number out of range, or images that cannot be halved as often.
     """
-    least = {"num_codes": 2, "code_size": 1, "width": 4, "residual_width": 1, "residual_blocks": 1, "halvings": 1}
+    least = {"num_codes": 2, "width": 4, "residual_blocks": 1, "halvings": 1}
     for name, value in {**least, "kl_weight": 0, "temperature_steps": 0, "kl_warmup_steps": 0}.items():
         check_at_least(config, name, value)
     if min(config.first_temperature, config.last_temperature) <= 0:

@@ -47,8 +47,7 @@ def load_data(config: Config) -> Dataset:
 
 def build_model(config: Config, assets: Mapping[str, Any]) -> GenerativeModel:
     """A U-Net and a PatchGAN."""
-    for name in ("width", "discriminator_width", "halvings"):
-        check_at_least(config, name, 1)
+    check_at_least(config, "halvings", 1)
     check_at_least(config, "shift", 0)
     channels = assets["image_shape"][-1]
     adversary = Adversary(

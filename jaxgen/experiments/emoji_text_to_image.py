@@ -27,7 +27,6 @@ from jaxgen.experiments._diffusion import QUICK, DiffusionConfig, build_diffusio
 from jaxgen.experiments._images import with_data_variance
 from jaxgen.models.diffusion import caption_condition
 from jaxgen.networks.text_encoder import TextTransformer
-from jaxgen.training.config import check_at_least
 from jaxgen.training.state import GenerativeModel
 
 
@@ -62,12 +61,12 @@ def build_model(config: Config, assets: Mapping[str, Any]) -> GenerativeModel:
     Raises:
       UserError: a number out of range, or a network that takes no text.
     """
-    for name in ("text_width", "text_layers", "text_head_width"):
-        check_at_least(config, name, 1)
     if config.network != "unet":
         raise UserError("--network dit takes no text here: leave it out.")
-    if config.text_width % config.text_head_width:
-        raise UserError(f"--text-head-width {config.text_head_width} must divide --text-width {config.text_width}.")
+    if config.text_width % config.text_head_width or config.text_head_width % 2:
+        raise UserError(
+            f"--text-head-width {config.text_head_width} must be even and divide --text-width {config.text_width}."
+        )
     heads = config.text_width // config.text_head_width
     text = TextTransformer(caption_writer(assets).size, config.text_width, config.text_layers, heads)
     condition = caption_condition(prompt_tokens(assets), caption_in_training(config, assets))

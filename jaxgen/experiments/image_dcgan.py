@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from jaxgen.experiment import Experiment, run
-from jaxgen.experiments._gan import build_gan
+from jaxgen.experiments._gan import PlainDiscriminatorConfig, build_gan
 from jaxgen.experiments._image_gan import ImageGANConfig
 from jaxgen.experiments._images import load_images
 from jaxgen.networks.dcgan import DCGANDiscriminator, DCGANGenerator
@@ -20,7 +20,7 @@ from jaxgen.training.state import GenerativeModel
 
 
 @dataclass(frozen=True)
-class Config(ImageGANConfig):
+class Config(PlainDiscriminatorConfig, ImageGANConfig):
     """Options of image_dcgan."""
 
     base_width: int = 64
@@ -33,7 +33,7 @@ def build_model(config: Config, assets: Mapping[str, Any]) -> GenerativeModel:
     return build_gan(
         config,
         DCGANGenerator(image_shape, config.base_width),
-        DCGANDiscriminator(image_shape, config.base_width),
+        DCGANDiscriminator(image_shape, config.base_width, spectral_norm=config.discriminator_spectral_norm),
         independent_examples=False,
     )
 

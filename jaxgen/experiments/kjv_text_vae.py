@@ -86,8 +86,7 @@ def build_model(config: Config, assets: Mapping[str, Any]) -> GenerativeModel:
     Raises:
       UserError: numbers out of range.
     """
-    for name in ("layers", "heads", "width", "latent_size", "sample_length"):
-        check_at_least(config, name, 1)
+    check_at_least(config, "sample_length", 1)
     for name in ("beta", "kl_warmup_steps", "free_bits"):
         check_at_least(config, name, 0)
     for name in ("dropout", "word_dropout"):

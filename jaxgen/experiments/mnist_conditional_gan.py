@@ -48,9 +48,10 @@ def build_model(config: Config, assets: Mapping[str, Any]) -> GenerativeModel:
     generator = ConditionalGenerator(MLPGenerator(tuple(assets["image_shape"]), batch_norm=True), num_classes)
     options = {"independent_examples": True, "num_classes": num_classes}
     if config.discriminator == "reads_class":
-        network = MLPDiscriminator(head_outputs=num_classes)
+        network = MLPDiscriminator(head_outputs=num_classes, spectral_norm=config.discriminator_spectral_norm)
         return build_gan(config, generator, network, head=auxiliary_classifier(), **options)
-    return build_gan(config, generator, ConditionalDiscriminator(MLPDiscriminator(), num_classes), **options)
+    network = MLPDiscriminator(spectral_norm=config.discriminator_spectral_norm)
+    return build_gan(config, generator, ConditionalDiscriminator(network, num_classes), **options)
 
 
 EXPERIMENT = Experiment(

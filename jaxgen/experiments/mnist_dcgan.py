@@ -49,8 +49,6 @@ class Config(MNISTGANConfig):
     """Channels of the discriminator's convolutions, each of which halves the map."""
     discriminator_hidden_width: int | None = 512
     """Width of a Dense layer between the discriminator's last map and its logit. None: no such layer."""
-    discriminator_spectral_norm: bool = False
-    """Whether the discriminator's layers are spectrally normalised."""
     discriminator_batch_norm: bool = False
     """Whether the discriminator has batch norm too, as in the paper (a step then takes longer)."""
 

@@ -35,7 +35,7 @@ def build_model(config: Config, assets: Mapping[str, Any]) -> GenerativeModel:
     return build_gan(
         config,
         MLPGenerator(tuple(assets["image_shape"]), batch_norm=True),
-        MLPDiscriminator(),
+        MLPDiscriminator(spectral_norm=config.discriminator_spectral_norm),
         independent_examples=True,
     )
 

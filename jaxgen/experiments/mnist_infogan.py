@@ -13,11 +13,13 @@ from dataclasses import dataclass
 from typing import Any
 
 from jaxgen.data import load
+from jaxgen.errors import UserError
 from jaxgen.experiment import Experiment, run
 from jaxgen.experiments._gan import MNISTGANConfig, build_gan
 from jaxgen.models.gan_heads import mutual_information
 from jaxgen.networks.conditional import ConditionalGenerator
 from jaxgen.networks.dcgan import DCGANDiscriminator, DCGANGenerator
+from jaxgen.training.config import check_at_least
 from jaxgen.training.state import GenerativeModel
 
 
@@ -46,13 +48,26 @@ class Config(MNISTGANConfig):
 
 
 def build_model(config: Config, assets: Mapping[str, Any]) -> GenerativeModel:
-    """A DCGAN whose discriminator has a Dense layer before its logit and its guesses of the codes."""
+    """A DCGAN whose discriminator has a Dense layer before its logit and its guesses of the codes.
+
+    Raises:
+      UserError: numbers of codes out of range.
+    """
+    check_at_least(config, "num_codes", 2)
+    if not 0 <= config.num_uniform <= config.latent_size:
+        raise UserError(f"--num-uniform must lie between 0 and --latent-size {config.latent_size}.")
     image_shape = tuple(assets["image_shape"])
     outputs = config.num_codes + config.num_uniform
     return build_gan(
         config,
         ConditionalGenerator(DCGANGenerator(image_shape, config.base_width), config.num_codes),
-        DCGANDiscriminator(image_shape, config.base_width, hidden_width=256, head_outputs=outputs),
+        DCGANDiscriminator(
+            image_shape,
+            config.base_width,
+            hidden_width=256,
+            head_outputs=outputs,
+            spectral_norm=config.discriminator_spectral_norm,
+        ),
         independent_examples=True,
         num_classes=config.num_codes,
         head=mutual_information(config.num_codes, config.num_uniform),

@@ -16,7 +16,6 @@ from typing import Any, Literal
 
 from jaxgen.experiment import Experiment, run
 from jaxgen.experiments._vae import VAEConfig, build_vae, flow_of, load_data
-from jaxgen.training.config import check_at_least
 from jaxgen.training.state import GenerativeModel
 
 
@@ -33,7 +32,6 @@ class Config(VAEConfig):
 
 def build_model(config: Config, assets: Mapping[str, Any]) -> GenerativeModel:
     """784-500-20-500-784 by default."""
-    check_at_least(config, "flow_layers", 1)
     posterior = None if config.flow is None else flow_of(config.flow, config.flow_layers, config.latent_size)
     return build_vae(config, assets, posterior=posterior)
 

@@ -21,10 +21,11 @@ import optax
 from jaxgen.data import Dataset
 from jaxgen.errors import UserError
 from jaxgen.experiment import Experiment, run
+from jaxgen.experiments._images import class_count
 from jaxgen.first_stage import first_stage_of, first_stage_tokeniser, load_first_stage_data
 from jaxgen.models.autoregressive import autoregressive
 from jaxgen.networks.pixel_cnn import GatedPixelCNN
-from jaxgen.training.config import TrainConfig, check_at_least
+from jaxgen.training.config import TrainConfig
 from jaxgen.training.state import GenerativeModel
 
 
@@ -65,10 +66,8 @@ def load_data(config: Config) -> Dataset:
 
 def build_model(config: Config, assets: Mapping[str, Any]) -> GenerativeModel:
     """Layers as in Gated PixelCNN, over the first stage's grid."""
-    check_at_least(config, "width", 1)
-    check_at_least(config, "layers", 1)
     described = assets["first_stage"]
-    num_classes = len(assets["class_names"]) if config.conditional else None
+    num_classes = class_count(assets) if config.conditional else None
     network = GatedPixelCNN(
         described["num_codes"],
         width=config.width,

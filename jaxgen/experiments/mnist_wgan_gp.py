@@ -51,7 +51,12 @@ def build_model(config: Config, assets: Mapping[str, Any]) -> GenerativeModel:
     """DCGANs; the discriminator has no batch norm, since the penalty is of each image's own gradient."""
     image_shape = tuple(assets["image_shape"])
     width = config.base_width
-    discriminator = DCGANDiscriminator(image_shape, widths=(width, 2 * width, 4 * width), batch_norm=False)
+    discriminator = DCGANDiscriminator(
+        image_shape,
+        widths=(width, 2 * width, 4 * width),
+        batch_norm=False,
+        spectral_norm=config.discriminator_spectral_norm,
+    )
     return build_gan(config, DCGANGenerator(image_shape, width), discriminator, independent_examples=True)
 
 

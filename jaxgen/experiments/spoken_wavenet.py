@@ -90,7 +90,7 @@ def load_data(config: Config) -> Dataset:
 
 
 def build_network(config: Config, num_classes: int, num_characters: int) -> WaveNet:
-    for name in ("width", "gate_width", "skip_width", "stacks", "layers", "condition_width", "components"):
+    for name in ("stacks", "components"):
         check_at_least(config, name, 1)
     check_rate(config, "dropout")
     return WaveNet(

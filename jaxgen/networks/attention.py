@@ -7,6 +7,7 @@ import jax
 import jax.numpy as jnp
 from jax import Array
 
+from jaxgen.errors import UserError
 from jaxgen.networks.convolution import Conv
 from jaxgen.networks.resampling import max_pool
 from jaxgen.networks.spectral_norm import spectrally_normalised
@@ -64,11 +65,11 @@ class SelfAttention(nn.Module):
         """[B, H, W, C] -> [B, H, W, C].
 
         Raises:
-          ValueError: C is not a multiple of 8.
+          UserError: C is not a multiple of 8.
         """
         batch, height, width, channels = inputs.shape
         if channels % 8:
-            raise ValueError(f"self-attention needs a number of channels that 8 divides, not {channels}")
+            raise UserError(f"Self-attention needs a number of channels that 8 divides, not {channels}.")
 
         def conv(features: int, name: str, inputs: Array) -> Array:
             layer = Conv(features, (1, 1), use_bias=False, kernel_init=self.kernel_init, name=name)

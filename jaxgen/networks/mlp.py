@@ -1,5 +1,6 @@
 """Fully connected generator, discriminator and encoder."""
 
+import functools
 from collections.abc import Callable, Sequence
 
 import flax.linen as nn
@@ -8,6 +9,7 @@ from jax import Array
 
 from jaxgen.networks.activations import leaky_relu
 from jaxgen.networks.normalisation import BatchNorm
+from jaxgen.networks.spectral_norm import spectrally_normalised
 
 
 class MLPGenerator(nn.Module):
@@ -67,19 +69,24 @@ class MLPDiscriminator(nn.Module):
       widths: of the hidden layers.
       head_outputs: N outputs beside the logit, from the same last hidden layer (an auxiliary classifier, a code); None:
         none.
+      spectral_norm: whether all layers are spectrally normalised.
     """
 
     widths: Sequence[int] = (512, 256, 128)
     head_outputs: int | None = None
+    spectral_norm: bool = False
 
     @nn.compact
     def __call__(self, images: Array, *, train: bool) -> Array | tuple[Array, Array]:
         """Images [B, H, W, C] -> logits [B], and the head's outputs [B, N] if there is one."""
         pixels = images.reshape(images.shape[0], -1)
-        outputs = nn.Dense(1)  # made first: it keeps its name in the checkpoints there are
-        hidden = _hidden_layers(pixels, self.widths, leaky_relu, batch_norm=False, train=train)
+        normalised = functools.partial(spectrally_normalised, train=train, enabled=self.spectral_norm)
+        outputs = normalised(nn.Dense(1))  # made first: it keeps its name in the checkpoints there are
+        hidden = pixels
+        for width in self.widths:
+            hidden = leaky_relu(normalised(nn.Dense(width))(hidden))
         logits = outputs(hidden)[:, 0]
-        return logits if self.head_outputs is None else (logits, nn.Dense(self.head_outputs)(hidden))
+        return logits if self.head_outputs is None else (logits, normalised(nn.Dense(self.head_outputs))(hidden))
 
 
 def _hidden_layers(

@@ -111,6 +111,9 @@ _AT_LEAST = {
     "seed": 0,
 }
 
+_SIZES = ("width", "widths", "layers", "heads", "latent_size", "embedding_size", "code_size", "patch_size")
+"""Options that end so, of whatever experiment, are numbers of at least 1."""
+
 
 def option(name: str) -> str:
     """The command-line spelling of a field: `batch_size` -> `--batch-size`."""
@@ -122,6 +125,17 @@ def check_at_least(config: TrainConfig, name: str, least: float) -> None:
     value = getattr(config, name)
     if value is not None and value < least:
         raise UserError(f"{option(name)} must be at least {least}, not {value}.")
+
+
+def _check_sizes(config: TrainConfig) -> None:
+    for field in dataclasses.fields(config):
+        if any(field.name == size or field.name.endswith(f"_{size}") for size in _SIZES):
+            value = getattr(config, field.name)
+            if isinstance(value, tuple):
+                if any(number < 1 for number in value):
+                    raise UserError(f"{option(field.name)} must be numbers of at least 1, not {value}.")
+            else:
+                check_at_least(config, field.name, 1)
 
 
 def check_rate(config: TrainConfig, name: str) -> None:
@@ -138,6 +152,7 @@ def validate(config: TrainConfig) -> None:
     """
     for name, least in _AT_LEAST.items():
         check_at_least(config, name, least)
+    _check_sizes(config)
     if config.seed >= 2**32:
         raise UserError(f"--seed must be less than 2**32, not {config.seed}.")
     if config.steps * config.batch_size >= 2**32:

@@ -20,7 +20,7 @@ def sample_blocks(
     """`block(i) -> samples [BLOCK_SIZE, ...]`, drawn with `fold_in(key(seed), i)`.
 
     Args:
-      condition: that of each sample [N, ...], by number; the model's own where None.
+      condition: that of each sample [N, ...], by number; those of `draw_conditions` where None.
       how: other keywords of the model's `sample`.
     """
 
@@ -31,7 +31,8 @@ def sample_blocks(
 
     def block(i: int) -> np.ndarray:
         rows = np.arange(i * BLOCK_SIZE, (i + 1) * BLOCK_SIZE)
-        chosen = () if condition is None else (np.take(condition, rows, axis=0, mode="clip"),)
+        of_all = draw_conditions(model, rows[-1] + 1) if condition is None else condition
+        chosen = () if of_all is None else (np.take(of_all, rows, axis=0, mode="clip"),)
         # The numbers come from the host, so that they may go where the state is, on whatever devices and processes.
         return np.asarray(draw(state, np.uint32(seed), np.uint32(i), *chosen))
 
@@ -50,11 +51,8 @@ def draw_samples(
 
 
 def draw_conditions(model: GenerativeModel, num: int) -> np.ndarray | None:
-    """The conditions of the first `num` samples (labels [num]); None for a model without them."""
-    if "conditions" not in model.functions:
-        return None
-    block = np.asarray(model.functions["conditions"](BLOCK_SIZE))
-    return np.tile(block, (-(-num // BLOCK_SIZE),) + (1,) * (block.ndim - 1))[:num]
+    """The conditions of the first `num` samples, labels [num], each class in turn; None for a model without classes."""
+    return np.asarray(model.functions["conditions"](num)) if "conditions" in model.functions else None
 
 
 def labels_of_samples(model: GenerativeModel, num: int, label: int | None) -> np.ndarray | None:

@@ -8,7 +8,7 @@ from command_lines import assert_refused, call, command, train
 from PIL import Image
 
 from jaxgen.data import load
-from jaxgen.experiments import mnist_conditional_gan, mnist_synthetic_data
+from jaxgen.experiments import _study, mnist_conditional_gan, mnist_synthetic_data
 
 SHORT = ("--preset", "quick", "--steps", 2, "--devices", 1, "--eval-samples", 200, "--per-class", 5)
 
@@ -57,6 +57,21 @@ def test_a_study_refuses_what_it_cannot_do(here):
     (here / "there").mkdir()
     (here / "there" / "letter.txt").write_text("mine")
     assert_refused(study("--run-dir", "there"), "there")
+
+
+def test_a_study_uses_as_many_devices_as_it_is_asked_to(here, monkeypatch):
+    asked = []
+    monkeypatch.setattr(_study, "prepare_process", lambda config: asked.append(config.devices))
+    options = _study.StudyOptions(devices=2)
+    code = _study.run_study(
+        mnist_synthetic_data.STUDY,
+        options,
+        lambda: None,
+        lambda folder: iter(()),
+        lambda found, folder: None,
+        settings={},
+    )
+    assert (code, asked) == (0, [2])
 
 
 @pytest.mark.slow

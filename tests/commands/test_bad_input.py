@@ -7,8 +7,19 @@ import sys
 import pytest
 from command_lines import assert_refused, classifier_experiment, command, train
 from helpers import file_digests, overwrite_64_bytes, run_python
+from PIL import Image
 
-from jaxgen.experiments import image_dcgan, mnist_gan
+from jaxgen.experiments import (
+    emoji_clip,
+    emoji_sngan,
+    emoji_text_to_image,
+    image_dcgan,
+    mnist_dcgan,
+    mnist_diffusion,
+    mnist_gan,
+    mnist_infogan,
+    mnist_vae,
+)
 
 
 @pytest.mark.parametrize(
@@ -58,6 +69,31 @@ def test_images_that_cannot_be_used_are_refused(here):
     ]:
         assert_refused(train(*options, "--devices", 1, experiment=image_dcgan.EXPERIMENT), words)
     assert sorted(p.name for p in here.iterdir()) == ["broken", "empty"]
+
+
+@pytest.mark.parametrize(
+    ("experiment", "options", "words"),
+    [
+        (mnist_gan, ("--latent-size", 0), "--latent-size must be at least 1, not 0"),
+        (mnist_dcgan, ("--discriminator-widths", 8, 0), "--discriminator-widths must be numbers of at least 1"),
+        (mnist_vae, ("--decay-factor", -1), "--decay-factor must be above 0"),
+        (mnist_infogan, ("--num-uniform", 65), "--num-uniform must lie between 0 and --latent-size 64"),
+        (emoji_sngan, ("--generator-width", 20, "--attention-size", 16), "channels that 8 divides, not 20"),
+        (
+            mnist_diffusion,
+            ("--network", "dit", "--width", 50, "--head-width", 25),
+            "--width 50 must be a multiple of 4",
+        ),
+        (emoji_text_to_image, ("--text-head-width", 1), "--text-head-width 1 must be even"),
+        (emoji_clip, ("--head-width", 1), "--head-width 1 must be even"),
+        (emoji_sngan, ("--data", "one", "--conditional"), "This data has no classes"),
+    ],
+)
+def test_sizes_that_no_network_has_are_refused_and_leave_nothing(here, experiment, options, words):
+    (here / "one").mkdir()
+    Image.new("RGB", (32, 32)).save(here / "one" / "a.png")
+    assert_refused(train(*options, "--devices", 1, experiment=experiment.EXPERIMENT), words)
+    assert [path.name for path in here.iterdir()] == ["one"]
 
 
 @pytest.mark.parametrize(

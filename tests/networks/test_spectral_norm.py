@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+import chex
 import flax.linen as nn
 import jax
 import jax.numpy as jnp
@@ -10,6 +11,7 @@ import pytest
 
 from jaxgen.models.variables import apply_network, init_network
 from jaxgen.networks.convolution import Conv
+from jaxgen.networks.mlp import MLPDiscriminator
 from jaxgen.networks.spectral_norm import COLLECTION, spectrally_normalised
 from jaxgen.training.parallel import device_mesh, per_device, split_over_devices
 
@@ -147,3 +149,18 @@ def test_every_device_gets_the_same_vector():
     for found, one in zip(jax.tree.leaves(updated), jax.tree.leaves(expected_state), strict=True):
         np.testing.assert_array_equal(found[0], found[1])
         np.testing.assert_allclose(found[0], one, rtol=1e-5, atol=1e-6)
+
+
+@pytest.mark.parametrize("head_outputs", [None, 3])
+def test_every_layer_of_a_fully_connected_discriminator_is_divided_by_its_largest_singular_value(head_outputs):
+    images = jax.random.normal(jax.random.key(0), (5, 4, 4, 1))
+    plain, normed = (MLPDiscriminator((7, 6), head_outputs, spectral_norm=enabled) for enabled in (False, True))
+    variables = normed.init(jax.random.key(1), images, train=False)
+    step = jax.jit(lambda variables: normed.apply(variables, images, train=True, mutable=[COLLECTION])[1])
+    for _ in range(200):  # until u is the singular vector
+        variables = {**variables, **step(variables)}
+    divided = jax.tree.map(
+        lambda leaf: leaf / np.linalg.svd(leaf, compute_uv=False)[0] if leaf.ndim > 1 else leaf, variables["params"]
+    )
+    expected = plain.apply({"params": divided}, images, train=False)
+    chex.assert_trees_all_close(normed.apply(variables, images, train=False), expected, rtol=1e-5, atol=1e-6)

@@ -116,3 +116,13 @@ def test_the_same_samples_come_from_a_state_on_one_device_and_on_eight():
     np.testing.assert_allclose(one, eight, atol=1e-6)
     key = jax.random.fold_in(jax.random.key(2**32 - 1), 0)
     np.testing.assert_allclose(one, model.sample(state, key, BLOCK_SIZE)[:3], atol=1e-6)
+
+
+def test_samples_have_every_class_in_turn_however_many_classes_there_are():
+    def sample(state, key, num_samples, *, condition=None):
+        return jnp.broadcast_to((condition / 500.0)[:, None, None, None], (num_samples, 2, 2, 1))
+
+    model = fading_digits()._replace(sample=sample, functions={"conditions": lambda num: jnp.arange(num) % 300})
+    samples = draw_samples(model, {}, num=620, seed=0)
+    np.testing.assert_allclose(samples[:, 0, 0, 0] * 500.0, np.arange(620) % 300, atol=1e-3)
+    np.testing.assert_array_equal(draw_conditions(model, 620), np.arange(620) % 300)
