@@ -124,10 +124,13 @@ def test_the_full_preset_of_stylegan2_has_the_published_parameters_and_makes_ima
     assert counts == {"generator": generator, "discriminator": discriminator}
 
 
-def unet_count(*, channels, width, factors, blocks, attended, classes=None, text_width=0):
+def unet_count(
+    *, channels, width, factors, blocks, attended, middle=1, classes=None, text_width=0, halving_widens=True
+):
     """Parameters of a U-Net, from its description; `attended` says at which levels blocks are followed by attention.
 
-    Without those of a transformer of texts, of which it gets states of `text_width`.
+    Without those of a transformer of texts, of which it gets states of `text_width`. `halving_widens`: a block that
+    halves the map has the channels of the next size already.
     """
     size = 4 * width
     conv = lambda kernel, before, after: kernel**2 * before * after + after  # noqa: E731
@@ -142,18 +145,33 @@ def unet_count(*, channels, width, factors, blocks, attended, classes=None, text
     total, skips, now = conv(3, channels, width), [width], width
     for level, after in enumerate(widths):
         if level:
-            total, now = total + block(now, after), after
+            halved = after if halving_widens else now
+            total, now = total + block(now, halved), halved
             skips.append(now)
         for _ in range(blocks):
             total, now = total + block(now, after, level in attended), after
             skips.append(now)
-    total += block(now, now, len(widths) - 1 in attended)
+    for i in range(middle):
+        total += block(now, now, i == 0 if middle > 1 else len(widths) - 1 in attended)
     for level, after in reversed(list(enumerate(widths))):
         for _ in range(blocks + 1):
             total, now = total + block(now + skips.pop(), after, level in attended), after
         total += block(now, now) if level else 0
     embedding = (size // 2 + 1) * size + (size + 1) * size + (text_width or classes) * size + size
     return total + 2 * now + conv(3, now, channels) + embedding
+
+
+@pytest.mark.parametrize(
+    ("published", "sizes"),
+    [  # DhariwalUNet of the authors' program of EDM: as they use it for ImageNet at 64x64, and a small one
+        (295_899_267, {"width": 192, "factors": (1, 2, 3, 4), "blocks": 3, "attended": (1, 2, 3), "classes": 1_000}),
+        (4_591_363, {"width": 64, "factors": (1, 2), "blocks": 2, "attended": (1,), "classes": 10}),
+    ],
+)
+def test_the_u_net_is_the_published_one_but_for_the_channels_of_halving_blocks_and_the_embedding(published, sizes):
+    # ours has a vector for images of no class, and sinusoids of twice as many frequencies
+    more = 4 * sizes["width"] * (1 + sizes["width"])
+    assert unet_count(channels=3, middle=2, halving_widens=False, **sizes) == published + more
 
 
 DIFFUSION_COUNTS = {
@@ -170,7 +188,7 @@ DIFFUSION_COUNTS = {
     "cifar10_diffusion": (
         cifar10_diffusion,
         (32, 32, 3),
-        {"channels": 3, "width": 128, "factors": (2, 2, 2), "blocks": 4, "attended": (1,), "classes": 10},
+        {"channels": 3, "width": 128, "factors": (2, 2, 2), "blocks": 4, "middle": 2, "attended": (1,), "classes": 10},
     ),
 }
 
@@ -255,7 +273,9 @@ def test_the_full_preset_of_text_to_image_has_the_3_5_billion_parameters_of_glid
     width, vocabulary = 2_048, 50_257
     hidden = 8 * round(8 * width / 3 / 8)
     text = vocabulary * width + 24 * (4 * width**2 + 3 * width * hidden + 2 * width) + width
-    unet = unet_count(channels=3, width=512, factors=(1, 2, 3, 4), blocks=3, attended=(1, 2, 3), text_width=width)
+    unet = unet_count(
+        channels=3, width=512, factors=(1, 2, 3, 4), blocks=3, middle=2, attended=(1, 2, 3), text_width=width
+    )
     counts = numbers_of_parameters(
         emoji_text_to_image, 64, 64, 3, assets=captions_of(vocabulary, 128), caption_length=128
     )

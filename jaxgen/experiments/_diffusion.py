@@ -66,6 +66,8 @@ class DiffusionConfig(AdamWConfig):
     """Of the U-Net: how many times --width at each size, each half the one before."""
     blocks: int = 2
     """Residual blocks of the U-Net at each size on the way down, or blocks of the transformer."""
+    middle_blocks: int = 1
+    """Residual blocks of the U-Net between its way down and its way up; 2, with attention between: as published."""
     attention_sizes: tuple[int, ...] = (7, 8)
     """Of the U-Net: the sizes of maps with self-attention."""
     head_width: int = 32
@@ -113,6 +115,7 @@ def build_diffusion(
       UserError: a number out of range.
     """
     check_at_least(config, "blocks", 1)
+    check_at_least(config, "middle_blocks", 0)
     check_at_least(config, "level_deviation", 0)
     for name in ("dropout", "condition_dropout"):
         check_rate(config, name)
@@ -178,6 +181,7 @@ def network_of(
     return UNet(
         factors=factors,
         blocks=config.blocks,
+        middle_blocks=config.middle_blocks,
         attention_sizes=config.attention_sizes,
         head_width=config.head_width,
         text=text,

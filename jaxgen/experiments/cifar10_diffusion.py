@@ -4,9 +4,10 @@
 
 needs CIFAR-10 as tensorflow-datasets prepares it in FOLDER. The full preset has the sizes and settings of the paper's
 class-conditional model (table 7: 128 channels, factors 2, 2, 2, four blocks at each size, attention at 16x16, batches
-of 512, 200 million images), with 59.2 million parameters where that has 55.7, since the noise level scales maps here,
-too, and not only shifts them. Its augmentation is missing, and the learning rate falls along a cosine, where that of
-the paper stays. It has not been run yet.
+of 512, 200 million images), but the blocks of its larger one (ADM): the noise level scales maps and does not only
+shift them, and attention follows every block at 16x16 on the way up. That makes 60.9 million parameters of 55.7. Its
+augmentation is missing, and the learning rate falls along a cosine, where that of the paper stays. It has not been run
+yet.
 """
 
 import sys
@@ -42,6 +43,7 @@ EXPERIMENT = Experiment(
             patch_size=1,
             factors=(2, 2, 2),
             blocks=4,
+            middle_blocks=2,
             attention_sizes=(16,),
             head_width=256,
             dropout=0.13,

@@ -92,6 +92,7 @@ EXPERIMENT = Experiment(
             patch_size=1,
             factors=(1, 2, 3, 4),
             blocks=3,
+            middle_blocks=2,
             attention_sizes=(32, 16, 8),
             head_width=64,
             text_width=2_048,

@@ -28,6 +28,9 @@ class UNet(nn.Module):
       width: channels at the first size.
       factors: at each size, how many times as many.
       blocks: residual blocks at each size on the way down; one more on the way up.
+      middle_blocks: residual blocks between the two ways. Several have attention behind the first one alone, whatever
+        `attention_sizes` says: with 2 this is the published network (ADM), but that blocks which halve the map have the
+        channels of the next size already.
       attention_sizes: the sizes (rows of a map) at which a block is followed by self-attention.
       head_width: of each head of attention.
       dropout: rate, in residual blocks.
@@ -43,6 +46,7 @@ class UNet(nn.Module):
     width: int = 64
     factors: Sequence[int] = (1, 2, 2)
     blocks: int = 2
+    middle_blocks: int = 1
     attention_sizes: Sequence[int] = ()
     head_width: int = 32
     dropout: float = 0.0
@@ -69,12 +73,13 @@ class UNet(nn.Module):
         keys, block = dropout_keys if train and self.dropout else None, 0
         x = Conv(self.width, (3, 3), name="first")(space_to_depth(x, (self.patch_size,) * 2))
 
-        def residual(x: Array, factor: int, resample: str | None = None) -> Array:
+        def residual(x: Array, factor: int, resample: str | None = None, attentive: bool | None = None) -> Array:
             nonlocal block
             x = ResidualBlock(self.width * factor, resample, self.dropout, name=f"block_{block}")(
                 x, embedding, dropout_keys=folded(keys, block)
             )
-            if resample is None and x.shape[1] in self.attention_sizes:
+            attentive = x.shape[1] in self.attention_sizes if attentive is None else attentive
+            if resample is None and attentive:
                 x = AttentionBlock(self.head_width, name=f"attention_{block}")(x, *states)
             block += 1
             return x
@@ -87,7 +92,8 @@ class UNet(nn.Module):
             for _ in range(self.blocks):
                 x = residual(x, factor)
                 skips.append(x)
-        x = residual(x, self.factors[-1])
+        for i in range(self.middle_blocks):
+            x = residual(x, self.factors[-1], attentive=i == 0 if self.middle_blocks > 1 else None)
         for level, factor in reversed(list(enumerate(self.factors))):
             for _ in range(self.blocks + 1):
                 x = residual(jnp.concatenate([x, skips.pop()], -1), factor)
