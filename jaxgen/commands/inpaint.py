@@ -13,6 +13,7 @@ from jaxgen.commands._options import check_output, function_of, parse
 from jaxgen.commands._sampling_options import SamplingOptions, sampling_options
 from jaxgen.data.dataset import length, pick_examples
 from jaxgen.errors import UserError
+from jaxgen.models.samplers import REPEATS
 from jaxgen.opened_run import open_run, restore_run
 from jaxgen.training.pictures import image_grid
 
@@ -48,6 +49,9 @@ class Options(SamplingOptions):
     """How many images, where --examples does not say."""
     draws: int = 6
     """How often each is drawn."""
+    repeats: int = REPEATS
+    """How often each step is taken, noise being added between (RePaint), so that what is drawn goes with what is
+    known; the time is as many times longer."""
     seed: int = 0
     """Seed of the drawings."""
     out: Path = Path("inpainted.png")
@@ -58,8 +62,8 @@ class Options(SamplingOptions):
 
 def main(arguments: Sequence[str]) -> None:
     options = parse(Options, "inpaint", arguments)
-    if options.rows < 1 or options.draws < 1:
-        raise UserError("--rows and --draws must be at least 1.")
+    if min(options.rows, options.draws, options.repeats) < 1:
+        raise UserError("--rows, --draws and --repeats must be at least 1.")
     run = open_run(options.run)
     inpaint, how = function_of(run, "inpaint"), sampling_options(run, options)
     check_output(options.out, (".png",))
@@ -78,7 +82,7 @@ def main(arguments: Sequence[str]) -> None:
     entries = [entry for name, entry in CONDITIONS.items() if name in run.model.functions]
     given = [batch[entry] for entry in entries]
     repeated = [np.repeat(array, options.draws, axis=0) for array in (images, mask, *given)]
-    draw = jax.jit(lambda key, *inputs: inpaint(state, key, *inputs, **how))
+    draw = jax.jit(lambda key, *inputs: inpaint(state, key, *inputs, repeats=options.repeats, **how))
     drawn = np.asarray(draw(jax.random.key(options.seed), *repeated)).reshape(-1, options.draws, *images.shape[1:])
     left = np.where(mask > 0, images, GREY)
     tiles = np.concatenate([images[:, None], left[:, None], drawn], axis=1)  # [rows, 2 + draws, H, W, C]

@@ -33,7 +33,7 @@ def contrastive(
     """Which caption belongs to which image, on batches with `image` [B, H, W, C] and `caption` int [B, T].
 
     The loss of one pair of the global batch is that of `pair_losses`, whose 1 / temperature is learned, from 1 / 0.07,
-    and cut off at 100.
+    and held at 100 or less after each step, so that it may fall again.
 
     Args:
       image_encoder: `image_encoder(images, train=...) -> [B, E]`; it may have batch statistics.
@@ -71,7 +71,7 @@ def contrastive(
         text_vectors, text_state = apply_network(
             text_encoder, params["text"], model_state["text"], captions, train=train
         )
-        inverse_temperature = jnp.minimum(jnp.exp(params["log_scale"]), LARGEST_SCALE)
+        inverse_temperature = jnp.exp(params["log_scale"])
         losses, image_hits, text_hits = pair_losses(
             _unit(image_vectors), _unit(text_vectors), inverse_temperature, batch["caption"]
         )
@@ -93,13 +93,22 @@ def contrastive(
         name="contrastive",
         init_networks=init_networks,
         loss=loss,
-        optimiser=optimiser,
+        optimiser=optax.chain(optimiser, _scale_at_most(LARGEST_SCALE)),
         ema_decay=ema_decay,
         functions={
             "embed_images": embed(image_encoder, "image"),
             "embed_captions": embed(text_encoder, "text"),
         },
     )
+
+
+def _scale_at_most(largest: float) -> optax.GradientTransformation:
+    """Updates that would lift `log_scale` above log(largest) lift it that far."""
+
+    def cut(updates: Any, params: Any) -> Any:
+        return {**updates, "log_scale": jnp.minimum(updates["log_scale"], math.log(largest) - params["log_scale"])}
+
+    return optax.stateless(cut)
 
 
 def pair_losses(

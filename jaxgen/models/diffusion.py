@@ -1,5 +1,6 @@
 """Diffusion models: EDM, and DDPM and flow matching as special cases (`jaxgen.models.preconditioning`)."""
 
+import functools
 from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
@@ -16,7 +17,7 @@ from jaxgen.models.noise_levels import NoiseLevels, evenly_drawn
 from jaxgen.models.one_loss import LossOutput, one_loss_model
 from jaxgen.models.preconditioning import Preconditioning
 from jaxgen.models.probability_flow import log_density
-from jaxgen.models.samplers import SAMPLERS, Denoiser, check_sampler, heun
+from jaxgen.models.samplers import REPEATS, SAMPLERS, Denoiser, check_sampler, heun, repainted
 from jaxgen.models.samples import captions_in_turn, classes_in_turn, normal_prior, sample_by_condition
 from jaxgen.models.variables import apply_network, init_network
 from jaxgen.per_example import row_means, rows
@@ -92,22 +93,23 @@ def diffusion(
     `sample(state, key, num_samples, *, condition, sampler, sampling_steps, guidance)`: what is left out is as above.
     Denoised images are cut to [-1, 1] at every step.
 
-    `functions`, `condition` being that, or nothing (in a model with one: that for none):
-    `denoise(state, images, noise_levels [B], *condition) -> images`;
-    `inpaint(state, key, images, mask, *condition, **options of sample) -> images`, drawn where the mask [B, H, W, 1] is
-    0 and as given where it is 1; along the probability flow `prior(key, num_samples) -> latents [N, H W C]`,
-    `decode(state, latents, *condition) -> images`, `encode(state, images, *condition) -> latents` and `reconstruct`,
-    both; `log_likelihood(state, key, batch, num_samples) -> [B]`, log p(x) in nats of images of 256 levels made
-    continuous by uniform noise, a lower bound of that of the levels, the trace being estimated with so many directions;
-    `bits_per_dimension(nats) -> bits`, of such a value; with classes `conditions(num_samples)`, with captions
-    `captions(num_samples)`.
+    `functions`, `condition` being that, or nothing (in a model with one: that for none): `denoise(state, images,
+    noise_levels [B], *condition) -> images`; `inpaint(state, key, images, mask, *condition, repeats, **options of
+    sample) -> images`, drawn where the mask [B, H, W, 1] is 0 and as given where it is 1 (`samplers.repainted`); along
+    the probability flow `prior(key, num_samples) -> latents [N, H W C]`, `decode(state, latents, *condition) ->
+    images`, `encode(state, images, *condition) -> latents` and `reconstruct`, both; `log_likelihood(state, key, batch,
+    num_samples) -> [B]`, log p(x), of a conditional model log p(x | the batch's condition), in nats of images of 256
+    levels made continuous by uniform noise, a lower bound of that of the levels, the trace being estimated with so many
+    directions; `bits_per_dimension(nats) -> bits`, of such a value; with classes `conditions(num_samples)`, with
+    captions `captions(num_samples)`.
 
     Raises:
-      UserError: an unknown sampler, or no steps.
+      UserError: an unknown sampler, no steps, or more than there are noise levels.
     """
     image_shape = tuple(image_shape)
     dimensions = int(np.prod(image_shape))
     check_sampler(sampler, sampling_steps)
+    noise_levels.ladder(sampling_steps)  # or it is refused here
 
     # ------------------------------------------------------------ training
 
@@ -177,6 +179,7 @@ def diffusion(
         sampler: str = sampler,
         sampling_steps: int = sampling_steps,
         guidance: float = guidance,
+        repeats: int = 1,
     ) -> jax.Array:
         """Samples whose denoised images, cut to [-1, 1], go through `finish` at every step."""
         check_sampler(sampler, sampling_steps)
@@ -185,8 +188,9 @@ def diffusion(
         start_key, step_key = jax.random.split(key)
         denoiser, ladder = denoiser_of(state, given, guidance), jnp.asarray(noise_levels.ladder(sampling_steps))
         start = example_normal(start_key, jnp.arange(num_samples, dtype=jnp.uint32), image_shape)
-        images = SAMPLERS[sampler](
-            lambda x, level: finish(jnp.clip(denoiser(x, level), -1.0, 1.0)), ladder[0] * start, ladder, step_key
+        steps = SAMPLERS[sampler] if repeats == 1 else functools.partial(repainted, SAMPLERS[sampler], repeats=repeats)
+        images = steps(
+            lambda x, level: finish(jnp.clip(denoiser(x, level), -1.0, 1.0)), ladder[0] * start, ladder, key=step_key
         )
         return jnp.clip(images, -1.0, 1.0)
 
@@ -212,9 +216,16 @@ def diffusion(
         return drawn(state, key, num_samples, condition=condition, **options)
 
     def inpaint(
-        state: TrainState, key: Key, images: jax.Array, mask: jax.Array, *given: jax.Array, **options: Any
+        state: TrainState,
+        key: Key,
+        images: jax.Array,
+        mask: jax.Array,
+        *given: jax.Array,
+        repeats: int = REPEATS,
+        **options: Any,
     ) -> jax.Array:
         # What is known is "denoised" to itself, and so goes down in noise beside the rest.
+        options["repeats"] = repeats
         return draw(state, key, len(images), given, lambda denoised: jnp.where(mask > 0, images, denoised), **options)
 
     # ------------------------------------------------------------ along the probability flow

@@ -14,6 +14,8 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from jaxgen.errors import UserError
+
 GOLDEN_RATIO = 0.6180339887498949
 
 
@@ -106,6 +108,8 @@ def _discrete(betas: np.ndarray) -> NoiseLevels:
         return table[jnp.clip((u * len(levels)).astype(jnp.int32), 0, len(levels) - 1)]
 
     def ladder(steps: int) -> np.ndarray:
+        if steps > len(levels):
+            raise UserError(f"There are {len(levels):,} noise levels: take no more --sampling-steps than that.")
         return _down_to_0(levels[np.round(np.linspace(len(levels) - 1, 0, steps)).astype(int)])
 
     return NoiseLevels(quantile, ladder)

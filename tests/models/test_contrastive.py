@@ -1,14 +1,16 @@
 """The contrastive loss against its definition, pair by pair, in NumPy."""
 
+import flax.linen as nn
 import jax
 import jax.numpy as jnp
 import numpy as np
+import optax
 import pytest
 import scipy.special
 from tiny import tiny_captioned, tiny_contrastive
 
 from jaxgen.data import example_batch
-from jaxgen.models.contrastive import pair_losses
+from jaxgen.models.contrastive import contrastive, pair_losses
 from jaxgen.training.parallel import device_mesh, per_device, split_over_devices
 
 
@@ -62,17 +64,34 @@ def started():
     return model, batch, jax.jit(model.init)(jax.random.key(0), batch)
 
 
-def test_the_temperature_begins_at_0_07_and_its_inverse_ends_at_100(started):
+def test_the_temperature_begins_at_0_07(started):
     model, batch, state = started
-    evaluate = jax.jit(model.eval_step)
+    total, weight = jax.jit(model.eval_step)(state, batch, jax.random.key(1))["contrastive/scale"]
+    assert float(total / weight) == pytest.approx(1 / 0.07, rel=1e-5)
 
-    def scale_of(state):
-        total, weight = evaluate(state, batch, jax.random.key(1))["contrastive/scale"]
-        return float(total / weight)
 
-    assert scale_of(state) == pytest.approx(1 / 0.07, rel=1e-5)
-    average = {**state.ema_params["contrastive"], "log_scale": jnp.asarray(9.0)}
-    assert scale_of(state.replace(ema_params={"contrastive": average})) == 100.0
+def test_the_inverse_temperature_stops_at_100_and_falls_again():
+    """Pairs of equal vectors want it larger and larger, mixed ones smaller."""
+
+    class Given(nn.Module):
+        @nn.compact
+        def __call__(self, inputs, *, train):
+            del train
+            return self.param("scale", nn.initializers.ones, ()) * inputs.reshape(len(inputs), -1).astype(jnp.float32)
+
+    model = contrastive(Given(), Given(), optimiser=optax.sgd(50.0))
+    vectors = jnp.eye(4)
+    batch = {"image": vectors.reshape(4, 2, 2, 1), "caption": vectors.astype(jnp.int32), "index": jnp.arange(4)}
+    mixed = {**batch, "caption": batch["caption"][::-1]}
+    step = jax.jit(model.train_step)
+    state = model.init(jax.random.key(0), batch)
+    scales = []
+    state = state.replace(params={"contrastive": {**state.params["contrastive"], "log_scale": jnp.log(2.0)}})
+    for given in (batch, mixed):
+        state, _ = step(state, given, jax.random.key(1))
+        scales.append(float(jnp.exp(state.params["contrastive"]["log_scale"])))
+    assert scales[0] == pytest.approx(100.0, rel=1e-5)
+    assert scales[1] < 50.0
 
 
 def test_embeddings_have_length_1_and_padding_changes_none(started):

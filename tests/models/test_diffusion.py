@@ -10,12 +10,12 @@ from tiny import tiny_diffusion
 
 from jaxgen.errors import UserError
 from jaxgen.models.diffusion import WIDEST_RANGE, class_condition, diffusion
-from jaxgen.models.noise_levels import lognormal
+from jaxgen.models.noise_levels import linear_betas, lognormal
 from jaxgen.models.preconditioning import PREDICTIONS, edm
 from jaxgen.models.probability_flow import log_density
 
 KEY = jax.random.key(3)
-SHAPE, DEVIATION = (2, 2, 1), 0.25
+SHAPE, DEVIATION, CORRELATION = (2, 2, 1), 0.25, 0.8
 MEANS = jnp.asarray(np.random.default_rng(0).uniform(-0.3, 0.3, (4, *SHAPE)), jnp.float32)  # of 3 classes, and of none
 
 # ---------------------------------------------------------------- what networks predict
@@ -166,6 +166,50 @@ def test_what_is_inpainted_is_as_given_where_it_is_known():
     assert np.abs(drawn - batch["image"][:, 1]).mean() > 0.1
     np.testing.assert_allclose((drawn - means).mean(0), 0.0, atol=0.03)
     np.testing.assert_allclose((drawn - means).std(0), DEVIATION, atol=0.02)
+
+
+class OfPairs(nn.Module):
+    """F of images whose two rows are Gaussian and correlated by CORRELATION, each column by itself."""
+
+    @nn.compact
+    def __call__(self, x, noise_labels, *, train, dropout_keys=None):
+        del train, dropout_keys
+        sigma = jnp.exp(4 * noise_labels)[:, None, None]
+        unscaled = x * jnp.sqrt(1 + sigma[..., None] ** 2)
+        alike, apart = unscaled[:, 0] + unscaled[:, 1], unscaled[:, 0] - unscaled[:, 1]
+        variances = DEVIATION**2 * (1 + CORRELATION), DEVIATION**2 * (1 - CORRELATION)
+        alike, apart = (v / (v + sigma**2) * y / 2 for v, y in zip(variances, (alike, apart), strict=True))
+        denoised = jnp.stack([alike + apart, alike - apart], 1)
+        return self.param("scale", nn.initializers.ones, ()) * (unscaled - denoised) / sigma[..., None]
+
+
+def test_what_is_inpainted_goes_with_what_is_known():
+    model = diffusion(
+        OfPairs(),
+        image_shape=SHAPE,
+        preconditioning=PREDICTIONS["epsilon"],
+        noise_levels=lognormal(),
+        optimiser=optax.sgd(0.0),
+        sampler="ancestral",
+        sampling_steps=50,
+    )
+    state = model.init(jax.random.key(0), batch_of(2))
+    images = jnp.asarray(DEVIATION * np.random.default_rng(0).normal(size=(2000, *SHAPE)), jnp.float32)
+    mask = jnp.zeros((2000, 2, 2, 1)).at[:, 0].set(1.0)
+    drawn = np.asarray(jax.jit(model.functions["inpaint"])(state, KEY, images, mask))[:, 1].ravel()
+    known = np.asarray(images[:, 0]).ravel()
+    slope = np.mean(drawn * known) / np.mean(known**2)
+    assert slope == pytest.approx(CORRELATION, abs=0.07)  # E[x | known] = CORRELATION known
+    assert (drawn - slope * known).std() == pytest.approx(DEVIATION * (1 - CORRELATION**2) ** 0.5, rel=0.15)
+
+
+def test_more_sampling_steps_than_noise_levels_are_refused():
+    model = tiny_diffusion("unet", noise_levels=linear_betas())
+    with pytest.raises(UserError, match="There are 1,000 noise levels: take no more --sampling-steps"):
+        jax.eval_shape(
+            lambda key: model.sample(model.init(key, batch_of(2)), key, 2, sampler="dpm_solver", sampling_steps=1001),
+            jax.random.key(0),
+        )
 
 
 # ---------------------------------------------------------------- training
