@@ -19,7 +19,7 @@ from jaxgen.metrics.image_features import Progress
 from jaxgen.metrics.image_scores import METRICS, ImageScorer, check_names, metrics_with, too_few_for
 from jaxgen.metrics.image_source import ImageSource, of_data, of_split
 from jaxgen.opened_run import Run, restore_run
-from jaxgen.text_agreement import RETRIEVAL, TEXT_AGREEMENT
+from jaxgen.text_agreement import CANDIDATES, RETRIEVAL, TEXT_AGREEMENT
 from jaxgen.training import run_folder
 from jaxgen.training.dispatch import build_evaluation
 from jaxgen.training.parallel import device_mesh
@@ -75,7 +75,7 @@ def evaluate_run(
     weights: Path | None = None,
     text_scorer: Path | None = None,
     rank_with: Path | None = None,
-    candidates: int = 16,
+    candidates: int = CANDIDATES,
     sampling: Mapping[str, Any] | None = None,
     progress: Progress | None = None,
     pairs_to: Path | None = None,

@@ -18,6 +18,8 @@ from jaxgen.training.sampling import draw_samples
 from jaxgen.training.state import TrainState
 
 TEXT_AGREEMENT, RETRIEVAL = "text_agreement", "retrieval"
+CANDIDATES = 16
+"""For each caption, where another encoder chooses among them."""
 AMONG = 100
 """Captions that an image is offered."""
 IMAGES_AT_ONCE = 250

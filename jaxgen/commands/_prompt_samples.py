@@ -18,7 +18,7 @@ from jaxgen.metrics.image_features import image_features
 from jaxgen.metrics.image_source import ImageSource, of_split
 from jaxgen.metrics.neighbours import nearest_distances
 from jaxgen.opened_run import Run, restore_run
-from jaxgen.text_agreement import likest_first, open_text_scorer
+from jaxgen.text_agreement import CANDIDATES, likest_first, open_text_scorer
 from jaxgen.training.pictures import titled_rows
 
 IMAGES_PER_PROMPT = 8
@@ -31,8 +31,19 @@ class RankingOptions:
 
     rank_with: Path | None = None
     """Of images by a caption: a run of emoji_clip, by which the best of --candidates are chosen."""
-    candidates: int = 16
-    """With --rank-with: how many images are drawn for each caption."""
+    candidates: int | None = None
+    """With --rank-with: how many images are drawn for each caption. None: 16."""
+
+
+def candidates_of(options: RankingOptions) -> int:
+    """How many are drawn.
+
+    Raises:
+      UserError: candidates, and nothing to choose among them.
+    """
+    if options.candidates is not None and options.rank_with is None:
+        raise UserError("--candidates are chosen among by --rank-with RUN: name a run of emoji_clip, or leave it out.")
+    return CANDIDATES if options.candidates is None else options.candidates
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -62,8 +73,9 @@ def sample_prompts(
     out, num = out or Path("sheet.png"), num or IMAGES_PER_PROMPT
     check_output(out, (".png", ".npz"))
     how |= _choice(run, options)
-    if ranking.rank_with is not None and ranking.candidates < num:
-        raise UserError(f"--num {num} cannot be more than --candidates {ranking.candidates}: raise the latter.")
+    candidates = candidates_of(ranking)
+    if ranking.rank_with is not None and candidates < num:
+        raise UserError(f"--num {num} cannot be more than --candidates {candidates}: raise the latter.")
     assets = run.record["assets"]
     prompts = list(options.prompt) or assets["prompts"]
     captions = caption_writer(assets).encode(prompts, cut=not options.prompt)
@@ -71,7 +83,7 @@ def sample_prompts(
     if ranking.rank_with is not None:
         scorer = open_text_scorer(ranking.rank_with, assets["image_shape"], "--rank-with")
     state = restore_run(run, checkpoint)
-    drawn = num if scorer is None else ranking.candidates
+    drawn = num if scorer is None else candidates
     draw = jax.jit(lambda key, captions: run.model.sample(state, key, drawn, condition=captions, **how))
     key, rows = jax.random.key(seed), []
     for i, caption in enumerate(captions):

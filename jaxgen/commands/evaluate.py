@@ -11,7 +11,7 @@ from rich.table import Table
 
 from jaxgen.commands._options import parse
 from jaxgen.commands._progress import progress_bars
-from jaxgen.commands._prompt_samples import RankingOptions
+from jaxgen.commands._prompt_samples import RankingOptions, candidates_of
 from jaxgen.commands._sampling_options import SamplingOptions, given_sampling_options, sampling_options
 from jaxgen.errors import UserError
 from jaxgen.evaluation import IMPORTANCE_SAMPLES, NUM_SAMPLES, evaluate_images, evaluate_run, remember
@@ -91,7 +91,7 @@ def main(arguments: Sequence[str]) -> None:
                 split=options.split,
                 text_scorer=options.text_scorer,
                 rank_with=options.rank_with,
-                candidates=options.candidates,
+                candidates=candidates_of(options),
                 progress=progress,
                 sampling=sampling_options(run, options),
                 pairs_to=options.run / run_folder.NEAREST,

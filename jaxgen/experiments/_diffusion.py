@@ -53,9 +53,9 @@ class DiffusionConfig(AdamWConfig):
     level_deviation: float = 1.2
     """and its standard deviation."""
     conditional: bool = True
-    """Learns the images of each class, where the data have classes."""
+    """Learns the images of each class, where the data have classes, or of each caption."""
     condition_dropout: float = 0.1
-    """How often the class is left out in training, so that --guidance has something to compare with."""
+    """How often class or caption is left out in training, so that --guidance has something to compare with."""
     network: Literal["unet", "dit"] = "unet"
     """A U-Net, or a transformer over patches."""
     width: int = 32
@@ -85,7 +85,7 @@ class DiffusionConfig(AdamWConfig):
     sampling_steps: int = 18
     """In how many steps; each is one pass of the network, of heun and stochastic_heun two."""
     guidance: float = 1.0
-    """How far samples go towards their class, from what images are like without (0) to it (1) and beyond."""
+    """How far samples go towards their class or caption, from what images are like without (0) to it (1) and beyond."""
 
 
 @dataclass(frozen=True)

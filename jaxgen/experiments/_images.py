@@ -24,7 +24,7 @@ class ImagesConfig:
     data_dir: Path | None = None
     """Where tensorflow-datasets finds its prepared sets. None: its own default."""
     image_size: int = 32
-    """Side of the square images in pixels: 4 or 7 times a power of two."""
+    """Side of the square images in pixels; networks that double a small map take 4 or 7 times a power of two."""
 
 
 def load_images(config: ImagesConfig) -> Dataset:

@@ -50,6 +50,7 @@ EXPERIMENT = Experiment(
             binarisation="fixed",
             latent_size=40,
             widths=(400,),
+            learning_rate=1e-4,
             decay_at=(120_000, 210_000),
             decay_factor=10 ** (-1 / 5),
             eval_every=60_000,

@@ -176,6 +176,8 @@ def test_inpainting_and_walks_take_a_model_of_captions():
         (("sample", DIFFUSION, "--prompt", "red", "--top-k", 3), "draws no tokens"),
         (("sample", DIFFUSION, "--prompt", "red", "--rank-with", DALLE), "--rank-with .* name one of emoji_clip"),
         (("sample", DIFFUSION, "--rank-with", CLIP, "--num", 20), "cannot be more than --candidates 16"),
+        (("sample", DIFFUSION, "--candidates", 20), "--candidates are chosen among by --rank-with"),
+        (("evaluate", DIFFUSION, "--candidates", 20), "--candidates are chosen among by --rank-with"),
         (("sample", DVAE, "--prompt", "red"), "for which --prompt means nothing"),
         (("sample", DVAE, "--nearest"), "for which --nearest means nothing"),
         (("sample", CLIP), "has no samples of its own"),
