@@ -5,6 +5,7 @@ import json
 import shutil
 from pathlib import Path
 
+import jax.numpy as jnp
 import numpy as np
 import pytest
 from command_lines import assert_refused, command, tiles, train
@@ -17,6 +18,7 @@ from jaxgen.experiments import (
     mnist_vq_vae,
     mnist_vq_vae_prior,
 )
+from jaxgen.opened_run import open_run, restore_run
 
 pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("small_mnist")]
 
@@ -123,15 +125,47 @@ def test_interpolation_ends_at_the_reconstructions_of_its_examples(runs):
         np.testing.assert_array_equal(tiles("b.png", 2, 2)[0], originals)
 
 
-def test_the_nearest_neighbours_are_of_held_out_examples_and_not_the_example_itself(runs):
+def held_out_latents(number):
+    """Images uint8, their latents by the model of TWO_LATENTS, and its decoder to uint8 images."""
+    run = open_run(Path(TWO_LATENTS))
+    state, images = restore_run(run), embedded_sets.mnist_arrays().test_images[:number]
+    latents = np.asarray(run.model.functions["encode"](state, jnp.asarray(images / 127.5 - 1.0, jnp.float32)))
+    decode = run.model.functions["decode"]
+    return images[..., 0], latents, lambda z: np.rint((np.asarray(decode(state, jnp.asarray(z)))[..., 0] + 1) * 127.5)
+
+
+def test_the_nearest_neighbours_are_those_by_latents_without_the_example_itself(runs):
     with contextlib.chdir(runs):
-        options = ("neighbours", "--examples", 0, "--steps", 3, "--out", "n.png", "--num", 50)
+        options = ("neighbours", "--examples", 0, 7, "--steps", 3, "--out", "n.png", "--num", 50)
         assert command("latent", TWO_LATENTS, *options)[0] == 0
-        example, *others = tiles("n.png", 1, 4)[0]
-    images = embedded_sets.mnist_arrays().test_images[:50, ..., 0]
-    np.testing.assert_array_equal(example, images[0])
-    for other in others:
-        assert any(np.array_equal(other, image) for image in images[1:])
+        rows = tiles("n.png", 2, 4)
+        images, latents, _ = held_out_latents(50)
+    for number, row in zip((0, 7), rows, strict=True):
+        nearest = np.argsort(((latents - latents[number]) ** 2).sum(-1))[:4]
+        np.testing.assert_array_equal(row, images[nearest])
+
+
+def test_arithmetic_is_a_minus_b_plus_c(runs):
+    with contextlib.chdir(runs):
+        assert command("latent", TWO_LATENTS, "arithmetic", "--examples", 4, 9, 2, "--out", "a.png")[0] == 0
+        row = tiles("a.png", 1, 4)[0]
+        _, latents, decode = held_out_latents(10)
+        a, b, c = latents[[4, 9, 2]]
+        np.testing.assert_allclose(row, decode(np.stack([a, b, c, a - b + c])), atol=1)
+
+
+def test_a_traversal_moves_one_latent_from_3_spreads_below_its_mean_to_3_above(runs):
+    with contextlib.chdir(runs):
+        options = ("traverse", "--examples", 6, "--dimensions", 1, 0, "--steps", 4, "--num", 80, "--out", "t.png")
+        assert command("latent", TWO_LATENTS, *options)[0] == 0
+        rows = tiles("t.png", 2, 4)
+        _, latents, decode = held_out_latents(80)
+    mean, spread = latents.mean(0), latents.std(0)
+    for row, dimension in zip(rows, (1, 0), strict=True):
+        moved = np.repeat(latents[6:7], 4, axis=0)
+        moved[:, dimension] = mean[dimension] + spread[dimension] * np.array([-3, -1, 1, 3])
+        with contextlib.chdir(runs):
+            np.testing.assert_allclose(row, decode(moved), atol=1)
 
 
 @pytest.mark.parametrize(
