@@ -13,6 +13,7 @@ from tiny import (
     tiny_classifier,
     tiny_conditional_gan,
     tiny_contrastive,
+    tiny_convolutional_vae,
     tiny_cycle_gan,
     tiny_dall_e,
     tiny_dcgan,
@@ -53,8 +54,9 @@ from jaxgen.models.noise_levels import flow_times
 from jaxgen.models.outputs import mixture_in_amplitudes, mixture_of_logistics, softmax
 from jaxgen.models.posteriors import flow_posterior, gaussian_posterior, hamiltonian_posterior
 from jaxgen.models.preconditioning import PREDICTIONS
-from jaxgen.networks.flows import InverseAutoregressiveFlow
+from jaxgen.networks.flows import InverseAutoregressiveFlow, PlanarFlow
 from jaxgen.networks.linear_prediction import LinearPredictor
+from jaxgen.networks.sngan import SNGANGenerator
 from jaxgen.training.dispatch import build_dispatch
 from jaxgen.training.parallel import device_mesh, replicate
 from jaxgen.training.state import GenerativeModel
@@ -107,11 +109,12 @@ CASES = {
         ),
         slow=True,
     ),
-    "acgan_hinge_with_gradient_penalty": Case(
+    "acgan_of_sngan_hinge_with_gradient_penalty": Case(
         functools.partial(
             tiny_gan_with_head,
             auxiliary_classifier(),
             10,
+            SNGANGenerator((8, 8, 1), 4, num_classes=10),
             loss="hinge",
             penalties={"gradient_penalty": 1.0},
             augmentation=differentiable_augmentation(),
@@ -149,6 +152,11 @@ CASES = {
             importance_samples=3,
             eval_importance_samples=4,
         ),
+        data_metric=None,
+        slow=True,
+    ),
+    "convolutional_vae_with_a_planar_flow": Case(
+        functools.partial(tiny_convolutional_vae, flow_posterior(PlanarFlow(2), 3, context_size=4)),
         data_metric=None,
         slow=True,
     ),

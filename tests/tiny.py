@@ -4,6 +4,7 @@ import dataclasses
 import functools
 from typing import Any
 
+import flax.linen as nn
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -43,7 +44,7 @@ from jaxgen.models.vq_vae import vq_vae
 from jaxgen.networks.biggan import BigGANGenerator
 from jaxgen.networks.classifier import ConvClassifier
 from jaxgen.networks.conditional import ConditionalDiscriminator, ConditionalGenerator
-from jaxgen.networks.dcgan import DCGANDiscriminator, DCGANGenerator
+from jaxgen.networks.dcgan import DCGANDiscriminator, DCGANEncoder, DCGANGenerator
 from jaxgen.networks.dit import DiT
 from jaxgen.networks.dvae import DVAEDecoder, DVAEEncoder
 from jaxgen.networks.feature_discriminator import FeatureDiscriminator
@@ -195,9 +196,11 @@ def tiny_conditional_gan(**options: Any) -> GenerativeModel:
     )
 
 
-def tiny_gan_with_head(head: Head, head_outputs: int, **options: Any) -> GenerativeModel:
+def tiny_gan_with_head(
+    head: Head, head_outputs: int, generator: nn.Module | None = None, **options: Any
+) -> GenerativeModel:
     return gan(
-        ConditionalGenerator(MLPGenerator((8, 8, 1), widths=(16, 32)), num_classes=10),
+        generator or ConditionalGenerator(MLPGenerator((8, 8, 1), widths=(16, 32)), num_classes=10),
         MLPDiscriminator(widths=(32, 16), head_outputs=head_outputs),
         num_classes=10,
         head=head,
@@ -258,6 +261,16 @@ def tiny_vae(
         encoder, decoder = ConditionalDiscriminator(encoder, num_classes), ConditionalGenerator(decoder, num_classes)
     options |= {"num_classes": num_classes, "optimiser": optimiser()}
     return vae(encoder, decoder, posterior=posterior, likelihood=likelihood, **options)
+
+
+def tiny_convolutional_vae(posterior: Posterior) -> GenerativeModel:
+    return vae(
+        DCGANEncoder(posterior.num_outputs, (8, 8, 1), 4, batch_norm=False),
+        DCGANGenerator((8, 8, 1), 4, output_activation=None),
+        posterior=posterior,
+        likelihood=bernoulli(),
+        optimiser=optimiser(),
+    )
 
 
 def tiny_ladder_vae() -> GenerativeModel:

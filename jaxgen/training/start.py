@@ -129,7 +129,8 @@ def take_weights(state: TrainState, run_dir: Path) -> TrainState:
     """`state` with the parameters, model state and averages of another run's latest checkpoint.
 
     The networks must be the same. What the other run lacks begins anew: averages with the parameters taken, a part of
-    the model state (the probability of an adaptive augmentation) as it is in `state`.
+    the model state (the probability of an adaptive augmentation) as it is in `state`. "frozen" networks (a first stage,
+    the style of a picture) are those that this run was given.
 
     Raises:
       UserError: not a run, or its networks are not of these shapes.
@@ -151,7 +152,7 @@ def take_weights(state: TrainState, run_dir: Path) -> TrainState:
         for name, average in state.ema_params.items()
     }
     model_state = {
-        name: _filled_if_whole(part, _below(found["model_state"], name)) or part
+        name: part if name == "frozen" else _filled_if_whole(part, _below(found["model_state"], name)) or part
         for name, part in state.model_state.items()
     }
     return state.replace(params=params, model_state=model_state, ema_params=averages)

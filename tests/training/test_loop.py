@@ -229,6 +229,21 @@ def test_init_from_takes_weights_of_a_run_with_another_optimiser_average_and_aug
     chex.assert_trees_all_equal(taken.model_state["augmentation"], new.model_state["augmentation"])
 
 
+def test_networks_that_stay_as_they_are_come_from_the_options_of_the_new_run(tmp_path):
+    def with_frozen(value):
+        def init(key, batch):
+            state = MODEL.init(key, batch)
+            return state.replace(model_state={**state.model_state, "frozen": {"style": jnp.full(3, value)}})
+
+        return MODEL._replace(init=init)
+
+    old = train(with_frozen(1.0), DATA, tiny_config(tmp_path / "run", steps=1))
+    new = with_frozen(2.0).init(jax.random.key(3), example_batch(DATA, 2))
+    taken = take_weights(new, old.run_dir)
+    np.testing.assert_array_equal(taken.model_state["frozen"]["style"], 2.0)
+    chex.assert_trees_all_equal(taken.params, old.state.params)
+
+
 def test_an_average_begins_with_the_weights_of_a_run_that_had_none(tmp_path):
     without = train(tiny_mlp_gan(ema_decay=None), DATA, tiny_config(tmp_path / "run", steps=2))
     assert without.state.ema_params == {}
