@@ -1,0 +1,115 @@
+"""-log p(x) of a Hamiltonian VAE, estimated by jaxgen and by pythae's HVAE.get_nll from the same weights and images.
+
+    pip install -e '.[bench]' pythae
+    python benchmarks/hamiltonian_likelihood.py runs/mnist_hamiltonian_vae/001 --images 500
+
+By the dynamics of pythae's published run, 4 leapfrog steps of 0.05 without tempering. See README.md.
+"""
+
+import contextlib
+import dataclasses
+import io
+import json
+from pathlib import Path
+from typing import Any
+
+import jax
+import numpy as np
+import torch
+import tyro
+from common import machine
+from pythae.models import HVAE, HVAEConfig
+from pythae.models.base.base_utils import ModelOutput
+from pythae.models.nn import BaseDecoder, BaseEncoder
+
+from jaxgen.data.dataset import read_examples
+from jaxgen.experiments import mnist_hamiltonian_vae
+from jaxgen.opened_run import open_run, restore_run
+from jaxgen.training.state import TrainState, averaged_params
+
+DYNAMICS = {"leapfrog_steps": 4, "leapfrog_step_size": 0.05}
+SAMPLES = 1_000  # for each image, in batches of 100 on pythae's side
+
+
+@dataclasses.dataclass(frozen=True)
+class Config:
+    """Estimates the likelihood of a run's test images twice."""
+
+    run: tyro.conf.Positional[Path]  # the folder of a run of mnist_hamiltonian_vae
+    images: int = 500  # the first of the test images
+    json: Path | None = None  # file for the results
+
+
+def main() -> None:
+    config = tyro.cli(Config)
+    about = machine()
+    print(", ".join(f"{key} {value}" for key, value in about.items()))
+    run = open_run(config.run)
+    state, data = restore_run(run), run.experiment.load_data(run.config)
+    batch = data.prepare(read_examples(data.test, 0, config.images))
+    batch["index"] = np.arange(config.images, dtype=np.uint32)
+    params = averaged_params(state, "vae")
+    nats = {
+        "jaxgen": of_jaxgen(run.config, run.record["assets"], params, state, batch),
+        "pythae": of_pythae(params, (np.asarray(batch["image"]) > 0).astype(np.float32)),
+    }
+    for name, values in nats.items():
+        print(f"{name}: -log p(x) {-values.mean():.2f} nats, the mean of {len(values)} images")
+    difference = nats["pythae"] - nats["jaxgen"]
+    error = difference.std(ddof=1) / len(difference) ** 0.5
+    print(f"pythae's log p(x) is larger by {difference.mean():.2f} with a standard error of {error:.2f}")
+    if config.json is not None:
+        config.json.write_text(json.dumps({"machine": about, **{k: v.tolist() for k, v in nats.items()}}, indent=2))
+
+
+def of_jaxgen(
+    config: mnist_hamiltonian_vae.Config,
+    assets: dict[str, Any],
+    params: dict[str, Any],
+    state: TrainState,
+    batch: dict[str, Any],
+) -> np.ndarray:
+    """[N], by the model's own `log_likelihood`."""
+    fixed = dataclasses.replace(config, **DYNAMICS, learn_dynamics=False, initial_temperature=1.0)
+    model = mnist_hamiltonian_vae.build_model(fixed, assets)
+    state = state.replace(params={"vae": {**params, "posterior": {}}}, ema_params={})
+    estimate = jax.jit(model.functions["log_likelihood"], static_argnums=3)
+    return np.asarray(estimate(state, jax.random.key(0), batch, SAMPLES), np.float64)
+
+
+def of_pythae(params: dict[str, Any], images: np.ndarray) -> np.ndarray:
+    """[N], by get_nll, which gives the mean of log p(x) over images: it is given one at a time."""
+    encoder, decoder = (jax.tree.map(tensor, params[name]) for name in ("encoder", "decoder"))
+    softplus, linear = torch.nn.functional.softplus, torch.nn.functional.linear
+
+    def dense(layer: dict[str, torch.Tensor], inputs: torch.Tensor) -> torch.Tensor:
+        return linear(inputs, layer["kernel"].T, layer["bias"])
+
+    class Encoder(BaseEncoder):
+        def forward(self, x: torch.Tensor) -> ModelOutput:
+            mean, log_variance = dense(encoder["Dense_0"], softplus(dense(encoder["Dense_1"], x.flatten(1)))).chunk(
+                2, 1
+            )
+            return ModelOutput(embedding=mean, log_covariance=log_variance)
+
+    class Decoder(BaseDecoder):
+        def forward(self, z: torch.Tensor) -> ModelOutput:
+            logits = dense(decoder["Dense_1"], softplus(dense(decoder["Dense_0"], z)))
+            return ModelOutput(reconstruction=logits.reshape(len(z), 1, 28, 28))
+
+    options = {"n_lf": DYNAMICS["leapfrog_steps"], "eps_lf": DYNAMICS["leapfrog_step_size"], "beta_zero": 1.0}
+    size = len(params["decoder"]["Dense_0"]["kernel"])
+    with contextlib.redirect_stdout(io.StringIO()), contextlib.redirect_stderr(io.StringIO()):
+        about = HVAEConfig(input_dim=(1, 28, 28), latent_dim=size, reconstruction_loss="bce", **options)
+        model = HVAE(about, Encoder(), Decoder())
+        torch.manual_seed(0)
+        each = torch.from_numpy(images.reshape(-1, 1, 1, 28, 28))
+        return np.array([model.get_nll(image, n_samples=SAMPLES, batch_size=100) for image in each], np.float64)
+
+
+def tensor(array: Any) -> torch.Tensor:
+    return torch.tensor(np.array(array), requires_grad=True)
+
+
+if __name__ == "__main__":
+    main()
