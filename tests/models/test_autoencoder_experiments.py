@@ -78,7 +78,6 @@ def test_the_variance_of_the_data_is_that_of_its_scaled_pixels():
 @pytest.mark.parametrize(
     ("module", "options", "words"),
     [
-        (mnist_autoencoder, {"latent_size": 0}, "--latent-size must be at least 1, not 0"),
         (mnist_autoencoder, {"masking": 1.0}, "--masking must be at least 0 and below 1"),
         (mnist_autoencoder, {"noise_level": -0.1}, "--noise-level must be at least 0"),
         (mnist_vae_gan, {"feature_weight": -1.0}, "--feature-weight must be at least 0"),

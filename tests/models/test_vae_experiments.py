@@ -108,8 +108,6 @@ def test_data_are_made_binary_only_for_binary_pixels(monkeypatch):
 @pytest.mark.parametrize(
     ("module", "option", "value"),
     [
-        (mnist_vae, "latent_size", 0),
-        (mnist_vae, "flow_layers", 0),
         (mnist_iwae, "importance_samples", 0),
         (mnist_vae, "eval_importance_samples", 0),
         (mnist_beta_vae, "beta", -1.0),

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 from helpers import subtree
 
+from jaxgen.errors import UserError
 from jaxgen.networks.attention import SelfAttention
 
 REFERENCE = np.load(Path(__file__).parents[1] / "references" / "gan_networks.npz")
@@ -61,5 +62,5 @@ def test_odd_maps_and_other_images_are_no_matter():
 
 
 def test_channels_that_cannot_be_split_are_refused():
-    with pytest.raises(ValueError, match="channels that 8 divides, not 12"):
+    with pytest.raises(UserError, match="channels that 8 divides, not 12"):
         SelfAttention().init(KEY, jnp.zeros((1, 4, 4, 12)), train=True)
