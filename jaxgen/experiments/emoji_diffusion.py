@@ -13,24 +13,34 @@ import sys
 from dataclasses import dataclass
 
 from jaxgen.experiment import Experiment, run
-from jaxgen.experiments._diffusion import QUICK, ImageDiffusionConfig, build_diffusion, load_diffusion_images
+from jaxgen.experiments._diffusion import (
+    QUICK,
+    ImageDiffusionConfig,
+    SamplerName,
+    build_diffusion,
+    load_diffusion_images,
+)
 
 
 @dataclass(frozen=True)
 class Config(ImageDiffusionConfig):
     """Options of emoji_diffusion."""
 
-    steps: int = 3_000
-    """How many training steps the run has in all."""
+    level_mean: float = -0.4
+    """Of the lognormal noise levels of training: the mean of log sigma; the higher, the more shapes count."""
     dropout: float = 0.1
     """In the blocks."""
+    sampler: SamplerName = "ancestral"
+    """How samples are drawn: DDPM's own steps, DDIM's, Euler's, Heun's, EDM's with noise, or DPM-Solver++ (2M)."""
+    sampling_steps: int = 50
+    """In how many steps; each is one pass of the network, of heun and stochastic_heun two."""
 
 
 EXPERIMENT = Experiment(
     file=__file__,
     summary="diffusion, as mnist_diffusion",
     data="emoji, --data ...",
-    expected_time="98 min on 1 busy CPU core",
+    expected_time="163 min on 1 busy CPU core",
     presets={
         "quick": Config(steps=40, sample_every=20, checkpoint_every=20, **QUICK),
         "default": Config(),
