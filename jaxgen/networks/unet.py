@@ -28,9 +28,6 @@ class UNet(nn.Module):
       width: channels at the first size.
       factors: at each size, how many times as many.
       blocks: residual blocks at each size on the way down; one more on the way up.
-      middle_blocks: residual blocks between the two ways. Several have attention behind the first one alone, whatever
-        `attention_sizes` says: with 2 this is the published network (ADM), but that blocks which halve the map have the
-        channels of the next size already.
       attention_sizes: the sizes (rows of a map) at which a block is followed by self-attention.
       head_width: of each head of attention.
       dropout: rate, in residual blocks.
@@ -40,19 +37,22 @@ class UNet(nn.Module):
       text: a transformer of captions int [B, T], which are then the last argument, padded with 0; an empty one is none.
         As in GLIDE (Nichol et al. 2022, arXiv:2112.10741, section 4) the mean of its states is added to the noise
         level's embedding, and attention also looks at its states, by keys and values of their own at each layer.
+      middle_blocks: residual blocks between the two ways. Several have attention behind the first one alone, whatever
+        `attention_sizes` says: with 2 this is the published network (ADM), but that blocks which halve the map have the
+        channels of the next size already.
     """
 
     channels: int
     width: int = 64
     factors: Sequence[int] = (1, 2, 2)
     blocks: int = 2
-    middle_blocks: int = 1
     attention_sizes: Sequence[int] = ()
     head_width: int = 32
     dropout: float = 0.0
     patch_size: int = 1
     num_classes: int | None = None
     text: TextTransformer | None = None
+    middle_blocks: int = 1
 
     @nn.compact
     def __call__(
