@@ -229,10 +229,11 @@ def _discriminator_values(run: Run, state: TrainState, data: Dataset, count: int
             logits.append(discriminate(batch["image"], *([batch["label"]] if conditional else [])))
         return np.concatenate(logits)
 
-    block = sample_blocks(model, state, seed)
     blocks = -(-count // BLOCK_SIZE)
-    labels = [()] * blocks if not conditional else draw_conditions(model, blocks * BLOCK_SIZE).reshape(blocks, 1, -1)
-    generated = np.concatenate([discriminate(block(i), *labels[i]) for i in range(blocks)])[:count]
+    labels = draw_conditions(model, blocks * BLOCK_SIZE)
+    block = sample_blocks(model, state, seed, labels)
+    of_block = [()] * blocks if labels is None else labels.reshape(blocks, 1, BLOCK_SIZE)
+    generated = np.concatenate([discriminate(block(i), *of_block[i]) for i in range(blocks)])[:count]
     accuracy = discriminator_accuracy(of_real(data.train), of_real(data.test), generated)
     return {f"discriminator/{name}": float(value) for name, value in accuracy._asdict().items()}
 

@@ -89,6 +89,19 @@ class DiffusionConfig(AdamWConfig):
 
 
 @dataclass(frozen=True)
+class ShapesFirst:
+    """What a config of small pictures gets by naming this before the class of its other options: noise levels at which
+    shapes are decided, and steps whose noise mends them (experiments/mnist_diffusion has the comparison)."""
+
+    level_mean: float = -0.4
+    """Of the lognormal noise levels of training: the mean of log sigma; the higher, the more shapes count."""
+    sampler: SamplerName = "ancestral"
+    """How samples are drawn: DDPM's own steps, DDIM's, Euler's, Heun's, EDM's with noise, or DPM-Solver++ (2M)."""
+    sampling_steps: int = 50
+    """In how many steps; each is one pass of the network, of heun and stochastic_heun two."""
+
+
+@dataclass(frozen=True)
 class ImageDiffusionConfig(ImagesConfig, DiffusionConfig):
     """Options of a diffusion model of any images."""
 

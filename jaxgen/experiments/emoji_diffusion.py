@@ -16,24 +16,18 @@ from jaxgen.experiment import Experiment, run
 from jaxgen.experiments._diffusion import (
     QUICK,
     ImageDiffusionConfig,
-    SamplerName,
+    ShapesFirst,
     build_diffusion,
     load_diffusion_images,
 )
 
 
 @dataclass(frozen=True)
-class Config(ImageDiffusionConfig):
+class Config(ShapesFirst, ImageDiffusionConfig):
     """Options of emoji_diffusion."""
 
-    level_mean: float = -0.4
-    """Of the lognormal noise levels of training: the mean of log sigma; the higher, the more shapes count."""
     dropout: float = 0.1
     """In the blocks."""
-    sampler: SamplerName = "ancestral"
-    """How samples are drawn: DDPM's own steps, DDIM's, Euler's, Heun's, EDM's with noise, or DPM-Solver++ (2M)."""
-    sampling_steps: int = 50
-    """In how many steps; each is one pass of the network, of heun and stochastic_heun two."""
 
 
 EXPERIMENT = Experiment(

@@ -16,22 +16,16 @@ from dataclasses import dataclass
 
 from jaxgen.data import Dataset, load
 from jaxgen.experiment import Experiment, run
-from jaxgen.experiments._diffusion import QUICK, DiffusionConfig, SamplerName, build_diffusion
+from jaxgen.experiments._diffusion import QUICK, DiffusionConfig, ShapesFirst, build_diffusion
 from jaxgen.experiments._images import with_data_variance
 
 
 @dataclass(frozen=True)
-class Config(DiffusionConfig):
+class Config(ShapesFirst, DiffusionConfig):
     """Options of mnist_diffusion."""
 
     eval_every: int = 2_000
     """Steps between evaluations on the held-out examples. 0: only at the end."""
-    level_mean: float = -0.4
-    """Of the lognormal noise levels of training: the mean of log sigma; the higher, the more shapes count."""
-    sampler: SamplerName = "ancestral"
-    """How samples are drawn: DDPM's own steps, DDIM's, Euler's, Heun's, EDM's with noise, or DPM-Solver++ (2M)."""
-    sampling_steps: int = 50
-    """In how many steps; each is one pass of the network, of heun and stochastic_heun two."""
 
 
 def load_data(config: Config) -> Dataset:

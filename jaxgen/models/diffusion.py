@@ -225,8 +225,10 @@ def diffusion(
         **options: Any,
     ) -> jax.Array:
         # What is known is "denoised" to itself, and so goes down in noise beside the rest.
-        options["repeats"] = repeats
-        return draw(state, key, len(images), given, lambda denoised: jnp.where(mask > 0, images, denoised), **options)
+        def finish(denoised: jax.Array) -> jax.Array:
+            return jnp.where(mask > 0, images, denoised)
+
+        return draw(state, key, len(images), given, finish, repeats=repeats, **options)
 
     # ------------------------------------------------------------ along the probability flow
 

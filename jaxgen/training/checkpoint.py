@@ -195,9 +195,16 @@ def restore_latest(
     """
     if step is None:
         return newest(folder, lambda step: restore_step(folder, step, target), warn)
-    if step not in (steps := steps_on_disk(folder)):
+    if step not in (steps := _some_steps(folder)):
         raise UserError(f"There is no checkpoint of step {step} in {folder}: there are {', '.join(map(str, steps))}.")
     return restore_step(folder, step, target)
+
+
+def _some_steps(folder: Path) -> list[int]:
+    steps = steps_on_disk(folder)
+    if not steps:
+        raise UserError(f"There is no checkpoint in {folder}: the run was stopped before its first one.")
+    return steps
 
 
 def newest(folder: Path, read: Callable[[int], _Read], warn: Callable[[str], Any] = print) -> _Read:
@@ -206,11 +213,8 @@ def newest(folder: Path, read: Callable[[int], _Read], warn: Callable[[str], Any
     Raises:
       UserError: there is none.
     """
-    steps = steps_on_disk(folder)
-    if not steps:
-        raise UserError(f"There is no checkpoint in {folder}: the run was stopped before its first one.")
     reasons = []
-    for candidate in steps:
+    for candidate in _some_steps(folder):
         try:
             found = read(candidate)
         except UserError as error:

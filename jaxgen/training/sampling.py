@@ -20,7 +20,7 @@ def sample_blocks(
     """`block(i) -> samples [BLOCK_SIZE, ...]`, drawn with `fold_in(key(seed), i)`.
 
     Args:
-      condition: that of each sample [N, ...], by number; those of `draw_conditions` where None.
+      condition: that of each sample [N, ...], by number; the model's own where None.
       how: other keywords of the model's `sample`.
     """
 
@@ -31,8 +31,7 @@ def sample_blocks(
 
     def block(i: int) -> np.ndarray:
         rows = np.arange(i * BLOCK_SIZE, (i + 1) * BLOCK_SIZE)
-        of_all = draw_conditions(model, rows[-1] + 1) if condition is None else condition
-        chosen = () if of_all is None else (np.take(of_all, rows, axis=0, mode="clip"),)
+        chosen = () if condition is None else (np.take(condition, rows, axis=0, mode="clip"),)
         # The numbers come from the host, so that they may go where the state is, on whatever devices and processes.
         return np.asarray(draw(state, np.uint32(seed), np.uint32(i), *chosen))
 
@@ -46,6 +45,7 @@ def draw_samples(
 
     `how`: other keywords of the model's `sample`.
     """
+    condition = draw_conditions(model, num) if condition is None else condition
     block = sample_blocks(model, state, seed, condition, **how)
     return np.concatenate([block(i) for i in range(-(-num // BLOCK_SIZE))])[:num]
 
@@ -86,8 +86,9 @@ def sample_source(
 
     `how`: other keywords of the model's `sample`.
     """
+    labels = draw_conditions(model, num)
     # Readers take less than a block at once.
-    block = functools.lru_cache(maxsize=2)(sample_blocks(model, state, seed, **how))
+    block = functools.lru_cache(maxsize=2)(sample_blocks(model, state, seed, **{"condition": labels, **how}))
 
     def read(start: int, stop: int) -> np.ndarray:
         first = start // BLOCK_SIZE
@@ -95,4 +96,4 @@ def sample_source(
         return unscale_images(images[start - first * BLOCK_SIZE : stop - first * BLOCK_SIZE])
 
     one = jax.eval_shape(lambda state, key: model.sample(state, key, 1), state, jax.random.key(0))
-    return ImageSource(name, num, one.shape[1:], read, draw_conditions(model, num))
+    return ImageSource(name, num, one.shape[1:], read, labels)

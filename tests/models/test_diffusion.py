@@ -70,15 +70,14 @@ class OfGaussians(nn.Module):
         return self.param("scale", nn.initializers.ones, ()) * (unscaled - denoised) / sigma
 
 
-def gaussian_model(**options):
-    options = {"sampler": "heun", "sampling_steps": 60, **options}
+def gaussian_model(network=None, **options):
+    options = {"condition": class_condition(3), "sampler": "heun", "sampling_steps": 60, **options}
     model = diffusion(
-        OfGaussians(),
+        network or OfGaussians(),
         image_shape=SHAPE,
         preconditioning=PREDICTIONS["epsilon"],
         noise_levels=lognormal(),
         optimiser=optax.sgd(0.0),
-        condition=class_condition(3),
         **options,
     )
     return model, model.init(jax.random.key(0), batch_of(2))
@@ -184,16 +183,7 @@ class OfPairs(nn.Module):
 
 
 def test_what_is_inpainted_goes_with_what_is_known():
-    model = diffusion(
-        OfPairs(),
-        image_shape=SHAPE,
-        preconditioning=PREDICTIONS["epsilon"],
-        noise_levels=lognormal(),
-        optimiser=optax.sgd(0.0),
-        sampler="ancestral",
-        sampling_steps=50,
-    )
-    state = model.init(jax.random.key(0), batch_of(2))
+    model, state = gaussian_model(OfPairs(), condition=None, sampler="ancestral", sampling_steps=50)
     images = jnp.asarray(DEVIATION * np.random.default_rng(0).normal(size=(2000, *SHAPE)), jnp.float32)
     mask = jnp.zeros((2000, 2, 2, 1)).at[:, 0].set(1.0)
     drawn = np.asarray(jax.jit(model.functions["inpaint"])(state, KEY, images, mask))[:, 1].ravel()
