@@ -9,7 +9,6 @@ from jaxgen.errors import UserError
 from jaxgen.experiments._text import DTYPES, Dtype, TextConfig, build_text_model, network_config
 from jaxgen.hugging_face import gpt2_network
 from jaxgen.networks.gpt import GPT
-from jaxgen.training.config import check_at_least
 from jaxgen.training.state import GenerativeModel
 
 NANOGPT: dict[str, Any] = {"learning_rate": 1e-3, "positions": "learned", "norm": "layer", "feed_forward": "gelu"}
@@ -64,8 +63,6 @@ def build_network(config: GPTConfig, assets: Mapping[str, Any]) -> GPT:
     if assets["pretrained"] is not None and assets["pretrained"]["kind"] == "gpt2":
         network = gpt2_network(assets["pretrained"]["network"], **own)
     else:
-        for name in ("layers", "heads", "width", "key_value_heads"):
-            check_at_least(sizes, name, 1)
         if sizes.width % (2 * sizes.heads):
             raise UserError(f"--width {sizes.width} must be a multiple of twice --heads {sizes.heads}.")
         if sizes.key_value_heads is not None and sizes.heads % sizes.key_value_heads:

@@ -14,7 +14,6 @@ from jaxgen.data.vocabulary import vocabulary_of
 from jaxgen.experiment import Experiment, run
 from jaxgen.experiments._text import TextConfig, build_text_model, load_data, network_config
 from jaxgen.networks.recurrent import RecurrentNetwork
-from jaxgen.training.config import check_at_least
 from jaxgen.training.state import GenerativeModel
 
 
@@ -43,8 +42,6 @@ class Config(TextConfig):
 def build_model(config: Config, assets: Mapping[str, Any]) -> GenerativeModel:
     """The network, with as many tokens as the vocabulary has."""
     sizes = network_config(config, assets, RecurrentNetwork)
-    check_at_least(sizes, "layers", 1)
-    check_at_least(sizes, "width", 1)
     network = RecurrentNetwork(vocabulary_of(assets).size, sizes.width, sizes.layers, sizes.kind, sizes.dropout)
     return build_text_model(config, network, assets)
 

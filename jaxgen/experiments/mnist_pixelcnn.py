@@ -49,7 +49,7 @@ class Config(BinaryImagesConfig):
 
 def build_model(config: Config, assets: Mapping[str, Any]) -> GenerativeModel:
     """Layers as in Gated PixelCNN."""
-    for name, least in {"width": 1, "layers": 1, "first_reach": 1, "reach": 0}.items():
+    for name, least in {"first_reach": 1, "reach": 0}.items():
         check_at_least(config, name, least)
 
     def network_of(num_classes: int | None) -> GatedPixelCNN:

@@ -25,7 +25,6 @@ from jaxgen.data import Dataset
 from jaxgen.data.dataset import scaled
 from jaxgen.data.image_folder import read_scaled
 from jaxgen.data.photos import PHOTOS, load_patches, photo_of
-from jaxgen.errors import UserError
 from jaxgen.experiment import Experiment, run
 from jaxgen.first_stage import unknown_arrays
 from jaxgen.metrics.extractors import efficientnet_maps
@@ -87,8 +86,7 @@ class Config(TrainConfig):
 def load_data(config: Config) -> Dataset:
     """Patches of the pictures named by --data, and among the assets where the style is."""
     for name in ("image_size", "style_size"):
-        if getattr(config, name) < 32:
-            raise UserError(f"--{name.replace('_', '-')} must be at least 32, not {getattr(config, name)}.")
+        check_at_least(config, name, 32)
     path = photo_of(DEFAULT_STYLE) if config.style is None else config.style
     if not config.resume:
         read_scaled(path, config.style_size)  # what cannot be read is refused before anything is written
@@ -98,7 +96,7 @@ def load_data(config: Config) -> Dataset:
 
 def build_model(config: Config, assets: Mapping[str, Any]) -> GenerativeModel:
     """CycleGAN's ResNet: the paper's network but for 7x7 kernels in place of 9x9, and instance norm."""
-    for name, least in {"width": 1, "blocks": 0, "style_weight": 0, "smoothness": 0}.items():
+    for name, least in {"blocks": 0, "style_weight": 0, "smoothness": 0}.items():
         check_at_least(config, name, least)
     return stylisation(
         ResNetTranslator(3, config.width, blocks=config.blocks, bounded=not config.residual, residual=config.residual),

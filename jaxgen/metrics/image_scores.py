@@ -9,7 +9,7 @@ import numpy as np
 from jaxgen.errors import UserError
 from jaxgen.metrics.class_shares import class_shares, label_agreement
 from jaxgen.metrics.classifier_score import classifier_score
-from jaxgen.metrics.extractors import FeatureExtractor, say_shape
+from jaxgen.metrics.extractors import FeatureExtractor, check_shape, say_shape
 from jaxgen.metrics.frechet import frechet_distance_of_moments
 from jaxgen.metrics.image_features import ImageFeatures, Progress, image_features
 from jaxgen.metrics.image_source import ImageSource
@@ -122,6 +122,16 @@ def too_few_for(names: Sequence[str], num_features: int, *counts: int) -> dict[s
     return {"fid": f"{min(counts):,} images are no more than the {num_features:,} features; kid has no such bound"}
 
 
+def refuse_too_few(names: Sequence[str], num_features: int, *counts: int, option: str = "") -> None:
+    """Refuses metrics that so many images on either side are too few for.
+
+    Raises:
+      UserError: the first of them, named behind the `option` that asked for it.
+    """
+    for name, why in too_few_for(names, num_features, *counts).items():
+        raise UserError(f"There are too few images for {f'{option} {name}'.strip()}: {why}.")
+
+
 def metric_names(text: str | None) -> list[str]:
     """The names in "fid,kid"."""
     return [] if text is None else [name.strip() for name in text.split(",") if name.strip()]
@@ -166,9 +176,15 @@ class ImageScorer:
         self.keep = any(metric.keeps_features for metric in self.metrics.values())
         if training is None and any(metric.needs_training for metric in self.metrics.values()):
             raise UserError("The metric 'memorisation' needs the training images: leave it out of --metrics.")
-        self.real = self._features(real)
+        check_shape(extractor, real.shape)
+        self._real = real
         self._training_features = functools.cache(lambda: self._features(training))
         self.nearest: dict[str, np.ndarray] = {}
+
+    @functools.cached_property
+    def real(self) -> ImageFeatures:
+        """Of the real images; read when first asked for."""
+        return self._features(self._real)
 
     def _features(self, source: ImageSource) -> ImageFeatures:
         return image_features(source, self.extractor, keep_features=self.keep, progress=self.progress)
@@ -179,14 +195,12 @@ class ImageScorer:
         Raises:
           UserError: images of another shape than the real ones, or too few for a metric.
         """
-        counts = self.real.count, generated.count
         if generated.shape != self.shape:
             raise UserError(
                 f"{generated.name} has images of {say_shape(generated.shape)}, but the real ones are "
                 f"{say_shape(self.shape)}: they must have the same shape."
             )
-        for name, why in too_few_for(list(self.metrics), self.extractor.num_features, *counts).items():
-            raise UserError(f"There are too few images for {name}: {why}.")
+        refuse_too_few(list(self.metrics), self.extractor.num_features, self._real.count, generated.count)
         if generated.labels is None and any(metric.needs_labels for metric in self.metrics.values()):
             raise UserError(f"{generated.name} has no labels to compare with: leave 'labels' out of --metrics.")
         comparison = Comparison(

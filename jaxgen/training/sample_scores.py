@@ -5,7 +5,7 @@ from collections.abc import Callable
 from jaxgen.data.dataset import Dataset, length
 from jaxgen.errors import UserError
 from jaxgen.metrics.extractors import extractor_for, load_extractor
-from jaxgen.metrics.image_scores import METRICS, ImageScorer, check_names, metric_names, too_few_for
+from jaxgen.metrics.image_scores import METRICS, ImageScorer, check_names, metric_names, refuse_too_few
 from jaxgen.metrics.image_source import of_data, of_split
 from jaxgen.training.config import TrainConfig
 from jaxgen.training.sampling import held_out_captions, sample_source
@@ -29,8 +29,7 @@ def value_names(model: GenerativeModel, data: Dataset, config: TrainConfig) -> l
         raise UserError("--eval-metrics need 2 images or more to compare samples with: give more, or leave it out.")
     if "fid" in metrics:
         extractor = load_extractor(extractor_for(of_split(data, data.train, "training images").shape))
-        for name, why in too_few_for(metrics, extractor.num_features, min(real, config.eval_samples)).items():
-            raise UserError(f"There are too few images for --eval-metrics {name}: {why}.")
+        refuse_too_few(metrics, extractor.num_features, real, config.eval_samples, option="--eval-metrics")
     return [value for name in metrics for value in METRICS[name].values]
 
 

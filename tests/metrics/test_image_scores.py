@@ -9,7 +9,7 @@ from jaxgen.metrics.extractors import load_extractor
 from jaxgen.metrics.frechet import frechet_bias
 from jaxgen.metrics.image_features import image_features
 from jaxgen.metrics.image_scores import ImageScorer, metrics_with
-from jaxgen.metrics.image_source import of_array, of_split
+from jaxgen.metrics.image_source import ImageSource, of_array, of_split
 from jaxgen.metrics.moments import mean_and_covariance
 
 HALF = 2_000
@@ -95,3 +95,12 @@ def test_a_random_choice_of_a_split_depends_on_the_seed_alone():
 def test_images_that_an_extractor_cannot_read_are_refused():
     with pytest.raises(UserError, match="'mnist' reads images of 28x28x1, not 32x32x3"):
         ImageScorer(of_array(np.zeros((9, 32, 32, 3), np.uint8), "x"), load_extractor("mnist"), ["fid"])
+
+
+def test_too_few_images_are_refused_before_any_is_read():
+    def unread(start, stop):
+        raise AssertionError("was read")
+
+    few = ImageSource("few", 100, (28, 28, 1), unread)
+    with pytest.raises(UserError, match="too few images for fid: 100 images are no more than the 128 features"):
+        ImageScorer(few, load_extractor("mnist"), ["fid", "kid"]).score(few._replace(count=10_000))
