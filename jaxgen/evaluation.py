@@ -161,11 +161,7 @@ def evaluate_run(
     if LOG_LIKELIHOOD in chosen:
         count = min(num_samples, length(data.test))
         record |= {"held_out": count, "importance_samples": importance_samples}
-        nats = _log_likelihoods(run, state, data, count, importance_samples, seed, progress)
-        values[f"{LOG_LIKELIHOOD}/nats"] = float(np.mean(nats))
-        values[f"{LOG_LIKELIHOOD}/standard_error"] = float(np.std(nats, ddof=1) / np.sqrt(count))
-        if BITS_FUNCTION in run.model.functions:
-            values[f"{LOG_LIKELIHOOD}/{BITS_FUNCTION}"] = float(np.mean(run.model.functions[BITS_FUNCTION](nats)))
+        values |= _likelihood_values(run, state, data, count, importance_samples, seed, progress)
     return {**record, "versions": library_versions(), "values": values}
 
 
@@ -238,7 +234,7 @@ def _discriminator_values(run: Run, state: TrainState, data: Dataset, count: int
     return {f"discriminator/{name}": float(value) for name, value in accuracy._asdict().items()}
 
 
-def _log_likelihoods(
+def _likelihood_values(
     run: Run,
     state: TrainState,
     data: Dataset,
@@ -246,18 +242,23 @@ def _log_likelihoods(
     importance_samples: int,
     seed: int,
     progress: Progress | None,
-) -> np.ndarray:
-    """log p(x) of the first `count` held-out examples, estimated with so many samples for each: [count], nats."""
-    estimate = jax.jit(run.model.functions[LOG_LIKELIHOOD], static_argnums=3)
-    nats = []
+) -> dict[str, float]:
+    """log p(x) of the first `count` held-out examples, estimated with so many samples for each: mean and its error."""
+    functions = run.model.functions
+    estimate = jax.jit(functions[LOG_LIKELIHOOD], static_argnums=3)
+    blocks = []
     for start in range(0, count, IMAGES_AT_ONCE):
         stop = min(start + IMAGES_AT_ONCE, count)
         batch = data.prepare(read_examples(data.test, start, stop))
         batch["index"] = np.arange(start, stop, dtype=np.uint32)
-        nats.append(np.asarray(estimate(state, jax.random.key(seed), batch, importance_samples), np.float64))
+        blocks.append(np.asarray(estimate(state, jax.random.key(seed), batch, importance_samples), np.float64))
         if progress is not None:
             progress(LOG_LIKELIHOOD, stop, count)
-    return np.concatenate(nats)
+    nats = np.concatenate(blocks)
+    values = {"nats": np.mean(nats), "standard_error": np.std(nats, ddof=1) / np.sqrt(count)}
+    if BITS_FUNCTION in functions:
+        values[BITS_FUNCTION] = np.mean(functions[BITS_FUNCTION](nats))
+    return {f"{LOG_LIKELIHOOD}/{name}": float(value) for name, value in values.items()}
 
 
 def _pairs_picture(generated: ImageSource, training: ImageSource, pairs: list[tuple[int, int]]) -> "Image.Image":
