@@ -27,6 +27,7 @@ from jaxgen.experiments import (
     mnist_inpainting,
     mnist_made,
     mnist_pixelcnn,
+    photo_style,
     photo_super_resolution,
 )
 from jaxgen.training.config import config_to_json
@@ -245,6 +246,17 @@ def test_the_full_preset_of_inpainting_has_the_layers_of_its_unet():
     """Of the image and its mask: 4x4 down to 64 and 128 channels, and back; what is skipped stands beside."""
     expected = (16 * 2 * 64 + 64) + (16 * 64 * 128 + 128) + 16 * 128 * 64 + (16 * 128 * 1 + 1)
     assert numbers_of_parameters(mnist_inpainting, 28, 28, 1) == {"generator": expected}
+
+
+@pytest.mark.slow
+def test_the_full_preset_of_style_transfer_has_the_layers_of_the_paper_s_network():
+    """Johnson et al., supplement, table 1, but for kernels of 7x7 in place of 9x9 and norms without gains."""
+    conv = lambda kernel, before, after: kernel**2 * before * after  # noqa: E731
+    inner = conv(7, 3, 32) + conv(3, 32, 64) + conv(3, 64, 128) + 10 * conv(3, 128, 128)
+    outer = conv(3, 128, 64) + conv(3, 64, 32) + conv(7, 32, 3) + 3
+    assert photo_style.EXPERIMENT.presets["full"].image_size == 256
+    counts = numbers_of_parameters(photo_style, 256, 256, 3, assets=ASSETS | {"style": "none"})
+    assert counts == {"translator": inner + outer}
 
 
 # ---------------------------------------------------------------- text and images
