@@ -1,0 +1,93 @@
+"""Every command that the documents and the experiments' own descriptions show is one that the program understands."""
+
+import ast
+import importlib
+import inspect
+import re
+import shlex
+from pathlib import Path
+
+import pytest
+import tyro
+
+from jaxgen import __main__ as jaxgen_command
+from jaxgen import experiment
+from jaxgen.training.config import TrainConfig, validate
+
+ROOT = Path(__file__).parents[1]
+DOCUMENTS = [path for where in ("", "experiments/*/", "benchmarks/") for path in sorted(ROOT.glob(f"{where}README.md"))]
+MODULES = sorted(ROOT.glob("jaxgen/experiments/[!_]*.py"))
+
+
+class Understood(Exception):
+    """Raised in place of what a command would do."""
+
+
+def text_of(path):
+    """A document, or the description at the head of a module, whose indented lines become a block of code."""
+    text = path.read_text()
+    if path.suffix == ".md":
+        return text
+    lines = inspect.cleandoc(ast.get_docstring(ast.parse(text))).splitlines()
+    return "\n".join(["```", *(line[4:] for line in lines if line.startswith("    ")), "```", ""])
+
+
+def commands(text):
+    """Those in blocks of code, and those with options within the text, of a document: lists of words."""
+    found = []
+    for language, block in re.findall(r"^```(\w*)\n(.*?)^```", text, re.DOTALL | re.MULTILINE):
+        if language in ("", "sh"):
+            found += [line.split(" #")[0] for line in block.replace("\\\n", " ").splitlines()]
+    found += [code for code in re.findall(r"`([^`\n]+)`", text) if " --" in code and "..." not in code]
+    parts = [part.strip() for line in found for part in re.split(r"&&|;", line)]
+    return [shlex.split(part) for part in parts if part.startswith(("python -m jaxgen.experiments.", "jaxgen "))]
+
+
+def understand(words):
+    """Has the program read a command. `tyro.cli` may raise, so that nothing else is done.
+
+    Raises:
+      SystemExit: it does not understand it.
+    """
+    if words[0] == "jaxgen":
+        assert jaxgen_command.run(words[1:]) == 0
+    else:
+        module = importlib.import_module(words[2])
+        options = [word for word in words[3:] if word != "--resume"]  # there is nothing to go on with
+        if hasattr(module, "EXPERIMENT"):
+            experiment.parse(module.EXPERIMENT, options)
+        else:
+            module.run(options)
+
+
+@pytest.mark.parametrize("path", DOCUMENTS + MODULES, ids=lambda path: str(path.relative_to(ROOT)))
+def test_the_commands_that_are_shown_are_understood(path, monkeypatch):
+    read = tyro.cli
+
+    def read_only(*arguments, **options):
+        config = read(*arguments, **options)
+        if isinstance(config, TrainConfig):
+            validate(config)
+        raise Understood
+
+    monkeypatch.setattr(tyro, "cli", read_only)
+    for words in commands(text_of(path)):
+        try:
+            understand(words)
+        except Understood:
+            continue
+        except SystemExit:
+            if "--help" not in words:
+                pytest.fail(shlex.join(words))
+
+
+def test_a_command_that_is_none_is_noticed():
+    document = "`jaxgen sample RUN --colour red`\n```\npython -m jaxgen.experiments.mnist_gan \\\n  --stes 3\n```\n"
+    found = commands(document)
+    assert found == [
+        ["python", "-m", "jaxgen.experiments.mnist_gan", "--stes", "3"],
+        ["jaxgen", "sample", "RUN", "--colour", "red"],
+    ]
+    for words in found:
+        with pytest.raises(SystemExit):
+            understand(words)
