@@ -79,8 +79,6 @@ def test_training_images_are_grey_or_binary_and_test_images_always_the_same(modu
         (mnist_made, "widths", ()),
         (mnist_made, "widths", (20, 0)),
         (mnist_made, "degrees_seed", -1),
-        (mnist_pixelcnn, "width", 0),
-        (mnist_pixelcnn, "layers", 0),
         (mnist_pixelcnn, "first_reach", 0),
         (mnist_pixelcnn, "reach", -1),
     ],
