@@ -91,3 +91,14 @@ def test_a_command_that_is_none_is_noticed():
     for words in found:
         with pytest.raises(SystemExit):
             understand(words)
+
+
+@pytest.mark.slow
+def test_the_program_of_the_readme_trains_and_samples(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    program = re.search(r"^```python\n(import .*?)^```", (ROOT / "README.md").read_text(), re.DOTALL | re.MULTILINE)[1]
+    assert program.count("steps=5_000") == 1
+    names = {}
+    exec(compile(program.replace("steps=5_000", "steps=2, devices=1"), "README.md", "exec"), names)
+    assert names["images"].shape == (16, 28, 28, 1)
+    assert (tmp_path / "runs/mine/001/losses.png").is_file()
