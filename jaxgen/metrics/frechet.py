@@ -4,7 +4,7 @@ import numpy as np
 
 from jaxgen.errors import UserError
 from jaxgen.metrics.feature_arrays import check_features
-from jaxgen.metrics.moments import Moments, mean_and_covariance, moments_of, num_samples
+from jaxgen.metrics.moments import Moments, mean_and_covariance, moments_of
 
 
 def frechet_distance(real: np.ndarray, generated: np.ndarray) -> float:
@@ -26,11 +26,11 @@ def frechet_distance_of_moments(real: Moments, generated: Moments) -> float:
     Raises:
       UserError: unequal numbers of features, or fewer than F + 1 samples on either side.
     """
-    counts = num_samples(real), num_samples(generated)
-    num_features = real.shift.shape[0]
-    if generated.shift.shape[0] != num_features:
+    counts = real.count, generated.count
+    num_features = len(real.mean)
+    if len(generated.mean) != num_features:
         raise UserError(
-            f"The real samples have {num_features} features and the generated ones {generated.shift.shape[0]}: use one "
+            f"The real samples have {num_features} features and the generated ones {len(generated.mean)}: use one "
             "extractor for both."
         )
     real_mean, real_covariance = mean_and_covariance(real)
@@ -38,7 +38,7 @@ def frechet_distance_of_moments(real: Moments, generated: Moments) -> float:
     if min(counts) < num_features + 1:
         bias = frechet_bias((real_covariance + generated_covariance) / 2, *counts)
         raise UserError(
-            f"{counts[0]:.0f} real and {counts[1]:.0f} generated samples are too few for a Frechet distance over "
+            f"{counts[0]} real and {counts[1]} generated samples are too few for a Frechet distance over "
             f"{num_features} features: with fewer than {num_features + 1} on either side a covariance is singular and "
             f"the distance is biased upwards, here by about {bias:.2g}; use more samples, or the kernel distance "
             "(KID), which has no bias."
@@ -53,10 +53,13 @@ def _trace_of_root(a: np.ndarray, b: np.ndarray) -> float:
     """Tr((A B)^(1/2)) of two covariances.
 
     With A = R R^T, A B has the eigenvalues of R^T B R, which is symmetric: all are real and none is negative but by
-    rounding, and singular matrices need no care.
+    rounding. R is A's Cholesky factor, or, where A is singular, made from its eigenvectors.
     """
-    values, vectors = np.linalg.eigh(a)
-    root = vectors * np.sqrt(np.clip(values, 0.0, None))
+    try:
+        root = np.linalg.cholesky(a)
+    except np.linalg.LinAlgError:
+        values, vectors = np.linalg.eigh(a)
+        root = vectors * np.sqrt(np.clip(values, 0.0, None))
     return float(np.sum(np.sqrt(np.clip(np.linalg.eigvalsh(root.T @ b @ root), 0.0, None))))
 
 

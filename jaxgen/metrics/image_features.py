@@ -7,7 +7,7 @@ import numpy as np
 
 from jaxgen.metrics.extractors import FeatureExtractor, check_shape
 from jaxgen.metrics.image_source import ImageSource, in_blocks
-from jaxgen.metrics.moments import Moments, add_features, empty_moments
+from jaxgen.metrics.moments import BLOCK_SIZE, Moments, add_features, empty_moments
 
 Progress = Callable[[str, int, int], None]
 """(what is being done, how many of it are done, of how many)."""
@@ -33,19 +33,20 @@ def image_features(
       UserError: images of a shape that the extractor does not read.
     """
     check_shape(extractor, source.shape)
-    moments, logits, kept, done = None, [], [], 0
+    moments, logits, kept, pending, done = empty_moments(extractor.num_features), [], [], [], 0
     size = extractor.batch_size
     for images in in_blocks(source, size):
         count = len(images)
-        if count < size:  # one compiled program for all: the last batch is filled up, with weight 0
+        if count < size:  # one compiled program for all: the last batch is filled up
             images = np.concatenate([images, np.repeat(images[-1:], size - count, axis=0)])
         features, batch_logits = extractor.extract(images)
-        moments = empty_moments(features.shape[-1]) if moments is None else moments
-        moments = add_features(moments, features, (np.arange(size) < count).astype(np.float32))
-        logits.append(np.asarray(batch_logits[:count]))
+        logits.append(np.asarray(batch_logits)[:count])
+        pending.append(np.asarray(features)[:count])
         if keep_features:
-            kept.append(np.asarray(features[:count]))
+            kept.append(pending[-1])
         done += count
+        if sum(map(len, pending)) >= BLOCK_SIZE or done == source.count:
+            moments, pending = add_features(moments, np.concatenate(pending)), []
         if progress is not None:
             progress(f"features of {source.name}", done, source.count)
     return ImageFeatures(done, moments, np.concatenate(logits), np.concatenate(kept) if keep_features else None)

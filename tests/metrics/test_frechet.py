@@ -5,10 +5,11 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import scipy.linalg
 from references import make_sample_metrics
 
 from jaxgen.errors import UserError
-from jaxgen.metrics.frechet import frechet_bias, frechet_distance, frechet_distance_of_moments
+from jaxgen.metrics.frechet import _trace_of_root, frechet_bias, frechet_distance, frechet_distance_of_moments
 from jaxgen.metrics.moments import moments_of
 
 REFERENCE = json.loads(Path(make_sample_metrics.__file__).with_name("sample_metrics.json").read_text("utf-8"))
@@ -59,6 +60,15 @@ def test_a_feature_that_never_changes_adds_nothing():
     real, generated = CASES["narrow"]
     dead = frechet_distance(with_dead(real), with_dead(generated))
     assert dead == pytest.approx(frechet_distance(real, generated), rel=1e-6)
+
+
+def test_the_trace_of_the_root_is_that_of_scipy_s_matrix_root():
+    random = np.random.default_rng(0)
+    a, b = (np.cov(random.normal(size=(200, 30)) @ random.normal(size=(30, 30)), rowvar=False) for _ in range(2))
+    assert _trace_of_root(a, b) == pytest.approx(np.trace(scipy.linalg.sqrtm(a @ b).real), rel=1e-9)
+    a[:, -1] = a[-1] = 0.0  # singular; that feature has no part in the product's other eigenvalues
+    expected = np.trace(scipy.linalg.sqrtm(a[:-1, :-1] @ b[:-1, :-1]).real)
+    assert _trace_of_root(a, b) == pytest.approx(expected, rel=1e-6)
 
 
 @pytest.mark.parametrize(("count", "low", "high"), [(1000, 0.9, 1.1), (70, 0.6, 1.0)])

@@ -38,6 +38,13 @@ def test_two_samples_give_what_one_computes_by_hand():
     assert squared_mmd(np.array([[0.0], [1.0]]), np.array([[1.0], [2.0]])) == pytest.approx(expected, rel=1e-6)
 
 
+def test_a_small_distance_is_that_of_twice_the_digits():
+    x, y = np.maximum(np.random.default_rng(0).normal(size=(2, 300, 64)), 0.0).astype(np.float32)
+    a, b = x.astype(np.float64), y.astype(np.float64)
+    within = sum(((z @ z.T / 64 + 1) ** 3 * (1 - np.eye(300))).sum() for z in (a, b)) / (300 * 299)
+    assert squared_mmd(x, y) == pytest.approx(within - 2 * ((a @ b.T / 64 + 1) ** 3).mean(), rel=0, abs=2e-9)
+
+
 def test_sets_of_one_distribution_have_no_distance_but_by_chance():
     random = np.random.default_rng(0)
     values = [squared_mmd(*random.normal(size=(2, 50, 8)).astype(np.float32)) for _ in range(200)]
