@@ -3,8 +3,7 @@
     pip install -e '.[bench]'
     python benchmarks/metrics.py --json results.json
 
-Both sides get the same features, ready in memory, and their values are printed beside each other. jaxgen's first call
-is left out of the figures: it compiles. See README.md.
+Both sides get the same features, ready in memory, and their values are printed beside each other. See README.md.
 """
 
 import dataclasses
@@ -52,7 +51,7 @@ def main() -> None:
     rows = []
     for name in chosen(config.only, list(SCORES), "score"):
         score = SCORES[name]
-        values = {"jaxgen": score.jaxgen(real, generated)}  # compiles
+        values: dict[str, list[float]] = {}
         times = {"jaxgen": [], score.library: []}
         for _ in range(config.repeats):
             for library, function in (("jaxgen", score.jaxgen), (score.library, score.peer)):

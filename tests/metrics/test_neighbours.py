@@ -69,7 +69,7 @@ def test_blocks_do_not_change_the_results(monkeypatch):
 def test_blocks_shrink_with_the_number_of_references():
     queries = np.zeros((600, 2), np.float32)
     for num_references in (10, 10**5, 10**9):
-        start, block, _ = next(neighbours._blocks(queries, num_references))
+        start, block = next(neighbours._blocks(queries, num_references))
         assert (start, len(block)) == (0, max(1, min(512, 2**23 // num_references)))
 
 
