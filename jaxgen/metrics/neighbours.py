@@ -241,10 +241,10 @@ def _balls(
 ) -> tuple[np.ndarray, np.ndarray]:
     """Points [N, F], centres and radii of balls [M, F], [M] -> in how many a point lies [N], which hold any [M]."""
     points, centres = _centred(points, centres)
-    norms = _squared_norms(centres)
+    norms, squared_radii = _squared_norms(centres), radii * radii
     counts, reached = [], np.zeros(len(centres), bool)
     for start, block in _blocks(points, len(centres)):
-        inside = _inside(block, centres, norms, radii * radii)
+        inside = _inside(block, centres, norms, squared_radii)
         counts.append(inside.sum(1))
         reached |= inside.any(0)
         if progress is not None:
@@ -253,7 +253,7 @@ def _balls(
 
 
 def _inside(points: np.ndarray, centres: np.ndarray, norms: np.ndarray, squared_radii: np.ndarray) -> np.ndarray:
-    """Points [B, F] and balls [M, ...] of one block of `_balls` -> bool [B, M]."""
+    """One block of `_balls`: points [B, F], centres [M, F], their squared norms and radii [M] -> bool [B, M]."""
     own_norms = _squared_norms(points)[:, None]
     depth = points @ centres.T  # becomes r^2 - |x - y|^2
     depth *= np.float32(2)
