@@ -157,7 +157,7 @@ class _Loop:
     def run(self) -> TrainResult:
         for message in self.start.messages:
             self.reporter.say(message)
-        self.reporter.machine(self.mesh.size)
+        self.reporter.machine(self.start.record["machine"])
         self.reporter.say(
             f"resuming {self.run_dir} at step {self.step}" if self.start_step else f"run folder {self.run_dir}"
         )

@@ -90,6 +90,21 @@ def device_mesh(count: int | None = None) -> Mesh:
     return Mesh(np.array(devices[:count]), (AXIS,))
 
 
+def cpu_cores() -> int:
+    """How many CPU cores this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def describe_machine(mesh: Mesh) -> dict[str, Any]:
+    """What the bits of a run depend on besides its options and the libraries: platform, kind, devices (, cores).
+
+    XLA's CPU code splits sums over the cores that it may use, so that another number of them adds in another order.
+    """
+    device = mesh.devices.flat[0]
+    cores = {"cores": cpu_cores()} if device.platform == "cpu" else {}
+    return {"platform": device.platform, "kind": device.device_kind, "devices": mesh.size, **cores}
+
+
 def use_cores_as_devices(count: int) -> None:
     """Lets jax's CPU be `count` devices (at most one for each core), if its backend has not started.
 
@@ -98,9 +113,8 @@ def use_cores_as_devices(count: int) -> None:
     """
     if "xla_force_host_platform_device_count" in os.environ.get("XLA_FLAGS", ""):
         return
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     with contextlib.suppress(RuntimeError):  # a backend has started: it has the devices that it has
-        jax.config.update("jax_num_cpu_devices", min(count, cores))
+        jax.config.update("jax_num_cpu_devices", min(count, cpu_cores()))
 
 
 def use_deterministic_algorithms() -> None:

@@ -50,11 +50,11 @@ class Reporter:
         self.console.print(text, markup=False, highlight=False)
         sys.stdout.flush()
 
-    def machine(self, devices: int) -> None:
+    def machine(self, machine: dict[str, Any]) -> None:
         """Says which backend and how many devices are used, and what a GPU that lies idle needs."""
-        platform = jax.devices()[0].platform
-        kind = jax.devices()[0].device_kind
-        self.say(f"backend {platform} ({kind}), {devices} device{'s' if devices > 1 else ''}, jax {jax.__version__}")
+        platform, count = machine["platform"], machine["devices"]
+        kind = f"cores: {machine['cores']}" if "cores" in machine else machine["kind"]
+        self.say(f"backend {platform} ({kind}), {count} device{'s' if count > 1 else ''}, jax {jax.__version__}")
         nvidia = Path("/proc/driver/nvidia/version").exists() or shutil.which("nvidia-smi") is not None
         if platform == "cpu" and nvidia:
             self.say("This machine has an NVIDIA card that is not used: pip install 'jaxgen[cuda]' makes jax use it.")

@@ -1,7 +1,7 @@
 """The folder of a run: where it is, what it holds, and how it is opened again.
 
 runs/mnist_gan/001/
-    config.json           experiment, options, assets, shapes of a batch, versions
+    config.json           experiment, options, assets, shapes of a batch, versions, machine
     experiment.py         a copy of the experiment's file, if that is not part of the package
     metrics.jsonl         one JSON object a line: step and means since the line before
     tensorboard/          the same for TensorBoard

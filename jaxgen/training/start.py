@@ -15,7 +15,7 @@ from jaxgen.data.dataset import Dataset, example_batch, length
 from jaxgen.errors import UserError
 from jaxgen.training import checkpoint, run_folder
 from jaxgen.training.config import TrainConfig, config_from_json, config_to_json, refuse_changes
-from jaxgen.training.parallel import replicate
+from jaxgen.training.parallel import describe_machine, replicate
 from jaxgen.training.state import GenerativeModel, TrainState
 
 _OF_THIS_CALL = {
@@ -63,6 +63,7 @@ def start_run(
         "kind": data.kind,
         "batch": {key: {"shape": [*x.shape[1:]], "dtype": str(x.dtype)} for key, x in batch.items()},
         "versions": {name: version(name) for name in ("jaxgen", "jax", "jaxlib", "flax", "optax", "orbax-checkpoint")},
+        "machine": describe_machine(mesh),
     }
     begin = _resume if config.resume else _begin
     start = begin(model, batch, config, mesh, Path("runs") / name, record)
@@ -92,7 +93,7 @@ def _resume(
         )
     record["config"]["init_from"] = old["config"].get("init_from")
     target = with_sharding(jax.eval_shape(model.init, jax.random.key(config.seed), batch), mesh)
-    messages: list[str] = []
+    messages = _say_other_bits(old, record)
     state, saved = checkpoint.restore_latest(run_dir / checkpoint.FOLDER, target, warn=messages.append)
     if int(state.step) >= config.steps:
         raise UserError(
@@ -105,6 +106,19 @@ def _resume(
 
 def _say_data(record: dict[str, Any]) -> str:
     return f"{record['data']['examples']} examples of {record['data']['name']}"
+
+
+def _say_other_bits(old: dict[str, Any], record: dict[str, Any]) -> list[str]:
+    """What tells that a resumed run will not end in the bits of one that was never stopped."""
+    changed = [
+        f"{name} {old[part][name]} before and {value} now"
+        for part in ("versions", "machine")
+        for name, value in record[part].items()
+        if old.get(part, {}).get(name, value) != value
+    ]
+    if not changed:
+        return []
+    return [f"The run goes on elsewhere, not to the same bits as without a stop: {', '.join(changed)}."]
 
 
 def _begin(
