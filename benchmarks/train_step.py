@@ -24,16 +24,17 @@ from common import chosen, machine
 # What runs: name -> the libraries that have a builder of that name in BUILDERS of their file peers_<library>.py.
 # torch_compiled is left out where torch cannot take the step: compiled networks have no second derivatives (stylegan2),
 # and torch 2.11 ends a step that goes back through D(G(z)) twice with an error (the other GANs).
+OURS = ("jaxgen", "jaxgen_devices")
 ENTRIES = {
-    "mlp_gan": ("jaxgen", "torch", "keras"),
-    "dcgan": ("jaxgen", "torch", "keras"),
-    "conv_vae": ("jaxgen", "torch", "torch_compiled", "keras"),
-    "sngan": ("jaxgen", "torch", "keras"),
-    "vq_vae": ("jaxgen", "torch", "torch_compiled", "keras"),
-    "cycle_gan": ("jaxgen", "torch", "torch_compiled"),
-    "stylegan2": ("jaxgen", "torch"),
-    "diffusion": ("jaxgen", "torch", "torch_compiled"),
-    "gpt": ("jaxgen", "torch", "torch_compiled"),
+    "mlp_gan": (*OURS, "torch", "keras"),
+    "dcgan": (*OURS, "torch", "keras"),
+    "conv_vae": (*OURS, "torch", "torch_compiled", "keras"),
+    "sngan": (*OURS, "torch", "keras"),
+    "vq_vae": (*OURS, "torch", "torch_compiled", "keras"),
+    "cycle_gan": (*OURS, "torch", "torch_compiled"),
+    "stylegan2": (*OURS, "torch"),
+    "diffusion": (*OURS, "torch", "torch_compiled"),
+    "gpt": (*OURS, "torch", "torch_compiled"),
 }
 LIBRARIES = list(dict.fromkeys(itertools.chain(*ENTRIES.values())))
 WARM_UP = 5  # steps, left out of the figures
@@ -124,7 +125,7 @@ def build(names: list[str], config: Config, report: Callable[[str], None]) -> di
 
 
 def measure(name: str, workers: list[Worker], config: Config) -> list[dict]:
-    """One row for each library: median milliseconds a step, their spread, and the ratio to jaxgen's."""
+    """One row for each library: median milliseconds a step, their spread, and the ratio of ours to it."""
     times = {worker.peer: [] for worker in workers}
     try:
         steps = {}
@@ -142,9 +143,12 @@ def measure(name: str, workers: list[Worker], config: Config) -> list[dict]:
     for peer in times:
         low, median, high = statistics.quantiles(times[peer], n=4)
         row = {"name": name, "peer": peer, "milliseconds": median, "quartiles": [low, high], "blocks": times[peer]}
-        if "jaxgen" in times:  # jaxgen's steps per second over this library's, block beside block
-            pairs = zip(times[peer], times["jaxgen"], strict=True)
-            row["ratio"] = statistics.median(theirs / ours for theirs, ours in pairs)
+        if peer not in OURS:  # our steps per second over this library's, block beside block
+            row["ratios"] = {
+                ours: statistics.median(theirs / mine for theirs, mine in zip(times[peer], times[ours], strict=True))
+                for ours in OURS
+                if ours in times
+            }
         rows.append(row)
     return rows
 
@@ -155,7 +159,7 @@ def main(report: Callable[[str], None] = print) -> None:
     config = tyro.cli(Config)
     about = machine()
     report(", ".join(f"{key} {value}" for key, value in about.items()))
-    report(f"{'entry':<12}{'library':<16}{'ms a step':>10}{'quartiles':>18}{'jaxgen is faster by':>22}")
+    report(f"{'entry':<12}{'library':<16}{'ms a step':>10}{'quartiles':>18}   is slower by")
     rows = []
     names = chosen(config.only, list(ENTRIES), "entry")
     groups = [names] if config.at_once else [[name] for name in names]
@@ -164,15 +168,15 @@ def main(report: Callable[[str], None] = print) -> None:
         entry_rows = measure(name, workers, config)
         for row in entry_rows:
             low, high = row["quartiles"]
-            ratio = f"{row['ratio']:.2f}" if "ratio" in row and row["peer"] != "jaxgen" else ""
-            report(
-                f"{name:<12}{row['peer']:<16}{row['milliseconds']:>10.2f}{f'{low:.2f} to {high:.2f}':>18}{ratio:>22}"
-            )
+            ratios = ", ".join(f"{ratio:.2f} ({ours})" for ours, ratio in row.get("ratios", {}).items())
+            spread = f"{low:.2f} to {high:.2f}"
+            report(f"{name:<12}{row['peer']:<16}{row['milliseconds']:>10.2f}{spread:>18}   {ratios}".rstrip())
         rows += entry_rows
-        others = [row["ratio"] for row in entry_rows if row["peer"] != "jaxgen" and "ratio" in row]
-        if others:
-            rows.append({"name": name, "peer": "fastest", "ratio": min(others)})
-            report(f"{name:<12}steps per second of jaxgen over the fastest of the others: {min(others):.2f}")
+        for ours in OURS:
+            ratios = [row["ratios"][ours] for row in entry_rows if ours in row.get("ratios", {})]
+            if ratios:
+                rows.append({"name": name, "peer": "fastest", "of": ours, "ratio": min(ratios)})
+                report(f"{name:<12}steps per second of {ours} over the fastest of the others: {min(ratios):.2f}")
     if config.json:
         config.json.write_text(json.dumps({"machine": about, "rows": rows}, indent=1) + "\n")
 

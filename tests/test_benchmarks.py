@@ -16,7 +16,8 @@ NAMES = ["mlp_gan", "dcgan", "conv_vae", "sngan", "vq_vae"]
 
 @pytest.fixture
 def peer(request, monkeypatch):
-    for package in {"keras": ["keras", "tensorflow"]}.get(request.param, ["torch"]):
+    packages = {"keras": ["keras", "tensorflow"], "jaxgen": [], "jaxgen_devices": []}
+    for package in packages.get(request.param, ["torch"]):
         pytest.importorskip(package)
     monkeypatch.syspath_prepend(BENCHMARKS)
     return importlib.import_module(f"peers_{request.param}")
@@ -34,7 +35,7 @@ def test_all_networks_have_as_many_parameters_as_in_jaxgen(peer, name):
     assert sorted(map(parameters_of, peer.NETWORKS[name]())) == counts
 
 
-@pytest.mark.parametrize("peer", ["torch", "torch_compiled"], indirect=True)
+@pytest.mark.parametrize("peer", ["torch", "torch_compiled", "jaxgen", "jaxgen_devices"], indirect=True)
 def test_every_entry_of_a_library_can_be_built(peer):
     entries = importlib.import_module("train_step").ENTRIES
     named = {name for name, libraries in entries.items() if peer.__name__.removeprefix("peers_") in libraries}

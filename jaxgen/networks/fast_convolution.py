@@ -2,10 +2,10 @@
 
 A convolution of few taps is one product of its patches with the kernel. Every other becomes one with stride 1: the
 strided one by space-to-depth of its input, the transposed one by depth-to-space of its output (the sub-pixel form of
-Shi et al. 2016, arXiv:1609.05158), unless that multiplies by many zeros: then by `scatter_convolution`. What has stride
-1 is then done by a discrete Fourier transform of small maps where that takes much less arithmetic, by patches of few
-channels, by `thin_convolution` for few features, and else by XLA's convolution, with gradients
-written so that XLA finds its fast code for them.
+Shi et al. 2016, arXiv:1609.05158), unless that multiplies by many zeros or takes large patches for few outputs: then by
+`scatter_convolution`. What has stride 1 is then done by a discrete Fourier transform of small maps where that takes much
+less arithmetic, by patches of few channels, by `thin_convolution` for few features, and else by XLA's convolution, with
+gradients written so that XLA finds its fast code for them.
 
 Gradients of any order work in reverse mode; forward mode (`jax.jvp`) needs the plain form.
 """
@@ -65,7 +65,7 @@ def strided_convolution(inputs: Array, kernel: Array, strides: Pair, padding: Pa
 
 def transposed_convolution(inputs: Array, kernel: Array, strides: Pair, padding: Padding) -> Array:
     """`lax.conv_transpose` as a stride-1 convolution followed by depth-to-space, or, where that would multiply by many
-    zeros, by `scatter_convolution`.
+    zeros or take larger patches than there are products, by `scatter_convolution`.
 
     y[s i + p] = sum_q x[i + q] w[s q + pad - p] for each phase 0 <= p < s of the output.
 
@@ -91,7 +91,11 @@ def transposed_convolution(inputs: Array, kernel: Array, strides: Pair, padding:
     shifts = tuple(_best_shift(k, s, start, 1) for k, s, start in zip(kernel.shape, strides, starts, strict=False))
     starts = tuple(start + shift for start, shift in zip(starts, shifts, strict=True))
     cells_met = [last - first + 1 for first, last in map(_cells_met, kernel.shape, strides, starts)]
-    if math.prod(cells_met) * math.prod(strides) > MANY_ZEROS * math.prod(kernel.shape[:2]):
+    taps, met = math.prod(kernel.shape[:2]), math.prod(cells_met)
+    many_zeros = met * math.prod(strides) > MANY_ZEROS * taps
+    # By the numbers at each place of the inputs: the products of all taps, or the patch that gives all phases.
+    patches_are_larger = met <= FEW_TAPS and taps * kernel.shape[3] <= met * kernel.shape[2]
+    if many_zeros or patches_are_larger:
         befores = tuple(k - 1 - pad[0] for k, pad in zip(kernel.shape, pads, strict=False))
         return scatter_convolution(inputs, jnp.flip(kernel, (0, 1)), strides, befores, out_sizes)
     kernel, firsts = _split_taps(kernel, strides, starts)  # [K, s, L, t, C, F], the phases in falling order

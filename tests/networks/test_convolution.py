@@ -34,6 +34,7 @@ CASES = [
     ((14, 14), (3, 3), (1, 1), "SAME", 2, 2),
     ((4, 4), (5, 5), (2, 2), "SAME", 3, 2),
     ((8, 8), (4, 4), (2, 2), "SAME", 2, 2),  # taps that would begin within a cell
+    ((9, 6), (4, 4), (2, 2), "SAME", 12, 2),  # fewer products of taps than numbers in patches
     ((9, 6), (4, 6), (2, 2), "SAME", 3, 2),
     ((6, 6), (6, 6), (2, 2), "SAME", 3, 2),
     ((9, 8), (4, 5), (3, 4), "SAME", 2, 3),
@@ -146,6 +147,13 @@ def test_taps_that_begin_within_a_cell_multiply_no_zeros():
     for form, shape in products.items():
         jaxpr = str(jax.make_jaxpr(lambda x, w, form=form: form(x, w, (2, 2), "SAME"))(inputs, kernel))
         assert shape in jaxpr, form
+
+
+@pytest.mark.parametrize(("features", "shape"), [(3, "[4,4,1,16,16,3]"), (32, "[289,128]")])
+def test_transposed_convolutions_keep_what_is_smaller_products_or_patches(features, shape):
+    inputs, kernel = jnp.zeros((1, 16, 16, 32)), jnp.zeros((4, 4, 32, features))
+    jaxpr = str(jax.make_jaxpr(lambda x, w: transposed_convolution(x, w, (2, 2), "SAME"))(inputs, kernel))
+    assert shape in jaxpr
 
 
 def test_taps_that_begin_within_a_cell_multiply_no_zeros_in_the_space_to_depth_form():
