@@ -10,8 +10,8 @@ import jax.numpy as jnp
 from flax.linen.dtypes import promote_dtype
 from jax import Array, lax
 
+from jaxgen.networks.direct_convolution import DIMENSION_NUMBERS
 from jaxgen.networks.fast_convolution import (
-    DIMENSION_NUMBERS,
     Padding,
     pooled_convolution,
     strided_convolution,

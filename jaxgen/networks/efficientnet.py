@@ -8,7 +8,7 @@ import numpy as np
 from jax import Array, lax
 
 from jaxgen.networks.convolution import Conv, fast_forms_pay
-from jaxgen.networks.fast_convolution import DIMENSION_NUMBERS
+from jaxgen.networks.direct_convolution import DIMENSION_NUMBERS
 from jaxgen.networks.normalisation import BatchNorm
 
 EPSILON = 1e-3  # of every batch norm

@@ -15,7 +15,8 @@ from flax.linen.dtypes import promote_dtype
 from jax import Array, lax
 
 from jaxgen.networks.convolution import fast_forms_pay
-from jaxgen.networks.fast_convolution import DIMENSION_NUMBERS, strided_convolution, transposed_convolution
+from jaxgen.networks.direct_convolution import DIMENSION_NUMBERS
+from jaxgen.networks.fast_convolution import strided_convolution, transposed_convolution
 from jaxgen.networks.resampling import smooth, smooth_downsample
 
 Resample = Literal["up", "down"] | None

@@ -2,29 +2,27 @@
 
 A convolution of few taps is one product of its patches with the kernel. Every other becomes one with stride 1: the
 strided one by space-to-depth of its input, the transposed one by depth-to-space of its output (the sub-pixel form of
-Shi et al. 2016, arXiv:1609.05158), unless that multiplies by many zeros or takes large patches for few outputs: then by
-`scatter_convolution`. What has stride 1 is then done by a discrete Fourier transform of small maps where that takes much
-less arithmetic, by patches of few channels, by `thin_convolution` for few features, and else by XLA's convolution, with
-gradients written so that XLA finds its fast code for them.
+Shi et al. 2016, arXiv:1609.05158), unless that multiplies by many zeros or takes large patches for few outputs: then
+by `scatter_convolution`. What has stride 1 is then done by a discrete Fourier transform of small maps where that takes
+much less arithmetic, by patches of few channels, by `thin_convolution` for few features, and else by
+`direct_convolution`.
 
 Gradients of any order work in reverse mode; forward mode (`jax.jvp`) needs the plain form.
 """
 
-import functools
 import math
 from collections.abc import Sequence
 
-import jax
 import jax.numpy as jnp
 from jax import Array, lax
 
+from jaxgen.networks.direct_convolution import direct_convolution
 from jaxgen.networks.patch_convolution import patch_convolution
 from jaxgen.networks.resampling import space_to_depth
 from jaxgen.networks.scatter_convolution import scatter_convolution
 from jaxgen.networks.thin_convolution import thin_convolution
 from jaxgen.networks.transform_convolution import Pair, shortest_periods, transform_convolution
 
-DIMENSION_NUMBERS = ("NHWC", "HWIO", "NHWC")
 Padding = str | Sequence[tuple[int, int]]
 
 
@@ -188,7 +186,7 @@ def local_convolution(inputs: Array, kernel: Array, firsts: Pair, out_sizes: Pai
         return thin_convolution(inputs, kernel, firsts, out_sizes)
     if few_taps or channels <= THIN:
         return patch_convolution(inputs, kernel, (1, 1), [-first for first in firsts], out_sizes)
-    return _direct_convolution(inputs, kernel, firsts, out_sizes)
+    return direct_convolution(inputs, kernel, firsts, out_sizes)
 
 
 def _transform_pays(inputs: Array, kernel: Array, firsts: Pair, out_sizes: Pair) -> bool:
@@ -206,57 +204,7 @@ FEW_TAPS = 4  # for which patches and one product are faster than XLA's convolut
 THIN = 4  # as they are for at most so many channels (for so few features it is `thin_convolution`),
 
 
-# ---------------------------------------------------------------- the direct form
-
-
-@functools.partial(jax.custom_vjp, nondiff_argnums=(2, 3))
-def _direct_convolution(inputs: Array, kernel: Array, firsts: Pair, out_sizes: Pair) -> Array:
-    """`unit_convolution` by XLA, whose gradients are again this function, of operands laid out anew.
-
-    XLA has fast CPU code for a convolution in the order NHWC, HWIO. It brings other orders into this one, but not
-    inside loops, where its own gradients run up to 50 times slower. The barriers keep it from undoing the
-    transpositions here.
-    """
-    pads = [
-        (-first, size + first + k - 1 - n)
-        for first, size, k, n in zip(firsts, out_sizes, kernel.shape, inputs.shape[1:], strict=False)
-    ]
-    return lax.conv_general_dilated(inputs, kernel, (1, 1), pads, dimension_numbers=DIMENSION_NUMBERS)
-
-
-def _direct_forward(inputs: Array, kernel: Array, firsts: Pair, out_sizes: Pair) -> tuple[Array, tuple]:
-    return _direct_convolution(inputs, kernel, firsts, out_sizes), (inputs, kernel)
-
-
-def _direct_backward(firsts: Pair, out_sizes: Pair, saved: tuple, grads: Array) -> tuple[Array, Array]:
-    inputs, kernel = saved
-    flipped = lax.optimization_barrier(jnp.flip(kernel, (0, 1)).swapaxes(2, 3))
-    flipped_firsts = tuple(-(first + k - 1) for first, k in zip(firsts, kernel.shape, strict=False))
-    input_grads = _direct_convolution(grads, flipped, flipped_firsts, inputs.shape[1:3])
-    # dw[q] = sum_i x[i + q] g[i]: the gradient is the kernel, the channels are the batch, the examples the channels.
-    if any(size > n for size, n in zip(out_sizes, inputs.shape[1:], strict=False)):
-        # XLA would take such a convolution for one of the gradients with the inputs, by slow code.
-        inputs, firsts = _padded(inputs, kernel.shape, firsts, out_sizes)
-    by_channel = lax.optimization_barrier(inputs.transpose(3, 1, 2, 0))
-    by_position = lax.optimization_barrier(grads.transpose(1, 2, 0, 3))
-    kernel_grads = _direct_convolution(by_channel, by_position, firsts, kernel.shape[:2])
-    return input_grads, kernel_grads.transpose(1, 2, 0, 3)
-
-
-_direct_convolution.defvjp(_direct_forward, _direct_backward)
-
-
 # ---------------------------------------------------------------- rearrangements
-
-
-def _padded(inputs: Array, kernel_sizes: Sequence[int], firsts: Pair, out_sizes: Pair) -> tuple[Array, Pair]:
-    """The inputs with all zeros that a convolution meets, and the offsets of its first tap there."""
-    pads = [
-        (max(0, -first), max(0, size + first + k - 1 - n))
-        for first, size, k, n in zip(firsts, out_sizes, kernel_sizes, inputs.shape[1:], strict=False)
-    ]
-    starts = tuple(first + pad[0] for first, pad in zip(firsts, pads, strict=True))
-    return jnp.pad(inputs, ((0, 0), *pads, (0, 0))), starts
 
 
 def _padded_space_to_depth(inputs: Array, steps: Pair) -> Array:

@@ -4,6 +4,7 @@ from collections.abc import Callable
 
 import flax.linen as nn
 import jax.numpy as jnp
+from flax.linen.dtypes import promote_dtype
 from jax import Array, lax
 
 from jaxgen.networks.spectral_norm import spectrally_normalised
@@ -98,13 +99,40 @@ class GroupNorm(nn.Module):
     epsilon: float = 1e-5
 
     @nn.compact
-    def __call__(self, inputs: Array) -> Array:
-        """[B, ..., C] -> [B, ..., C]."""
+    def __call__(self, inputs: Array, moves: tuple[Array, Array] | None = None) -> Array:
+        """[B, ..., C] -> [B, ..., C], times 1 + s and plus t where there are `moves` (s, t), both [B, C]."""
         channels = inputs.shape[-1]
         fitting = [n for n in range(1, 33) if channels % n == 0 and (n == 1 or channels // n >= 4)]
         scale = self.param("scale", nn.initializers.ones, (channels,), jnp.float32)
         bias = self.param("bias", nn.initializers.zeros, (channels,), jnp.float32)
+        if moves is not None:
+            scale, bias = scale * (1.0 + moves[0]), bias * (1.0 + moves[0]) + moves[1]
         return normalised_by_groups(inputs, fitting[-1], self.epsilon, scale, bias)
+
+
+class Moves(nn.Module):
+    """What an embedding scales and shifts a map by: `nn.Dense(2 F)` and its halves, as two products.
+
+    XLA's CPU code computes halves of one product anew for each number of the map that they move: 2.0 ms for group norm,
+    moves and SiLU of [64,16,16,32] with their gradients, 0.5 with two products.
+
+    Attributes:
+      features: F.
+    """
+
+    features: int
+
+    @nn.compact
+    def __call__(self, embedding: Array) -> tuple[Array, Array]:
+        """[B, E] -> two [B, F], the moves of `GroupNorm`."""
+        shape = embedding.shape[-1], 2 * self.features
+        kernel = self.param("kernel", nn.initializers.lecun_normal(), shape, jnp.float32)
+        bias = self.param("bias", nn.initializers.zeros, shape[1:], jnp.float32)
+        embedding, kernel, bias = promote_dtype(embedding, kernel, bias)
+        scale, shift = (
+            embedding @ part + offset for part, offset in zip(jnp.split(kernel, 2, -1), jnp.split(bias, 2), strict=True)
+        )
+        return scale, shift
 
 
 class InstanceNorm(nn.Module):
@@ -138,7 +166,7 @@ def normalised_by_groups(
     Args:
       inputs: [B, ..., C].
       groups: divides C.
-      scale, bias: [C] or [].
+      scale, bias: [B, C], [C] or [].
     """
     batch, channels = inputs.shape[0], inputs.shape[-1]
     rows = inputs.reshape(batch, -1, channels)

@@ -11,7 +11,7 @@ from jaxgen.networks.attention import attend
 from jaxgen.networks.convolution import Conv
 from jaxgen.networks.dropout import dropout, folded
 from jaxgen.networks.noise_embedding import NoiseEmbedding
-from jaxgen.networks.normalisation import GroupNorm
+from jaxgen.networks.normalisation import GroupNorm, Moves
 from jaxgen.networks.resampling import average_pool, depth_to_space, space_to_depth, upsample
 from jaxgen.networks.sizes import check_multiple
 from jaxgen.networks.text_encoder import TextTransformer, caption_places, mean_inside
@@ -125,9 +125,8 @@ class ResidualBlock(nn.Module):
         if self.resample == "down":
             x, hidden = average_pool(x), average_pool(hidden)
         hidden = Conv(self.features, (3, 3), resample="up" if self.resample == "up" else None, name="conv_0")(hidden)
-        moves = nn.Dense(2 * self.features, name="embedding")(embedding)
-        scale, shift = jnp.split(moves[:, None, None], 2, -1)
-        hidden = nn.silu(GroupNorm(name="norm_1")(hidden) * (1.0 + scale) + shift)
+        moves = Moves(self.features, name="embedding")(embedding)
+        hidden = nn.silu(GroupNorm(name="norm_1")(hidden, moves))
         hidden = dropout(hidden, self.dropout, dropout_keys, 0)
         hidden = Conv(self.features, (3, 3), kernel_init=ZEROS, name="conv_1")(hidden)
         if self.resample == "up":

@@ -9,7 +9,8 @@ import pytest
 from jax import lax
 
 from jaxgen.networks.convolution import Conv, ConvTranspose
-from jaxgen.networks.fast_convolution import DIMENSION_NUMBERS, strided_convolution, transposed_convolution
+from jaxgen.networks.direct_convolution import DIMENSION_NUMBERS
+from jaxgen.networks.fast_convolution import strided_convolution, transposed_convolution
 
 
 def plain_convolution(inputs, kernel, strides, padding):
