@@ -31,7 +31,7 @@ STUDY = Study(
     file=__file__,
     summary="GAN losses and regularisers side by side",
     data="MNIST",
-    expected_time="6 to 11 min on 1 CPU core for each of 66 runs",
+    expected_time="2 to 11 min on 1 CPU core for each of 66 runs",
 )
 
 NARROW: dict[str, Any] = {
