@@ -32,7 +32,7 @@ EXPERIMENT = Experiment(
     file=__file__,
     summary="StyleGAN2 on your images",
     data="--data ...",
-    expected_time="not measured yet",
+    expected_time="160 min on 1 busy CPU core at 64x64, by 17 images a second",
     presets={
         "quick": Config(steps=40, image_size=32, channel_max=16, sample_every=20, checkpoint_every=20),
         "default": Config(),
