@@ -21,10 +21,10 @@ from pathlib import Path
 
 from common import chosen, machine
 
+OURS = ("jaxgen", "jaxgen_devices")  # as one device, and with each CPU core as one
 # What runs: name -> the libraries that have a builder of that name in BUILDERS of their file peers_<library>.py.
 # torch_compiled is left out where torch cannot take the step: compiled networks have no second derivatives (stylegan2),
 # and torch 2.11 ends a step that goes back through D(G(z)) twice with an error (the other GANs).
-OURS = ("jaxgen", "jaxgen_devices")
 ENTRIES = {
     "mlp_gan": (*OURS, "torch", "keras"),
     "dcgan": (*OURS, "torch", "keras"),

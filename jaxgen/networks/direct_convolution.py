@@ -18,25 +18,13 @@ MOST_GROUPS = 16  # but no more parts than these, each of which is an operation 
 
 @functools.partial(jax.custom_vjp, nondiff_argnums=(2, 3))
 def direct_convolution(inputs: Array, kernel: Array, firsts: Pair, out_sizes: Pair) -> Array:
-    """y[i] = sum_q x[i + q] w[q - first] for 0 <= i < out_size on each axis, with x zero outside.
+    """`fast_convolution.unit_convolution`, of the same arguments, by XLA.
 
     The gradients are again this function, of operands laid out anew. XLA has fast CPU code for a convolution in the
     order NHWC, HWIO. It brings other orders into this one, but not inside loops, where its own gradients run up to 50
     times slower. The barriers keep it from undoing the transpositions here.
-
-    Args:
-      inputs: [B, H, W, C].
-      kernel: [K, L, C, F].
-      firsts: the offsets of the kernel's first tap.
-      out_sizes: H', W'.
-
-    Returns:
-      [B, H', W', F].
     """
-    pads = [
-        (-first, size + first + k - 1 - n)
-        for first, size, k, n in zip(firsts, out_sizes, kernel.shape, inputs.shape[1:], strict=False)
-    ]
+    pads = unit_pads(inputs.shape[1:3], kernel.shape[:2], firsts, out_sizes)
     return lax.conv_general_dilated(inputs, kernel, (1, 1), pads, dimension_numbers=DIMENSION_NUMBERS)
 
 
@@ -51,7 +39,7 @@ def _backward(firsts: Pair, out_sizes: Pair, saved: tuple, grads: Array) -> tupl
     input_grads = direct_convolution(grads, flipped, flipped_firsts, inputs.shape[1:3])
     if any(size > n for size, n in zip(out_sizes, inputs.shape[1:], strict=False)):
         # XLA would take the convolution below for one of the gradients with the inputs, by slow code.
-        inputs, firsts = _padded(inputs, kernel.shape, firsts, out_sizes)
+        inputs, firsts = _padded(inputs, kernel.shape[:2], firsts, out_sizes)
     size = _group_size(grads.shape)
     kernel_grads = sum(
         _kernel_grads(inputs[start : start + size], grads[start : start + size], kernel.shape[:2], firsts)
@@ -78,11 +66,17 @@ def _group_size(shape: Sequence[int]) -> int:
     return max((n for n in sizes if n <= most), default=sizes[0])
 
 
-def _padded(inputs: Array, kernel_sizes: Sequence[int], firsts: Pair, out_sizes: Pair) -> tuple[Array, Pair]:
-    """The inputs with all zeros that a convolution meets, and the offsets of its first tap there."""
-    pads = [
-        (max(0, -first), max(0, size + first + k - 1 - n))
-        for first, size, k, n in zip(firsts, out_sizes, kernel_sizes, inputs.shape[1:], strict=False)
+def unit_pads(sizes: Pair, kernel_sizes: Pair, firsts: Pair, out_sizes: Pair) -> list[Pair]:
+    """How many zeros a convolution of stride 1 meets before and after each axis; below 0: what it leaves out there."""
+    return [
+        (-first, out_size + first + k - 1 - n)
+        for n, k, first, out_size in zip(sizes, kernel_sizes, firsts, out_sizes, strict=True)
     ]
+
+
+def _padded(inputs: Array, kernel_sizes: Pair, firsts: Pair, out_sizes: Pair) -> tuple[Array, Pair]:
+    """The inputs with all zeros that a convolution meets, and the offsets of its first tap there."""
+    pads = unit_pads(inputs.shape[1:3], kernel_sizes, firsts, out_sizes)
+    pads = [(max(0, before), max(0, after)) for before, after in pads]
     starts = tuple(first + pad[0] for first, pad in zip(firsts, pads, strict=True))
     return jnp.pad(inputs, ((0, 0), *pads, (0, 0))), starts

@@ -9,6 +9,7 @@ import jax
 import jax.numpy as jnp
 from jax import Array, lax
 
+from jaxgen.networks.direct_convolution import unit_pads
 from jaxgen.networks.patch_convolution import patches_of
 from jaxgen.networks.transform_convolution import Pair
 
@@ -28,10 +29,7 @@ def thin_convolution(inputs: Array, kernel: Array, firsts: Pair, out_sizes: Pair
     Returns:
       [B, H', W', F].
     """
-    pads = [
-        (-first, size + first + k - 1 - n, 0)
-        for first, size, k, n in zip(firsts, out_sizes, kernel.shape, inputs.shape[1:], strict=False)
-    ]
+    pads = [(*pad, 0) for pad in unit_pads(inputs.shape[1:3], kernel.shape[:2], firsts, out_sizes)]
     inputs = lax.pad(inputs, jnp.zeros((), inputs.dtype), [(0, 0, 0), *pads, (0, 0, 0)])
     rows, columns, channels, features = kernel.shape
     products = jnp.einsum("klcf,nc->klfn", kernel, inputs.reshape(-1, channels))

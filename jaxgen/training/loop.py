@@ -110,7 +110,6 @@ class _Loop:
         self.last_metrics: dict[str, float] = {}
         self.waiting: deque[tuple[int, int, DispatchResult]] = deque()
         self.speed = _Speed(config.batch_size)
-        self.mesh = mesh
         self.reporter = Reporter(
             self.run_dir,
             start_step=self.step,
