@@ -9,6 +9,29 @@ import numpy as np
 if TYPE_CHECKING:
     from PIL import Image
 
+IMAGE_FORMATS: dict[str, str] = {
+    ".png": "PNG",
+    ".apng": "PNG",
+    ".jpg": "JPEG",
+    ".jpeg": "JPEG",
+    ".jpe": "JPEG",
+    ".jfif": "JPEG",
+    ".webp": "WEBP",
+    ".avif": "AVIF",
+    ".gif": "GIF",
+    ".bmp": "BMP",
+    ".tif": "TIFF",
+    ".tiff": "TIFF",
+    ".ppm": "PPM",
+    ".pgm": "PPM",
+    ".pbm": "PPM",
+    ".pnm": "PPM",
+    ".jp2": "JPEG2000",
+    ".j2k": "JPEG2000",
+}
+"""The endings of image files, in lower case, and Pillow's names of their formats: those that it reads by itself, without
+another program, and knows by their first bytes."""
+
 
 def to_array(picture: Image.Image, size: int, channels: int) -> np.ndarray:
     """A Pillow picture as uint8 [size, size, channels], channels 1 (grey) or 3 (RGB).
