@@ -159,6 +159,16 @@ def test_the_probability_says_how_many_images_are_changed():
     assert share == pytest.approx(1 - unchanged, abs=4 * (unchanged * (1 - unchanged) / 400) ** 0.5)
 
 
+def test_adaptive_augmentation_flips_left_and_right():
+    """Where nothing else happens; among all changes a flip of the other axis is this one and a half turn."""
+    images = np.random.default_rng(0).uniform(-1, 1, (400, 8, 8, 1)).astype(np.float32)
+    changed = apply(adaptive_augmentation(), images, probability=0.05)
+    flips = {"left and right": images[:, :, ::-1], "up and down": images[:, ::-1]}
+    counts = {name: (np.abs(changed - x).reshape(400, -1).max(1) < 1e-4).sum() for name, x in flips.items()}
+    assert counts["left and right"] >= 3
+    assert counts["up and down"] == 0
+
+
 def test_adaptive_augmentation_goes_as_far_as_the_paper_says():
     """Karras et al. 2020, appendix B: what happens to ramps says where pixels came from, to flat images how colours
     changed; the same keys for all."""
