@@ -29,8 +29,8 @@ IMAGE_FORMATS: dict[str, str] = {
     ".jp2": "JPEG2000",
     ".j2k": "JPEG2000",
 }
-"""The endings of image files, in lower case, and Pillow's names of their formats: those that it reads by itself, without
-another program, and knows by their first bytes."""
+"""The endings of image files, in lower case, and Pillow's names of their formats: those that Pillow reads by itself,
+without another program, and knows by their first bytes."""
 
 
 def to_array(picture: Image.Image, size: int, channels: int) -> np.ndarray:
