@@ -19,10 +19,10 @@ from pathlib import Path
 from typing import Any, Generic, TypeVar
 
 import jax
-import tyro
 
 from jaxgen.data.dataset import Dataset, example_batch
 from jaxgen.errors import UserError
+from jaxgen.options import parse_options
 from jaxgen.training import checkpoint, run_folder
 from jaxgen.training.config import TrainConfig, config_from_json, validate
 from jaxgen.training.loop import TrainResult, train
@@ -97,6 +97,7 @@ def run(experiment: Experiment, arguments: Sequence[str] | None = None) -> int:
     """
     try:
         config = parse(experiment, sys.argv[1:] if arguments is None else list(arguments))
+        validate(config)
         prepare_process(config)
         result = train_experiment(experiment, config)
     except UserError as error:
@@ -149,12 +150,12 @@ def parse(experiment: Experiment, arguments: list[str]) -> TrainConfig:
         default = dataclasses.replace(default, run_dir=run_dir, init_from=None)
     # Its own module, which is __main__ when it is run; build_model may be another's.
     module = next((m for m in list(sys.modules.values()) if getattr(m, "__file__", None) == experiment.file), None)
-    return tyro.cli(
+    return parse_options(
         type(default),
-        default=default,
-        args=arguments,
+        arguments,
         prog=experiment.command,
-        description=(module.__doc__ if module and module.__doc__ else experiment.summary).strip(),
+        description=module.__doc__ if module and module.__doc__ else experiment.summary,
+        default=default,
     )
 
 

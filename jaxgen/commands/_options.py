@@ -2,23 +2,26 @@
 
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
 import jax
 import numpy as np
-import tyro
 
 from jaxgen.errors import UserError
 from jaxgen.opened_run import Run
+from jaxgen.options import Options, parse_options
 from jaxgen.training.sampling import draw_conditions
 
-Options = TypeVar("Options")
 MOST_CLASSES = 100_000
 
 
 def parse(cls: type[Options], command: str, arguments: Sequence[str]) -> Options:
-    """`cls` (a dataclass of options) from the command line; its docstring is the help."""
-    return tyro.cli(cls, args=list(arguments), prog=f"jaxgen {command}", description=(cls.__doc__ or "").strip())
+    """`cls` (a dataclass of options) from the command line; its docstring is the help.
+
+    Raises:
+      UserError: a value is not in its option's range.
+    """
+    return parse_options(cls, arguments, prog=f"jaxgen {command}", description=cls.__doc__ or "")
 
 
 def function_of(run: Run, name: str) -> Callable[..., Any]:

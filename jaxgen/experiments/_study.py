@@ -7,10 +7,11 @@ import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Annotated, Any, NamedTuple, TypeVar
 
 from jaxgen.errors import UserError
 from jaxgen.experiment import Experiment, Study, prepare_process, train_experiment
+from jaxgen.options import Count, Length, Seed, parse_options
 from jaxgen.training import checkpoint, run_folder
 from jaxgen.training.config import TrainConfig
 
@@ -26,10 +27,13 @@ class StudyOptions:
     """The folder of the study. None: the next free runs/NAME/001, 002, ..."""
     resume: bool = False
     """Go on with the latest study, or the one named by --run-dir."""
-    seeds: tuple[int, ...] = (0, 1, 2)
+    seeds: Annotated[tuple[Seed, ...], Length(1, 1_000)] = (0, 1, 2)
     """Seeds: each chooses other data where some is chosen, other weights, other noise."""
-    devices: int | None = None
+    devices: Count | None = None
     """How many devices to use. None: all."""
+
+
+Options = TypeVar("Options", bound=StudyOptions)
 
 
 class Stopped(Exception):
@@ -38,35 +42,38 @@ class Stopped(Exception):
 
 def run_study(
     study: Study,
-    options: StudyOptions,
-    check: Callable[[], None],
-    results: Callable[[Path], Iterator[NamedTuple]],
+    cls: type[Options],
+    arguments: Sequence[str] | None,
+    description: str,
+    results: Callable[[Options, Path], Iterator[NamedTuple]],
     show: Callable[[list[Any], Path], None],
     *,
-    settings: Mapping[str, Any],
+    settings: Sequence[str],
 ) -> int:
-    """Runs a study and returns the exit code.
+    """Runs a study with command-line arguments (None: those of the process) and returns the exit code.
 
     Args:
-      check: raises `UserError` for options that make no sense, before anything is done.
+      cls: its options.
+      description: what --help begins with.
       results: trains what is missing in the folder, and gives one result after the other.
       show: prints and draws them.
-      settings: what all runs are made with; a study is not gone on with other ones.
+      settings: names of options that all runs are made with; a study is not gone on with other ones.
     """
     command = f"python -m jaxgen.experiments.{study.name}"
     root = Path("runs") / study.name
     try:
-        check()
+        arguments = sys.argv[1:] if arguments is None else arguments
+        options = parse_options(cls, arguments, prog=command, description=description)
         if options.resume:
             folder = options.run_dir or next(reversed(run_folder.numbered_runs(root)), None)
             if folder is None or not folder.is_dir():
                 raise UserError(f"There is no study to resume in {options.run_dir or root}: leave out --resume.")
         else:
             folder = run_folder.create(options.run_dir, root, overwrite=False)
-        _check_same(settings, folder)
+        _check_same({name: getattr(options, name) for name in settings}, folder)
         prepare_process(TrainConfig(devices=options.devices))
         found = []
-        for result in results(folder):
+        for result in results(options, folder):
             found.append(result)
             run_folder.write_json(folder / RESULTS, {"results": [r._asdict() for r in found]})
         show(found, folder)

@@ -12,16 +12,15 @@ import sys
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Annotated, Any, NamedTuple
 
-import tyro
 from rich.console import Console
 from rich.table import Table
 
-from jaxgen.errors import UserError
 from jaxgen.experiment import Study
 from jaxgen.experiments import mnist_dcgan
 from jaxgen.experiments._study import StudyOptions, mean_and_spread, run_study, train_missing
+from jaxgen.options import Count, Length, OneOf
 from jaxgen.training import run_folder
 
 FID = "eval/fid"
@@ -78,9 +77,9 @@ VARIANTS: dict[str, dict[str, Any]] = {
 class Options(StudyOptions):
     """Options of mnist_gan_losses."""
 
-    steps: int = 5_000
+    steps: Count = 5_000
     """Training steps of each."""
-    only: tuple[str, ...] = tuple(VARIANTS)
+    only: Annotated[tuple[Annotated[str, OneOf(tuple(VARIANTS))], ...], Length(1, len(VARIANTS))] = tuple(VARIANTS)
     """Which are trained."""
 
 
@@ -103,25 +102,8 @@ def main() -> None:
 
 def run(arguments: Sequence[str] | None = None) -> int:
     """Runs the study and returns the exit code."""
-    options = tyro.cli(Options, args=arguments, prog=f"python -m jaxgen.experiments.{STUDY.name}", description=__doc__)
-    return run_study(
-        STUDY,
-        options,
-        lambda: _check(options),
-        lambda folder: study(options, folder),
-        show,
-        settings={"steps": options.steps},
-    )
-
-
-def _check(options: Options) -> None:
-    if options.steps < 1:
-        raise UserError(f"--steps must be at least 1, not {options.steps}.")
-    for name in options.only:
-        if name not in VARIANTS:
-            raise UserError(f"--only {name!r} is not among {'; '.join(VARIANTS)}.")
-    if not options.seeds or not options.only:
-        raise UserError("--seeds and --only need at least one each.")
+    settings = ("steps",)
+    return run_study(STUDY, Options, arguments, __doc__, study, show, settings=settings)
 
 
 def study(options: Options, folder: Path) -> Iterator[Result]:

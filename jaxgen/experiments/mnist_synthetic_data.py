@@ -19,19 +19,18 @@ import sys
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import NamedTuple
+from typing import Annotated, NamedTuple
 
 import jax
 import numpy as np
-import tyro
 from rich.console import Console
 from rich.table import Table
 
-from jaxgen.errors import UserError
 from jaxgen.experiment import Study
 from jaxgen.experiments import mnist_classifier, mnist_conditional_gan
 from jaxgen.experiments._study import StudyOptions, mean_and_spread, run_study, train_missing
 from jaxgen.opened_run import open_run, restore_run
+from jaxgen.options import Count, Length
 from jaxgen.training import run_folder
 from jaxgen.training.sampling import generated_examples
 
@@ -50,13 +49,13 @@ STUDY = Study(
 class Options(StudyOptions):
     """Options of mnist_synthetic_data."""
 
-    per_class: tuple[int, ...] = (10, 100, 1_000)
+    per_class: Annotated[tuple[Count, ...], Length(1, 1_000)] = (10, 100, 1_000)
     """How many real digits of each class."""
-    generator_steps: int = 6_000
+    generator_steps: Count = 6_000
     """Training steps of each class-conditional GAN."""
-    classifier_steps: int = 500
+    classifier_steps: Count = 500
     """Training steps of each classifier."""
-    num_generated: int = 10_000
+    num_generated: Count = 10_000
     """How many digits each GAN adds."""
 
 
@@ -78,25 +77,8 @@ def main() -> None:
 
 def run(arguments: Sequence[str] | None = None) -> int:
     """Runs the study and returns the exit code."""
-    options = tyro.cli(Options, args=arguments, prog=f"python -m jaxgen.experiments.{STUDY.name}", description=__doc__)
-    names = ("generator_steps", "classifier_steps", "num_generated")
-    return run_study(
-        STUDY,
-        options,
-        lambda: _check(options),
-        lambda folder: study(options, folder),
-        show,
-        settings={name: getattr(options, name) for name in names},
-    )
-
-
-def _check(options: Options) -> None:
-    for name in ("per_class", "seeds"):
-        if not getattr(options, name):
-            raise UserError(f"--{name.replace('_', '-')} needs at least one number.")
-    for name in ("generator_steps", "classifier_steps", "num_generated"):
-        if getattr(options, name) < 1:
-            raise UserError(f"--{name.replace('_', '-')} must be at least 1, not {getattr(options, name)}.")
+    settings = ("generator_steps", "classifier_steps", "num_generated")
+    return run_study(STUDY, Options, arguments, __doc__, study, show, settings=settings)
 
 
 def study(options: Options, folder: Path) -> Iterator[Result]:

@@ -4,9 +4,10 @@ import dataclasses
 import importlib.util
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal, TypeVar
+from typing import Annotated, Any, Literal, TypeVar
 
 from jaxgen.errors import UserError
+from jaxgen.options import Count, CountFromZero, Seed, check_options, option, option_types, within
 
 _Config = TypeVar("_Config", bound="TrainConfig")
 
@@ -19,31 +20,31 @@ class TrainConfig:
     """Named settings of this experiment; options given beside it win over it."""
     run_dir: Path | None = None
     """The folder of the run. None: the next free runs/NAME/001, 002, ..."""
-    steps: int = 10_000
+    steps: Count = 10_000
     """How many training steps the run has in all."""
-    seed: int = 0
+    seed: Seed = 0
     """Seed of the weights, the noise and the order of the data."""
-    batch_size: int = 128
+    batch_size: Count = 128
     """Examples per step, over all devices together."""
-    devices: int | None = None
+    devices: Count | None = None
     """How many devices to use. None: all; of a CPU one, where 2 and more take as many cores, often in less time."""
-    steps_per_dispatch: int = 50
+    steps_per_dispatch: Count = 50
     """Steps run on the device between two returns to Python (results do not depend on it)."""
-    checkpoint_every: int = 2_000
+    checkpoint_every: CountFromZero = 2_000
     """Steps between checkpoints; one is always kept at the end. 0: only at the end."""
-    keep_checkpoints: int = 2
+    keep_checkpoints: Count = 2
     """How many of the latest checkpoints are kept."""
-    keep_checkpoint_every: int | None = None
+    keep_checkpoint_every: Count | None = None
     """Keep besides every checkpoint whose step is a multiple of this. None: none."""
-    log_every: int = 100
+    log_every: CountFromZero = 100
     """Steps between lines of metrics.jsonl (means over those steps). 0: only at the end."""
-    sample_every: int = 1_000
+    sample_every: CountFromZero = 1_000
     """Steps between sample sheets, always of the same latents. 0: only at the end."""
-    eval_every: int = 0
+    eval_every: CountFromZero = 0
     """Steps between evaluations on the held-out examples. 0: only at the end."""
     eval_metrics: str | None = None
     """Scores of samples at each evaluation, names with commas between them (fid,kid,..., see jaxgen evaluate)."""
-    eval_samples: int = 2_000
+    eval_samples: Annotated[int, *within(2, 2**31 - 1)] = 2_000
     """How many samples --eval-metrics are of, and at most how many held-out images they are compared with."""
     best_metric: str | None = None
     """Keep in checkpoints_best/ the checkpoint with the best value of this evaluation metric, e.g. eval/fid."""
@@ -61,9 +62,9 @@ class TrainConfig:
     """Also report to this Weights & Biases project (needs the extra 'wandb')."""
     coordinator: str | None = None
     """Run over several processes: HOST:PORT of process 0, or "auto" for the cluster's own environment."""
-    num_processes: int | None = None
+    num_processes: Count | None = None
     """With --coordinator HOST:PORT: how many processes there are."""
-    process_id: int | None = None
+    process_id: CountFromZero | None = None
     """With --coordinator HOST:PORT: the number of this process, from 0."""
 
 
@@ -97,27 +98,9 @@ MAY_CHANGE_ON_RESUME = frozenset(
 )
 """Options that do not change what is computed; all others must be as they were when a run is resumed."""
 
-_AT_LEAST = {
-    "steps": 1,
-    "batch_size": 1,
-    "steps_per_dispatch": 1,
-    "checkpoint_every": 0,
-    "keep_checkpoints": 1,
-    "keep_checkpoint_every": 1,
-    "log_every": 0,
-    "sample_every": 0,
-    "eval_every": 0,
-    "eval_samples": 2,
-    "seed": 0,
-}
 
 _SIZES = ("width", "widths", "layers", "heads", "latent_size", "embedding_size", "code_size", "patch_size")
 """Options that end so, of whatever experiment, are numbers of at least 1."""
-
-
-def option(name: str) -> str:
-    """The command-line spelling of a field: `batch_size` -> `--batch-size`."""
-    return "--" + name.replace("_", "-")
 
 
 def check_at_least(config: TrainConfig, name: str, least: float) -> None:
@@ -145,16 +128,13 @@ def check_rate(config: TrainConfig, name: str) -> None:
 
 
 def validate(config: TrainConfig) -> None:
-    """Refuses numbers out of range.
+    """Refuses values out of their ranges, and options that do not go together.
 
     Raises:
       UserError: one sentence that names the option.
     """
-    for name, least in _AT_LEAST.items():
-        check_at_least(config, name, least)
+    check_options(config)
     _check_sizes(config)
-    if config.seed >= 2**32:
-        raise UserError(f"--seed must be less than 2**32, not {config.seed}.")
     if config.steps * config.batch_size >= 2**32:
         raise UserError(
             f"--steps {config.steps} times --batch-size {config.batch_size} must stay below 2**32 examples: lower "
@@ -180,27 +160,24 @@ def config_from_json(cls: type[_Config], values: dict[str, Any], where: str = "c
     """The inverse of `config_to_json`; fields that are missing keep their defaults.
 
     Raises:
-      UserError: `values` has a field that `cls` lacks (a run of another version), or one of another type.
+      UserError: `values` has a field that `cls` lacks (a run of another version), or a value is not of the type or in
+        the range of its field.
     """
-    fields = {field.name: field for field in dataclasses.fields(cls)}
-    if unknown := sorted(set(values) - set(fields)):
+    kinds = option_types(cls)
+    if unknown := sorted(set(values) - set(kinds)):
         raise UserError(
             f"{where} has options this version of the experiment does not know ({', '.join(unknown)}): "
             "use the version of jaxgen that made the run."
         )
 
-    def decode(name: str, value: Any) -> Any:
-        default = fields[name].default
-        if value is None and "None" in str(fields[name].type):
-            return None
-        kind = (int, float) if isinstance(default, float) else type(default)
-        if isinstance(default, (bool, int, float, str)) and not isinstance(value, kind):
-            raise UserError(f"{where} has {name} = {value!r}, which is no {type(default).__name__}: restore the file.")
+    def decode(value: Any, is_path: bool) -> Any:
         if isinstance(value, list):
-            return tuple(value)
-        return Path(value) if "Path" in str(fields[name].type) else value
+            return tuple(decode(item, is_path) for item in value)
+        return Path(value) if is_path and isinstance(value, str) else value
 
-    return cls(**{name: decode(name, value) for name, value in values.items()})
+    config = cls(**{name: decode(value, "Path" in str(kinds[name][0])) for name, value in values.items()})
+    check_options(config, where)
+    return config
 
 
 def refuse_changes(old: TrainConfig, new: TrainConfig) -> None:

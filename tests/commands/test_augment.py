@@ -62,14 +62,14 @@ def test_a_study_refuses_what_it_cannot_do(here):
 def test_a_study_uses_as_many_devices_as_it_is_asked_to(here, monkeypatch):
     asked = []
     monkeypatch.setattr(_study, "prepare_process", lambda config: asked.append(config.devices))
-    options = _study.StudyOptions(devices=2)
     code = _study.run_study(
         mnist_synthetic_data.STUDY,
-        options,
-        lambda: None,
-        lambda folder: iter(()),
+        _study.StudyOptions,
+        ["--devices", "2"],
+        "",
+        lambda options, folder: iter(()),
         lambda found, folder: None,
-        settings={},
+        settings=(),
     )
     assert (code, asked) == (0, [2])
 

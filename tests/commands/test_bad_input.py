@@ -29,7 +29,7 @@ from jaxgen.experiments import (
         (("--steps", -3), "--steps must be at least 1, not -3"),
         (("--batch-size", 10, "--devices", 4), "--batch-size 10 cannot be split over 4 devices"),
         (("--devices", 9), "--devices 9 .* 8 cpu device"),
-        (("--devices", 0), "--devices 0"),
+        (("--devices", 0), "--devices must be at least 1, not 0"),
         (("--resume",), "no run to resume in runs/tiny_experiment"),
         (("--resume", "runs/nothing"), "no run to resume in runs/nothing"),
         (("--init-from", "nowhere"), "nowhere is not the folder of a run"),
