@@ -4,9 +4,9 @@ Nothing is downloaded: the folder is one that a person has.
 """
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from flax.traverse_util import flatten_dict, unflatten_dict
@@ -14,15 +14,19 @@ from safetensors.numpy import save_file
 
 from jaxgen.data.vocabulary import TOKENISER_FILE, Subwords, Vocabulary
 from jaxgen.errors import UserError
+from jaxgen.hugging_face_config import ACTIVATIONS, CONFIG, check_gpt2_config, read_gpt2_config, read_json
 from jaxgen.metrics.weight_files import read_safetensors
 from jaxgen.networks.gpt import GPT
 
-CONFIG, WEIGHTS = "config.json", "model.safetensors"
+WEIGHTS = "model.safetensors"
+INDEX = f"{WEIGHTS}.index.json"
+"""Of weights in several files: {"weight_map": {array: file}}."""
+_PICKLED = ("pytorch_model.bin", "pytorch_model.bin.index.json")
 _PREFIX = "transformer."
 _MASKS = (".attn.bias", ".attn.masked_bias")
 """Endings of arrays that are no weights: older files hold each block's causal mask."""
 _OUTPUT = "lm_head.weight"
-"""The embedding once more, in some files."""
+"""The output's table: with tied embeddings, if it is there, the embedding once more."""
 _BLOCK_LAYERS = {
     "attention_norm": "ln_1",
     "queries_keys_values": "attn.c_attn",
@@ -31,81 +35,137 @@ _BLOCK_LAYERS = {
     "hidden": "mlp.c_fc",
     "output": "mlp.c_proj",
 }
-_ARRAYS = {"kernel": "weight", "scale": "weight", "bias": "bias"}
-_ACTIVATIONS = {"gelu_tanh": "gelu_new", "gelu": "gelu"}
-"""Our name of the feed-forward part -> theirs."""
-_SIZES = ("vocab_size", "n_positions", "n_embd", "n_layer", "n_head")
+_DTYPES = ("float16", "bfloat16", "float32", "float64")
+"""Those that weights may have; they are read as float32."""
 
 
-def read_gpt2_config(folder: Path) -> dict[str, Any]:
-    """The facts of config.json that make a network: its sizes and `activation_function`.
+class _Stored(NamedTuple):
+    path: Path
+    array: np.ndarray
+
+
+def gpt2_network(config: Mapping[str, Any], source: str | Path = "The GPT-2's description", **options: Any) -> GPT:
+    """Return the network that `read_gpt2_config` describes.
+
+    Args:
+      config: the facts.
+      source: where they are from, which is named in errors.
+      options: more attributes (`dropout`, `dtype`).
 
     Raises:
-      UserError: no such folder, not a GPT-2, or one with layers that jaxgen's GPT lacks.
+      UserError: what `check_gpt2_config` says.
     """
-    path = Path(folder) / CONFIG
-    try:
-        config = json.loads(path.read_text())
-    except OSError as error:
-        raise UserError(f"{path} cannot be read ({error.strerror}): name a folder of transformers.") from error
-    except ValueError as error:
-        raise UserError(f"{path} is no JSON ({error}): restore it.") from error
-    if config.get("model_type") != "gpt2":
-        raise UserError(f"{folder} holds a model of type {config.get('model_type')!r}: only gpt2 can be read.")
-    activation = config.get("activation_function", "gelu_new")
-    if activation not in _ACTIVATIONS.values():
-        raise UserError(f"{folder} has activation_function = {activation!r}, which jaxgen's GPT lacks.")
-    supported = {
-        "n_inner": (None, 4 * config["n_embd"]),  # which None means
-        "scale_attn_weights": (True,),
-        "layer_norm_epsilon": (1e-5,),
-    }
-    for name, fitting in supported.items():
-        if config.get(name, fitting[0]) not in fitting:
-            raise UserError(
-                f"{folder} has {name} = {config[name]!r}, which jaxgen's GPT lacks: only {fitting[0]!r} fits."
-            )
-    return {**{name: int(config[name]) for name in _SIZES}, "activation_function": activation}
-
-
-def gpt2_network(config: Mapping[str, Any], **options: Any) -> GPT:
-    """The network that `read_gpt2_config` describes; `options` are more of its attributes (`dropout`, `dtype`)."""
+    facts = check_gpt2_config(config, source)
     return GPT(
-        config["vocab_size"],
-        config["n_positions"],
-        layers=config["n_layer"],
-        heads=config["n_head"],
-        width=config["n_embd"],
+        facts["vocab_size"],
+        facts["n_positions"],
+        layers=facts["n_layer"],
+        heads=facts["n_head"],
+        width=facts["n_embd"],
         use_bias=True,
-        feed_forward={theirs: ours for ours, theirs in _ACTIVATIONS.items()}[config["activation_function"]],
+        feed_forward=ACTIVATIONS[facts["activation_function"]],
+        hidden_width=facts["n_inner"],
+        norm_epsilon=facts["layer_norm_epsilon"],
+        tie_embeddings=facts["tie_word_embeddings"],
+        scale_attention=facts["scale_attn_weights"],
+        scale_attention_by_layer=facts["scale_attn_by_inverse_layer_idx"],
         **options,
     )
 
 
 def load_gpt2(folder: Path) -> tuple[GPT, dict[str, Any]]:
-    """A GPT-2 and its weights: `network.apply({"params": params}, tokens, train=False)`.
+    """Return a GPT-2 and its weights: `network.apply({"params": params}, tokens, train=False)`.
 
     Raises:
-      UserError: what `read_gpt2_config` says, or weights that do not fit.
+      UserError: what `read_gpt2_config` says, or weights that are missing, odd, of another shape or dtype, or not
+        finite; the file and the array are named.
     """
-    network = gpt2_network(read_gpt2_config(folder))
-    path = Path(folder) / WEIGHTS
-    state = {name.removeprefix(_PREFIX): array for name, array in read_safetensors(path).items()}
-    state = {name: array for name, array in state.items() if not name.endswith(_MASKS) and name != _OUTPUT}
+    folder = Path(folder)
+    network = gpt2_network(read_gpt2_config(folder), folder / CONFIG)
+    path, state = _read_weights(folder)
+    output = state.pop(_OUTPUT, None) if network.tie_embeddings else None
     params = {}
-    for name, ours in _names(network.layers).items():
+    for name, ours, shape in _arrays_of(network):
         if name not in state:
-            raise UserError(f"{path} does not hold the weights of a GPT-2: {name} is missing.")
-        params[ours] = state.pop(name).astype(np.float32)
+            raise UserError(f"{path} does not hold the weights that {CONFIG} describes: {name} is missing.")
+        params[ours] = _weights(name, state.pop(name), shape)
     if state:
-        raise UserError(f"{path} does not hold the weights of a GPT-2 of {network.layers} blocks: it has {min(state)}.")
-    if (shape := params["token_embedding",].shape) != (network.vocabulary_size, network.width):
-        raise UserError(f"{path} does not fit {CONFIG}: wte.weight has the shape {list(shape)}.")
+        name = min(state)
+        raise UserError(f"{state[name].path} holds {name}, which the network that {CONFIG} describes lacks.")
+    table = params["token_embedding",]
+    if output is not None and not np.array_equal(_weights(_OUTPUT, output, table.shape), table):
+        raise UserError(
+            f"{output.path} holds a {_OUTPUT} that differs from wte.weight, but {folder / CONFIG} has "
+            "tie_word_embeddings = true: set it to false, or remove that array."
+        )
     return network, unflatten_dict(params)
 
 
+def _read_weights(folder: Path) -> tuple[Path, dict[str, _Stored]]:
+    """Return the file that is named where an array is missing, and all arrays by name, without masks and prefix."""
+    path = folder / WEIGHTS
+    if path.is_file() or not (folder / INDEX).is_file():
+        _check_not_pickled(folder)
+        stored = {name: _Stored(path, array) for name, array in read_safetensors(path).items()}
+    else:
+        path = folder / INDEX
+        stored = _read_shards(path)
+    state: dict[str, _Stored] = {}
+    for name, array in stored.items():
+        short = name.removeprefix(_PREFIX)
+        if short in state:
+            raise UserError(f"{array.path} holds {short} twice, with and without {_PREFIX!r}: remove one of them.")
+        if not short.endswith(_MASKS):
+            state[short] = array
+    return path, state
+
+
+def _check_not_pickled(folder: Path) -> None:
+    if (folder / WEIGHTS).exists() or not (pickled := [name for name in _PICKLED if (folder / name).exists()]):
+        return
+    raise UserError(
+        f"{folder} has its weights in {pickled[0]} alone, and jaxgen reads {WEIGHTS}: write it with transformers, "
+        "GPT2LMHeadModel.from_pretrained(FOLDER).save_pretrained(NEW_FOLDER)."
+    )
+
+
+def _read_shards(index: Path) -> dict[str, _Stored]:
+    places = read_json(index).get("weight_map")
+    if not isinstance(places, dict) or not all(isinstance(file, str) for file in places.values()):
+        raise UserError(f"{index} has no weight_map from arrays to files: restore it.")
+    stored: dict[str, _Stored] = {}
+    for file in sorted(set(places.values())):
+        path = index.parent / file
+        if Path(file).name != file or not path.is_file():
+            raise UserError(f"{index} names the file {file!r}, which is not there: restore it.")
+        arrays = read_safetensors(path)
+        if missing := sorted(name for name, place in places.items() if place == file and name not in arrays):
+            raise UserError(f"{path} does not hold {missing[0]}, which {INDEX} says it does: restore it.")
+        if twice := sorted(stored.keys() & arrays.keys()):
+            raise UserError(f"{path} holds {twice[0]}, which {stored[twice[0]].path.name} holds as well: remove one.")
+        stored |= {name: _Stored(path, array) for name, array in arrays.items()}
+    return stored
+
+
+def _weights(name: str, stored: _Stored, shape: tuple[int, ...]) -> np.ndarray:
+    """The array as float32, if it is what it should be."""
+    path, array = stored
+    if array.dtype.name not in _DTYPES:
+        raise UserError(f"{path} holds {name} as {array.dtype.name}: only {', '.join(_DTYPES)} can be read.")
+    if array.shape != shape:
+        raise UserError(f"{path} does not fit {CONFIG}: {name} has the shape {list(array.shape)}, not {list(shape)}.")
+    with np.errstate(over="ignore"):
+        array = array.astype(np.float32)
+    if not np.isfinite(array).all():
+        raise UserError(
+            f"{path} holds numbers in {name} that are not finite in float32: the file is damaged, or its training had "
+            "diverged."
+        )
+    return array
+
+
 def save_gpt2(folder: Path, network: GPT, params: Mapping[str, Any], vocabulary: Vocabulary | None = None) -> None:
-    """Writes a GPT as a folder that transformers reads as a `GPT2LMHeadModel`; a subword vocabulary as its tokeniser.
+    """Write a GPT as a folder that transformers reads as a `GPT2LMHeadModel`; a subword vocabulary as its tokeniser.
 
     Biases that the network lacks are written as zeros, which is the same.
 
@@ -119,11 +179,9 @@ def save_gpt2(folder: Path, network: GPT, params: Mapping[str, Any], vocabulary:
         raise UserError(f"{folder} exists and is not an empty folder: choose another.")
     given = flatten_dict(params)
     state = {}
-    for name, ours in _names(network.layers).items():
-        if ours in given:
-            state[_PREFIX + name] = np.asarray(given[ours], np.float32, order="C")
-        else:
-            state[_PREFIX + name] = np.zeros(given[(*ours[:-1], _weight_of(given, ours))].shape[-1], np.float32)
+    for name, ours, shape in _arrays_of(network):
+        array = np.asarray(given[ours], np.float32, order="C") if ours in given else np.zeros(shape, np.float32)
+        state[name if name == _OUTPUT else _PREFIX + name] = array
     config = {
         "architectures": ["GPT2LMHeadModel"],
         "model_type": "gpt2",
@@ -132,14 +190,17 @@ def save_gpt2(folder: Path, network: GPT, params: Mapping[str, Any], vocabulary:
         "n_embd": network.width,
         "n_layer": network.layers,
         "n_head": network.heads,
-        "activation_function": _ACTIVATIONS[network.feed_forward],
-        "layer_norm_epsilon": 1e-5,
+        "n_inner": network.hidden_width,
+        "activation_function": next(theirs for theirs, ours in ACTIVATIONS.items() if ours == network.feed_forward),
+        "layer_norm_epsilon": network.norm_epsilon,
+        "scale_attn_weights": network.scale_attention,
+        "scale_attn_by_inverse_layer_idx": network.scale_attention_by_layer,
         "embd_pdrop": network.dropout,
         "attn_pdrop": network.dropout,
         "resid_pdrop": network.dropout,
         "bos_token_id": None,
         "eos_token_id": None,
-        "tie_word_embeddings": True,
+        "tie_word_embeddings": network.tie_embeddings,
         "dtype": "float32",
     }
     folder.mkdir(parents=True, exist_ok=True)
@@ -166,18 +227,22 @@ def check_is_gpt2(network: GPT) -> None:
         raise UserError(f"The layout of GPT-2 cannot hold a network with {option} {getattr(network, odd[0])}.")
 
 
-def _names(layers: int) -> dict[str, tuple[str, ...]]:
-    """transformers' names of all arrays, without their prefix -> the paths of ours. Both have kernels [in, out]."""
-    names = {"wte.weight": ("token_embedding",), "wpe.weight": ("position_embedding",)}
-    for array in ("scale", "bias"):
-        names[f"ln_f.{_ARRAYS[array]}"] = ("final_norm", array)
-    for i in range(layers):
+def _arrays_of(network: GPT) -> Iterator[tuple[str, tuple[str, ...], tuple[int, ...]]]:
+    """Yield (transformers' name without its prefix, our path, shape) of each array. Both have kernels [in, out]."""
+    vocabulary, width = network.vocabulary_size, network.width
+    yield "wte.weight", ("token_embedding",), (vocabulary, width)
+    yield "wpe.weight", ("position_embedding",), (network.context, width)
+    yield "ln_f.weight", ("final_norm", "scale"), (width,)
+    yield "ln_f.bias", ("final_norm", "bias"), (width,)
+    if not network.tie_embeddings:
+        yield _OUTPUT, ("output_embedding",), (vocabulary, width)
+    inner = network.hidden_width or 4 * width
+    sizes = {"queries_keys_values": (width, 3 * width), "hidden": (width, inner), "output": (inner, width)}
+    for i in range(network.layers):
         for ours, theirs in _BLOCK_LAYERS.items():
-            for array in ("scale" if ours.endswith("norm") else "kernel", "bias"):
-                names[f"h.{i}.{theirs}.{_ARRAYS[array]}"] = (f"block_{i}", ours, array)
-    return names
-
-
-def _weight_of(params: Mapping[tuple[str, ...], Any], path: tuple[str, ...]) -> str:
-    """The name of the array beside a missing bias."""
-    return next(name for name in ("kernel", "scale") if (*path[:-1], name) in params)
+            inputs, outputs = sizes.get(ours, (width, width))
+            if ours.endswith("norm"):
+                yield f"h.{i}.{theirs}.weight", (f"block_{i}", ours, "scale"), (width,)
+            else:
+                yield f"h.{i}.{theirs}.weight", (f"block_{i}", ours, "kernel"), (inputs, outputs)
+            yield f"h.{i}.{theirs}.bias", (f"block_{i}", ours, "bias"), (outputs,)

@@ -1,6 +1,7 @@
 """Beginning from a run or from a GPT-2 of transformers, with all weights or with adapters."""
 
 import contextlib
+import json
 import shutil
 from pathlib import Path
 
@@ -11,12 +12,15 @@ from command_lines import assert_refused, command, train
 from flax.traverse_util import flatten_dict
 
 from jaxgen.data.vocabulary import find_vocabulary
+from jaxgen.errors import UserError
 from jaxgen.experiments import kjv_gpt, kjv_rnn
 from jaxgen.hugging_face import load_gpt2, save_gpt2
 from jaxgen.models.low_rank import create_adapters, with_adapters
 from jaxgen.networks.gpt import GPT
 from jaxgen.opened_run import open_run, restore_run
+from jaxgen.pretrained import describe_pretrained, pretrained_params
 
+GPT2 = Path(__file__).parent / "references" / "gpt2"
 TEXT = "".join(f"{i} sheep and {i} goats.\n" for i in range(300))
 OPTIONS = ("--preset", "quick", "--data", "mine.txt", "--steps", 3, "--context", 16, "--log-every", 0, "--devices", 1)
 OPTIONS += ("--sample-every", 0, "--checkpoint-every", 0, "--eval-every", 0, "--sample-length", 9, "--run-dir")
@@ -126,6 +130,73 @@ def test_a_network_of_another_experiment_and_a_gpt2_without_a_tokeniser_are_refu
     Path("gpt2/tokenizer.json").unlink()
     result = train(*OPTIONS, "new", "--pretrained", "gpt2", experiment=kjv_gpt.EXPERIMENT)
     assert_refused(result, "has no tokenizer.json")
+
+
+@pytest.fixture
+def gpt2(tmp_path):
+    """A GPT-2 of 17 tokens, with a tokeniser."""
+    shutil.copytree(GPT2, tmp_path / "gpt2")
+    write_tokeniser(tmp_path / "gpt2", range(17))
+    return tmp_path / "gpt2"
+
+
+def write_tokeniser(folder, ids):
+    vocabulary = {f"word_{i}": i for i in ids}
+    model = {"type": "WordLevel", "vocab": vocabulary, "unk_token": "word_0"}
+    (folder / "tokenizer.json").write_text(json.dumps({"version": "1.0", "added_tokens": [], "model": model}))
+
+
+def test_a_gpt2_is_described_by_what_makes_its_network_and_its_tokeniser(gpt2):
+    described, vocabulary = describe_pretrained(gpt2)
+    assert (described["kind"], described["network"]["n_embd"]) == ("gpt2", 8)
+    assert len(json.loads(vocabulary["tokeniser"])["model"]["vocab"]) == 17
+    network, params = load_gpt2(gpt2)
+    jax.tree.map(np.testing.assert_array_equal, pretrained_params(described, gpt2, network)(), params)
+
+
+def test_where_a_gpt2_became_another_its_weights_are_not_known(gpt2):
+    described, network = describe_pretrained(gpt2)[0], load_gpt2(gpt2)[0]
+    other = GPT(17, 12, layers=1, heads=2, width=8, use_bias=True)
+    shutil.rmtree(gpt2)
+    save_gpt2(gpt2, other, jax.jit(lambda: other.init(jax.random.key(0), TOKENS, train=False))()["params"])
+    params = pretrained_params(described, gpt2, network)()
+    assert all(np.isnan(x).all() for x in jax.tree.leaves(params))
+
+
+@pytest.mark.parametrize(
+    ("ids", "message"),
+    [
+        (range(18), r"tokenizer.json has 18 tokens, but .*config.json has vocab_size = 17"),
+        (range(16), r"tokenizer.json has 16 tokens, but .*config.json has vocab_size = 17"),
+        ([*range(16), 20], r"tokenizer.json has 17 tokens up to number 20, but .*config.json has vocab_size = 17"),
+    ],
+)
+def test_a_tokeniser_of_another_size_than_the_network_is_refused(gpt2, ids, message):
+    write_tokeniser(gpt2, ids)
+    with pytest.raises(UserError, match=message):
+        describe_pretrained(gpt2)
+
+
+@pytest.mark.parametrize(
+    ("file", "content", "message"),
+    [
+        ("tokenizer.json", None, "has no tokenizer.json"),
+        ("tokenizer.json", "{}", "is no tokeniser"),
+        ("model.safetensors", None, "There is no file"),
+        ("model.safetensors", "damaged", "cannot be read as safetensors"),
+        ("config.json", None, "neither a run nor a GPT-2 of transformers"),
+        ("config.json", "{}", "neither a run nor a GPT-2 of transformers: its config.json has no model_type"),
+        ("config.json", "[", "is no JSON"),
+        ("config.json", '{"experiment": 3}', "config.json is damaged"),
+        ("config.json", '{"model_type": "bert"}', "model_type is 'bert'"),
+    ],
+)
+def test_a_folder_that_lacks_or_damages_a_file_is_refused_before_there_is_a_run(gpt2, file, content, message):
+    (gpt2 / file).unlink()
+    if content is not None:
+        (gpt2 / file).write_text(content)
+    with pytest.raises(UserError, match=message):
+        describe_pretrained(gpt2)
 
 
 def test_the_product_of_an_adapter_is_added_to_its_kernel():

@@ -19,6 +19,7 @@ def attend(
     values: Array,
     seen: Array | None = None,
     drop: Callable[[Array], Array] = lambda weights: weights,
+    scale: float | None = None,
 ) -> Array:
     """softmax(q k^T / sqrt(D)) v (Vaswani et al. 2017, arXiv:1706.03762, eq. 1), in the order that XLA likes on a CPU.
 
@@ -30,6 +31,7 @@ def attend(
         arXiv:2305.13245).
       seen: bool, broadcast to [B, H, T, S]: what a query may look at; None: everything.
       drop: of the weights [B, H, T, S].
+      scale: factor of q k^T; None: 1 / sqrt(D).
 
     Returns:
       [B, T, H D].
@@ -37,7 +39,7 @@ def attend(
     batch, heads, length, size = queries.shape
     groups = keys.shape[1]
     queries = queries.reshape(batch, groups, -1, size)  # [B, G, H / G T, D]
-    scores = jnp.einsum("bgqd,bgkd->bgqk", queries, keys) * size**-0.5
+    scores = jnp.einsum("bgqd,bgkd->bgqk", queries, keys) * (size**-0.5 if scale is None else scale)
     scores = scores.astype(jnp.promote_types(scores.dtype, jnp.float32)).reshape(batch, heads, length, -1)
     weights = jax.nn.softmax(scores if seen is None else jnp.where(seen, scores, -jnp.inf)).astype(values.dtype)
     weights = drop(weights)

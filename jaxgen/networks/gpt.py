@@ -1,6 +1,7 @@
 """The GPT, a transformer of decoder blocks (Radford et al. 2019), with later changes by option."""
 
-from collections.abc import Sequence
+import functools
+from collections.abc import Callable, Sequence
 from typing import Any, Literal
 
 import flax.linen as nn
@@ -15,9 +16,16 @@ from jaxgen.networks.embedding import look_up
 Cache = Sequence[dict[str, Array]]
 """Of each block: `keys` and `values` [B, G, context, D] of the positions so far."""
 
+_ACTIVATIONS: dict[str, Callable[[Array], Array]] = {
+    "gelu": functools.partial(jax.nn.gelu, approximate=False),
+    "gelu_tanh": functools.partial(jax.nn.gelu, approximate=True),
+    "relu": jax.nn.relu,
+    "silu": jax.nn.silu,
+}
+
 
 class GPT(nn.Module):
-    """Logits of each next token given the tokens so far; pre-norm blocks, embeddings tied to the output.
+    """Logits of each next token given the tokens so far; pre-norm blocks.
 
     A block is x + attention(norm(x)), then x + feed_forward(norm(x)). Attention is causal, of several heads:
     softmax(q k^T / sqrt(D) + mask) v (Vaswani et al. 2017, arXiv:1706.03762, eq. 1). Kernels start normal with standard
@@ -36,13 +44,18 @@ class GPT(nn.Module):
       positions: "learned": an embedding of each; "rotary": queries and keys turned by their position (Su et al. 2021,
         arXiv:2104.09864).
       norm: "layer", or "rms": without the mean (Zhang and Sennrich 2019, arXiv:1910.07467).
-      feed_forward: "gelu" (exact) or "gelu_tanh" (GPT-2's approximation) between E and 4 E, or "swiglu": silu(a) b,
-        8/3 E wide (Shazeer 2020, arXiv:2002.05202).
+      feed_forward: "gelu" (exact), "gelu_tanh" (GPT-2's approximation), "relu" or "silu" between E and 4 E, or
+        "swiglu": silu(a) b, 8/3 E wide (Shazeer 2020, arXiv:2002.05202).
       dtype: that products are computed in, bfloat16; None: that of the parameters. Parameters, norms, softmax and
         logits are never of a smaller one than float32.
       remat: whether a block's activations are computed again for the gradient rather than kept.
       latent_size: L; all inputs are then followed by latents [B, L], which are added, by a product, to every embedding
         (Li et al. 2020, arXiv:2004.04092, section 3.2). None: there are none.
+      hidden_width: units of the feed-forward part; None: 4 E, or 8/3 E of "swiglu".
+      norm_epsilon: added to the variance (or mean square) in norms.
+      tie_embeddings: whether the output's table is that of the tokens' embeddings, or one of its own.
+      scale_attention: whether q k^T is divided by sqrt(D).
+      scale_attention_by_layer: whether q k^T is divided by the block's number, from 1, as well.
     """
 
     vocabulary_size: int
@@ -55,14 +68,21 @@ class GPT(nn.Module):
     dropout: float = 0.0
     positions: Literal["learned", "rotary"] = "learned"
     norm: Literal["layer", "rms"] = "layer"
-    feed_forward: Literal["gelu", "gelu_tanh", "swiglu"] = "gelu"
+    feed_forward: Literal["gelu", "gelu_tanh", "relu", "silu", "swiglu"] = "gelu"
     dtype: Any = None
     remat: bool = False
     latent_size: int | None = None
+    hidden_width: int | None = None
+    norm_epsilon: float = 1e-5
+    tie_embeddings: bool = True
+    scale_attention: bool = True
+    scale_attention_by_layer: bool = False
 
     def setup(self) -> None:
         normal = nn.initializers.normal(0.02)
         self.token_embedding = self.param("token_embedding", normal, (self.vocabulary_size, self.width), jnp.float32)
+        if not self.tie_embeddings:
+            self.output_embedding = self.param("output_embedding", normal, self.token_embedding.shape, jnp.float32)
         if self.positions == "learned":
             self.position_embedding = self.param("position_embedding", normal, (self.context, self.width), jnp.float32)
         if self.latent_size is not None:
@@ -80,11 +100,14 @@ class GPT(nn.Module):
                 feed_forward=self.feed_forward,
                 last_kernel_spread=0.02 / (2 * self.layers) ** 0.5,
                 dtype=self.dtype,
+                hidden_width=self.hidden_width,
+                norm_epsilon=self.norm_epsilon,
+                attention_scale=self._attention_scale(i),
                 name=f"block_{i}",
             )
             for i in range(self.layers)
         ]
-        self.final_norm = _norm(self.norm, self.use_bias)
+        self.final_norm = _norm(self.norm, self.use_bias, self.norm_epsilon)
 
     def __call__(self, tokens: Array, *latents: Array, train: bool, dropout_keys: Array | None = None) -> Array:
         """Tokens int [B, T], T at most `context` -> logits [B, T, K] of the token behind each.
@@ -115,6 +138,13 @@ class GPT(nn.Module):
             filled.append(cached)
         return filled, self._logits(x)[:, 0]
 
+    def _attention_scale(self, block: int) -> float | None:
+        """The factor of q k^T in a block; None: 1 / sqrt(D)."""
+        if self.scale_attention and not self.scale_attention_by_layer:
+            return None
+        scale = (self.width // self.heads) ** -0.5 if self.scale_attention else 1.0
+        return scale / (block + 1) if self.scale_attention_by_layer else scale
+
     def _run(self, tokens: Array, latents: tuple[Array, ...], dropout_keys: Array | None) -> tuple[Array, Cache]:
         """Logits [B, T, K], and each block's keys and values [B, G, T, D]."""
         x, caches = self._embedded(tokens, jnp.arange(tokens.shape[1]), latents), []
@@ -136,12 +166,18 @@ class GPT(nn.Module):
     def _logits(self, x: Array) -> Array:
         """[B, T, E] -> [B, T, K] float32."""
         rows = self.final_norm(x).reshape(-1, self.width)
-        rows, table = nn.dtypes.promote_dtype(rows, self.token_embedding, dtype=self.dtype)
+        table = self.token_embedding if self.tie_embeddings else self.output_embedding
+        rows, table = nn.dtypes.promote_dtype(rows, table, dtype=self.dtype)
         return _at_least_float32(rows @ table.T).reshape(*x.shape[:-1], self.vocabulary_size)
 
 
 class Block(nn.Module):
-    """One decoder block. Its attributes are those of `GPT`; `last_kernel_spread` is of the kernels that end a half."""
+    """One decoder block. Its attributes are those of `GPT`, and:
+
+    Attributes:
+      last_kernel_spread: standard deviation of the kernels that end a half.
+      attention_scale: factor of q k^T; None: 1 / sqrt(D).
+    """
 
     heads: int
     key_value_heads: int
@@ -153,14 +189,20 @@ class Block(nn.Module):
     feed_forward: str
     last_kernel_spread: float
     dtype: Any
+    hidden_width: int | None = None
+    norm_epsilon: float = 1e-5
+    attention_scale: float | None = None
 
     def setup(self) -> None:
         last = self.last_kernel_spread
-        self.attention_norm, self.feed_forward_norm = (_norm(self.norm, self.use_bias) for _ in range(2))
+        self.attention_norm, self.feed_forward_norm = (
+            _norm(self.norm, self.use_bias, self.norm_epsilon) for _ in range(2)
+        )
         self.queries_keys_values = self._dense((self.heads + 2 * self.key_value_heads) * (self.width // self.heads))
         self.attention_output = self._dense(self.width, last)
         gated = self.feed_forward == "swiglu"
-        self.hidden = self._dense(2 * _multiple_of_8(8 * self.width / 3) if gated else 4 * self.width)
+        hidden_width = self.hidden_width or (_multiple_of_8(8 * self.width / 3) if gated else 4 * self.width)
+        self.hidden = self._dense(2 * hidden_width if gated else hidden_width)
         self.output = self._dense(self.width, last)
 
     def __call__(
@@ -206,7 +248,14 @@ class Block(nn.Module):
 
     def _attended(self, queries: Array, keys: Array, values: Array, seen: Array, dropout_keys: Array | None) -> Array:
         """Queries [B, H, T, D], keys and values [B, G, S, D], `seen` bool as [B, H, T, S] -> [B, T, E]."""
-        mixed = attend(queries, keys, values, seen, lambda weights: dropout(weights, self.dropout, dropout_keys, 0))
+        mixed = attend(
+            queries,
+            keys,
+            values,
+            seen,
+            lambda weights: dropout(weights, self.dropout, dropout_keys, 0),
+            self.attention_scale,
+        )
         return _by_rows(self.attention_output, mixed)
 
     def _fed_forward(self, x: Array) -> Array:
@@ -215,14 +264,14 @@ class Block(nn.Module):
             gates, hidden = jnp.split(hidden, 2, axis=-1)
             hidden = jax.nn.silu(gates) * hidden
         else:
-            hidden = jax.nn.gelu(hidden, approximate=self.feed_forward == "gelu_tanh")
+            hidden = _ACTIVATIONS[self.feed_forward](hidden)
         return _by_rows(self.output, hidden)
 
 
-def _norm(kind: str, use_bias: bool) -> nn.Module:
+def _norm(kind: str, use_bias: bool, epsilon: float) -> nn.Module:
     if kind == "rms":
-        return nn.RMSNorm(epsilon=1e-5)
-    return nn.LayerNorm(epsilon=1e-5, use_bias=use_bias)
+        return nn.RMSNorm(epsilon=epsilon)
+    return nn.LayerNorm(epsilon=epsilon, use_bias=use_bias)
 
 
 def _at_least_float32(x: Array) -> Array:
