@@ -12,7 +12,7 @@ import tyro
 
 from jaxgen.commands._options import check_label, check_output, function_of, parse
 from jaxgen.data.dataset import scaled
-from jaxgen.data.image_folder import read_image
+from jaxgen.data.picture_file import read_image
 from jaxgen.errors import UserError
 from jaxgen.opened_run import open_run, restore_run
 from jaxgen.projection import feature_distance, pixel_distance, project

@@ -14,7 +14,7 @@ from rich.table import Table
 from jaxgen.commands._options import check_output_folder, function_of, parse
 from jaxgen.commands._tiles import in_tiles
 from jaxgen.data.dataset import scaled, unscale_images
-from jaxgen.data.image_folder import read_picture
+from jaxgen.data.picture_file import read_picture
 from jaxgen.errors import UserError
 from jaxgen.models.image_to_image import restoration_scores
 from jaxgen.opened_run import open_run, restore_run

@@ -10,7 +10,7 @@ import tyro
 
 from jaxgen.commands._options import check_output, function_of, parse
 from jaxgen.data.dataset import scaled, unscale_images
-from jaxgen.data.image_folder import read_scaled
+from jaxgen.data.picture_file import read_scaled
 from jaxgen.errors import UserError
 from jaxgen.models.stylisation import Losses, Weights
 from jaxgen.opened_run import open_run, restore_run

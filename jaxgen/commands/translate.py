@@ -9,7 +9,7 @@ import tyro
 
 from jaxgen.commands._options import check_output_folder, function_of, in_batches, parse
 from jaxgen.data.dataset import length, read_examples, scaled, unscale_images
-from jaxgen.data.image_folder import read_image
+from jaxgen.data.picture_file import read_image
 from jaxgen.errors import UserError
 from jaxgen.opened_run import Run, open_run, restore_run
 from jaxgen.training.pictures import save_image

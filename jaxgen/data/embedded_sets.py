@@ -147,6 +147,7 @@ def spoken_clips() -> Spoken:
 def _read_sheet(file: str) -> np.ndarray:
     from PIL import Image
 
-    sheet = np.asarray(Image.open(io.BytesIO(read_file("emoji", file))).convert("RGB"))  # [rows * 32, columns * 32, 3]
+    picture = Image.open(io.BytesIO(read_file("emoji", file)), formats=("PNG",))
+    sheet = np.asarray(picture.convert("RGB"))  # [rows * 32, columns * 32, 3]
     tiles = sheet.reshape(EMOJI_ROWS, EMOJI_SIZE, EMOJI_COLUMNS, EMOJI_SIZE, 3).transpose(0, 2, 1, 3, 4)
     return np.ascontiguousarray(tiles.reshape(-1, EMOJI_SIZE, EMOJI_SIZE, 3))

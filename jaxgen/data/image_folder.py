@@ -1,21 +1,15 @@
 """Any folder of pictures as a data set."""
 
-from __future__ import annotations
-
-import contextlib
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import numpy as np
 
 from jaxgen.data.dataset import Dataset, Split
-from jaxgen.data.images import megabytes, to_array, to_whole_array
+from jaxgen.data.images import megabytes
+from jaxgen.data.picture_file import open_picture, read_image
 from jaxgen.errors import UserError
-
-if TYPE_CHECKING:
-    from PIL import Image
 
 EXTENSIONS = (".png", ".jpg", ".jpeg", ".webp", ".bmp", ".gif")
 HELD_OUT_FROM = 100
@@ -89,49 +83,11 @@ def find_images(folder: Path) -> list[Path]:
     return paths
 
 
-def read_image(path: Path, image_size: int, channels: int) -> np.ndarray:
-    """One file (the first frame of an animation) as uint8 [image_size, image_size, channels]."""
-    with _opened(path) as picture:
-        return to_array(picture, image_size, channels)
-
-
-def read_picture(path: Path, channels: int) -> np.ndarray:
-    """One file (the first frame of an animation) at its own size, uint8 [H, W, channels]."""
-    with _opened(path) as picture:
-        return to_whole_array(picture, channels)
-
-
-def read_scaled(path: Path, longest: int) -> np.ndarray:
-    """One file as uint8 [H, W, 3], made smaller where a side is longer."""
-    with _opened(path) as picture:
-        array = to_whole_array(picture, 3)
-    height, width = array.shape[:2]
-    scale = longest / max(height, width)
-    if scale >= 1.0:
-        return array
-    from PIL import Image
-
-    size = max(1, round(width * scale)), max(1, round(height * scale))
-    return np.asarray(Image.fromarray(array).resize(size, Image.Resampling.BICUBIC))
-
-
-@contextlib.contextmanager
-def _opened(path: Path) -> Iterator[Image.Image]:
-    """The picture in a file; what cannot be read, here or in the block that uses it, becomes a UserError."""
-    from PIL import Image
-
-    try:
-        with Image.open(path) as picture:
-            yield picture
-    except Exception as error:  # Pillow raises OSError, SyntaxError, ValueError, struct.error, ...
-        raise UserError(f"The image file {path} cannot be read ({error}): mend or remove it.") from error
-
-
 def common_size(paths: Sequence[Path]) -> int:
     """The side of the pictures when all are square and of one size, read from the files' headers."""
     wanted = None
     for path in paths:
-        with _opened(path) as picture:
+        with open_picture(path) as picture:
             size = picture.size
         wanted = wanted or size
         if size != wanted or size[0] != size[1]:
@@ -144,8 +100,8 @@ def common_size(paths: Sequence[Path]) -> int:
 def common_channels(paths: Sequence[Path]) -> int:
     """1 if all pictures are grey, else 3, read from the files' headers."""
     for path in paths:
-        with _opened(path) as picture:
-            if picture.mode not in ("1", "L") and not picture.mode.startswith("I;16"):
+        with open_picture(path) as picture:
+            if picture.mode not in ("1", "L", "I") and not picture.mode.startswith("I;16"):
                 return 3
     return 1
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -32,36 +33,178 @@ IMAGE_FORMATS: dict[str, str] = {
 """The endings of image files, in lower case, and Pillow's names of their formats: those that Pillow reads by itself,
 without another program, and knows by their first bytes."""
 
+LARGE_PIXELS = 2**26
+"""Pictures of more pixels that must be turned or converted are so strip by strip: no second copy is in memory."""
+STRIP_PIXELS = 2**22
+
+_PIXEL_BYTES = {"1": 1, "L": 1, "P": 1, "I;16": 2, "I;16B": 2, "I;16L": 2, "I;16N": 2}
+"""What a pixel takes in Pillow's memory by mode; 4 in all others."""
+_DECODER_BYTES = {"WEBP": 12, "AVIF": 12, "TIFF": 12, "JPEG2000": 20}
+"""What a pixel takes besides, at most, while it is decoded: frames and strips that the libraries keep."""
+_PROGRESSIVE_BYTES = 6
+"""The coefficients of a progressive JPEG, which are all kept."""
+
+
+def has_known_range(picture: Image.Image) -> bool:
+    """Whether it is known what is white: not so of floats, and of integers of 32 bits but where they hold 16."""
+    return picture.mode != "F" and (picture.mode != "I" or picture.format in ("PNG", "PPM"))
+
+
+def decoded_bytes(picture: Image.Image) -> int:
+    """What it takes to decode a Pillow picture whose header has been read."""
+    each = _PIXEL_BYTES.get(picture.mode, 4) + _DECODER_BYTES.get(picture.format or "", 0)
+    if picture.format == "JPEG" and picture.info.get("progressive"):
+        each += _PROGRESSIVE_BYTES
+    return picture.size[0] * picture.size[1] * each
+
+
+def working_bytes(picture: Image.Image) -> int:
+    """What it takes to make an array of a decoded picture, besides the picture: its copies as it is converted."""
+    copies = 2 if picture.mode in ("RGBA", "LA", "PA", "P") or "transparency" in picture.info else 1
+    return 4 * copies * min(picture.size[0] * picture.size[1], STRIP_PIXELS if _is_large(picture) else LARGE_PIXELS)
+
 
 def to_array(picture: Image.Image, size: int, channels: int) -> np.ndarray:
     """A Pillow picture as uint8 [size, size, channels], channels 1 (grey) or 3 (RGB).
 
     The shorter side is scaled to `size` (up or down) and the middle cut out; see `to_whole_array` for the rest.
     """
-    return _fit(_plain(picture), size, channels)
+    turn = _turn(picture)
+    if not _is_large(picture):
+        return _fit(_opaque(picture if turn is None else picture.transpose(turn)), size, channels)
+    if turn is None and picture.mode == _mode(channels) and "transparency" not in picture.info:
+        return _fit(picture, size, channels)
+    width, height = _upright_size(picture)
+    side = min(width, height)
+    left, top = (width - side) * 0.5, (height - side) * 0.5
+    return _resampled(picture, (size, size), (left, top, left + side, top + side), channels)
 
 
 def to_whole_array(picture: Image.Image, channels: int) -> np.ndarray:
     """A Pillow picture at its own size as uint8 [H, W, channels], channels 1 (grey) or 3 (RGB).
 
-    Transparent parts become white, the orientation that cameras note in the file is applied.
+    Transparent parts become white, the orientation that cameras note in the file is applied, and of 16 bits the upper
+    8 are taken. Colour profiles are not looked at.
     """
-    picture = _plain(picture).convert("L" if channels == 1 else "RGB")
-    array = np.asarray(picture)
-    return array[..., None] if channels == 1 else array
+    width, height = _upright_size(picture)
+    array = np.empty((height, width, channels), np.uint8)
+    for top, strip in _strips(picture, channels):
+        array[top : top + strip.size[1]] = np.asarray(strip).reshape(-1, width, channels)
+    return array
 
 
-def _plain(picture: Image.Image) -> Image.Image:
-    """Upright, of 8 bits, and not transparent."""
-    from PIL import Image, ImageOps
+def to_scaled_array(picture: Image.Image, longest: int) -> np.ndarray:
+    """A Pillow picture as uint8 [H, W, 3], made smaller where a side is longer than `longest`."""
+    width, height = _upright_size(picture)
+    scale = longest / max(width, height)
+    if scale >= 1.0:
+        return to_whole_array(picture, 3)
+    size = max(1, round(width * scale)), max(1, round(height * scale))
+    if _is_large(picture):
+        return _resampled(picture, size, (0, 0, width, height), 3)
+    from PIL import Image
 
-    picture = ImageOps.exif_transpose(picture)
-    if picture.mode.startswith("I;16"):  # Pillow would clip 16 bits at 255
-        picture = Image.fromarray((np.asarray(picture) >> 8).astype(np.uint8))
+    return np.asarray(Image.fromarray(to_whole_array(picture, 3)).resize(size, Image.Resampling.BICUBIC))
+
+
+def _mode(channels: int) -> str:
+    return "L" if channels == 1 else "RGB"
+
+
+def _is_large(picture: Image.Image) -> bool:
+    return picture.size[0] * picture.size[1] > LARGE_PIXELS
+
+
+def _turn(picture: Image.Image) -> int | None:
+    """Pillow's name of what makes a picture upright, by the orientation that its camera noted; None: nothing."""
+    from PIL import Image
+
+    methods = Image.Transpose
+    turns = {
+        2: methods.FLIP_LEFT_RIGHT,
+        3: methods.ROTATE_180,
+        4: methods.FLIP_TOP_BOTTOM,
+        5: methods.TRANSPOSE,
+        6: methods.ROTATE_270,
+        7: methods.TRANSVERSE,
+        8: methods.ROTATE_90,
+    }
+    return turns.get(picture.getexif().get(0x0112, 1))
+
+
+def _opaque(picture: Image.Image) -> Image.Image:
+    """Of 8 bits, and on white where it is transparent."""
+    from PIL import Image
+
+    if picture.mode == "I" or picture.mode.startswith("I;"):  # Pillow would clip them at 255
+        picture = _of_8_bits(picture)
     if picture.mode in ("RGBA", "LA", "PA") or "transparency" in picture.info:
         picture = picture.convert("RGBA")
         picture = Image.alpha_composite(Image.new("RGBA", picture.size, "white"), picture)
     return picture
+
+
+def _of_8_bits(picture: Image.Image) -> Image.Image:
+    """The upper 8 of 16 bits; white where the one shade is that is transparent."""
+    from PIL import Image
+
+    values = np.asarray(picture)
+    shades = (values >> 8).astype(np.uint8)
+    if isinstance(clear := picture.info.get("transparency"), int):
+        shades[values == clear] = 255
+    return Image.fromarray(shades)
+
+
+def _strips(picture: Image.Image, channels: int) -> Iterator[tuple[int, Image.Image]]:
+    """(first row, these rows of the upright picture: 8 bits, opaque, L or RGB), from top to bottom."""
+    turn = _turn(picture)
+    width, height = _upright_size(picture)
+    rows = max(1, STRIP_PIXELS // width)
+    for top in range(0, height, rows):
+        bottom = min(top + rows, height)
+        strip = picture.crop(_stored_rows(picture.size, turn, top, bottom))
+        strip = strip if turn is None else strip.transpose(turn)
+        yield top, _opaque(strip).convert(_mode(channels))
+
+
+def _upright_size(picture: Image.Image) -> tuple[int, int]:
+    return picture.size[::-1] if _swaps_sides(_turn(picture)) else picture.size
+
+
+def _stored_rows(size: tuple[int, int], turn: int | None, top: int, bottom: int) -> tuple[int, int, int, int]:
+    """Where rows of the upright picture lie in the stored one, of `size`."""
+    from PIL import Image
+
+    methods, (width, height) = Image.Transpose, size
+    backwards = turn in (methods.ROTATE_180, methods.FLIP_TOP_BOTTOM, methods.TRANSVERSE, methods.ROTATE_90)
+    if _swaps_sides(turn):
+        return (width - bottom, 0, width - top, height) if backwards else (top, 0, bottom, height)
+    return (0, height - bottom, width, height - top) if backwards else (0, top, width, bottom)
+
+
+def _swaps_sides(turn: int | None) -> bool:
+    from PIL import Image
+
+    methods = Image.Transpose
+    return turn in (methods.TRANSPOSE, methods.ROTATE_270, methods.TRANSVERSE, methods.ROTATE_90)
+
+
+def _resampled(
+    picture: Image.Image, size: tuple[int, int], box: tuple[float, float, float, float], channels: int
+) -> np.ndarray:
+    """The part `box` of the upright picture at another size, uint8 [H, W, channels].
+
+    What `Image.resize` makes of the whole, but for rounding: it may go over the columns before the rows.
+    """
+    from PIL import Image
+
+    bicubic = Image.Resampling.BICUBIC
+    narrow = Image.new(_mode(channels), (size[0], _upright_size(picture)[1]))
+    for top, strip in _strips(picture, channels):
+        rows = strip.size[1]
+        narrow.paste(strip.resize((size[0], rows), bicubic, box=(box[0], 0, box[2], rows)), (0, top))
+    array = np.asarray(narrow.resize(size, bicubic, box=(0, box[1], size[0], box[3])))
+    return array.reshape(*size[::-1], channels)
 
 
 def resize_array(image: np.ndarray, size: int, channels: int) -> np.ndarray:
@@ -88,7 +231,8 @@ def megabytes(count: int, size: int, channels: int) -> float:
 def _fit(picture: Image.Image, size: int, channels: int) -> np.ndarray:
     from PIL import Image, ImageOps
 
-    picture = picture.convert("L" if channels == 1 else "RGB")
+    if picture.mode != _mode(channels):
+        picture = picture.convert(_mode(channels))
     if picture.size != (size, size):
         picture = ImageOps.fit(picture, (size, size), Image.Resampling.BICUBIC)
     array = np.asarray(picture)

@@ -6,7 +6,8 @@ from pathlib import Path
 import numpy as np
 
 from jaxgen.data.dataset import Dataset
-from jaxgen.data.image_folder import find_images, held_out, read_picture
+from jaxgen.data.image_folder import find_images, held_out
+from jaxgen.data.picture_file import read_picture
 from jaxgen.errors import UserError
 
 PHOTOS = "photos"

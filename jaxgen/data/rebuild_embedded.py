@@ -25,6 +25,7 @@ import numpy as np
 
 from jaxgen.data import embedded_sets
 from jaxgen.data.mu_law import mu_law_encode
+from jaxgen.data.picture_file import open_picture
 from jaxgen.errors import UserError
 
 Files = dict[str, bytes]
@@ -142,7 +143,8 @@ def draw_sheet(paths: list[Path]) -> bytes:
     size = embedded_sets.EMOJI_SIZE
     sheet = Image.new("RGB", (embedded_sets.EMOJI_COLUMNS * size, embedded_sets.EMOJI_ROWS * size))
     for i, path in enumerate(paths):
-        picture = Image.open(path).convert("RGBA")
+        with open_picture(path) as opened:
+            picture = opened.convert("RGBA")
         white = Image.new("RGBA", picture.size, "white")
         picture = Image.alpha_composite(white, picture).convert("RGB").resize((size, size), Image.Resampling.BOX)
         row, column = divmod(i, embedded_sets.EMOJI_COLUMNS)

@@ -23,8 +23,8 @@ import optax
 
 from jaxgen.data import Dataset
 from jaxgen.data.dataset import scaled
-from jaxgen.data.image_folder import read_scaled
 from jaxgen.data.photos import PHOTOS, load_patches, photo_of
+from jaxgen.data.picture_file import read_scaled
 from jaxgen.experiment import Experiment, run
 from jaxgen.first_stage import unknown_arrays
 from jaxgen.metrics.extractors import efficientnet_maps

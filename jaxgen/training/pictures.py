@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from jaxgen.data.dataset import unscale_images
+from jaxgen.data.picture_file import open_picture
 
 if TYPE_CHECKING:  # `import jaxgen` loads Pillow only when a picture is made
     from PIL import Image
@@ -96,12 +97,14 @@ def save_gif(frames: "Sequence[Image.Image]", path: Path, *, seconds: float = 8.
 
 def progress_gif(sheets: Sequence[Path], path: Path, *, most: int = 100) -> None:
     """Sample sheets, oldest first, as a GIF (at most `most` of them, evenly spread)."""
-    from PIL import Image
-
     if not sheets:
         return
     chosen = [sheets[i] for i in np.unique(np.linspace(0, len(sheets) - 1, min(most, len(sheets))).round().astype(int))]
-    save_gif([Image.open(sheet) for sheet in chosen], path)
+    frames = []
+    for sheet in chosen:
+        with open_picture(sheet) as picture:
+            frames.append(picture.copy())
+    save_gif(frames, path)
 
 
 def latent_scatter(
