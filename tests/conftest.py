@@ -18,6 +18,7 @@ if FIRST:
         flags += " --xla_cpu_use_fusion_emitters=false"
     os.environ["XLA_FLAGS"] = f"{flags} {os.environ.get('XLA_FLAGS', '')}"
     # What one process compiles, no other need compile again: a folder of this session alone, unless one is given.
+    os.environ["XDG_CACHE_HOME"] = tempfile.mkdtemp(prefix="jaxgen-cache-")  # nor is anything left in a person's own
     own_cache = "JAX_COMPILATION_CACHE_DIR" not in os.environ
     if own_cache:
         os.environ["JAX_COMPILATION_CACHE_DIR"] = tempfile.mkdtemp(prefix="jaxgen-tests-")
@@ -45,5 +46,7 @@ def pytest_runtest_teardown(item):
 
 
 def pytest_sessionfinish(session, exitstatus):
+    if FIRST:
+        shutil.rmtree(os.environ["XDG_CACHE_HOME"], ignore_errors=True)
     if FIRST and own_cache:
         shutil.rmtree(os.environ["JAX_COMPILATION_CACHE_DIR"], ignore_errors=True)

@@ -13,9 +13,12 @@ import numpy as np
 
 from jaxgen.data.dataset import Batch, Dataset, scale_images
 from jaxgen.data.embedded_sets import emoji_arrays
-from jaxgen.data.image_folder import find_images, held_out, load_image_folder
+from jaxgen.data.file_digests import digest, file_digests
+from jaxgen.data.folder_scan import scan_folder
+from jaxgen.data.image_folder import dataset_of
 from jaxgen.data.loading import load
-from jaxgen.data.vocabulary import Vocabulary, find_vocabulary, vocabulary_of
+from jaxgen.data.splits import divide, recorded_asset
+from jaxgen.data.vocabulary import Vocabulary, find_vocabulary, vocabulary_from_json, vocabulary_of
 from jaxgen.errors import UserError
 
 PADDING = 0
@@ -162,7 +165,12 @@ def _emoji_captions(subcategories: bool) -> list[list[str]]:
 
 
 def _vocabulary(name: str, train: Sequence[str], every: Sequence[str]) -> Vocabulary:
-    """Pieces are learned from what is trained on; characters are those of all captions, so that all can be written."""
+    """Pieces are learned from what is trained on; characters are those of all captions, so that all can be written.
+
+    A run that is opened again has its own.
+    """
+    if (known := recorded_asset("vocabulary")) is not None:
+        return vocabulary_from_json(known)
     texts = every if name == "characters" else train
     return find_vocabulary(name, "\n".join(map(_plain, texts)))
 
@@ -195,15 +203,18 @@ def _prepare(batch: Batch) -> Batch:
 def _load_folder(
     folder: Path, image_size: int | None, vocabulary: str, length: int, test_fraction: float | None
 ) -> Dataset:
-    paths = find_images(folder)
-    captions = _captions_of(folder, paths)
-    firsts = list(dict.fromkeys(caption[0] for caption in captions))
-    chosen = dict(zip(firsts, held_out(len(firsts), test_fraction), strict=True))
-    test = np.array([chosen[caption[0]] for caption in captions])
+    found = scan_folder(folder)
+    captions = _captions_of(folder, [image.path for image in found.images])
+    contents = file_digests(folder, found.images)
+    digests = [digest(content, *texts) for content, texts in zip(contents, captions, strict=True)]
+    names, firsts = [image.name for image in found.images], [caption[0] for caption in captions]
+    division = divide(names, digests, test_fraction, keys=firsts)
     every = [text for caption in captions for text in caption]
-    train = [text for caption, is_test in zip(captions, test, strict=True) if not is_test for text in caption]
+    train = [text for i in division.train for text in captions[i]]
     writer = CaptionWriter(_vocabulary(vocabulary, train, every), length)
-    data = load_image_folder(folder, image_size=image_size, test=test, entries={"captions": _tokens(captions, writer)})
+    entries = {"captions": _tokens(captions, writer)}
+    expected = (".txt", *{Path(table).suffix for table in TABLES})
+    data = dataset_of(found, division, image_size=image_size, entries=entries, expected=expected)
     return dataclasses.replace(data, prepare=_prepare, assets=data.assets | _assets(writer))
 
 

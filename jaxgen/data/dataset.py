@@ -8,6 +8,8 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from jaxgen.data.identity import Identity
+
 Batch = dict[str, jax.Array]
 
 
@@ -59,6 +61,20 @@ class Dataset:
     """Pure jax function applied to each batch inside the compiled step."""
     assets: dict[str, Any] = field(default_factory=dict)
     """JSON-able facts a run must keep to use its model: class names, vocabulary, sample rate."""
+    identity: Identity | None = None
+    """What it is made of, by which a run knows it again; None: nothing is known."""
+    facts: tuple[str, ...] = ()
+    """What else `described` says on its line."""
+    notes: tuple[str, ...] = ()
+    """Lines for whoever starts a run: what was left out."""
+
+
+def described(data: Dataset) -> str:
+    """One line about a data set: "549 images (27 held out), 6 classes by sub-folder"."""
+    held_out = 0 if data.test is None else length(data.test)
+    what = "images" if data.kind == "image" else "examples"
+    count = f"{length(data.train) + held_out:,} {what} ({held_out:,} held out)"
+    return ", ".join((f"{data.name}: {count}", *data.facts))
 
 
 def is_resident(split: Split) -> bool:

@@ -3,17 +3,21 @@
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
 from jaxgen.data.dataset import Dataset, Split
+from jaxgen.data.file_digests import file_digests
+from jaxgen.data.folder_scan import Found, scan_folder, shown
 from jaxgen.data.images import megabytes
 from jaxgen.data.picture_file import open_picture, read_image
+from jaxgen.data.splits import Division, divide, recorded
 from jaxgen.errors import UserError
 
-EXTENSIONS = (".png", ".jpg", ".jpeg", ".webp", ".bmp", ".gif")
-HELD_OUT_FROM = 100
-"""Folders with fewer pictures than this give no test split unless a fraction is asked for."""
+STRAY = "no_classes"
+"""The asset that says which picture lies beside folders that could be classes."""
+_LOOKED_AT = 1_000
 
 
 def load_image_folder(
@@ -22,41 +26,64 @@ def load_image_folder(
     image_size: int | None = None,
     channels: int = 3,
     test_fraction: float | None = None,
-    test: np.ndarray | None = None,
-    entries: Mapping[str, np.ndarray] | None = None,
     resident_megabytes: float = 2048,
 ) -> Dataset:
-    """The pictures under `folder`, at any depth, in the order of their paths (`find_images`).
+    """The pictures under `folder`, at any depth, in the order of their paths (`folder_scan.scan_folder`).
 
-    Examples are `image` uint8 [image_size, image_size, channels] and, when every picture lies in an immediate
-    sub-folder, `label` int32 with the sub-folders' sorted names as `class_names` (see `jaxgen.data.images.to_array`
-    for the cut). One picture in every `round(1 / test_fraction)`, evenly along the order, is held out as the test
-    split: 1 in 20 by default, none in a folder of fewer than 100; or those that `test`, bool [N], says. `entries` are
-    what else an example has, [N, ...]. What takes more than `resident_megabytes` as uint8 is decoded on access.
+    Examples are `image` uint8 [image_size, image_size, channels] and, when every picture lies below a sub-folder,
+    `label` int32 with the sub-folders' sorted names as `class_names` (see `jaxgen.data.images.to_array` for the cut).
+    One picture in about `round(1 / test_fraction)`, chosen by a hash of its path (`splits.held_out`), is held out as
+    the test split: 1 in 20 by default, none in a folder of fewer than 100. What takes more than `resident_megabytes` as
+    uint8 is decoded on access.
 
     UserError: no such folder, no pictures in it, pictures of several sizes and no `image_size`, a picture that cannot
     be read (at once when resident, else on access), a `test_fraction` outside [0, 0.5].
     """
-    folder = Path(folder).expanduser()
-    paths = find_images(folder)
-    size = image_size or common_size(paths)
-    names, labels = _labels(folder, paths)
-    resident = megabytes(len(paths), size, channels) <= resident_megabytes
-    images = _decode_all(paths, size, channels) if resident else None
+    found = scan_folder(folder)
+    digests = file_digests(found.folder, found.images)
+    division = divide([image.name for image in found.images], digests, test_fraction)
+    sizes = {"image_size": image_size, "channels": channels, "resident_megabytes": resident_megabytes}
+    return dataset_of(found, division, **sizes)
 
+
+def dataset_of(
+    found: Found,
+    division: Division,
+    *,
+    image_size: int | None = None,
+    channels: int = 3,
+    entries: Mapping[str, np.ndarray] | None = None,
+    resident_megabytes: float = 2048,
+    expected: Sequence[str] = (),
+) -> Dataset:
+    """The data set of a folder's pictures as they are divided, see `load_image_folder`.
+
+    Args:
+      entries: what else an example has, [N, ...], N pictures as in `found`.
+      expected: endings of other files that belong in the folder (`Found.note`).
+    """
+    rows = np.sort(np.concatenate([division.train, division.test]))
+    paths = [found.images[i].path for i in rows]
+    size = image_size or common_size(paths)
+    labels, assets, fact = _classes(found)
     entries = {**(entries or {}), **({} if labels is None else {"label": labels})}
+    images = decode_all(paths, size, channels, resident_megabytes)
 
     def part(chosen: np.ndarray) -> Split:
         own = {name: values[chosen] for name, values in entries.items()}
         if images is None:
-            return FolderSource([paths[i] for i in chosen], own, size, channels)
-        return {"image": images[chosen], **own}
+            return FolderSource([found.images[i].path for i in chosen], own, size, channels)
+        return {"image": images[np.searchsorted(rows, chosen)], **own}
 
-    test = held_out(len(paths), test_fraction) if test is None else test
-    train_split = part(np.flatnonzero(~test))
-    test_split = part(np.flatnonzero(test)) if test.any() else None
-    assets = {"class_names": names} if names else {}
-    return Dataset(folder.resolve().name, train_split, test_split, assets=assets)
+    return Dataset(
+        found.folder.resolve().name,
+        part(division.train),
+        part(division.test) if len(division.test) else None,
+        assets=assets,
+        identity=division.identity,
+        facts=(*fact, *how_cut(paths, size)),
+        notes=found.note(expected),
+    )
 
 
 class FolderSource:
@@ -71,16 +98,6 @@ class FolderSource:
     def __getitem__(self, index: int) -> dict[str, np.ndarray]:
         image = read_image(self.paths[index], self.image_size, self.channels)
         return {"image": image, **{name: values[index] for name, values in self.entries.items()}}
-
-
-def find_images(folder: Path) -> list[Path]:
-    """The picture files under `folder`, sorted by path. UserError if there are none."""
-    if not folder.is_dir():
-        raise UserError(f"There is no folder {folder}: give the path of a folder of images.")
-    paths = sorted(path for path in folder.rglob("*") if path.suffix.lower() in EXTENSIONS and path.is_file())
-    if not paths:
-        raise UserError(f"The folder {folder} has no images: files ending in {', '.join(EXTENSIONS)} are looked for.")
-    return paths
 
 
 def common_size(paths: Sequence[Path]) -> int:
@@ -106,28 +123,23 @@ def common_channels(paths: Sequence[Path]) -> int:
     return 1
 
 
-def held_out(count: int, fraction: float | None) -> np.ndarray:
-    """bool [count]: which examples are the test split, the last of every `round(1 / fraction)`."""
-    if fraction is None:
-        fraction = 0.05 if count >= HELD_OUT_FROM else 0.0
-    if not 0.0 <= fraction <= 0.5:
-        raise UserError(f"The test fraction must lie between 0 and 0.5, not {fraction}.")
-    if fraction == 0.0:
-        return np.zeros(count, bool)
-    every = round(1.0 / fraction)
-    return np.arange(count) % every == every - 1
+def how_cut(paths: Sequence[Path], size: int) -> tuple[str, ...]:
+    """What becomes of pictures' shapes and sizes, for a line about the data: of many by a look at some of them."""
+    sizes = set()
+    for path in paths[:: max(1, len(paths) // _LOOKED_AT)]:
+        with open_picture(path) as picture:
+            sizes.add(picture.size)
+    if any(width != height for width, height in sizes):
+        return (f"cropped to squares and scaled to {size}x{size}",)
+    return () if sizes <= {(size, size)} else (f"scaled to {size}x{size}",)
 
 
-def _labels(folder: Path, paths: Sequence[Path]) -> tuple[list[str], np.ndarray | None]:
-    parents = [path.relative_to(folder).parent for path in paths]
-    if any(len(parent.parts) != 1 for parent in parents):
-        return [], None
-    names = sorted({parent.name for parent in parents})
-    index = {name: i for i, name in enumerate(names)}
-    return names, np.array([index[parent.name] for parent in parents], np.int32)
-
-
-def _decode_all(paths: Sequence[Path], image_size: int, channels: int) -> np.ndarray:
+def decode_all(
+    paths: Sequence[Path], image_size: int, channels: int, resident_megabytes: float = 2048
+) -> np.ndarray | None:
+    """All of some pictures, uint8 [N, S, S, C]; None: they would take more than `resident_megabytes`."""
+    if megabytes(len(paths), image_size, channels) > resident_megabytes:
+        return None
     images = np.empty((len(paths), image_size, image_size, channels), np.uint8)
 
     def decode(i: int) -> None:
@@ -137,3 +149,25 @@ def _decode_all(paths: Sequence[Path], image_size: int, channels: int) -> np.nda
         for _ in threads.map(decode, range(len(paths))):
             pass
     return images
+
+
+def _classes(found: Found) -> tuple[np.ndarray | None, dict[str, Any], tuple[str, ...]]:
+    """Labels by the first folder below, the assets that say so, and a fact for a line about the data.
+
+    A run that is opened again has its own classes.
+    """
+    firsts = [image.name.split("/")[0] if "/" in image.name else None for image in found.images]
+    names = sorted({name for name in firsts if name is not None})
+    known = recorded()
+    if known is not None:
+        names, strays = known.assets.get("class_names", []), []
+    else:
+        strays = [image.name for image, first in zip(found.images, firsts, strict=True) if first is None]
+    if not names:
+        return None, {}, ()
+    if strays:
+        alone = f"{shown(strays[0])} lies beside the folders" + (f" ({len(strays)} files do)" if strays[1:] else "")
+        return None, {STRAY: alone}, (f"no classes, since {alone}",)
+    index = {name: i for i, name in enumerate(names)}
+    labels = np.array([index.get(first, 0) for first in firsts], np.int32)  # 0: of what a run does not know
+    return labels, {"class_names": names}, (f"{len(names)} class{'' if len(names) == 1 else 'es'} by sub-folder",)

@@ -1,14 +1,25 @@
 """Two collections of images, side by side: pairs, or what only looks like pairs."""
 
 import dataclasses
-from pathlib import Path
+import unicodedata
+from collections.abc import Sequence
+from pathlib import Path, PurePosixPath
 
 import numpy as np
 
-from jaxgen.data.dataset import Batch, Dataset, Split, is_resident, scale_images, scaled
-from jaxgen.data.image_folder import find_images, load_image_folder
+from jaxgen.data.dataset import Batch, Dataset, Split, is_resident, length, scale_images, scaled
+from jaxgen.data.file_digests import digest, file_digests
+from jaxgen.data.folder_scan import Found, FoundFile, scan_folder, shown
+from jaxgen.data.identity import Identity
+from jaxgen.data.image_folder import common_size, decode_all, how_cut
 from jaxgen.data.loading import load
+from jaxgen.data.splits import divide, recorded
 from jaxgen.errors import UserError
+
+SIDES = ("source", "image")
+"""The entries of an example: of the first folder, of the second."""
+FRACTION = 0.1
+"""Of two folders: how much is held out."""
 
 
 def load_pairs(
@@ -27,22 +38,22 @@ def load_pairs(
       name: a set whose examples have a `style` of 0 or 1 (emoji; `cycle_gan/*` of tensorflow-datasets), or the folder
         of sources where `target` is that of targets.
       paired: source and target of an example to train on belong together (in two folders: files of one name); False: by
-        chance they do not. Held-out ones belong together in any case, where the set has pairs.
+        chance they do not. Held-out ones belong together in any case, where the set has pairs. Of two folders one pair
+        in about ten is held out, by a hash of its name.
       seed: of that chance.
       reverse: from style 1 to style 0.
 
     Raises:
-      UserError: no two collections, files without a counterpart where pairs are wanted, or more than memory holds.
+      UserError: no two collections; files without a counterpart, or two of one name, where pairs are wanted; or more
+        than memory holds.
     """
     if target is not None:
-        if paired:
-            _check_names(Path(name), target)
-        options = {"image_size": image_size, "test_fraction": 0.1}
-        data, other = (load_image_folder(folder, **options) for folder in (name, target))
-        splits = {part: (getattr(data, part), getattr(other, part)) for part in ("train", "test")}
-    else:
-        data = load(name, image_size=image_size, data_dir=data_dir)
-        splits = {part: _by_style(getattr(data, part), name) for part in ("train", "test")}
+        folders = [scan_folder(folder) for folder in (name, target)]
+        if reverse:
+            folders.reverse()
+        return _of_pairs(folders, image_size) if paired else _of_two_folders(folders, image_size, seed)
+    data = load(name, image_size=image_size, data_dir=data_dir)
+    splits = {part: _by_style(getattr(data, part), name) for part in ("train", "test")}
     rng = np.random.default_rng(seed)
     train = _side_by_side(splits["train"], reverse, name, paired=paired, rng=rng)
     test = None if None in splits["test"] else _side_by_side(splits["test"], reverse, name, paired=True, rng=rng)
@@ -50,16 +61,88 @@ def load_pairs(
     return dataclasses.replace(data, train=train, test=test, prepare=scale_both, assets=assets)
 
 
-def _check_names(source: Path, target: Path) -> None:
-    """Refuses two folders whose files are not pairs by their names (their endings may differ)."""
-    folders = [Path(folder).expanduser() for folder in (source, target)]
-    names = [{path.relative_to(folder).with_suffix("") for path in find_images(folder)} for folder in folders]
-    for here, there, own, others in ((0, 1, *names), (1, 0, *reversed(names))):
-        if alone := sorted(own - others):
+def _of_pairs(folders: Sequence[Found], image_size: int | None) -> Dataset:
+    """Two folders whose files of one name are pairs, in the order of the names."""
+    sides = [_by_key(found) for found in folders]
+    for here, there in ((0, 1), (1, 0)):
+        alone = [key for key in sides[here] if key not in sides[there]]
+        if alone and recorded() is None:  # a run that is opened again leaves them out
             raise UserError(
-                f"{folders[here]} has a picture {alone[0]} that {folders[there]} lacks ({len(alone)} in all): a "
-                "pair is two files of one name."
+                f"{folders[here].folder} has a picture {shown(alone[0])} that {folders[there].folder} lacks "
+                f"({len(alone)} in all): a pair is two files of one name, whose endings may differ."
             )
+    keys = [key for key in sides[0] if key in sides[1]]
+    digests = [file_digests(found.folder, list(side.values())) for found, side in zip(folders, sides, strict=True)]
+    by_key = [dict(zip(side, values, strict=True)) for side, values in zip(sides, digests, strict=True)]
+    division = divide(keys, [digest(*(side[key] for side in by_key)) for key in keys], FRACTION)
+    images = _decoded(folders, [[side[key].path for key in keys] for side in sides], image_size)
+
+    def part(rows: np.ndarray) -> Split:
+        return dict(zip(SIDES, (values[rows] for values in images), strict=True))
+
+    return _dataset(folders, part(division.train), part(division.test), division.identity)
+
+
+def _of_two_folders(folders: Sequence[Found], image_size: int | None, seed: int) -> Dataset:
+    """Two folders without pairs; of files of one name both are held out, or none."""
+    divisions, identity = [], Identity()
+    for place, found in zip(SIDES, folders, strict=True):
+        names = [f"{place}/{image.name}" for image in found.images]
+        keys = [_key(image) for image in found.images]
+        divisions.append(divide(names, file_digests(found.folder, found.images), FRACTION, keys=keys))
+        identity |= divisions[-1].identity
+    images = _decoded(folders, [[image.path for image in found.images] for found in folders], image_size)
+    rng = np.random.default_rng(seed)
+    train, test = (
+        tuple({"image": values[getattr(division, part)]} for values, division in zip(images, divisions, strict=True))
+        for part in ("train", "test")
+    )
+    name = folders[0].folder.name
+    mixed = _side_by_side(train, False, name, paired=False, rng=rng)
+    return _dataset(folders, mixed, _side_by_side(test, False, name, paired=True, rng=rng), identity)
+
+
+def _dataset(folders: Sequence[Found], train: Split, test: Split, identity: Identity) -> Dataset:
+    return Dataset(
+        folders[0].folder.resolve().name,
+        train,
+        test if length(test) else None,
+        prepare=scale_both,
+        identity=identity,
+        facts=how_cut([image.path for found in folders for image in found.images], train["image"].shape[1]),
+        notes=tuple(line for found in folders for line in found.note()),
+    )
+
+
+def _decoded(folders: Sequence[Found], paths: Sequence[Sequence[Path]], image_size: int | None) -> list[np.ndarray]:
+    size = image_size or common_size([path for side in paths for path in side])
+    images = [decode_all(side, size, 3) for side in paths]
+    for found, values in zip(folders, images, strict=True):
+        if values is None:
+            raise UserError(f"{found.folder} is too large to be paired in memory: choose a smaller --image-size.")
+    return images
+
+
+def _by_key(found: Found) -> dict[str, FoundFile]:
+    """The pictures of a folder by their names without endings.
+
+    Raises:
+      UserError: two of one name.
+    """
+    by_key: dict[str, FoundFile] = {}
+    for image in found.images:
+        other = by_key.setdefault(_key(image), image)
+        if other is not image:
+            raise UserError(
+                f"{found.folder} has two pictures of one name, {shown(other.name)} and {shown(image.name)}: of which "
+                "a pair is made cannot be told, so rename or remove one."
+            )
+    return by_key
+
+
+def _key(image: FoundFile) -> str:
+    """A picture's name without its ending ("0.left" of 0.left.jpg), the same however accents are put together."""
+    return unicodedata.normalize("NFC", str(PurePosixPath(image.name).with_suffix("")))
 
 
 def scale_both(batch: Batch) -> Batch:

@@ -2,12 +2,16 @@
 
 from importlib.util import find_spec
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 
 from jaxgen.data.dataset import Dataset
-from jaxgen.data.image_folder import find_images, held_out
+from jaxgen.data.file_digests import digest, file_digests
+from jaxgen.data.folder_scan import scan_folder
+from jaxgen.data.identity import Identity
 from jaxgen.data.picture_file import read_picture
+from jaxgen.data.splits import divide
 from jaxgen.errors import UserError
 
 PHOTOS = "photos"
@@ -37,35 +41,49 @@ def load_patches(name: str, *, size: int, channels: int = 3, test_fraction: floa
     Those to train on overlap by half, those of the held-out pictures do not.
 
     Args:
-      name: a folder, of whose pictures (in the order of their paths) the last of every `round(1 / test_fraction)` is
-        held out, or "photos": scikit-image's, of which `TEST_PHOTOS` are.
+      name: a folder, of whose pictures one in about `round(1 / test_fraction)` is held out, by a hash of its path
+        (`splits.held_out`), or "photos": scikit-image's, of which `TEST_PHOTOS` are.
 
     Raises:
       UserError: scikit-image or the folder is missing, or no picture is as large as a patch.
     """
-    train, test = photo_files(name, test_fraction)
+    photos = photo_files(name, test_fraction)
     splits = {}
-    for split, paths, step in (("train", train, max(1, size // 2)), ("test", test, size)):
+    for split, paths, step in (("train", photos.train, max(1, size // 2)), ("test", photos.test, size)):
         patches = [patches_of(read_picture(path, channels), size, step) for path in paths]
         patches = [patch for patch in patches if len(patch)]
         splits[split] = {"image": np.concatenate(patches)} if patches else None
     if splits["train"] is None:
         raise UserError(f"No picture of {name} has {size} x {size} pixels: choose a smaller --image-size.")
-    return Dataset(f"patches of {name}", splits["train"], splits["test"])
+    facts = (f"patches of {len(photos.train)} pictures ({len(photos.test)} held out)",)
+    return Dataset(f"patches of {photos.name}", **splits, identity=photos.identity, facts=facts, notes=photos.notes)
 
 
-def photo_files(name: str, test_fraction: float) -> tuple[list[Path], list[Path]]:
+class Photos(NamedTuple):
+    """Files of photographs, some of which are held out."""
+
+    name: str
+    train: list[Path]
+    test: list[Path]
+    identity: Identity
+    notes: tuple[str, ...] = ()
+
+
+def photo_files(name: str, test_fraction: float) -> Photos:
     """The files to train on, and those that are held out.
 
     Raises:
       UserError: scikit-image or the folder is missing.
     """
     if name == PHOTOS and not Path(name).is_dir():
-        return [photo_of(file) for file in TRAIN_PHOTOS], [photo_of(file) for file in TEST_PHOTOS]
-    paths = find_images(Path(name).expanduser())
-    chosen = held_out(len(paths), test_fraction)
-    train, test = ([path for path, out in zip(paths, chosen, strict=True) if out == which] for which in (False, True))
-    return train, test
+        parts = [{file: photo_of(file) for file in files} for files in (TRAIN_PHOTOS, TEST_PHOTOS)]
+        digests = [{file: digest(path.read_bytes()) for file, path in part.items()} for part in parts]
+        return Photos(name, *(list(part.values()) for part in parts), Identity({}, *digests))
+    found = scan_folder(name)
+    digests = file_digests(found.folder, found.images)
+    division = divide([image.name for image in found.images], digests, test_fraction)
+    parts = [[found.images[i].path for i in rows] for rows in (division.train, division.test)]
+    return Photos(found.folder.resolve().name, *parts, division.identity, found.note())
 
 
 def photo_of(file: str) -> Path:

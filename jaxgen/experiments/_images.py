@@ -10,6 +10,7 @@ import numpy as np
 
 from jaxgen.data import Dataset, load
 from jaxgen.data.dataset import length, read_examples
+from jaxgen.data.image_folder import STRAY
 from jaxgen.errors import UserError
 
 FOR_VARIANCE = 60_000
@@ -45,6 +46,11 @@ def class_count(assets: Mapping[str, Any]) -> int:
     Raises:
       UserError: none.
     """
+    if stray := assets.get(STRAY):
+        raise UserError(
+            f"The pictures of this data have no classes, since {stray}: move it into one of them or away, or leave out "
+            "--conditional."
+        )
     if not assets.get("class_names"):
         raise UserError(
             "This data has no classes: name a set that has (emoji, cifar10, mnist), or leave out --conditional."

@@ -8,7 +8,8 @@ import numpy as np
 
 from jaxgen.data.dataset import Dataset, Split, length, pick_examples, unscale_images
 from jaxgen.data.embedded_sets import EMBEDDED
-from jaxgen.data.image_folder import FolderSource, common_channels, common_size, find_images
+from jaxgen.data.folder_scan import find_images
+from jaxgen.data.image_folder import FolderSource, common_channels, common_size
 from jaxgen.data.loading import load
 from jaxgen.data.npz_file import as_uint8_images, read_npz
 from jaxgen.errors import UserError

@@ -113,11 +113,11 @@ def test_text_files_beside_images_are_their_captions_and_equal_ones_are_held_out
     data = load_captioned(str(folder), vocabulary="characters", test_fraction=0.34)
     assert (length(data.train), length(data.test)) == (4, 2)
     writer = caption_writer(data.assets)
-    assert first_captions(data) == ["a blue square"]
+    assert first_captions(data) == ["a red square"]
     batch = data.prepare(pick_examples(data.test, [0, 1]))
-    assert [writer.decode(row) for row in np.asarray(batch["captions"][0])] == ["a blue square", "blue"]
-    assert [writer.decode(row) for row in np.asarray(batch["captions"][1])] == ["a blue square"] * 2
-    np.testing.assert_array_equal(batch["image"][:, 0, 0], [[-1, -1, 1]] * 2)
+    assert [writer.decode(row) for row in np.asarray(batch["captions"][0])] == ["a red square", "red"]
+    assert [writer.decode(row) for row in np.asarray(batch["captions"][1])] == ["a red square"] * 2
+    np.testing.assert_array_equal(batch["image"][:, 0, 0], [[1, -1, -1]] * 2)
 
 
 @pytest.mark.parametrize("name", ["captions.csv", "captions.jsonl"])

@@ -5,7 +5,10 @@ import pytest
 from PIL import Image
 
 from jaxgen.data import length, load
+from jaxgen.data.dataset import described
+from jaxgen.data.identity import changes
 from jaxgen.errors import UserError
+from jaxgen.experiments._images import class_count
 
 
 def draw(path, size=(8, 8), colour=(255, 0, 0), mode="RGB"):
@@ -35,7 +38,18 @@ def test_a_picture_outside_the_sub_folders_means_no_classes(classes):
     draw(classes / "stray.png")
     data = load(str(classes))
     assert set(data.train) == {"image"}
-    assert data.assets == {}
+    assert data.assets == {"no_classes": "stray.png lies beside the folders"}
+    assert "no classes, since stray.png lies beside the folders" in described(data)
+    with pytest.raises(UserError, match=r"no classes, since stray\.png lies beside the folders"):
+        class_count(data.assets)
+
+
+def test_classes_are_the_first_folders_whatever_lies_in_them(classes):
+    draw(classes / "cats" / "old" / "0.png", colour=(99, 0, 0))
+    data = load(str(classes))
+    assert data.assets == {"class_names": ["cats", "dogs"]}
+    assert data.train["label"].tolist() == [0] * 5 + [1] * 4
+    assert described(data) == f"{classes.name}: 9 images (0 held out), 2 classes by sub-folder"
 
 
 def test_pictures_at_any_depth_and_of_any_format_are_found(tmp_path):
@@ -78,13 +92,18 @@ def test_the_orientation_that_a_camera_notes_is_applied(tmp_path):
     assert image[7, 0, 0] == 0
 
 
-def test_every_twentieth_of_a_hundred_or_more_is_held_out(tmp_path):
+def test_one_in_twenty_of_a_hundred_or_more_is_held_out_by_its_name_so_that_a_new_picture_moves_no_other(tmp_path):
     for i in range(100):
         draw(tmp_path / f"{i:03}.png", size=(2, 2), colour=(i, 0, 0))
-    data = load(str(tmp_path))
-    assert data.test["image"][:, 0, 0, 0].tolist() == [19, 39, 59, 79, 99]
-    assert length(data.train) == 95
-    assert length(load(str(tmp_path), test_fraction=0.1).test) == 10
+    before = load(str(tmp_path))
+    assert 1 <= length(before.test) <= 15
+    assert length(before.train) + length(before.test) == 100
+    held_out = set(before.test["image"][:, 0, 0, 0].tolist())
+    assert set(before.identity.test) == {f"{i:03}.png" for i in held_out}
+    draw(tmp_path / "00.png", size=(2, 2), colour=(255, 0, 0))  # the first by name
+    after = load(str(tmp_path))
+    assert set(after.test["image"][:, 0, 0, 0].tolist()) - {255} == held_out
+    assert changes(before.identity, after.identity) == "1 added (00.png)"
     assert load(str(tmp_path), test_fraction=0.0).test is None
 
 
@@ -113,7 +132,7 @@ def test_something_else_with_the_name_of_a_picture_is_named(tmp_path):
 
 
 def test_an_empty_folder_says_what_was_looked_for(tmp_path):
-    with pytest.raises(UserError, match=r"has no images: files ending in .png, .jpg"):
+    with pytest.raises(UserError, match=r"has no images: files ending in .png, .*, .jpg"):
         load(str(tmp_path))
 
 

@@ -45,12 +45,32 @@ def test_without_pairs_training_examples_are_mixed_by_the_seed_and_held_out_ones
 
 
 def test_collections_of_two_folders_may_be_of_different_sizes(tmp_path):
-    first, second = folder(tmp_path / "a", range(20)), folder(tmp_path / "b", range(100, 110))
+    first, second = folder(tmp_path / "a", range(60)), folder(tmp_path / "b", range(100, 140))
     data = load_pairs(str(first), target=second, paired=False, seed=0, image_size=8)
-    sources, targets = reds(data.train["source"]), reds(data.train["image"])
-    assert len(sources) == len(targets) == 18
-    assert sorted(sources) == [i for i in range(20) if i % 10 != 9]
-    assert sorted(targets) == sorted([*range(100, 109)] * 2)
+    sources, targets = (set(reds(data.train[side])) for side in ("source", "image"))
+    assert len(data.train["source"]) == len(data.train["image"]) == len(sources)
+    assert sources == {int(name[7:10]) for name in data.identity.train if name.startswith("source/")}
+    assert targets == {100 + int(name[6:9]) for name in data.identity.train if name.startswith("image/")}
+    held_out = [{name.split("/")[1] for name in data.identity.test if name.startswith(side)} for side in ("so", "im")]
+    assert held_out[1] == {name for name in held_out[0] if int(name[:3]) < 40}  # of one name both, or none
+
+
+def test_names_are_all_but_the_last_ending_and_pairs_go_by_them_alone(tmp_path):
+    for side, ending in (("a", "jpg"), ("b", "png")):
+        (tmp_path / side).mkdir()
+        for n in range(6):
+            for k, name in enumerate((f"{n}", f"{n}.left")):
+                Image.new("RGB", (8, 8), (10 + 20 * (2 * n + k),) * 3).save(tmp_path / side / f"{name}.{ending}")
+    data = load_pairs(str(tmp_path / "a"), target=tmp_path / "b", paired=True, seed=0, image_size=8)
+    sources, targets = (
+        np.concatenate([split[side][:, 4, 4, 0] for split in (data.train, data.test)]).astype(int)
+        for side in ("source", "image")
+    )
+    assert len(sources) == 12
+    assert np.abs(sources - targets).max() <= 3
+    Image.new("RGB", (8, 8)).save(tmp_path / "a" / "3.left.webp")
+    with pytest.raises(UserError, match=r"a has two pictures of one name, 3\.left\.jpg and 3\.left\.webp"):
+        load_pairs(str(tmp_path / "a"), target=tmp_path / "b", paired=True, seed=0, image_size=8)
 
 
 def test_pairs_of_two_folders_are_files_of_one_name(tmp_path):

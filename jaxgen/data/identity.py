@@ -1,0 +1,97 @@
+"""What a data set is made of: the names and digests of its items, so that a run knows its data again."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+from jaxgen.data.file_digests import digest
+from jaxgen.data.folder_scan import shown
+
+_NAMED = 3  # of each kind of change
+
+
+@dataclass(frozen=True)
+class Identity:
+    """What a data set is made of."""
+
+    wholes: Mapping[str, str] = field(default_factory=dict)
+    """Name -> digest or version of what is taken as a whole: a text, an embedded set."""
+    train: Mapping[str, str] = field(default_factory=dict)
+    """Name -> digest of each item to train on (a picture by its path in the folder, a pair by its name)."""
+    test: Mapping[str, str] = field(default_factory=dict)
+    """The same of the held-out ones."""
+    unused: Mapping[str, str] = field(default_factory=dict)
+    """The same of items that a run opened again does not know, or knows otherwise."""
+
+    @property
+    def items(self) -> dict[str, str]:
+        """All of them, whichever split they are in."""
+        return {**self.train, **self.test, **self.unused}
+
+    @property
+    def fingerprint(self) -> str:
+        """A digest of all names and contents, whichever split they are in."""
+        parts = (self.wholes, self.items)
+        return digest(
+            *(text for part in parts for text in ("", *(f"{value} {name}" for name, value in sorted(part.items()))))
+        )
+
+    def __or__(self, other: "Identity") -> "Identity":
+        parts = ("wholes", "train", "test", "unused")
+        return Identity(*({**getattr(self, part), **getattr(other, part)} for part in parts))
+
+    def to_json(self) -> dict[str, Any]:
+        """What `identity_from_json` reads."""
+        return {part: dict(getattr(self, part)) for part in ("wholes", "train", "test")}
+
+
+def identity_from_json(values: Any) -> Identity:
+    """The inverse of `Identity.to_json`.
+
+    Raises:
+      ValueError: another structure.
+    """
+    parts = ("wholes", "train", "test")
+    found = [values.get(part) if isinstance(values, dict) else None for part in parts]
+    for part, items in zip(parts, found, strict=True):
+        if not isinstance(items, dict) or not all(isinstance(value, str) for value in items.values()):
+            raise ValueError(f"{part} is no table of names and digests")
+    return Identity(*found)
+
+
+def identity_of_arrays(*splits: Mapping[str, np.ndarray] | None) -> Identity:
+    """That of arrays in memory, as a whole."""
+    parts: list[bytes | str] = []
+    for split in splits:
+        for name, values in sorted((split or {}).items()):
+            values = np.ascontiguousarray(values)
+            parts += [name, f"{values.dtype} {values.shape}", values.data.cast("B") if values.size else b""]
+    return Identity({"arrays": digest(*parts)})
+
+
+def changes(before: Identity, now: Identity) -> str | None:
+    """What became of a data set, such as "2 added (a.png, b.png), 1 changed (c.png)"; None: nothing.
+
+    Args:
+      before: as a run recorded it.
+      now: as it was found.
+    """
+    old, new = before.items, now.items
+    kinds = {
+        "added": sorted(new.keys() - old.keys()),
+        "removed": sorted(old.keys() - new.keys()),
+        "changed": sorted(name for name in old.keys() & new.keys() if old[name] != new[name]),
+    }
+    parts = [f"{len(names):,} {kind} ({_few(names)})" for kind, names in kinds.items() if names]
+    wholes = sorted({*before.wholes, *now.wholes})
+    if other := [name for name in wholes if before.wholes.get(name) != now.wholes.get(name)]:
+        parts.append(f"{_few(other)} changed")
+    if not parts and (moved := [name for name in before.test if name not in now.test]):
+        parts.append(f"{len(moved):,} that were held out would be trained on ({_few(moved)})")
+    return ", ".join(parts) or None
+
+
+def _few(names: Sequence[str]) -> str:
+    return ", ".join(map(shown, names[:_NAMED])) + (", ..." if len(names) > _NAMED else "")
