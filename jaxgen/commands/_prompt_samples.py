@@ -13,10 +13,10 @@ from jaxgen.commands._text_samples import TextOptions, choice_of
 from jaxgen.data.captions import caption_writer
 from jaxgen.data.dataset import scaled, unscale_images
 from jaxgen.errors import UserError
+from jaxgen.metrics.distances import nearest_distances
 from jaxgen.metrics.extractors import extractor_for, load_extractor
 from jaxgen.metrics.image_features import image_features
 from jaxgen.metrics.image_source import ImageSource, of_split
-from jaxgen.metrics.neighbours import nearest_distances
 from jaxgen.opened_run import Run, restore_run
 from jaxgen.text_agreement import CANDIDATES, likest_first, open_text_scorer
 from jaxgen.training.pictures import titled_rows

@@ -15,7 +15,7 @@ from jaxgen.commands._options import check_label, check_output, function_of, in_
 from jaxgen.commands._rows import write_rows
 from jaxgen.data.dataset import length, read_examples
 from jaxgen.errors import UserError
-from jaxgen.metrics.neighbours import nearest_distances
+from jaxgen.metrics.distances import nearest_distances
 from jaxgen.opened_run import Run, open_run, restore_run
 from jaxgen.training.pictures import latent_scatter
 from jaxgen.training.sampling import draw_conditions

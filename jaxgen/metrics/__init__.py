@@ -3,6 +3,7 @@
 from jaxgen.metrics.adversarial import discriminator_accuracy
 from jaxgen.metrics.class_shares import class_shares
 from jaxgen.metrics.classifier_score import classifier_score
+from jaxgen.metrics.distances import nearest_distances
 from jaxgen.metrics.frechet import frechet_distance
 from jaxgen.metrics.kernel import kernel_distance, squared_mmd
 from jaxgen.metrics.likelihood import (
@@ -17,7 +18,7 @@ from jaxgen.metrics.likelihood import (
     perplexity,
 )
 from jaxgen.metrics.linear_prediction import linear_prediction_nats
-from jaxgen.metrics.neighbours import density_coverage, nearest_distances, nearest_training, precision_recall
+from jaxgen.metrics.neighbours import density_coverage, nearest_training, precision_recall
 from jaxgen.metrics.restoration import l1, ms_ssim, psnr, ssim
 from jaxgen.metrics.text import distinct_n, self_bleu
 

@@ -5,6 +5,7 @@ from typing import NamedTuple
 import numpy as np
 
 from jaxgen.errors import UserError
+from jaxgen.metrics.feature_arrays import real_array
 
 
 class DiscriminatorAccuracy(NamedTuple):
@@ -31,14 +32,17 @@ def discriminator_accuracy(
     relativistic), 0 means nothing, and neither do these shares.
 
     Raises:
-      UserError: no logits, or some that are not finite.
+      UserError: logits that are not [N], none, or some that are not finite real numbers.
     """
-    named = {"training": train_logits, "held-out": held_out_logits, "generated": generated_logits}
+    given = {"training": train_logits, "held-out": held_out_logits, "generated": generated_logits}
+    named = {name: real_array(f"logits of the {name} images", logits) for name, logits in given.items()}
     for name, logits in named.items():
-        if np.size(logits) == 0 or not np.isfinite(logits).all():
+        if logits.size == 0 or not np.isfinite(logits).all():
             raise UserError(
                 f"The logits of the {name} images are missing or not finite: give at least one, all finite."
             )
+        if logits.ndim != 1:
+            raise UserError(f"The logits of the {name} images have shape {list(logits.shape)}: give one an image, [N].")
     training, held_out, generated = (float(np.mean(np.sign(logits))) for logits in named.values())
     training, held_out, generated = (1 + training) / 2, (1 + held_out) / 2, (1 - generated) / 2
     return DiscriminatorAccuracy(training, held_out, generated, gap=training - held_out)

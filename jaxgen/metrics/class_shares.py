@@ -4,6 +4,8 @@ from typing import NamedTuple
 
 import numpy as np
 
+from jaxgen.metrics.feature_arrays import check_logits, check_numbers
+
 
 class ClassShares(NamedTuple):
     """Shares between 0 and 1 over N samples."""
@@ -21,8 +23,12 @@ class ClassShares(NamedTuple):
 
 
 def class_shares(logits: np.ndarray, *, threshold: float = 0.9) -> ClassShares:
-    """Judges samples by a classifier's logits [N, K]; confidence is max_k softmax(logits)_k."""
-    logits = np.asarray(logits, np.float64)
+    """Judge samples by a classifier's logits [N, K]; confidence is max_k softmax(logits)_k.
+
+    Raises:
+      UserError: logits of another shape, without samples, or not finite.
+    """
+    logits = check_logits(logits)
     shifted = np.exp(logits - logits.max(-1, keepdims=True))
     confidence = 1.0 / shifted.sum(-1)  # the largest term is exp(0) = 1
     counts = np.bincount(logits.argmax(-1), minlength=logits.shape[-1])
@@ -48,8 +54,15 @@ class LabelAgreement(NamedTuple):
 
 
 def label_agreement(logits: np.ndarray, labels: np.ndarray) -> LabelAgreement:
-    """Compares a classifier's logits [N, K] with labels [N], integers from 0."""
-    seen = np.asarray(logits).argmax(-1)
-    counts = np.zeros((int(labels.max()) + 1, np.shape(logits)[-1]), np.int64)
-    np.add.at(counts, (labels, seen), 1)
+    """Compare a classifier's logits [N, K] with labels [N], integers from 0.
+
+    Raises:
+      UserError: logits of another shape or not finite, or labels that are not one integer of at least 0 a sample.
+    """
+    logits = check_logits(logits)
+    labels = check_numbers("labels", labels, count=len(logits))
+    seen = logits.argmax(-1)
+    present, rows = np.unique(labels, return_inverse=True)
+    counts = np.zeros((len(present), logits.shape[-1]), np.int64)
+    np.add.at(counts, (rows, seen), 1)
     return LabelAgreement(float(np.mean(seen == labels)), float(counts.max(-1).sum() / len(labels)))

@@ -5,6 +5,7 @@ from typing import NamedTuple
 import numpy as np
 
 from jaxgen.errors import UserError
+from jaxgen.metrics.feature_arrays import check_logits
 
 
 class ClassifierScore(NamedTuple):
@@ -25,9 +26,11 @@ def classifier_score(logits: np.ndarray, *, num_splits: int = 10) -> ClassifierS
       logits: [N, K], in the order in which the samples were drawn: each split is a row of neighbours.
 
     Raises:
-      UserError: fewer samples than splits.
+      UserError: logits of another shape or not finite, no splits, or fewer samples than splits.
     """
-    logits = np.asarray(logits, np.float64)
+    logits = check_logits(logits)
+    if num_splits < 1:
+        raise UserError(f"A classifier score needs at least 1 split, not {num_splits}.")
     if len(logits) < num_splits:
         raise UserError(
             f"A classifier score over {num_splits} splits needs as many samples, but there are {len(logits)}: add some."

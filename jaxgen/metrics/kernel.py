@@ -8,6 +8,8 @@ from jaxgen.errors import UserError
 from jaxgen.metrics.feature_arrays import check_features
 
 ROWS_AT_ONCE = 64
+LARGE = 30.0
+"""Mean |x|^2 / F of features from which on float32 would lose too many digits of the kernel, its cube."""
 
 
 class KernelDistance(NamedTuple):
@@ -39,9 +41,16 @@ def kernel_distance(
         RandomState, whose stream never changes.
 
     Raises:
-      UserError: fewer than two samples on either side.
+      UserError: arrays that are not features [N, F] and [M, F], fewer than two samples on either side, fewer than two
+        subsets or samples in a subset, or a seed outside 0..2**32 - 1.
     """
     real, generated = check_features(real=real, generated=generated)
+    if num_subsets < 2 or subset_size < 2:
+        raise UserError(
+            f"A kernel distance needs at least 2 subsets of at least 2 samples, not {num_subsets} of {subset_size}."
+        )
+    if not 0 <= seed < 2**32:
+        raise UserError(f"The seed of the subsets must lie in 0..{2**32 - 1}, not {seed}.")
     size = min(subset_size, len(real), len(generated))
     if size < 2:
         raise UserError(
@@ -63,10 +72,20 @@ def squared_mmd(x: np.ndarray, y: np.ndarray) -> float:
         1 / (M (M - 1)) sum_{i != j} (k(x_i, x_j) + k(y_i, y_j)) - 2 / M^2 sum_ij k(x_i, y_j),
         k(x, y) = (x . y / F + 1)^3
 
-    of Binkowski et al. 2018. Meant for features of about size 1, as networks have them: where |x|^2 is many times F,
-    most of the digits cancel.
+    of Binkowski et al. 2018. Computed in float64 for features of float64 and where |x|^2 is many times F, because most
+    of the digits of the kernel cancel there; else in float32, with sums in float64.
+
+    Raises:
+      UserError: arrays that are not features [M, F], of unequal numbers of samples, or with fewer than two.
     """
-    x, y = np.asarray(x, np.float32), np.asarray(y, np.float32)
+    x, y = check_features(first=x, second=y)
+    if len(x) != len(y) or len(x) < 2:
+        raise UserError(
+            f"The squared MMD is between equally many samples, at least 2, not {len(x)} and {len(y)}: take subsets of "
+            "one size, or use kernel_distance, which does."
+        )
+    if max(np.mean(np.square(z), dtype=np.float64) for z in (x, y)) > LARGE:
+        x, y = x.astype(np.float64), y.astype(np.float64)
     count = len(x)
     within = 0.0
     for products in (_products(x, x), _products(y, y)):
@@ -77,7 +96,7 @@ def squared_mmd(x: np.ndarray, y: np.ndarray) -> float:
 def _products(x: np.ndarray, y: np.ndarray) -> np.ndarray:
     """x_i . y_j / F, [M, M]; where y is x, BLAS computes only half of them."""
     products = x @ y.T
-    products /= np.float32(x.shape[1])
+    products /= products.dtype.type(x.shape[1])
     return products
 
 
@@ -86,8 +105,8 @@ def _sum_of_kernel(products: np.ndarray) -> float:
 
     In pieces that stay in the processor's cache; what cancels is added up in float64.
     """
-    total = 0.0
+    total, three = 0.0, products.dtype.type(3)
     for start in range(0, len(products), ROWS_AT_ONCE):
         p = products[start : start + ROWS_AT_ONCE]
-        total += float((p * (p * (p + np.float32(3)) + np.float32(3))).sum(dtype=np.float64))
+        total += float((p * (p * (p + three) + three)).sum(dtype=np.float64))
     return total

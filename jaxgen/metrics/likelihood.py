@@ -22,7 +22,11 @@ def elbo(log_weights: jax.Array) -> jax.Array:
     """The evidence lower bound, estimated by the mean of log-weights [K, B] -> [B] (Kingma & Welling 2014, eq. 2).
 
     Its expectation is log p(x) - KL(q(z | x) || p(z | x)), for any K.
+
+    Raises:
+      UserError: K = 0.
     """
+    _check_draws(len(log_weights))
     return jnp.mean(log_weights, 0)
 
 
@@ -33,7 +37,11 @@ def importance_weighted_bound(log_weights: jax.Array) -> jax.Array:
         L_K = log(1/K sum_k w_k)
 
     Its expectation is the ELBO for K = 1, never falls as K grows, and tends to log p(x).
+
+    Raises:
+      UserError: K = 0.
     """
+    _check_draws(len(log_weights))
     return jax.nn.logsumexp(log_weights, 0) - math.log(log_weights.shape[0])
 
 
@@ -56,8 +64,7 @@ def importance_weighted_log_likelihood(
     Raises:
       UserError: `num_samples` below 1.
     """
-    if num_samples < 1:
-        raise UserError(f"An importance-weighted bound needs at least 1 sample, not {num_samples}.")
+    _check_draws(num_samples)
 
     def add(k: jax.Array, sums: tuple[jax.Array, jax.Array]) -> tuple[jax.Array, jax.Array]:
         # Not a running log-sum: beside a total of -10,000 nats, float32 cannot hold what the thousandth draw adds.
@@ -71,6 +78,11 @@ def importance_weighted_log_likelihood(
     start = jnp.full(shape.shape, -jnp.inf, shape.dtype), jnp.zeros(shape.shape, shape.dtype)
     largest, total = jax.lax.fori_loop(0, num_samples, add, start)
     return largest + jnp.log(total) - math.log(num_samples)
+
+
+def _check_draws(num_samples: int) -> None:
+    if num_samples < 1:
+        raise UserError(f"An importance-weighted bound needs at least 1 sample, not {num_samples}.")
 
 
 # ---------------------------------------------------------------- divergences
@@ -92,7 +104,13 @@ def kl_between_gaussians(
     """KL(N(m, diag v) || N(m', diag v')), each [B, ...] -> [B].
 
     1/2 sum_j (v_j / v'_j + (m_j - m'_j)^2 / v'_j - 1 - log(v_j / v'_j))
+
+    Integers are taken as float32.
     """
+    mean, log_variance, other_mean, other_log_variance = (
+        x if jnp.issubdtype(x.dtype, jnp.inexact) else x.astype(jnp.float32)
+        for x in (mean, log_variance, other_mean, other_log_variance)
+    )
     log_ratio = log_variance - other_log_variance
     shifts = (mean - other_mean) ** 2 * jnp.exp(-other_log_variance)
     terms = 0.5 * (jnp.expm1(log_ratio) - log_ratio + shifts)  # expm1: exact near 0, where e^a - 1 - a cancels
@@ -124,8 +142,10 @@ def dequantise(key: jax.Array, index: jax.Array, images: jax.Array) -> jax.Array
       float32 [B, ...].
 
     Raises:
-      UserError: `images` are not uint8.
+      UserError: `images` are not uint8, or the numbers are not one an image.
     """
+    if index.shape != images.shape[:1]:
+        raise UserError(f"{list(index.shape)} numbers of examples do not go with {len(images)} images: give one each.")
     if images.dtype != jnp.uint8:
         raise UserError(f"Only uint8 images can be dequantised, not {images.dtype}: give them as they were stored.")
     # 16 random bits: x + u then is exact in float32 and never rounds up into the next level.
@@ -147,7 +167,12 @@ def bits_per_dimension(nats: jax.Array, dimensions: int, *, bin_width: float) ->
       dimensions: D, H * W * C of an image.
       bin_width: what one level takes up of the values that p is a density of: `BIN_WIDTH` after `dequantise`, 1 for
         values 0..256 and for a model of the levels themselves.
+
+    Raises:
+      UserError: no dimensions, or a width that is not above 0.
     """
+    if dimensions < 1 or not bin_width > 0.0:
+        raise UserError(f"Give at least 1 dimension and a bin width above 0, not {dimensions} and {bin_width}.")
     return (nats / dimensions - math.log(bin_width)) / math.log(2.0)
 
 

@@ -34,11 +34,17 @@ def linear_prediction_nats(
       uniform: the share of the uniform distribution, which bounds what a surprise costs.
 
     Raises:
-      UserError: codes that are not a table.
+      UserError: codes that are not a table of integers in 0..255, an `order` below 1, a memory of at most 1, a ridge
+        that is not above 0 or a share outside (0, 1).
     """
-    codes = np.asarray(codes, np.int64)
-    if codes.ndim != 2:
-        raise UserError(f"Codes are a table [N, T], not of shape {codes.shape}.")
+    codes = np.asarray(codes)
+    if codes.ndim != 2 or codes.dtype.kind not in "iu":
+        raise UserError(f"Codes are a table [N, T] of integers, not of shape {codes.shape} and type {codes.dtype}.")
+    if codes.size and (codes.min() < 0 or codes.max() >= LEVELS):
+        raise UserError(f"Codes are mu-law levels in 0..{LEVELS - 1}, not {codes.min()} to {codes.max()}.")
+    if order < 1 or not (memory > 1.0 and scale_memory > 1.0 and ridge > 0.0 and 0.0 < uniform < 1.0):
+        raise UserError("Give an order of at least 1, memories above 1, a ridge above 0 and a uniform share in (0, 1).")
+    codes = codes.astype(np.int64)
     amplitudes = mu_law_decode(codes).astype(np.float64)
     edges = mu_law_decode(np.arange(LEVELS + 1) - 0.5).astype(np.float64)
     edges[0], edges[-1] = -np.inf, np.inf

@@ -33,11 +33,15 @@ def add_features(moments: Moments, features: np.ndarray) -> Moments:
     d = b - m (Chan et al. 1979, "Updating Formulae and a Pairwise Algorithm for Computing Sample Variances").
 
     Raises:
-      UserError: features that are not finite.
+      UserError: not an array of that kind, or another number of features than before.
     """
-    centred = np.array(features, np.float64)
-    if not np.isfinite(centred).all():
-        raise UserError("Some features are not finite: look for broken samples.")
+    (features,) = check_features(given=features)
+    if features.shape[1] != len(moments.mean):
+        raise UserError(
+            f"The given features are {features.shape[1]} a sample, and those before {len(moments.mean)}: use one "
+            "extractor for all."
+        )
+    centred = features.astype(np.float64)
     mean = centred.mean(0)
     centred -= mean
     total = moments.count + len(centred)

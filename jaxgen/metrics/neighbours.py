@@ -1,30 +1,15 @@
-"""What the nearest neighbours among features say: precision and recall, density and coverage, memorised images.
+"""What the nearest neighbours among features say: precision and recall, density and coverage, memorised images."""
 
-Distances are Euclidean. They are computed in blocks: no array of all pairs of samples is ever in memory.
-"""
-
-from collections.abc import Callable, Iterator
-from typing import NamedTuple
+from typing import Literal, NamedTuple
 
 import numpy as np
 
 from jaxgen.errors import UserError
+from jaxgen.metrics.distances import Progress, balls_around, check_enough, nearest_distances
 from jaxgen.metrics.feature_arrays import check_features
 
-Progress = Callable[[int, int], None]
-"""(how many samples are done, of how many)."""
-
-MAX_BLOCK = 512
-PAIRS_PER_BLOCK = 2**23
-NUMBERS_AT_ONCE = 2**24  # of the differences of features
-# How far off |x|^2 + |y|^2 - 2 x.y may be in float32, relative to |x|^2 + |y|^2; at most 0.7e-6 was measured,
-# for 16 to 2048 features of five kinds.
-ROUNDING = 2e-6
-# How many neighbours of a sample, beside the k nearest, that this rounding could swap with them, are looked at by the
-# differences of their features.
-SPARE = 8
-# Squared distances by differences that are nearer to each other than this, relatively, count as equal.
-EQUAL = 1e-6
+Convention = Literal["paper", "prdc"]
+CONVENTIONS = ("paper", "prdc")
 
 
 class PrecisionRecall(NamedTuple):
@@ -58,86 +43,72 @@ class NearestTraining(NamedTuple):
     """Probability that a generated sample is closer to the training set than a held-out one: about 1/2; copies: 1."""
 
 
-def nearest_distances(
-    queries: np.ndarray,
-    references: np.ndarray,
-    k: int,
-    *,
-    exclude_self: bool = False,
-    progress: Progress | None = None,
-) -> tuple[np.ndarray, np.ndarray]:
-    """The k nearest references [M, F] of each query [N, F] -> (distances [N, k] ascending, indices [N, k]).
-
-    Distances are those of differences, to float32's precision. Which references are nearest is exact but for those
-    whose squared distances differ by less than 1e-6 of the features' squared distance from the references' mean.
-
-    Args:
-      exclude_self: the queries are the references, and none is its own neighbour.
-
-    Raises:
-      UserError: fewer than k references.
-      ValueError: `exclude_self` with other numbers of queries than of references.
-    """
-    queries, references = check_features(query=queries, reference=references)
-    if exclude_self and len(queries) != len(references):
-        raise ValueError(f"{len(queries)} queries cannot be the same samples as {len(references)} references.")
-    _check_enough(k, len(references) - exclude_self)
-    queries, references = _centred(queries, references)
-    norms = _squared_norms(references)
-    distances, indices = [], []
-    for start, block in _blocks(queries, len(references)):
-        own = start + np.arange(len(block)) if exclude_self else None
-        block_distances, block_indices = _nearest(block, own, references, norms, k)
-        distances.append(block_distances)
-        indices.append(block_indices)
-        if progress is not None:
-            progress(start + len(block), len(queries))
-    return np.concatenate(distances), np.concatenate(indices)
-
-
 def precision_recall(
-    real: np.ndarray, generated: np.ndarray, *, k: int = 3, progress: Progress | None = None
+    real: np.ndarray,
+    generated: np.ndarray,
+    *,
+    k: int = 3,
+    convention: Convention = "paper",
+    progress: Progress | None = None,
 ) -> PrecisionRecall:
     """Improved precision and recall of features [N, F] and [M, F] (Kynkaanniemi et al. 2019, arXiv:1904.06991).
 
-        f(x, Y) = 1 if |x - y| < |y - NN_k(y, Y)| for any y of Y, else 0
+        f(x, Y) = 1 if |x - y| <= |y - NN_k(y, Y)| for any y of Y, else 0
         precision = mean_j f(generated_j, real),   recall = mean_i f(real_i, generated)
 
-    NN_k(y, Y) is the k-th nearest sample of Y other than y (the paper's k = 3). As in the package `prdc`, which counts
-    neighbours in the same way, the bound itself lies outside (the paper's inside), and so does what float32 cannot
-    tell from it.
+    NN_k(y, Y) is the k-th nearest sample of Y other than y (the paper's k = 3), and copies of y are other samples.
+    Distances are compared in float64, and count as equal where their squares differ by less than 1e-14 of the radius's.
+
+    Args:
+      convention: "paper": the border belongs to a ball, as in the paper's equation 1, so that a set against itself has
+        precision and recall 1 even where its samples come several times. "prdc": the border lies outside, as in the
+        package prdc of Naeem et al. 2020, where k + 1 equal samples are in no ball, not even their own. Both give the
+        same for samples of which no two are equal or equally far.
 
     Raises:
-      UserError: fewer than k + 1 samples on either side.
+      UserError: arrays that are not features [N, F] and [M, F], fewer than k + 1 samples on either side, or another
+        convention.
     """
     real, generated = check_features(real=real, generated=generated)
+    border = _has_border(convention)
     n, m = len(real), len(generated)
-    _check_enough(k, min(n, m) - 1)
+    check_enough(k, min(n, m) - 1)
     total = 2 * (n + m)
     real_radii = _radii(real, k, _part(progress, 0, total))
     generated_radii = _radii(generated, k, _part(progress, n, total))
-    real_balls, _ = _balls(generated, real, real_radii, _part(progress, n + m, total))
-    generated_balls, _ = _balls(real, generated, generated_radii, _part(progress, n + 2 * m, total))
+    real_balls, _ = balls_around(generated, real, real_radii, border, _part(progress, n + m, total))
+    generated_balls, _ = balls_around(real, generated, generated_radii, border, _part(progress, n + 2 * m, total))
     return PrecisionRecall(float(np.mean(real_balls > 0)), float(np.mean(generated_balls > 0)))
 
 
 def density_coverage(
-    real: np.ndarray, generated: np.ndarray, *, k: int = 5, progress: Progress | None = None
+    real: np.ndarray,
+    generated: np.ndarray,
+    *,
+    k: int = 5,
+    convention: Convention = "paper",
+    progress: Progress | None = None,
 ) -> DensityCoverage:
     """Density and coverage of features [N, F] and [M, F] (Naeem et al. 2020, https://arxiv.org/abs/2002.09797).
 
-        density  = 1 / (k M) sum_j sum_i 1[ |generated_j - real_i| < r_i ]
-        coverage = 1 / N sum_i 1[ |generated_j - real_i| < r_i for any j ]
+        density  = 1 / (k M) sum_j sum_i 1[ |generated_j - real_i| <= r_i ]
+        coverage = 1 / N sum_i 1[ |generated_j - real_i| <= r_i for any j ]
 
-    with r_i the distance of real_i to its k-th nearest other real sample; bounds as in `precision_recall`.
+    with r_i the distance of real_i to its k-th nearest other real sample.
+
+    Args:
+      convention: "paper": the border belongs to a ball, as in `precision_recall`; a set of different samples against
+        itself then has density (k + 1) / k. "prdc": `<` in place of `<=`, as in the authors' package, by which it has
+        density 1, but sets of samples that come more than k times have density and coverage 0.
 
     Raises:
-      UserError: fewer than k + 1 real samples.
+      UserError: arrays that are not features [N, F] and [M, F], fewer than k + 1 real samples, or another convention.
     """
+    border = _has_border(convention)
     real, generated = check_features(real=real, generated=generated)
     total = len(real) + len(generated)
     radii = _radii(real, k, _part(progress, 0, total))
-    balls, reached = _balls(generated, real, radii, _part(progress, len(real), total))
+    balls, reached = balls_around(generated, real, radii, border, _part(progress, len(real), total))
     return DensityCoverage(float(np.mean(balls) / k), float(np.mean(reached)))
 
 
@@ -157,7 +128,7 @@ def nearest_training(
     in both numbers: look at the nearest pairs too.
 
     Raises:
-      UserError: at least half of the held-out samples are in the training set.
+      UserError: arrays that are not features [*, F], or at least half of the held-out samples are in the training set.
     """
     generated, train, held_out = check_features(generated=generated, training=train, held_out=held_out)
     total = len(generated) + len(held_out)
@@ -179,12 +150,10 @@ def nearest_training(
     )
 
 
-def _check_enough(k: int, others: int) -> None:
-    if not 1 <= k <= others:
-        raise UserError(
-            f"The {k} nearest neighbours of a sample cannot be found among {others} others: give more samples, or "
-            "choose another k."
-        )
+def _has_border(convention: str) -> bool:
+    if convention not in CONVENTIONS:
+        raise UserError(f"There is no convention {convention!r} of a ball's border: use {' or '.join(CONVENTIONS)}.")
+    return convention == "paper"
 
 
 def _part(progress: Progress | None, start: int, total: int) -> Progress | None:
@@ -192,79 +161,6 @@ def _part(progress: Progress | None, start: int, total: int) -> Progress | None:
     return None if progress is None else lambda done, _: progress(start + done, total)
 
 
-def _centred(queries: np.ndarray, references: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Both minus the references' mean, without which the digits of |x|^2 would go into it."""
-    mean = references.mean(0, dtype=np.float64).astype(np.float32)
-    return queries - mean, references - mean
-
-
-def _blocks(queries: np.ndarray, num_references: int) -> Iterator[tuple[int, np.ndarray]]:
-    """Gives (first row, block [B, F])."""
-    size = max(1, min(MAX_BLOCK, PAIRS_PER_BLOCK // num_references))
-    for start in range(0, len(queries), size):
-        yield start, queries[start : start + size]
-
-
-def _squared_norms(x: np.ndarray) -> np.ndarray:
-    """[..., F] -> [...]."""
-    return np.sum(x * x, axis=-1)
-
-
-def _nearest(
-    queries: np.ndarray, own: np.ndarray | None, references: np.ndarray, norms: np.ndarray, k: int
-) -> tuple[np.ndarray, np.ndarray]:
-    """One block of `nearest_distances`.
-
-    Queries [B, F], which reference each is [B] or None, references [M, F], their squared norms [M] -> [B, k], [B, k].
-    """
-    order = queries @ references.T
-    order *= np.float32(-2)
-    order += norms  # |query|^2 is the same along a row
-    if own is not None:
-        order[np.arange(len(queries)), own] = np.inf
-    count = min(k + SPARE, len(references))
-    candidates = np.sort(np.argpartition(order, count - 1, axis=1)[:, :count], axis=1)  # [B, C]; of equals the first
-    squared = np.stack([_squared_norms(queries - references[column]) for column in candidates.T], axis=1)
-    if own is not None:
-        squared[candidates == own[:, None]] = np.inf
-    chosen = np.argsort(squared, axis=1, kind="stable")[:, :k]
-    return np.sqrt(np.take_along_axis(squared, chosen, 1)), np.take_along_axis(candidates, chosen, 1)
-
-
 def _radii(features: np.ndarray, k: int, progress: Progress | None) -> np.ndarray:
     """Distance of each sample [N, F] to its k-th nearest other sample, [N]."""
     return nearest_distances(features, features, k, exclude_self=True, progress=progress)[0][:, -1]
-
-
-def _balls(
-    points: np.ndarray, centres: np.ndarray, radii: np.ndarray, progress: Progress | None
-) -> tuple[np.ndarray, np.ndarray]:
-    """Points [N, F], centres and radii of balls [M, F], [M] -> in how many a point lies [N], which hold any [M]."""
-    points, centres = _centred(points, centres)
-    norms, squared_radii = _squared_norms(centres), radii * radii
-    counts, reached = [], np.zeros(len(centres), bool)
-    for start, block in _blocks(points, len(centres)):
-        inside = _inside(block, centres, norms, squared_radii)
-        counts.append(inside.sum(1))
-        reached |= inside.any(0)
-        if progress is not None:
-            progress(start + len(block), len(points))
-    return np.concatenate(counts), reached
-
-
-def _inside(points: np.ndarray, centres: np.ndarray, norms: np.ndarray, squared_radii: np.ndarray) -> np.ndarray:
-    """One block of `_balls`: points [B, F], centres [M, F], their squared norms and radii [M] -> bool [B, M]."""
-    own_norms = _squared_norms(points)[:, None]
-    depth = points @ centres.T  # becomes r^2 - |x - y|^2
-    depth *= np.float32(2)
-    depth += squared_radii - norms
-    depth -= own_norms
-    margin = norms + own_norms
-    margin *= np.float32(ROUNDING)
-    inside = depth > margin
-    rows, columns = np.nonzero(np.abs(depth, out=depth) <= margin)  # what rounding could decide
-    step = max(1, NUMBERS_AT_ONCE // points.shape[1])
-    for i in (slice(start, start + step) for start in range(0, len(rows), step)):
-        exact = _squared_norms(points[rows[i]] - centres[columns[i]])
-        inside[rows[i], columns[i]] = exact < (1.0 - EQUAL) * squared_radii[columns[i]]
-    return inside

@@ -36,8 +36,11 @@ def resize_bilinear(images: Array, size: int, *, method: str) -> Array:
       [B, S, S, C] float32, in the range of the input.
 
     Raises:
-      UserError: an unknown method.
+      UserError: an unknown method, no images [B, H, W, C] with pixels, or a size below 1.
     """
+    shape = np.shape(images)
+    if len(shape) != 4 or 0 in shape[1:] or size < 1:
+        raise UserError(f"Images {list(shape)} cannot be resized to {size}x{size}: give [B, H, W, C] and a size.")
     if method not in COORDINATES:
         raise UserError(f"There is no way of resizing {method!r}: use {' or '.join(COORDINATES)}.")
     rows, columns = (_matrix(length, size, method) for length in images.shape[1:3])

@@ -1,16 +1,22 @@
 """How near restored images are to their targets: L1, PSNR, SSIM and multi-scale SSIM, one value per image.
 
-Images are [B, H, W, C], unsigned bytes or floating-point numbers; what is computed is float32 (float64 for float64
-images where jax allows it). `max_value` is the width of the range that values may have, not the largest of a batch: 255
-for 0..255, 1 for [0, 1], 2 for [-1, 1]. SSIM compares mean brightnesses by their ratio, so it is not the same for one
-image in [-1, 1] and in 0..255: the figures of the literature are those of values that start at 0.
+Images are [B, H, W, C] of any real numbers. Integers of every width, and float64, are computed in float64: the same
+whether NumPy's or JAX's arrays are given. Other floating-point numbers, and whatever is traced within `jax.jit`, are
+computed in float32 (float64 where jax has it). Images with values that are not finite have values that are not numbers.
+
+`max_value` is the width of the range that values may have, not the largest of a batch: 255 for 0..255, 65535 for all of
+uint16, 1 for [0, 1], 2 for [-1, 1]; integers that spread further than it says are refused. SSIM compares mean
+brightnesses by their ratio, so it is not the same for one image in [-1, 1] and in 0..255: the figures of the literature
+are those of values that start at 0.
 """
 
 import functools
+from collections.abc import Callable
 
 import jax
 import jax.numpy as jnp
 import numpy as np
+from numpy.typing import ArrayLike
 
 from jaxgen.errors import UserError
 from jaxgen.per_example import row_means, rows
@@ -24,31 +30,86 @@ SCALE_WEIGHTS = (0.0448, 0.2856, 0.3001, 0.2363, 0.1333)  # Wang et al. 2003, of
 MS_SSIM_LEAST_SIZE = 2 ** (len(SCALE_WEIGHTS) - 1) * (WINDOW_SIZE - 1) + 1
 
 
-@jax.jit
+def _of_any_type(metric: Callable[..., jax.Array]) -> Callable[..., jax.Array]:
+    """The metric, compiled, of images of every type: float64 where they need it, after the checks of its docstring."""
+    compiled = jax.jit(metric)
+
+    @functools.wraps(metric)
+    def checked(images: ArrayLike, targets: ArrayLike, **ranges: float) -> jax.Array:
+        if not all(isinstance(x, jax.Array) for x in (images, targets)):  # jax would cut wide types of NumPy's short
+            images, targets = np.asarray(images), np.asarray(targets)
+        _check_images(images, targets)
+        ranges = {name: _checked_range(value, images, targets) for name, value in ranges.items()}
+        wide = jnp.float64 if any(_is_wide(x) for x in (images, targets)) else jnp.float32
+        traced = any(isinstance(x, jax.core.Tracer) for x in (images, targets, *ranges.values()))
+        if traced or wide == jnp.float32:
+            dtype = jnp.promote_types(jnp.promote_types(images.dtype, targets.dtype), jnp.float32)
+            return compiled(images.astype(dtype), targets.astype(dtype), **ranges)
+        with jax.enable_x64(True):
+            return compiled(*(np.asarray(x).astype(np.float64) for x in (images, targets)), **ranges)
+
+    return checked
+
+
+def _is_wide(images: jax.Array | np.ndarray) -> bool:
+    return images.dtype == np.float64 or jnp.issubdtype(images.dtype, jnp.integer)
+
+
+def _check_images(images: jax.Array | np.ndarray, targets: jax.Array | np.ndarray) -> None:
+    if images.ndim != 4 or images.shape != targets.shape:
+        raise UserError(
+            f"Images {list(images.shape)} cannot be compared with targets {list(targets.shape)}: "
+            "give two batches [B, H, W, C] of the same shape."
+        )
+    if images.size == 0:
+        raise UserError(f"Images {list(images.shape)} have no pixels: give at least one image.")
+    for array in (images, targets):
+        real = jnp.issubdtype(array.dtype, jnp.floating) or array.dtype.kind in "biu"
+        if not real:
+            raise UserError(f"Images of type {array.dtype} cannot be compared: give real numbers.")
+
+
+def _checked_range(max_value: float, *arrays: jax.Array | np.ndarray) -> float | jax.Array:
+    """The width as a float, which no square overflows."""
+    if isinstance(max_value, jax.core.Tracer):
+        return max_value.astype(jnp.promote_types(max_value.dtype, jnp.float32))
+    max_value = float(max_value)
+    if not 0.0 < max_value < float("inf"):
+        raise UserError(f"max_value is the width of the range of values, above 0, not {max_value:g}.")
+    if any(isinstance(array, jax.core.Tracer) or not jnp.issubdtype(array.dtype, jnp.integer) for array in arrays):
+        return max_value
+    low, high = min(int(array.min()) for array in arrays), max(int(array.max()) for array in arrays)
+    if high - low > max_value:
+        raise UserError(
+            f"The images hold integers from {low} to {high}, a wider range than max_value {max_value:g} says: give the "
+            "width of the range that values may have (65535 for uint16)."
+        )
+    return max_value
+
+
+@_of_any_type
 def l1(images: jax.Array, targets: jax.Array) -> jax.Array:
     """The mean absolute difference, images [B, H, W, C] and targets of the same shape -> [B].
 
     Raises:
-      UserError: not two batches of images of one shape.
+      UserError: not two batches of images of one shape, or none.
     """
-    images, targets = _as_floats(images, targets)
     return row_means(jnp.abs(rows(images) - rows(targets)))
 
 
-@jax.jit
+@_of_any_type
 def psnr(images: jax.Array, targets: jax.Array, *, max_value: float) -> jax.Array:
     """Peak signal-to-noise ratio in decibels, 10 log10(max_value^2 / mean squared error), [B, H, W, C] x 2 -> [B].
 
     Infinite for images that equal their targets.
 
     Raises:
-      UserError: not two batches of images of one shape.
+      UserError: not two batches of images of one shape, none, or a range that is not above 0 or too narrow.
     """
-    images, targets = _as_floats(images, targets)
     return 10.0 * jnp.log10(max_value**2 / row_means((rows(images) - rows(targets)) ** 2))
 
 
-@jax.jit
+@_of_any_type
 def ssim(images: jax.Array, targets: jax.Array, *, max_value: float) -> jax.Array:
     """Structural similarity, in [-1, 1], 1 for equal images (Wang et al. 2004, doi:10.1109/TIP.2003.819861).
 
@@ -69,14 +130,13 @@ def ssim(images: jax.Array, targets: jax.Array, *, max_value: float) -> jax.Arra
       [B].
 
     Raises:
-      UserError: not two batches of images of one shape, or smaller than the window.
+      UserError: as for `psnr`, or images smaller than the window.
     """
-    images, targets = _as_floats(images, targets)
     _check_size(images, WINDOW_SIZE, "SSIM")
     return jnp.mean(_similarity(images, targets, max_value)[0], -1)
 
 
-@jax.jit
+@_of_any_type
 def ms_ssim(images: jax.Array, targets: jax.Array, *, max_value: float) -> jax.Array:
     """Multi-scale structural similarity over 5 scales (Wang et al. 2003, doi:10.1109/ACSSC.2003.1292216).
 
@@ -97,9 +157,8 @@ def ms_ssim(images: jax.Array, targets: jax.Array, *, max_value: float) -> jax.A
       [B], in [0, 1].
 
     Raises:
-      UserError: not two batches of images of one shape, or too small for 5 scales.
+      UserError: as for `psnr`, or images too small for 5 scales.
     """
-    images, targets = _as_floats(images, targets)
     _check_size(images, MS_SSIM_LEAST_SIZE, f"MS-SSIM over {len(SCALE_WEIGHTS)} scales")
     factors = []
     for _ in SCALE_WEIGHTS[1:]:
@@ -108,16 +167,6 @@ def ms_ssim(images: jax.Array, targets: jax.Array, *, max_value: float) -> jax.A
     factors.append(_similarity(images, targets, max_value)[0])
     powers = [jnp.maximum(factor, 0.0) ** weight for factor, weight in zip(factors, SCALE_WEIGHTS, strict=True)]
     return jnp.mean(functools.reduce(jnp.multiply, powers), -1)
-
-
-def _as_floats(images: jax.Array, targets: jax.Array) -> tuple[jax.Array, jax.Array]:
-    if images.ndim != 4 or images.shape != targets.shape:
-        raise UserError(
-            f"Images {list(images.shape)} cannot be compared with targets {list(targets.shape)}: "
-            "give two batches [B, H, W, C] of the same shape."
-        )
-    dtype = jnp.promote_types(jnp.promote_types(images.dtype, targets.dtype), jnp.float32)
-    return images.astype(dtype), targets.astype(dtype)
 
 
 def _check_size(images: jax.Array, least: int, what: str) -> None:

@@ -4,6 +4,9 @@ from typing import NamedTuple
 
 import numpy as np
 
+from jaxgen.errors import UserError
+from jaxgen.metrics.feature_arrays import check_features, check_numbers
+
 
 class Retrieval(NamedTuple):
     """Shares of images, between 0 and 1."""
@@ -28,7 +31,15 @@ def caption_ranks(
       images: vectors [N, E] of length 1.
       captions: vectors [M, E] of length 1, of different captions.
       own: int [N], the number of each image's caption.
+      among: at least 2, the image's own caption included.
+
+    Raises:
+      UserError: vectors that are not [N, E] and [M, E], numbers of captions that are not there, or `among` below 2.
     """
+    images, captions = check_features(image=images, caption=captions)
+    own = check_numbers("numbers of the images' captions", own, count=len(images), below=len(captions))
+    if among < 2:
+        raise UserError(f"An image is offered at least 2 captions, its own and another, not {among}.")
     rng, count = np.random.default_rng(seed), len(captions)
     similarities = np.asarray(images, np.float64) @ np.asarray(captions, np.float64).T  # [N, M]
     ranks = np.empty(len(images), np.int64)
@@ -40,6 +51,11 @@ def caption_ranks(
 
 
 def retrieval(ranks: np.ndarray) -> Retrieval:
-    """Of the ranks [N] that `caption_ranks` gives."""
+    """The shares of images that find their caption, of the ranks [N] that `caption_ranks` gives.
+
+    Raises:
+      UserError: ranks that are not one integer of at least 0 an image.
+    """
+    ranks = check_numbers("ranks", ranks)
     top1 = float(np.mean(ranks < 1))
     return Retrieval(top1, float(np.mean(ranks < 5)), float(np.sqrt(top1 * (1.0 - top1) / len(ranks))))

@@ -61,9 +61,9 @@ def self_bleu(
 
 
 def _check(texts: Sequence[Sequence[Hashable]], n: int) -> None:
-    if isinstance(texts, str):
+    if isinstance(texts, str | bytes):
         raise UserError("Give a list of texts, not one text.")
-    if n < 1:
+    if n < 1 or n != int(n):
         raise UserError(f"n-grams have at least 1 token, not {n}.")
 
 
