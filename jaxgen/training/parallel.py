@@ -6,6 +6,7 @@ same step runs under `jit`, `pmap` and `shard_map`.
 
 import contextlib
 import os
+from collections import deque
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -18,6 +19,8 @@ from jax.sharding import PartitionSpec as P
 from jaxgen.errors import UserError
 
 AXIS = "devices"
+SMALL = 1024
+"""Arrays of at most so many numbers may be kept for a while."""
 _DETERMINISTIC = "--xla_gpu_deterministic_ops=true"
 
 
@@ -169,9 +172,9 @@ def per_device(
     donate: Sequence[int] = (),
     replicated_output: bool = True,
 ) -> Callable[..., Any]:
-    """Compiles `function` to run once per device, with the axis `AXIS` bound for the reductions above.
+    """Compile `function` to run once per device, with the axis `AXIS` bound for the reductions above.
 
-    An argument whose `mapped` is True has leaves [D, ...] and each device gets its row [...]; the others go whole to
+    Of the functions made here at most `_most_in_flight` are under way at once, see there. An argument whose `mapped` is True has leaves [D, ...] and each device gets its row [...]; the others go whole to
     every device. The result must be the same on all devices and is returned once (`replicated_output=False` returns
     every device's, stacked, for tests that compare the replicas).
 
@@ -181,7 +184,7 @@ def per_device(
     if jax.process_count() == 1:
         axes = tuple(0 if m else None for m in mapped)
         out = None if replicated_output else 0
-        return jax.pmap(
+        run = jax.pmap(
             function,
             axis_name=AXIS,
             in_axes=axes,
@@ -189,7 +192,47 @@ def per_device(
             devices=list(mesh.devices),
             donate_argnums=tuple(donate),
         )
-    return shard_mapped(function, mesh, mapped, donate=donate, replicated_output=replicated_output)
+    else:
+        run = shard_mapped(function, mesh, mapped, donate=donate, replicated_output=replicated_output)
+    return _a_few_at_once(run, mesh)
+
+
+def _most_in_flight(mesh: Mesh) -> int:
+    """How many programs with collectives may be under way at once on the devices of a mesh.
+
+    On a CPU one. Each device of a program is a task of a pool of few threads there, and a task that waits in a
+    collective keeps its thread: of several programs at once the waiting tasks of one can leave no thread to the task of
+    another that they wait for, for ever. An accelerator runs its programs in the order in which they were begun: it has
+    a few, so that it is never idle, and no more, so that what they read does not fill its memory.
+    """
+    return 1 if mesh.devices.flat[0].platform == "cpu" else 8
+
+
+_in_flight: deque[list[jax.Array]] = deque()
+"""Of each program with collectives that was begun and not awaited, what tells that it is done, oldest first."""
+
+
+def _a_few_at_once(run: Callable[..., Any], mesh: Mesh) -> Callable[..., Any]:
+    """`run`, which first awaits earlier programs where too many are under way; `run` itself on a single device."""
+    if mesh.size == 1:
+        return run
+    most = _most_in_flight(mesh)
+
+    def begin(*arguments: Any) -> Any:
+        while len(_in_flight) >= most:
+            await_arrays(_in_flight.popleft())
+        output = run(*arguments)
+        # All outputs of a program are there at once: the small ones tell it, and hold no memory.
+        leaves = sorted(jax.tree.leaves(output), key=lambda leaf: leaf.size)
+        _in_flight.append([leaf for leaf in leaves if leaf.size <= max(SMALL, leaves[0].size)])
+        return output
+
+    return begin
+
+
+def await_arrays(arrays: Sequence[jax.Array]) -> None:
+    """Return when all arrays have been computed; those that were donated since are passed over."""
+    jax.block_until_ready([array for array in arrays if not array.is_deleted()])
 
 
 def shard_mapped(

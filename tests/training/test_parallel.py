@@ -141,3 +141,23 @@ def test_a_cpu_is_as_many_devices_as_asked_for_and_has_cores():
             check=True,
         )
         assert result.stdout.split() == [str(expected)] * 2
+
+
+def test_hundreds_of_programs_that_nobody_awaits_do_not_wait_for_each_other():
+    mesh = device_mesh(8)
+    matrices = split_over_devices(mesh, np.ones((8, 64, 64), np.float32))
+
+    def function(x):  # long enough for the next to be begun, with several collectives
+        return [sum_over_devices(jnp.sum(jax.lax.fori_loop(0, 8, lambda i, y: y @ x / 64, x)) + i) for i in range(3)]
+
+    run = per_device(function, mesh, (True,))
+    results = [run(matrices) for _ in range(400)]
+    assert len(parallel._in_flight) <= 1
+    np.testing.assert_allclose(jax.device_get(results), [[8 * (64 * 64 + i) for i in range(3)]] * 400, rtol=1e-5)
+
+
+def test_a_single_device_is_not_waited_for():
+    mesh = device_mesh(1)
+    begun = len(parallel._in_flight)
+    per_device(lambda x: x + 1, mesh, (True,))(split_over_devices(mesh, np.ones((1, 3))))
+    assert len(parallel._in_flight) == begun
