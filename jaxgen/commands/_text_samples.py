@@ -12,6 +12,7 @@ import numpy as np
 
 from jaxgen.commands._options import check_output, function_of
 from jaxgen.data.music import BETWEEN, write_midi
+from jaxgen.data.text_file import normalized
 from jaxgen.data.vocabulary import Vocabulary, vocabulary_of
 from jaxgen.errors import UserError
 from jaxgen.models.decoding import Choice, Decoding
@@ -117,7 +118,7 @@ def choice_of(options: TextOptions) -> Choice:
 def _prompt_tokens(prompts: Sequence[str], vocabulary: Vocabulary, run: Run) -> tuple[np.ndarray, list[int]]:
     """Prompts as tokens [B, P] and how many of each row they are; none is what samples begin behind."""
     first = np.asarray([run.model.functions["first_token"]()])
-    rows = [vocabulary.encode(prompt) if prompt else first for prompt in prompts]
+    rows = [vocabulary.encode(normalized(prompt)) if prompt else first for prompt in prompts]
     tokens = np.zeros((len(rows), max(map(len, rows))), np.int32)
     for row, values in zip(tokens, rows, strict=True):
         row[: len(values)] = values

@@ -1,8 +1,6 @@
 """Images with captions: emoji with their Unicode names, or any folder of captioned images."""
 
-import csv
 import dataclasses
-import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -11,20 +9,21 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from jaxgen.data.caption_files import TABLES, file_key, find_table, read_caption_lines, read_table
 from jaxgen.data.dataset import Batch, Dataset, scale_images
 from jaxgen.data.embedded_sets import emoji_arrays
 from jaxgen.data.file_digests import digest, file_digests
 from jaxgen.data.folder_scan import scan_folder
 from jaxgen.data.image_folder import dataset_of
+from jaxgen.data.limits import check_memory
 from jaxgen.data.loading import load
 from jaxgen.data.splits import divide, recorded_asset
+from jaxgen.data.text_file import normalized
 from jaxgen.data.vocabulary import Vocabulary, find_vocabulary, vocabulary_from_json, vocabulary_of
 from jaxgen.errors import UserError
 
 PADDING = 0
 """The token behind the end of a caption."""
-TABLES = ("captions.csv", "captions.jsonl", "metadata.csv", "metadata.jsonl")
-_FILE_COLUMNS, _CAPTION_COLUMNS = ("file", "file_name"), ("caption", "text")
 
 
 class CaptionWriter(NamedTuple):
@@ -117,7 +116,7 @@ def load_captioned(
     Args:
       name: `emoji` (1,911 emoji in two drawing styles by their Unicode names; the split is that of `load("emoji")`); or
         a folder of images whose captions are in a .txt file beside each, of the same stem, one caption a line, or all
-        in one of `TABLES` in the folder, with `file` (or `file_name`) and `caption` (or `text`) in each row.
+        in a table of the folder (`jaxgen.data.caption_files`), with a row for each caption.
       vocabulary: as `jaxgen.data.vocabulary.find_vocabulary` has it; pieces are learned from the captions to train on.
       subcategories: whether an emoji has a second caption, its name and its subcategory: "red apple, food fruit".
       test_fraction: part of a folder's captions that is held out; 1 in 20 (of 100 or more) if None.
@@ -151,7 +150,7 @@ def first_captions(data: Dataset, *, held_out: bool = True) -> list[str]:
 
 
 def _plain(caption: str) -> str:
-    return "".join(f" {word}" for word in caption.lower().split())
+    return "".join(f" {word}" for word in normalized(caption.lower()).split())
 
 
 def _emoji_captions(subcategories: bool) -> list[list[str]]:
@@ -178,6 +177,7 @@ def _vocabulary(name: str, train: Sequence[str], every: Sequence[str]) -> Vocabu
 def _tokens(captions: Sequence[Sequence[str]], writer: CaptionWriter) -> np.ndarray:
     """int32 [N, V, T]; an image with fewer captions than another has its own again."""
     most = max(map(len, captions))
+    check_memory(4 * len(captions) * most * writer.length, f"{most:,} captions for each of {len(captions):,} images")
     rows = [caption[i % len(caption)] for caption in captions for i in range(most)]
     return writer.encode(rows, cut=True).reshape(len(captions), most, -1)
 
@@ -224,47 +224,20 @@ def _captions_of(folder: Path, paths: Sequence[Path]) -> list[list[str]]:
     Raises:
       UserError: a picture without a caption, a table that cannot be read.
     """
-    table = next((folder / name for name in TABLES if (folder / name).is_file()), None)
-    found = _read_table(table) if table is not None else {}
+    table = find_table(folder)
+    rows = read_table(table) if table is not None else {}
     captions = []
     for path in paths:
         name = path.relative_to(folder).as_posix()
-        beside = path.with_suffix(".txt")
-        if table is None and beside.is_file():
-            found[name] = _lines(beside)
-        if not found.get(name):
-            where = f"its row in {table.name}" if table is not None else f"a text file {beside.name} beside it"
+        beside = next((file for end in (".txt", ".TXT") if (file := path.with_suffix(end)).is_file()), None)
+        if table is not None:
+            found = rows.get(file_key(name))
+        else:
+            found = None if beside is None else read_caption_lines(beside)
+        if not found:
+            where = f"its row in {table.name}" if table is not None else f"a text file {path.stem}.txt beside it"
+            if table is None and beside is not None:
+                where = f"a line in {beside.name}, which is blank"
             raise UserError(f"The image {name} of {folder} has no caption: give it {where}, or take it out.")
-        captions.append(found[name])
+        captions.append(found)
     return captions
-
-
-def _lines(path: Path) -> list[str]:
-    try:
-        return [line.strip() for line in path.read_text().splitlines() if line.strip()]
-    except (OSError, UnicodeDecodeError) as error:
-        raise UserError(f"The captions in {path} cannot be read ({error}): write them in UTF-8.") from error
-
-
-def _read_table(path: Path) -> dict[str, list[str]]:
-    """File name -> its captions, one for each row."""
-    try:
-        with path.open(newline="") as file:
-            rows = (
-                list(csv.DictReader(file))
-                if path.suffix == ".csv"
-                else [json.loads(line) for line in file if line.strip()]
-            )
-    except (OSError, UnicodeDecodeError, csv.Error, json.JSONDecodeError) as error:
-        raise UserError(f"{path} cannot be read ({error}): mend it.") from error
-    found: dict[str, list[str]] = {}
-    for row in rows:
-        fields = row if isinstance(row, dict) else {}
-        file, caption = (
-            next((str(fields[name]) for name in names if fields.get(name)), None)
-            for names in (_FILE_COLUMNS, _CAPTION_COLUMNS)
-        )
-        if file is None or caption is None or not caption.strip():
-            raise UserError(f"Each row of {path} must have {' and '.join((_FILE_COLUMNS[0], _CAPTION_COLUMNS[0]))}.")
-        found.setdefault(file, []).append(caption)
-    return found

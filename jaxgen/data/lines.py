@@ -40,7 +40,9 @@ def load_lines(
     if test is None:
         train, test = np.split(np.asarray(train, object), [int(TRAIN_FRACTION * len(train))])
     if not len(train) or not len(test):
-        raise UserError(f"The text {name} has too few lines to train on some and hold out others.")
+        raise UserError(
+            f"The text {name} has too few lines to train on some and hold out others: give one with at least 2."
+        )
     if sequence_length < 1:
         raise UserError(f"The sequence length must be at least 1, not {sequence_length}.")
     known, kind = vocabulary_for(vocabulary, "\n".join([*train, *test, ""]))

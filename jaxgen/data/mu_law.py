@@ -4,6 +4,8 @@ from typing import Any
 
 import numpy as np
 
+from jaxgen.errors import UserError
+
 LEVELS = 256
 SILENCE = 128
 """The code of amplitude 0."""
@@ -12,9 +14,15 @@ SILENCE = 128
 def mu_law_encode(samples: np.ndarray) -> np.ndarray:
     """Amplitudes in [-1, 1], any shape, to codes 0..255 (uint8), rising with the amplitude.
 
-    f(x) = sign(x) ln(1 + 255 |x|) / ln 256, rounded to the nearest of 256 even levels of [-1, 1].
+    f(x) = sign(x) ln(1 + 255 |x|) / ln 256, rounded to the nearest of 256 even levels of [-1, 1]. Louder samples are
+    clipped.
+
+    Raises:
+      UserError: a sample that is not a number.
     """
     samples = np.clip(np.asarray(samples, np.float64), -1.0, 1.0)
+    if np.isnan(samples).any():
+        raise UserError("The sound has samples that are not numbers (nan): leave them out.")
     return codes_of(samples).astype(np.uint8)
 
 

@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from jaxgen.data.text_file import read_text_file
 from jaxgen.errors import UserError
 
 NAME = "ryans_mammoth"
@@ -29,7 +30,7 @@ def tunes() -> list[str]:
         folder = Path(str(resources.files("music21"))) / "corpus" / "ryansMammoth"
     except ModuleNotFoundError as error:
         raise UserError("Tunes come with the package music21: pip install 'jaxgen[music]'.") from error
-    return [clean_tune(path.read_text(encoding="utf-8")) for path in sorted(folder.glob("*.abc"))]
+    return [clean_tune(read_text_file(path)) for path in sorted(folder.glob("*.abc"))]
 
 
 def clean_tune(abc: str) -> str:

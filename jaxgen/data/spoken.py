@@ -9,6 +9,7 @@ import numpy as np
 
 from jaxgen.data import embedded_sets, mu_law
 from jaxgen.data.dataset import Batch, Dataset, as_stored
+from jaxgen.data.text_file import normalized
 from jaxgen.errors import UserError
 
 TRAIN_FRACTION = 0.85
@@ -107,6 +108,7 @@ def words_to_say(assets: Mapping[str, Any], texts: Sequence[str]) -> dict[str, n
       UserError: an empty text, or a character that no word has.
     """
     words, lengths = assets["words"], assets["lengths"]
+    texts = [normalized(text) for text in texts]
     for text in texts:
         if not text:
             raise UserError("There is nothing to say: give at least one character.")

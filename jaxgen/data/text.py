@@ -8,6 +8,7 @@ import numpy as np
 
 from jaxgen.data import embedded_sets, music
 from jaxgen.data.dataset import Dataset, as_stored
+from jaxgen.data.text_file import normalized, read_text_file
 from jaxgen.data.tfds_builder import find_builder, train_and_test
 from jaxgen.data.vocabulary import Vocabulary, find_vocabulary
 from jaxgen.errors import UserError
@@ -42,8 +43,8 @@ def load_text(
 
     Args:
       name: `kjv`, the King James Bible, which comes with the package; `ryans_mammoth`, tunes in ABC notation
-        (`jaxgen.data.music`); the path of a text file (UTF-8); or a set of tensorflow-datasets with a feature `text`,
-        such as `tiny_shakespeare` or `lm1b`, whose texts are joined by line ends.
+        (`jaxgen.data.music`); the path of a text file (see `jaxgen.data.text_file`); or a set of tensorflow-datasets
+        with a feature `text`, such as `tiny_shakespeare` or `lm1b`, whose texts are joined by line ends.
       vocabulary: one that there is, or a name for `jaxgen.data.vocabulary.find_vocabulary`, which makes it from the
         whole text; it becomes the asset `vocabulary`.
       data_dir: where tensorflow-datasets finds prepared sets.
@@ -51,7 +52,7 @@ def load_text(
         of the data set then says so.
 
     Raises:
-      UserError: no such text, one that is not UTF-8 or too short, or what `find_vocabulary` says.
+      UserError: no such text, one that cannot be read or is too short, or what `find_vocabulary` says.
     """
     text = find_text(name, data_dir, most_megabytes)
     known, kind = vocabulary_for(vocabulary, text.train + (text.test or ""))
@@ -64,7 +65,7 @@ def load_text(
     if most < 1:
         raise UserError(f"The text {name} has only {len(train) + len(test)} tokens: give one with at least 20.")
     if not 1 <= sequence_length <= most:
-        raise UserError(f"The sequence length must lie between 1 and {most}, not {sequence_length}.")
+        raise UserError(f"Of the text {name} the sequence length must lie between 1 and {most}, not {sequence_length}.")
 
     def windows(part: np.ndarray) -> Mapping[str, np.ndarray]:
         every = np.lib.stride_tricks.sliding_window_view(part, sequence_length + 1)
@@ -84,7 +85,7 @@ def find_text(name: str, data_dir: str | Path | None, most_megabytes: float) -> 
     """A text by its name, as `load_text` says.
 
     Raises:
-      UserError: no such text, or one that is not UTF-8.
+      UserError: no such text, or one that cannot be read or is blank.
     """
     if name == "kjv":
         return Text(name, embedded_sets.kjv_text(), None)
@@ -92,7 +93,7 @@ def find_text(name: str, data_dir: str | Path | None, most_megabytes: float) -> 
         return Text(name, *music.split_tunes(music.tunes()), notation="abc")
     path = Path(name).expanduser()
     if path.exists() or path.suffix or name.startswith(("/", ".", "~")):
-        return Text(name, _read(path), None)
+        return _checked(Text(name, read_text_file(path), None))
     builder = find_builder(name.removeprefix("tfds:"), data_dir, [*embedded_sets.EMBEDDED])
     features = builder.info.features
     if "text" not in features:
@@ -101,7 +102,7 @@ def find_text(name: str, data_dir: str | Path | None, most_megabytes: float) -> 
     splits = [split for split in train_and_test(builder, name) if split]
     texts, whole = zip(*(_joined(builder.as_data_source(split=split), most) for split in splits), strict=True)
     cut = "" if all(whole) else f", the first {most_megabytes:g} MB of each split"
-    return Text(name + cut, texts[0], texts[1] if len(texts) > 1 else None)
+    return _checked(Text(name + cut, texts[0], texts[1] if len(texts) > 1 else None))
 
 
 def _joined(examples: Iterable[Mapping[str, Any]], most: int) -> tuple[str, bool]:
@@ -112,15 +113,22 @@ def _joined(examples: Iterable[Mapping[str, Any]], most: int) -> tuple[str, bool
         text = text.decode() if isinstance(text, bytes) else str(text)
         size += len(text.encode()) + 1
         if size > most:
-            return "\n".join(texts), False
+            return normalized("\n".join(texts)), False
         texts.append(text)
-    return "\n".join(texts), True
+    return normalized("\n".join(texts)), True
 
 
-def _read(path: Path) -> str:
-    try:
-        return path.read_text(encoding="utf-8")
-    except UnicodeDecodeError as error:
-        raise UserError(f"{path} is no text in UTF-8 (byte {error.start}): convert it, e.g. with iconv.") from error
-    except OSError as error:
-        raise UserError(f"The text {path} cannot be read ({error.strerror}): check the path.") from error
+def _checked(text: Text) -> Text:
+    """Refuses a text of which nothing can be learned.
+
+    Raises:
+      UserError: it is empty, blank, or one character over and over.
+    """
+    characters = set(text.train) | set(text.test or "")
+    if not characters:
+        raise UserError(f"The text {text.name} is empty: name another file.")
+    if not "".join(characters).strip():
+        raise UserError(f"The text {text.name} is blank, with nothing but spaces and line ends: name another file.")
+    if len(characters) == 1:
+        raise UserError(f"The text {text.name} has no character but {min(characters)!r}: there is nothing to learn.")
+    return text

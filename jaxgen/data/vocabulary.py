@@ -10,10 +10,18 @@ from jaxgen.errors import UserError
 
 TOKENISER_FILE = "tokenizer.json"
 _BPE = "bpe-"
+MOST_PIECES = 1_000_000
+
+
+_BLOCK = 2**22
+"""Characters that are looked up at once."""
 
 
 class Vocabulary(Protocol):
-    """What text is written with."""
+    """What text is written with.
+
+    Text is taken as it is: `jaxgen.data.text_file.normalized` makes one of what a person writes.
+    """
 
     size: int
     """K: tokens are 0..K-1."""
@@ -39,14 +47,17 @@ class Characters(NamedTuple):
         return len(self.characters)
 
     def encode(self, text: str) -> np.ndarray:
-        codes = np.frombuffer(text.encode("utf-32-le"), np.uint32)
         known = np.frombuffer(self.characters.encode("utf-32-le"), np.uint32)  # sorted, as code points are
-        tokens = np.minimum(np.searchsorted(known, codes), len(known) - 1)
-        if len(missing := codes[known[tokens] != codes]):
-            raise UserError(
-                f"The character {chr(missing[0])!r} is not in the vocabulary, which is that of the text it was made "
-                "from: leave it out, or train with --vocabulary bytes, which knows every text."
-            )
+        tokens = np.empty(len(text), np.int32)
+        for start in range(0, len(text), _BLOCK):  # so that what is needed in between stays small
+            codes = np.frombuffer(text[start : start + _BLOCK].encode("utf-32-le"), np.uint32)
+            found = np.minimum(np.searchsorted(known, codes), len(known) - 1)
+            if len(missing := codes[known[found] != codes]):
+                raise UserError(
+                    f"The character {chr(missing[0])!r} is not in the vocabulary, which is that of the text it was "
+                    "made from: leave it out, or train with --vocabulary bytes, which knows every text."
+                )
+            tokens[start : start + _BLOCK] = found
         return tokens
 
     def decode(self, tokens: Sequence[int] | np.ndarray) -> str:
@@ -64,7 +75,7 @@ class Bytes(NamedTuple):
         return 256
 
     def encode(self, text: str) -> np.ndarray:
-        return np.frombuffer(text.encode(), np.uint8).astype(np.int64)
+        return np.frombuffer(text.encode(), np.uint8).astype(np.int32)
 
     def decode(self, tokens: Sequence[int] | np.ndarray) -> str:
         return bytes(int(token) for token in tokens).decode(errors="replace")
@@ -110,8 +121,8 @@ def find_vocabulary(name: str, text: str) -> Vocabulary:
         return characters_of(text)
     if name == "bytes":
         return Bytes()
-    if name.startswith(_BPE) and name[len(_BPE) :].isdigit():
-        return _learn_pieces(text, int(name[len(_BPE) :]))
+    if name.startswith(_BPE) and name.isascii() and name[len(_BPE) :].isdigit():
+        return _learn_pieces(text, int(name[len(_BPE) :][:12]))
     path = Path(name) / TOKENISER_FILE if Path(name).is_dir() else Path(name)
     if not path.is_file():
         raise UserError(
@@ -140,8 +151,8 @@ def vocabulary_of(assets: Mapping[str, Any]) -> Vocabulary:
 
 
 def _learn_pieces(text: str, size: int) -> Subwords:
-    if size <= 256:
-        raise UserError(f"--vocabulary {_BPE}{size} is too small: all 256 bytes are in it, so name more.")
+    if not 256 < size <= MOST_PIECES:
+        raise UserError(f"--vocabulary {_BPE}SIZE needs a size from 257 (all bytes are in it) to {MOST_PIECES:,}.")
     tokenizers = _tokenizers()
     tokeniser = tokenizers.Tokenizer(tokenizers.models.BPE())
     tokeniser.pre_tokenizer = tokenizers.pre_tokenizers.ByteLevel(add_prefix_space=False)

@@ -62,7 +62,10 @@ def test_a_set_without_texts_is_refused(tmp_path):
 @pytest.mark.parametrize(
     ("content", "length", "message"),
     [
-        (b"\xff\xfe\xfd" * 30, 5, "is no text in UTF-8 \\(byte 0\\)"),
+        (b"caf\xe9 " * 30, 5, "is no text in UTF-8 \\(line 1, byte 3\\)"),
+        (b"", 5, "is empty: name another file"),
+        (b"\n \r\n" * 200, 5, "is blank, with nothing but spaces and line ends"),
+        (b"a" * 500, 5, "has no character but 'a': there is nothing to learn"),
         (b"abc", 1, "has only 3 tokens: give one with at least 20"),
         (b"abc" * 30, 9, "sequence length must lie between 1 and 8, not 9"),
         (b"abc" * 30, 0, "sequence length must lie between 1 and 8, not 0"),
@@ -75,5 +78,5 @@ def test_a_text_that_cannot_be_cut_up_is_refused(tmp_path, content, length, mess
 
 
 def test_a_missing_file_is_refused(tmp_path):
-    with pytest.raises(UserError, match=r"none.txt cannot be read \(No such file or directory\): check the path"):
+    with pytest.raises(UserError, match=r"There is no file .*none.txt: check the path"):
         load_text(str(tmp_path / "none.txt"))

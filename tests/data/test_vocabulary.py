@@ -52,7 +52,9 @@ def test_a_tokeniser_file_or_its_folder_can_be_named(tmp_path):
     ("name", "message"),
     [
         ("words", "neither characters, bytes, bpe-SIZE"),
-        ("bpe-256", "bpe-256 is too small"),
+        ("bpe-256", "needs a size from 257"),
+        ("bpe-99999999999999999999", "to 1,000,000"),
+        ("bpe-²", "neither characters"),
         ("bpe-many", "neither characters"),
     ],
 )
