@@ -174,9 +174,10 @@ def per_device(
 ) -> Callable[..., Any]:
     """Compile `function` to run once per device, with the axis `AXIS` bound for the reductions above.
 
-    Of the functions made here at most `_most_in_flight` are under way at once, see there. An argument whose `mapped` is True has leaves [D, ...] and each device gets its row [...]; the others go whole to
-    every device. The result must be the same on all devices and is returned once (`replicated_output=False` returns
-    every device's, stacked, for tests that compare the replicas).
+    Of the functions made here at most `_most_in_flight` are under way at once, see there. An argument whose `mapped` is
+    True has leaves [D, ...] and each device gets its row [...]; the others go whole to every device. The result must be
+    the same on all devices and is returned once (`replicated_output=False` returns every device's, stacked, for tests
+    that compare the replicas).
 
     In one process this is `jax.pmap`. Its outputs are local to a process, so across processes the same function runs
     through `jax.shard_map`, whose outputs are global arrays; both give the same bits.
