@@ -17,7 +17,7 @@ from jaxgen.metrics.adversarial import discriminator_accuracy
 from jaxgen.metrics.extractors import FeatureExtractor, extractor_for, load_extractor
 from jaxgen.metrics.image_features import Progress
 from jaxgen.metrics.image_scores import METRICS, ImageScorer, check_names, metrics_with, too_few_for
-from jaxgen.metrics.image_source import ImageSource, of_data, of_split
+from jaxgen.metrics.image_source import ImageSource, of_data, of_split, with_equal_channels
 from jaxgen.opened_run import Run, restore_run
 from jaxgen.text_agreement import CANDIDATES, RETRIEVAL, TEXT_AGREEMENT
 from jaxgen.training import run_folder
@@ -141,6 +141,7 @@ def evaluate_run(
         if metrics is None:
             record["left_out"] = too_few_for(image_metrics, loaded.num_features, real.count, num_samples)
             image_metrics = [name for name in image_metrics if name not in record["left_out"]]
+    if image_metrics:
         how = {**held_out_captions(run.model, data, num_samples), **(sampling or {})}
         generated = sample_source(run.model, state, num=num_samples, seed=seed, name="samples", **how)
         training = of_split(data, data.train, "training images")
@@ -177,9 +178,12 @@ def evaluate_images(
 ) -> dict[str, Any]:
     """The record of a comparison of images from anywhere, as `evaluate_run` gives it for a run.
 
+    Where one side is grey and the other RGB, the grey one is repeated to RGB, as the name of its source then says.
+
     Raises:
       UserError: an unknown metric, images of different shapes, too few of them.
     """
+    real, generated = with_equal_channels(real, generated)
     extractor = extractor or extractor_for(real.shape)
     labelled = generated.labels is not None
     known = [name for name in metrics_with(extractor, labelled=labelled) if not METRICS[name].needs_training]
@@ -187,6 +191,11 @@ def evaluate_images(
     loaded = load_extractor(extractor, weights)
     record: dict[str, Any] = {"seed": seed}
     if metrics is None:
+        if min(real.count, generated.count) < 2:
+            raise UserError(
+                f"There are {real.count} real and {generated.count} generated images: comparing them needs at least 2 "
+                "on either side, so add more."
+            )
         record["left_out"] = too_few_for(known, loaded.num_features, real.count, generated.count)
         metrics = [name for name in known if name not in record["left_out"]]
     scorer = ImageScorer(real, loaded, metrics, seed=seed, progress=progress)

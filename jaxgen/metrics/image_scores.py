@@ -1,6 +1,7 @@
 """The scores of generated images, by name: `fid`, `kid`, ... over what a feature extractor sees of them."""
 
 import functools
+import math
 from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
@@ -15,6 +16,10 @@ from jaxgen.metrics.image_features import ImageFeatures, Progress, image_feature
 from jaxgen.metrics.image_source import ImageSource
 from jaxgen.metrics.kernel import kernel_distance
 from jaxgen.metrics.neighbours import density_coverage, nearest_training, precision_recall
+
+NUM_SPLITS = 10  # of the classifier score
+NEIGHBOURS = 3  # of precision and recall,
+DENSITY_NEIGHBOURS = 5  # and of density and coverage, as their papers have it
 
 
 class Comparison(NamedTuple):
@@ -48,6 +53,8 @@ class Metric(NamedTuple):
     needs_classes: bool = False
     """Whether the extractor's logits must be of the images' classes."""
     needs_labels: bool = False
+    least: tuple[int, int] = (1, 1)
+    """How many real and generated images it needs; that of `fid` depends on the extractor (`least_images`)."""
 
 
 def _fid(c: Comparison) -> tuple[float, ...]:
@@ -57,19 +64,23 @@ def _fid(c: Comparison) -> tuple[float, ...]:
 def _kid(c: Comparison) -> tuple[float, ...]:
     # Subsets of all samples would all be the same, and seem to have no error.
     size = max(2, min(1_000, c.real.count // 2, c.generated.count // 2))
-    return kernel_distance(c.real.features, c.generated.features, subset_size=size, seed=c.seed)
+    value, error = kernel_distance(c.real.features, c.generated.features, subset_size=size, seed=c.seed)
+    # Of two images and two, no other subset could have been chosen.
+    return value, math.nan if size == max(c.real.count, c.generated.count) else error
 
 
 def _score(c: Comparison) -> tuple[float, ...]:
-    return classifier_score(c.generated.logits)
+    return classifier_score(c.generated.logits, num_splits=NUM_SPLITS)
 
 
 def _precision_recall(c: Comparison) -> tuple[float, ...]:
-    return precision_recall(c.real.features, c.generated.features, progress=c.bar("precision and recall"))
+    bar = c.bar("precision and recall")
+    return precision_recall(c.real.features, c.generated.features, k=NEIGHBOURS, progress=bar)
 
 
 def _density_coverage(c: Comparison) -> tuple[float, ...]:
-    return density_coverage(c.real.features, c.generated.features, progress=c.bar("density and coverage"))
+    bar = c.bar("density and coverage")
+    return density_coverage(c.real.features, c.generated.features, k=DENSITY_NEIGHBOURS, progress=bar)
 
 
 def _classes(c: Comparison) -> tuple[float, ...]:
@@ -91,10 +102,14 @@ def _memorisation(c: Comparison) -> tuple[float, ...]:
 
 METRICS: dict[str, Metric] = {
     "fid": Metric(("fid",), _fid),
-    "kid": Metric(("kid", "kid_standard_error"), _kid, keeps_features=True),
-    "score": Metric(("score", "score_standard_deviation"), _score),
-    "precision_recall": Metric(("precision", "recall"), _precision_recall, keeps_features=True),
-    "density_coverage": Metric(("density", "coverage"), _density_coverage, keeps_features=True),
+    "kid": Metric(("kid", "kid_standard_error"), _kid, keeps_features=True, least=(2, 2)),
+    "score": Metric(("score", "score_standard_deviation"), _score, least=(1, NUM_SPLITS)),
+    "precision_recall": Metric(
+        ("precision", "recall"), _precision_recall, keeps_features=True, least=(NEIGHBOURS + 1, NEIGHBOURS + 1)
+    ),
+    "density_coverage": Metric(
+        ("density", "coverage"), _density_coverage, keeps_features=True, least=(DENSITY_NEIGHBOURS + 1, 1)
+    ),
     "classes": Metric(
         ("confident", "mean_confidence", "rarest_class", "modes", "class_entropy"), _classes, needs_classes=True
     ),
@@ -115,20 +130,34 @@ def metrics_with(extractor_name: str, *, labelled: bool) -> list[str]:
     ]
 
 
-def too_few_for(names: Sequence[str], num_features: int, *counts: int) -> dict[str, str]:
-    """Of these metrics those that so many images on either side are too few for, and why, in words."""
-    if "fid" not in names or min(counts) > num_features:
-        return {}
-    return {"fid": f"{min(counts):,} images are no more than the {num_features:,} features; kid has no such bound"}
+def least_images(name: str, num_features: int) -> tuple[int, int]:
+    """How many real and how many generated images a metric needs, in features of which there are so many."""
+    return (num_features + 1,) * 2 if name == "fid" else METRICS[name].least
 
 
-def refuse_too_few(names: Sequence[str], num_features: int, *counts: int, option: str = "") -> None:
-    """Refuses metrics that so many images on either side are too few for.
+def too_few_for(names: Sequence[str], num_features: int, real: int, generated: int) -> dict[str, str]:
+    """Of these metrics those that so many real and generated images are too few for, and why, in words."""
+    reasons = {}
+    for name in names:
+        least = least_images(name, num_features)
+        if real >= least[0] and generated >= least[1]:
+            continue
+        if name == "fid":
+            few = min(real, generated)
+            reasons[name] = f"{few:,} images are no more than the {num_features:,} features; kid has no such bound"
+        else:
+            needed = f"{least[0]} real and {least[1]} generated images"
+            reasons[name] = f"it needs at least {needed}, and there are {real:,} and {generated:,}"
+    return reasons
+
+
+def refuse_too_few(names: Sequence[str], num_features: int, real: int, generated: int, *, option: str = "") -> None:
+    """Refuse metrics that so many real and generated images are too few for.
 
     Raises:
-      UserError: the first of them, named behind the `option` that asked for it.
+      UserError: the first of them, named after the `option` that asked for it.
     """
-    for name, why in too_few_for(names, num_features, *counts).items():
+    for name, why in too_few_for(names, num_features, real, generated).items():
         raise UserError(f"There are too few images for {f'{option} {name}'.strip()}: {why}.")
 
 

@@ -103,6 +103,24 @@ def of_array(images: np.ndarray, name: str) -> ImageSource:
     return ImageSource(name, len(images), images.shape[1:], lambda start, stop: images[start:stop])
 
 
+def as_rgb(source: ImageSource) -> ImageSource:
+    """A grey source as RGB, with its only channel three times, which its name then says; any other as it is."""
+    if source.shape[-1] != 1:
+        return source
+
+    def read(start: int, stop: int) -> np.ndarray:
+        return np.repeat(source.read(start, stop), 3, axis=-1)
+
+    return source._replace(name=f"{source.name} (grey, repeated to RGB)", shape=(*source.shape[:-1], 3), read=read)
+
+
+def with_equal_channels(real: ImageSource, generated: ImageSource) -> tuple[ImageSource, ImageSource]:
+    """Both as they are, or both as RGB where only one is grey."""
+    if real.shape[-1] == generated.shape[-1]:
+        return real, generated
+    return as_rgb(real), as_rgb(generated)
+
+
 def first(source: ImageSource, count: int | None) -> ImageSource:
     """The first `count` images of a source; all of them if None or fewer."""
     if count is None or count >= source.count:

@@ -27,9 +27,10 @@ def value_names(model: GenerativeModel, data: Dataset, config: TrainConfig) -> l
     real = length(data.train if data.test is None else data.test)
     if metrics and real < 2:
         raise UserError("--eval-metrics need 2 images or more to compare samples with: give more, or leave it out.")
+    num_features = 0
     if "fid" in metrics:
-        extractor = load_extractor(extractor_for(of_split(data, data.train, "training images").shape))
-        refuse_too_few(metrics, extractor.num_features, real, config.eval_samples, option="--eval-metrics")
+        num_features = load_extractor(extractor_for(of_split(data, data.train, "training images").shape)).num_features
+    refuse_too_few(metrics, num_features, min(real, config.eval_samples), config.eval_samples, option="--eval-metrics")
     return [value for name in metrics for value in METRICS[name].values]
 
 

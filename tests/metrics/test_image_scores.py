@@ -2,14 +2,15 @@
 
 import numpy as np
 import pytest
+from PIL import Image
 
 from jaxgen import UserError
 from jaxgen.data import load
-from jaxgen.metrics.extractors import load_extractor
+from jaxgen.metrics.extractors import FeatureExtractor, load_extractor
 from jaxgen.metrics.frechet import frechet_bias
 from jaxgen.metrics.image_features import image_features
-from jaxgen.metrics.image_scores import ImageScorer, metrics_with
-from jaxgen.metrics.image_source import ImageSource, of_array, of_split
+from jaxgen.metrics.image_scores import METRICS, ImageScorer, least_images, metrics_with, too_few_for
+from jaxgen.metrics.image_source import ImageSource, as_rgb, of_array, of_path, of_split, with_equal_channels
 from jaxgen.metrics.moments import mean_and_covariance
 
 HALF = 2_000
@@ -104,3 +105,49 @@ def test_too_few_images_are_refused_before_any_is_read():
     few = ImageSource("few", 100, (28, 28, 1), unread)
     with pytest.raises(UserError, match="too few images for fid: 100 images are no more than the 128 features"):
         ImageScorer(few, load_extractor("mnist"), ["fid", "kid"]).score(few._replace(count=10_000))
+
+
+def test_each_metric_of_few_images_is_computed_or_left_out_by_name():
+    images = np.random.default_rng(0).integers(0, 256, (9, 28, 28, 1), np.uint8)
+    fewest = {"kid": 2, "classes": 1, "precision_recall": 4, "density_coverage": 6, "score": 10, "fid": 129}
+    weights = np.random.default_rng(1).normal(size=(784, 128)) / 784
+
+    def extract(images):
+        features = images.reshape(len(images), -1) @ weights
+        return features, features[:, :10]
+
+    extractor = FeatureExtractor("mnist", 128, "", "", (28, 28, 1), 9, extract)
+    for count in (1, 2, 3, 5, 9):
+        source = of_array(images[:count], "few")
+        left_out = too_few_for(list(fewest), extractor.num_features, count, count)
+        assert set(left_out) == {name for name, least in fewest.items() if least > count}
+        kept = [name for name in fewest if name not in left_out]
+        values = ImageScorer(source, extractor, kept).score(source)
+        assert set(values) == {value for name in kept for value in METRICS[name].values}
+        assert all(np.isfinite(value) for name, value in values.items() if name != "kid_standard_error"), values
+        assert count == 1 or np.isnan(values["kid_standard_error"]) == (count == 2)
+        for name, why in left_out.items():
+            with pytest.raises(UserError, match=f"too few images for {name}: "):
+                ImageScorer(source, extractor, [name]).score(source)
+            assert str(count) in why
+    assert too_few_for(["kid"], 128, 1, 5) == {
+        "kid": "it needs at least 2 real and 2 generated images, and there are 1 and 5"
+    }
+    assert too_few_for(["kid", "score"], 128, 5, 20) == {}
+    assert least_images("fid", 128) == (129, 129)
+
+
+def test_grey_pictures_are_the_same_pictures_in_rgb(tmp_path):
+    pictures = np.random.default_rng(0).integers(0, 256, (6, 16, 16), np.uint8)
+    for mode in ("L", "RGB"):
+        (tmp_path / mode).mkdir()
+        for i, picture in enumerate(pictures):
+            Image.fromarray(picture).convert(mode).save(tmp_path / mode / f"{i}.png")
+    grey, rgb = (of_path(tmp_path / mode) for mode in ("L", "RGB"))
+    for pair in ((grey, rgb), (rgb, grey)):
+        real, generated = with_equal_channels(*pair)
+        assert real.shape == generated.shape == (16, 16, 3)
+        np.testing.assert_array_equal(real.read(1, 4), generated.read(1, 4))
+    assert as_rgb(grey).name.endswith("L (grey, repeated to RGB)")
+    assert as_rgb(rgb) is rgb
+    assert with_equal_channels(grey, grey) == (grey, grey)
