@@ -70,8 +70,8 @@ class Range:
 def _in_float32(value: Real) -> float:
     """`value` as it will be computed with; numbers below the normal ones are 0 on most devices."""
     limits = np.finfo(np.float32)
-    if not abs(value) <= limits.max:
-        return math.copysign(math.inf, value)
+    if not abs(value) <= float(limits.max):
+        return math.inf if value > 0 else -math.inf
     return 0.0 if abs(value) < limits.tiny else float(np.float32(value))
 
 
@@ -117,16 +117,22 @@ def within(low: float, high: float, **ends: bool) -> tuple[Range, Any]:
     return range_, tyro.conf.arg(help_behavior_hint=lambda default: f"(default: {default}; {range_})")
 
 
-_LARGE = 10**9
+_LARGE = 10**9  # well within int32, also with a little added
 
-Count = Annotated[int, *within(1, 2**31 - 1)]
+Count = Annotated[int, *within(1, _LARGE)]
 """How many: steps, examples, samples."""
-CountFromZero = Annotated[int, *within(0, 2**31 - 1)]
+CountFromZero = Annotated[int, *within(0, _LARGE)]
 """How many, where none is a number too; an index; "every so many steps", where 0 is never."""
 Seed = Annotated[int, *within(0, 2**32 - 1)]
 """A seed, of which jax takes 32 bits."""
 Size = Annotated[int, *within(1, 2**16)]
-"""Width, number of layers, heads or blocks of a network."""
+"""A width of a network, or how many heads it has."""
+Widths = Annotated[tuple[Size, ...], Length(0, 64)]
+"""The widths of several layers. Empty: none of them."""
+Depth = Annotated[int, *within(1, 1_000)]
+"""How many layers or blocks."""
+DepthFromZero = Annotated[int, *within(0, 1_000)]
+"""The same, where there may be none."""
 ImageSize = Annotated[int, *within(1, 2**15)]
 """A side of images in pixels."""
 Probability = Annotated[float, *within(0, 1)]
@@ -178,7 +184,7 @@ def check_options(options: Any, where: str = "") -> None:
     """
     for name, hints in option_types(type(options)).items():
         value = getattr(options, name)
-        wrongs = (_wrong(hint, value) for hint in hints if value is not None or hint is hints[0])
+        wrongs = (_wrong(hint, value) for hint in reversed(hints) if value is not None or hint is hints[0])
         if (wrong := next((wrong for wrong in wrongs if wrong is not None), None)) is not None:
             positional = tyro.conf.Positional in getattr(hints[0], "__metadata__", ())
             flag = name.upper() if positional else option(name)

@@ -6,28 +6,29 @@ import jax
 import optax
 
 from jaxgen.errors import UserError
-from jaxgen.training.config import TrainConfig, check_at_least
+from jaxgen.options import Count, CountFromZero, NonNegativeFloat, PositiveFloat, Rate
+from jaxgen.training.config import TrainConfig
 
 
 @dataclass(frozen=True)
 class AdamWConfig(TrainConfig):
     """Options of AdamW with a warm-up, a cosine and a largest norm of gradients."""
 
-    learning_rate: float = 1e-3
+    learning_rate: PositiveFloat = 1e-3
     """The learning rate at its highest, behind the warm-up,"""
-    min_learning_rate: float = 1e-4
+    min_learning_rate: NonNegativeFloat = 1e-4
     """and at the end of the run, where it has fallen along a cosine."""
-    warmup_steps: int = 100
+    warmup_steps: CountFromZero = 100
     """Over how many steps the learning rate rises from 0."""
-    weight_decay: float = 0.1
+    weight_decay: NonNegativeFloat = 0.1
     """AdamW's, of matrices only: not of biases and norms."""
-    beta1: float = 0.9
+    beta1: Rate = 0.9
     """AdamW's decay of the first moment,"""
-    beta2: float = 0.99
+    beta2: Rate = 0.99
     """and of the second."""
-    clip_norm: float | None = 1.0
+    clip_norm: PositiveFloat | None = 1.0
     """Gradients of a larger norm are cut to it. None: never."""
-    micro_batches: int = 1
+    micro_batches: Count = 1
     """In how many parts each device takes its examples, one after another, to need less memory. The result is that of
     the whole batch."""
 
@@ -36,10 +37,8 @@ def optimiser_of(config: AdamWConfig) -> optax.GradientTransformation:
     """AdamW with a warm-up, a cosine and a largest norm of gradients, as GPTs are trained.
 
     Raises:
-      UserError: numbers out of range.
+      UserError: a batch that cannot be cut into so many parts.
     """
-    for name, least in {"warmup_steps": 0, "weight_decay": 0, "micro_batches": 1}.items():
-        check_at_least(config, name, least)
     if config.batch_size % config.micro_batches:
         raise UserError(
             f"--batch-size {config.batch_size} cannot be cut into --micro-batches {config.micro_batches}: make it a "

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Annotated, Any
 
 from jaxgen.errors import UserError
 from jaxgen.models.augmentation import (
@@ -11,7 +11,7 @@ from jaxgen.models.augmentation import (
     adaptive_augmentation,
     differentiable_augmentation,
 )
-from jaxgen.training.config import check_at_least
+from jaxgen.options import Count, within
 
 ADAPTIVE = "ada"
 
@@ -23,9 +23,9 @@ class AugmentationConfig:
     augmentation: str | None = None
     """What images go through before the discriminator: colour, translation, cutout (DiffAugment; with commas between
     them), or ada (adaptive: the less, the less the discriminator overfits)."""
-    ada_target: float = 0.6
+    ada_target: Annotated[float, *within(-1, 1)] = 0.6
     """The mean sign of real logits that --augmentation ada aims at."""
-    ada_images: int = 500_000
+    ada_images: Count = 500_000
     """How many images --augmentation ada needs to go from never to always."""
 
 
@@ -46,9 +46,8 @@ def build_augmentation(config: AugmentationConfig) -> Augmentation | None:
     """Of these options; None for none.
 
     Raises:
-      UserError: an unknown augmentation, or a number of images below 1.
+      UserError: an unknown augmentation, or ada beside others.
     """
-    check_at_least(config, "ada_images", 1)
     if config.augmentation == ADAPTIVE:
         return adaptive_augmentation(config.ada_target, config.ada_images)
     names = named(config.augmentation, "--augmentation", {**POLICIES, ADAPTIVE: None})

@@ -7,6 +7,7 @@ from typing import Any, Literal
 import flax.linen as nn
 
 from jaxgen.networks.mlp import MLPEncoder, MLPGenerator
+from jaxgen.options import Count, PositiveFloat, Size, Widths
 from jaxgen.training.config import TrainConfig
 
 
@@ -14,16 +15,16 @@ from jaxgen.training.config import TrainConfig
 class AutoencoderConfig(TrainConfig):
     """Options of an autoencoder of fully connected layers."""
 
-    steps: int = 9_380
+    steps: Count = 9_380
     """How many training steps the run has in all (469 are one epoch of MNIST with --batch-size 128)."""
     reconstruction: Literal["mse", "cross_entropy"] = "cross_entropy"
     """How unlike an image its reconstruction is: squared error of values in [-1, 1], or cross entropy of values in
     [0, 1], in nats; both as a mean over the pixels."""
-    latent_size: int = 16
+    latent_size: Size = 16
     """Length of the latent vectors."""
-    widths: tuple[int, ...] = (512, 256)
+    widths: Widths = (512, 256)
     """Hidden layers of the encoder, and in reverse of the decoder."""
-    learning_rate: float = 1e-3
+    learning_rate: PositiveFloat = 1e-3
     """Adam's learning rate."""
 
 

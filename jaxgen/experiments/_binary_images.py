@@ -12,6 +12,7 @@ from jaxgen.data.binarised import binarised
 from jaxgen.experiments._scored import LeastIsBest
 from jaxgen.experiments._vae import BINARISATION_SEED
 from jaxgen.models.autoregressive import autoregressive, binary_pixels
+from jaxgen.options import PositiveFloat, Rate
 from jaxgen.training.config import TrainConfig
 from jaxgen.training.state import GenerativeModel
 
@@ -26,9 +27,9 @@ class BinaryImagesConfig(LeastIsBest, TrainConfig):
     """Training images are drawn anew whenever they are seen, or were once; the test images were once (seed 0)."""
     conditional: bool = False
     """Learns the digits of each class, so that samples of a class can be asked for."""
-    learning_rate: float = 1e-3
+    learning_rate: PositiveFloat = 1e-3
     """The optimiser's learning rate."""
-    ema_decay: float | None = 0.999
+    ema_decay: Rate | None = 0.999
     """Decay of the moving average of the weights that evaluation and samples use, once it is warm. None: no average."""
 
 

@@ -10,7 +10,7 @@ import numpy as np
 
 from jaxgen.data import Dataset
 from jaxgen.data.captions import caption_writer, first_captions, load_captioned, random_caption
-from jaxgen.training.config import check_rate
+from jaxgen.options import ImageSize, Rate, Size
 from jaxgen.training.state import Batch
 
 EMOJI_PROMPTS = (
@@ -38,16 +38,16 @@ class CaptionsConfig:
     data: str = "emoji"
     """Emoji by their Unicode names, or a folder of images with a .txt file of captions beside each, or with one
     captions.csv or captions.jsonl (file, caption)."""
-    image_size: int = 32
+    image_size: ImageSize = 32
     """Side of the square images in pixels."""
     vocabulary: str = "bpe-1000"
     """What a token of a caption is: bpe-SIZE (pieces of words, learned from the captions), characters, bytes, or the
     path of a tokenizer.json."""
-    caption_length: int = 24
+    caption_length: Size = 24
     """Tokens of a caption; what is longer is cut."""
     subcategories: bool = True
     """Of emoji: in training, half of the captions are the name and the subcategory (red apple, food fruit)."""
-    word_dropout: float = 0.1
+    word_dropout: Rate = 0.1
     """How often a word of a caption is left out in training."""
     prompts: tuple[str, ...] = ()
     """What the sheets in samples/ are of, each in quotes. None given: ten of emoji, else ten held-out captions."""
@@ -76,12 +76,7 @@ def prompt_tokens(assets: Mapping[str, Any]) -> np.ndarray:
 
 
 def caption_in_training(config: CaptionsConfig, assets: Mapping[str, Any]) -> Callable[[jax.Array, Batch], jax.Array]:
-    """(keys [B], batch) -> one of the captions of each image, with words left out: int32 [B, T].
-
-    Raises:
-      UserError: a rate out of range.
-    """
-    check_rate(config, "word_dropout")
+    """(keys [B], batch) -> one of the captions of each image, with words left out: int32 [B, T]."""
     starts = caption_writer(assets).word_starts()
 
     def draw(keys: jax.Array, batch: Batch) -> jax.Array:

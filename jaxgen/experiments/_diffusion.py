@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 import flax.linen as nn
 
@@ -16,7 +16,18 @@ from jaxgen.models.preconditioning import PREDICTIONS, edm
 from jaxgen.networks.dit import DiT
 from jaxgen.networks.text_encoder import TextTransformer
 from jaxgen.networks.unet import UNet
-from jaxgen.training.config import check_at_least, check_rate
+from jaxgen.options import (
+    Count,
+    CountFromZero,
+    Depth,
+    DepthFromZero,
+    ImageSize,
+    Length,
+    NonNegativeFloat,
+    Rate,
+    Size,
+    within,
+)
 from jaxgen.training.state import GenerativeModel
 
 EDM = "edm"
@@ -29,62 +40,62 @@ QUICK = {"width": 16, "blocks": 1, "head_width": 16, "sampling_steps": 6}
 class DiffusionConfig(AdamWConfig):
     """Options of a diffusion model."""
 
-    steps: int = 6_000
+    steps: Count = 6_000
     """How many training steps the run has in all."""
-    batch_size: int = 64
+    batch_size: Count = 64
     """Examples per step, over all devices together."""
-    log_every: int = 50
+    log_every: CountFromZero = 50
     """Steps between lines of metrics.jsonl (means over those steps). 0: only at the end."""
-    sample_every: int = 1_000
+    sample_every: CountFromZero = 1_000
     """Steps between sample sheets, always of the same latents. 0: only at the end."""
-    checkpoint_every: int = 500
+    checkpoint_every: CountFromZero = 500
     """Steps between checkpoints; one is always kept at the end. 0: only at the end."""
-    eval_every: int = 1_000
+    eval_every: CountFromZero = 1_000
     """Steps between evaluations on the held-out examples. 0: only at the end."""
-    steps_per_dispatch: int = 10
+    steps_per_dispatch: Count = 10
     """Steps run on the device between two returns to Python (results do not depend on it)."""
     prediction: Literal["edm", "epsilon", "x0", "v", "flow"] = EDM
     """What the network predicts: EDM's mixture of image and noise, the noise, the image, v, or a flow's velocity."""
     noise_levels: Literal["lognormal", "linear", "cosine", "flow", "logit_normal"] = "lognormal"
     """Which noise levels it is trained on, and samplers go through: EDM's, those of DDPM's linear or cosine betas, or
     those of a flow whose times are uniform or logit-normal."""
-    level_mean: float = -1.2
+    level_mean: Annotated[float, *within(-20, 20)] = -1.2
     """Of the lognormal noise levels of training: the mean of log sigma; the higher, the more shapes count."""
-    level_deviation: float = 1.2
+    level_deviation: Annotated[float, *within(0, 20)] = 1.2
     """and its standard deviation."""
     conditional: bool = True
     """Learns the images of each class, where the data have classes, or of each caption."""
-    condition_dropout: float = 0.1
+    condition_dropout: Rate = 0.1
     """How often class or caption is left out in training, so that --guidance has something to compare with."""
     network: Literal["unet", "dit"] = "unet"
     """A U-Net, or a transformer over patches."""
-    width: int = 32
+    width: Size = 32
     """Channels: of the U-Net at its first size, or of the transformer."""
-    patch_size: int = 2
+    patch_size: Size = 2
     """Images are taken as patches of this side."""
-    factors: tuple[int, ...] = (1, 2)
+    factors: Annotated[tuple[Size, ...], Length(1, 16)] = (1, 2)
     """Of the U-Net: how many times --width at each size, each half the one before."""
-    blocks: int = 2
+    blocks: Depth = 2
     """Residual blocks of the U-Net at each size on the way down, or blocks of the transformer."""
-    middle_blocks: int = 1
+    middle_blocks: DepthFromZero = 1
     """Residual blocks of the U-Net between its way down and its way up; 2, with attention between: as published."""
-    attention_sizes: tuple[int, ...] = (7, 8)
+    attention_sizes: Annotated[tuple[ImageSize, ...], Length(0, 16)] = (7, 8)
     """Of the U-Net: the sizes of maps with self-attention."""
-    head_width: int = 32
+    head_width: Size = 32
     """Of a head of attention."""
-    dropout: float = 0.0
+    dropout: Rate = 0.0
     """In the blocks."""
-    weight_decay: float = 0.0
+    weight_decay: NonNegativeFloat = 0.0
     """AdamW's, of matrices only: not of biases and norms."""
-    min_learning_rate: float = 1e-5
+    min_learning_rate: NonNegativeFloat = 1e-5
     """and at the end of the run, where it has fallen along a cosine."""
-    ema_decay: float | None = 0.999
+    ema_decay: Rate | None = 0.999
     """Decay of the moving average of the weights that evaluation and samples use, once it is warm. None: no average."""
     sampler: SamplerName = "heun"
     """How samples are drawn: DDPM's own steps, DDIM's, Euler's, Heun's, EDM's with noise, or DPM-Solver++ (2M)."""
-    sampling_steps: int = 18
+    sampling_steps: Annotated[int, *within(1, 100_000)] = 18
     """In how many steps; each is one pass of the network, of heun and stochastic_heun two."""
-    guidance: float = 1.0
+    guidance: NonNegativeFloat = 1.0
     """How far samples go towards their class or caption, from what images are like without (0) to it (1) and beyond."""
 
 
@@ -93,11 +104,11 @@ class ShapesFirst:
     """What a config of small pictures gets by naming this before the class of its other options: noise levels at which
     shapes are decided, and steps whose noise mends them (experiments/mnist_diffusion has the comparison)."""
 
-    level_mean: float = -0.4
+    level_mean: Annotated[float, *within(-20, 20)] = -0.4
     """Of the lognormal noise levels of training: the mean of log sigma; the higher, the more shapes count."""
     sampler: SamplerName = "ancestral"
     """How samples are drawn: DDPM's own steps, DDIM's, Euler's, Heun's, EDM's with noise, or DPM-Solver++ (2M)."""
-    sampling_steps: int = 50
+    sampling_steps: Annotated[int, *within(1, 100_000)] = 50
     """In how many steps; each is one pass of the network, of heun and stochastic_heun two."""
 
 
@@ -127,11 +138,6 @@ def build_diffusion(
     Raises:
       UserError: a number out of range.
     """
-    check_at_least(config, "blocks", 1)
-    check_at_least(config, "middle_blocks", 0)
-    check_at_least(config, "level_deviation", 0)
-    for name in ("dropout", "condition_dropout"):
-        check_rate(config, name)
     classes = assets.get("class_names") if config.conditional and text is None else None
     if classes:
         condition = class_condition(len(classes))
@@ -181,8 +187,6 @@ def network_of(
         "num_classes": num_classes,
     }
     factors = (1,) if config.network == "dit" else config.factors
-    if not factors or min(factors) < 1:
-        raise UserError(f"--factors must be one or more numbers of at least 1, not {config.factors}.")
     if any(config.width * factor % config.head_width for factor in factors) and (
         config.network == "dit" or config.attention_sizes
     ):

@@ -11,7 +11,8 @@ from jaxgen.experiments._scored import BestByFID
 from jaxgen.models import gan
 from jaxgen.models.gan_heads import Head
 from jaxgen.models.gan_penalties import PENALTIES
-from jaxgen.training.config import TrainConfig, check_at_least
+from jaxgen.options import Count, CountFromZero, NonNegativeFloat, PositiveFloat, Rate, Size
+from jaxgen.training.config import TrainConfig
 from jaxgen.training.state import GenerativeModel
 
 Loss = Literal["non_saturating", "minimax", "least_squares", "wasserstein", "hinge", "relativistic_average"]
@@ -21,32 +22,32 @@ Loss = Literal["non_saturating", "minimax", "least_squares", "wasserstein", "hin
 class GANConfig(AugmentationConfig, TrainConfig):
     """Options of a GAN."""
 
-    latent_size: int = 100
+    latent_size: Size = 100
     """Length of the latent vectors."""
     loss: Loss = "non_saturating"
     """The adversarial loss (jaxgen.models.gan_losses says whose)."""
-    discriminator_steps: int | None = None
+    discriminator_steps: Count | None = None
     """None: both networks step at once. n: n discriminator steps for each generator step."""
-    generator_learning_rate: float = 2e-4
+    generator_learning_rate: PositiveFloat = 2e-4
     """Adam's learning rate for the generator."""
-    discriminator_learning_rate: float = 2e-4
+    discriminator_learning_rate: PositiveFloat = 2e-4
     """Adam's learning rate for the discriminator."""
-    decay_steps: int | None = None
+    decay_steps: Count | None = None
     """Both learning rates fall linearly to 0 at this step, whichever network it is of. None: they stay."""
-    beta1: float = 0.5
+    beta1: Rate = 0.5
     """Adam's decay of the first moment, for both networks."""
-    beta2: float = 0.999
+    beta2: Rate = 0.999
     """Adam's decay of the second moment, for both networks."""
-    clip_norm: float | None = None
+    clip_norm: PositiveFloat | None = None
     """A network's gradient longer than this is cut to this length (over all parameters). None: no limit."""
-    ema_decay: float = 0.999
+    ema_decay: Rate = 0.999
     """Decay of the moving average of the generator that samples are drawn with, once it is warm."""
     penalties: str | None = None
     """What is added to the discriminator's loss, names with commas between them: r1, r2, r1_estimate,
     gradient_penalty (WGAN-GP), dragan, consistency (jaxgen.models.gan_penalties says what they are)."""
-    penalty_weight: float = 10.0
+    penalty_weight: NonNegativeFloat = 10.0
     """Weight of each penalty."""
-    penalty_every: int = 1
+    penalty_every: Count = 1
     """Penalties are taken in every n-th step only, n times as strong."""
 
 
@@ -62,7 +63,7 @@ class PlainDiscriminatorConfig:
 class MNISTGANConfig(BestByFID, PlainDiscriminatorConfig, GANConfig):
     """Options of a GAN of MNIST digits, which is scored while it is trained."""
 
-    eval_every: int = 6_000
+    eval_every: CountFromZero = 6_000
     """Steps between evaluations on the held-out examples. 0: only at the end."""
 
 
@@ -80,8 +81,6 @@ def build_gan(
     Raises:
       UserError: an unknown penalty or augmentation, or a number of steps below 1.
     """
-    for name in ("discriminator_steps", "penalty_every", "decay_steps"):
-        check_at_least(config, name, 1)
 
     def optimiser(rate: float, steps_per_update: int) -> optax.GradientTransformation:
         if config.decay_steps is not None:

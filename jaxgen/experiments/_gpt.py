@@ -9,6 +9,7 @@ from jaxgen.errors import UserError
 from jaxgen.experiments._text import DTYPES, Dtype, TextConfig, build_text_model, network_config
 from jaxgen.hugging_face import gpt2_network
 from jaxgen.networks.gpt import GPT
+from jaxgen.options import Count, CountFromZero, Depth, PositiveFloat, Size
 from jaxgen.training.state import GenerativeModel
 
 NANOGPT: dict[str, Any] = {"learning_rate": 1e-3, "positions": "learned", "norm": "layer", "feed_forward": "gelu"}
@@ -19,19 +20,19 @@ NANOGPT: dict[str, Any] = {"learning_rate": 1e-3, "positions": "learned", "norm"
 class GPTConfig(TextConfig):
     """Options of a GPT."""
 
-    steps: int = 2_000
+    steps: Count = 2_000
     """How many training steps the run has in all."""
-    batch_size: int = 12
+    batch_size: Count = 12
     """Examples per step, over all devices together."""
-    learning_rate: float = 4e-3
+    learning_rate: PositiveFloat = 4e-3
     """The learning rate at its highest, behind the warm-up,"""
-    layers: int = 4
+    layers: Depth = 4
     """Blocks."""
-    heads: int = 4
+    heads: Size = 4
     """Heads of attention."""
-    width: int = 128
+    width: Size = 128
     """Of each position between the blocks."""
-    key_value_heads: int | None = None
+    key_value_heads: Size | None = None
     """Heads of keys and values, each shared by as many heads of queries. None: as many as --heads."""
     use_bias: bool = False
     """Whether products and layer norms have biases."""
@@ -45,9 +46,9 @@ class GPTConfig(TextConfig):
     """What products are computed in; parameters are kept in float32."""
     remat: bool = False
     """Computes activations again for the gradient, rather than keeping them: less memory, more time."""
-    eval_every: int = 500
+    eval_every: CountFromZero = 500
     """Steps between evaluations on the held-out examples. 0: only at the end."""
-    sample_every: int = 500
+    sample_every: CountFromZero = 500
     """Steps between texts in samples/. 0: only at the end."""
 
 

@@ -12,6 +12,7 @@ from jaxgen.data import Dataset, load
 from jaxgen.data.dataset import length, read_examples
 from jaxgen.data.image_folder import STRAY
 from jaxgen.errors import UserError
+from jaxgen.options import ImageSize
 
 FOR_VARIANCE = 60_000
 
@@ -24,7 +25,7 @@ class ImagesConfig:
     """A folder of images, an embedded set (emoji, mnist), or an image set of tensorflow-datasets by name."""
     data_dir: Path | None = None
     """Where tensorflow-datasets finds its prepared sets. None: its own default."""
-    image_size: int = 32
+    image_size: ImageSize = 32
     """Side of the square images in pixels; networks that double a small map take 4 or 7 times a power of two."""
 
 

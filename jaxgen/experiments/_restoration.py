@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 import flax.linen as nn
 import optax
@@ -24,7 +24,8 @@ from jaxgen.models.image_to_image import Adversary, Perceiver
 from jaxgen.models.restoration import restoration
 from jaxgen.networks.super_resolution import SRDiscriminator, SRResNet
 from jaxgen.networks.translators import PatchDiscriminator, ResNetTranslator, UNetTranslator
-from jaxgen.training.config import TrainConfig, check_at_least
+from jaxgen.options import Count, CountFromZero, DepthFromZero, NonNegativeFloat, PositiveFloat, Rate, Size, within
+from jaxgen.training.config import TrainConfig
 from jaxgen.training.state import GenerativeModel
 
 PERCEIVED = (1, 3)
@@ -37,35 +38,35 @@ class RestorationConfig(GreatestIsBest, TrainConfig):
 
     best_metric: str | None = "eval/generator/psnr"
     """Keep in checkpoints_best/ the checkpoint with the best value of this evaluation metric."""
-    steps: int = 4_000
+    steps: Count = 4_000
     """How many training steps the run has in all."""
-    eval_every: int = 500
+    eval_every: CountFromZero = 500
     """Steps between evaluations on the held-out examples. 0: only at the end."""
-    sample_every: int = 500
+    sample_every: CountFromZero = 500
     """Steps between sheets: what is given restored without a network, by it, and the image. 0: only at the end."""
-    checkpoint_every: int = 500
+    checkpoint_every: CountFromZero = 500
     """Steps between checkpoints; one is always kept at the end. 0: only at the end."""
-    steps_per_dispatch: int = 10
+    steps_per_dispatch: Count = 10
     """Steps run on the device between two returns to Python (results do not depend on it)."""
     degradation: Literal["super_resolution", "denoising", "deblurring", "inpainting", "colourisation"] = (
         "super_resolution"
     )
     """What is taken from the images (jaxgen.models.degradations says how)."""
-    factor: int = 2
+    factor: Literal[2, 4] = 2
     """Of super_resolution: 2 or 4 times."""
-    noise_level: float = 25.0
+    noise_level: PositiveFloat = 25.0
     """Of denoising: the standard deviation, in units of 0..255."""
-    blur: float = 1.6
+    blur: Annotated[float, *within(0, 64, low_open=True)] = 1.6
     """Of deblurring: the standard deviation of the blur, in pixels."""
     hidden: Literal["box", "pixels"] = "box"
     """Of inpainting: a rectangle anywhere, or three in four pixels."""
     network: Literal["srresnet", "unet", "resnet"] = "srresnet"
     """SRResNet, pix2pix's U-Net or CycleGAN's ResNet; super_resolution takes the first."""
-    width: int = 32
+    width: Size = 32
     """Its channels, at the first size."""
-    blocks: int = 6
+    blocks: DepthFromZero = 6
     """Residual blocks of srresnet and resnet."""
-    halvings: int = 2
+    halvings: Annotated[int, *within(1, 16)] = 2
     """How often unet and resnet halve the size."""
     batch_norm: bool = False
     """Of srresnet: with the paper's norms."""
@@ -73,25 +74,25 @@ class RestorationConfig(GreatestIsBest, TrainConfig):
     """The network gives the difference from what is done without it (bicubic interpolation, the image as given)."""
     loss: Literal["l1", "mse"] = "l1"
     """How outputs are compared with the images."""
-    perceptual_weight: float = 0.0
+    perceptual_weight: NonNegativeFloat = 0.0
     """Above 0: they are also compared by maps of EfficientNet-Lite0."""
     adversary: Literal["patch", "srgan"] | None = None
     """A discriminator as well: PatchGAN, or SRGAN's. None: none."""
     adversarial_loss: Loss = "non_saturating"
     """The adversarial loss (jaxgen.models.gan_losses says whose)."""
-    adversarial_weight: float = 1e-3
+    adversarial_weight: NonNegativeFloat = 1e-3
     """Of the adversarial loss beside the others."""
-    discriminator_width: int = 32
+    discriminator_width: Size = 32
     """Channels of the discriminator's first layer."""
-    learning_rate: float = 5e-4
+    learning_rate: PositiveFloat = 5e-4
     """Adam's, for both networks, at first; it falls to 0 along a cosine."""
-    beta1: float = 0.9
+    beta1: Rate = 0.9
     """Adam's decay of the first moment; 0.5 is usual with a discriminator."""
-    ema_decay: float | None = 0.999
+    ema_decay: Rate | None = 0.999
     """Decay of the moving average of the weights that evaluation and samples use, once it is warm. None: no average."""
     turn: bool = False
     """Images are mirrored and turned by chance in training."""
-    border: int = 2
+    border: Annotated[int, *within(0, 2**15)] = 2
     """So many pixels at each side are left out of PSNR and SSIM."""
 
 
@@ -101,9 +102,6 @@ def build_restoration(config: RestorationConfig, assets: Mapping[str, Any]) -> G
     Raises:
       UserError: a number out of range, or options that do not fit each other or the images.
     """
-    least = {"blocks": 0, "halvings": 1, "border": 0, "perceptual_weight": 0}
-    for name, value in least.items():
-        check_at_least(config, name, value)
     height, width, channels = assets["image_shape"]
     if min(height, width) - 2 * config.border < WINDOW_SIZE:
         raise UserError(
@@ -141,16 +139,13 @@ def degradation_of(config: RestorationConfig, image_shape: tuple[int, int, int])
     """
     height, width, channels = image_shape
     if config.degradation == "super_resolution":
-        if config.factor not in (2, 4) or height % config.factor or width % config.factor:
-            raise UserError(f"--factor must be 2 or 4 and divide the images' {height}x{width}, not {config.factor}.")
+        if height % config.factor or width % config.factor:
+            raise UserError(f"--factor {config.factor} must divide the images' {height}x{width}.")
         return super_resolution(config.factor)
     if config.degradation == "colourisation":
         if channels != 3:
             raise UserError("colourisation needs RGB images, and these are grey: choose another --degradation.")
         return colourisation()
-    for name in ("noise_level", "blur"):
-        if getattr(config, name) <= 0:
-            raise UserError(f"--{name.replace('_', '-')} must be above 0, not {getattr(config, name)}.")
     return {
         "denoising": lambda: denoising(config.noise_level),
         "deblurring": lambda: deblurring(config.blur),

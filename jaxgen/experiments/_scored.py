@@ -4,7 +4,9 @@ A config gets them by naming one of these before the class of its other options.
 """
 
 from dataclasses import dataclass
-from typing import Literal
+from typing import Annotated, Literal
+
+from jaxgen.options import within
 
 
 @dataclass(frozen=True)
@@ -47,7 +49,7 @@ class BestByKID(LeastIsBest):
 
     eval_metrics: str | None = "kid"
     """Scores of samples at each evaluation, names with commas between them (fid,kid,..., see jaxgen evaluate)."""
-    eval_samples: int = 1_000
+    eval_samples: Annotated[int, *within(2, 10**9)] = 1_000
     """How many samples --eval-metrics are of, and at most how many held-out images they are compared with."""
     best_metric: str | None = "eval/kid"
     """Keep in checkpoints_best/ the checkpoint with the best value of this evaluation metric, e.g. eval/fid."""

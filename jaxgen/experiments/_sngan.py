@@ -8,6 +8,7 @@ from jaxgen.experiments._gan import Loss, build_gan
 from jaxgen.experiments._image_gan import ImageGANConfig
 from jaxgen.experiments._images import class_count
 from jaxgen.networks.sngan import SNGANDiscriminator, SNGANGenerator
+from jaxgen.options import ImageSize, Rate, Size
 from jaxgen.training.state import GenerativeModel
 
 
@@ -15,21 +16,21 @@ from jaxgen.training.state import GenerativeModel
 class SNGANConfig(ImageGANConfig):
     """Options of a residual GAN with spectral normalisation."""
 
-    latent_size: int = 128
+    latent_size: Size = 128
     """Length of the latent vectors."""
     loss: Loss = "hinge"
     """The adversarial loss (jaxgen.models.gan_losses says whose)."""
-    beta1: float = 0.0
+    beta1: Rate = 0.0
     """Adam's decay of the first moment, for both networks."""
-    beta2: float = 0.9
+    beta2: Rate = 0.9
     """Adam's decay of the second moment, for both networks."""
-    generator_width: int | None = None
+    generator_width: Size | None = None
     """Channels of the generator's maps. None: the paper's."""
-    discriminator_width: int | None = None
+    discriminator_width: Size | None = None
     """Channels of the discriminator's maps. None: the paper's."""
     conditional: bool = False
     """Whether the class is given: class-conditional batch norm, and the discriminator's projection."""
-    attention_size: int | None = None
+    attention_size: ImageSize | None = None
     """Size of the map that self-attention (SAGAN) stands at, in both networks. None: no attention."""
     generator_spectral_norm: bool = False
     """Whether the generator's layers are spectrally normalised too, as in SAGAN."""

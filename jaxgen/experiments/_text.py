@@ -4,7 +4,7 @@ import dataclasses
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 import flax.linen as nn
 import jax.numpy as jnp
@@ -16,9 +16,10 @@ from jaxgen.data.vocabulary import Vocabulary, vocabulary_from_json, vocabulary_
 from jaxgen.errors import UserError
 from jaxgen.experiments._adamw import AdamWConfig, optimiser_of
 from jaxgen.models.sequence import sequence_model
+from jaxgen.options import Rate, Size, within
 from jaxgen.pretrained import describe_pretrained, pretrained_params
 from jaxgen.training import run_folder
-from jaxgen.training.config import check_at_least, check_rate, config_from_json
+from jaxgen.training.config import config_from_json
 from jaxgen.training.state import GenerativeModel
 
 Dtype = Literal["float32", "bfloat16"]
@@ -36,11 +37,11 @@ class TextDataConfig(AdamWConfig):
     vocabulary: str = "characters"
     """What a token is: characters (those of the text), bytes, bpe-SIZE (pieces of words, learned from the text, such as
     bpe-2000) or the path of a tokenizer.json."""
-    context: int = 64
+    context: Annotated[int, *within(2, 2**20)] = 64
     """Tokens that an example predicts, and that a GPT can look back to."""
-    dropout: float = 0.0
+    dropout: Rate = 0.0
     """Rate of dropout."""
-    sample_length: int = 400
+    sample_length: Annotated[int, *within(1, 10**7)] = 400
     """Tokens of each text in samples/."""
 
 
@@ -53,13 +54,12 @@ class TextConfig(TextDataConfig):
     pretrained: Path | None = None
     """Begin from the network and the vocabulary of a run with the same kind of network, or of a folder that holds a
     GPT-2 of transformers; options of the network's sizes are then those of that."""
-    adapter_rank: int | None = None
+    adapter_rank: Size | None = None
     """With --pretrained: train only low-rank adapters of this rank (LoRA) beside its kernels. None: train all of it."""
 
 
 def load_data(config: TextConfig) -> Dataset:
     """The text in examples of `context` tokens to predict; among its assets what the run begins from."""
-    check_at_least(config, "context", 2)
     described, vocabulary = None, config.vocabulary
     if config.pretrained is not None:
         if config.resume:  # with what the run began from, whatever became of it since
@@ -80,7 +80,6 @@ def network_config(config: TextConfig, assets: Mapping[str, Any], network: type[
       UserError: that is a run of another network, or adapters without anything to adapt.
     """
     described = assets["pretrained"]
-    check_at_least(config, "adapter_rank", 1)
     if described is None:
         if config.adapter_rank is not None:
             raise UserError("--adapter-rank needs --pretrained FOLDER: what the adapters are put beside.")
@@ -97,8 +96,6 @@ def network_config(config: TextConfig, assets: Mapping[str, Any], network: type[
 
 def build_text_model(config: TextConfig, network: nn.Module, assets: Mapping[str, Any]) -> GenerativeModel:
     """A model of a network with the optimiser that the options describe, and with the weights it begins from."""
-    check_at_least(config, "sample_length", 1)
-    check_rate(config, "dropout")
     described = assets["pretrained"]
     return sequence_model(
         network,

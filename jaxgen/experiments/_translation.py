@@ -2,11 +2,13 @@
 
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Annotated
 
 import optax
 
 from jaxgen.data import Dataset
 from jaxgen.data.pairs import load_pairs
+from jaxgen.options import Count, CountFromZero, ImageSize, PositiveFloat, Rate, Size, within
 from jaxgen.training.config import TrainConfig
 
 
@@ -14,13 +16,13 @@ from jaxgen.training.config import TrainConfig
 class TranslationConfig(TrainConfig):
     """Options of a translation between two collections of images."""
 
-    steps: int = 4_000
+    steps: Count = 4_000
     """How many training steps the run has in all."""
-    eval_every: int = 500
+    eval_every: CountFromZero = 500
     """Steps between evaluations on the held-out examples. 0: only at the end."""
-    sample_every: int = 500
+    sample_every: CountFromZero = 500
     """Steps between sheets of held-out examples: sources, translations, targets. 0: only at the end."""
-    checkpoint_every: int = 500
+    checkpoint_every: CountFromZero = 500
     """Steps between checkpoints; one is always kept at the end. 0: only at the end."""
     data: str = "emoji"
     """A set of two collections (emoji: Google's and Twitter's style; cycle_gan/... of tensorflow-datasets), or a folder
@@ -31,23 +33,23 @@ class TranslationConfig(TrainConfig):
     """From the second collection to the first."""
     data_dir: Path | None = None
     """Where tensorflow-datasets finds its prepared sets. None: its own default."""
-    image_size: int = 32
+    image_size: ImageSize = 32
     """Side of the square images in pixels."""
-    steps_per_dispatch: int = 10
+    steps_per_dispatch: Count = 10
     """Steps run on the device between two returns to Python (results do not depend on it)."""
-    width: int = 32
+    width: Size = 32
     """Channels of the generators at their first size,"""
-    discriminator_width: int = 32
+    discriminator_width: Size = 32
     """and of the discriminators."""
-    shift: int = 2
+    shift: Annotated[int, *within(0, 1000)] = 2
     """Training images are moved by up to this many pixels (a pair alike),"""
     mirror: bool = True
     """and mirrored by chance."""
-    learning_rate: float = 2e-4
+    learning_rate: PositiveFloat = 2e-4
     """Adam's, of all networks; it falls to 0 over the second half of the run."""
-    beta1: float = 0.5
+    beta1: Rate = 0.5
     """Adam's decay of the first moment."""
-    ema_decay: float | None = 0.999
+    ema_decay: Rate | None = 0.999
     """Decay of the moving average of the generator that evaluation and translations use. None: no average."""
 
 

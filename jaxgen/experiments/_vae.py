@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 import flax.linen as nn
 import jax.numpy as jnp
@@ -10,7 +10,6 @@ import optax
 
 from jaxgen.data import Dataset, load
 from jaxgen.data.binarised import binarised
-from jaxgen.errors import UserError
 from jaxgen.models.likelihoods import Likelihood, bernoulli, discretised_logistic, gaussian
 from jaxgen.models.posteriors import Posterior, flow_posterior, gaussian_posterior
 from jaxgen.models.vae import vae
@@ -18,7 +17,8 @@ from jaxgen.networks.conditional import ConditionalDiscriminator, ConditionalGen
 from jaxgen.networks.dcgan import DCGANEncoder, DCGANGenerator
 from jaxgen.networks.flows import InverseAutoregressiveFlow, PlanarFlow
 from jaxgen.networks.mlp import MLPEncoder, MLPGenerator
-from jaxgen.training.config import TrainConfig, check_at_least
+from jaxgen.options import Count, CountFromZero, Length, NonNegativeFloat, PositiveFloat, Rate, Size, Widths, within
+from jaxgen.training.config import TrainConfig
 from jaxgen.training.state import GenerativeModel
 
 BINARISATION_SEED = 0
@@ -32,6 +32,7 @@ LIKELIHOODS: dict[str, Callable[[], Likelihood]] = {
 }
 ACTIVATIONS = {"relu": nn.relu, "tanh": jnp.tanh, "softplus": nn.softplus}
 OPTIMISERS = {"adam": optax.adam, "adamax": optax.adamax}
+DecayAt = Annotated[tuple[Count, ...], Length(0, 1_000)]
 FLOWS = {"planar": PlanarFlow, "iaf": InverseAutoregressiveFlow}
 
 
@@ -39,36 +40,36 @@ FLOWS = {"planar": PlanarFlow, "iaf": InverseAutoregressiveFlow}
 class BoundConfig(TrainConfig):
     """Options of a model of MNIST digits that is trained on a bound of their likelihood."""
 
-    steps: int = 14_070
+    steps: Count = 14_070
     """How many training steps the run has in all (469 are one epoch of MNIST with --batch-size 128)."""
-    eval_every: int = 469
+    eval_every: CountFromZero = 469
     """Steps between evaluations on the held-out examples. 0: only at the end."""
     likelihood: Literal["bernoulli", "gaussian", "discretised_logistic"] = "bernoulli"
     """What the decoder gives the parameters of. bernoulli: the digits are made binary by chance, the test images once
     (seed 0). gaussian: a mean and a variance of each pixel. discretised_logistic: 256 levels."""
     binarisation: Literal["resampled", "fixed"] = "resampled"
     """With --likelihood bernoulli: training images are drawn anew whenever they are seen, or were once and for all."""
-    beta: float = 1.0
+    beta: NonNegativeFloat = 1.0
     """Weight of the KL term."""
-    kl_warmup_steps: int = 0
+    kl_warmup_steps: CountFromZero = 0
     """Over how many steps the weight of the KL term rises from 0."""
-    free_bits: float = 0.0
+    free_bits: NonNegativeFloat = 0.0
     """Nats that the KL term of each latent may have for nothing."""
-    importance_samples: int = 1
+    importance_samples: Annotated[int, *within(1, 10**6)] = 1
     """Latents drawn for each image; above 1 the bound is the importance-weighted one."""
-    eval_importance_samples: int | None = None
+    eval_importance_samples: Annotated[int, *within(1, 10**6)] | None = None
     """Evaluation also estimates log p(x) with this many latents an image (which takes as many times longer)."""
     optimiser: Literal["adam", "adamax"] = "adam"
     """The optimiser."""
-    learning_rate: float = 1e-3
+    learning_rate: PositiveFloat = 1e-3
     """Its learning rate at first."""
-    epsilon: float = 1e-8
+    epsilon: PositiveFloat = 1e-8
     """Its epsilon."""
-    decay_at: tuple[int, ...] = ()
+    decay_at: DecayAt = ()
     """The steps at which the learning rate falls."""
-    decay_factor: float = 1.0
+    decay_factor: PositiveFloat = 1.0
     """By what it is multiplied at each of them."""
-    ema_decay: float | None = None
+    ema_decay: Rate | None = None
     """Decay of a moving average of the weights that evaluation and samples use. None: no average."""
 
 
@@ -76,15 +77,15 @@ class BoundConfig(TrainConfig):
 class VAEConfig(BoundConfig):
     """Options of a VAE with one layer of latents."""
 
-    latent_size: int = 20
+    latent_size: Size = 20
     """Length of the latent vectors."""
     network: Literal["mlp", "dcgan"] = "mlp"
     """Fully connected networks or convolutional ones."""
-    widths: tuple[int, ...] = (500,)
+    widths: Widths = (500,)
     """Hidden layers of the fully connected encoder, and in reverse of the decoder."""
     activation: Literal["relu", "tanh", "softplus"] = "relu"
     """Of those hidden layers."""
-    base_width: int = 32
+    base_width: Size = 32
     """Channels of the convolutional encoder's first layer and of the decoder's last hidden one."""
 
 
@@ -96,24 +97,18 @@ def load_data(config: BoundConfig) -> Dataset:
     return binarised(data, seed=BINARISATION_SEED, train=config.binarisation == "fixed")
 
 
-def bound_options(config: BoundConfig) -> dict[str, Any]:
-    """The options of `jaxgen.models.vae` that have nothing to do with its networks.
+_BOUND = ("kl_warmup_steps", "free_bits", "beta", "importance_samples", "eval_importance_samples")
 
-    Raises:
-      UserError: a number out of range.
-    """
-    least = {"kl_warmup_steps": 0, "free_bits": 0, "beta": 0, "importance_samples": 1, "eval_importance_samples": 1}
-    for name, value in least.items():
-        check_at_least(config, name, value)
-    if config.decay_factor <= 0:
-        raise UserError(f"--decay-factor must be above 0, not {config.decay_factor}.")
+
+def bound_options(config: BoundConfig) -> dict[str, Any]:
+    """The options of `jaxgen.models.vae` that have nothing to do with its networks."""
     schedule = optax.piecewise_constant_schedule(
         config.learning_rate, dict.fromkeys(config.decay_at, config.decay_factor)
     )
     return {
         "likelihood": LIKELIHOODS[config.likelihood](),
         "optimiser": OPTIMISERS[config.optimiser](schedule, eps=config.epsilon),
-        **{name: getattr(config, name) for name in least},
+        **{name: getattr(config, name) for name in _BOUND},
         "ema_decay": config.ema_decay,
     }
 
@@ -125,11 +120,7 @@ def build_vae(
     posterior: Posterior | None = None,
     num_classes: int | None = None,
 ) -> GenerativeModel:
-    """`jaxgen.models.vae` with these options; `posterior` None: the Gaussian one.
-
-    Raises:
-      UserError: a number out of range.
-    """
+    """`jaxgen.models.vae` with these options; `posterior` None: the Gaussian one."""
     posterior = posterior or gaussian_posterior(config.latent_size)
     options = bound_options(config)
     height, width, channels = assets["image_shape"]

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 import optax
 
@@ -14,7 +14,8 @@ from jaxgen.experiments._vae import BINARISATION_SEED, LIKELIHOODS
 from jaxgen.models.likelihoods import Likelihood
 from jaxgen.models.vq_vae import scaled_squared_error, vq_vae
 from jaxgen.networks.vq_conv import VQDecoder, VQEncoder
-from jaxgen.training.config import TrainConfig, check_at_least, check_rate
+from jaxgen.options import Count, CountFromZero, DepthFromZero, NonNegativeFloat, PositiveFloat, Rate, Size, within
+from jaxgen.training.config import TrainConfig
 from jaxgen.training.state import GenerativeModel
 
 HALVINGS = 2
@@ -24,33 +25,33 @@ HALVINGS = 2
 class VQVAEConfig(TrainConfig):
     """Options of a VQ-VAE."""
 
-    steps_per_dispatch: int = 10
+    steps_per_dispatch: Count = 10
     """Steps run on the device between two returns to Python (results do not depend on it)."""
     likelihood: Literal["bernoulli", "squared_error", "discretised_logistic"] = "squared_error"
     """What the decoder gives the parameters of. bernoulli: pixels made binary by chance, the test images once (seed 0).
     squared_error: a mean; the error is divided by the variance of the data, as in the paper's code.
     discretised_logistic: 256 levels, for bits per dimension."""
-    num_codes: int = 128
+    num_codes: Annotated[int, *within(2, 2**20)] = 128
     """Codes in the code book."""
-    code_size: int = 32
+    code_size: Size = 32
     """Length of a code."""
-    width: int = 32
+    width: Size = 32
     """Channels of the convolutions."""
-    residual_width: int = 32
+    residual_width: Size = 32
     """Channels within the residual blocks."""
-    residual_blocks: int = 2
+    residual_blocks: DepthFromZero = 2
     """How many there are, in the encoder and in the decoder."""
-    commitment: float = 0.25
+    commitment: NonNegativeFloat = 0.25
     """Weight of the distance of the encoder's vectors from their codes."""
     codebook: Literal["running_means", "gradient"] = "running_means"
     """Codes are running means of the vectors that chose them, or learned by gradient."""
-    decay: float = 0.99
+    decay: Rate = 0.99
     """Of the running means and counts."""
-    revive_below: float = 1.0
+    revive_below: NonNegativeFloat = 1.0
     """With running_means: codes used less often in a batch become vectors of the batch. 0: they never do."""
-    learning_rate: float = 1e-3
+    learning_rate: PositiveFloat = 1e-3
     """Adam's learning rate."""
-    eval_every: int = 1_000
+    eval_every: CountFromZero = 1_000
     """Steps between evaluations on the held-out examples. 0: only at the end."""
 
 
@@ -70,12 +71,8 @@ def build_vq_vae(config: VQVAEConfig, assets: Mapping[str, Any]) -> GenerativeMo
     """`jaxgen.models.vq_vae`: two convolutions of stride 2 and residual blocks each way, as in the paper's section 4.1.
 
     Raises:
-      UserError: a number out of range, or images that cannot be halved twice.
+      UserError: images that cannot be halved twice.
     """
-    least = {"num_codes": 2, "residual_blocks": 0, "commitment": 0, "revive_below": 0}
-    for name, value in least.items():
-        check_at_least(config, name, value)
-    check_rate(config, "decay")
     height, width, channels = assets["image_shape"]
     factor = 2**HALVINGS
     if height % factor or width % factor:

@@ -17,6 +17,7 @@ from jaxgen.experiments._gan import Loss, build_gan
 from jaxgen.experiments._image_gan import ImageGANConfig
 from jaxgen.experiments._images import class_count, load_images
 from jaxgen.networks.biggan import BigGANDiscriminator, BigGANGenerator
+from jaxgen.options import Count, ImageSize, Size
 from jaxgen.training.state import GenerativeModel
 
 
@@ -26,17 +27,17 @@ class Config(ImageGANConfig):
 
     data: str = "cifar10"
     """The set: cifar10, or another one of images with classes (emoji, mnist)."""
-    batch_size: int = 64
+    batch_size: Count = 64
     """Examples per step, over all devices together."""
-    latent_size: int = 80
+    latent_size: Size = 80
     """Length of the latent vectors, which are cut into as many parts as the generator has blocks and its stem."""
     loss: Loss = "hinge"
     """The adversarial loss (jaxgen.models.gan_losses says whose)."""
-    discriminator_steps: int | None = 5
+    discriminator_steps: Count | None = 5
     """None: both networks step at once. n: n discriminator steps for each generator step."""
-    width: int = 32
+    width: Size = 32
     """Channels are four times this in the generator, twice in the discriminator; StudioGAN has 96."""
-    attention_size: int | None = None
+    attention_size: ImageSize | None = None
     """Size of the map that self-attention stands at, in both networks. None: no attention."""
 
 

@@ -15,6 +15,7 @@ from dataclasses import dataclass
 
 from jaxgen.experiment import Experiment, run
 from jaxgen.experiments._diffusion import QUICK, ImageDiffusionConfig, build_diffusion, load_diffusion_images
+from jaxgen.options import Size
 
 
 @dataclass(frozen=True)
@@ -23,7 +24,7 @@ class Config(ImageDiffusionConfig):
 
     data: str = "cifar10"
     """The set: cifar10, or another one of images (a folder, a name)."""
-    width: int = 64
+    width: Size = 64
     """Channels: of the U-Net at its first size, or of the transformer."""
 
 

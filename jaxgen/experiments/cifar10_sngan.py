@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from jaxgen.experiment import Experiment, run
 from jaxgen.experiments._images import load_images
 from jaxgen.experiments._sngan import SNGANConfig, build_sngan
+from jaxgen.options import Count, Size
 
 
 @dataclass(frozen=True)
@@ -20,13 +21,13 @@ class Config(SNGANConfig):
 
     data: str = "cifar10"
     """The set: cifar10, or another one of images (a folder, a name)."""
-    batch_size: int = 64
+    batch_size: Count = 64
     """Examples per step, over all devices together."""
-    discriminator_steps: int | None = 5
+    discriminator_steps: Count | None = 5
     """None: both networks step at once. n: n discriminator steps for each generator step."""
-    generator_width: int | None = 64
+    generator_width: Size | None = 64
     """Channels of the generator's maps. None: the paper's 256."""
-    discriminator_width: int | None = 64
+    discriminator_width: Size | None = 64
     """Channels of the discriminator's maps. None: the paper's 128."""
 
 

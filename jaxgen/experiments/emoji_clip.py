@@ -15,7 +15,7 @@ The preset full is CLIP's ViT-B/32 with its text transformer.
 import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 import flax.linen as nn
 
@@ -28,6 +28,7 @@ from jaxgen.models.contrastive import contrastive
 from jaxgen.networks.classifier import ConvClassifier
 from jaxgen.networks.text_encoder import CaptionEncoder, TextTransformer
 from jaxgen.networks.vit import ViT
+from jaxgen.options import Count, CountFromZero, Depth, NonNegativeFloat, Rate, Size, Widths, within
 from jaxgen.training.config import option
 from jaxgen.training.state import GenerativeModel
 
@@ -36,44 +37,44 @@ from jaxgen.training.state import GenerativeModel
 class Config(CaptionsConfig, AdamWConfig):
     """Options of emoji_clip."""
 
-    steps: int = 1_500
+    steps: Count = 1_500
     """How many training steps the run has in all."""
-    batch_size: int = 128
+    batch_size: Count = 128
     """Examples per step, over all devices together; each is told apart from all others."""
-    steps_per_dispatch: int = 10
+    steps_per_dispatch: Count = 10
     """Steps run on the device between two returns to Python (results do not depend on it)."""
-    eval_every: int = 500
+    eval_every: CountFromZero = 500
     """Steps between evaluations on the held-out examples. 0: only at the end."""
     image_encoder: Literal["convolutions", "vit"] = "convolutions"
     """A convolutional network with batch norm, or a vision transformer."""
-    embedding_size: int = 128
+    embedding_size: Size = 128
     """Length of the vectors that are compared."""
-    image_widths: tuple[int, ...] = (32, 64, 128)
+    image_widths: Widths = (32, 64, 128)
     """Of the convolutional network: channels at each size, each half the one before."""
-    patch_size: int = 4
+    patch_size: Size = 4
     """Of the vision transformer: images are taken as patches of this side."""
-    image_width: int = 128
+    image_width: Size = 128
     """Of the vision transformer: of each place between the blocks."""
-    image_layers: int = 4
+    image_layers: Depth = 4
     """Of the vision transformer: blocks."""
     text_kind: Literal["rotary", "clip"] = "rotary"
     """The text transformer: rotary positions, RMS norms, SwiGLU, and the mean over all places, each of which looks at
     the whole caption; or as CLIP's, learned positions, layer norms, GELU, and the last place of one that looks back."""
-    text_width: int = 128
+    text_width: Size = 128
     """Of the text transformer: of each place between the blocks."""
-    text_layers: int = 2
+    text_layers: Depth = 2
     """Of the text transformer: blocks."""
-    head_width: int = 32
+    head_width: Size = 32
     """Of each head of attention."""
-    weight_decay: float = 0.2
+    weight_decay: NonNegativeFloat = 0.2
     """AdamW's, of matrices only: not of biases and norms."""
-    shift: int = 3
+    shift: Annotated[int, *within(0, 1000)] = 3
     """Training images are moved by up to this many pixels,"""
-    degrees: float = 15.0
+    degrees: Annotated[float, *within(0, 360)] = 15.0
     """turned by up to this angle,"""
-    scale: float = 0.15
+    scale: Rate = 0.15
     """and made larger or smaller by up to this fraction."""
-    ema_decay: float | None = 0.998
+    ema_decay: Rate | None = 0.998
     """Decay of the moving average of the weights that evaluation and ranking use, once it is warm. None: no average."""
 
 

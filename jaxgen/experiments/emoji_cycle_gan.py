@@ -15,7 +15,7 @@ which weights, the experiment's README says.
 import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Annotated, Any
 
 from jaxgen.data import Dataset
 from jaxgen.experiment import Experiment, run
@@ -23,7 +23,7 @@ from jaxgen.experiments._scored import LeastIsBest
 from jaxgen.experiments._translation import TranslationConfig, load_translation, optimiser_of, patch_halvings
 from jaxgen.models.cycle_gan import cycle_gan
 from jaxgen.networks.translators import PatchDiscriminator, ResNetTranslator
-from jaxgen.training.config import check_at_least
+from jaxgen.options import Count, CountFromZero, DepthFromZero, NonNegativeFloat, within
 from jaxgen.training.state import GenerativeModel
 
 
@@ -31,26 +31,26 @@ from jaxgen.training.state import GenerativeModel
 class Config(LeastIsBest, TranslationConfig):
     """Options of emoji_cycle_gan."""
 
-    batch_size: int = 8
+    batch_size: Count = 8
     """Examples per step, over all devices together."""
     best_metric: str | None = "eval/generator/l1"
     """Keep in checkpoints_best/ the checkpoint with the best value of this evaluation metric. All of eval/generator/ is
     of held-out pairs: of two collections without any, horses and zebras, it tells nothing (--best-metric None)."""
-    halvings: int = 2
+    halvings: Annotated[int, *within(0, 16)] = 2
     """How often the generators halve the size,"""
-    blocks: int = 3
+    blocks: DepthFromZero = 3
     """and their residual blocks."""
     residual: bool = False
     """They say what is to be added to an image, at first nothing, rather than the image."""
     norm: bool = True
     """They have instance norm, as in the paper."""
-    cycle_weight: float = 10.0
+    cycle_weight: NonNegativeFloat = 10.0
     """Weight of the way there and back,"""
-    identity_weight: float = 5.0
+    identity_weight: NonNegativeFloat = 5.0
     """and of what should stay as it is."""
-    weight_rise_steps: int = 0
+    weight_rise_steps: CountFromZero = 0
     """Both weights rise from a tenth over this many steps, for --residual. 0: they are whole from the start."""
-    buffer_size: int = 50
+    buffer_size: Annotated[int, *within(0, 10**6)] = 50
     """Earlier translations of each side that the discriminators see again. 0: none."""
 
 
@@ -61,8 +61,6 @@ def load_data(config: Config) -> Dataset:
 
 def build_model(config: Config, assets: Mapping[str, Any]) -> GenerativeModel:
     """Two ResNets and two PatchGANs."""
-    for name in ("halvings", "blocks", "cycle_weight", "identity_weight", "weight_rise_steps", "buffer_size", "shift"):
-        check_at_least(config, name, 0)
     channels = assets["image_shape"][-1]
     return cycle_gan(
         ResNetTranslator(

@@ -19,7 +19,7 @@ import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 from jaxgen.data import Dataset
 from jaxgen.data.captions import caption_writer
@@ -31,7 +31,7 @@ from jaxgen.experiments._text import DTYPES, Dtype
 from jaxgen.first_stage import first_stage_of, first_stage_tokeniser
 from jaxgen.models.dall_e import Layout, dall_e
 from jaxgen.networks.gpt import GPT
-from jaxgen.training.config import check_at_least, check_rate
+from jaxgen.options import Count, CountFromZero, Depth, NonNegativeFloat, Rate, Size, within
 from jaxgen.training.state import GenerativeModel
 
 
@@ -41,19 +41,19 @@ class Config(CaptionsConfig, AdamWConfig):
 
     first_stage: Path | None = None
     """The folder of a run of emoji_dvae or emoji_vq_vae."""
-    steps: int = 5_000
+    steps: Count = 5_000
     """How many training steps the run has in all."""
-    batch_size: int = 32
+    batch_size: Count = 32
     """Examples per step, over all devices together."""
-    steps_per_dispatch: int = 10
+    steps_per_dispatch: Count = 10
     """Steps run on the device between two returns to Python (results do not depend on it)."""
-    eval_every: int = 500
+    eval_every: CountFromZero = 500
     """Steps between evaluations on the held-out examples. 0: only at the end."""
-    layers: int = 4
+    layers: Depth = 4
     """Blocks."""
-    heads: int = 4
+    heads: Size = 4
     """Heads of attention."""
-    width: int = 128
+    width: Size = 128
     """Of each position between the blocks."""
     norm: Literal["layer", "rms"] = "rms"
     """The norm before each half of a block."""
@@ -61,19 +61,19 @@ class Config(CaptionsConfig, AdamWConfig):
     """The other half of a block."""
     use_bias: bool = False
     """Whether products and layer norms have biases."""
-    dropout: float = 0.1
+    dropout: Rate = 0.1
     """Rate of dropout."""
     dtype: Dtype = "float32"
     """What products are computed in; parameters are kept in float32."""
     remat: bool = False
     """Computes activations again for the gradient, rather than keeping them: less memory, more time."""
-    shift: int = 2
+    shift: Annotated[int, *within(0, 1000)] = 2
     """Training images are moved by up to this many pixels before they become codes."""
-    caption_dropout: float = 0.1
+    caption_dropout: Rate = 0.1
     """How often the caption is empty in training."""
-    guidance: float = 2.0
+    guidance: NonNegativeFloat = 2.0
     """How far samples go towards their caption, from what images are like without (0) to it (1) and beyond."""
-    ema_decay: float | None = 0.999
+    ema_decay: Rate | None = 0.999
     """Decay of the moving average of the weights that evaluation and samples use, once it is warm. None: no average."""
 
 
@@ -98,9 +98,6 @@ def build_model(config: Config, assets: Mapping[str, Any]) -> GenerativeModel:
     Raises:
       UserError: a number out of range.
     """
-    check_at_least(config, "shift", 0)
-    check_rate(config, "dropout")
-    check_rate(config, "caption_dropout")
     if config.width % config.heads:
         raise UserError(f"--width {config.width} must be a multiple of --heads {config.heads}.")
     described = assets["first_stage"]

@@ -20,13 +20,14 @@ from jaxgen.experiments._diffusion import (
     build_diffusion,
     load_diffusion_images,
 )
+from jaxgen.options import Rate
 
 
 @dataclass(frozen=True)
 class Config(ShapesFirst, ImageDiffusionConfig):
     """Options of emoji_diffusion."""
 
-    dropout: float = 0.1
+    dropout: Rate = 0.1
     """In the blocks."""
 
 

@@ -16,7 +16,7 @@ rate falls between the paper's ends over all 3,000,000 steps, where that falls o
 import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 import flax.linen as nn
 
@@ -30,7 +30,7 @@ from jaxgen.models.likelihoods import discretised_logistic, logit_laplace
 from jaxgen.models.vq_vae import scaled_squared_error
 from jaxgen.networks.dvae import DVAEDecoder, DVAEEncoder
 from jaxgen.networks.vq_conv import VQDecoder, VQEncoder
-from jaxgen.training.config import check_at_least
+from jaxgen.options import Count, CountFromZero, Depth, NonNegativeFloat, PositiveFloat, Rate, Size, within
 from jaxgen.training.state import GenerativeModel
 
 
@@ -38,44 +38,44 @@ from jaxgen.training.state import GenerativeModel
 class Config(ImagesConfig, AdamWConfig):
     """Options of emoji_dvae."""
 
-    steps: int = 4_000
+    steps: Count = 4_000
     """How many training steps the run has in all (54 are one epoch with --batch-size 64)."""
-    batch_size: int = 64
+    batch_size: Count = 64
     """Examples per step, over all devices together."""
-    steps_per_dispatch: int = 10
+    steps_per_dispatch: Count = 10
     """Steps run on the device between two returns to Python (results do not depend on it)."""
-    eval_every: int = 1_000
+    eval_every: CountFromZero = 1_000
     """Steps between evaluations on the held-out examples. 0: only at the end."""
     likelihood: Literal["logit_laplace", "squared_error", "discretised_logistic"] = "logit_laplace"
     """What the decoder gives the parameters of: the paper's; a mean, the error divided by the variance of the data; or
     256 levels."""
     network: Literal["strided", "dalle"] = "strided"
     """The encoder and decoder of the VQ-VAE, or those of DALL-E."""
-    halvings: int = 2
+    halvings: Annotated[int, *within(1, 16)] = 2
     """How often the grid of codes is half the size of the images."""
-    num_codes: int = 256
+    num_codes: Annotated[int, *within(2, 2**20)] = 256
     """Codes in the code book."""
-    code_size: int = 64
+    code_size: Size = 64
     """Length of a code's vector."""
-    width: int = 64
+    width: Annotated[int, *within(4, 2**16)] = 64
     """Channels: of the convolutions, or, of dalle, at full size."""
-    residual_width: int = 64
+    residual_width: Size = 64
     """Of the VQ-VAE's networks: channels within the residual blocks."""
-    residual_blocks: int = 2
+    residual_blocks: Depth = 2
     """Residual blocks: of the VQ-VAE's networks, or, of dalle, at each size."""
-    first_temperature: float = 1.0
+    first_temperature: PositiveFloat = 1.0
     """Of the relaxation, at first,"""
-    last_temperature: float = 0.0625
+    last_temperature: PositiveFloat = 0.0625
     """and in the end,"""
-    temperature_steps: int = 3_000
+    temperature_steps: CountFromZero = 3_000
     """after so many steps."""
-    kl_weight: float = 1.0
+    kl_weight: NonNegativeFloat = 1.0
     """Weight of the divergence from the uniform prior, in the end; 1 is the evidence bound, the paper's is 6.6."""
-    kl_warmup_steps: int = 1_000
+    kl_warmup_steps: CountFromZero = 1_000
     """Over so many steps it rises from 0."""
-    weight_decay: float = 1e-4
+    weight_decay: NonNegativeFloat = 1e-4
     """AdamW's, of matrices only: not of biases and norms."""
-    ema_decay: float | None = 0.999
+    ema_decay: Rate | None = 0.999
     """Decay of the moving average of the weights that evaluation and codes use, once it is warm. None: no average."""
 
 
@@ -90,11 +90,6 @@ def build_model(config: Config, assets: Mapping[str, Any]) -> GenerativeModel:
     Raises:
       UserError: a number out of range, or images that cannot be halved as often.
     """
-    least = {"num_codes": 2, "width": 4, "residual_blocks": 1, "halvings": 1}
-    for name, value in {**least, "kl_weight": 0, "temperature_steps": 0, "kl_warmup_steps": 0}.items():
-        check_at_least(config, name, value)
-    if min(config.first_temperature, config.last_temperature) <= 0:
-        raise UserError("--first-temperature and --last-temperature must be above 0.")
     height, width, channels = assets["image_shape"]
     factor = 2**config.halvings
     if height % factor or width % factor:

@@ -11,7 +11,7 @@ are (eval/baseline/).
 import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Annotated, Any
 
 from jaxgen.data import Dataset
 from jaxgen.experiment import Experiment, run
@@ -20,7 +20,7 @@ from jaxgen.experiments._scored import GreatestIsBest
 from jaxgen.experiments._translation import TranslationConfig, load_translation, optimiser_of, patch_halvings
 from jaxgen.models.image_to_image import Adversary, translation
 from jaxgen.networks.translators import PatchDiscriminator, UNetTranslator
-from jaxgen.training.config import check_at_least
+from jaxgen.options import Count, NonNegativeFloat, within
 from jaxgen.training.state import GenerativeModel
 
 
@@ -28,15 +28,15 @@ from jaxgen.training.state import GenerativeModel
 class Config(GreatestIsBest, TranslationConfig):
     """Options of emoji_pix2pix."""
 
-    batch_size: int = 16
+    batch_size: Count = 16
     """Examples per step, over all devices together."""
     best_metric: str | None = "eval/generator/ssim"
     """Keep in checkpoints_best/ the checkpoint with the best value of this evaluation metric."""
-    halvings: int = 4
+    halvings: Annotated[int, *within(1, 16)] = 4
     """How often the U-Net halves the size."""
     adversarial_loss: Loss = "non_saturating"
     """The adversarial loss (jaxgen.models.gan_losses says whose)."""
-    adversarial_weight: float = 0.01
+    adversarial_weight: NonNegativeFloat = 0.01
     """Of the adversarial loss beside the L1 distance: the paper's 1 to 100."""
 
 
@@ -47,8 +47,6 @@ def load_data(config: Config) -> Dataset:
 
 def build_model(config: Config, assets: Mapping[str, Any]) -> GenerativeModel:
     """A U-Net and a PatchGAN."""
-    check_at_least(config, "halvings", 1)
-    check_at_least(config, "shift", 0)
     channels = assets["image_shape"][-1]
     adversary = Adversary(
         PatchDiscriminator(config.discriminator_width, patch_halvings(config.image_size)),

@@ -14,21 +14,22 @@ from jaxgen.experiment import Experiment, run
 from jaxgen.experiments._images import load_images
 from jaxgen.experiments._scored import BestByKID
 from jaxgen.experiments._sngan import SNGANConfig, build_sngan
+from jaxgen.options import Count, CountFromZero, Size
 
 
 @dataclass(frozen=True)
 class Config(BestByKID, SNGANConfig):
     """Options of emoji_sngan."""
 
-    batch_size: int = 32
+    batch_size: Count = 32
     """Examples per step, over all devices together."""
-    generator_width: int | None = 64
+    generator_width: Size | None = 64
     """Channels of the generator's maps. None: the paper's 256."""
-    discriminator_width: int | None = 64
+    discriminator_width: Size | None = 64
     """Channels of the discriminator's maps. None: the paper's 128."""
     augmentation: str | None = "colour,translation,cutout"
     """What images go through before the discriminator: there are only 3,440 to learn from."""
-    eval_every: int = 1_000
+    eval_every: CountFromZero = 1_000
     """Steps between evaluations on the held-out examples. 0: only at the end."""
 
 

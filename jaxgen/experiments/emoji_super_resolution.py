@@ -16,13 +16,14 @@ from dataclasses import dataclass
 from jaxgen.experiment import Experiment, run
 from jaxgen.experiments._images import ImagesConfig, load_images
 from jaxgen.experiments._restoration import RestorationConfig, build_restoration
+from jaxgen.options import Count
 
 
 @dataclass(frozen=True)
 class Config(ImagesConfig, RestorationConfig):
     """Options of emoji_super_resolution."""
 
-    batch_size: int = 32
+    batch_size: Count = 32
     """Examples per step, over all devices together."""
 
 

@@ -27,6 +27,7 @@ from jaxgen.experiments._diffusion import QUICK, DiffusionConfig, build_diffusio
 from jaxgen.experiments._images import with_data_variance
 from jaxgen.models.diffusion import caption_condition
 from jaxgen.networks.text_encoder import TextTransformer
+from jaxgen.options import Count, Depth, NonNegativeFloat, Rate, Size
 from jaxgen.training.state import GenerativeModel
 
 
@@ -34,19 +35,19 @@ from jaxgen.training.state import GenerativeModel
 class Config(CaptionsConfig, DiffusionConfig):
     """Options of emoji_text_to_image."""
 
-    steps: int = 5_000
+    steps: Count = 5_000
     """How many training steps the run has in all."""
-    batch_size: int = 32
+    batch_size: Count = 32
     """Examples per step, over all devices together."""
-    dropout: float = 0.1
+    dropout: Rate = 0.1
     """In the blocks."""
-    guidance: float = 3.0
+    guidance: NonNegativeFloat = 3.0
     """How far samples go towards their caption, from what images are like without (0) to it (1) and beyond."""
-    text_width: int = 128
+    text_width: Size = 128
     """Of the text transformer: of each place between the blocks."""
-    text_layers: int = 2
+    text_layers: Depth = 2
     """Of the text transformer: blocks."""
-    text_head_width: int = 32
+    text_head_width: Size = 32
     """Of the text transformer: of each head."""
 
 

@@ -16,15 +16,16 @@ from dataclasses import dataclass
 from jaxgen.experiment import Experiment, run
 from jaxgen.experiments._images import ImagesConfig, load_images
 from jaxgen.experiments._vq_vae import PAPER, VQVAEConfig, build_vq_vae, with_variance
+from jaxgen.options import Count
 
 
 @dataclass(frozen=True)
 class Config(ImagesConfig, VQVAEConfig):
     """Options of emoji_vq_vae."""
 
-    steps: int = 4_000
+    steps: Count = 4_000
     """How many training steps the run has in all (54 are one epoch with --batch-size 64)."""
-    batch_size: int = 64
+    batch_size: Count = 64
     """Examples per step, over all devices together."""
 
 

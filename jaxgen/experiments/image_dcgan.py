@@ -16,6 +16,7 @@ from jaxgen.experiments._gan import PlainDiscriminatorConfig, build_gan
 from jaxgen.experiments._image_gan import ImageGANConfig
 from jaxgen.experiments._images import load_images
 from jaxgen.networks.dcgan import DCGANDiscriminator, DCGANGenerator
+from jaxgen.options import Size
 from jaxgen.training.state import GenerativeModel
 
 
@@ -23,7 +24,7 @@ from jaxgen.training.state import GenerativeModel
 class Config(PlainDiscriminatorConfig, ImageGANConfig):
     """Options of image_dcgan."""
 
-    base_width: int = 64
+    base_width: Size = 64
     """Channels of the last hidden layer of the generator and the first of the discriminator; the paper's is 128."""
 
 

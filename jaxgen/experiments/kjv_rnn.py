@@ -14,6 +14,7 @@ from jaxgen.data.vocabulary import vocabulary_of
 from jaxgen.experiment import Experiment, run
 from jaxgen.experiments._text import TextConfig, build_text_model, load_data, network_config
 from jaxgen.networks.recurrent import RecurrentNetwork
+from jaxgen.options import Count, CountFromZero, Depth, PositiveFloat, Size
 from jaxgen.training.state import GenerativeModel
 
 
@@ -21,21 +22,21 @@ from jaxgen.training.state import GenerativeModel
 class Config(TextConfig):
     """Options of kjv_rnn."""
 
-    steps: int = 2_000
+    steps: Count = 2_000
     """How many training steps the run has in all."""
-    batch_size: int = 32
+    batch_size: Count = 32
     """Examples per step, over all devices together."""
     kind: Literal["lstm", "gru"] = "lstm"
     """The layers."""
-    layers: int = 2
+    layers: Depth = 2
     """How many."""
-    width: int = 256
+    width: Size = 256
     """Of the embedding and of each layer."""
-    learning_rate: float = 3e-3
+    learning_rate: PositiveFloat = 3e-3
     """The learning rate at its highest, behind the warm-up,"""
-    eval_every: int = 500
+    eval_every: CountFromZero = 500
     """Steps between evaluations on the held-out examples. 0: only at the end."""
-    sample_every: int = 500
+    sample_every: CountFromZero = 500
     """Steps between texts in samples/. 0: only at the end."""
 
 

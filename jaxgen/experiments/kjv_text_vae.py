@@ -15,7 +15,7 @@ without latents: python -m jaxgen.experiments.kjv_rnn --examples lines --vocabul
 import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 from jaxgen.data import Dataset
 from jaxgen.data.lines import load_lines
@@ -28,7 +28,7 @@ from jaxgen.models.text_vae import text_vae
 from jaxgen.networks.gpt import GPT
 from jaxgen.networks.recurrent import RecurrentNetwork
 from jaxgen.networks.text_encoder import AttentionEncoder, RecurrentEncoder
-from jaxgen.training.config import check_at_least, check_rate
+from jaxgen.options import Count, CountFromZero, Depth, NonNegativeFloat, PositiveFloat, Rate, Size, within
 from jaxgen.training.state import GenerativeModel
 
 
@@ -36,40 +36,40 @@ from jaxgen.training.state import GenerativeModel
 class Config(TextDataConfig):
     """Options of kjv_text_vae."""
 
-    steps: int = 5_000
+    steps: Count = 5_000
     """How many training steps the run has in all (875 are one epoch of the verses with --batch-size 32)."""
-    batch_size: int = 32
+    batch_size: Count = 32
     """Examples per step, over all devices together."""
     vocabulary: str = "bpe-2000"
     """What a token is: characters (those of the text), bytes, bpe-SIZE (pieces of words, learned from the text) or the
     path of a tokenizer.json."""
-    sample_length: int = 64
+    sample_length: Annotated[int, *within(1, 10**7)] = 64
     """Tokens of each line in samples/, at most."""
     network: Literal["lstm", "gru", "gpt"] = "lstm"
     """Of the encoder and of the decoder."""
-    layers: int = 1
+    layers: Depth = 1
     """Of the decoder."""
-    heads: int = 4
+    heads: Size = 4
     """Of attention, with --network gpt."""
-    width: int = 256
+    width: Size = 256
     """Of the embeddings and of each layer."""
-    latent_size: int = 32
+    latent_size: Size = 32
     """Length of the latent vectors."""
-    beta: float = 1.0
+    beta: NonNegativeFloat = 1.0
     """Weight of the KL term."""
-    kl_warmup_steps: int = 2_000
+    kl_warmup_steps: CountFromZero = 2_000
     """Over how many steps the weight of the KL term rises from 0."""
-    free_bits: float = 0.15
+    free_bits: NonNegativeFloat = 0.15
     """Nats that the KL term of each latent may have for nothing."""
-    word_dropout: float = 0.25
+    word_dropout: Rate = 0.25
     """How often, in training, the decoder does not see a token that came before."""
-    learning_rate: float = 2e-3
+    learning_rate: PositiveFloat = 2e-3
     """The learning rate at its highest, behind the warm-up,"""
-    weight_decay: float = 0.01
+    weight_decay: NonNegativeFloat = 0.01
     """AdamW's, of matrices only: not of biases and norms."""
-    eval_every: int = 875
+    eval_every: CountFromZero = 875
     """Steps between evaluations on the held-out examples. 0: only at the end."""
-    sample_every: int = 875
+    sample_every: CountFromZero = 875
     """Steps between texts in samples/. 0: only at the end."""
 
 
@@ -86,11 +86,6 @@ def build_model(config: Config, assets: Mapping[str, Any]) -> GenerativeModel:
     Raises:
       UserError: numbers out of range.
     """
-    check_at_least(config, "sample_length", 1)
-    for name in ("beta", "kl_warmup_steps", "free_bits"):
-        check_at_least(config, name, 0)
-    for name in ("dropout", "word_dropout"):
-        check_rate(config, name)
     if config.micro_batches > 1:
         raise UserError("--free-bits are of a whole batch, which --micro-batches would cut up: leave it at 1.")
     if config.network == "gpt" and config.width % (2 * config.heads):

@@ -21,7 +21,7 @@ from jaxgen.experiments._gan import Loss
 from jaxgen.experiments._scored import BestByFID
 from jaxgen.models.adversarial_autoencoder import adversarial_autoencoder
 from jaxgen.networks.mlp import MLPDiscriminator
-from jaxgen.training.config import check_at_least
+from jaxgen.options import CountFromZero, NonNegativeFloat, PositiveFloat, Size, Widths
 from jaxgen.training.state import GenerativeModel
 
 
@@ -29,23 +29,22 @@ from jaxgen.training.state import GenerativeModel
 class Config(BestByFID, AutoencoderConfig):
     """Options of mnist_adversarial_autoencoder."""
 
-    latent_size: int = 8
+    latent_size: Size = 8
     """Length of the latent vectors."""
     loss: Loss = "non_saturating"
     """The adversarial loss (jaxgen.models.gan_losses says whose)."""
-    adversarial_weight: float = 0.01
+    adversarial_weight: NonNegativeFloat = 0.01
     """Weight of that loss in the encoder's, beside the reconstruction."""
-    discriminator_widths: tuple[int, ...] = (256, 256)
+    discriminator_widths: Widths = (256, 256)
     """Hidden layers of the discriminator."""
-    discriminator_learning_rate: float = 2e-4
+    discriminator_learning_rate: PositiveFloat = 2e-4
     """Adam's learning rate for the discriminator."""
-    eval_every: int = 2_345
+    eval_every: CountFromZero = 2_345
     """Steps between evaluations on the held-out examples. 0: only at the end."""
 
 
 def build_model(config: Config, assets: Mapping[str, Any]) -> GenerativeModel:
     """784-512-256-8 and back by default."""
-    check_at_least(config, "adversarial_weight", 0)
     return adversarial_autoencoder(
         *build_networks(config, assets),
         MLPDiscriminator(config.discriminator_widths),

@@ -19,7 +19,7 @@ from jaxgen.data import load
 from jaxgen.experiment import Experiment, run
 from jaxgen.experiments._autoencoder import AutoencoderConfig, build_networks
 from jaxgen.models.autoencoder import autoencoder
-from jaxgen.training.config import check_at_least, check_rate
+from jaxgen.options import CountFromZero, NonNegativeFloat, Rate
 from jaxgen.training.state import GenerativeModel
 
 
@@ -27,18 +27,16 @@ from jaxgen.training.state import GenerativeModel
 class Config(AutoencoderConfig):
     """Options of mnist_autoencoder."""
 
-    eval_every: int = 938
+    eval_every: CountFromZero = 938
     """Steps between evaluations on the held-out examples. 0: only at the end."""
-    noise_level: float = 0.0
+    noise_level: NonNegativeFloat = 0.0
     """Standard deviation of noise on training images, in units of [-1, 1]."""
-    masking: float = 0.0
+    masking: Rate = 0.0
     """Share of the pixels of each training image that become black."""
 
 
 def build_model(config: Config, assets: Mapping[str, Any]) -> GenerativeModel:
     """784-512-256-16 and back by default."""
-    check_at_least(config, "noise_level", 0)
-    check_rate(config, "masking")
     return autoencoder(
         *build_networks(config, assets),
         latent_size=config.latent_size,

@@ -11,17 +11,18 @@ from dataclasses import dataclass
 
 from jaxgen.experiment import Experiment, run
 from jaxgen.experiments._vae import VAEConfig, build_vae, load_data
+from jaxgen.options import CountFromZero, NonNegativeFloat, Size
 
 
 @dataclass(frozen=True)
 class Config(VAEConfig):
     """Options of mnist_beta_vae."""
 
-    latent_size: int = 10
+    latent_size: Size = 10
     """Length of the latent vectors."""
-    beta: float = 4.0
+    beta: NonNegativeFloat = 4.0
     """Weight of the KL term."""
-    kl_warmup_steps: int = 4_690
+    kl_warmup_steps: CountFromZero = 4_690
     """Over how many steps the weight of the KL term rises from 0."""
 
 

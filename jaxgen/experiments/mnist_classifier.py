@@ -10,7 +10,7 @@ import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
 import optax
 
@@ -20,6 +20,7 @@ from jaxgen.errors import UserError
 from jaxgen.experiment import Experiment, run
 from jaxgen.models import classifier
 from jaxgen.networks.classifier import ConvClassifier
+from jaxgen.options import Count, PositiveFloat, Rate, within
 from jaxgen.training.config import TrainConfig
 from jaxgen.training.state import GenerativeModel
 
@@ -28,29 +29,29 @@ from jaxgen.training.state import GenerativeModel
 class Config(TrainConfig):
     """Options of mnist_classifier."""
 
-    steps: int = 4_690
+    steps: Count = 4_690
     """How many training steps the run has in all (469 are one epoch of MNIST)."""
-    steps_per_dispatch: int = 10
+    steps_per_dispatch: Count = 10
     """Steps run on the device between two returns to Python (results do not depend on it)."""
-    learning_rate: float = 2e-3
+    learning_rate: PositiveFloat = 2e-3
     """Adam's largest learning rate; it falls to zero along a cosine."""
-    decay_steps: int = 4_690
+    decay_steps: Count = 4_690
     """Over how many steps the learning rate falls to zero (a run with more --steps stands still behind them)."""
-    shift: int = 2
+    shift: Annotated[int, *within(0, 1000)] = 2
     """Training images are moved by up to this many pixels."""
-    degrees: float = 0.0
+    degrees: Annotated[float, *within(0, 360)] = 0.0
     """Training images are turned by up to this angle,"""
-    scale: float = 0.0
+    scale: Rate = 0.0
     """and made larger or smaller by up to this fraction."""
-    per_class: int | None = None
+    per_class: Count | None = None
     """Train on this many images of each class only, chosen by --seed. None: all."""
     generated: Path | None = None
     """Train also on these labelled images (a .npz file of jaxgen augment); the real ones then are half of all."""
     only_generated: bool = False
     """Train on --generated alone."""
-    label_smoothing: float = 0.0
+    label_smoothing: Rate = 0.0
     """How much of each label's weight is spread over all classes; above 0 it caps the confidence in plain digits."""
-    ema_decay: float = 0.998
+    ema_decay: Rate = 0.998
     """Decay of the moving average of the weights that classifies."""
 
 

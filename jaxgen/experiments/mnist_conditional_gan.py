@@ -20,6 +20,7 @@ from jaxgen.experiments._gan import MNISTGANConfig, build_gan
 from jaxgen.models.gan_heads import auxiliary_classifier
 from jaxgen.networks.conditional import ConditionalDiscriminator, ConditionalGenerator
 from jaxgen.networks.mlp import MLPDiscriminator, MLPGenerator
+from jaxgen.options import Count
 from jaxgen.training.state import GenerativeModel
 
 
@@ -27,12 +28,12 @@ from jaxgen.training.state import GenerativeModel
 class Config(MNISTGANConfig):
     """Options of mnist_conditional_gan."""
 
-    steps: int = 18_000
+    steps: Count = 18_000
     """How many training steps the run has in all."""
     discriminator: Literal["told_class", "reads_class"] = "told_class"
     """told_class: its images have a picture of the class as one more channel (cGAN). reads_class: it is trained to
     classify real and generated images, and the generator to be classified rightly (ACGAN)."""
-    per_class: int | None = None
+    per_class: Count | None = None
     """Train on this many images of each class only, chosen by --seed. None: all."""
 
 

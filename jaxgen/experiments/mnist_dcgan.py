@@ -12,6 +12,7 @@ from jaxgen.data import load
 from jaxgen.experiment import Experiment, run
 from jaxgen.experiments._gan import MNISTGANConfig, build_gan
 from jaxgen.networks.dcgan import DCGANDiscriminator, DCGANGenerator
+from jaxgen.options import Count, CountFromZero, NonNegativeFloat, PositiveFloat, Size, Widths
 from jaxgen.training.state import GenerativeModel
 
 
@@ -19,35 +20,35 @@ from jaxgen.training.state import GenerativeModel
 class Config(MNISTGANConfig):
     """Options of mnist_dcgan."""
 
-    steps: int = 9_380
+    steps: Count = 9_380
     """How many training steps the run has in all (938 are one epoch of MNIST)."""
-    batch_size: int = 64
+    batch_size: Count = 64
     """Examples per step, over all devices together."""
-    steps_per_dispatch: int = 14
+    steps_per_dispatch: Count = 14
     """Steps run on the device between two returns to Python (results do not depend on it)."""
-    log_every: int = 50
+    log_every: CountFromZero = 50
     """Steps between lines of metrics.jsonl (means over those steps). 0: only at the end."""
-    sample_every: int = 938
+    sample_every: CountFromZero = 938
     """Steps between sample sheets, always of the same latents. 0: only at the end."""
-    checkpoint_every: int = 938
+    checkpoint_every: CountFromZero = 938
     """Steps between checkpoints; one is always kept at the end. 0: only at the end."""
-    eval_every: int = 938
+    eval_every: CountFromZero = 938
     """Steps between evaluations on the held-out examples. 0: only at the end."""
-    generator_learning_rate: float = 1e-3
+    generator_learning_rate: PositiveFloat = 1e-3
     """Adam's learning rate for the generator."""
-    discriminator_learning_rate: float = 1e-3
+    discriminator_learning_rate: PositiveFloat = 1e-3
     """Adam's learning rate for the discriminator."""
-    clip_norm: float | None = 10.0
+    clip_norm: PositiveFloat | None = 10.0
     """A network's gradient longer than this is cut to this length (over all parameters). None: no limit."""
     penalties: str | None = "r1_estimate"
     """What is added to the discriminator's loss, names with commas between them (jaxgen.models.gan_penalties)."""
-    penalty_weight: float = 0.3
+    penalty_weight: NonNegativeFloat = 0.3
     """Weight of each penalty."""
-    generator_width: int = 64
+    generator_width: Size = 64
     """Channels of the generator's last hidden layer; those before have twice and four times as many."""
-    discriminator_widths: tuple[int, ...] = (64, 128, 256)
+    discriminator_widths: Widths = (64, 128, 256)
     """Channels of the discriminator's convolutions, each of which halves the map."""
-    discriminator_hidden_width: int | None = 512
+    discriminator_hidden_width: Size | None = 512
     """Width of a Dense layer between the discriminator's last map and its logit. None: no such layer."""
     discriminator_batch_norm: bool = False
     """Whether the discriminator has batch norm too, as in the paper (a step then takes longer)."""

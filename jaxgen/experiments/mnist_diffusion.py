@@ -18,13 +18,14 @@ from jaxgen.data import Dataset, load
 from jaxgen.experiment import Experiment, run
 from jaxgen.experiments._diffusion import QUICK, DiffusionConfig, ShapesFirst, build_diffusion
 from jaxgen.experiments._images import with_data_variance
+from jaxgen.options import CountFromZero
 
 
 @dataclass(frozen=True)
 class Config(ShapesFirst, DiffusionConfig):
     """Options of mnist_diffusion."""
 
-    eval_every: int = 2_000
+    eval_every: CountFromZero = 2_000
     """Steps between evaluations on the held-out examples. 0: only at the end."""
 
 

@@ -14,6 +14,7 @@ from jaxgen.data import load
 from jaxgen.experiment import Experiment, run
 from jaxgen.experiments._gan import MNISTGANConfig, build_gan
 from jaxgen.networks.mlp import MLPDiscriminator, MLPGenerator
+from jaxgen.options import Count, CountFromZero
 from jaxgen.training.state import GenerativeModel
 
 
@@ -21,9 +22,9 @@ from jaxgen.training.state import GenerativeModel
 class Config(MNISTGANConfig):
     """Options of mnist_gan."""
 
-    steps: int = 16_000
+    steps: Count = 16_000
     """How many training steps the run has in all."""
-    eval_every: int = 4_000
+    eval_every: CountFromZero = 4_000
     """Steps between evaluations on the held-out examples. 0: only at the end."""
 
 

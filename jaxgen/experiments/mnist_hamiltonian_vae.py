@@ -12,13 +12,12 @@ the paper does, resamples the training images and stops after 300 epochs.
 import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
-from jaxgen.errors import UserError
 from jaxgen.experiment import Experiment, run
-from jaxgen.experiments._vae import VAEConfig, build_vae, load_data
+from jaxgen.experiments._vae import DecayAt, VAEConfig, build_vae, load_data
 from jaxgen.models.posteriors import hamiltonian_posterior
-from jaxgen.training.config import check_at_least
+from jaxgen.options import Count, CountFromZero, Depth, PositiveFloat, Size, Widths, within
 from jaxgen.training.state import GenerativeModel
 
 EPOCH = 600
@@ -28,37 +27,37 @@ EPOCH = 600
 class Config(VAEConfig):
     """Options of mnist_hamiltonian_vae."""
 
-    steps: int = 300 * EPOCH
+    steps: Count = 300 * EPOCH
     """How many training steps the run has in all (600 are one epoch of MNIST)."""
-    batch_size: int = 100
+    batch_size: Count = 100
     """Examples per step, over all devices together."""
-    eval_every: int = 0
+    eval_every: CountFromZero = 0
     """Steps between evaluations on the held-out examples. 0: only at the end."""
-    sample_every: int = 5 * EPOCH
+    sample_every: CountFromZero = 5 * EPOCH
     """Steps between sample sheets, always of the same latents. 0: only at the end."""
-    checkpoint_every: int = 5 * EPOCH
+    checkpoint_every: CountFromZero = 5 * EPOCH
     """Steps between checkpoints; one is always kept at the end. 0: only at the end."""
-    latent_size: int = 64
+    latent_size: Size = 64
     """Length of the latent vectors."""
-    widths: tuple[int, ...] = (300,)
+    widths: Widths = (300,)
     """Hidden layers of the fully connected encoder, and in reverse of the decoder."""
     activation: Literal["relu", "tanh", "softplus"] = "softplus"
     """Of those hidden layers."""
-    eval_importance_samples: int | None = 1_000
+    eval_importance_samples: Annotated[int, *within(1, 10**6)] | None = 1_000
     """Evaluation also estimates log p(x) with this many latents an image (which takes as many times longer)."""
     optimiser: Literal["adam", "adamax"] = "adamax"
     """The optimiser."""
-    learning_rate: float = 5e-4
+    learning_rate: PositiveFloat = 5e-4
     """Its learning rate at first."""
-    decay_at: tuple[int, ...] = tuple(EPOCH * milestone for milestone in (200, 350, 500, 750, 1_000))
+    decay_at: DecayAt = tuple(EPOCH * milestone for milestone in (200, 350, 500, 750, 1_000))
     """The steps at which the learning rate falls."""
-    decay_factor: float = 10 ** (-1 / 5)
+    decay_factor: PositiveFloat = 10 ** (-1 / 5)
     """By what it is multiplied at each of them."""
-    leapfrog_steps: int = 4
+    leapfrog_steps: Depth = 4
     """Steps of the dynamics, each of which takes a gradient of the decoder."""
-    leapfrog_step_size: float = 0.05
+    leapfrog_step_size: PositiveFloat = 0.05
     """How large they are."""
-    initial_temperature: float = 0.5
+    initial_temperature: Annotated[float, *within(0, 1, low_open=True)] = 0.5
     """beta_0 of the tempering, above 0 and at most 1; 1 is none."""
     learn_dynamics: bool = True
     """Whether the steps' size, of each latent, and beta_0 are trained, as in the paper."""
@@ -66,9 +65,6 @@ class Config(VAEConfig):
 
 def build_model(config: Config, assets: Mapping[str, Any]) -> GenerativeModel:
     """784-300-64-300-784 by default."""
-    check_at_least(config, "leapfrog_steps", 1)
-    if config.leapfrog_step_size <= 0:
-        raise UserError(f"--leapfrog-step-size must be above 0, not {config.leapfrog_step_size}.")
     posterior = hamiltonian_posterior(
         config.latent_size,
         steps=config.leapfrog_steps,

@@ -9,13 +9,13 @@ rises over the first epochs, without which the upper layers are switched off.
 import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Annotated, Any
 
-from jaxgen.errors import UserError
 from jaxgen.experiment import Experiment, run
 from jaxgen.experiments._vae import BoundConfig, bound_options, load_data
 from jaxgen.models.hierarchical_vae import hierarchical_vae
 from jaxgen.networks.ladder import LATENT_SIZES, WIDTHS, LadderDecoder, LadderEncoder
+from jaxgen.options import Count, CountFromZero, within
 from jaxgen.training.state import GenerativeModel
 
 
@@ -23,11 +23,11 @@ from jaxgen.training.state import GenerativeModel
 class Config(BoundConfig):
     """Options of mnist_hierarchical_vae."""
 
-    steps: int = 46_900
+    steps: Count = 46_900
     """How many training steps the run has in all (469 are one epoch of MNIST with --batch-size 128)."""
-    kl_warmup_steps: int = 9_380
+    kl_warmup_steps: CountFromZero = 9_380
     """Over how many steps the weight of the KL term rises from 0."""
-    layers: int = 5
+    layers: Annotated[int, *within(1, len(LATENT_SIZES))] = 5
     """How many layers of latents there are: of the paper's 64, 32, 16, 8 and 4, the first so many."""
     batch_norm: bool = True
     """Whether batch norm stands before each activation, as in the paper."""
@@ -35,8 +35,6 @@ class Config(BoundConfig):
 
 def build_model(config: Config, assets: Mapping[str, Any]) -> GenerativeModel:
     """The paper's sizes: 512, 256, 128, 64 and 32 hidden units before 64, 32, 16, 8 and 4 latents."""
-    if not 1 <= config.layers <= len(LATENT_SIZES):
-        raise UserError(f"--layers must lie between 1 and {len(LATENT_SIZES)}, not {config.layers}.")
     sizes, widths = LATENT_SIZES[: config.layers], WIDTHS[: config.layers]
     options = bound_options(config)
     height, width, channels = assets["image_shape"]

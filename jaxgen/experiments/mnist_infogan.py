@@ -10,7 +10,7 @@ from the image, together with codes between -1 and 1 for what is continuous (sla
 import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Annotated, Any
 
 from jaxgen.data import load
 from jaxgen.errors import UserError
@@ -19,7 +19,7 @@ from jaxgen.experiments._gan import MNISTGANConfig, build_gan
 from jaxgen.models.gan_heads import mutual_information
 from jaxgen.networks.conditional import ConditionalGenerator
 from jaxgen.networks.dcgan import DCGANDiscriminator, DCGANGenerator
-from jaxgen.training.config import check_at_least
+from jaxgen.options import Count, CountFromZero, PositiveFloat, Size, within
 from jaxgen.training.state import GenerativeModel
 
 
@@ -27,23 +27,23 @@ from jaxgen.training.state import GenerativeModel
 class Config(MNISTGANConfig):
     """Options of mnist_infogan."""
 
-    steps: int = 5_000
+    steps: Count = 5_000
     """How many training steps the run has in all."""
-    batch_size: int = 64
+    batch_size: Count = 64
     """Examples per step, over all devices together."""
-    steps_per_dispatch: int = 20
+    steps_per_dispatch: Count = 20
     """Steps run on the device between two returns to Python (results do not depend on it)."""
-    eval_every: int = 1_000
+    eval_every: CountFromZero = 1_000
     """Steps between evaluations on the held-out examples. 0: only at the end."""
-    latent_size: int = 64
+    latent_size: Size = 64
     """Length of the latent vectors, the continuous codes included."""
-    num_codes: int = 10
+    num_codes: Annotated[int, *within(2, 2**20)] = 10
     """Values of the categorical code."""
-    num_uniform: int = 2
+    num_uniform: CountFromZero = 2
     """How many continuous codes there are."""
-    generator_learning_rate: float = 1e-3
+    generator_learning_rate: PositiveFloat = 1e-3
     """Adam's learning rate for the generator."""
-    base_width: int = 32
+    base_width: Size = 32
     """Channels of the generator's last hidden layer and of the discriminator's first; the paper's is 64."""
 
 
@@ -53,8 +53,7 @@ def build_model(config: Config, assets: Mapping[str, Any]) -> GenerativeModel:
     Raises:
       UserError: numbers of codes out of range.
     """
-    check_at_least(config, "num_codes", 2)
-    if not 0 <= config.num_uniform <= config.latent_size:
+    if config.num_uniform > config.latent_size:
         raise UserError(f"--num-uniform must lie between 0 and --latent-size {config.latent_size}.")
     image_shape = tuple(assets["image_shape"])
     outputs = config.num_codes + config.num_uniform

@@ -11,24 +11,25 @@ images filled up with the mean of what is known. The other degradations can be h
 
 import sys
 from dataclasses import dataclass
-from typing import Literal
+from typing import Annotated, Literal
 
 from jaxgen.data import Dataset, load
 from jaxgen.experiment import Experiment, run
 from jaxgen.experiments._restoration import RestorationConfig, build_restoration
+from jaxgen.options import Count, within
 
 
 @dataclass(frozen=True)
 class Config(RestorationConfig):
     """Options of mnist_inpainting."""
 
-    batch_size: int = 64
+    batch_size: Count = 64
     """Examples per step, over all devices together."""
     degradation: Literal["super_resolution", "denoising", "deblurring", "inpainting", "colourisation"] = "inpainting"
     """What is taken from the images (jaxgen.models.degradations says how)."""
     network: Literal["srresnet", "unet", "resnet"] = "unet"
     """SRResNet, pix2pix's U-Net or CycleGAN's ResNet; super_resolution takes the first."""
-    border: int = 0
+    border: Annotated[int, *within(0, 2**15)] = 0
     """So many pixels at each side are left out of PSNR and SSIM."""
 
 

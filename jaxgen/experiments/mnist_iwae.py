@@ -14,10 +14,11 @@ paper does.
 
 import sys
 from dataclasses import dataclass
-from typing import Literal
+from typing import Annotated, Literal
 
 from jaxgen.experiment import Experiment, run
 from jaxgen.experiments._vae import VAEConfig, build_vae, load_data
+from jaxgen.options import Count, CountFromZero, PositiveFloat, Rate, Size, Widths, within
 
 EPOCH = 3_000  # of the preset full, whose batches are of 20
 MILESTONES = (2, 5, 14, 28, 41, 122, 365, 1_094)
@@ -27,29 +28,29 @@ MILESTONES = (2, 5, 14, 28, 41, 122, 365, 1_094)
 class Config(VAEConfig):
     """Options of mnist_iwae."""
 
-    steps: int = 100_000
+    steps: Count = 100_000
     """How many training steps the run has in all (600 of 100 images are one epoch of MNIST)."""
-    batch_size: int = 100
+    batch_size: Count = 100
     """Examples per step, over all devices together."""
-    eval_every: int = 0
+    eval_every: CountFromZero = 0
     """Steps between evaluations on the held-out examples. 0: only at the end."""
-    sample_every: int = 10_000
+    sample_every: CountFromZero = 10_000
     """Steps between sample sheets, always of the same latents. 0: only at the end."""
-    checkpoint_every: int = 5_000
+    checkpoint_every: CountFromZero = 5_000
     """Steps between checkpoints; one is always kept at the end. 0: only at the end."""
-    latent_size: int = 50
+    latent_size: Size = 50
     """Length of the latent vectors."""
-    widths: tuple[int, ...] = (200, 200)
+    widths: Widths = (200, 200)
     """Hidden layers of the fully connected encoder, and in reverse of the decoder."""
     activation: Literal["relu", "tanh", "softplus"] = "tanh"
     """Of those hidden layers."""
-    importance_samples: int = 5
+    importance_samples: Annotated[int, *within(1, 10**6)] = 5
     """Latents drawn for each image; above 1 the bound is the importance-weighted one."""
-    eval_importance_samples: int | None = 200
+    eval_importance_samples: Annotated[int, *within(1, 10**6)] | None = 200
     """Evaluation also estimates log p(x) with this many latents an image (which takes as many times longer)."""
-    epsilon: float = 1e-4
+    epsilon: PositiveFloat = 1e-4
     """Its epsilon."""
-    ema_decay: float | None = 0.9998
+    ema_decay: Rate | None = 0.9998
     """Decay of the moving average of the weights that evaluation and samples use, once it is warm. None: no average."""
 
 

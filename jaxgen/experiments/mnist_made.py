@@ -13,15 +13,14 @@ import functools
 import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 import optax
 
-from jaxgen.errors import UserError
 from jaxgen.experiment import Experiment, run
 from jaxgen.experiments._binary_images import BinaryImagesConfig, build_image_model, load_data
 from jaxgen.networks.made import TokenMADE
-from jaxgen.training.config import check_at_least
+from jaxgen.options import Count, CountFromZero, Length, PositiveFloat, Seed, Size
 from jaxgen.training.state import GenerativeModel
 
 # The authors' epsilon is 1e-6 for the sum over 784 pixels; the loss here is their mean. No square is added at first.
@@ -35,15 +34,15 @@ OPTIMISERS = {
 class Config(BinaryImagesConfig):
     """Options of mnist_made."""
 
-    steps: int = 28_140
+    steps: Count = 28_140
     """How many training steps the run has in all (469 are one epoch of MNIST with --batch-size 128)."""
-    eval_every: int = 469
+    eval_every: CountFromZero = 469
     """Steps between evaluations on the held-out examples. 0: only at the end."""
-    learning_rate: float = 3e-3
+    learning_rate: PositiveFloat = 3e-3
     """The optimiser's learning rate."""
-    widths: tuple[int, ...] = (1000,)
+    widths: Annotated[tuple[Size, ...], Length(1, 64)] = (1000,)
     """Hidden layers."""
-    degrees_seed: int = 0
+    degrees_seed: Seed = 0
     """Seed of the hidden units' degrees, which say what each one sees."""
     direct: bool = True
     """Pixels are connected to the logits of later ones directly, too."""
@@ -53,9 +52,6 @@ class Config(BinaryImagesConfig):
 
 def build_model(config: Config, assets: Mapping[str, Any]) -> GenerativeModel:
     """784-1000-784 by default."""
-    check_at_least(config, "degrees_seed", 0)
-    if not config.widths or min(config.widths) < 1:
-        raise UserError(f"--widths must be one or more numbers of at least 1, not {config.widths}.")
 
     def network_of(num_classes: int | None) -> TokenMADE:
         return TokenMADE(2, config.widths, config.degrees_seed, config.direct, num_classes)

@@ -12,14 +12,14 @@ full is for an accelerator: a 7x7 kernel and 15 of 3x3, which is how a PixelCNN 
 import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Annotated, Any
 
 import optax
 
 from jaxgen.experiment import Experiment, run
 from jaxgen.experiments._binary_images import BinaryImagesConfig, build_image_model, load_data
 from jaxgen.networks.pixel_cnn import GatedPixelCNN
-from jaxgen.training.config import check_at_least
+from jaxgen.options import Count, CountFromZero, Depth, PositiveFloat, Size, within
 from jaxgen.training.state import GenerativeModel
 
 
@@ -27,30 +27,28 @@ from jaxgen.training.state import GenerativeModel
 class Config(BinaryImagesConfig):
     """Options of mnist_pixelcnn."""
 
-    steps: int = 8_000
+    steps: Count = 8_000
     """How many training steps the run has in all (3,750 are one epoch of MNIST with --batch-size 16)."""
-    batch_size: int = 16
+    batch_size: Count = 16
     """Examples per step, over all devices together."""
-    steps_per_dispatch: int = 10
+    steps_per_dispatch: Count = 10
     """Steps run on the device between two returns to Python (results do not depend on it)."""
-    eval_every: int = 2_000
+    eval_every: CountFromZero = 2_000
     """Steps between evaluations on the held-out examples. 0: only at the end."""
-    learning_rate: float = 3e-3
+    learning_rate: PositiveFloat = 3e-3
     """The optimiser's learning rate."""
-    width: int = 24
+    width: Size = 24
     """Channels of each stack."""
-    layers: int = 6
+    layers: Depth = 6
     """Layers of the network."""
-    first_reach: int = 3
+    first_reach: Annotated[int, *within(1, 64)] = 3
     """How many pixels the first layer sees to each side and up: 3 is half of a 7x7 kernel."""
-    reach: int = 1
+    reach: Annotated[int, *within(0, 64)] = 1
     """The same of the other layers."""
 
 
 def build_model(config: Config, assets: Mapping[str, Any]) -> GenerativeModel:
     """Layers as in Gated PixelCNN."""
-    for name, least in {"first_reach": 1, "reach": 0}.items():
-        check_at_least(config, name, least)
 
     def network_of(num_classes: int | None) -> GatedPixelCNN:
         return GatedPixelCNN(

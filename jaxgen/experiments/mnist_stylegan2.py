@@ -14,17 +14,18 @@ from jaxgen.data import load
 from jaxgen.experiment import Experiment, run
 from jaxgen.experiments._scored import BestByFID
 from jaxgen.experiments._stylegan2 import CONFIGURATION_F, SmallStyleGAN2Config, build_stylegan2
+from jaxgen.options import Count, CountFromZero, NonNegativeFloat
 
 
 @dataclass(frozen=True)
 class Config(BestByFID, SmallStyleGAN2Config):
     """Options of mnist_stylegan2."""
 
-    steps: int = 10_000
+    steps: Count = 10_000
     """How many training steps the run has in all (3,750 are one epoch of MNIST)."""
-    r1_weight: float = 50.0
+    r1_weight: NonNegativeFloat = 50.0
     """Weight gamma of gamma / 2 |grad D|^2 at real images. Of 0.1, 2, 10 and 50 the more, the more different digits."""
-    eval_every: int = 2_500
+    eval_every: CountFromZero = 2_500
     """Steps between evaluations on the held-out examples. 0: only at the end."""
 
 

@@ -16,6 +16,7 @@ from typing import Any, Literal
 
 from jaxgen.experiment import Experiment, run
 from jaxgen.experiments._vae import VAEConfig, build_vae, flow_of, load_data
+from jaxgen.options import Depth
 from jaxgen.training.state import GenerativeModel
 
 
@@ -26,7 +27,7 @@ class Config(VAEConfig):
     flow: Literal["planar", "iaf"] | None = None
     """The posterior is a Gaussian sent through planar layers (Rezende and Mohamed 2015) or an inverse autoregressive
     flow (Kingma et al. 2016). None: a Gaussian."""
-    flow_layers: int = 4
+    flow_layers: Depth = 4
     """Layers of the flow."""
 
 

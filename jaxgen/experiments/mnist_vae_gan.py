@@ -21,7 +21,8 @@ from jaxgen.experiments._scored import BestByFID
 from jaxgen.models.vae_gan import vae_gan
 from jaxgen.networks.dcgan import DCGANEncoder, DCGANGenerator
 from jaxgen.networks.feature_discriminator import FeatureDiscriminator
-from jaxgen.training.config import TrainConfig, check_at_least
+from jaxgen.options import Count, CountFromZero, NonNegativeFloat, PositiveFloat, Size
+from jaxgen.training.config import TrainConfig
 from jaxgen.training.state import GenerativeModel
 
 
@@ -29,29 +30,28 @@ from jaxgen.training.state import GenerativeModel
 class Config(BestByFID, TrainConfig):
     """Options of mnist_vae_gan."""
 
-    steps: int = 4_690
+    steps: Count = 4_690
     """How many training steps the run has in all (469 are one epoch of MNIST with --batch-size 128)."""
-    steps_per_dispatch: int = 10
+    steps_per_dispatch: Count = 10
     """Steps run on the device between two returns to Python (results do not depend on it)."""
-    latent_size: int = 32
+    latent_size: Size = 32
     """Length of the latent vectors."""
-    base_width: int = 16
+    base_width: Size = 16
     """Channels of the encoder's and the discriminator's first layer and of the decoder's last hidden one."""
-    feature_weight: float = 0.01
+    feature_weight: NonNegativeFloat = 0.01
     """Weight of the feature-wise reconstruction in the decoder's loss, beside the adversarial one."""
     loss: Loss = "non_saturating"
     """The adversarial loss (jaxgen.models.gan_losses says whose)."""
-    learning_rate: float = 3e-4
+    learning_rate: PositiveFloat = 3e-4
     """Adam's learning rate for encoder and decoder."""
-    discriminator_learning_rate: float = 3e-4
+    discriminator_learning_rate: PositiveFloat = 3e-4
     """Adam's learning rate for the discriminator."""
-    eval_every: int = 1_173
+    eval_every: CountFromZero = 1_173
     """Steps between evaluations on the held-out examples. 0: only at the end."""
 
 
 def build_model(config: Config, assets: Mapping[str, Any]) -> GenerativeModel:
     """The networks of mnist_dcgan, and a discriminator that also gives its features."""
-    check_at_least(config, "feature_weight", 0)
     image_shape = tuple(assets["image_shape"])
     return vae_gan(
         DCGANEncoder(2 * config.latent_size, image_shape, config.base_width),

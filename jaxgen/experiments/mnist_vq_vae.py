@@ -11,26 +11,27 @@ the prior, learns which codes go together.
 
 import sys
 from dataclasses import dataclass
-from typing import Literal
+from typing import Annotated, Literal
 
 from jaxgen.data import load
 from jaxgen.experiment import Experiment, run
 from jaxgen.experiments._vq_vae import PAPER, VQVAEConfig, build_vq_vae, with_variance
+from jaxgen.options import Count, Size, within
 
 
 @dataclass(frozen=True)
 class Config(VQVAEConfig):
     """Options of mnist_vq_vae."""
 
-    steps: int = 5_000
+    steps: Count = 5_000
     """How many training steps the run has in all (469 are one epoch of MNIST with --batch-size 128)."""
     likelihood: Literal["bernoulli", "squared_error", "discretised_logistic"] = "bernoulli"
     """What the decoder gives the parameters of. bernoulli: pixels made binary by chance, the test images once (seed 0).
     squared_error: a mean; the error is divided by the variance of the data, as in the paper's code.
     discretised_logistic: 256 levels, for bits per dimension."""
-    num_codes: int = 64
+    num_codes: Annotated[int, *within(2, 2**20)] = 64
     """Codes in the code book."""
-    code_size: int = 16
+    code_size: Size = 16
     """Length of a code."""
 
 

@@ -25,6 +25,7 @@ from jaxgen.experiments._images import class_count
 from jaxgen.first_stage import first_stage_of, first_stage_tokeniser, load_first_stage_data
 from jaxgen.models.autoregressive import autoregressive
 from jaxgen.networks.pixel_cnn import GatedPixelCNN
+from jaxgen.options import Count, CountFromZero, Depth, PositiveFloat, Rate, Size
 from jaxgen.training.config import TrainConfig
 from jaxgen.training.state import GenerativeModel
 
@@ -37,19 +38,19 @@ class Config(TrainConfig):
     """The folder of a run of mnist_vq_vae or emoji_vq_vae."""
     conditional: bool = False
     """Learns the codes of each class, so that images of a class can be asked for."""
-    steps: int = 5_000
+    steps: Count = 5_000
     """How many training steps the run has in all."""
-    steps_per_dispatch: int = 10
+    steps_per_dispatch: Count = 10
     """Steps run on the device between two returns to Python (results do not depend on it)."""
-    width: int = 32
+    width: Size = 32
     """Channels of each stack."""
-    layers: int = 6
+    layers: Depth = 6
     """Layers of the network."""
-    learning_rate: float = 1e-3
+    learning_rate: PositiveFloat = 1e-3
     """Adam's learning rate."""
-    ema_decay: float = 0.999
+    ema_decay: Rate = 0.999
     """Decay of the moving average of the weights that evaluation and samples use, once it is warm."""
-    eval_every: int = 1_000
+    eval_every: CountFromZero = 1_000
     """Steps between evaluations on the held-out examples. 0: only at the end."""
 
 

@@ -12,6 +12,7 @@ from jaxgen.data import load
 from jaxgen.experiment import Experiment, run
 from jaxgen.experiments._gan import Loss, MNISTGANConfig, build_gan
 from jaxgen.networks.dcgan import DCGANDiscriminator, DCGANGenerator
+from jaxgen.options import Count, CountFromZero, PositiveFloat, Rate, Size
 from jaxgen.training.state import GenerativeModel
 
 
@@ -19,31 +20,31 @@ from jaxgen.training.state import GenerativeModel
 class Config(MNISTGANConfig):
     """Options of mnist_wgan_gp: the paper's Algorithm 1."""
 
-    steps: int = 15_000
+    steps: Count = 15_000
     """How many training steps the run has in all; each is one of the discriminator (the critic)."""
-    batch_size: int = 64
+    batch_size: Count = 64
     """Examples per step, over all devices together."""
-    steps_per_dispatch: int = 20
+    steps_per_dispatch: Count = 20
     """Steps run on the device between two returns to Python (results do not depend on it)."""
-    eval_every: int = 3_000
+    eval_every: CountFromZero = 3_000
     """Steps between evaluations on the held-out examples. 0: only at the end."""
     loss: Loss = "wasserstein"
     """The adversarial loss (jaxgen.models.gan_losses says whose)."""
-    discriminator_steps: int | None = 5
+    discriminator_steps: Count | None = 5
     """None: both networks step at once. n: n discriminator steps for each generator step."""
     penalties: str | None = "gradient_penalty"
     """What is added to the discriminator's loss, names with commas between them (jaxgen.models.gan_penalties)."""
-    generator_learning_rate: float = 5e-4
+    generator_learning_rate: PositiveFloat = 5e-4
     """Adam's learning rate for the generator."""
-    discriminator_learning_rate: float = 5e-4
+    discriminator_learning_rate: PositiveFloat = 5e-4
     """Adam's learning rate for the discriminator."""
-    beta1: float = 0.0
+    beta1: Rate = 0.0
     """Adam's decay of the first moment, for both networks."""
-    beta2: float = 0.9
+    beta2: Rate = 0.9
     """Adam's decay of the second moment, for both networks."""
-    ema_decay: float = 0.99
+    ema_decay: Rate = 0.99
     """Decay of the moving average of the generator that samples are drawn with, once it is warm."""
-    base_width: int = 32
+    base_width: Size = 32
     """Channels of the generator's last hidden layer and of the discriminator's first; the paper's is 64."""
 
 

@@ -10,12 +10,14 @@ can be read, and how many of their bars are as long as their metre says. Without
 
 import sys
 from dataclasses import dataclass
+from typing import Annotated
 
 from jaxgen.data.music import NAME
 from jaxgen.experiment import Experiment, run
 from jaxgen.experiments._gpt import GPTConfig, build_gpt
 from jaxgen.experiments._scored import BestByLoss
 from jaxgen.experiments._text import load_data
+from jaxgen.options import Count, Rate, within
 
 
 @dataclass(frozen=True)
@@ -24,15 +26,15 @@ class Config(BestByLoss, GPTConfig):
 
     data: str = NAME
     """The text: ryans_mammoth, or as in kjv_gpt."""
-    steps: int = 3_000
+    steps: Count = 3_000
     """How many training steps the run has in all."""
-    batch_size: int = 16
+    batch_size: Count = 16
     """Examples per step, over all devices together."""
-    context: int = 256
+    context: Annotated[int, *within(2, 2**20)] = 256
     """Tokens that an example predicts, and that a GPT can look back to."""
-    dropout: float = 0.1
+    dropout: Rate = 0.1
     """Rate of dropout."""
-    sample_length: int = 1_000
+    sample_length: Annotated[int, *within(1, 10**7)] = 1_000
     """Tokens of each text in samples/."""
 
 

@@ -15,7 +15,7 @@ import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
 import jax
 import jax.numpy as jnp
@@ -30,7 +30,8 @@ from jaxgen.first_stage import unknown_arrays
 from jaxgen.metrics.extractors import efficientnet_maps
 from jaxgen.models.stylisation import Style, Weights, style_of, stylisation
 from jaxgen.networks.translators import ResNetTranslator
-from jaxgen.training.config import TrainConfig, check_at_least
+from jaxgen.options import Count, CountFromZero, DepthFromZero, NonNegativeFloat, PositiveFloat, Rate, Size, within
+from jaxgen.training.config import TrainConfig
 from jaxgen.training.state import GenerativeModel
 
 DEFAULT_STYLE = "ihc.png"
@@ -42,51 +43,49 @@ class Config(TrainConfig):
 
     style: Path | None = None
     """The picture in whose manner. None: a stained tissue, of scikit-image."""
-    style_size: int = 384
+    style_size: Annotated[int, *within(32, 2**15)] = 384
     """The longer side of the style: a smaller one has finer strokes."""
     data: str = PHOTOS
     """A folder of pictures, or photos: those that come with scikit-image."""
-    image_size: int = 128
+    image_size: Annotated[int, *within(32, 2**15)] = 128
     """Side of the patches in pixels."""
-    test_fraction: float = 0.2
+    test_fraction: Annotated[float, *within(0.001, 0.5)] = 0.2
     """Which part of a folder's pictures is held out, whole."""
-    batch_size: int = 4
+    batch_size: Count = 4
     """Examples per step, over all devices together."""
-    steps: int = 2_000
+    steps: Count = 2_000
     """How many training steps the run has in all."""
-    steps_per_dispatch: int = 5
+    steps_per_dispatch: Count = 5
     """Steps run on the device between two returns to Python (results do not depend on it)."""
-    log_every: int = 20
+    log_every: CountFromZero = 20
     """Steps between lines of metrics.jsonl (means over those steps). 0: only at the end."""
-    eval_every: int = 500
+    eval_every: CountFromZero = 500
     """Steps between evaluations on the held-out examples. 0: only at the end."""
-    sample_every: int = 500
+    sample_every: CountFromZero = 500
     """Steps between sheets: patches of held-out pictures, and what becomes of them. 0: only at the end."""
-    checkpoint_every: int = 250
+    checkpoint_every: CountFromZero = 250
     """Steps between checkpoints; one is always kept at the end. 0: only at the end."""
-    width: int = 16
+    width: Size = 16
     """Channels of the network at the first size; the paper's are 32."""
-    blocks: int = 5
+    blocks: DepthFromZero = 5
     """Residual blocks."""
     residual: bool = True
     """The network gives what is added to a photograph, at first nothing; the paper's gives the picture, and does not
     find back to the photograph here."""
-    style_weight: float = 10.0
+    style_weight: NonNegativeFloat = 10.0
     """How much the manner counts beside what is drawn, which counts 1; of 100 nothing of the photograph is left."""
-    smoothness: float = 20.0
+    smoothness: NonNegativeFloat = 20.0
     """How much neighbouring pixels are to be alike."""
-    learning_rate: float = 1e-3
+    learning_rate: PositiveFloat = 1e-3
     """Adam's; it falls to 0 along a cosine."""
     turn: bool = True
     """Photographs are mirrored and turned by chance in training."""
-    ema_decay: float | None = 0.99
+    ema_decay: Rate | None = 0.99
     """Decay of the moving average of the weights that evaluation and `stylise` use, once it is warm. None: none."""
 
 
 def load_data(config: Config) -> Dataset:
     """Patches of the pictures named by --data, and among the assets where the style is."""
-    for name in ("image_size", "style_size"):
-        check_at_least(config, name, 32)
     path = photo_of(DEFAULT_STYLE) if config.style is None else config.style
     if not config.resume:
         read_scaled(path, config.style_size)  # what cannot be read is refused before anything is written
@@ -96,8 +95,6 @@ def load_data(config: Config) -> Dataset:
 
 def build_model(config: Config, assets: Mapping[str, Any]) -> GenerativeModel:
     """CycleGAN's ResNet: the paper's network but for 7x7 kernels in place of 9x9, and instance norm."""
-    for name, least in {"blocks": 0, "style_weight": 0, "smoothness": 0}.items():
-        check_at_least(config, name, least)
     return stylisation(
         ResNetTranslator(3, config.width, blocks=config.blocks, bounded=not config.residual, residual=config.residual),
         style=style_from(Path(assets["style"]), config.style_size),

@@ -13,12 +13,13 @@ means over their patches in 256 levels, without a border of 2 pixels; eval/basel
 
 import sys
 from dataclasses import dataclass
+from typing import Annotated
 
 from jaxgen.data import Dataset
 from jaxgen.data.photos import PHOTOS, load_patches
-from jaxgen.errors import UserError
 from jaxgen.experiment import Experiment, run
 from jaxgen.experiments._restoration import RestorationConfig, build_restoration
+from jaxgen.options import Count, ImageSize, PositiveFloat, within
 
 
 @dataclass(frozen=True)
@@ -27,22 +28,20 @@ class Config(RestorationConfig):
 
     data: str = PHOTOS
     """A folder of pictures, or photos: those that come with scikit-image."""
-    image_size: int = 64
+    image_size: ImageSize = 64
     """Side of the patches in pixels."""
-    test_fraction: float = 0.2
+    test_fraction: Annotated[float, *within(0.001, 0.5)] = 0.2
     """Which part of a folder's pictures is held out, whole."""
-    learning_rate: float = 1e-3
+    learning_rate: PositiveFloat = 1e-3
     """Adam's, for both networks, at first; it falls to 0 along a cosine."""
     turn: bool = True
     """Images are mirrored and turned by chance in training."""
-    batch_size: int = 16
+    batch_size: Count = 16
     """Examples per step, over all devices together."""
 
 
 def load_data(config: Config) -> Dataset:
     """Patches of the pictures named by --data."""
-    if config.image_size < 1:
-        raise UserError(f"--image-size must be at least 1, not {config.image_size}.")
     return load_patches(config.data, size=config.image_size, test_fraction=config.test_fraction)
 
 

@@ -13,7 +13,7 @@ accelerator: 512 channels, three stacks.
 import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 import numpy as np
 
@@ -27,7 +27,7 @@ from jaxgen.models.sequence import sequence_model
 from jaxgen.models.sound_augmentation import random_loudness
 from jaxgen.networks.linear_prediction import LinearPredictor
 from jaxgen.networks.wavenet import Spoken, WaveNet
-from jaxgen.training.config import check_at_least, check_rate
+from jaxgen.options import Count, CountFromZero, Depth, NonNegativeFloat, PositiveFloat, Rate, Size, within
 from jaxgen.training.state import GenerativeModel
 
 SHOWN = ("one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten")
@@ -37,62 +37,58 @@ SHOWN = ("one", "two", "three", "four", "five", "six", "seven", "eight", "nine",
 class Config(BestByLoss, AdamWConfig):
     """Options of spoken_wavenet."""
 
-    steps: int = 10_000
+    steps: Count = 10_000
     """How many training steps the run has in all."""
-    batch_size: int = 2
+    batch_size: Count = 2
     """Examples per step, over all devices together. Few: 600 steps of 2 came as far as 400 of 8."""
-    window: int = 2048
+    window: Annotated[int, *within(2, 10**7)] = 2048
     """Samples of an example."""
-    context: int = 512
+    context: CountFromZero = 512
     """How many of them, at least, are only looked back at, where the clip has as many before."""
     output: Literal["softmax", "mixture", "relative"] = "softmax"
     """What the network says of the next sample: a probability of each level; or a mixture of logistics of the levels,
     for which it also reads samples as numbers rather than by an embedding; or such a mixture of the amplitude's
     distance from an adaptive linear prediction, relative to how loud it is now."""
-    components: int = 4
+    components: Size = 4
     """Of the mixture of logistics, with mixture or relative."""
-    width: int = 32
+    width: Size = 32
     """Channels between the layers."""
-    gate_width: int = 32
+    gate_width: Size = 32
     """Channels of the gated units."""
-    skip_width: int = 64
+    skip_width: Size = 64
     """Channels of the sum over all layers."""
-    stacks: int = 2
+    stacks: Depth = 2
     """How often the dilations 1, 2, 4, ... are gone through,"""
-    layers: int = 10
+    layers: Annotated[int, *within(1, 20)] = 10
     """and how many they are."""
-    condition_width: int = 16
+    condition_width: Size = 16
     """Numbers that describe a character, and a word."""
-    dropout: float = 0.05
+    dropout: Rate = 0.05
     """Rate at which channels of the gated units, and words, are left out in training."""
-    other_loudness: float = 0.0
+    other_loudness: Rate = 0.0
     """How often a training example is heard at another loudness, from a twentieth to twice its own, or upside down."""
-    learning_rate: float = 2e-3
+    learning_rate: PositiveFloat = 2e-3
     """The learning rate at its highest, behind the warm-up,"""
-    warmup_steps: int = 200
+    warmup_steps: CountFromZero = 200
     """Over how many steps the learning rate rises from 0."""
-    weight_decay: float = 0.01
+    weight_decay: NonNegativeFloat = 0.01
     """AdamW's, of matrices only: not of biases and norms."""
-    ema_decay: float = 0.999
+    ema_decay: Rate = 0.999
     """Of the moving average of the weights that evaluation and samples use."""
-    sample_length: int = 8_000
+    sample_length: Annotated[int, *within(1, 10**7)] = 8_000
     """Samples of each word in samples/, at most: a clip may be shorter."""
-    eval_every: int = 2_000
+    eval_every: CountFromZero = 2_000
     """Steps between evaluations on the held-out samples. 0: only at the end."""
-    sample_every: int = 2_000
+    sample_every: CountFromZero = 2_000
     """Steps between sounds in samples/. 0: only at the end."""
 
 
 def load_data(config: Config) -> Dataset:
     """Windows of all clips; those to test have before them what the network can look back at."""
-    check_at_least(config, "window", 2)
     return load_spoken_windows(config.window, config.context, build_network(config, 1, 1).receptive_field)
 
 
 def build_network(config: Config, num_classes: int, num_characters: int) -> WaveNet:
-    for name in ("stacks", "components"):
-        check_at_least(config, name, 1)
-    check_rate(config, "dropout")
     return WaveNet(
         num_outputs=output_of(config).num_parameters,
         width=config.width,
@@ -118,8 +114,6 @@ def output_of(config: Config) -> OutputDistribution:
 def build_model(config: Config, assets: Mapping[str, Any]) -> GenerativeModel:
     """Sequences of codes, begun behind silence. Its functions have, besides, `say(texts) -> condition` of samples, and
     `sample_lengths(num_samples) -> int [num_samples]`, how long the clips are that `conditions` asks for."""
-    check_at_least(config, "sample_length", 1)
-    check_rate(config, "other_loudness")
 
     def say(texts: Sequence[str]) -> tuple[Spoken]:
         return (Spoken(**words_to_say(assets, texts)),)
