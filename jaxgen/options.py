@@ -8,6 +8,7 @@ import dataclasses
 import functools
 import inspect
 import math
+import re
 import types
 import typing
 from collections.abc import Mapping, Sequence
@@ -24,7 +25,7 @@ from jaxgen.errors import UserError
 Options = TypeVar("Options")
 
 _NOT_FINITE = "be a finite number"
-_MEANT_AS_BOUND = 2**15
+_MEANT_AS_BOUND = 1_000
 """A `high` of at least this is what arithmetic and memory hold, no more: it is said where a number is above it."""
 
 
@@ -89,13 +90,25 @@ class Length:
 
 
 @dataclass(frozen=True)
+class Like:
+    """Text that a regular expression matches as a whole, and how that is said."""
+
+    pattern: str
+    said: str
+
+    def wrong(self, value: str) -> str | None:
+        return None if re.fullmatch(self.pattern, value, re.DOTALL) else self.said
+
+
+@dataclass(frozen=True)
 class OneOf:
     """One of these names, where a `Literal` would not do."""
 
     choices: tuple[str, ...]
 
     def wrong(self, value: str) -> str | None:
-        return None if value in self.choices else f"be one of {'; '.join(self.choices)}"
+        between = "; " if any("," in name for name in self.choices) else ", "
+        return None if value in self.choices else f"be one of {between.join(self.choices)}"
 
 
 @dataclass(frozen=True)
@@ -143,6 +156,8 @@ PositiveFloat = Annotated[float, *within(0, _LARGE, low_open=True)]
 """A learning rate, a temperature, a scale."""
 NonNegativeFloat = Annotated[float, *within(0, _LARGE)]
 """A weight of a loss, where 0 leaves it out."""
+Text = Annotated[str, Like(".+", "have at least one character")]
+"""A name, not the empty one."""
 Number = Annotated[float, *within(-_LARGE, _LARGE)]
 """Any number that float32 computes with."""
 

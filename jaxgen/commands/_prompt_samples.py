@@ -3,7 +3,7 @@
 import inspect
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
 import jax
 import numpy as np
@@ -18,6 +18,7 @@ from jaxgen.metrics.extractors import extractor_for, load_extractor
 from jaxgen.metrics.image_features import image_features
 from jaxgen.metrics.image_source import ImageSource, of_split
 from jaxgen.opened_run import Run, restore_run
+from jaxgen.options import within
 from jaxgen.text_agreement import CANDIDATES, likest_first, open_text_scorer
 from jaxgen.training.pictures import titled_rows
 
@@ -31,7 +32,7 @@ class RankingOptions:
 
     rank_with: Path | None = None
     """Of images by a caption: a run of emoji_clip, by which the best of --candidates are chosen."""
-    candidates: int | None = None
+    candidates: Annotated[int, *within(1, 10**6)] | None = None
     """With --rank-with: how many images are drawn for each caption. None: 16."""
 
 

@@ -2,10 +2,12 @@
 
 import inspect
 from dataclasses import dataclass
-from typing import Any
+from typing import Annotated, Any
 
 from jaxgen.errors import UserError
+from jaxgen.models.samplers import SAMPLERS
 from jaxgen.opened_run import Run
+from jaxgen.options import NonNegativeFloat, OneOf, within
 from jaxgen.training.config import option
 
 
@@ -13,16 +15,16 @@ from jaxgen.training.config import option
 class SamplingOptions:
     """How images are drawn; each is None for what the run's config says."""
 
-    sampler: str | None = None
+    sampler: Annotated[str, OneOf(tuple(SAMPLERS))] | None = None
     """Of a diffusion model: ancestral, ddim, euler, heun, stochastic_heun or dpm_solver. None: as the run's
     config says."""
-    sampling_steps: int | None = None
+    sampling_steps: Annotated[int, *within(1, 100_000)] | None = None
     """Of a diffusion model: in how many steps (of heun and stochastic_heun each is two passes of the network).
     None: as the config says."""
-    guidance: float | None = None
+    guidance: NonNegativeFloat | None = None
     """Of diffusion models and of images by captions: how far samples go towards their class or caption, from not at all
     (0) to what it is like (1) and beyond. None: as the config says."""
-    truncation: float | None = None
+    truncation: Annotated[float, *within(-10, 10)] | None = None
     """Of a StyleGAN2: how far styles go from the average style (0) to their own (1): less variety, better images. None:
     1."""
 

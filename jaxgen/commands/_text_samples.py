@@ -5,7 +5,7 @@ import sys
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
 import jax
 import numpy as np
@@ -17,6 +17,7 @@ from jaxgen.data.vocabulary import Vocabulary, vocabulary_of
 from jaxgen.errors import UserError
 from jaxgen.models.decoding import Choice, Decoding
 from jaxgen.opened_run import Run, restore_run
+from jaxgen.options import Count, NonNegativeFloat, Text, within
 from jaxgen.training.showing import as_lines, texts_with_rules
 
 BLOCK = 16
@@ -30,16 +31,16 @@ class TextOptions:
     prompt: tuple[str, ...] = ()
     """What is asked for; several, each in quotes. Of texts: what they begin with, gone on with side by side. Of sounds:
     what is said, one after the other. Of images: what they show, each on a row of its own; None: the run's own."""
-    num_tokens: int = 500
+    num_tokens: Annotated[int, *within(1, 10**7)] = 500
     """Of texts: how many tokens are drawn behind each prompt."""
-    temperature: float = 1.0
+    temperature: NonNegativeFloat = 1.0
     """Of what is drawn token by token (texts, sounds, images of emoji_dalle): below 1 the likelier tokens become
     likelier still, 0 always takes the likeliest."""
-    top_k: int | None = None
+    top_k: Count | None = None
     """Of the same: only the k likeliest tokens are drawn."""
-    top_p: float | None = None
+    top_p: Annotated[float, *within(0, 1, low_open=True)] | None = None
     """Of the same: only the likeliest tokens, until their probabilities add up to this."""
-    stop: str | None = None
+    stop: Text | None = None
     """Of texts: where it comes up, the text ends before it. None: of models of lines, their end."""
 
 
@@ -49,9 +50,8 @@ def sample_texts(
     """Draws texts and prints or writes them.
 
     Raises:
-      UserError: numbers out of range, a prompt that cannot be written with the run's vocabulary.
+      UserError: a prompt that cannot be written with the run's vocabulary.
     """
-    _check(options)
     choice = choice_of(options)
     by_lines = "line_end" in run.record["assets"]
     if by_lines and options.stop is None:
@@ -93,25 +93,8 @@ def sample_texts(
         print(f"{len(texts)} texts of {run.experiment.name} at step {int(state.step)}: {out}")
 
 
-def _check(options: TextOptions) -> None:
-    if options.num_tokens < 1:
-        raise UserError(f"--num-tokens must be at least 1, not {options.num_tokens}.")
-    if options.stop == "":
-        raise UserError("--stop needs at least one character.")
-
-
 def choice_of(options: TextOptions) -> Choice:
-    """How tokens are chosen.
-
-    Raises:
-      UserError: numbers out of range.
-    """
-    if options.temperature < 0:
-        raise UserError(f"--temperature must be at least 0, not {options.temperature}.")
-    if options.top_k is not None and options.top_k < 1:
-        raise UserError(f"--top-k must be at least 1, not {options.top_k}.")
-    if options.top_p is not None and not 0 < options.top_p <= 1:
-        raise UserError(f"--top-p must lie above 0 and up to 1, not {options.top_p}.")
+    """How tokens are chosen."""
     return Choice(options.temperature, options.top_k, options.top_p)
 
 

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Annotated
 
 import numpy as np
 import tyro
@@ -10,6 +11,7 @@ import tyro
 from jaxgen.commands._options import check_output, check_samples, parse
 from jaxgen.errors import UserError
 from jaxgen.opened_run import open_run, restore_run
+from jaxgen.options import Seed, within
 from jaxgen.training.sampling import generated_examples
 
 
@@ -23,11 +25,11 @@ class Options:
 
     run: tyro.conf.Positional[Path]
     """The folder of the run."""
-    num: int
+    num: Annotated[int, *within(1, 10**8)]
     """How many examples."""
     out: Path
     """The .npz file they go to."""
-    seed: int = 0
+    seed: Seed = 0
     """Seed of the samples: the same seed gives the same samples, and more of them with a larger --num."""
     checkpoint: str = "last"
     """The checkpoint to use: last, best, or a step."""
@@ -36,8 +38,6 @@ class Options:
 def main(arguments: Sequence[str]) -> None:
     options = parse(Options, "augment", arguments)
     check_output(options.out, (".npz",))
-    if options.num < 1:
-        raise UserError(f"--num must be at least 1, not {options.num}.")
     run = open_run(options.run)
     check_samples(run)
     if run.record["kind"] != "image":

@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
 import tyro
 from rich.console import Console
@@ -18,6 +18,7 @@ from jaxgen.evaluation import IMPORTANCE_SAMPLES, NUM_SAMPLES, evaluate_images, 
 from jaxgen.metrics.image_scores import metric_names
 from jaxgen.metrics.image_source import first, of_path
 from jaxgen.opened_run import open_run
+from jaxgen.options import ImageSize, Seed, within
 from jaxgen.training import run_folder
 
 
@@ -35,16 +36,16 @@ class Options(RankingOptions, SamplingOptions):
     """Names with commas between them (fid,kid,score,precision_recall,density_coverage,classes,labels,memorisation,
     held_out,discriminator,log_likelihood; of text: held_out,text,diversity,bars; of images by captions: text_agreement;
     of emoji_clip: retrieval). None: all that apply but log_likelihood, which takes long, and fid of few images."""
-    num_samples: int | None = None
+    num_samples: Annotated[int, *within(2, 10**9)] | None = None
     """How many samples are drawn, and at most how many real images are used. None: 10,000 for a run, else all."""
-    importance_samples: int | None = None
+    importance_samples: Annotated[int, *within(1, 10**6)] | None = None
     """Samples for each held-out image in the estimate of log_likelihood; of a diffusion model directions along which
     the trace is estimated, for which 1 will do. None: 200."""
     checkpoint: str = "last"
     """The checkpoint to use: last, best, or a step."""
     split: str | None = None
     """The real images of a run or an embedded set: test or train. None: the held-out ones where there are any."""
-    seed: int = 0
+    seed: Seed = 0
     """Seed of the samples, and of what else is chosen at random."""
     extractor: str | None = None
     """What the images are compared by: mnist, efficientnet_lite0 or inception. None: by the shape of the images."""
@@ -57,7 +58,7 @@ class Options(RankingOptions, SamplingOptions):
     """Without RUN: real images, a folder, a .npz file, or an embedded set (mnist, emoji)."""
     generated: Path | None = None
     """Without RUN: generated images, a folder or a .npz file."""
-    image_size: int | None = None
+    image_size: ImageSize | None = None
     """Cut and scale the pictures of folders to squares of this side. None: they must have one size already."""
     out: Path | None = None
     """Without RUN: also write the values and how they were made to this .json file."""

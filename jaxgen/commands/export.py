@@ -3,7 +3,7 @@
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 import jax
 import jax.export
@@ -16,6 +16,7 @@ from jaxgen.errors import UserError
 from jaxgen.hugging_face import check_is_gpt2, save_gpt2
 from jaxgen.networks.gpt import GPT
 from jaxgen.opened_run import Run, open_run, restore_run
+from jaxgen.options import within
 from jaxgen.training.state import TrainState
 
 SUFFIX = ".stablehlo"
@@ -41,7 +42,7 @@ class Options:
     """The file (.stablehlo) or, of gpt2, the folder."""
     to: Literal["samples", "logits", "gpt2"] = "samples"
     """What is written."""
-    num: int = 16
+    num: Annotated[int, *within(1, 10**6)] = 16
     """How many samples the program draws."""
     checkpoint: str = "last"
     """The checkpoint to use: last, best, or a step."""
@@ -49,8 +50,6 @@ class Options:
 
 def main(arguments: Sequence[str]) -> None:
     options = parse(Options, "export", arguments)
-    if options.num < 1:
-        raise UserError(f"--num must be at least 1, not {options.num}.")
     run = open_run(options.run)
     if options.to == "gpt2":
         _export_gpt2(run, options)

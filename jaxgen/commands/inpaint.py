@@ -3,7 +3,7 @@
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
+from typing import Annotated, Literal
 
 import jax
 import numpy as np
@@ -15,6 +15,7 @@ from jaxgen.data.dataset import length, pick_examples
 from jaxgen.errors import UserError
 from jaxgen.models.samplers import REPEATS
 from jaxgen.opened_run import open_run, restore_run
+from jaxgen.options import CountFromZero, Length, Seed, within
 from jaxgen.training.pictures import image_grid
 
 GREY = 0.0
@@ -43,16 +44,16 @@ class Options(SamplingOptions):
     """The folder of the run."""
     hide: Literal["top", "bottom", "left", "right", "centre", "pixels"] = "bottom"
     """Which half is hidden; or a quarter in the middle, or three quarters of the pixels, at random."""
-    examples: tuple[int, ...] = ()
+    examples: Annotated[tuple[CountFromZero, ...], Length(0, 10_000)] = ()
     """Numbers of the held-out images, from 0. Empty: the first ones."""
-    rows: int = 8
+    rows: Annotated[int, *within(1, 1_000)] = 8
     """How many images, where --examples does not say."""
-    draws: int = 6
+    draws: Annotated[int, *within(1, 1_000)] = 6
     """How often each is drawn."""
-    repeats: int = REPEATS
+    repeats: Annotated[int, *within(1, 1_000)] = REPEATS
     """How often each step is taken, noise being added between (RePaint), so that what is drawn goes with what is
     known; the time is as many times longer."""
-    seed: int = 0
+    seed: Seed = 0
     """Seed of the drawings."""
     out: Path = Path("inpainted.png")
     """Where the picture goes (.png)."""
@@ -62,8 +63,6 @@ class Options(SamplingOptions):
 
 def main(arguments: Sequence[str]) -> None:
     options = parse(Options, "inpaint", arguments)
-    if min(options.rows, options.draws, options.repeats) < 1:
-        raise UserError("--rows, --draws and --repeats must be at least 1.")
     run = open_run(options.run)
     inpaint, how = function_of(run, "inpaint"), sampling_options(run, options)
     check_output(options.out, (".png",))

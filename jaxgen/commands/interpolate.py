@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Annotated
 
 import jax
 import numpy as np
@@ -10,9 +11,9 @@ import tyro
 
 from jaxgen.commands._options import check_output, function_of, in_batches, parse
 from jaxgen.commands._rows import write_rows
-from jaxgen.errors import UserError
 from jaxgen.latents import walk
 from jaxgen.opened_run import open_run, restore_run
+from jaxgen.options import Seed, within
 from jaxgen.training.pictures import image_grid, save_gif
 from jaxgen.training.sampling import draw_conditions
 
@@ -24,11 +25,11 @@ class Options:
 
     run: tyro.conf.Positional[Path]
     """The folder of the run."""
-    rows: int = 8
+    rows: Annotated[int, *within(1, 1_000)] = 8
     """How many walks (the tiles of each frame of a GIF)."""
-    steps: int = 10
+    steps: Annotated[int, *within(2, 10_000)] = 10
     """Images, or lines, of each walk, both ends among them."""
-    seed: int = 0
+    seed: Seed = 0
     """Seed of the latents."""
     out: Path | None = None
     """Where it goes: .png or .gif, or of texts .txt. None: interpolation.png, or the terminal."""
@@ -38,8 +39,6 @@ class Options:
 
 def main(arguments: Sequence[str]) -> None:
     options = parse(Options, "interpolate", arguments)
-    if options.rows < 1 or options.steps < 2:
-        raise UserError("--rows must be at least 1 and --steps at least 2.")
     run = open_run(options.run)
     prior, decode = function_of(run, "prior"), function_of(run, "decode")
     of_text = run.record["kind"] == "text"

@@ -3,7 +3,7 @@
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal, NamedTuple
+from typing import Annotated, Any, Literal, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -17,6 +17,7 @@ from jaxgen.data.dataset import length, read_examples
 from jaxgen.errors import UserError
 from jaxgen.metrics.distances import nearest_distances
 from jaxgen.opened_run import Run, open_run, restore_run
+from jaxgen.options import CountFromZero, Length, Seed, within
 from jaxgen.training.pictures import latent_scatter
 from jaxgen.training.sampling import draw_conditions
 from jaxgen.training.state import TrainState
@@ -42,23 +43,23 @@ class Options:
     """The folder of the run."""
     what: tyro.conf.Positional[What]
     """What is shown."""
-    examples: tuple[int, ...] = ()
+    examples: Annotated[tuple[CountFromZero, ...], Length(0, 10_000)] = ()
     """Numbers of held-out examples, or of samples, to show, from 0. Empty: the first ones."""
-    classes: tuple[int, ...] = ()
+    classes: Annotated[tuple[CountFromZero, ...], Length(0, 10_000)] = ()
     """arithmetic: numbers of three classes, in place of --examples."""
-    dimensions: tuple[int, ...] = ()
+    dimensions: Annotated[tuple[CountFromZero, ...], Length(0, 10_000)] = ()
     """traverse: numbers of latents, from 0. Empty: InfoGAN's continuous codes; of others those that vary most."""
     spherical: bool = False
     """interpolate: along great circles, as between samples of a Gaussian prior. False: along straight lines."""
-    label: int | None = None
+    label: CountFromZero | None = None
     """Class that a conditional model decodes. None: that of the first example of each row."""
-    rows: int = 8
+    rows: Annotated[int, *within(1, 1_000)] = 8
     """Rows of the picture, or blocks of lines; of the plane for manifold, which is square."""
-    steps: int = 10
+    steps: Annotated[int, *within(2, 10_000)] = 10
     """Images, or lines, of each walk, both ends among them, values of each latent, or neighbours."""
-    num: int = 2_000
+    num: Annotated[int, *within(1, 10**7)] = 2_000
     """How many held-out examples are encoded where many are needed."""
-    seed: int = 0
+    seed: Seed = 0
     """Seed of the samples, of a model that encodes nothing."""
     out: Path | None = None
     """The picture (.png), or of texts the file (.txt). None: latent_WHAT.png, or the terminal."""
@@ -270,8 +271,6 @@ NEEDS = {"reconstruct": ("reconstruct",), "scatter": ("encode",), "neighbours": 
 
 def main(arguments: Sequence[str]) -> None:
     options = parse(Options, "latent", arguments)
-    if options.rows < 1 or options.steps < 2 or options.num < 1:
-        raise UserError("--rows and --num must be at least 1 and --steps at least 2.")
     run = open_run(options.run)
     for name in NEEDS.get(options.what, ("prior" if _draws_latents(run) else "encode", "decode")):
         function_of(run, name)

@@ -13,8 +13,8 @@ import tyro
 from jaxgen.commands._options import check_label, check_output, function_of, parse
 from jaxgen.data.dataset import scaled
 from jaxgen.data.picture_file import read_image
-from jaxgen.errors import UserError
 from jaxgen.opened_run import open_run, restore_run
+from jaxgen.options import Count, CountFromZero, NonNegativeFloat, PositiveFloat, Seed
 from jaxgen.projection import feature_distance, pixel_distance, project
 from jaxgen.training.pictures import image_grid
 from jaxgen.training.sampling import labels_of_samples
@@ -37,22 +37,22 @@ class Options:
     """The folder of the run."""
     image: tyro.conf.Positional[Path]
     """The image, in any format that Pillow reads; its middle is cut out and scaled to the model's size."""
-    steps: int = 1_000
+    steps: Count = 1_000
     """Steps of Adam."""
     space: Literal["w", "w+"] = "w"
     """w: one style for all layers. w+: one for each layer, which comes nearer."""
     distance: Literal["features", "pixels"] | None = None
     """What is made small: the distance in the maps of EfficientNet-Lite0, or the mean squared difference of pixels.
     None: features of images of 64x64 and larger, else pixels."""
-    learning_rate: float = 0.1
+    learning_rate: PositiveFloat = 0.1
     """Adam's learning rate."""
     noise: bool = False
     """Whether the noise is looked for too, as in the paper; small images may then be found in the noise alone."""
-    noise_weight: float = 0.01
+    noise_weight: NonNegativeFloat = 0.01
     """With --noise: how much it is to be like noise."""
-    label: int | None = None
+    label: CountFromZero | None = None
     """Class whose average style it begins with, of a model that has classes. None: that of all."""
-    seed: int = 0
+    seed: Seed = 0
     """Seed of the chance by which styles are moved at first."""
     out: Path = Path("projected.png")
     """The picture (.png); the file of arrays has the same name."""
@@ -62,8 +62,6 @@ class Options:
 
 def main(arguments: Sequence[str]) -> None:
     options = parse(Options, "project", arguments)
-    if options.steps < 1 or options.learning_rate <= 0.0 or options.noise_weight < 0.0:
-        raise UserError("--steps must be at least 1, --learning-rate above 0, --noise-weight at least 0.")
     run = open_run(options.run)
     prior, styles_of, synthesise = (function_of(run, name) for name in ("prior", "styles", "synthesise"))
     if options.label is not None:

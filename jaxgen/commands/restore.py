@@ -3,6 +3,7 @@
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Annotated
 
 import jax
 import jax.numpy as jnp
@@ -18,6 +19,7 @@ from jaxgen.data.picture_file import read_picture
 from jaxgen.errors import UserError
 from jaxgen.models.image_to_image import restoration_scores
 from jaxgen.opened_run import open_run, restore_run
+from jaxgen.options import Seed, within
 from jaxgen.training.pictures import save_image
 
 
@@ -40,9 +42,9 @@ class Options:
     same size."""
     degrade: bool = False
     """Spoil them first."""
-    border: int = 2
+    border: Annotated[int, *within(0, 2**15)] = 2
     """With --degrade: so many pixels at each side are left out of the scores."""
-    seed: int = 0
+    seed: Seed = 0
     """With --degrade: of noise and masks."""
     checkpoint: str = "last"
     """The checkpoint to use: last, best, or a step."""
@@ -52,8 +54,6 @@ def main(arguments: Sequence[str]) -> None:
     options = parse(Options, "restore", arguments)
     if not options.images:
         raise UserError("Name one or more images to restore.")
-    if options.border < 0:
-        raise UserError(f"--border must be at least 0, not {options.border}.")
     run = open_run(options.run)
     restore, take, degrade = (function_of(run, name) for name in ("restore", "take", "degrade"))
     *trained_size, channels = run.record["assets"]["image_shape"]

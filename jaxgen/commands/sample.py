@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
 import numpy as np
 import tyro
@@ -15,6 +15,7 @@ from jaxgen.commands._sampling_options import SamplingOptions, sampling_options
 from jaxgen.commands._text_samples import TextOptions, sample_texts
 from jaxgen.errors import UserError
 from jaxgen.opened_run import Run, open_run, restore_run
+from jaxgen.options import CountFromZero, Seed, within
 from jaxgen.training.config import option
 from jaxgen.training.pictures import sample_sheet
 from jaxgen.training.sampling import draw_samples, labels_of_samples
@@ -26,12 +27,12 @@ class Options(PromptOptions, TextOptions, SamplingOptions):
 
     run: tyro.conf.Positional[Path]
     """The folder of the run."""
-    num: int | None = None
+    num: Annotated[int, *within(1, 10**7)] | None = None
     """How many samples. None: 64 images, or 8 for each prompt; one text for each prompt; a few words."""
-    label: int | None = None
+    label: CountFromZero | None = None
     """Of images: the number of the class that they are of. None: every class in turn, a row of the sheet for each. Of
     sounds: the number of the word."""
-    seed: int = 0
+    seed: Seed = 0
     """Seed of the samples: the same seed gives the same samples, and more of them with a larger --num."""
     out: Path | None = None
     """Where they go. Images: a sheet (.png) or the raw arrays in [-1, 1] (.npz, entry `samples`); None: sheet.png.
@@ -43,8 +44,6 @@ class Options(PromptOptions, TextOptions, SamplingOptions):
 
 def main(arguments: Sequence[str]) -> None:
     options = parse(Options, "sample", arguments)
-    if options.num is not None and options.num < 1:
-        raise UserError(f"--num must be at least 1, not {options.num}.")
     run = open_run(options.run)
     check_samples(run)
     how = sampling_options(run, options)

@@ -3,7 +3,7 @@
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal, NamedTuple
+from typing import Annotated, Literal, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -15,6 +15,7 @@ from jaxgen.commands._options import check_label, check_output, function_of, in_
 from jaxgen.commands._rows import write_rows
 from jaxgen.errors import UserError
 from jaxgen.opened_run import Run, open_run, restore_run
+from jaxgen.options import CountFromZero, Length, Number, Seed, within
 from jaxgen.training.sampling import labels_of_samples
 from jaxgen.training.state import TrainState
 
@@ -35,19 +36,19 @@ class Options:
     """The folder of the run."""
     what: tyro.conf.Positional[What]
     """What is shown."""
-    rows: int = 0
+    rows: Annotated[int, *within(0, 1_000)] = 0
     """Images in the first column: of each band for mixing. 0: 2 for mixing, 8 for truncation."""
-    columns: int = 8
+    columns: Annotated[int, *within(1, 1_000)] = 8
     """mixing: images in the first row."""
     bands: tuple[BAND, ...] = ("coarse", "middle", "fine")
     """mixing: which styles are taken from the images in the first column."""
-    amounts: tuple[float, ...] = (0.0, 0.25, 0.5, 0.75, 1.0, 1.25)
+    amounts: Annotated[tuple[Number, ...], Length(1, 1_000)] = (0.0, 0.25, 0.5, 0.75, 1.0, 1.25)
     """truncation: the amounts, one column each."""
-    truncation: float = 1.0
+    truncation: Annotated[float, *within(-10, 10)] = 1.0
     """mixing: of all styles."""
-    label: int | None = None
+    label: CountFromZero | None = None
     """Class of all images, of a model that has classes. None: every class in turn."""
-    seed: int = 0
+    seed: Seed = 0
     """Seed of the latents."""
     out: Path | None = None
     """The picture (.png). None: styles_WHAT.png."""
@@ -97,8 +98,6 @@ def mixing(subject: Subject) -> tuple[list[np.ndarray], str]:
 
 def truncation(subject: Subject) -> tuple[list[np.ndarray], str]:
     options = subject.options
-    if not options.amounts:
-        raise UserError("--amounts takes one or more numbers.")
     rows = options.rows or 8
     average = function_of(subject.run, "average_style")(subject.state)
     styles = maths.truncated(subject.styles(rows), average, jnp.array(options.amounts))
@@ -111,8 +110,6 @@ SHOWN: dict[str, Callable[[Subject], tuple[list[np.ndarray], str]]] = {"mixing":
 
 def main(arguments: Sequence[str]) -> None:
     options = parse(Options, "styles", arguments)
-    if options.rows < 0 or options.columns < 1:
-        raise UserError("--rows must be at least 0 and --columns at least 1.")
     run = open_run(options.run)
     for name in ("styles", "synthesise"):
         function_of(run, name)

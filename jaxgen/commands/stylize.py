@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Annotated
 
 import jax
 import numpy as np
@@ -11,9 +12,9 @@ import tyro
 from jaxgen.commands._options import check_output, function_of, parse
 from jaxgen.data.dataset import scaled, unscale_images
 from jaxgen.data.picture_file import read_scaled
-from jaxgen.errors import UserError
 from jaxgen.models.stylisation import Losses, Weights
 from jaxgen.opened_run import open_run, restore_run
+from jaxgen.options import Count, NonNegativeFloat, within
 from jaxgen.style_transfer import stylise
 from jaxgen.training.pictures import save_image
 
@@ -34,15 +35,15 @@ class Options:
     """The picture in whose manner, or the folder of a run of photo_style."""
     out: Path = Path("stylized.png")
     """Where it goes (.png)."""
-    size: int = 384
+    size: Annotated[int, *within(32, 2**15)] = 384
     """The longer side of what is drawn, in pixels; smaller pictures stay as they are."""
-    style_size: int = 384
+    style_size: Annotated[int, *within(32, 2**15)] = 384
     """The longer side of a picture of the style: a smaller one has finer strokes."""
-    steps: int = 200
+    steps: Count = 200
     """Steps of Adam; a run takes none."""
-    style_weight: float = 100.0
+    style_weight: NonNegativeFloat = 100.0
     """How much a picture's manner counts beside what is drawn, which counts 1."""
-    smoothness: float = 20.0
+    smoothness: NonNegativeFloat = 20.0
     """How much neighbouring pixels are to be alike; for a run that was said when it was trained."""
     checkpoint: str = "last"
     """The checkpoint of a run to use: last, best, or a step."""
@@ -50,11 +51,6 @@ class Options:
 
 def main(arguments: Sequence[str]) -> None:
     options = parse(Options, "stylize", arguments)
-    for name in ("size", "style_size"):
-        if getattr(options, name) < 32:
-            raise UserError(f"--{name.replace('_', '-')} must be at least 32, not {getattr(options, name)}.")
-    if options.steps < 1 or min(options.style_weight, options.smoothness) < 0:
-        raise UserError("--steps must be at least 1, --style-weight and --smoothness at least 0.")
     check_output(options.out, (".png",))
     content = scaled(read_scaled(options.content, options.size))
     image = _by_run(options, content) if options.style.is_dir() else _by_descent(options, content)

@@ -12,7 +12,7 @@ from jaxgen.data.binarised import binarised
 from jaxgen.experiments._scored import LeastIsBest
 from jaxgen.experiments._vae import BINARISATION_SEED
 from jaxgen.models.autoregressive import autoregressive, binary_pixels
-from jaxgen.options import PositiveFloat, Rate
+from jaxgen.options import PositiveFloat, Rate, Text
 from jaxgen.training.config import TrainConfig
 from jaxgen.training.state import GenerativeModel
 
@@ -21,7 +21,7 @@ from jaxgen.training.state import GenerativeModel
 class BinaryImagesConfig(LeastIsBest, TrainConfig):
     """Options of an autoregressive model of MNIST digits, made binary by chance."""
 
-    best_metric: str | None = "eval/autoregressive/nats"
+    best_metric: Text | None = "eval/autoregressive/nats"
     """Keep in checkpoints_best/ the checkpoint with the best value of this evaluation metric, e.g. eval/fid."""
     binarisation: Literal["resampled", "fixed"] = "resampled"
     """Training images are drawn anew whenever they are seen, or were once; the test images were once (seed 0)."""

@@ -10,7 +10,7 @@ import numpy as np
 
 from jaxgen.data import Dataset
 from jaxgen.data.captions import caption_writer, first_captions, load_captioned, random_caption
-from jaxgen.options import ImageSize, Rate, Size
+from jaxgen.options import ImageSize, Rate, Size, Text
 from jaxgen.training.state import Batch
 
 EMOJI_PROMPTS = (
@@ -35,12 +35,12 @@ NUM_PROMPTS = 10
 class CaptionsConfig:
     """What a config gets by naming this before the class of its other options."""
 
-    data: str = "emoji"
+    data: Text = "emoji"
     """Emoji by their Unicode names, or a folder of images with a .txt file of captions beside each, or with one
     captions.csv or captions.jsonl (file, caption)."""
     image_size: ImageSize = 32
     """Side of the square images in pixels."""
-    vocabulary: str = "bpe-1000"
+    vocabulary: Text = "bpe-1000"
     """What a token of a caption is: bpe-SIZE (pieces of words, learned from the captions), characters, bytes, or the
     path of a tokenizer.json."""
     caption_length: Size = 24
@@ -49,7 +49,7 @@ class CaptionsConfig:
     """Of emoji: in training, half of the captions are the name and the subcategory (red apple, food fruit)."""
     word_dropout: Rate = 0.1
     """How often a word of a caption is left out in training."""
-    prompts: tuple[str, ...] = ()
+    prompts: tuple[Text, ...] = ()
     """What the sheets in samples/ are of, each in quotes. None given: ten of emoji, else ten held-out captions."""
 
 

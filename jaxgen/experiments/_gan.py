@@ -1,7 +1,7 @@
 """The options that every GAN experiment has, and how they become a model."""
 
 from dataclasses import dataclass
-from typing import Literal
+from typing import Annotated, Literal
 
 import flax.linen as nn
 import optax
@@ -11,10 +11,11 @@ from jaxgen.experiments._scored import BestByFID
 from jaxgen.models import gan
 from jaxgen.models.gan_heads import Head
 from jaxgen.models.gan_penalties import PENALTIES
-from jaxgen.options import Count, CountFromZero, NonNegativeFloat, PositiveFloat, Rate, Size
+from jaxgen.options import Count, CountFromZero, Names, NonNegativeFloat, PositiveFloat, Rate, Size
 from jaxgen.training.config import TrainConfig
 from jaxgen.training.state import GenerativeModel
 
+PenaltyNames = Annotated[str, Names(tuple(PENALTIES))]
 Loss = Literal["non_saturating", "minimax", "least_squares", "wasserstein", "hinge", "relativistic_average"]
 
 
@@ -42,7 +43,7 @@ class GANConfig(AugmentationConfig, TrainConfig):
     """A network's gradient longer than this is cut to this length (over all parameters). None: no limit."""
     ema_decay: Rate = 0.999
     """Decay of the moving average of the generator that samples are drawn with, once it is warm."""
-    penalties: str | None = None
+    penalties: PenaltyNames | None = None
     """What is added to the discriminator's loss, names with commas between them: r1, r2, r1_estimate,
     gradient_penalty (WGAN-GP), dragan, consistency (jaxgen.models.gan_penalties says what they are)."""
     penalty_weight: NonNegativeFloat = 10.0
@@ -100,7 +101,7 @@ def build_gan(
         independent_examples=independent_examples,
         num_classes=num_classes,
         head=head,
-        penalties=dict.fromkeys(named(config.penalties, "--penalties", PENALTIES), config.penalty_weight),
+        penalties=dict.fromkeys(named(config.penalties), config.penalty_weight),
         penalty_every=config.penalty_every,
         augmentation=build_augmentation(config),
     )

@@ -12,7 +12,7 @@ from jaxgen.data import Dataset, load
 from jaxgen.data.dataset import length, read_examples
 from jaxgen.data.image_folder import STRAY
 from jaxgen.errors import UserError
-from jaxgen.options import ImageSize
+from jaxgen.options import ImageSize, Text
 
 FOR_VARIANCE = 60_000
 
@@ -21,7 +21,7 @@ FOR_VARIANCE = 60_000
 class ImagesConfig:
     """What a config gets by naming this before the class of its other options."""
 
-    data: str = "emoji"
+    data: Text = "emoji"
     """A folder of images, an embedded set (emoji, mnist), or an image set of tensorflow-datasets by name."""
     data_dir: Path | None = None
     """Where tensorflow-datasets finds its prepared sets. None: its own default."""

@@ -24,7 +24,17 @@ from jaxgen.models.image_to_image import Adversary, Perceiver
 from jaxgen.models.restoration import restoration
 from jaxgen.networks.super_resolution import SRDiscriminator, SRResNet
 from jaxgen.networks.translators import PatchDiscriminator, ResNetTranslator, UNetTranslator
-from jaxgen.options import Count, CountFromZero, DepthFromZero, NonNegativeFloat, PositiveFloat, Rate, Size, within
+from jaxgen.options import (
+    Count,
+    CountFromZero,
+    DepthFromZero,
+    NonNegativeFloat,
+    PositiveFloat,
+    Rate,
+    Size,
+    Text,
+    within,
+)
 from jaxgen.training.config import TrainConfig
 from jaxgen.training.state import GenerativeModel
 
@@ -36,7 +46,7 @@ PERCEIVED = (1, 3)
 class RestorationConfig(GreatestIsBest, TrainConfig):
     """Options of a model that restores images."""
 
-    best_metric: str | None = "eval/generator/psnr"
+    best_metric: Text | None = "eval/generator/psnr"
     """Keep in checkpoints_best/ the checkpoint with the best value of this evaluation metric."""
     steps: Count = 4_000
     """How many training steps the run has in all."""

@@ -6,7 +6,8 @@ A config gets them by naming one of these before the class of its other options.
 from dataclasses import dataclass
 from typing import Annotated, Literal
 
-from jaxgen.options import within
+from jaxgen.options import Text, within
+from jaxgen.training.config import MetricNames
 
 
 @dataclass(frozen=True)
@@ -29,7 +30,7 @@ class GreatestIsBest:
 class BestByLoss(LeastIsBest):
     """By the loss of held-out sequences."""
 
-    best_metric: str | None = "eval/autoregressive/loss"
+    best_metric: Text | None = "eval/autoregressive/loss"
     """Keep in checkpoints_best/ the checkpoint with the best value of this evaluation metric."""
 
 
@@ -37,9 +38,9 @@ class BestByLoss(LeastIsBest):
 class BestByFID(LeastIsBest):
     """By the scores of samples, where thousands of images are held out."""
 
-    eval_metrics: str | None = "fid"
+    eval_metrics: MetricNames | None = "fid"
     """Scores of samples at each evaluation, names with commas between them (fid,kid,..., see jaxgen evaluate)."""
-    best_metric: str | None = "eval/fid"
+    best_metric: Text | None = "eval/fid"
     """Keep in checkpoints_best/ the checkpoint with the best value of this evaluation metric."""
 
 
@@ -47,9 +48,9 @@ class BestByFID(LeastIsBest):
 class BestByKID(LeastIsBest):
     """By the scores of samples where few images are held out, of which an FID would be biased."""
 
-    eval_metrics: str | None = "kid"
+    eval_metrics: MetricNames | None = "kid"
     """Scores of samples at each evaluation, names with commas between them (fid,kid,..., see jaxgen evaluate)."""
     eval_samples: Annotated[int, *within(2, 10**9)] = 1_000
     """How many samples --eval-metrics are of, and at most how many held-out images they are compared with."""
-    best_metric: str | None = "eval/kid"
+    best_metric: Text | None = "eval/kid"
     """Keep in checkpoints_best/ the checkpoint with the best value of this evaluation metric, e.g. eval/fid."""

@@ -16,7 +16,7 @@ from jaxgen.data.vocabulary import Vocabulary, vocabulary_from_json, vocabulary_
 from jaxgen.errors import UserError
 from jaxgen.experiments._adamw import AdamWConfig, optimiser_of
 from jaxgen.models.sequence import sequence_model
-from jaxgen.options import Rate, Size, within
+from jaxgen.options import Rate, Size, Text, within
 from jaxgen.pretrained import describe_pretrained, pretrained_params
 from jaxgen.training import run_folder
 from jaxgen.training.config import config_from_json
@@ -30,11 +30,11 @@ DTYPES = {"float32": None, "bfloat16": jnp.bfloat16}
 class TextDataConfig(AdamWConfig):
     """Options of whatever is trained on text."""
 
-    data: str = "kjv"
+    data: Text = "kjv"
     """The text: kjv, the path of a file (UTF-8), or a set of tensorflow-datasets with texts (tiny_shakespeare)."""
     data_dir: Path | None = None
     """Where tensorflow-datasets finds prepared sets."""
-    vocabulary: str = "characters"
+    vocabulary: Text = "characters"
     """What a token is: characters (those of the text), bytes, bpe-SIZE (pieces of words, learned from the text, such as
     bpe-2000) or the path of a tokenizer.json."""
     context: Annotated[int, *within(2, 2**20)] = 64

@@ -8,7 +8,7 @@ import optax
 
 from jaxgen.data import Dataset
 from jaxgen.data.pairs import load_pairs
-from jaxgen.options import Count, CountFromZero, ImageSize, PositiveFloat, Rate, Size, within
+from jaxgen.options import Count, CountFromZero, ImageSize, PositiveFloat, Rate, Size, Text, within
 from jaxgen.training.config import TrainConfig
 
 
@@ -24,7 +24,7 @@ class TranslationConfig(TrainConfig):
     """Steps between sheets of held-out examples: sources, translations, targets. 0: only at the end."""
     checkpoint_every: CountFromZero = 500
     """Steps between checkpoints; one is always kept at the end. 0: only at the end."""
-    data: str = "emoji"
+    data: Text = "emoji"
     """A set of two collections (emoji: Google's and Twitter's style; cycle_gan/... of tensorflow-datasets), or a folder
     of sources, with --target."""
     target: Path | None = None

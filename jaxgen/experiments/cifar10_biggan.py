@@ -17,7 +17,7 @@ from jaxgen.experiments._gan import Loss, build_gan
 from jaxgen.experiments._image_gan import ImageGANConfig
 from jaxgen.experiments._images import class_count, load_images
 from jaxgen.networks.biggan import BigGANDiscriminator, BigGANGenerator
-from jaxgen.options import Count, ImageSize, Size
+from jaxgen.options import Count, ImageSize, Size, Text
 from jaxgen.training.state import GenerativeModel
 
 
@@ -25,7 +25,7 @@ from jaxgen.training.state import GenerativeModel
 class Config(ImageGANConfig):
     """Options of cifar10_biggan."""
 
-    data: str = "cifar10"
+    data: Text = "cifar10"
     """The set: cifar10, or another one of images with classes (emoji, mnist)."""
     batch_size: Count = 64
     """Examples per step, over all devices together."""

@@ -15,14 +15,14 @@ from dataclasses import dataclass
 
 from jaxgen.experiment import Experiment, run
 from jaxgen.experiments._diffusion import QUICK, ImageDiffusionConfig, build_diffusion, load_diffusion_images
-from jaxgen.options import Size
+from jaxgen.options import Size, Text
 
 
 @dataclass(frozen=True)
 class Config(ImageDiffusionConfig):
     """Options of cifar10_diffusion."""
 
-    data: str = "cifar10"
+    data: Text = "cifar10"
     """The set: cifar10, or another one of images (a folder, a name)."""
     width: Size = 64
     """Channels: of the U-Net at its first size, or of the transformer."""

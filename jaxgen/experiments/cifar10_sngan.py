@@ -12,14 +12,14 @@ from dataclasses import dataclass
 from jaxgen.experiment import Experiment, run
 from jaxgen.experiments._images import load_images
 from jaxgen.experiments._sngan import SNGANConfig, build_sngan
-from jaxgen.options import Count, Size
+from jaxgen.options import Count, Size, Text
 
 
 @dataclass(frozen=True)
 class Config(SNGANConfig):
     """Options of cifar10_sngan."""
 
-    data: str = "cifar10"
+    data: Text = "cifar10"
     """The set: cifar10, or another one of images (a folder, a name)."""
     batch_size: Count = 64
     """Examples per step, over all devices together."""

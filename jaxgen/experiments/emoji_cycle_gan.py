@@ -23,7 +23,7 @@ from jaxgen.experiments._scored import LeastIsBest
 from jaxgen.experiments._translation import TranslationConfig, load_translation, optimiser_of, patch_halvings
 from jaxgen.models.cycle_gan import cycle_gan
 from jaxgen.networks.translators import PatchDiscriminator, ResNetTranslator
-from jaxgen.options import Count, CountFromZero, DepthFromZero, NonNegativeFloat, within
+from jaxgen.options import Count, CountFromZero, DepthFromZero, NonNegativeFloat, Text, within
 from jaxgen.training.state import GenerativeModel
 
 
@@ -33,7 +33,7 @@ class Config(LeastIsBest, TranslationConfig):
 
     batch_size: Count = 8
     """Examples per step, over all devices together."""
-    best_metric: str | None = "eval/generator/l1"
+    best_metric: Text | None = "eval/generator/l1"
     """Keep in checkpoints_best/ the checkpoint with the best value of this evaluation metric. All of eval/generator/ is
     of held-out pairs: of two collections without any, horses and zebras, it tells nothing (--best-metric None)."""
     halvings: Annotated[int, *within(0, 16)] = 2

@@ -20,7 +20,7 @@ from jaxgen.experiments._scored import GreatestIsBest
 from jaxgen.experiments._translation import TranslationConfig, load_translation, optimiser_of, patch_halvings
 from jaxgen.models.image_to_image import Adversary, translation
 from jaxgen.networks.translators import PatchDiscriminator, UNetTranslator
-from jaxgen.options import Count, NonNegativeFloat, within
+from jaxgen.options import Count, NonNegativeFloat, Text, within
 from jaxgen.training.state import GenerativeModel
 
 
@@ -30,7 +30,7 @@ class Config(GreatestIsBest, TranslationConfig):
 
     batch_size: Count = 16
     """Examples per step, over all devices together."""
-    best_metric: str | None = "eval/generator/ssim"
+    best_metric: Text | None = "eval/generator/ssim"
     """Keep in checkpoints_best/ the checkpoint with the best value of this evaluation metric."""
     halvings: Annotated[int, *within(1, 16)] = 4
     """How often the U-Net halves the size."""

@@ -11,6 +11,7 @@ import sys
 from dataclasses import dataclass
 
 from jaxgen.experiment import Experiment, run
+from jaxgen.experiments._augmentation import AugmentationNames
 from jaxgen.experiments._images import load_images
 from jaxgen.experiments._scored import BestByKID
 from jaxgen.experiments._sngan import SNGANConfig, build_sngan
@@ -27,7 +28,7 @@ class Config(BestByKID, SNGANConfig):
     """Channels of the generator's maps. None: the paper's 256."""
     discriminator_width: Size | None = 64
     """Channels of the discriminator's maps. None: the paper's 128."""
-    augmentation: str | None = "colour,translation,cutout"
+    augmentation: AugmentationNames | None = "colour,translation,cutout"
     """What images go through before the discriminator: there are only 3,440 to learn from."""
     eval_every: CountFromZero = 1_000
     """Steps between evaluations on the held-out examples. 0: only at the end."""

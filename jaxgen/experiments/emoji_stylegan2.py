@@ -11,6 +11,7 @@ import sys
 from dataclasses import dataclass
 
 from jaxgen.experiment import Experiment, run
+from jaxgen.experiments._augmentation import AugmentationNames
 from jaxgen.experiments._images import ImagesConfig, load_images
 from jaxgen.experiments._scored import BestByKID
 from jaxgen.experiments._stylegan2 import CONFIGURATION_F, SmallStyleGAN2Config, build_stylegan2
@@ -23,7 +24,7 @@ class Config(BestByKID, ImagesConfig, SmallStyleGAN2Config):
 
     r1_weight: NonNegativeFloat = 20.0
     """Weight gamma of gamma / 2 |grad D|^2 at real images. 0: none."""
-    augmentation: str | None = "colour,translation,cutout"
+    augmentation: AugmentationNames | None = "colour,translation,cutout"
     """What images go through before the discriminator: there are only 3,440 to learn from."""
     eval_every: CountFromZero = 2_500
     """Steps between evaluations on the held-out examples. 0: only at the end."""

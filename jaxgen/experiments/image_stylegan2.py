@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from typing import Annotated
 
 from jaxgen.experiment import Experiment, run
+from jaxgen.experiments._augmentation import AugmentationNames
 from jaxgen.experiments._images import ImagesConfig, load_images
 from jaxgen.experiments._stylegan2 import CONFIGURATION_F, SmallStyleGAN2Config, build_stylegan2
 from jaxgen.options import ImageSize, within
@@ -26,7 +27,7 @@ class Config(ImagesConfig, SmallStyleGAN2Config):
     """Side of the square images in pixels: a power of two from 8 to 1024 (of others more is made than is shown)."""
     channel_base: Annotated[int, *within(1, 2**20)] = 2_048
     """A map of side R has channel_base / R channels in both networks. 32768: configuration F, 16384: E."""
-    augmentation: str | None = "ada"
+    augmentation: AugmentationNames | None = "ada"
     """What images go through before the discriminator: ada (adaptive), or colour, translation, cutout (DiffAugment)."""
 
 

@@ -28,7 +28,7 @@ from jaxgen.models.text_vae import text_vae
 from jaxgen.networks.gpt import GPT
 from jaxgen.networks.recurrent import RecurrentNetwork
 from jaxgen.networks.text_encoder import AttentionEncoder, RecurrentEncoder
-from jaxgen.options import Count, CountFromZero, Depth, NonNegativeFloat, PositiveFloat, Rate, Size, within
+from jaxgen.options import Count, CountFromZero, Depth, NonNegativeFloat, PositiveFloat, Rate, Size, Text, within
 from jaxgen.training.state import GenerativeModel
 
 
@@ -40,7 +40,7 @@ class Config(TextDataConfig):
     """How many training steps the run has in all (875 are one epoch of the verses with --batch-size 32)."""
     batch_size: Count = 32
     """Examples per step, over all devices together."""
-    vocabulary: str = "bpe-2000"
+    vocabulary: Text = "bpe-2000"
     """What a token is: characters (those of the text), bytes, bpe-SIZE (pieces of words, learned from the text) or the
     path of a tokenizer.json."""
     sample_length: Annotated[int, *within(1, 10**7)] = 64

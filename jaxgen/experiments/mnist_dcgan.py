@@ -10,7 +10,7 @@ from typing import Any
 
 from jaxgen.data import load
 from jaxgen.experiment import Experiment, run
-from jaxgen.experiments._gan import MNISTGANConfig, build_gan
+from jaxgen.experiments._gan import MNISTGANConfig, PenaltyNames, build_gan
 from jaxgen.networks.dcgan import DCGANDiscriminator, DCGANGenerator
 from jaxgen.options import Count, CountFromZero, NonNegativeFloat, PositiveFloat, Size, Widths
 from jaxgen.training.state import GenerativeModel
@@ -40,7 +40,7 @@ class Config(MNISTGANConfig):
     """Adam's learning rate for the discriminator."""
     clip_norm: PositiveFloat | None = 10.0
     """A network's gradient longer than this is cut to this length (over all parameters). None: no limit."""
-    penalties: str | None = "r1_estimate"
+    penalties: PenaltyNames | None = "r1_estimate"
     """What is added to the discriminator's loss, names with commas between them (jaxgen.models.gan_penalties)."""
     penalty_weight: NonNegativeFloat = 0.3
     """Weight of each penalty."""

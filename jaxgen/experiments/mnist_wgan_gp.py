@@ -10,7 +10,7 @@ from typing import Any
 
 from jaxgen.data import load
 from jaxgen.experiment import Experiment, run
-from jaxgen.experiments._gan import Loss, MNISTGANConfig, build_gan
+from jaxgen.experiments._gan import Loss, MNISTGANConfig, PenaltyNames, build_gan
 from jaxgen.networks.dcgan import DCGANDiscriminator, DCGANGenerator
 from jaxgen.options import Count, CountFromZero, PositiveFloat, Rate, Size
 from jaxgen.training.state import GenerativeModel
@@ -32,7 +32,7 @@ class Config(MNISTGANConfig):
     """The adversarial loss (jaxgen.models.gan_losses says whose)."""
     discriminator_steps: Count | None = 5
     """None: both networks step at once. n: n discriminator steps for each generator step."""
-    penalties: str | None = "gradient_penalty"
+    penalties: PenaltyNames | None = "gradient_penalty"
     """What is added to the discriminator's loss, names with commas between them (jaxgen.models.gan_penalties)."""
     generator_learning_rate: PositiveFloat = 5e-4
     """Adam's learning rate for the generator."""

@@ -17,14 +17,14 @@ from jaxgen.experiment import Experiment, run
 from jaxgen.experiments._gpt import GPTConfig, build_gpt
 from jaxgen.experiments._scored import BestByLoss
 from jaxgen.experiments._text import load_data
-from jaxgen.options import Count, Rate, within
+from jaxgen.options import Count, Rate, Text, within
 
 
 @dataclass(frozen=True)
 class Config(BestByLoss, GPTConfig):
     """Options of music_gpt."""
 
-    data: str = NAME
+    data: Text = NAME
     """The text: ryans_mammoth, or as in kjv_gpt."""
     steps: Count = 3_000
     """How many training steps the run has in all."""

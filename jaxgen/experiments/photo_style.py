@@ -30,7 +30,17 @@ from jaxgen.first_stage import unknown_arrays
 from jaxgen.metrics.extractors import efficientnet_maps
 from jaxgen.models.stylisation import Style, Weights, style_of, stylisation
 from jaxgen.networks.translators import ResNetTranslator
-from jaxgen.options import Count, CountFromZero, DepthFromZero, NonNegativeFloat, PositiveFloat, Rate, Size, within
+from jaxgen.options import (
+    Count,
+    CountFromZero,
+    DepthFromZero,
+    NonNegativeFloat,
+    PositiveFloat,
+    Rate,
+    Size,
+    Text,
+    within,
+)
 from jaxgen.training.config import TrainConfig
 from jaxgen.training.state import GenerativeModel
 
@@ -45,7 +55,7 @@ class Config(TrainConfig):
     """The picture in whose manner. None: a stained tissue, of scikit-image."""
     style_size: Annotated[int, *within(32, 2**15)] = 384
     """The longer side of the style: a smaller one has finer strokes."""
-    data: str = PHOTOS
+    data: Text = PHOTOS
     """A folder of pictures, or photos: those that come with scikit-image."""
     image_size: Annotated[int, *within(32, 2**15)] = 128
     """Side of the patches in pixels."""

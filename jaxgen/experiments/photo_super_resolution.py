@@ -19,14 +19,14 @@ from jaxgen.data import Dataset
 from jaxgen.data.photos import PHOTOS, load_patches
 from jaxgen.experiment import Experiment, run
 from jaxgen.experiments._restoration import RestorationConfig, build_restoration
-from jaxgen.options import Count, ImageSize, PositiveFloat, within
+from jaxgen.options import Count, ImageSize, PositiveFloat, Text, within
 
 
 @dataclass(frozen=True)
 class Config(RestorationConfig):
     """Options of photo_super_resolution."""
 
-    data: str = PHOTOS
+    data: Text = PHOTOS
     """A folder of pictures, or photos: those that come with scikit-image."""
     image_size: ImageSize = 64
     """Side of the patches in pixels."""

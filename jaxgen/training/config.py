@@ -7,9 +7,11 @@ from pathlib import Path
 from typing import Annotated, Any, Literal, TypeVar
 
 from jaxgen.errors import UserError
-from jaxgen.options import Count, CountFromZero, Seed, check_options, option, option_types, within
+from jaxgen.metrics.image_scores import METRICS
+from jaxgen.options import Count, CountFromZero, Like, Names, Seed, Text, check_options, option, option_types, within
 
 _Config = TypeVar("_Config", bound="TrainConfig")
+MetricNames = Annotated[str, Names(tuple(METRICS))]
 
 
 @dataclass(frozen=True)
@@ -42,11 +44,11 @@ class TrainConfig:
     """Steps between sample sheets, always of the same latents. 0: only at the end."""
     eval_every: CountFromZero = 0
     """Steps between evaluations on the held-out examples. 0: only at the end."""
-    eval_metrics: str | None = None
+    eval_metrics: MetricNames | None = None
     """Scores of samples at each evaluation, names with commas between them (fid,kid,..., see jaxgen evaluate)."""
     eval_samples: Annotated[int, *within(2, 10**9)] = 2_000
     """How many samples --eval-metrics are of, and at most how many held-out images they are compared with."""
-    best_metric: str | None = None
+    best_metric: Text | None = None
     """Keep in checkpoints_best/ the checkpoint with the best value of this evaluation metric, e.g. eval/fid."""
     best_is: Literal["max", "min"] = "max"
     """Whether the largest or the smallest value of --best-metric is the best."""
@@ -58,9 +60,9 @@ class TrainConfig:
     """Start from the weights of another run (a run folder); the optimisers start afresh."""
     deterministic: bool = False
     """On a GPU: only algorithms that give the same bits every time (slower)."""
-    wandb: str | None = None
+    wandb: Text | None = None
     """Also report to this Weights & Biases project (needs the extra 'wandb')."""
-    coordinator: str | None = None
+    coordinator: Annotated[str, Like(r"auto|\S+:\d{1,5}", "be HOST:PORT or auto")] | None = None
     """Run over several processes: HOST:PORT of process 0, or "auto" for the cluster's own environment."""
     num_processes: Count | None = None
     """With --coordinator HOST:PORT: how many processes there are."""

@@ -135,7 +135,7 @@ def test_sounds_are_wav_files(here):
     [
         (("--context", 256), "context must lie between 0 and the window's 256 samples"),
         (("--dropout", 1), "--dropout must be at least 0 and below 1"),
-        (("--layers", 0), "--layers must be at least 1"),
+        (("--layers", 0), "--layers must be between 1 and 20"),
         (("--window", 1), "--window must be at least 2"),
     ],
 )

@@ -64,7 +64,7 @@ def test_images_that_cannot_be_used_are_refused(here):
         (("--data", "./missing"), "no folder .*missing"),
         (("--data", "broken"), r"broken/a\.png cannot be read"),
         (("--data", "emoji", "--image-size", 30), "cannot make images of 30x30: use .* 32"),
-        (("--data", "emoji", "--image-size", 0), "at least 1 pixel"),
+        (("--data", "emoji", "--image-size", 0), "--image-size must be at least 1, not 0"),
         (("--data", "kjv"), "not images"),
     ]:
         assert_refused(train(*options, "--devices", 1, experiment=image_dcgan.EXPERIMENT), words)
@@ -75,7 +75,7 @@ def test_images_that_cannot_be_used_are_refused(here):
     ("experiment", "options", "words"),
     [
         (mnist_gan, ("--latent-size", 0), "--latent-size must be at least 1, not 0"),
-        (mnist_dcgan, ("--discriminator-widths", 8, 0), "--discriminator-widths must be numbers of at least 1"),
+        (mnist_dcgan, ("--discriminator-widths", 8, 0), "--discriminator-widths must each be at least 1"),
         (mnist_vae, ("--decay-factor", -1), "--decay-factor must be above 0"),
         (mnist_infogan, ("--num-uniform", 65), "--num-uniform must lie between 0 and --latent-size 64"),
         (emoji_sngan, ("--generator-width", 20, "--attention-size", 16), "channels that 8 divides, not 20"),

@@ -178,7 +178,7 @@ def test_a_traversal_moves_one_latent_from_3_spreads_below_its_mean_to_3_above(r
         ((CLASSES, "traverse", "--dimensions", 5), "--dimensions has 5, but the latents are 0 to 4"),
         ((CLASSES, "neighbours", "--num", 10), "no 10 other examples among 10"),
         ((CLASSES, "scatter", "--out", "x.gif"), r"must end in \.png"),
-        ((CLASSES, "scatter", "--rows", 0), "--rows and --num must be at least 1"),
+        ((CLASSES, "scatter", "--rows", 0), "--rows must be at least 1, not 0"),
         ((CLASSES, "scatter", "--label", 12), "--label 12 is no class of mnist_conditional_vae"),
         ((TWO_LATENTS, "manifold", "--label", 1), "mnist_adversarial_autoencoder has no classes"),
         ((PRIOR, "reconstruct"), "mnist_vq_vae_prior has no function 'reconstruct'"),

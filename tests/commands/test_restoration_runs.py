@@ -113,7 +113,6 @@ def test_what_makes_no_sense_is_refused(here, arguments, words):
 @pytest.mark.parametrize(
     ("experiment", "options", "words"),
     [
-        (emoji_super_resolution, ("--factor", 3), "--factor must be 2 or 4"),
         (emoji_super_resolution, ("--network", "unet"), "cannot make images larger"),
         (emoji_super_resolution, ("--degradation", "denoising", "--noise-level", 0), "--noise-level must be above 0"),
         (emoji_super_resolution, ("--border", 11), "too small for SSIM"),

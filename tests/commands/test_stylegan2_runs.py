@@ -88,7 +88,7 @@ def test_samples_can_be_truncated_and_other_tools_work():
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (("styles", PLAIN, "mixing", "--columns", 0), "--columns at least 1"),
+        (("styles", PLAIN, "mixing", "--columns", 0), "--columns must be at least 1, not 0"),
         (("styles", PLAIN, "truncation", "--label", 3), "has no classes"),
         (("styles", CLASSES, "truncation", "--label", 10), "no class"),
         (("styles", PLAIN, "truncation", "--out", "t.jpg"), "must end in .png"),

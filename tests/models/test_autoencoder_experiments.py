@@ -75,22 +75,6 @@ def test_the_variance_of_the_data_is_that_of_its_scaled_pixels():
     assert data.assets["data_variance"] == pytest.approx(images.var(), rel=1e-6)
 
 
-@pytest.mark.parametrize(
-    ("module", "options", "words"),
-    [
-        (mnist_autoencoder, {"masking": 1.0}, "--masking must be at least 0 and below 1"),
-        (mnist_autoencoder, {"noise_level": -0.1}, "--noise-level must be at least 0"),
-        (mnist_vae_gan, {"feature_weight": -1.0}, "--feature-weight must be at least 0"),
-        (mnist_adversarial_autoencoder, {"adversarial_weight": -1.0}, "--adversarial-weight must be at least 0"),
-        (mnist_vq_vae, {"num_codes": 1}, "--num-codes must be at least 2, not 1"),
-        (mnist_vq_vae, {"decay": 1.0}, "--decay must be at least 0 and below 1"),
-    ],
-)
-def test_numbers_out_of_range_are_refused(module, options, words):
-    with pytest.raises(UserError, match=words):
-        shapes_of(module, "quick", **options)
-
-
 def test_images_that_cannot_be_halved_twice_are_refused():
     with pytest.raises(UserError, match="multiples of 4, not 30x30"):
         _vq_vae.build_vq_vae(mnist_vq_vae.Config(), {"image_shape": [30, 30, 1]})
