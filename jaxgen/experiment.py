@@ -23,7 +23,7 @@ import jax
 from jaxgen.data.dataset import Dataset, example_batch
 from jaxgen.errors import UserError
 from jaxgen.options import parse_options
-from jaxgen.training import checkpoint, run_folder
+from jaxgen.training import checkpoint, files, run_folder
 from jaxgen.training.config import TrainConfig, config_from_json, validate
 from jaxgen.training.loop import TrainResult, train
 from jaxgen.training.parallel import use_cores_as_devices, use_deterministic_algorithms
@@ -140,7 +140,7 @@ def parse(experiment: Experiment, arguments: list[str]) -> TrainConfig:
         if at < len(arguments) and not arguments[at].startswith("-"):  # --resume RUN
             named = arguments.pop(at)
             folder = Path("runs") / experiment.name / named
-            arguments += ["--run-dir", str(folder if named.isdigit() and folder.is_dir() else named)]
+            arguments += ["--run-dir", str(folder if files.number_of(named) is not None and folder.is_dir() else named)]
         named = _value_of(arguments, "--run-dir")
         run_dir = run_folder.find(Path(named) if named else None, Path("runs") / experiment.name)
         if preset is None:
@@ -183,8 +183,7 @@ def prepare_process(config: TrainConfig) -> None:
     if config.devices is not None and config.devices > 1:
         use_cores_as_devices(config.devices)
     if jax.config.jax_compilation_cache_dir is None:
-        cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "jaxgen" / "xla"
-        jax.config.update("jax_compilation_cache_dir", str(cache))
+        _use_compile_cache()
     if config.coordinator is None:
         if config.num_processes is not None or config.process_id is not None:
             raise UserError("--num-processes and --process-id need --coordinator HOST:PORT as well.")
@@ -202,6 +201,17 @@ def prepare_process(config: TrainConfig) -> None:
         ) from error
 
 
+def _use_compile_cache() -> None:
+    """Keeps compiled programs in this person's cache, where there is one that can be written."""
+    try:
+        cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "jaxgen" / "xla"
+        cache.mkdir(parents=True, exist_ok=True)
+    except (OSError, RuntimeError):  # read-only, full, or no home: every program is compiled anew
+        return
+    if os.access(cache, os.W_OK):
+        jax.config.update("jax_compilation_cache_dir", str(cache))
+
+
 def summary(experiment: Experiment, config: TrainConfig, result: TrainResult) -> str:
     """What is printed when a run ends: where things lie, how it went, and what to type next."""
     run_dir = result.run_dir
@@ -212,7 +222,9 @@ def summary(experiment: Experiment, config: TrainConfig, result: TrainResult) ->
             f"Go on with:\n  {how} --resume {run_dir}"
         )
     samples, sheets = run_folder.samples(run_dir), run_folder.sheets(run_dir)
-    lines = ["", f"Done: {config.steps} steps, {result.examples_per_second:,.0f} examples per second."]
+    rate = result.examples_per_second
+    speed = f"{rate:,.0f} examples per second" if rate else "too few to tell the speed"
+    lines = ["", f"Done: {config.steps} steps, {speed}."]
     for label, held_out in (("last", False), ("held out", True)):
         chosen = {k: v for k, v in result.metrics.items() if k.startswith("eval/") == held_out}
         if chosen:
@@ -245,23 +257,48 @@ def summary(experiment: Experiment, config: TrainConfig, result: TrainResult) ->
 # ---------------------------------------------------------------- finding again
 
 
-def load_experiment(module: str | None, file: Path | None) -> Experiment:
-    """The experiment that a module of the package, or a file, defines.
+def load_experiment(module: str | None, file: Path | tuple[Path, bytes] | None) -> Experiment:
+    """The experiment that a module of the package, or a file, defines. The file is run: it must be one to be trusted.
+
+    Args:
+      file: a path, or a path with its content, which is then not read again.
 
     Raises:
-      UserError: there is none.
+      UserError: there is none, or the module is not one of the package's experiments.
     """
-    if module is not None:
-        found = importlib.import_module(module)
-    else:
-        spec = importlib.util.spec_from_file_location("jaxgen_user_experiment", file)
-        found = importlib.util.module_from_spec(spec)
-        sys.modules[spec.name] = found  # dataclasses look their module up
-        spec.loader.exec_module(found)
+    found = _own_module(module) if module is not None else _run_file(file)
     experiments = _defined(found, Experiment)
     if not experiments:
         raise UserError(f"{module or file} defines no jaxgen.Experiment.")
     return experiments[0]
+
+
+def _own_module(module: str) -> Any:
+    """A module of `jaxgen.experiments`; no other is imported by a name that a file says."""
+    if module not in [f"{_PACKAGE}.{name}" for name in _own_names()]:
+        raise UserError(
+            f"{module!a} is none of the experiments of this version of jaxgen ('jaxgen list' shows them), so it is not "
+            "run: use the version that made the run."
+        )
+    return importlib.import_module(module)
+
+
+def _run_file(file: Path | tuple[Path, bytes]) -> Any:
+    """What a file defines, by its text: no compiled copy that lies beside it is run in its place."""
+    try:
+        path, content = file if isinstance(file, tuple) else (Path(file), Path(file).read_bytes())
+        spec = importlib.util.spec_from_file_location("jaxgen_user_experiment", path.resolve())
+        if spec is None:
+            raise UserError(f"{path} is no file of Python: name the .py file that defines the experiment.")
+        found = importlib.util.module_from_spec(spec)
+        sys.modules[spec.name] = found  # dataclasses look their module up
+        program = compile(content, str(path.resolve()), "exec")
+    except OSError as error:
+        raise UserError(f"{file} cannot be read ({files.explain(error)}): name the file of an experiment.") from error
+    except (SyntaxError, ValueError) as error:
+        raise UserError(f"{file} is no file of Python ({error}): name the file of an experiment.") from error
+    exec(program, vars(found))
+    return found
 
 
 def all_experiments() -> list[Experiment]:
@@ -279,6 +316,9 @@ def _defined(module: Any, kind: type[Any]) -> list[Any]:
 
 
 def _all_defined(kind: type[Any]) -> list[Any]:
+    return [value for name in _own_names() for value in _defined(importlib.import_module(f"{_PACKAGE}.{name}"), kind)]
+
+
+def _own_names() -> list[str]:
     folder = Path(__file__).parent / "experiments"
-    names = sorted(p.stem for p in folder.glob("*.py") if not p.stem.startswith("_"))
-    return [value for name in names for value in _defined(importlib.import_module(f"{_PACKAGE}.{name}"), kind)]
+    return sorted(p.stem for p in folder.glob("*.py") if not p.stem.startswith("_"))

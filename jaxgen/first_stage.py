@@ -12,9 +12,9 @@ from jaxgen.data.dataset import Dataset
 from jaxgen.errors import UserError
 from jaxgen.experiment import load_experiment
 from jaxgen.models.autoregressive import Tokeniser
-from jaxgen.opened_run import Run, open_run, restore_run, state_shapes
+from jaxgen.opened_run import Run, build_recorded, open_run, restore_run, state_shapes
 from jaxgen.training import checkpoint, run_folder
-from jaxgen.training.config import TrainConfig, config_from_json
+from jaxgen.training.config import TrainConfig
 from jaxgen.training.state import TrainState
 
 FUNCTIONS = ("draw_codes", "decode_codes")
@@ -53,7 +53,7 @@ def first_stage_of(config: TrainConfig, folder: Path) -> dict[str, Any]:
     A run that is resumed keeps the first stage that it began with, whatever became of the folder since.
     """
     if config.resume:
-        return run_folder.read_record(config.run_dir)["assets"]["first_stage"]
+        return run_folder.kept_asset(config.run_dir, "first_stage")
     return describe_first_stage(folder)
 
 
@@ -117,7 +117,5 @@ def _frozen(state: TrainState, sha256: str) -> dict[str, Any]:
 
 def _open(described: Mapping[str, Any]) -> Run:
     experiment = load_experiment(described["experiment"]["module"], None)
-    kind: type[TrainConfig] = type(experiment.presets["default"])
-    config = config_from_json(kind, described["config"], "the first stage's record")
-    model = experiment.build_model(config, described["assets"])
+    config, model = build_recorded(experiment, described, "the first stage's record")
     return Run(Path(), dict(described), experiment, config, model)

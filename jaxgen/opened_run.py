@@ -1,7 +1,9 @@
 """A run that is opened again from its folder alone: its experiment, model and state."""
 
+import contextlib
 import dataclasses
 import sys
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -9,8 +11,8 @@ import jax
 
 from jaxgen.errors import UserError
 from jaxgen.experiment import Experiment, load_experiment
-from jaxgen.training import checkpoint, run_folder
-from jaxgen.training.config import TrainConfig, config_from_json
+from jaxgen.training import checkpoint, files, run_folder, trusted
+from jaxgen.training.config import TrainConfig, config_from_json, validate
 from jaxgen.training.parallel import device_mesh
 from jaxgen.training.start import with_sharding
 from jaxgen.training.state import GenerativeModel, TrainState
@@ -26,34 +28,93 @@ class Run(NamedTuple):
     model: GenerativeModel
 
 
-def open_run(run_dir: Path) -> Run:
+def open_run(run_dir: Path, *, experiment: Path | None = None, trust: bool = False) -> Run:
     """The experiment, config and model of a run, from its folder alone.
 
+    The folder may come from anybody. An experiment of the package is run by its name; the `experiment.py` of a folder
+    only where `jaxgen.training.trusted` knows its content.
+
+    Args:
+      experiment: the file that defines the run's experiment, which is run in place of the folder's copy.
+      trust: run the folder's copy, whatever it is, and remember it as known.
+
     Raises:
-      UserError: not a run, or one that was made by `jaxgen.train` without an experiment.
+      UserError: not a run, one whose experiment is not known, or that was made by `jaxgen.train` without one.
     """
     record = run_folder.read_record(run_dir)
-    where = record["experiment"]
-    copy = Path(run_dir) / run_folder.EXPERIMENT
-    if where["module"] is None and not copy.is_file():
+    module = record["experiment"]["module"]
+    if module is not None and experiment is not None:
+        raise UserError(f"{run_dir} is a run of the package's own {module!a}: leave out --experiment.")
+    if module is not None:
+        found = load_experiment(module, None)
+    elif experiment is not None:
+        found = load_experiment(None, experiment)
+    else:
+        file = record["experiment"]["file"] or run_folder.EXPERIMENT
+        found = dataclasses.replace(load_experiment(None, _known_copy(Path(run_dir), trust)), file=file)
+    config, model = build_recorded(found, record, str(Path(run_dir) / run_folder.CONFIG))
+    return Run(Path(run_dir), record, found, config, model)
+
+
+def _known_copy(run_dir: Path, trust: bool) -> tuple[Path, bytes]:
+    """The copy of the experiment's file in a run's folder, with its content, if it may be run."""
+    path = run_dir / run_folder.EXPERIMENT
+    if not path.is_file():
         raise UserError(
             f"The run in {run_dir} was made by a script through jaxgen.train, which does not say how its model is "
             "built, so no command can open it: define a jaxgen.Experiment in a file and run that."
         )
-    experiment = load_experiment(where["module"], copy)
-    if where["module"] is None:
-        experiment = dataclasses.replace(experiment, file=where["file"])  # its name is not that of the copy
-    default = experiment.presets["default"]
-    config = config_from_json(type(default), record["config"], str(Path(run_dir) / run_folder.CONFIG))
-    return Run(Path(run_dir), record, experiment, config, experiment.build_model(config, record["assets"]))
+    content = files.read_bytes(path)
+    if trust:
+        trusted.remember(content)
+    elif not trusted.is_known(content):
+        raise UserError(
+            f"To open {run_dir}, the program {path} would have to be run, which may do anything and is not known on "
+            "this machine: name your own copy of it with --experiment FILE, train with that file once (it is "
+            "remembered then), or read it and give --trust."
+        )
+    return path, content
+
+
+def build_recorded(
+    experiment: Experiment, record: Mapping[str, Any], where: str
+) -> tuple[TrainConfig, GenerativeModel]:
+    """The config and model that a record describes.
+
+    Raises:
+      UserError: the experiment cannot make a model of what the record says.
+    """
+    config = config_from_json(type(experiment.presets["default"]), record["config"], where)
+    validate(dataclasses.replace(config, wandb=None))  # reports are none of a reader's business
+    with _described_by(where):
+        return config, experiment.build_model(config, record["assets"])
+
+
+@contextlib.contextmanager
+def _described_by(where: str) -> Iterator[None]:
+    """What goes wrong when a model is made of a record that was read is the record's fault."""
+    try:
+        yield
+    except UserError:
+        raise
+    except Exception as error:
+        lines = str(error).splitlines() or [""]
+        raise UserError(
+            f"{where} describes no model that can be built ({type(error).__name__}: {lines[0][:200]}): restore it."
+        ) from error
 
 
 def state_shapes(run: Run) -> TrainState:
-    """The shapes of an opened run's state."""
+    """The shapes of an opened run's state.
+
+    Raises:
+      UserError: the record of the run does not say what its model is given.
+    """
     batch = {
         name: jax.ShapeDtypeStruct((2, *entry["shape"]), entry["dtype"]) for name, entry in run.record["batch"].items()
     }
-    return jax.eval_shape(run.model.init, jax.eval_shape(lambda: jax.random.key(0)), batch)
+    with _described_by(str(run.folder / run_folder.CONFIG)):
+        return jax.eval_shape(run.model.init, jax.eval_shape(lambda: jax.random.key(0)), batch)
 
 
 def restore_run(run: Run, which: str = "last") -> TrainState:
@@ -71,7 +132,7 @@ def restore_run(run: Run, which: str = "last") -> TrainState:
         raise UserError(
             f"{run.folder} kept no best checkpoint: train with --best-metric NAME, or use --checkpoint last."
         )
-    if which not in ("best", "last") and not which.isdigit():
+    step = files.number_of(which)
+    if which not in ("best", "last") and step is None:
         raise UserError(f"--checkpoint is best, last or a step, not {which!r}.")
-    step = int(which) if which.isdigit() else None
     return checkpoint.restore_latest(folder, target, warn=lambda text: print(text, file=sys.stderr), step=step)[0]

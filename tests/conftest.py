@@ -23,6 +23,8 @@ if FIRST:
     if own_cache:
         os.environ["JAX_COMPILATION_CACHE_DIR"] = tempfile.mkdtemp(prefix="jaxgen-tests-")
     os.environ["JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS"] = "0.3"
+    # What trainings of this session remember of the files they ran, and nobody else.
+    os.environ["XDG_STATE_HOME"] = tempfile.mkdtemp(prefix="jaxgen-tests-state-")
 
 
 def pytest_collection_modifyitems(items):
@@ -48,5 +50,6 @@ def pytest_runtest_teardown(item):
 def pytest_sessionfinish(session, exitstatus):
     if FIRST:
         shutil.rmtree(os.environ["XDG_CACHE_HOME"], ignore_errors=True)
+        shutil.rmtree(os.environ["XDG_STATE_HOME"], ignore_errors=True)
     if FIRST and own_cache:
         shutil.rmtree(os.environ["JAX_COMPILATION_CACHE_DIR"], ignore_errors=True)

@@ -1,6 +1,7 @@
 """What the commands share: parsing by tyro, and calling a model in batches."""
 
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -8,7 +9,7 @@ import jax
 import numpy as np
 
 from jaxgen.errors import UserError
-from jaxgen.opened_run import Run
+from jaxgen.opened_run import Run, open_run
 from jaxgen.options import Options, parse_options
 from jaxgen.training.sampling import draw_conditions
 
@@ -22,6 +23,22 @@ def parse(cls: type[Options], command: str, arguments: Sequence[str]) -> Options
       UserError: a value is not in its option's range.
     """
     return parse_options(cls, arguments, prog=f"jaxgen {command}", description=cls.__doc__ or "")
+
+
+@dataclass(frozen=True, kw_only=True)
+class RunOptions:
+    """Options of every command that opens a run: which program may be run for that."""
+
+    experiment: Path | None = None
+    """Of a run of your own experiment: the file that defines it. None: the copy in the run's folder, if this machine
+    has trained with that file."""
+    trust: bool = False
+    """Run the program in the run's folder, which may do anything that you may, and remember it as known."""
+
+
+def open_named(folder: Path, options: RunOptions) -> Run:
+    """Open the run that a command names, by the options of that command."""
+    return open_run(folder, experiment=options.experiment, trust=options.trust)
 
 
 def function_of(run: Run, name: str) -> Callable[..., Any]:

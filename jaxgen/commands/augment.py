@@ -8,15 +8,15 @@ from typing import Annotated
 import numpy as np
 import tyro
 
-from jaxgen.commands._options import check_output, check_samples, parse
+from jaxgen.commands._options import RunOptions, check_output, check_samples, open_named, parse
 from jaxgen.errors import UserError
-from jaxgen.opened_run import open_run, restore_run
+from jaxgen.opened_run import restore_run
 from jaxgen.options import Seed, within
 from jaxgen.training.sampling import generated_examples
 
 
 @dataclass(frozen=True)
-class Options:
+class Options(RunOptions):
     """Writes generated images, with their labels if the model is class-conditional, as a data set.
 
     The file has `image` uint8 [N, H, W, C] and `label` int32 [N], every class equally often but for one example;
@@ -38,7 +38,7 @@ class Options:
 def main(arguments: Sequence[str]) -> None:
     options = parse(Options, "augment", arguments)
     check_output(options.out, (".npz",))
-    run = open_run(options.run)
+    run = open_named(options.run, options)
     check_samples(run)
     if run.record["kind"] != "image":
         raise UserError(f"{run.experiment.name} makes no images: jaxgen sample writes what it makes.")

@@ -9,7 +9,7 @@ import tyro
 from rich.console import Console
 from rich.table import Table
 
-from jaxgen.commands._options import parse
+from jaxgen.commands._options import RunOptions, open_named, parse
 from jaxgen.commands._progress import progress_bars
 from jaxgen.commands._prompt_samples import RankingOptions, candidates_of
 from jaxgen.commands._sampling_options import SamplingOptions, given_sampling_options, sampling_options
@@ -17,13 +17,12 @@ from jaxgen.errors import UserError
 from jaxgen.evaluation import IMPORTANCE_SAMPLES, NUM_SAMPLES, evaluate_images, evaluate_run, remember
 from jaxgen.metrics.image_scores import metric_names
 from jaxgen.metrics.image_source import first, of_path
-from jaxgen.opened_run import open_run
 from jaxgen.options import ImageSize, Seed, within
 from jaxgen.training import run_folder
 
 
 @dataclass(frozen=True, kw_only=True)
-class Options(RankingOptions, SamplingOptions):
+class Options(RankingOptions, SamplingOptions, RunOptions):
     """Scores the samples of a run, or images from anywhere, against real ones.
 
     Prints a table. For a run, evaluation.json in its folder also gets each value with what it was made from: numbers of
@@ -81,7 +80,7 @@ def main(arguments: Sequence[str]) -> None:
     how = {"metrics": metrics, "seed": options.seed, "extractor": options.extractor, "weights": options.weights}
     with progress_bars() as progress:
         if options.run is not None:
-            run = open_run(options.run)
+            run = open_named(options.run, options)
             record = evaluate_run(
                 run,
                 num_samples=NUM_SAMPLES if options.num_samples is None else options.num_samples,

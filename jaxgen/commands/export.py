@@ -10,12 +10,12 @@ import jax.export
 import jax.numpy as jnp
 import tyro
 
-from jaxgen.commands._options import check_output, check_samples, function_of, parse
+from jaxgen.commands._options import RunOptions, check_output, check_samples, function_of, open_named, parse
 from jaxgen.data.vocabulary import vocabulary_of
 from jaxgen.errors import UserError
 from jaxgen.hugging_face import check_is_gpt2, save_gpt2
 from jaxgen.networks.gpt import GPT
-from jaxgen.opened_run import Run, open_run, restore_run
+from jaxgen.opened_run import Run, restore_run
 from jaxgen.options import within
 from jaxgen.training.state import TrainState
 
@@ -24,7 +24,7 @@ PLATFORMS = ("cpu", "cuda", "tpu")
 
 
 @dataclass(frozen=True)
-class Options:
+class Options(RunOptions):
     """Writes a run's model, with its weights, for use without jaxgen.
 
     samples: a StableHLO program, seed uint32 [] -> samples [num, ...]. logits: of a model of text, tokens int32 [b, t]
@@ -50,7 +50,7 @@ class Options:
 
 def main(arguments: Sequence[str]) -> None:
     options = parse(Options, "export", arguments)
-    run = open_run(options.run)
+    run = open_named(options.run, options)
     if options.to == "gpt2":
         _export_gpt2(run, options)
         return

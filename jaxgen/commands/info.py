@@ -9,13 +9,13 @@ import tyro
 from rich.console import Console
 from rich.table import Table
 
-from jaxgen.commands._options import parse
-from jaxgen.opened_run import open_run, state_shapes
+from jaxgen.commands._options import RunOptions, open_named, parse
+from jaxgen.opened_run import state_shapes
 from jaxgen.training import checkpoint, run_folder
 
 
 @dataclass(frozen=True)
-class Options:
+class Options(RunOptions):
     """Says what a run is: options, networks, checkpoints, last figures."""
 
     run: tyro.conf.Positional[Path]
@@ -24,7 +24,7 @@ class Options:
 
 def main(arguments: Sequence[str]) -> None:
     options = parse(Options, "info", arguments)
-    run = open_run(options.run)
+    run = open_named(options.run, options)
     record = run.record
     state = state_shapes(run)
     steps = sorted(checkpoint.steps_on_disk(run.folder / checkpoint.FOLDER))

@@ -9,12 +9,12 @@ import jax
 import numpy as np
 import tyro
 
-from jaxgen.commands._options import check_output, function_of, parse
+from jaxgen.commands._options import RunOptions, check_output, function_of, open_named, parse
 from jaxgen.commands._sampling_options import SamplingOptions, sampling_options
 from jaxgen.data.dataset import length, pick_examples
 from jaxgen.errors import UserError
 from jaxgen.models.samplers import REPEATS
-from jaxgen.opened_run import open_run, restore_run
+from jaxgen.opened_run import restore_run
 from jaxgen.options import CountFromZero, Length, Seed, within
 from jaxgen.training.pictures import image_grid
 
@@ -34,7 +34,7 @@ HIDDEN: dict[str, Callable[[np.ndarray, np.ndarray, np.random.Generator], np.nda
 
 
 @dataclass(frozen=True, kw_only=True)
-class Options(SamplingOptions):
+class Options(SamplingOptions, RunOptions):
     """Hides a part of held-out images and lets a run draw it.
 
     Each row: an image, what is left of it, and the drawings.
@@ -63,7 +63,7 @@ class Options(SamplingOptions):
 
 def main(arguments: Sequence[str]) -> None:
     options = parse(Options, "inpaint", arguments)
-    run = open_run(options.run)
+    run = open_named(options.run, options)
     inpaint, how = function_of(run, "inpaint"), sampling_options(run, options)
     check_output(options.out, (".png",))
     state = restore_run(run, options.checkpoint)

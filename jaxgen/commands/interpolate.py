@@ -9,17 +9,17 @@ import jax
 import numpy as np
 import tyro
 
-from jaxgen.commands._options import check_output, function_of, in_batches, parse
+from jaxgen.commands._options import RunOptions, check_output, function_of, in_batches, open_named, parse
 from jaxgen.commands._rows import write_rows
 from jaxgen.latents import walk
-from jaxgen.opened_run import open_run, restore_run
+from jaxgen.opened_run import restore_run
 from jaxgen.options import Seed, within
 from jaxgen.training.pictures import image_grid, save_gif
 from jaxgen.training.sampling import draw_conditions
 
 
 @dataclass(frozen=True)
-class Options:
+class Options(RunOptions):
     """Walks between random latents of a run: a grid (.png), one row a pair, or a looping animation (.gif); of texts,
     lines."""
 
@@ -39,7 +39,7 @@ class Options:
 
 def main(arguments: Sequence[str]) -> None:
     options = parse(Options, "interpolate", arguments)
-    run = open_run(options.run)
+    run = open_named(options.run, options)
     prior, decode = function_of(run, "prior"), function_of(run, "decode")
     of_text = run.record["kind"] == "text"
     out = Path("interpolation.png") if options.out is None and not of_text else options.out

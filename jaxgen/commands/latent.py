@@ -11,12 +11,12 @@ import numpy as np
 import tyro
 
 from jaxgen import latents as maths
-from jaxgen.commands._options import check_label, check_output, function_of, in_batches, parse
+from jaxgen.commands._options import RunOptions, check_label, check_output, function_of, in_batches, open_named, parse
 from jaxgen.commands._rows import write_rows
 from jaxgen.data.dataset import length, read_examples
 from jaxgen.errors import UserError
 from jaxgen.metrics.distances import nearest_distances
-from jaxgen.opened_run import Run, open_run, restore_run
+from jaxgen.opened_run import Run, restore_run
 from jaxgen.options import CountFromZero, Length, Seed, within
 from jaxgen.training.pictures import latent_scatter
 from jaxgen.training.sampling import draw_conditions
@@ -26,7 +26,7 @@ What = Literal["reconstruct", "interpolate", "arithmetic", "traverse", "manifold
 
 
 @dataclass(frozen=True)
-class Options:
+class Options(RunOptions):
     """Shows what a run's latents mean, by examples that it was not trained on (training ones if there are no others). A
     model that encodes nothing, such as a GAN, is shown by samples instead.
 
@@ -271,7 +271,7 @@ NEEDS = {"reconstruct": ("reconstruct",), "scatter": ("encode",), "neighbours": 
 
 def main(arguments: Sequence[str]) -> None:
     options = parse(Options, "latent", arguments)
-    run = open_run(options.run)
+    run = open_named(options.run, options)
     for name in NEEDS.get(options.what, ("prior" if _draws_latents(run) else "encode", "decode")):
         function_of(run, name)
     if options.label is not None:

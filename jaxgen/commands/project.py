@@ -10,10 +10,10 @@ import jax.numpy as jnp
 import numpy as np
 import tyro
 
-from jaxgen.commands._options import check_label, check_output, function_of, parse
+from jaxgen.commands._options import RunOptions, check_label, check_output, function_of, open_named, parse
 from jaxgen.data.dataset import scaled
 from jaxgen.data.picture_file import read_image
-from jaxgen.opened_run import open_run, restore_run
+from jaxgen.opened_run import restore_run
 from jaxgen.options import Count, CountFromZero, NonNegativeFloat, PositiveFloat, Seed
 from jaxgen.projection import feature_distance, pixel_distance, project
 from jaxgen.training.pictures import image_grid
@@ -26,7 +26,7 @@ FOR_SPREAD = 10_000
 
 
 @dataclass(frozen=True)
-class Options:
+class Options(RunOptions):
     """Looks for the styles by which a StyleGAN2 makes an image that is near a given one.
 
     Writes the image, the average image that it begins with, and what was found, side by side; and beside it the styles,
@@ -62,7 +62,7 @@ class Options:
 
 def main(arguments: Sequence[str]) -> None:
     options = parse(Options, "project", arguments)
-    run = open_run(options.run)
+    run = open_named(options.run, options)
     prior, styles_of, synthesise = (function_of(run, name) for name in ("prior", "styles", "synthesise"))
     if options.label is not None:
         check_label(run, options.label)

@@ -12,19 +12,19 @@ import tyro
 from rich.console import Console
 from rich.table import Table
 
-from jaxgen.commands._options import check_output_folder, function_of, parse
+from jaxgen.commands._options import RunOptions, check_output_folder, function_of, open_named, parse
 from jaxgen.commands._tiles import in_tiles
 from jaxgen.data.dataset import scaled, unscale_images
 from jaxgen.data.picture_file import read_picture
 from jaxgen.errors import UserError
 from jaxgen.models.image_to_image import restoration_scores
-from jaxgen.opened_run import open_run, restore_run
+from jaxgen.opened_run import restore_run
 from jaxgen.options import Seed, within
 from jaxgen.training.pictures import save_image
 
 
 @dataclass(frozen=True)
-class Options:
+class Options(RunOptions):
     """Restores images as a run was trained to: makes them larger, takes noise or blur away, fills in, colours.
 
     With --degrade the images are good ones, which are spoiled first as in training; then it also says how near what
@@ -54,7 +54,7 @@ def main(arguments: Sequence[str]) -> None:
     options = parse(Options, "restore", arguments)
     if not options.images:
         raise UserError("Name one or more images to restore.")
-    run = open_run(options.run)
+    run = open_named(options.run, options)
     restore, take, degrade = (function_of(run, name) for name in ("restore", "take", "degrade"))
     *trained_size, channels = run.record["assets"]["image_shape"]
     degradation = getattr(run.config, "degradation", None)

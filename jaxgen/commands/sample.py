@@ -9,12 +9,12 @@ import numpy as np
 import tyro
 
 from jaxgen.commands._audio_samples import sample_sounds
-from jaxgen.commands._options import check_label, check_output, check_samples, parse
+from jaxgen.commands._options import RunOptions, check_label, check_output, check_samples, open_named, parse
 from jaxgen.commands._prompt_samples import PromptOptions, sample_prompts
 from jaxgen.commands._sampling_options import SamplingOptions, sampling_options
 from jaxgen.commands._text_samples import TextOptions, sample_texts
 from jaxgen.errors import UserError
-from jaxgen.opened_run import Run, open_run, restore_run
+from jaxgen.opened_run import Run, restore_run
 from jaxgen.options import CountFromZero, Seed, within
 from jaxgen.training.config import option
 from jaxgen.training.pictures import sample_sheet
@@ -22,7 +22,7 @@ from jaxgen.training.sampling import draw_samples, labels_of_samples
 
 
 @dataclass(frozen=True, kw_only=True)
-class Options(PromptOptions, TextOptions, SamplingOptions):
+class Options(PromptOptions, TextOptions, SamplingOptions, RunOptions):
     """Draws samples from a run; it needs nothing but the run folder."""
 
     run: tyro.conf.Positional[Path]
@@ -44,7 +44,7 @@ class Options(PromptOptions, TextOptions, SamplingOptions):
 
 def main(arguments: Sequence[str]) -> None:
     options = parse(Options, "sample", arguments)
-    run = open_run(options.run)
+    run = open_named(options.run, options)
     check_samples(run)
     how = sampling_options(run, options)
     if "captions" not in run.model.functions:

@@ -11,10 +11,10 @@ import numpy as np
 import tyro
 
 from jaxgen import styles as maths
-from jaxgen.commands._options import check_label, check_output, function_of, in_batches, parse
+from jaxgen.commands._options import RunOptions, check_label, check_output, function_of, in_batches, open_named, parse
 from jaxgen.commands._rows import write_rows
 from jaxgen.errors import UserError
-from jaxgen.opened_run import Run, open_run, restore_run
+from jaxgen.opened_run import Run, restore_run
 from jaxgen.options import CountFromZero, Length, Number, Seed, within
 from jaxgen.training.sampling import labels_of_samples
 from jaxgen.training.state import TrainState
@@ -24,7 +24,7 @@ BAND = Literal["coarse", "middle", "fine"]
 
 
 @dataclass(frozen=True)
-class Options:
+class Options(RunOptions):
     """Shows what the styles of a StyleGAN2 do.
 
     mixing: images in the first row, others in the first column, and where they meet that of the row with the coarse
@@ -110,7 +110,7 @@ SHOWN: dict[str, Callable[[Subject], tuple[list[np.ndarray], str]]] = {"mixing":
 
 def main(arguments: Sequence[str]) -> None:
     options = parse(Options, "styles", arguments)
-    run = open_run(options.run)
+    run = open_named(options.run, options)
     for name in ("styles", "synthesise"):
         function_of(run, name)
     if options.label is not None:

@@ -9,11 +9,11 @@ import jax
 import numpy as np
 import tyro
 
-from jaxgen.commands._options import check_output, function_of, parse
+from jaxgen.commands._options import RunOptions, check_output, function_of, open_named, parse
 from jaxgen.data.dataset import scaled, unscale_images
 from jaxgen.data.picture_file import read_scaled
 from jaxgen.models.stylisation import Losses, Weights
-from jaxgen.opened_run import open_run, restore_run
+from jaxgen.opened_run import restore_run
 from jaxgen.options import Count, NonNegativeFloat, within
 from jaxgen.style_transfer import stylise
 from jaxgen.training.pictures import save_image
@@ -23,7 +23,7 @@ SIDES = 4
 
 
 @dataclass(frozen=True)
-class Options:
+class Options(RunOptions):
     """Draws one picture in the manner of another (Gatys et al. 2016), by the maps of EfficientNet-Lite0.
 
     Or, in one pass, in the manner that a run of photo_style has learned.
@@ -70,7 +70,7 @@ def _by_descent(options: Options, content: np.ndarray) -> jax.Array:
 
 def _by_run(options: Options, content: np.ndarray) -> jax.Array:
     """The whole picture at once: the network's norms are over all of it."""
-    run = open_run(options.style)
+    run = open_named(options.style, options)
     draw = function_of(run, "stylise")
     state = restore_run(run, options.checkpoint)
     height, width = content.shape[:2]

@@ -7,16 +7,16 @@ from pathlib import Path
 import numpy as np
 import tyro
 
-from jaxgen.commands._options import check_output_folder, function_of, in_batches, parse
+from jaxgen.commands._options import RunOptions, check_output_folder, function_of, in_batches, open_named, parse
 from jaxgen.data.dataset import length, read_examples, scaled, unscale_images
 from jaxgen.data.picture_file import read_image
 from jaxgen.errors import UserError
-from jaxgen.opened_run import Run, open_run, restore_run
+from jaxgen.opened_run import Run, restore_run
 from jaxgen.training.pictures import save_image
 
 
 @dataclass(frozen=True)
-class Options:
+class Options(RunOptions):
     """Translates images as a run was trained to, at the size of its images (the middle is cut out).
 
     With --held-out the run's held-out examples: OUT/translated, OUT/source and OUT/target then hold a file of each,
@@ -41,7 +41,7 @@ def main(arguments: Sequence[str]) -> None:
     options = parse(Options, "translate", arguments)
     if bool(options.images) == options.held_out:
         raise UserError("Name one or more images to translate, or give --held-out.")
-    run = open_run(options.run)
+    run = open_named(options.run, options)
     translate = function_of(run, "translate_back" if options.back else "translate")
     names = check_output_folder(options.images, options.out)
     size, _, channels = run.record["assets"]["image_shape"]

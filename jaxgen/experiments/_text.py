@@ -63,8 +63,7 @@ def load_data(config: TextConfig) -> Dataset:
     described, vocabulary = None, config.vocabulary
     if config.pretrained is not None:
         if config.resume:  # with what the run began from, whatever became of it since
-            assets = run_folder.read_record(config.run_dir)["assets"]
-            described, known = assets["pretrained"], assets["vocabulary"]
+            described, known = (run_folder.kept_asset(config.run_dir, name) for name in ("pretrained", "vocabulary"))
         else:
             described, known = describe_pretrained(config.pretrained)
         vocabulary = vocabulary_from_json(known)

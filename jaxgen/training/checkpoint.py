@@ -1,11 +1,15 @@
 """Checkpoints: the whole TrainState and the run's JSON, atomic, asynchronous, and checked when read.
 
-Orbax writes them. Two things are added: a digest over every byte of the state, since damaged array files restore
-silently with wrong values; and reading falls back to the newest checkpoint that is whole.
+Orbax writes them. Three things are added: a digest over every byte of the state, since damaged array files restore
+silently with wrong values; another over the JSON, the state's digest included; and reading falls back to the newest
+checkpoint that is whole.
 """
 
+import contextlib
 import hashlib
-import shutil
+import json
+import os
+import stat
 from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any, TypeVar
@@ -16,11 +20,18 @@ import numpy as np
 import orbax.checkpoint as ocp
 
 from jaxgen.errors import UserError
+from jaxgen.training import files
+from jaxgen.training.checkpoint_folder import FOLDER as FOLDER
+from jaxgen.training.checkpoint_folder import Manager, Steps, is_unfinished
+from jaxgen.training.checkpoint_folder import steps_on_disk as steps_on_disk
+from jaxgen.training.json_values import from_json
 from jaxgen.training.state import TrainState
 
-FOLDER = "checkpoints"
 WEIGHTS = ("params", "model_state", "ema_params")
 """What of a state another run can begin from."""
+
+FORMAT = 2
+"""The version of the JSON: from 2 on it has a digest of its own."""
 
 _Read = TypeVar("_Read")
 
@@ -32,11 +43,13 @@ def open_checkpoints(folder: Path, *, keep: int = 2, keep_every: int | None = No
     """
     folder = Path(folder).absolute()
     if folder.is_dir():
-        for leftover in folder.glob("*.orbax-checkpoint-tmp*"):
-            shutil.rmtree(leftover, ignore_errors=True)  # another process may be at it too
-    return ocp.CheckpointManager(
+        for leftover in folder.iterdir():
+            if is_unfinished(leftover):
+                with contextlib.suppress(OSError):  # another process may be at it too
+                    files.remove_tree(leftover)
+    return Manager(
         folder,
-        options=ocp.CheckpointManagerOptions(max_to_keep=keep, keep_period=keep_every, create=True),
+        ocp.CheckpointManagerOptions(max_to_keep=keep, keep_period=keep_every, create=True, step_name_format=Steps()),
     )
 
 
@@ -89,32 +102,21 @@ def save(manager: ocp.CheckpointManager, state: TrainState, record: dict[str, An
         state = jax.tree.map(jnp.copy, state)
     weights = {name: getattr(state, name) for name in WEIGHTS}
     digests = {"digest": digest(state), "weights_digest": _weights_digest(weights)}
+    run = {**record, "step": step, **digests, "format": FORMAT}
     manager.save(
         step,
         args=ocp.args.Composite(
             state=ocp.args.StandardSave(state),
-            run=ocp.args.JsonSave({**record, "step": step, **digests}),
+            run=ocp.args.JsonSave({**run, "signature": _json_digest(run)}),
         ),
     )
 
 
-def steps_on_disk(folder: Path) -> list[int]:
-    """The steps of which there is a finished checkpoint folder, newest first."""
-    folder = Path(folder)
-    names = [p.name for p in folder.iterdir() if p.is_dir()] if folder.is_dir() else []
-    return sorted((int(name) for name in names if name.isdigit()), reverse=True)
-
-
-def set_aside_later(folder: Path, step: int) -> None:
-    """Renames the checkpoints behind `step`, which could not be read, to `STEP.damaged`.
-
-    A run that goes on from `step` comes to theirs again, and orbax silently saves nothing up to the latest it sees.
-    """
-    for later in steps_on_disk(folder):
-        if later > step:
-            aside = folder / f"{later}.damaged"
-            shutil.rmtree(aside, ignore_errors=True)
-            (folder / str(later)).rename(aside)
+def _json_digest(run: dict[str, Any]) -> str:
+    """SHA-256 of JSON in one spelling, of all but the signature itself."""
+    signed = {key: value for key, value in run.items() if key != "signature"}
+    text = json.dumps(signed, sort_keys=True, separators=(",", ":"))
+    return hashlib.sha256(text.encode()).hexdigest()
 
 
 def restore_step(folder: Path, step: int, target: TrainState) -> tuple[TrainState, dict[str, Any]]:
@@ -136,7 +138,7 @@ def restore_step(folder: Path, step: int, target: TrainState) -> tuple[TrainStat
                 f"Checkpoint {step} in {folder} cannot be read as this model's state: it is damaged or was made with "
                 f"other network settings ({type(error).__name__})."
             ) from error
-    if digest(state) != run["digest"]:
+    if digest(state) != run["digest"] or int(state.step) != step:
         raise _damaged(path)
     return state, run
 
@@ -173,10 +175,37 @@ def restore_weights(folder: Path, step: int) -> dict[str, dict[str, np.ndarray]]
 
 
 def _read_run(reader: ocp.Checkpointer, path: Path) -> dict[str, Any]:
+    """The JSON of a checkpoint, held against its digest (those from before there was one: against its form)."""
+    _check_plain(path)
     try:
-        return reader.restore(path, args=ocp.args.Composite(run=ocp.args.JsonRestore()))["run"]
+        run = reader.restore(path, args=ocp.args.Composite(run=ocp.args.JsonRestore()))["run"]
     except Exception as error:
         raise UserError(f"Checkpoint {path.name} in {path.parent} is incomplete ({type(error).__name__}).") from error
+    try:
+        version = from_json(run.get("format", 1), int)
+        if version > FORMAT:
+            raise UserError(
+                f"Checkpoint {path.name} in {path.parent} was written by a later version of jaxgen: use that one."
+            )
+        from_json(run.get("totals", {}), dict[str, tuple[float, float]])
+        from_json(run.get("best", {}), dict[str, str | float])
+        is_signed = version == FORMAT or "signature" in run  # from before there was a signature: nothing to check
+        whole = isinstance(run["digest"], str) and run["step"] == int(path.name)
+        whole = whole and (not is_signed or run["signature"] == _json_digest(run))
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
+        raise _damaged(path) from error
+    if not whole:
+        raise _damaged(path)
+    return run
+
+
+def _check_plain(path: Path) -> None:
+    """Refuses a checkpoint with links or devices in it: what is read must lie in its folder."""
+    for folder, folders, names in os.walk(path):
+        for name in (*folders, *names):
+            mode = os.lstat(Path(folder, name)).st_mode
+            if not (stat.S_ISREG(mode) or stat.S_ISDIR(mode)):
+                raise UserError(f"Checkpoint {path.name} in {path.parent} is damaged: {name} is no regular file.")
 
 
 def _damaged(path: Path) -> UserError:

@@ -13,6 +13,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import IO
 
+from jaxgen.errors import UserError
+
 _PART = ".part-"
 _NO_FOLLOW = getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_CLOEXEC", 0)
 _LONGEST_STEM = 100
@@ -98,6 +100,22 @@ def open_for_append(path: Path) -> IO[str]:
     return open(descriptor, "a", encoding="utf-8", newline="\n")
 
 
+def read_bytes(path: Path, most: int = 2**28) -> bytes:
+    """Return what a file holds.
+
+    Raises:
+      UserError: it cannot be read, or is larger than `most` bytes.
+    """
+    try:
+        with Path(path).open("rb") as file:
+            content = file.read(most + 1)
+    except OSError as error:
+        raise UserError(f"{path} cannot be read ({explain(error)}).") from error
+    if len(content) > most:
+        raise UserError(f"{path} is larger than {most:,} bytes, which is not read.")
+    return content
+
+
 def refuse_link(path: Path) -> None:
     """Raise `OSError` where `path` is a symbolic link."""
     if Path(path).is_symlink():
@@ -128,6 +146,11 @@ def remove_parts(folder: Path) -> None:
             token = token.partition(".")[0]
             if head.startswith(".") and found and len(token) == 16 and set(token) <= set("0123456789abcdef"):
                 remove_tree(Path(entry.path))
+
+
+def number_of(name: str) -> int | None:
+    """Return the number that a name is, in the digits 0 to 9; None where it is another name, such as `²` or `５`."""
+    return int(name) if name.isascii() and name.isdecimal() and len(name) <= 18 else None
 
 
 def _fresh_name(path: Path) -> Path:

@@ -1,5 +1,6 @@
 """The training loop: one for every model, since it knows none."""
 
+import contextlib
 import dataclasses
 import time
 from collections import deque
@@ -12,7 +13,8 @@ from jax.sharding import Mesh
 
 from jaxgen.data.dataset import Dataset, example_batch
 from jaxgen.errors import RunFailed, UserError
-from jaxgen.training import checkpoint, pictures, run_folder
+from jaxgen.training import checkpoint, files, pictures, run_folder
+from jaxgen.training.checkpoint_folder import disk_faults
 from jaxgen.training.config import TrainConfig, validate
 from jaxgen.training.dispatch import DispatchResult, add_metrics, build_dispatch, build_evaluation, mean_metrics
 from jaxgen.training.parallel import check_deterministic, device_mesh
@@ -73,11 +75,12 @@ def train(
     start = start_run(model, data, config, mesh, name=name, experiment=experiment)
     if not has_best:
         start.messages.append(f"{data.name} has no held-out examples to choose a best checkpoint by: none is kept.")
-    loop = _Loop(model, data, config, mesh, start)
-    try:
-        return loop.run()
-    finally:
-        loop.close()
+    with start.locks, disk_faults(start.run_dir):
+        loop = _Loop(model, data, config, mesh, start)
+        try:
+            return loop.run()
+        finally:
+            loop.close()
 
 
 def _check_evaluation(model: GenerativeModel, data: Dataset, config: TrainConfig) -> bool:
@@ -146,10 +149,11 @@ class _Loop:
         ]
 
     def close(self) -> None:
-        self.reporter.close()
-        for manager in (self.checkpoints, self.best_checkpoints):
-            if manager is not None:
-                manager.close()
+        with contextlib.ExitStack() as closing:  # all of them, whatever one says
+            for manager in (self.checkpoints, self.best_checkpoints):
+                if manager is not None:
+                    closing.callback(manager.close)
+            closing.callback(self.reporter.close)
 
     # ------------------------------------------------------------ the loop
 
@@ -161,14 +165,16 @@ class _Loop:
             f"resuming {self.run_dir} at step {self.step}" if self.start_step else f"run folder {self.run_dir}"
         )
         if self.start_step == 0:
-            self.show()
+            with self.reporter.compiling("what shows samples"):
+                self.show()
         self.reporter.say("compiling the train step ...")
         stopped_by = None
         with stop_requested() as stop:
             dispatches = 0
             while self.step < self.config.steps and stopped_by is None:
                 count = self.steps_to_next_event()
-                self.state, result = self.dispatch(self.state, count)
+                with self.reporter.compiling("the train step") if dispatches == 0 else contextlib.nullcontext():
+                    self.state, result = self.dispatch(self.state, count)
                 self.step += count
                 self.waiting.append((self.step, count, result))
                 dispatches += 1
@@ -262,9 +268,8 @@ class _Loop:
             return
         samples = self.showing.draw(self.state)
         if self.reporter.active:
-            folder = self.run_dir / run_folder.SAMPLES
-            folder.mkdir(exist_ok=True)
-            self.showing.write(samples, folder / f"step_{self.step:07d}")
+            with files.moved_into(self.run_dir / run_folder.SAMPLES) as folder:
+                self.showing.write(samples, folder / f"step_{self.step:07d}")
 
     def save(self) -> None:
         """A checkpoint, if the state is finite."""

@@ -8,6 +8,7 @@ import numpy as np
 
 from jaxgen.data.dataset import unscale_images
 from jaxgen.data.picture_file import open_picture
+from jaxgen.training import files
 
 if TYPE_CHECKING:  # `import jaxgen` loads Pillow only when a picture is made
     from PIL import Image
@@ -41,7 +42,8 @@ def save_image(image: np.ndarray, path: Path) -> None:
     """Writes one image uint8 [H, W, 1 or 3]."""
     from PIL import Image
 
-    Image.fromarray(image[..., 0] if image.shape[-1] == 1 else image).save(path)
+    with files.replacing(path) as part:
+        Image.fromarray(image[..., 0] if image.shape[-1] == 1 else image).save(part)
 
 
 def class_rows(images: np.ndarray, labels: np.ndarray) -> tuple[np.ndarray, int]:
@@ -92,7 +94,8 @@ def save_gif(frames: "Sequence[Image.Image]", path: Path, *, seconds: float = 8.
     each = int(1000 * min(0.5, max(0.04, seconds / len(frames))))
     palette = [frame.convert("P", palette=Image.Palette.ADAPTIVE) if frame.mode != "L" else frame for frame in frames]
     durations = [each] * (len(frames) - 1) + [1500]
-    palette[0].save(path, save_all=True, append_images=palette[1:], duration=durations, loop=0)
+    with files.replacing(path) as part:
+        palette[0].save(part, save_all=True, append_images=palette[1:], duration=durations, loop=0)
 
 
 def progress_gif(sheets: Sequence[Path], path: Path, *, most: int = 100) -> None:
@@ -180,4 +183,5 @@ def loss_plot(lines: Sequence[dict[str, float]], path: Path) -> None:
         axis.grid(alpha=0.3)
         axis.legend(fontsize=8, frameon=False)
     axis.set_xlabel("step")
-    figure.savefig(path, dpi=120)
+    with files.replacing(path) as part:
+        figure.savefig(part, dpi=120)

@@ -1,18 +1,26 @@
 """What a run says while it trains: the progress line, metrics.jsonl, TensorBoard, Weights & Biases."""
 
+import contextlib
 import json
 import math
+import secrets
 import shutil
 import sys
+import threading
 import time
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import jax
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+from rich.table import Column
 
-from jaxgen.training import run_folder
+from jaxgen.training import files, run_folder
+
+SECONDS_BETWEEN_WORDS = 15.0
+"""While something is compiled, which says nothing itself."""
 
 
 class Reporter:
@@ -28,22 +36,11 @@ class Reporter:
             return
         if wandb is not None:
             self._wandb = _wandb_run(wandb, run_dir, config)
-        from tensorboardX import SummaryWriter
-
-        self._lines = (run_dir / run_folder.METRICS).open("a")
-        self._board = SummaryWriter(
-            str(run_dir / run_folder.TENSORBOARD), purge_step=start_step + 1 if start_step else None
-        )
+        self._lines = files.open_for_append(run_dir / run_folder.METRICS)
+        self._board = _Board(run_dir / run_folder.TENSORBOARD, start_step)
         if self.console.is_terminal:
-            self._progress = Progress(
-                TextColumn("{task.description}"),
-                BarColumn(),
-                MofNCompleteColumn(),
-                TimeRemainingColumn(),
-                TextColumn("{task.fields[facts]}"),
-                console=self.console,
-            )
-            self._task = self._progress.add_task("step", total=steps, completed=start_step, facts="")
+            self._progress = _progress_bar(self.console)
+            self._task = self._progress.add_task("step", total=steps, completed=start_step, speed="", facts="")
 
     def say(self, text: str) -> None:
         """One line for the person who watches."""
@@ -59,6 +56,23 @@ class Reporter:
         if platform == "cpu" and nvidia:
             self.say("This machine has an NVIDIA card that is not used: pip install 'jaxgen[cuda]' makes jax use it.")
 
+    @contextlib.contextmanager
+    def compiling(self, what: str) -> Iterator[None]:
+        """Says from time to time that something is still being compiled, and for how long."""
+        done, began = threading.Event(), time.monotonic()
+
+        def say_so() -> None:
+            while not done.wait(SECONDS_BETWEEN_WORDS):
+                self.say(f"still compiling {what} ({duration(time.monotonic() - began)}) ...")
+
+        thread = threading.Thread(target=say_so, daemon=True)
+        thread.start()
+        try:
+            yield
+        finally:
+            done.set()
+            thread.join()
+
     def start(self) -> None:
         """Shows the progress bar (on a terminal), from the first compiled step on."""
         if self._progress is not None:
@@ -72,12 +86,13 @@ class Reporter:
             f"{name} {value:.4g}" for name, value in metrics.items() if name.endswith(("loss", "accuracy"))
         )
         if self._progress is not None:
-            self._progress.update(self._task, completed=step, facts=f"{examples_per_second:,.0f} examples/s  {facts}")
+            speed = f"{examples_per_second:,.0f} examples/s" if examples_per_second else ""
+            self._progress.update(self._task, completed=step, speed=speed, facts=facts)
         elif time.monotonic() - self._last_plain > 5.0 or step == self.steps:
             self._last_plain = time.monotonic()
             speed = f"{examples_per_second:,.0f} examples/s" if examples_per_second else "measuring speed"
             left = f"  {duration(seconds_left)} left" if examples_per_second else ""
-            self.say(f"step {step}/{self.steps}  {speed}  {facts}{left}")
+            self.say(f"step {step}/{self.steps}{left}  {speed}  {facts}")
 
     def metrics(self, step: int, values: dict[str, float]) -> None:
         """Writes one line of metrics.jsonl, and the same to TensorBoard and Weights & Biases."""
@@ -86,20 +101,62 @@ class Reporter:
         finite = {name: value for name, value in values.items() if math.isfinite(value)}
         self._lines.write(json.dumps({"step": step, **finite}) + "\n")
         self._lines.flush()
-        for name, value in finite.items():
-            self._board.add_scalar(name, value, step)
+        self._board.add(finite, step)
         if self._wandb is not None:
             self._wandb.log(finite, step=step)
 
     def close(self) -> None:
         """Ends the bar and closes the files."""
-        if self._progress is not None:
-            self._progress.stop()
-        if self._lines is not None:
-            self._lines.close()
-            self._board.close()
-        if self._wandb is not None:
-            self._wandb.finish()
+        with contextlib.ExitStack() as closing:  # all of them, whatever one says
+            if self._wandb is not None:
+                closing.callback(self._wandb.finish)
+            for file in (self._board, self._lines):
+                if file is not None:
+                    closing.callback(file.close)
+            if self._progress is not None:
+                closing.callback(self._progress.stop)
+
+
+def _progress_bar(console: Console) -> Progress:
+    """Step, time left and speed stay on a narrow terminal; the losses are cut."""
+    return Progress(
+        TextColumn("{task.description}", table_column=Column(no_wrap=True)),
+        BarColumn(bar_width=16, table_column=Column(no_wrap=True)),
+        MofNCompleteColumn(table_column=Column(no_wrap=True)),
+        TimeRemainingColumn(compact=True, table_column=Column(no_wrap=True)),
+        TextColumn("{task.fields[speed]}", markup=False, table_column=Column(no_wrap=True)),
+        TextColumn(
+            "{task.fields[facts]}", markup=False, table_column=Column(no_wrap=True, overflow="ellipsis", ratio=1)
+        ),
+        console=console,
+        expand=True,
+    )
+
+
+class _Board:
+    """TensorBoard's file of one call, written at once: tensorboardX's own writer fails in a thread of its own."""
+
+    def __init__(self, folder: Path, start_step: int):
+        from tensorboardX.event_file_writer import EventsWriter
+        from tensorboardX.proto.event_pb2 import Event, SessionLog
+        from tensorboardX.summary import scalar
+
+        files.refuse_link(folder)
+        folder.mkdir(exist_ok=True)
+        self._event, self._scalar = Event, scalar
+        self._writer = EventsWriter(str(folder / "events"), f".{secrets.token_hex(4)}")
+        if start_step:  # what lies after it in other files is not shown
+            start = SessionLog(status=SessionLog.START)
+            self._writer.write_event(Event(wall_time=time.time(), step=start_step + 1, session_log=start))
+
+    def add(self, values: dict[str, float], step: int) -> None:
+        for name, value in values.items():
+            summary = self._scalar(name, value)
+            self._writer.write_event(self._event(wall_time=time.time(), step=step, summary=summary))
+        self._writer.flush()
+
+    def close(self) -> None:
+        self._writer.close()
 
 
 def _wandb_run(project: str, run_dir: Path, config: dict[str, Any]) -> Any:

@@ -12,16 +12,25 @@ runs/mnist_gan/001/
     checkpoints_best/STEP/   with --best-metric
     evaluation.json       what `jaxgen evaluate` found, with how it was made
     nearest.png           the samples nearest to training images over those; then some from near to far
+    .lock                 while a process trains the run: which one, and since when
+
+A run writes and removes only these, and nothing through a symbolic link, except that `checkpoints` may be a link to a
+folder on another disk.
 """
 
+import errno
 import json
-import os
-import shutil
+import math
+import re
+import sys
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 from jaxgen.errors import UserError
-from jaxgen.training import checkpoint
+from jaxgen.training import checkpoint_folder, files, run_lock
+from jaxgen.training.json_values import from_json, read_json
+from jaxgen.training.record_schema import check_record
 
 CONFIG = "config.json"
 METRICS = "metrics.jsonl"
@@ -43,65 +52,130 @@ _OURS = (
     LOSSES,
     EVALUATION,
     NEAREST,
-    checkpoint.FOLDER,
+    checkpoint_folder.FOLDER,
     BEST,
 )
 
 
+_MOST_LINE_BYTES = 2**20
+_SAMPLE = re.compile(r"step_([0-9]{7,18})\.(png|txt|wav)")
+_LINKABLE = (checkpoint_folder.FOLDER, BEST)
+
+
+def _warn(text: str) -> None:
+    print(text, file=sys.stderr)
+
+
 def numbered_runs(root: Path) -> list[Path]:
     """The runs 001, 002, ... in `root`, oldest first."""
-    runs = [p for p in root.glob("[0-9]*") if p.name.isdigit() and p.is_dir()] if root.is_dir() else []
+    runs = [p for p in root.iterdir() if files.number_of(p.name) is not None and p.is_dir()] if root.is_dir() else []
     return sorted(runs, key=lambda p: int(p.name))
 
 
 def next_free(root: Path) -> Path:
-    """Creates and returns the next free numbered folder of `root` (two runs started at once get two)."""
-    root.mkdir(parents=True, exist_ok=True)
-    number = max((int(p.name) for p in numbered_runs(root)), default=0)
-    while True:
-        number += 1
-        try:
-            (root / f"{number:03d}").mkdir()
-        except FileExistsError:
-            continue
-        return root / f"{number:03d}"
+    """Creates and returns the next free numbered folder of `root` (two runs started at once get two).
+
+    Raises:
+      UserError: it cannot be made.
+    """
+    try:
+        root.mkdir(parents=True, exist_ok=True)
+        number = max((int(p.name) for p in numbered_runs(root)), default=0)
+        while True:
+            number += 1
+            try:
+                (root / f"{number:03d}").mkdir()
+            except FileExistsError:
+                continue
+            return root / f"{number:03d}"
+    except OSError as error:
+        raise _no_folder(root, error) from error
+
+
+def _no_folder(folder: Path, error: OSError) -> UserError:
+    if isinstance(error, FileExistsError):  # a file, where a folder should be
+        error = OSError(errno.ENOTDIR, "", error.filename)
+    return UserError(
+        f"The run folder {folder} cannot be made ({files.explain(error)}): name one that can with --run-dir."
+    )
 
 
 def is_run(folder: Path) -> bool:
     """Whether a folder is the folder of a run."""
-    return (folder / CONFIG).is_file()
+    try:
+        return (folder / CONFIG).is_file()
+    except OSError:  # a name that is too long, a folder that may not be read
+        return False
 
 
 def create(run_dir: Path | None, root: Path, *, overwrite: bool) -> Path:
-    """The folder of a new run, made and empty of an earlier run's files.
+    """The folder of a new run, made if need be. An earlier run in it stays as it is until `clear`.
 
     Raises:
       UserError: `run_dir` exists and `overwrite` is not given, or it holds something that is not a run.
     """
     if run_dir is None:
         return next_free(root)
-    if run_dir.exists() and not run_dir.is_dir():
-        raise UserError(f"--run-dir {run_dir} is a file: name a folder.")
-    if run_dir.is_dir() and any(run_dir.iterdir()):
-        if not overwrite:
-            raise UserError(
-                f"The run folder {run_dir} exists: give --resume to continue it, --overwrite to replace it, or another "
-                "--run-dir."
-            )
-        if not is_run(run_dir):
-            raise UserError(
-                f"--overwrite replaces only the folder of a run, and {run_dir} has no {CONFIG}: name another --run-dir."
-            )
-        for name in _OURS:
-            path = run_dir / name
-            shutil.rmtree(path) if path.is_dir() else path.unlink(missing_ok=True)
     try:
+        if run_dir.exists() and not run_dir.is_dir():
+            raise UserError(f"--run-dir {run_dir} is a file: name a folder.")
+        if run_dir.is_dir() and any(path.name != run_lock.LOCK for path in run_dir.iterdir()):
+            if not overwrite:
+                raise UserError(
+                    f"The run folder {run_dir} exists: give --resume to continue it, --overwrite to replace it, or "
+                    "another --run-dir."
+                )
+            if not is_run(run_dir):
+                raise UserError(
+                    f"--overwrite replaces only the folder of a run, and {run_dir} has no {CONFIG}: name another "
+                    "--run-dir."
+                )
+            check_links(run_dir, ())
         run_dir.mkdir(parents=True, exist_ok=True)
     except OSError as error:
-        raise UserError(
-            f"The run folder {run_dir} cannot be made ({error.strerror}): name another --run-dir."
-        ) from error
+        raise _no_folder(run_dir, error) from error
     return run_dir
+
+
+def check_links(run_dir: Path, allowed: tuple[str, ...] = _LINKABLE) -> None:
+    """Refuse a run of whose parts some are symbolic links: what is written there would lie elsewhere.
+
+    Raises:
+      UserError: names the link; nothing was changed.
+    """
+    for name in _OURS:
+        path = run_dir / name
+        if name not in allowed and path.is_symlink():
+            raise UserError(
+                f"{path} is a symbolic link, and a run writes and removes nothing through one: remove the link, or "
+                "put what it points at in its place."
+            )
+
+
+def clear(run_dir: Path) -> None:
+    """Remove all that an earlier run wrote to its folder; what is not a run's stays.
+
+    Raises:
+      UserError: a part of the run is a symbolic link (then nothing is removed), or cannot be removed.
+    """
+    check_links(run_dir, ())
+    try:
+        files.remove_parts(run_dir)
+        for name in _OURS:
+            path = run_dir / name
+            if not path.is_dir():
+                path.unlink(missing_ok=True)
+                continue
+            files.remove_parts(path)
+            for part in path.iterdir():
+                if _is_own(part):
+                    files.remove_tree(part)
+            if not any(path.iterdir()):
+                path.rmdir()
+    except OSError as error:
+        raise UserError(
+            f"The run in {run_dir} cannot be removed ({files.explain(error)}): name another --run-dir."
+        ) from error
 
 
 def find(run_dir: Path | None, root: Path) -> Path:
@@ -124,13 +198,11 @@ def find(run_dir: Path | None, root: Path) -> Path:
 
 def write_json(path: Path, value: Any) -> None:
     """Writes JSON so that a killed process leaves either the old file or the new one."""
-    part = path.with_name(path.name + ".part")
-    part.write_text(json.dumps(value, indent=2) + "\n")
-    os.replace(part, path)
+    files.write_atomically(path, json.dumps(value, indent=2) + "\n")
 
 
 def read_record(run_dir: Path) -> dict[str, Any]:
-    """config.json of a run.
+    """config.json of a run, every key of which has the type and range that it should have.
 
     Raises:
       UserError: not the folder of a run, or the file is damaged.
@@ -138,39 +210,66 @@ def read_record(run_dir: Path) -> dict[str, Any]:
     run_dir = Path(run_dir)
     if not is_run(run_dir):
         raise UserError(f"{run_dir} is not the folder of a run (no {CONFIG} there): check the path.")
-    try:
-        record = json.loads((run_dir / CONFIG).read_text())
-        keys = ("experiment", "config", "assets", "batch", "versions")
-        if missing := [key for key in keys if not isinstance(record, dict) or not isinstance(record.get(key), dict)]:
-            raise ValueError(f"it lacks {', '.join(missing)}")
-        return record
-    except ValueError as error:
-        raise UserError(f"{run_dir / CONFIG} is damaged ({error}): restore it, or start a new run.") from error
+    record = read_json(run_dir / CONFIG, check_record)
+    return {"kind": "image", **record}  # before there were others, it was not said
 
 
-def cut_back(run_dir: Path, step: int) -> None:
-    """Removes what was reported behind `step`: lines of metrics.jsonl and samples."""
-    path = run_dir / METRICS
+def kept_asset(run_dir: Path, name: str) -> Any:
+    """What a run that is resumed has among its assets.
+
+    Raises:
+      UserError: its config.json does not have it.
+    """
+    assets = read_record(run_dir)["assets"]
+    if name not in assets:
+        raise UserError(f"{run_dir / CONFIG} is damaged (assets lacks {name}): restore it, or start a new run.")
+    return assets[name]
+
+
+def truncate_after(run_dir: Path, step: int) -> list[str]:
+    """Removes the metrics and samples recorded after `step`, and what a killed process left half-written.
+
+    Returns messages on what lies there that is not the run's, which stays.
+    """
+    path, messages = run_dir / METRICS, []
     if path.is_file():
-        kept = []
-        for line in path.read_text().splitlines(keepends=True):
-            try:
-                if not line.endswith("\n") or json.loads(line)["step"] > step:
-                    continue
-            except (json.JSONDecodeError, KeyError):
-                continue  # the half line of a killed process
-            kept.append(line)
-        part = path.with_name(path.name + ".part")
-        part.write_text("".join(kept))
-        os.replace(part, path)
+        lines = read_metrics(run_dir, messages.append)
+        kept = [json.dumps(line) + "\n" for line in lines if line["step"] <= step]
+        files.write_atomically(path, "".join(kept))
+    for folder in (run_dir, run_dir / SAMPLES):
+        files.remove_parts(folder)
     for shown in samples(run_dir):
         if int(shown.stem.removeprefix("step_")) > step:
             shown.unlink()
+    for folder in (SAMPLES, *_LINKABLE):
+        messages += _strangers(run_dir / folder)
+    return messages
+
+
+def _is_own(path: Path) -> bool:
+    """Whether what lies in one of the folders of a run is named, and of the kind, as what the run writes there."""
+    if path.parent.name == SAMPLES:
+        return bool(_SAMPLE.fullmatch(path.name)) and path.is_file() and not path.is_symlink()
+    if path.parent.name == TENSORBOARD:
+        return path.name.startswith("events.out.tfevents.")
+    return checkpoint_folder.is_part(path)
+
+
+def _strangers(folder: Path) -> list[str]:
+    """A message about the files in a folder that no run wrote, if there are any."""
+    others = sorted(ascii(path.name)[1:-1] for path in folder.iterdir() if not _is_own(path)) if folder.is_dir() else []
+    if not others:
+        return []
+    names = ", ".join(others[:3]) + (f" and {len(others) - 3} more" if len(others) > 3 else "")
+    return [f"{folder} holds what the run did not write, which is left alone: {names}."]
 
 
 def samples(run_dir: Path) -> list[Path]:
     """The files of samples, oldest first."""
-    return sorted((run_dir / SAMPLES).glob("step_[0-9]*.*"))
+    folder = run_dir / SAMPLES
+    if not folder.is_dir():
+        return []
+    return sorted(path for path in folder.iterdir() if _is_own(path))
 
 
 def sheets(run_dir: Path) -> list[Path]:
@@ -178,7 +277,24 @@ def sheets(run_dir: Path) -> list[Path]:
     return [path for path in samples(run_dir) if path.suffix == ".png"]
 
 
-def read_metrics(run_dir: Path) -> list[dict[str, float]]:
-    """The lines of metrics.jsonl."""
+def read_metrics(run_dir: Path, warn: Callable[[str], Any] = _warn) -> list[dict[str, float]]:
+    """The lines of metrics.jsonl that can be read; says through `warn` how many others there are."""
     path = Path(run_dir) / METRICS
-    return [json.loads(line) for line in path.read_text().splitlines()] if path.is_file() else []
+    if not path.is_file():
+        return []
+    lines = list(_metric_lines(path))
+    if damaged := lines.count(None):
+        warn(f"{path} has {damaged} damaged line{'s' if damaged > 1 else ''}, passed over.")
+    return [line for line in lines if line is not None]
+
+
+def _metric_lines(path: Path) -> Iterator[dict[str, float] | None]:
+    """Each line's figures; None of a line that is torn, or not an object of finite numbers with a step."""
+    with path.open("rb") as file:
+        while line := file.readline(_MOST_LINE_BYTES):
+            try:
+                values = from_json(json.loads(line.decode()), dict[str, float])
+                whole = line.endswith(b"\n") and type(values.get("step")) is int and values["step"] >= 0
+                yield values if whole and all(map(math.isfinite, values.values())) else None
+            except (ValueError, RecursionError, OverflowError):
+                yield None

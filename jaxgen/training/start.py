@@ -1,5 +1,6 @@
 """How a run begins: a new one, one with another run's weights, or one that goes on."""
 
+import contextlib
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from importlib.metadata import version
@@ -13,9 +14,10 @@ from jax.sharding import Mesh, NamedSharding, PartitionSpec
 
 from jaxgen.data.dataset import Dataset, example_batch, length
 from jaxgen.errors import UserError
-from jaxgen.training import checkpoint, run_folder
+from jaxgen.training import checkpoint, checkpoint_folder, files, run_folder, trusted
 from jaxgen.training.config import TrainConfig, config_from_json, config_to_json, refuse_changes
 from jaxgen.training.parallel import describe_machine, replicate
+from jaxgen.training.run_lock import lock_run
 from jaxgen.training.state import GenerativeModel, TrainState
 
 _OF_THIS_CALL = {
@@ -43,7 +45,9 @@ class Start:
     best: dict[str, Any] = field(default_factory=dict)
     """The best value of --best-metric so far: metric, value, step."""
     messages: list[str] = field(default_factory=list)
-    """What the person should know of the checkpoints that were read."""
+    """What the person should know of the checkpoints that were read, and of the folder."""
+    locks: contextlib.ExitStack = field(default_factory=contextlib.ExitStack)
+    """The right to write to the folder, which the first process holds until this is closed."""
 
 
 def start_run(
@@ -66,24 +70,44 @@ def start_run(
         "machine": describe_machine(mesh),
     }
     begin = _resume if config.resume else _begin
-    start = begin(model, batch, config, mesh, Path("runs") / name, record)
-    if jax.process_index() == 0:
-        run_folder.write_json(start.run_dir / run_folder.CONFIG, record)
-        run_folder.cut_back(start.run_dir, int(start.state.step))
-        checkpoint.set_aside_later(start.run_dir / checkpoint.FOLDER, int(start.state.step))
-        if experiment["file"] is not None:
-            (start.run_dir / run_folder.EXPERIMENT).write_bytes(Path(experiment["file"]).read_bytes())
-    if jax.process_count() > 1:
-        from jax.experimental import multihost_utils
+    with contextlib.ExitStack() as locks:  # given back where anything fails
+        start = begin(model, batch, config, mesh, Path("runs") / name, record, locks)
+        if jax.process_index() == 0:
+            _write_beginning(start, experiment["file"])
+        if jax.process_count() > 1:
+            from jax.experimental import multihost_utils
 
-        multihost_utils.sync_global_devices("the run folder is ready")
+            multihost_utils.sync_global_devices("the run folder is ready")
+        start.locks = locks.pop_all()
     return start
 
 
+def _write_beginning(start: Start, file: str | None) -> None:
+    """Writes what a run's folder holds before its first step, and removes what was recorded after its state."""
+    run_dir, step = start.run_dir, int(start.state.step)
+    try:
+        run_folder.write_json(run_dir / run_folder.CONFIG, start.record)
+        start.messages += run_folder.truncate_after(run_dir, step)
+        checkpoint_folder.quarantine_newer(run_dir / checkpoint.FOLDER, step)
+        if file is not None:
+            content = Path(file).read_bytes()
+            files.write_atomically(run_dir / run_folder.EXPERIMENT, content)
+            trusted.remember(content)
+    except OSError as error:
+        raise _cannot_write(run_dir, error) from error
+
+
 def _resume(
-    model: GenerativeModel, batch: Any, config: TrainConfig, mesh: Mesh, root: Path, record: dict[str, Any]
+    model: GenerativeModel,
+    batch: Any,
+    config: TrainConfig,
+    mesh: Mesh,
+    root: Path,
+    record: dict[str, Any],
+    locks: contextlib.ExitStack,
 ) -> Start:
-    run_dir = run_folder.find(config.run_dir, root)
+    run_dir, said = _locked_by_first_process(locks, lambda: run_folder.find(config.run_dir, root))
+    run_folder.check_links(run_dir)
     old = run_folder.read_record(run_dir)
     refuse_changes(config_from_json(type(config), old["config"], str(run_dir / run_folder.CONFIG)), config)
     if old.get("data", record["data"]) != record["data"]:
@@ -93,15 +117,15 @@ def _resume(
         )
     record["config"]["init_from"] = old["config"].get("init_from")
     target = with_sharding(jax.eval_shape(model.init, jax.random.key(config.seed), batch), mesh)
-    messages = _say_other_bits(old, record)
+    messages = said + _say_other_bits(old, record)
     state, saved = checkpoint.restore_latest(run_dir / checkpoint.FOLDER, target, warn=messages.append)
     if int(state.step) >= config.steps:
         raise UserError(
             f"The run in {run_dir} already has its {int(state.step)} steps: ask for more with --steps, or look at it "
             f"with 'jaxgen info {run_dir}'."
         )
-    totals = {name: (total, weight) for name, (total, weight) in saved["totals"].items()}
-    return Start(run_dir, state, record, totals, saved["best"], messages)
+    totals = {name: (total, weight) for name, (total, weight) in saved.get("totals", {}).items()}
+    return Start(run_dir, state, record, totals, saved.get("best", {}), messages)
 
 
 def _say_data(record: dict[str, Any]) -> str:
@@ -122,15 +146,23 @@ def _say_other_bits(old: dict[str, Any], record: dict[str, Any]) -> list[str]:
 
 
 def _begin(
-    model: GenerativeModel, batch: Any, config: TrainConfig, mesh: Mesh, root: Path, record: dict[str, Any]
+    model: GenerativeModel,
+    batch: Any,
+    config: TrainConfig,
+    mesh: Mesh,
+    root: Path,
+    record: dict[str, Any],
+    locks: contextlib.ExitStack,
 ) -> Start:
     # The state comes before the folder: what fails here leaves nothing behind.
     state = jax.jit(model.init)(jax.random.key(config.seed), batch)
     if config.init_from is not None:
         state = take_weights(state, config.init_from)
     state = replicate(mesh, state)
-    run_dir = _chosen_by_first_process(lambda: run_folder.create(config.run_dir, root, overwrite=config.overwrite))
-    return Start(run_dir, state, record)
+    run_dir, said = _locked_by_first_process(
+        locks, lambda: run_folder.create(config.run_dir, root, overwrite=config.overwrite), clear=config.overwrite
+    )
+    return Start(run_dir, state, record, messages=said)
 
 
 def with_sharding(target: TrainState, mesh: Mesh) -> TrainState:
@@ -188,6 +220,34 @@ def _filled_if_whole(tree: Any, leaves: dict[str, np.ndarray]) -> Any | None:
     """The same, or None where the paths or shapes are not those of `tree`."""
     here = {path: x.shape for path, x in checkpoint.by_path(tree).items()}
     return _filled(tree, leaves) if here == {path: x.shape for path, x in leaves.items()} else None
+
+
+def _locked_by_first_process(
+    locks: contextlib.ExitStack, choose: Callable[[], Path], *, clear: bool = False
+) -> tuple[Path, list[str]]:
+    """The folder that process 0 chooses and locks (with `clear`: and empties of an earlier run), and messages."""
+    messages = []
+
+    def make() -> Path:
+        run_dir = choose()
+        try:
+            lock = lock_run(run_dir)
+        except OSError as error:
+            raise _cannot_write(run_dir, error) from error
+        locks.callback(lock.release)
+        if lock.message is not None:
+            messages.append(lock.message)
+        if clear:
+            run_folder.clear(run_dir)
+        return run_dir
+
+    return _chosen_by_first_process(make), messages
+
+
+def _cannot_write(run_dir: Path, error: OSError) -> UserError:
+    return UserError(
+        f"The run folder {run_dir} cannot be written ({files.explain(error)}): mend that, or name another --run-dir."
+    )
 
 
 def _chosen_by_first_process(make: Callable[[], Path]) -> Path:

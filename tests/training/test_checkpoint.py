@@ -1,5 +1,6 @@
 """Checkpoints are whole or passed over, and the right ones are kept."""
 
+import json
 import shutil
 
 import jax
@@ -10,7 +11,7 @@ import pytest
 from helpers import overwrite_64_bytes
 
 from jaxgen.errors import UserError
-from jaxgen.training import checkpoint
+from jaxgen.training import checkpoint, checkpoint_folder
 from jaxgen.training.parallel import device_mesh
 from jaxgen.training.start import with_sharding
 from jaxgen.training.state import create_state
@@ -29,6 +30,14 @@ def save_steps(folder, *steps, record=None, **options):
     with checkpoint.open_checkpoints(folder, **options) as manager:
         for step in steps:
             checkpoint.save(manager, make_state(step, float(step)), record or {})
+
+
+NEW = ("format", "signature")
+
+
+def rewrite_json(step, change):
+    path = step / "run" / "metadata"
+    path.write_text(json.dumps(change(json.loads(path.read_text()))))
 
 
 # ---------------------------------------------------------------- digests
@@ -166,13 +175,91 @@ def test_a_run_that_went_back_can_save_the_damaged_steps_again(tmp_path):
     save_steps(tmp_path, 10, 20)
     overwrite_64_bytes(tmp_path / "20" / "state")
     state, _ = checkpoint.restore_latest(tmp_path, TARGET, warn=lambda text: None)
-    checkpoint.set_aside_later(tmp_path, int(state.step))
+    checkpoint_folder.quarantine_newer(tmp_path, int(state.step))
     assert sorted(p.name for p in tmp_path.iterdir()) == ["10", "20.damaged"]
     save_steps(tmp_path, 15, 20)
     assert checkpoint.steps_on_disk(tmp_path) == [20, 15]
     assert checkpoint.digest(checkpoint.restore_step(tmp_path, 20, TARGET)[0]) == checkpoint.digest(
         make_state(20, 20.0)
     )
+
+
+RECORD = {"totals": {"loss": (3.0, 2.0)}, "best": {"metric": "eval/loss", "value": 0.5, "step": 10}, "name": "ä"}
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda run: {**run, "totals": {"loss": [9.0, 6.0]}},
+        lambda run: {**run, "best": {**run["best"], "value": -1.0}},
+        lambda run: {**run, "name": "a"},
+        lambda run: {**run, "more": None},
+        lambda run: {key: run[key] for key in run if key != "signature"},
+        lambda run: {key: run[key] for key in run if key != "format"},
+        lambda run: {**run, "format": 1},
+        lambda run: {**run, "format": "2"},
+        lambda run: {**run, "digest": 5},
+        lambda run: {**{key: run[key] for key in run if key not in NEW}, "totals": {"loss": "three"}},
+        lambda run: {**{key: run[key] for key in run if key not in NEW}, "best": []},
+        lambda run: [],
+    ],
+)
+def test_changed_json_is_damage_and_the_older_checkpoint_is_taken(two_checkpoints, tmp_path, change):
+    shutil.copytree(two_checkpoints, tmp_path, dirs_exist_ok=True)
+    rewrite_json(tmp_path / "20", change)
+    with pytest.raises(UserError, match=r"Checkpoint 20 .* is (damaged|incomplete)"):
+        checkpoint.restore_step(tmp_path, 20, TARGET)
+    said = []
+    state, run = checkpoint.restore_latest(tmp_path, TARGET, warn=said.append)
+    assert int(state.step) == 10
+    assert run["totals"] == {"loss": [3.0, 2.0]}
+    assert len(said) == 1
+
+
+@pytest.fixture(scope="module")
+def two_checkpoints(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("two")
+    save_steps(folder, 10, 20, record=RECORD)
+    return folder
+
+
+def test_a_checkpoint_from_before_there_were_signatures_opens(two_checkpoints, tmp_path):
+    shutil.copytree(two_checkpoints, tmp_path, dirs_exist_ok=True)
+    rewrite_json(tmp_path / "20", lambda run: {key: run[key] for key in run if key not in NEW})
+    assert checkpoint.restore_step(tmp_path, 20, TARGET)[1]["totals"] == {"loss": [3.0, 2.0]}
+
+
+def test_a_checkpoint_of_a_later_version_is_said_to_be_one(two_checkpoints, tmp_path):
+    shutil.copytree(two_checkpoints, tmp_path, dirs_exist_ok=True)
+    rewrite_json(tmp_path / "20", lambda run: {**run, "format": 3})
+    with pytest.raises(UserError, match="later version of jaxgen"):
+        checkpoint.restore_step(tmp_path, 20, TARGET)
+
+
+def test_a_checkpoint_under_another_number_or_with_links_in_it_is_refused(two_checkpoints, tmp_path):
+    shutil.copytree(two_checkpoints, tmp_path, dirs_exist_ok=True)
+    (tmp_path / "20").rename(tmp_path / "30")
+    with pytest.raises(UserError, match=r"Checkpoint 30 .* is damaged"):
+        checkpoint.restore_step(tmp_path, 30, TARGET)
+    largest = max((tmp_path / "10" / "state").rglob("*"), key=lambda path: path.stat().st_size)
+    largest.rename(tmp_path / "elsewhere")
+    largest.symlink_to(tmp_path / "elsewhere")
+    with pytest.raises(UserError, match=r"Checkpoint 10 .* no regular file"):
+        checkpoint.restore_step(tmp_path, 10, TARGET)
+
+
+def test_what_only_looks_like_a_checkpoint_is_passed_over(two_checkpoints, tmp_path):
+    shutil.copytree(two_checkpoints, tmp_path, dirs_exist_ok=True)
+    for name in ("\u00b2", "007", "1.damaged", "\uff15", "step_9", "40_50", "-3"):
+        shutil.copytree(two_checkpoints / "10", tmp_path / name)
+    (tmp_path / "99").write_text("a file")
+    (tmp_path / "98").symlink_to(tmp_path / "10")
+    before = {path.name for path in tmp_path.iterdir()}
+    assert checkpoint.steps_on_disk(tmp_path) == [20, 10]
+    with checkpoint.open_checkpoints(tmp_path, keep=2) as manager:
+        assert manager.latest_step() == 20
+        checkpoint.save(manager, make_state(25, 25.0), RECORD)
+    assert {path.name for path in tmp_path.iterdir()} == before - {"10"} | {"25"}
 
 
 # ---------------------------------------------------------------- what is kept
@@ -215,7 +302,6 @@ def test_damaged_weights_and_those_without_a_digest_are_refused(tmp_path):
     overwrite_64_bytes(tmp_path / "20" / "state")
     with pytest.raises(UserError, match=r"Checkpoint 20 .* (is damaged|cannot be read)"):
         checkpoint.restore_weights(tmp_path, 20)
-    record = tmp_path / "10" / "run" / "metadata"
-    record.write_text(record.read_text().replace("weights_digest", "another_digest"))
+    rewrite_json(tmp_path / "10", lambda run: {key: run[key] for key in run if key not in (*NEW, "weights_digest")})
     with pytest.raises(UserError, match="earlier version of jaxgen"):
         checkpoint.restore_weights(tmp_path, 10)

@@ -1,6 +1,7 @@
 """The folder of a run: numbers, what is refused, what is cut back."""
 
 import json
+import shutil
 
 import pytest
 from helpers import file_digests
@@ -53,7 +54,13 @@ def test_overwrite_replaces_a_run_and_leaves_files_of_others(tmp_path):
     (run / "checkpoints" / "5").mkdir(parents=True)
     (run / "metrics.jsonl").write_text("{}\n")
     (run / "my_notes.txt").write_text("kept")
-    run_folder.create(run, tmp_path, overwrite=True)
+    (run / "samples").mkdir()
+    for name in ("step_0000010.png", "step_1_copy.png", "photo.png"):
+        (run / "samples" / name).write_text("picture")
+    assert run_folder.create(run, tmp_path, overwrite=True) == run
+    run_folder.clear(run)
+    assert sorted(p.name for p in (run / "samples").iterdir()) == ["photo.png", "step_1_copy.png"]
+    shutil.rmtree(run / "samples")
     assert [p.name for p in run.iterdir()] == ["my_notes.txt"]
 
 
@@ -111,7 +118,7 @@ def test_bytes_that_are_no_text_are_a_damaged_config(tmp_path):
         run_folder.read_record(run)
 
 
-def test_cut_back_drops_later_lines_and_half_lines(tmp_path):
+def test_truncation_drops_later_lines_and_half_lines(tmp_path):
     lines = [{"step": step, "loss": 1 / step} for step in (5, 10, 15)]
     text = "".join(json.dumps(line) + "\n" for line in lines) + '{"step": 7, "lo'
     (tmp_path / "metrics.jsonl").write_text(text)
@@ -119,14 +126,14 @@ def test_cut_back_drops_later_lines_and_half_lines(tmp_path):
     for step in (0, 10, 15):
         (tmp_path / "samples" / f"step_{step:07d}.png").write_bytes(b"")
     (tmp_path / "samples" / "step_best.png").write_bytes(b"")
-    run_folder.cut_back(tmp_path, 10)
+    run_folder.truncate_after(tmp_path, 10)
     assert run_folder.read_metrics(tmp_path) == lines[:2]
     kept = {"step_0000000.png", "step_0000010.png", "step_best.png"}
     assert {p.name for p in (tmp_path / "samples").iterdir()} == kept
 
 
-def test_cut_back_to_step_0_leaves_no_lines(tmp_path):
+def test_truncation_to_step_0_leaves_no_lines(tmp_path):
     (tmp_path / "metrics.jsonl").write_text('{"step": 5}\nnonsense\n')
-    run_folder.cut_back(tmp_path, 0)
+    run_folder.truncate_after(tmp_path, 0)
     assert run_folder.read_metrics(tmp_path) == []
-    run_folder.cut_back(tmp_path / "nowhere", 0)
+    run_folder.truncate_after(tmp_path / "nowhere", 0)

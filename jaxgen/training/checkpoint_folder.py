@@ -1,0 +1,143 @@
+"""Which folders are checkpoints, and what a run that cannot write any more says of them."""
+
+import contextlib
+import logging
+import os
+import re
+import shlex
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import orbax.checkpoint as ocp
+from etils import epath
+
+from jaxgen.errors import RunFailed, UserError
+from jaxgen.training import files
+
+FOLDER = "checkpoints"
+_UNFINISHED = re.compile(r"[0-9]+\.orbax-checkpoint-tmp(-[0-9]+)?")
+_SET_ASIDE = re.compile(r"[0-9]+\.damaged")
+
+
+def _is_step(path: Path) -> bool:
+    """Whether a path is a folder, not a link, and named as a checkpoint: 17, not 017 or digits of other scripts."""
+    number = files.number_of(path.name)
+    return number is not None and str(number) == path.name and path.is_dir() and not path.is_symlink()
+
+
+def is_unfinished(path: Path) -> bool:
+    """Whether a path is named as orbax names a checkpoint that it has not finished to write."""
+    return bool(_UNFINISHED.fullmatch(path.name))
+
+
+def is_part(path: Path) -> bool:
+    """Whether something in a folder of checkpoints is named as what runs write there."""
+    return _is_step(path) or is_unfinished(path) or bool(_SET_ASIDE.fullmatch(path.name))
+
+
+def steps_on_disk(folder: Path) -> list[int]:
+    """The steps of which there is a finished checkpoint folder, newest first."""
+    folder = Path(folder)
+    paths = folder.iterdir() if folder.is_dir() else []
+    return sorted((int(path.name) for path in paths if _is_step(path)), reverse=True)
+
+
+def quarantine_newer(folder: Path, step: int) -> None:
+    """Renames the checkpoints after `step`, which could not be read, to `STEP.damaged`.
+
+    A run that goes on from `step` comes to theirs again, and orbax silently saves nothing up to the latest it sees.
+    """
+    for later in steps_on_disk(folder):
+        if later > step:
+            aside = folder / f"{later}.damaged"
+            files.remove_tree(aside)
+            (folder / str(later)).rename(aside)
+
+
+class Steps(ocp.path.step.NameFormat):
+    """How orbax finds checkpoints: as `steps_on_disk`. By itself it takes any folder that ends in a digit for one."""
+
+    def build_name(self, step: int) -> str:
+        return str(step)
+
+    def find_all(self, base_path: Any) -> Iterator[ocp.path.step.Metadata]:
+        return (self._metadata(base_path, step) for step in steps_on_disk(Path(base_path)))
+
+    def find_step(self, base_path: Any, step: int) -> ocp.path.step.Metadata:
+        if step not in steps_on_disk(Path(base_path)):
+            raise ValueError(f"no checkpoint {step} in {base_path}")
+        return self._metadata(base_path, step)
+
+    def _metadata(self, base_path: Any, step: int) -> ocp.path.step.Metadata:
+        return ocp.path.step.Metadata(step=step, path=epath.Path(base_path) / str(step))
+
+
+class Manager(ocp.CheckpointManager):
+    """Orbax's, whose errors end a run in one sentence, wherever they surface: it saves in threads of its own."""
+
+    def __init__(self, folder: Path, options: ocp.CheckpointManagerOptions):
+        self._run_dir, self._has_failed = folder.parent, False
+        logging.getLogger("absl").addFilter(_is_not_of_a_failed_save)
+        with self._failing_once():
+            super().__init__(folder, options=options)
+
+    def save(self, *arguments: Any, **options: Any) -> bool:
+        with self._failing_once():
+            return super().save(*arguments, **options)
+
+    def wait_until_finished(self) -> None:
+        with self._failing_once():
+            super().wait_until_finished()
+
+    def close(self) -> None:
+        with self._failing_once():
+            super().close()
+
+    @contextlib.contextmanager
+    def _failing_once(self) -> Iterator[None]:
+        try:
+            yield
+        except UserError:
+            raise
+        except Exception as error:
+            if not self._has_failed:  # what has been said need not be said again
+                self._has_failed = True
+                raise run_failed(self._run_dir, f"a checkpoint could not be written ({_reason(error)})") from error
+
+
+def _is_not_of_a_failed_save(record: logging.LogRecord) -> bool:
+    """Whether a line of the log is no traceback from one of orbax's threads, of which `Manager` tells in a sentence."""
+    return f"{os.sep}orbax{os.sep}" not in record.pathname or record.levelno < logging.ERROR
+
+
+def _reason(error: BaseException) -> str:
+    """Why the system refused, which orbax and tensorstore hand on in several ways."""
+    if isinstance(error, OSError) and error.errno is not None:
+        return files.explain(error)
+    if code := re.search(r"os_error_code='(\d+)'", str(error)):
+        return files.explain(OSError(int(code[1]), os.strerror(int(code[1]))))
+    return f"{type(error).__name__}: {str(error).splitlines()[0][:200] if str(error) else 'no reason given'}"
+
+
+def run_failed(run_dir: Path, why: str) -> RunFailed:
+    """The error that ends a run which cannot be gone on with here: what is kept, and how to go on."""
+    try:
+        steps = steps_on_disk(run_dir / FOLDER)
+    except OSError:
+        steps = []
+    if not steps:
+        return RunFailed(f"Stopped, since {why}. No checkpoint is in {run_dir} yet: mend that, and start again.")
+    return RunFailed(
+        f"Stopped, since {why}. The last good checkpoint is step {steps[0]} in {run_dir}: mend that, and go on with "
+        f"--resume {shlex.quote(str(run_dir))}."
+    )
+
+
+@contextlib.contextmanager
+def disk_faults(run_dir: Path) -> Iterator[None]:
+    """Turns what the system says of files (a full disk, a lost permission) into a run that failed, in one sentence."""
+    try:
+        yield
+    except OSError as error:
+        raise run_failed(run_dir, f"the system refused to read or write a file ({files.explain(error)})") from error
