@@ -19,7 +19,7 @@ import tempfile
 import time
 from collections import Counter, defaultdict
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TextIO
 
 HERE = Path(__file__).resolve().parent
 sys.path[:0] = [str(HERE.parent), str(HERE)]
@@ -164,12 +164,44 @@ def table(outcomes: list[Outcome]) -> str:
     return "\n".join(lines) + "\n"
 
 
+def _in_processes(campaign: Campaign, tries: list[tuple[int, Kind]], jobs: int) -> list[Outcome]:
+    """What came of all tries, each `jobs`-th of them by one child."""
+    files = [campaign.work / f"outcomes_{job}.jsonl" for job in range(jobs)]
+    children = []
+    for job, file in enumerate(files):
+        if not (child := os.fork()):
+            code = 1
+            try:
+                with file.open("w", buffering=1) as lines:
+                    _try_each(campaign, tries[job::jobs], lines)
+                code = 0
+            finally:
+                sys.stdout.flush()
+                os._exit(code)
+        children.append(child)
+    if any([os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) for child in children]):
+        raise RuntimeError("the campaign itself failed, see above")
+    return [Outcome(*json.loads(line)) for file in files for line in file.read_text().splitlines()]
+
+
+def _try_each(campaign: Campaign, tries: list[tuple[int, Kind]], lines: TextIO) -> None:
+    for index, kind in tries:
+        try:
+            outcome = campaign.attempt(index, kind)
+        except Skipped as why:
+            print(f"{index}: {kind.name} ({kind.begins}): left out, since {why}", flush=True)
+            continue
+        lines.write(json.dumps(outcome) + "\n")
+        print(f"{index}: {kind.name} ({kind.begins}): {outcome.word} {outcome.why}", flush=True)
+
+
 def main(arguments: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--faults", type=int, default=200)
     parser.add_argument("--first", type=int, default=0)
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--only", default="")
+    parser.add_argument("--jobs", type=int, default=1)
     parser.add_argument("--out", type=Path)
     parser.add_argument("--work", type=Path)
     options = parser.parse_args(arguments)
@@ -178,20 +210,12 @@ def main(arguments: list[str] | None = None) -> int:
     work.chmod(0o755)
     cache = os.environ.setdefault("JAX_COMPILATION_CACHE_DIR", str(work / "cache"))
     jax.config.update("jax_compilation_cache_dir", cache)
-    campaign, kinds, outcomes = Campaign(work, options.seed), all_kinds(), []
+    campaign, began = Campaign(work, options.seed), time.monotonic()
+    kinds = all_kinds()
     random.Random(options.seed).shuffle(kinds)  # a short campaign tries some of all sorts
-    began = time.monotonic()
-    for index in range(options.first, options.first + options.faults):
-        kind = kinds[index % len(kinds)]
-        if options.only not in kind.name:
-            continue
-        try:
-            outcome = campaign.attempt(index, kind)
-        except Skipped as why:
-            print(f"{index}: {kind.name} ({kind.begins}): left out, since {why}", flush=True)
-            continue
-        outcomes.append(outcome)
-        print(f"{index}: {kind.name} ({kind.begins}): {outcome.word} {outcome.why}", flush=True)
+    tries = [(i, kinds[i % len(kinds)]) for i in range(options.first, options.first + options.faults)]
+    tries = [(i, kind) for i, kind in tries if options.only in kind.name]
+    outcomes = _in_processes(campaign, tries, options.jobs)
     order = [kind.name for kind in all_kinds()]
     text = table(sorted(outcomes, key=lambda outcome: order.index(outcome.kind)))
     print(f"{text}\n{time.monotonic() - began:.0f} s")
