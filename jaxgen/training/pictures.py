@@ -1,5 +1,6 @@
 """What a run shows: sample sheets, their GIF, spectrograms, and the plot of its losses."""
 
+import contextlib
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -8,6 +9,7 @@ import numpy as np
 
 from jaxgen.data.dataset import unscale_images
 from jaxgen.data.picture_file import open_picture
+from jaxgen.errors import UserError
 from jaxgen.training import files
 
 if TYPE_CHECKING:  # `import jaxgen` loads Pillow only when a picture is made
@@ -99,15 +101,14 @@ def save_gif(frames: "Sequence[Image.Image]", path: Path, *, seconds: float = 8.
 
 
 def progress_gif(sheets: Sequence[Path], path: Path, *, most: int = 100) -> None:
-    """Sample sheets, oldest first, as a GIF (at most `most` of them, evenly spread)."""
-    if not sheets:
-        return
-    chosen = [sheets[i] for i in np.unique(np.linspace(0, len(sheets) - 1, min(most, len(sheets))).round().astype(int))]
+    """Sample sheets, oldest first, as a GIF (at most `most` of them, evenly spread), without those that are damaged."""
+    numbers = np.unique(np.linspace(0, len(sheets) - 1, min(most, len(sheets))).round().astype(int))
     frames = []
-    for sheet in chosen:
-        with open_picture(sheet) as picture:
+    for sheet in (sheets[i] for i in numbers):
+        with contextlib.suppress(UserError), open_picture(sheet) as picture:
             frames.append(picture.copy())
-    save_gif(frames, path)
+    if frames:
+        save_gif(frames, path)
 
 
 def latent_scatter(

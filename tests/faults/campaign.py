@@ -6,7 +6,8 @@ On Linux. Of each fault the outcome is one of
   equal: the run ended in the bits of an undisturbed one (a run that had saved nothing yet was started anew);
   refused: one sentence, exit code 2, and every file is as it was;
   lost: anything else, such as a traceback, other bits, a process that hangs, a file of somebody else's changed.
-Outputs of lost ones are kept in --work. `--first I --faults 1` repeats number I, `--only WORDS` leaves out other kinds.
+Outputs of lost ones are kept in --work. `--jobs N` tries N at once, `--first I --faults 1` repeats number I, and
+`--only WORDS` leaves out other kinds.
 """
 
 import argparse
@@ -128,7 +129,8 @@ class Campaign:
             if kind.begins != "done":
                 return f"resumed, though nothing is damaged: {sentence}"
             after = file_digests(scene.run)
-            gone = sorted(name for name, digest in before.items() if after.get(name) != digest)
+            # config.json may say by now how many steps were asked for.
+            gone = sorted(n for n, digest in before.items() if n != "config.json" and after.get(n) != digest)
             return f"{gone[0]} changed by a resume that was refused" if gone else sentence
         return self._compare(scene, kind)
 

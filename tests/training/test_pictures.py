@@ -69,8 +69,20 @@ def test_the_progress_gif_takes_at_most_so_many_sheets(tmp_path):
         assert int(np.asarray(gif.convert("L"))[5, 5]) == pytest.approx(190, abs=1)  # the last is always there
 
 
+def test_damaged_sheets_are_left_out_of_the_progress_gif(tmp_path):
+    paths = [tmp_path / f"{i}.png" for i in range(4)]
+    for path, image in zip(paths[:2], blocks(2), strict=True):
+        image_grid(image[None]).save(path)
+    paths[2].write_bytes(paths[1].read_bytes()[:60])
+    paths[3].mkdir()
+    progress_gif(paths, tmp_path / "p.gif")
+    with Image.open(tmp_path / "p.gif") as gif:
+        assert gif.n_frames == 2
+
+
 def test_no_sheets_make_no_gif(tmp_path):
     progress_gif([], tmp_path / "p.gif")
+    progress_gif([tmp_path / "gone.png"], tmp_path / "p.gif")
     assert not (tmp_path / "p.gif").exists()
 
 
