@@ -14,6 +14,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from jaxgen.data.identity import Identity
 from jaxgen.errors import UserError
 
 
@@ -102,6 +103,11 @@ class Spoken(NamedTuple):
     codes: np.ndarray  # uint8 [sum(lengths)]: the clips end to end, mu-law (`jaxgen.data.mu_law`), 8000 a second
     lengths: np.ndarray  # int32 [155], samples in each clip
     words: list[str]  # what is said in each clip
+
+
+def identity_of(name: str) -> Identity:
+    """That of the embedded set `name`, as a whole."""
+    return Identity({name: " ".join(EMBEDDED[name].files.values())})
 
 
 def read_file(name: str, file: str) -> bytes:

@@ -10,7 +10,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from jaxgen.data.dataset import Batch, Dataset
-from jaxgen.data.text import TRAIN_FRACTION, find_text, vocabulary_for
+from jaxgen.data.text import TRAIN_FRACTION, find_text, identity_of, vocabulary_for
 from jaxgen.data.vocabulary import Vocabulary
 from jaxgen.errors import UserError
 
@@ -61,7 +61,7 @@ def load_lines(
         return {**batch, "weights": until_line_end(batch["tokens"][:, 1:], int(line_end[0]))}
 
     assets = {"vocabulary": known.to_json(), "notation": None, "line_end": int(line_end[0])}
-    return Dataset(f"{text.name}, by lines", rows(train), rows(test), "text", with_weights, assets)
+    return Dataset(f"{text.name}, by lines", rows(train), rows(test), "text", with_weights, assets, identity_of(text))
 
 
 def until_line_end(tokens: Any, line_end: int) -> jax.Array:

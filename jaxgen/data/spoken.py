@@ -27,7 +27,7 @@ def load_spoken() -> Dataset:
     labels = np.array([words.index(word) for word in clips.words], np.int32)
     train = {"audio": audio, "length": clips.lengths, "label": labels}
     assets = {"sample_rate": embedded_sets.SPOKEN_SAMPLE_RATE, "words": words}
-    return Dataset("spoken", train, None, "audio", as_stored, assets)
+    return Dataset("spoken", train, None, "audio", as_stored, assets, embedded_sets.identity_of("spoken"))
 
 
 def held_out_start(length: np.ndarray) -> np.ndarray:
@@ -80,7 +80,7 @@ def load_spoken_windows(window: int = 2048, context: int = 512, test_context: in
 
     train = split(np.zeros_like(held), held, window, context)
     test = split(held, lengths, test_context + int((lengths - held).max()), test_context)
-    return Dataset("spoken", train, test, "audio", _prepare, assets)
+    return Dataset("spoken", train, test, "audio", _prepare, assets, embedded_sets.identity_of("spoken"))
 
 
 def _windows(begin: int, end: int, window: int, context: int) -> Iterator[tuple[int, int, int]]:

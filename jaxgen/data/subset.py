@@ -43,4 +43,5 @@ def joined(data: Dataset, more: Dataset) -> Dataset:
         name: np.concatenate([np.concatenate([data.train[name]] * repeats), more.train[name]])
         for name in ("image", "label")
     }
-    return dataclasses.replace(data, train=train)
+    identity = None if data.identity is None or more.identity is None else data.identity | more.identity
+    return dataclasses.replace(data, train=train, identity=identity, notes=data.notes + more.notes)

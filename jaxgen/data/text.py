@@ -8,12 +8,17 @@ import numpy as np
 
 from jaxgen.data import embedded_sets, music
 from jaxgen.data.dataset import Dataset, as_stored
+from jaxgen.data.file_digests import digest
+from jaxgen.data.identity import Identity
+from jaxgen.data.splits import recorded_asset
 from jaxgen.data.text_file import normalized, read_text_file
 from jaxgen.data.tfds_builder import find_builder, train_and_test
-from jaxgen.data.vocabulary import Vocabulary, find_vocabulary
+from jaxgen.data.vocabulary import Characters, Vocabulary, find_vocabulary, vocabulary_from_json
 from jaxgen.errors import UserError
 
 TRAIN_FRACTION = 0.9
+TEXT = "the text"
+"""What a text is called where a run says that its data have changed."""
 
 
 class Text(NamedTuple):
@@ -72,11 +77,27 @@ def load_text(
         return {"tokens": np.ascontiguousarray(every[::sequence_length])}
 
     assets = {"vocabulary": known.to_json(), "notation": text.notation}
-    return Dataset(text.name, windows(train), windows(test), "text", as_stored, assets)
+    return Dataset(text.name, windows(train), windows(test), "text", as_stored, assets, identity_of(text))
+
+
+def identity_of(text: Text) -> Identity:
+    """That of a text, as a whole, whatever its path."""
+    return Identity({TEXT: digest(text.train, text.test or "")})
 
 
 def vocabulary_for(vocabulary: str | Vocabulary, text: str) -> tuple[Vocabulary, type[np.integer]]:
-    """The vocabulary, and the smallest type that holds its tokens."""
+    """The vocabulary, and the smallest type that holds its tokens; a run that is opened again has its own.
+
+    Raises:
+      UserError: what `find_vocabulary` says, or a text with a character that the run's vocabulary lacks.
+    """
+    if (own := recorded_asset("vocabulary")) is not None:
+        vocabulary = vocabulary_from_json(own)
+        if isinstance(vocabulary, Characters) and (new := sorted({*text} - {*vocabulary.characters})):
+            raise UserError(
+                f"The text has changed since the run was trained: it has {new[0]!r}, which the run's vocabulary lacks. "
+                "Bring the text back as it was."
+            )
     known = find_vocabulary(vocabulary, text) if isinstance(vocabulary, str) else vocabulary
     return known, np.uint8 if known.size <= 2**8 else np.uint16 if known.size <= 2**16 else np.int32
 

@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 
 from jaxgen.data.dataset import Dataset, Split
+from jaxgen.data.identity import Identity
 from jaxgen.data.images import megabytes, resize_array
 from jaxgen.data.tfds_builder import find_builder, train_and_test
 from jaxgen.errors import UserError
@@ -57,7 +58,9 @@ def load_tfds(
     resident = megabytes(sum(map(len, sources.values())), image_size, channels) <= resident_megabytes
     parts: dict[str, Split] = {part: source.stack() if resident else source for part, source in sources.items()}
     assets = {"class_names": list(features["label"].names)} if has_label and features["label"].names else {}
-    return Dataset(name, parts["train"], parts.get("test"), assets=assets)
+    counts = ", ".join(f"{len(source)} to {part}" for part, source in sources.items())
+    identity = Identity({name: f"{builder.info.version}: {counts}"})
+    return Dataset(name, parts["train"], parts.get("test"), assets=assets, identity=identity)
 
 
 class TfdsSource:

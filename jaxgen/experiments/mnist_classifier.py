@@ -66,7 +66,7 @@ def load_data(config: Config) -> Dataset:
         return data
     generated = load(str(config.generated))
     both = joined(data, generated)
-    return dataclasses.replace(data, train=generated.train) if config.only_generated else both
+    return dataclasses.replace(both, train=generated.train) if config.only_generated else both
 
 
 def build_model(config: Config, assets: Mapping[str, Any]) -> GenerativeModel:
