@@ -25,6 +25,7 @@ from pythae.models.nn import BaseDecoder, BaseEncoder
 from jaxgen.data.dataset import read_examples
 from jaxgen.experiments import mnist_hamiltonian_vae
 from jaxgen.opened_run import open_run, restore_run
+from jaxgen.run_data import load_run_data
 from jaxgen.training.state import TrainState, averaged_params
 
 DYNAMICS = {"leapfrog_steps": 4, "leapfrog_step_size": 0.05}
@@ -45,7 +46,7 @@ def main() -> None:
     about = machine()
     print(", ".join(f"{key} {value}" for key, value in about.items()))
     run = open_run(config.run)
-    state, data = restore_run(run), run.experiment.load_data(run.config)
+    state, data = restore_run(run), load_run_data(run)
     batch = data.prepare(read_examples(data.test, 0, config.images))
     batch["index"] = np.arange(config.images, dtype=np.uint32)
     params = averaged_params(state, "vae")

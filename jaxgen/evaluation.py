@@ -19,6 +19,7 @@ from jaxgen.metrics.image_features import Progress
 from jaxgen.metrics.image_scores import METRICS, ImageScorer, check_names, metrics_with, too_few_for
 from jaxgen.metrics.image_source import ImageSource, of_data, of_split, with_equal_channels
 from jaxgen.opened_run import Run, restore_run
+from jaxgen.run_data import load_run_data
 from jaxgen.text_agreement import CANDIDATES, RETRIEVAL, TEXT_AGREEMENT
 from jaxgen.training import run_folder
 from jaxgen.training.dispatch import build_evaluation
@@ -102,7 +103,7 @@ def evaluate_run(
       UserError: what does not fit the run: an unknown metric or split, a run without samples, too few samples.
     """
     state = restore_run(run, checkpoint)
-    data = run.experiment.load_data(run.config)
+    data = load_run_data(run)
     image_shape = run.record["assets"].get("image_shape")
     extractor = extractor or (extractor_for(image_shape) if image_shape else "none")
     known = applicable_metrics(run, data, extractor)
@@ -121,6 +122,8 @@ def evaluate_run(
     if importance_samples < 1:
         raise UserError(f"--importance-samples must be at least 1, not {importance_samples}.")
     record: dict[str, Any] = {"checkpoint": checkpoint, "step": int(state.step), "seed": seed, "data": data.name}
+    if data.notes:
+        record["data_changed"] = data.notes[0]
     if sampling:
         record["sampling"] = dict(sampling)
     values: dict[str, float] = {}

@@ -21,12 +21,14 @@ from typing import Any, Generic, TypeVar
 import jax
 
 from jaxgen.data.dataset import Dataset, example_batch
+from jaxgen.data.splits import as_recorded
 from jaxgen.errors import UserError
 from jaxgen.options import parse_options
 from jaxgen.training import checkpoint, files, run_folder
 from jaxgen.training.config import TrainConfig, config_from_json, validate
 from jaxgen.training.loop import TrainResult, train
 from jaxgen.training.parallel import use_cores_as_devices, use_deterministic_algorithms
+from jaxgen.training.run_data import recorded_by
 from jaxgen.training.showing import prompts_of
 from jaxgen.training.state import GenerativeModel
 
@@ -111,7 +113,13 @@ def run(experiment: Experiment, arguments: Sequence[str] | None = None) -> int:
 def train_experiment(experiment: Experiment, config: TrainConfig) -> TrainResult:
     """Loads the data, builds the model and trains it."""
     validate(config)  # before networks of these sizes are built
-    data = experiment.load_data(config)
+    known = None
+    if config.resume and config.run_dir is not None and run_folder.is_run(config.run_dir):
+        known = recorded_by(config.run_dir, run_folder.read_record(config.run_dir))
+    with as_recorded(known):  # a run that goes on keeps what it held out, its classes and its vocabulary
+        data = experiment.load_data(config)
+    if known is not None:
+        data = dataclasses.replace(data, assets={**data.assets, **known.assets})
     batch = jax.eval_shape(lambda: example_batch(data, 1))
     if "image" in batch:
         data = dataclasses.replace(data, assets={**data.assets, "image_shape": list(batch["image"].shape[1:])})

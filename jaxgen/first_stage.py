@@ -9,10 +9,12 @@ import jax.numpy as jnp
 import numpy as np
 
 from jaxgen.data.dataset import Dataset
+from jaxgen.data.splits import recorded
 from jaxgen.errors import UserError
 from jaxgen.experiment import load_experiment
 from jaxgen.models.autoregressive import Tokeniser
 from jaxgen.opened_run import Run, build_recorded, open_run, restore_run, state_shapes
+from jaxgen.run_data import load_run_data
 from jaxgen.training import checkpoint, run_folder
 from jaxgen.training.config import TrainConfig
 from jaxgen.training.state import TrainState
@@ -57,8 +59,16 @@ def first_stage_of(config: TrainConfig, folder: Path) -> dict[str, Any]:
     return describe_first_stage(folder)
 
 
-def load_first_stage_data(described: Mapping[str, Any]) -> Dataset:
-    """The data that the first stage was trained on."""
+def load_first_stage_data(described: Mapping[str, Any], folder: Path) -> Dataset:
+    """The data that the first stage, which is described and lies in `folder`, was trained on.
+
+    They are divided as the first stage has it. A second run that is opened again has recorded that itself.
+
+    Raises:
+      UserError: they have changed since.
+    """
+    if recorded() is None:
+        return load_run_data(open_run(folder), unchanged=True)
     run = _open(described)
     return run.experiment.load_data(run.config)
 

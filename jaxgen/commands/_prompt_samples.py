@@ -19,6 +19,7 @@ from jaxgen.metrics.image_features import image_features
 from jaxgen.metrics.image_source import ImageSource, of_split
 from jaxgen.opened_run import Run, restore_run
 from jaxgen.options import within
+from jaxgen.run_data import load_run_data
 from jaxgen.text_agreement import CANDIDATES, likest_first, open_text_scorer
 from jaxgen.training.pictures import titled_rows
 
@@ -105,7 +106,7 @@ def sample_prompts(
 
 def nearest_training_images(run: Run, images: np.ndarray) -> np.ndarray:
     """Of images [N, H, W, C] in [-1, 1] those of the run's data that are nearest, by what an extractor sees of them."""
-    data = run.experiment.load_data(run.config)
+    data = load_run_data(run)
     training = of_split(data, data.train, "training images")
     generated = _source(images)
     extractor = load_extractor(extractor_for(training.shape))

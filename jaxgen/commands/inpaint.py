@@ -16,6 +16,7 @@ from jaxgen.errors import UserError
 from jaxgen.models.samplers import REPEATS
 from jaxgen.opened_run import restore_run
 from jaxgen.options import CountFromZero, Length, Seed, within
+from jaxgen.run_data import load_run_data
 from jaxgen.training.pictures import image_grid
 
 GREY = 0.0
@@ -67,7 +68,7 @@ def main(arguments: Sequence[str]) -> None:
     inpaint, how = function_of(run, "inpaint"), sampling_options(run, options)
     check_output(options.out, (".png",))
     state = restore_run(run, options.checkpoint)
-    data = run.experiment.load_data(run.config)
+    data = load_run_data(run)
     split = data.train if data.test is None else data.test
     numbers = options.examples or range(min(options.rows, length(split)))
     if wrong := [n for n in numbers if not 0 <= n < length(split)]:

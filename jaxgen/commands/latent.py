@@ -18,6 +18,7 @@ from jaxgen.errors import UserError
 from jaxgen.metrics.distances import nearest_distances
 from jaxgen.opened_run import Run, restore_run
 from jaxgen.options import CountFromZero, Length, Seed, within
+from jaxgen.run_data import load_run_data
 from jaxgen.training.pictures import latent_scatter
 from jaxgen.training.sampling import draw_conditions
 from jaxgen.training.state import TrainState
@@ -300,7 +301,7 @@ def _look_at(run: Run, options: Options) -> Subject:
     if _draws_latents(run):
         latents = np.asarray(run.model.functions["prior"](jax.random.key(options.seed), options.num))
         return Subject(options, run, state, latents, latents, draw_conditions(run.model, options.num), (), conditional)
-    data = run.experiment.load_data(run.config)
+    data = load_run_data(run)
     split = data.train if data.test is None else data.test
     batch = data.prepare(read_examples(split, 0, min(options.num, length(split))))
     labels = np.asarray(batch["label"]) if "label" in batch else None

@@ -12,6 +12,7 @@ from jaxgen.data.dataset import length, read_examples, scaled, unscale_images
 from jaxgen.data.picture_file import read_image
 from jaxgen.errors import UserError
 from jaxgen.opened_run import Run, restore_run
+from jaxgen.run_data import load_run_data
 from jaxgen.training.pictures import save_image
 
 
@@ -65,7 +66,7 @@ def main(arguments: Sequence[str]) -> None:
 
 def _held_out(run: Run, back: bool) -> dict[str, np.ndarray]:
     """uint8 [N, H, W, C] of what is translated and of what it should become."""
-    data = run.experiment.load_data(run.config)
+    data = load_run_data(run)
     if data.test is None:
         raise UserError(f"{data.name} has no held-out examples: name images.")
     examples = read_examples(data.test, 0, length(data.test))

@@ -83,6 +83,12 @@ def divide(
             np.array([split.get(name) == value for name, value in found.items()], bool)
             for split in (known.identity.train, known.identity.test)
         )
+        for rows, split, what in ((train, known.identity.train, "trained on"), (test, known.identity.test, "held out")):
+            if split and not rows.any():
+                raise UserError(
+                    f"Nothing is left of what the run {'was ' if rows is train else ''}{what}: none of its "
+                    f"{len(split):,} items is there unchanged. Bring them back."
+                )
     parts = [{names[i]: digests[i] for i in np.flatnonzero(rows)} for rows in (train, test, ~(train | test))]
     return Division(np.flatnonzero(train), np.flatnonzero(test), Identity({}, *parts))
 

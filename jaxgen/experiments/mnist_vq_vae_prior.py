@@ -61,7 +61,7 @@ def load_data(config: Config) -> Dataset:
             "A prior needs codes to learn: name a run of mnist_vq_vae or emoji_vq_vae with --first-stage RUN."
         )
     described = first_stage_of(config, config.first_stage)
-    data = load_first_stage_data(described)
+    data = load_first_stage_data(described, config.first_stage)
     return dataclasses.replace(data, assets={**data.assets, "first_stage": described})
 
 

@@ -1,7 +1,8 @@
 """The folder of a run: where it is, what it holds, and how it is opened again.
 
 runs/mnist_gan/001/
-    config.json           experiment, options, assets, shapes of a batch, versions, machine
+    config.json           experiment, options, assets, shapes of a batch, versions, machine, a fingerprint of the data
+    data.json             the names and digests of what it is trained on, and of what is held out
     experiment.py         a copy of the experiment's file, if that is not part of the package
     metrics.jsonl         one JSON object a line: step and means since the line before
     tensorboard/          the same for TensorBoard
@@ -33,6 +34,7 @@ from jaxgen.training.json_values import from_json, read_json
 from jaxgen.training.record_schema import check_record
 
 CONFIG = "config.json"
+DATA = "data.json"
 METRICS = "metrics.jsonl"
 SAMPLES = "samples"
 BEST = "checkpoints_best"
@@ -44,6 +46,7 @@ EVALUATION = "evaluation.json"
 NEAREST = "nearest.png"
 _OURS = (
     CONFIG,
+    DATA,
     EXPERIMENT,
     METRICS,
     TENSORBOARD,

@@ -1,6 +1,7 @@
 """How a run begins: a new one, one with another run's weights, or one that goes on."""
 
 import contextlib
+import functools
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from importlib.metadata import version
@@ -12,10 +13,11 @@ import jax.numpy as jnp
 import numpy as np
 from jax.sharding import Mesh, NamedSharding, PartitionSpec
 
-from jaxgen.data.dataset import Dataset, example_batch, length
+from jaxgen.data.dataset import Dataset, described, example_batch
+from jaxgen.data.identity import Identity
 from jaxgen.errors import UserError
-from jaxgen.training import checkpoint, checkpoint_folder, files, run_folder, trusted
-from jaxgen.training.config import TrainConfig, config_from_json, config_to_json, refuse_changes
+from jaxgen.training import checkpoint, checkpoint_folder, files, run_data, run_folder, trusted
+from jaxgen.training.config import TrainConfig, config_from_json, config_to_json
 from jaxgen.training.parallel import describe_machine, replicate
 from jaxgen.training.run_lock import lock_run
 from jaxgen.training.state import GenerativeModel, TrainState
@@ -58,22 +60,23 @@ def start_run(
     Raises:
       UserError: no run to resume, other options than it had, a folder that must not be overwritten.
     """
-    batch = example_batch(data, 2)
+    batch, identity = example_batch(data, 2), run_data.identity_of(data)
     record = {
         "experiment": {**experiment, "file": Path(experiment["file"]).name if experiment["file"] else None},
-        "config": {**config_to_json(config), **_OF_THIS_CALL},
-        "data": {"name": data.name, "examples": length(data.train)},
+        "config": {**config_to_json(config), **run_data.absolute_data(config), **_OF_THIS_CALL},
+        "data": run_data.data_record(data, identity),
         "assets": data.assets,
         "kind": data.kind,
         "batch": {key: {"shape": [*x.shape[1:]], "dtype": str(x.dtype)} for key, x in batch.items()},
         "versions": {name: version(name) for name in ("jaxgen", "jax", "jaxlib", "flax", "optax", "orbax-checkpoint")},
         "machine": describe_machine(mesh),
     }
-    begin = _resume if config.resume else _begin
+    begin = functools.partial(_resume, identity=identity) if config.resume else _begin
     with contextlib.ExitStack() as locks:  # given back where anything fails
         start = begin(model, batch, config, mesh, Path("runs") / name, record, locks)
+        start.messages[:0] = [described(data), *data.notes]
         if jax.process_index() == 0:
-            _write_beginning(start, experiment["file"])
+            _write_beginning(start, experiment["file"], identity)
         if jax.process_count() > 1:
             from jax.experimental import multihost_utils
 
@@ -82,10 +85,11 @@ def start_run(
     return start
 
 
-def _write_beginning(start: Start, file: str | None) -> None:
+def _write_beginning(start: Start, file: str | None, identity: Identity | None) -> None:
     """Writes what a run's folder holds before its first step, and removes what was recorded after its state."""
     run_dir, step = start.run_dir, int(start.state.step)
     try:
+        run_data.write_items(run_dir, identity)
         run_folder.write_json(run_dir / run_folder.CONFIG, start.record)
         start.messages += run_folder.truncate_after(run_dir, step)
         checkpoint_folder.quarantine_newer(run_dir / checkpoint.FOLDER, step)
@@ -105,19 +109,17 @@ def _resume(
     root: Path,
     record: dict[str, Any],
     locks: contextlib.ExitStack,
+    *,
+    identity: Identity | None,
 ) -> Start:
     run_dir, said = _locked_by_first_process(locks, lambda: run_folder.find(config.run_dir, root))
     run_folder.check_links(run_dir)
     old = run_folder.read_record(run_dir)
-    refuse_changes(config_from_json(type(config), old["config"], str(run_dir / run_folder.CONFIG)), config)
-    if old.get("data", record["data"]) != record["data"]:
-        raise UserError(
-            f"The run in {run_dir} was trained on {_say_data(old)}, but now there are {_say_data(record)}: "
-            "bring the data back, or start a new run."
-        )
+    old_config = config_from_json(type(config), old["config"], str(run_dir / run_folder.CONFIG))
+    messages = run_data.check_resumed(run_dir, old, record, identity, (old_config, config))
     record["config"]["init_from"] = old["config"].get("init_from")
     target = with_sharding(jax.eval_shape(model.init, jax.random.key(config.seed), batch), mesh)
-    messages = said + _say_other_bits(old, record)
+    messages += said + _say_other_bits(old, record)
     state, saved = checkpoint.restore_latest(run_dir / checkpoint.FOLDER, target, warn=messages.append)
     if int(state.step) >= config.steps:
         raise UserError(
@@ -126,10 +128,6 @@ def _resume(
         )
     totals = {name: (total, weight) for name, (total, weight) in saved.get("totals", {}).items()}
     return Start(run_dir, state, record, totals, saved.get("best", {}), messages)
-
-
-def _say_data(record: dict[str, Any]) -> str:
-    return f"{record['data']['examples']} examples of {record['data']['name']}"
 
 
 def _say_other_bits(old: dict[str, Any], record: dict[str, Any]) -> list[str]:
@@ -153,6 +151,8 @@ def _begin(
     root: Path,
     record: dict[str, Any],
     locks: contextlib.ExitStack,
+    *,
+    identity: Identity | None,
 ) -> Start:
     # The state comes before the folder: what fails here leaves nothing behind.
     state = jax.jit(model.init)(jax.random.key(config.seed), batch)

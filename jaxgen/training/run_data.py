@@ -1,0 +1,128 @@
+"""What a run keeps of its data: config.json has the fingerprint, data.json the items of each split."""
+
+import dataclasses
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from jaxgen.data import music
+from jaxgen.data.dataset import Dataset, is_resident, length
+from jaxgen.data.embedded_sets import EMBEDDED
+from jaxgen.data.identity import Identity, changes, identity_from_json, identity_of_arrays
+from jaxgen.data.splits import Recorded
+from jaxgen.errors import UserError
+from jaxgen.training import run_folder
+from jaxgen.training.config import TrainConfig, refuse_changes
+
+DATA_OPTIONS = ("data", "target", "generated")
+"""Options that say where the data lie; data that were moved are known again by what they are."""
+UNCHECKED = (
+    "The run was made by a version that did not record its data: whether they are still the same, and what of them was "
+    "held out, cannot be checked."
+)
+
+
+def identity_of(data: Dataset) -> Identity | None:
+    """What a data set is made of; of arrays in memory that do not say so, the arrays. None: not known."""
+    if data.identity is not None:
+        return data.identity
+    splits = [split for split in (data.train, data.test) if split is not None]
+    return identity_of_arrays(*splits) if all(map(is_resident, splits)) else None
+
+
+def data_record(data: Dataset, identity: Identity | None) -> dict[str, Any]:
+    """What config.json says of the data."""
+    counts = {"examples": length(data.train), "held_out": 0 if data.test is None else length(data.test)}
+    return {"name": data.name, **counts, "fingerprint": None if identity is None else identity.fingerprint}
+
+
+def write_items(run_dir: Path, identity: Identity | None) -> None:
+    """Writes data.json, where the items are known."""
+    if identity is not None:
+        run_folder.write_json(run_dir / run_folder.DATA, identity.to_json())
+
+
+def recorded_by(run_dir: Path, record: Mapping[str, Any]) -> Recorded:
+    """What the run in a folder recorded of its data; `record` is its config.json.
+
+    Raises:
+      UserError: data.json is missing or damaged.
+    """
+    fingerprint = record.get("data", {}).get("fingerprint")
+    if fingerprint is None:
+        return Recorded(None, record["assets"])
+    path = Path(run_dir) / run_folder.DATA
+    try:
+        identity = identity_from_json(json.loads(path.read_bytes()))
+        if identity.fingerprint != fingerprint:
+            raise ValueError(f"it is not what {run_folder.CONFIG} says")
+    except (OSError, ValueError, RecursionError) as error:
+        raise UserError(f"{path}, which says what the run was trained on, is damaged ({error}): restore it.") from error
+    return Recorded(identity, record["assets"])
+
+
+def check_resumed(
+    run_dir: Path,
+    before: Mapping[str, Any],
+    now: Mapping[str, Any],
+    identity: Identity | None,
+    configs: tuple[TrainConfig, TrainConfig],
+) -> list[str]:
+    """Refuses to go on with other data or other options than a run had; returns what the person should know.
+
+    Args:
+      before, now: the records of the run and of this call.
+      identity: of the data of this call.
+      configs: of the run, and of this call.
+
+    Raises:
+      UserError: says what differs.
+    """
+    old, new = configs
+    known = recorded_by(run_dir, before).identity
+    if known is None or identity is None:
+        refuse_changes(old, new)
+        if any(before["data"][key] != now["data"][key] for key in ("name", "examples") if "data" in before):
+            raise UserError(
+                f"The run in {run_dir} was trained on {_say(before)}, but now there are {_say(now)}: bring the data "
+                "back, or start a new run."
+            )
+        return [] if identity is None else [UNCHECKED]
+    moved = [name for name in DATA_OPTIONS if getattr(old, name, None) != getattr(new, name, None)]
+    if change := changes(known, identity):
+        refuse_changes(old, _with_data_of(old, new))
+        where = f" ({_options(moved, new)})" if moved else ""
+        raise UserError(
+            f"The data of the run in {run_dir}{where} have changed since it was begun: {change}. Bring them back as "
+            "they were, or start a new run (which may take its weights: --init-from)."
+        )
+    refuse_changes(_with_data_of(new, old), new)
+    return []
+
+
+def absolute_data(config: TrainConfig) -> dict[str, str]:
+    """The options that name files or folders of data, by their absolute paths: they are found from elsewhere too."""
+    found = {}
+    for name in (*DATA_OPTIONS, "data_dir"):
+        value = getattr(config, name, None)
+        if value is None or str(value) in (*EMBEDDED, music.NAME):
+            continue
+        path = Path(value).expanduser()
+        if path.exists():
+            found[name] = str(path.absolute())
+    return found
+
+
+def _with_data_of(source: TrainConfig, config: TrainConfig) -> TrainConfig:
+    """`config` with the data options of another one."""
+    fields = {field.name for field in dataclasses.fields(config)}
+    return dataclasses.replace(config, **{name: getattr(source, name) for name in DATA_OPTIONS if name in fields})
+
+
+def _options(names: list[str], config: TrainConfig) -> str:
+    return ", ".join(f"--{name} {getattr(config, name)}" for name in names)
+
+
+def _say(record: Mapping[str, Any]) -> str:
+    return f"{record['data']['examples']} examples of {record['data']['name']}"
