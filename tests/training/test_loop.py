@@ -46,7 +46,8 @@ def whole(tmp_path_factory):
 def test_a_run_leaves_the_files_that_are_documented(whole):
     documented = set(re.findall(r"^    ([\w.]+)", run_folder.__doc__, re.MULTILINE))
     assert {p.name for p in whole.run_dir.iterdir()} == {
-        *("config.json", "metrics.jsonl", "tensorboard", "samples", "progress.gif", "losses.png", "checkpoints")
+        *("config.json", "data.json", "metrics.jsonl", "tensorboard", "samples", "progress.gif", "losses.png"),
+        "checkpoints",
     }
     assert {p.name for p in whole.run_dir.iterdir()} <= documented
     assert {p.name for p in (whole.run_dir / "samples").iterdir()} == {f"step_{i:07d}.png" for i in (0, 4, 8)}
