@@ -118,7 +118,8 @@ def _data(value: Any) -> None:
     from_json(value, dict[str, Any])
     for key in ("name", "examples"):
         _require(key in value, f"lacks {key}")
-    _each(value, {"name": _text, "examples": _whole(1, 2**63)}, "has a ")
+    counts = {"examples": _whole(1, 2**63), "held_out": _whole(0, 2**63)}
+    _each(value, {"name": _text, **counts, "fingerprint": _is(str | None)}, "has a ")
 
 
 def _batch(value: Any) -> None:

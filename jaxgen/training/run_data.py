@@ -1,7 +1,6 @@
 """What a run keeps of its data: config.json has the fingerprint, data.json the items of each split."""
 
 import dataclasses
-import json
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -14,6 +13,7 @@ from jaxgen.data.splits import Recorded
 from jaxgen.errors import UserError
 from jaxgen.training import run_folder
 from jaxgen.training.config import TrainConfig, refuse_changes
+from jaxgen.training.json_values import read_json
 
 DATA_OPTIONS = ("data", "target", "generated")
 """Options that say where the data lie; data that were moved are known again by what they are."""
@@ -52,14 +52,13 @@ def recorded_by(run_dir: Path, record: Mapping[str, Any]) -> Recorded:
     fingerprint = record.get("data", {}).get("fingerprint")
     if fingerprint is None:
         return Recorded(None, record["assets"])
-    path = Path(run_dir) / run_folder.DATA
-    try:
-        identity = identity_from_json(json.loads(path.read_bytes()))
-        if identity.fingerprint != fingerprint:
-            raise ValueError(f"it is not what {run_folder.CONFIG} says")
-    except (OSError, ValueError, RecursionError) as error:
-        raise UserError(f"{path}, which says what the run was trained on, is damaged ({error}): restore it.") from error
-    return Recorded(identity, record["assets"])
+
+    def check(values: Any) -> None:
+        if identity_from_json(values).fingerprint != fingerprint:
+            raise ValueError(f"it is not what {run_folder.CONFIG} says of the data")
+
+    values = read_json(Path(run_dir) / run_folder.DATA, check)
+    return Recorded(identity_from_json(values), record["assets"])
 
 
 def check_resumed(
