@@ -11,9 +11,11 @@ MOST_MAPPINGS = 45_000
 FIRST = "PYTEST_XDIST_WORKER" not in os.environ  # the process that starts the workers, which inherit what it sets
 if FIRST:
     os.environ["JAX_PLATFORMS"] = "cpu"
-    # Most of the tests' time is the compiler's work on programs that run once: LLVM is told not to optimise, and XLA to
-    # emit fusions the older way, which takes two thirds of the time.
+    # Most of the tests' time is the compiler's work on programs that run once: LLVM is told not to optimise, nor to
+    # split a program into modules (to compile them side by side), and XLA to emit fusions the older way. Each of the
+    # last two takes a third of the time away.
     flags = "--xla_force_host_platform_device_count=8 --xla_backend_optimization_level=0"
+    flags += " --xla_cpu_parallel_codegen_split_count=1"
     if jaxlib.version.__version_info__ < (0, 11):  # one that a later XLA does not know would end the process
         flags += " --xla_cpu_use_fusion_emitters=false"
     os.environ["XLA_FLAGS"] = f"{flags} {os.environ.get('XLA_FLAGS', '')}"
