@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from jaxgen.data.limits import check_memory
+
 if TYPE_CHECKING:
     from PIL import Image
 
@@ -220,7 +222,33 @@ def resize_arrays(images: np.ndarray, size: int, channels: int) -> np.ndarray:
     """uint8 [N, H, W, 1 or 3] to [N, size, size, channels], each as `resize_array`."""
     if images.shape[1:] == (size, size, channels):
         return images
-    return np.stack([resize_array(image, size, channels) for image in images])
+    resized = np.empty((len(images), size, size, channels), np.uint8)
+    for target, image in zip(resized, images, strict=True):
+        target[...] = resize_array(image, size, channels)
+    return resized
+
+
+def fit_arrays(images: np.ndarray, size: int | None, channels: int | None) -> np.ndarray:
+    """uint8 [N, H, W, 1 or 3] at another size and number of channels, as `resize_arrays`; None: what they have.
+
+    Raises:
+      UserError: more than the limit of `jaxgen.data.limits`.
+    """
+    height, width, stored = images.shape[1:]
+    channels = channels or stored
+    if size is not None:
+        check_memory(len(images) * size * size * channels, f"{len(images):,} images of {size} x {size} pixels")
+        return resize_arrays(images, size, channels)
+    if channels == stored:
+        return images
+    if stored == 1:
+        return np.repeat(images, channels, axis=-1)
+    from PIL import Image
+
+    grey = np.empty((len(images), height, width, 1), np.uint8)
+    for target, image in zip(grey, images, strict=True):
+        target[..., 0] = np.asarray(Image.fromarray(image).convert("L"))
+    return grey
 
 
 def megabytes(count: int, size: int, channels: int) -> float:

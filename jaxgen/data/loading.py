@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 
 from jaxgen.data import embedded_sets
+from jaxgen.data.array_file import ARRAY_ENDINGS
 from jaxgen.data.dataset import Dataset, length
 from jaxgen.data.file_digests import digest
 from jaxgen.data.images import resize_arrays
@@ -36,7 +37,7 @@ def load(
     |---|---|
     | `mnist`, `emoji`, `kjv`, `spoken` | comes with the package, see `load_mnist` and so on below |
     | an existing folder, or any path starting with `/`, `.` or `~` | images, see `image_folder.load_image_folder` |
-    | a path ending in `.npz` | images, see `npz_file.load_npz` |
+    | a path ending in `.npz` or `.npy` | images, see `npz_file.load_npz` |
     | a path ending in `.txt` | a text by characters, see `text.load_text`, which has other texts and vocabularies too |
     | `cifar10`, `cycle_gan/horse2zebra`, `tfds:mnist` | tensorflow-datasets, see `tfds_source.load_tfds` |
 
@@ -60,12 +61,13 @@ def load(
         return load_mnist(image_size or embedded_sets.MNIST_SIZE, channels or 1)
     if name == "emoji":
         return load_emoji(image_size or embedded_sets.EMOJI_SIZE, channels or 3)
-    if name == "kjv" or name.endswith(".txt"):
+    ending = Path(name).suffix.lower()
+    if name == "kjv" or ending == ".txt":
         return load_text(name, sequence_length=sequence_length)
     if name == "spoken":
         return load_spoken()
-    if name.endswith(".npz"):
-        return divided_by_row(load_npz(name))
+    if ending in ARRAY_ENDINGS:
+        return divided_by_row(load_npz(name, image_size=image_size, channels=channels))
     if name.startswith(("/", ".", "~")) or (name and Path(name).is_dir()):
         from jaxgen.data.image_folder import load_image_folder
 

@@ -1,73 +1,189 @@
-"""Images in a .npz file: what `jaxgen sample` and `jaxgen augment` write, or any array of images."""
+"""Images in a .npz or .npy file: what `jaxgen sample` and `jaxgen augment` write, or any array of images."""
 
+from collections.abc import Iterator
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 
+from jaxgen.data.array_file import ONLY_ENTRY, open_arrays
 from jaxgen.data.dataset import Dataset, unscale_images
+from jaxgen.data.images import fit_arrays
 from jaxgen.errors import UserError
 
-IMAGE_ENTRIES = ("image", "images", "samples", "arr_0")
+IMAGE_ENTRIES = ("image", "images", "samples", ONLY_ENTRY)
 LABEL_ENTRIES = ("label", "labels")
+MOST_CLASSES = 100_000
+TOLERANCE = 1e-3
+"""By so much floats may lie outside of their range."""
+_BLOCK_NUMBERS = 2**22
 
 
-def load_npz(path: str | Path) -> Dataset:
-    """The images of a .npz file as a data set without a test split.
+class StoredImages(NamedTuple):
+    """Images of a file."""
+
+    images: np.ndarray
+    """uint8 [N, H, W, C]."""
+    labels: np.ndarray | None
+    """int32 [N]; None: the file has none."""
+    values: str
+    """What its numbers were and which is white: "float32 from 0 to 1"."""
+
+
+def load_npz(path: str | Path, *, image_size: int | None = None, channels: int | None = None) -> Dataset:
+    """The images of a .npz or .npy file as a data set without a test split.
 
     `image` uint8 [H, W, C] and, where the file has labels, `label` int32. See `read_npz`.
-    """
-    arrays = read_npz(Path(path).expanduser())
-    names = [str(k) for k in range(int(arrays["label"].max()) + 1)] if "label" in arrays else None
-    return Dataset(Path(path).stem, arrays, assets={"class_names": names} if names else {})
 
-
-def read_npz(path: Path) -> dict[str, np.ndarray]:
-    """`image` uint8 [N, H, W, C], and `label` int32 [N] if there are labels.
-
-    The images are the entry `image`, `images`, `samples` or `arr_0`: uint8, or floats in [-1, 1]; [N, H, W, C] or
-    [N, H, W]. The labels are the entry `label` or `labels`.
+    Args:
+      image_size: the images are cut and scaled to squares of this side; None: they stay as they are.
+      channels: 1 (grey) or 3 (RGB); None: as stored.
 
     Raises:
-      UserError: no such file, no such entry, another shape or range.
+      UserError: what `read_npz` says, or labels of more classes than there are images.
     """
-    if not path.is_file():
-        raise UserError(f"There is no file {path}: check the path.")
-    try:
-        with np.load(path, allow_pickle=False) as arrays:
-            images = next((arrays[name] for name in IMAGE_ENTRIES if name in arrays), None)
-            labels = next((arrays[name] for name in LABEL_ENTRIES if name in arrays), None)
-    except (OSError, ValueError, AttributeError) as error:
-        raise UserError(f"{path} cannot be read as a .npz file of arrays ({error}): write it with np.savez.") from error
-    if images is None:
-        raise UserError(f"{path} has no images: it must have an entry {' or '.join(IMAGE_ENTRIES)}.")
-    images = as_uint8_images(images, str(path))
+    path = Path(path).expanduser()
+    images, labels, values = read_npz(path)
+    split = {"image": fit_arrays(images, image_size, channels)}
+    facts = (values,)
     if labels is None:
-        return {"image": images}
-    if labels.shape != images.shape[:1] or not np.issubdtype(labels.dtype, np.integer) or labels.min() < 0:
-        raise UserError(f"{path} must have one label of 0, 1, 2, ... for each of its {len(images)} images.")
-    return {"image": images, "label": labels.astype(np.int32)}
+        return Dataset(path.stem, split, facts=facts)
+    count = int(labels.max()) + 1
+    if count > len(labels):
+        raise UserError(
+            f"{path} has labels up to {count - 1:,} for {len(labels):,} images: number the classes from 0 on, without "
+            "gaps."
+        )
+    assets = {"class_names": [str(k) for k in range(count)]}
+    return Dataset(path.stem, {**split, "label": labels}, assets=assets, facts=(*facts, f"{count} classes by label"))
 
 
-def as_uint8_images(images: np.ndarray, name: str) -> np.ndarray:
-    """Images [N, H, W, C] or [N, H, W], uint8 or floats in [-1, 1], as uint8 [N, H, W, C].
+def read_npz(path: Path) -> StoredImages:
+    """The images of a file, and their labels if there are any.
+
+    The images are the entry `image`, `images`, `samples` or `arr_0`, or the one array of a .npy file, [N, H, W, C] or
+    [N, H, W]; their range is decided by their type, see `as_uint8_images`. The labels are the entry `label` or
+    `labels`, integers from 0 to less than 100,000.
+
+    Raises:
+      UserError: what `open_arrays` says, no such entry, another shape or range.
+    """
+    with open_arrays(path) as arrays:
+        image, label = (
+            next((n for n in entries if n in arrays.names), "") for entries in (IMAGE_ENTRIES, LABEL_ENTRIES)
+        )
+        if not image:
+            has = ", ".join(arrays.names[:8]) or "no arrays at all"
+            raise UserError(f"{path} has no images: it must have an entry {' or '.join(IMAGE_ENTRIES)}, and has {has}.")
+        images = arrays.read(image)
+        labels = arrays.read(label) if label else None
+    images, values = as_uint8_images(images, str(path))
+    return StoredImages(images, None if labels is None else _checked_labels(labels, len(images), path), values)
+
+
+def as_uint8_images(images: np.ndarray, name: str) -> tuple[np.ndarray, str]:
+    """Images [N, H, W, C] or [N, H, W] as uint8 [N, H, W, C], and what their numbers were, in words.
+
+    | type | black and white |
+    |---|---|
+    | uint8, and other integers whose values are from 0 to 255 and not only 0 and 1 | 0 and 255 |
+    | uint16 with values above 255 | 0 and 65535, of which the upper 8 bits are taken |
+    | bool | False and True |
+    | floats of 16, 32 or 64 bits, some below -0.001 | -1 and 1 |
+    | floats, none below -0.001 | 0 and 1 |
+
+    Floats may lie outside by 0.001, as rounding leaves them.
 
     Raises:
       UserError: another shape, type or range; `name` says whose.
     """
+    images = _checked_shape(images, name)
+    if images.dtype == np.uint8:
+        return images, "uint8 from 0 to 255"
+    if images.dtype == np.bool_:
+        return images.astype(np.uint8) * np.uint8(255), "bool, True is white"
+    if images.dtype.kind == "f":
+        return _from_floats(images, name)
+    if images.dtype.kind in "iu":
+        return _from_integers(images, name)
+    raise UserError(f"{name} has images of type {images.dtype}: store uint8 (0..255) or floats in [-1, 1] or [0, 1].")
+
+
+def _checked_shape(images: np.ndarray, name: str) -> np.ndarray:
+    """[N, H, W, C]."""
+    shape = list(images.shape)
+    if images.ndim in (3, 4) and not images.size:
+        raise UserError(f"{name} has no images: its array has the shape {shape}.")
+    if images.ndim == 3 and shape[-1] in (1, 3):
+        raise UserError(f"{name} has an array of shape {shape}, which looks like one image: store [1, H, W, C].")
     if images.ndim == 3:
         images = images[..., None]
-    if images.ndim != 4 or images.shape[-1] not in (1, 3) or not images.size:
+    if images.ndim != 4 or images.shape[-1] not in (1, 3):
+        hint = " Move its second axis to the end." if images.ndim == 4 and shape[1] in (1, 3) else ""
         raise UserError(
-            f"{name} has an array of shape {list(images.shape)}: images are [N, H, W, C] with 1 (grey) or 3 (RGB) "
-            "channels last."
+            f"{name} has an array of shape {shape}: images are [N, H, W, C] with 1 (grey) or 3 (RGB) channels last."
+            f"{hint}"
         )
-    if images.dtype == np.uint8:
-        return images
-    if not np.issubdtype(images.dtype, np.floating):
-        raise UserError(f"{name} has images of type {images.dtype}: store uint8 (0..255) or floats in [-1, 1].")
-    low, high = float(images.min()), float(images.max())
-    if not (-1.001 <= low < 0.0 and high <= 1.001):  # without a negative value they are from 0 to 1
+    return images
+
+
+def _from_floats(images: np.ndarray, name: str) -> tuple[np.ndarray, str]:
+    with np.errstate(invalid="ignore"):
+        low, high = float(images.min()), float(images.max())
+    if not (np.isfinite(low) and np.isfinite(high)):
+        broken = next(i for i, image in enumerate(images) if not np.isfinite(image).all())
         raise UserError(
-            f"{name} has floats from {low:g} to {high:g}: images are uint8 (0..255) or floats in [-1, 1]; scale them."
+            f"{name} has images with values that are not finite (nan or inf), image {broken} first: mend it."
         )
-    return unscale_images(images)
+    if not (low >= -1.0 - TOLERANCE and high <= 1.0 + TOLERANCE):
+        raise UserError(
+            f"{name} has {images.dtype.name} from {low:g} to {high:g}: images are uint8 (0..255), or floats in [-1, 1] "
+            "or [0, 1]; scale them."
+        )
+    signed = low < -TOLERANCE
+    converted = np.empty(images.shape, np.uint8)
+    for rows in _blocks(images):
+        block = images[rows].astype(np.float32)
+        converted[rows] = unscale_images(block if signed else 2.0 * block - 1.0)
+    return converted, f"{images.dtype.newbyteorder('=').name} from {-1 if signed else 0} to 1"
+
+
+def _from_integers(images: np.ndarray, name: str) -> tuple[np.ndarray, str]:
+    low, high = int(images.min()), int(images.max())
+    kind = images.dtype.newbyteorder("=").name
+    found = f"{name} has {kind} from {low:,} to {high:,}"
+    if kind == "uint16":
+        if high <= 255:
+            raise UserError(f"{found}, but white is 65,535 in uint16: store what is from 0 to 255 as uint8.")
+        converted = np.empty(images.shape, np.uint8)
+        for rows in _blocks(images):
+            converted[rows] = images[rows] >> 8
+        return converted, "uint16 from 0 to 65535"
+    if low < 0 or high > 255:
+        raise UserError(f"{found}: images are uint8 (0..255), uint16 (0..65535), or floats in [-1, 1] or [0, 1].")
+    if high <= 1:
+        raise UserError(f"{found}: nothing says which is white; store bool, or uint8 with 255 for white.")
+    return images.astype(np.uint8), f"{kind} from 0 to 255"
+
+
+def _blocks(images: np.ndarray) -> Iterator[slice]:
+    """Slices of images, so that what is computed in between stays small."""
+    each = max(1, _BLOCK_NUMBERS // max(1, images[0].size))
+    for start in range(0, len(images), each):
+        yield slice(start, start + each)
+
+
+def _checked_labels(labels: np.ndarray, count: int, path: Path) -> np.ndarray:
+    """int32 [N]."""
+    if labels.shape != (count,) or labels.dtype.kind not in "iu":
+        raise UserError(
+            f"{path} must have one label of 0, 1, 2, ... for each of its {count:,} images, not "
+            f"{labels.dtype.newbyteorder('=').name} {list(labels.shape)}."
+        )
+    low, high = int(labels.min()), int(labels.max())
+    if low < 0 or high >= MOST_CLASSES:
+        raise UserError(
+            f"{path} has labels from {low:,} to {high:,}: they must be one label of 0, 1, 2, ... for each of its "
+            f"{count:,} images, below {MOST_CLASSES:,}."
+        )
+    return labels.astype(np.int32)

@@ -6,10 +6,12 @@ from typing import NamedTuple
 
 import numpy as np
 
+from jaxgen.data.array_file import ARRAY_ENDINGS
 from jaxgen.data.dataset import Dataset, Split, length, pick_examples, unscale_images
 from jaxgen.data.embedded_sets import EMBEDDED
 from jaxgen.data.folder_scan import find_images
 from jaxgen.data.image_folder import FolderSource, common_channels, common_size
+from jaxgen.data.images import fit_arrays
 from jaxgen.data.loading import load
 from jaxgen.data.npz_file import as_uint8_images, read_npz
 from jaxgen.errors import UserError
@@ -67,11 +69,11 @@ def of_data(data: Dataset, split: str | None = None, *, at_most: int | None = No
 
 
 def of_path(path: Path, *, image_size: int | None = None, split: str | None = None) -> ImageSource:
-    """The images of a folder, or of a .npz file: uint8, or floats in [-1, 1], [N, H, W, C]; or of an embedded set.
+    """The images of a folder, of a .npz or .npy file (see `jaxgen.data.npz_file`), or of an embedded set.
 
     Args:
       split: of an embedded set, "test" or "train"; None: the held-out images where there are any.
-      image_size: the pictures of a folder are cut and scaled to squares of this side; None: they have one size already.
+      image_size: images are cut and scaled to squares of this side; None: they have one size already.
 
     Raises:
       UserError: what is there are no images, or not of one size and a known range.
@@ -79,11 +81,14 @@ def of_path(path: Path, *, image_size: int | None = None, split: str | None = No
     path = Path(path)
     if str(path) in EMBEDDED and not path.exists():
         return of_data(load(str(path), image_size=image_size), split)
-    if path.suffix.lower() == ".npz":
-        arrays = read_npz(path)
-        return of_array(arrays["image"], str(path))._replace(labels=arrays.get("label"))
+    if path.suffix.lower() in ARRAY_ENDINGS:
+        images, labels, values = read_npz(path)
+        name = str(path) if values.startswith("uint8") else f"{path} ({values})"
+        return of_array(fit_arrays(images, image_size, None), name)._replace(labels=labels)
     if not path.is_dir():
-        raise UserError(f"{path} is neither a folder of images, a .npz file nor an embedded set: check the path.")
+        raise UserError(
+            f"{path} is neither a folder of images, a .npz or .npy file nor an embedded set: check the path."
+        )
     paths = find_images(path)
     folder = FolderSource(paths, {}, image_size or common_size(paths), common_channels(paths))
 
@@ -94,12 +99,12 @@ def of_path(path: Path, *, image_size: int | None = None, split: str | None = No
 
 
 def of_array(images: np.ndarray, name: str) -> ImageSource:
-    """Images [N, H, W, C] or [N, H, W], uint8 or floats in [-1, 1].
+    """Images [N, H, W, C] or [N, H, W], of a type and range that `jaxgen.data.npz_file.as_uint8_images` knows.
 
     Raises:
       UserError: another shape or range.
     """
-    images = as_uint8_images(images, name)
+    images, _ = as_uint8_images(images, name)
     return ImageSource(name, len(images), images.shape[1:], lambda start, stop: images[start:stop])
 
 
