@@ -5,6 +5,7 @@ import dataclasses
 import sys
 from collections.abc import Iterator, Mapping
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any, NamedTuple
 
 import jax
@@ -26,6 +27,8 @@ class Run(NamedTuple):
     experiment: Experiment
     config: TrainConfig
     model: GenerativeModel
+    moved: Mapping[str, Any] = MappingProxyType({})
+    """Where its data lie now, if they were moved: `data`, `target`."""
 
 
 def open_run(run_dir: Path, *, experiment: Path | None = None, trust: bool = False) -> Run:

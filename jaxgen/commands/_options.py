@@ -36,9 +36,20 @@ class RunOptions:
     """Run the program in the run's folder, which may do anything that you may, and remember it as known."""
 
 
+@dataclass(frozen=True, kw_only=True)
+class RunDataOptions(RunOptions):
+    """Options of commands that read the data a run was trained on."""
+
+    data: str | None = None
+    """Where the run's data lie now, if they were moved: they must be the same. None: where they were in training."""
+    target: Path | None = None
+    """Where the targets of a translation lie now, if that folder was moved."""
+
+
 def open_named(folder: Path, options: RunOptions) -> Run:
     """Open the run that a command names, by the options of that command."""
-    return open_run(folder, experiment=options.experiment, trust=options.trust)
+    moved = {name: value for name in ("data", "target") if (value := getattr(options, name, None)) is not None}
+    return open_run(folder, experiment=options.experiment, trust=options.trust)._replace(moved=moved)
 
 
 def function_of(run: Run, name: str) -> Callable[..., Any]:

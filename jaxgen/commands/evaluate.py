@@ -9,7 +9,7 @@ import tyro
 from rich.console import Console
 from rich.table import Table
 
-from jaxgen.commands._options import RunOptions, open_named, parse
+from jaxgen.commands._options import RunDataOptions, open_named, parse
 from jaxgen.commands._progress import progress_bars
 from jaxgen.commands._prompt_samples import RankingOptions, candidates_of
 from jaxgen.commands._sampling_options import SamplingOptions, given_sampling_options, sampling_options
@@ -22,7 +22,7 @@ from jaxgen.training import run_folder
 
 
 @dataclass(frozen=True, kw_only=True)
-class Options(RankingOptions, SamplingOptions, RunOptions):
+class Options(RankingOptions, SamplingOptions, RunDataOptions):
     """Scores the samples of a run, or images from anywhere, against real ones.
 
     Prints a table. For a run, evaluation.json in its folder also gets each value with what it was made from: numbers of

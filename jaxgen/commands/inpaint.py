@@ -9,7 +9,7 @@ import jax
 import numpy as np
 import tyro
 
-from jaxgen.commands._options import RunOptions, check_output, function_of, open_named, parse
+from jaxgen.commands._options import RunDataOptions, check_output, function_of, open_named, parse
 from jaxgen.commands._sampling_options import SamplingOptions, sampling_options
 from jaxgen.data.dataset import length, pick_examples
 from jaxgen.errors import UserError
@@ -35,7 +35,7 @@ HIDDEN: dict[str, Callable[[np.ndarray, np.ndarray, np.random.Generator], np.nda
 
 
 @dataclass(frozen=True, kw_only=True)
-class Options(SamplingOptions, RunOptions):
+class Options(SamplingOptions, RunDataOptions):
     """Hides a part of held-out images and lets a run draw it.
 
     Each row: an image, what is left of it, and the drawings.

@@ -11,7 +11,15 @@ import numpy as np
 import tyro
 
 from jaxgen import latents as maths
-from jaxgen.commands._options import RunOptions, check_label, check_output, function_of, in_batches, open_named, parse
+from jaxgen.commands._options import (
+    RunDataOptions,
+    check_label,
+    check_output,
+    function_of,
+    in_batches,
+    open_named,
+    parse,
+)
 from jaxgen.commands._rows import write_rows
 from jaxgen.data.dataset import length, read_examples
 from jaxgen.errors import UserError
@@ -27,7 +35,7 @@ What = Literal["reconstruct", "interpolate", "arithmetic", "traverse", "manifold
 
 
 @dataclass(frozen=True)
-class Options(RunOptions):
+class Options(RunDataOptions):
     """Shows what a run's latents mean, by examples that it was not trained on (training ones if there are no others). A
     model that encodes nothing, such as a GAN, is shown by samples instead.
 

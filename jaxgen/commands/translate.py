@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import tyro
 
-from jaxgen.commands._options import RunOptions, check_output_folder, function_of, in_batches, open_named, parse
+from jaxgen.commands._options import RunDataOptions, check_output_folder, function_of, in_batches, open_named, parse
 from jaxgen.data.dataset import length, read_examples, scaled, unscale_images
 from jaxgen.data.picture_file import read_image
 from jaxgen.errors import UserError
@@ -17,7 +17,7 @@ from jaxgen.training.pictures import save_image
 
 
 @dataclass(frozen=True)
-class Options(RunOptions):
+class Options(RunDataOptions):
     """Translates images as a run was trained to, at the size of its images (the middle is cut out).
 
     With --held-out the run's held-out examples: OUT/translated, OUT/source and OUT/target then hold a file of each,
