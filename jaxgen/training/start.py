@@ -151,8 +151,6 @@ def _begin(
     root: Path,
     record: dict[str, Any],
     locks: contextlib.ExitStack,
-    *,
-    identity: Identity | None,
 ) -> Start:
     # The state comes before the folder: what fails here leaves nothing behind.
     state = jax.jit(model.init)(jax.random.key(config.seed), batch)
