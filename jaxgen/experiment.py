@@ -168,13 +168,12 @@ def parse(experiment: Experiment, arguments: list[str]) -> TrainConfig:
 
 
 def _value_of(arguments: Sequence[str], flag: str) -> str | None:
-    """The value of `--flag VALUE` or `--flag=VALUE` (the last one), or None."""
+    """The value of `--flag VALUE` or `--flag=VALUE` (the last one; tyro also takes `_` for `-`), or None."""
     value = None
     for i, argument in enumerate(arguments):
-        if argument == flag and i + 1 < len(arguments):
-            value = arguments[i + 1]
-        elif argument.startswith(flag + "="):
-            value = argument[len(flag) + 1 :]
+        name, equals, rest = argument.partition("=")
+        if name.replace("_", "-") == flag:
+            value = rest if equals else next(iter(arguments[i + 1 : i + 2]), value)
     return value
 
 

@@ -32,6 +32,7 @@ from jaxgen.experiments import (
         (("--devices", 0), "--devices must be at least 1, not 0"),
         (("--resume",), "no run to resume in runs/tiny_experiment"),
         (("--resume", "runs/nothing"), "no run to resume in runs/nothing"),
+        (("--run_dir", "runs/nothing", "--resume"), "no run to resume in runs/nothing"),
         (("--init-from", "nowhere"), "nowhere is not the folder of a run"),
         (("--process-id", 1), "need --coordinator"),
         (("--coordinator", "127.0.0.1:1"), "needs --num-processes and --process-id"),
