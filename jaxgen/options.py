@@ -280,7 +280,7 @@ def _wrong_plain(kind: Any, value: Any) -> str | None:
 def _shown(value: Any) -> str:
     """A value as it stands at the end of a sentence: short, on one line."""
     try:
-        text = str(value) if isinstance(value, Real | tuple) or value is None else ascii(str(value))
+        text = str(value) if isinstance(value, Real | tuple) or value is None else repr(str(value))
     except ValueError:  # an int of more digits than Python writes
         return "a number of thousands of digits"
     return text if len(text) <= 80 else f"{text[:60]}..."

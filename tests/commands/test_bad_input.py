@@ -33,6 +33,7 @@ from jaxgen.experiments import (
         (("--resume",), "no run to resume in runs/tiny_experiment"),
         (("--resume", "runs/nothing"), "no run to resume in runs/nothing"),
         (("--run_dir", "runs/nothing", "--resume"), "no run to resume in runs/nothing"),
+        (("--resume", "a\x1b[31m\nb"), r"no run to resume in a\\x1b\[31m\\nb "),
         (("--init-from", "nowhere"), "nowhere is not the folder of a run"),
         (("--process-id", 1), "need --coordinator"),
         (("--coordinator", "127.0.0.1:1"), "needs --num-processes and --process-id"),
