@@ -4,16 +4,20 @@ Such a file is a pickle, and a pickle may name any function of Python to be call
 the few names that a dictionary of tensors needs, and these give descriptions of tensors, made into arrays afterwards.
 """
 
+import io
 import math
 import pickle
+import pickletools
+import reprlib
 import zipfile
 from collections import OrderedDict
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, BinaryIO, NamedTuple
 
 import numpy as np
 
+from jaxgen.data.limits import check_file, check_memory
 from jaxgen.errors import UserError
 
 LEGACY_MAGIC = 0x1950A86A20F9469CFC6C
@@ -31,27 +35,37 @@ STORAGES = {
     "BoolStorage": "?",
 }
 
+_MEMO_OPERATIONS = ("PUT", "BINPUT", "LONG_BINPUT", "GET", "BINGET", "LONG_BINGET")
+_MOST_AXES = 64
+
 
 def read_torch_state(path: str | Path) -> dict[str, np.ndarray]:
     """The tensors of a state dict, by name, from a file of `torch.save` in the zip format or that of before 1.6.
 
     Raises:
-      UserError: no such file, another kind of file, or one with more in it than named tensors.
+      UserError: no such file, another kind of file, one with more in it than named tensors, or one that asks for more
+        memory than the limit of `jaxgen.data.limits` and than it takes on the disk.
     """
     path = Path(path)
+    on_disk = check_file(path)
+
+    def check(needed: int) -> None:
+        check_memory(needed, f"What {path} declares", on_disk=on_disk)
+
     try:
         with path.open("rb") as file:
             is_zip = file.read(4) == b"PK\x03\x04"
             file.seek(0)
-            return _read_zip(file) if is_zip else _read_legacy(file)
-    except FileNotFoundError:
-        raise UserError(f"There is no file {path}: check the path.") from None
+            return _read_zip(file, check) if is_zip else _read_legacy(file, check)
+    except UserError:
+        raise
     except _Refused as error:
         raise UserError(f"{path} is not read: {error}; only a state dict of plain tensors is.") from None
     except OSError as error:
         raise UserError(f"{path} cannot be read: {error.strerror or error}.") from error
     except Exception as error:  # a damaged pickle raises nearly anything
-        raise UserError(f"{path} is no state dict of PyTorch, or it is damaged ({error!r}).") from error
+        reason = type(error).__name__
+        raise UserError(f"{path} is no state dict of PyTorch, or it is damaged ({reason} in reading it).") from None
 
 
 class _Refused(Exception):
@@ -86,7 +100,7 @@ class _Unpickler(pickle.Unpickler):
     def persistent_load(self, description: Any) -> _Storage:
         kind, dtype, key, _, _, *view = description
         if kind != "storage" or not isinstance(key, str) or dtype not in STORAGES.values():
-            raise _Refused(f"it has a storage of an unknown kind, {description!r}")
+            raise _Refused(f"it has a storage of an unknown kind, {reprlib.repr(description)}")
         if view not in ([], [None]):
             raise _Refused("it has views of storages, as PyTorch wrote before 1.0")
         return _Storage(key, dtype)
@@ -112,53 +126,100 @@ def _allowed() -> Mapping[tuple[str, str], Any]:
     }
 
 
-def _read_zip(file: BinaryIO) -> dict[str, np.ndarray]:
+def _load(file: BinaryIO) -> Any:
+    """The next pickle of a file, once it is sure that reading it allocates nothing that is not in the file."""
+    start, most = file.tell(), 0
+    for operation, argument, _ in pickletools.genops(file):
+        if operation.name in _MEMO_OPERATIONS:
+            most = max(most, int(argument))
+    end = file.tell()
+    if most > end - start:  # a pickle of so many bytes remembers no more things; their list would be as long
+        raise _Refused(f"its pickle of {end - start:,} bytes asks for {most:,} places")
+    file.seek(start)
+    return _Unpickler(file).load()
+
+
+def _read_zip(file: BinaryIO, check: Callable[[int], None]) -> dict[str, np.ndarray]:
     """One archive: the pickle, and each storage in a file of its own."""
     with zipfile.ZipFile(file) as archive:
-        names = archive.namelist()
-        pickled = next(name for name in names if name.endswith("/data.pkl"))
+        sizes = {member.filename: member.file_size for member in archive.infolist()}
+        pickled = next(name for name in sizes if name.endswith("/data.pkl"))
         folder = pickled.removesuffix("data.pkl")
-        if f"{folder}byteorder" in names and archive.read(f"{folder}byteorder") != b"little":
+        check(sizes[pickled])
+        if f"{folder}byteorder" in sizes and archive.open(f"{folder}byteorder").read(16) != b"little":
             raise _Refused("its numbers are not in little-endian order")
-        with archive.open(pickled) as pickle_file:
-            tensors = _checked(_Unpickler(pickle_file).load())
-        return {
-            name: _array(tensor, archive.read(f"{folder}data/{tensor.storage.key}")) for name, tensor in tensors.items()
-        }
+        tensors = _checked(_load(io.BytesIO(archive.read(pickled))), check)
+        keys = {tensor.storage.key for tensor in tensors.values()}
+        check(sum(sizes[f"{folder}data/{key}"] for key in keys))
+        return _arrays(tensors, lambda key: archive.read(f"{folder}data/{key}"))
 
 
-def _read_legacy(file: BinaryIO) -> dict[str, np.ndarray]:
+def _read_legacy(file: BinaryIO, check: Callable[[int], None]) -> dict[str, np.ndarray]:
     """Pickles in a row, and after them each storage: its number of elements, then these."""
-    if _Unpickler(file).load() != LEGACY_MAGIC:
+    if _load(file) != LEGACY_MAGIC:
         raise _Refused("it is the pickle of something else")
     for _ in ("protocol", "machine"):
-        _Unpickler(file).load()
-    tensors = _checked(_Unpickler(file).load())
+        _load(file)
+    tensors = _checked(_load(file), check)
     item_sizes = {tensor.storage.key: np.dtype(tensor.storage.dtype).itemsize for tensor in tensors.values()}
-    content = {}
-    for key in _Unpickler(file).load():
-        count = int.from_bytes(file.read(8), "little")
-        content[key] = file.read(count * item_sizes[key])
-    return {name: _array(tensor, content[tensor.storage.key]) for name, tensor in tensors.items()}
+    places = {}
+    for key in _load(file):
+        size = int.from_bytes(file.read(8), "little") * item_sizes[key]
+        places[key] = (file.tell(), size)
+        file.seek(size, io.SEEK_CUR)
+    if any(start + size > file.seek(0, io.SEEK_END) for start, size in places.values()):
+        raise _Refused("it is cut short")
+
+    def content(key: str) -> bytes:
+        start, size = places[key]
+        file.seek(start)
+        return file.read(size)
+
+    return _arrays(tensors, content)
 
 
-def _checked(state: Any) -> dict[str, _Tensor]:
-    """The pickled object, if it is a dictionary of tensors by name."""
+def _checked(state: Any, check: Callable[[int], None]) -> dict[str, _Tensor]:
+    """The pickled object, if it is a dictionary of tensors by name that `check` lets pass."""
     if not isinstance(state, dict):
         raise _Refused(f"it holds a {type(state).__name__}")
     for name, tensor in state.items():
         if not (isinstance(name, str) and isinstance(tensor, _Tensor) and isinstance(tensor.storage, _Storage)):
-            raise _Refused(f"its entry {name!r} is no tensor")
+            raise _Refused(f"its entry {reprlib.repr(name)} is no tensor")
+        if not _has_plain_shape(tensor):
+            raise _Refused(f"its entry {reprlib.repr(name)} has no plain shape")
+    # Several tensors may share a storage, and each becomes an array of its own.
+    check(sum(math.prod(tensor.shape) * np.dtype(tensor.storage.dtype).itemsize for tensor in state.values()))
     return state
+
+
+def _has_plain_shape(tensor: _Tensor) -> bool:
+    """Whether its offset, shape and strides are whole numbers from 0 on, within what a file can have."""
+    if not (isinstance(tensor.shape, tuple) and isinstance(tensor.strides, tuple)):
+        return False
+    numbers = (tensor.offset, *tensor.shape, *tensor.strides)
+    same_rank = len(tensor.shape) == len(tensor.strides) <= _MOST_AXES
+    return same_rank and all(type(number) is int and 0 <= number < 2**63 for number in numbers)
+
+
+def _arrays(tensors: Mapping[str, _Tensor], content: Callable[[str], bytes]) -> dict[str, np.ndarray]:
+    """The arrays, in their order; `content` is asked once for each storage, and one is in memory at a time."""
+    arrays: dict[str, Any] = dict.fromkeys(tensors)
+    by_storage: dict[str, list[str]] = {}
+    for name, tensor in tensors.items():
+        by_storage.setdefault(tensor.storage.key, []).append(name)
+    for key, names in by_storage.items():
+        stored = content(key)
+        arrays |= {name: _array(tensors[name], stored) for name in names}
+    return arrays
 
 
 def _array(tensor: _Tensor, content: bytes) -> np.ndarray:
     """The elements of a storage that a tensor names, in an array of its own."""
     elements = np.frombuffer(content, tensor.storage.dtype)
     last = tensor.offset + sum((size - 1) * stride for size, stride in zip(tensor.shape, tensor.strides, strict=True))
-    inside = min((tensor.offset, *tensor.shape, *tensor.strides)) >= 0 and last < len(elements)
+    count = math.prod(tensor.shape)
     # More elements than the storage has: a few bytes could ask for any amount of memory.
-    if math.prod(tensor.shape) > 0 and not (inside and math.prod(tensor.shape) <= len(elements)):
+    if count > 0 and not (last < len(elements) and count <= len(elements)):
         raise _Refused(f"a tensor of shape {tensor.shape} does not fit into its {len(elements)} numbers")
     strides = [stride * elements.itemsize for stride in tensor.strides]
     return np.ndarray(tensor.shape, elements.dtype, content, tensor.offset * elements.itemsize, strides).copy()

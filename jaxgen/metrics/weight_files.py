@@ -2,6 +2,7 @@
 
 import functools
 import hashlib
+import json
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
@@ -14,6 +15,7 @@ from flax.traverse_util import flatten_dict, unflatten_dict
 from safetensors import SafetensorError
 from safetensors.numpy import load_file, save_file
 
+from jaxgen.data.limits import check_file, check_memory
 from jaxgen.errors import UserError
 from jaxgen.metrics.torch_files import read_torch_state
 from jaxgen.networks.inception import InceptionV3
@@ -22,6 +24,10 @@ from jaxgen.networks.inception import InceptionV3
 TORCH_NAMES = {"kernel": "weight", "scale": "weight", "bias": "bias", "mean": "running_mean", "var": "running_var"}
 # Rank -> which of PyTorch's axes becomes each of Flax's.
 FROM_TORCH = {1: (0,), 2: (1, 0), 4: (2, 3, 1, 0)}
+
+SAFETENSORS_TYPES = ("F64", "F32", "F16", "I64", "I32", "I16", "I8", "U64", "U32", "U16", "U8", "BOOL")
+MOST_HEADER_BYTES = 100_000_000
+"""That of the library."""
 
 
 def save_variables(path: str | Path, variables: Mapping[str, Any]) -> None:
@@ -55,7 +61,7 @@ def inception_variables(path: str | Path) -> dict[str, Any]:
       UserError: no such file, or one that holds other arrays; the first that is missing, odd or of another shape is
         named.
     """
-    state = read_safetensors(path) if Path(path).suffix == ".safetensors" else read_torch_state(path)
+    state = read_safetensors(path) if Path(path).suffix.lower() == ".safetensors" else read_torch_state(path)
     torch_layer = None if any(name.startswith("params/") for name in state) else _inception_layer
     return checked_variables(state, InceptionV3(), (299, 299, 3), path, torch_layer=torch_layer)
 
@@ -110,11 +116,35 @@ def read_safetensors(path: str | Path) -> dict[str, np.ndarray]:
     """The arrays of a safetensors file by name.
 
     Raises:
-      UserError: no such file, or another kind of file.
+      UserError: no such file, another kind of file, or numbers of a type that NumPy has not, such as FP8.
     """
+    path = Path(path)
+    on_disk = check_file(path)
+    check_memory(path.stat().st_size, str(path), on_disk=on_disk)
     try:
+        _check_types(path)
         return load_file(path)
-    except FileNotFoundError:
-        raise UserError(f"There is no file {path}: check the path.") from None
-    except (SafetensorError, OSError) as error:
-        raise UserError(f"{path} cannot be read as safetensors: {error}.") from error
+    except (SafetensorError, OSError, ValueError, RecursionError) as error:
+        reason = " ".join(str(error).split()).rstrip(".")[:200]
+        raise UserError(f"{path} cannot be read as safetensors: {reason}.") from error
+
+
+def _check_types(path: Path) -> None:
+    """Refuses arrays of types that are not read.
+
+    Raises:
+      UserError: such a type, which is named.
+      ValueError: a header that is none.
+    """
+    with path.open("rb") as file:
+        size = int.from_bytes(file.read(8), "little")
+        if size > min(path.stat().st_size, MOST_HEADER_BYTES):
+            raise ValueError(f"it declares a header of {size:,} bytes")
+        header = json.loads(file.read(size))
+    if not isinstance(header, dict):
+        raise ValueError("its header is no JSON object")
+    for name, facts in header.items():
+        kind = facts.get("dtype") if isinstance(facts, dict) else None
+        if name != "__metadata__" and kind not in SAFETENSORS_TYPES:
+            known = ", ".join(SAFETENSORS_TYPES)
+            raise UserError(f"{path} has {name} of type {kind}, which is not read: save it as one of {known}.")

@@ -20,6 +20,7 @@ from jaxgen.metrics.weight_files import (
     file_sha256,
     inception_variables,
     load_variables,
+    read_safetensors,
     save_variables,
 )
 from jaxgen.networks.normalisation import BatchNorm
@@ -131,6 +132,51 @@ def test_a_file_that_is_not_there_or_not_safetensors_is_refused(tmp_path):
             read(tmp_path / "absent.safetensors")
         with pytest.raises(UserError, match=r"notes\.safetensors cannot be read as safetensors"):
             read(tmp_path / "notes.safetensors")
+
+
+def safetensors(header, numbers=b""):
+    text = header if isinstance(header, bytes) else json.dumps(header).encode()
+    return len(text).to_bytes(8, "little") + text + numbers
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        (
+            safetensors({"w": {"dtype": "F8_E4M3", "shape": [4], "data_offsets": [0, 4]}}, bytes(4)),
+            "has w of type F8_E4M3",
+        ),
+        (safetensors({"w": {"dtype": "BF16", "shape": [2], "data_offsets": [0, 4]}}, bytes(4)), "has w of type BF16"),
+        (safetensors({"w": {"dtype": "odd", "shape": [4], "data_offsets": [0, 4]}}, bytes(4)), "has w of type odd"),
+        (safetensors({"w": 3}), "has w of type None"),
+        (
+            safetensors({"w": {"dtype": "F32", "shape": [10**9], "data_offsets": [0, 4 * 10**9]}}),
+            "cannot be read as saf",
+        ),
+        (
+            safetensors({"w": {"dtype": "F32", "shape": [9], "data_offsets": [0, 4]}}, bytes(4)),
+            "cannot be read as safet",
+        ),
+        ((2**60).to_bytes(8, "little") + b"{}", "it declares a header of 1,152,921,504,606,846,976 bytes"),
+        (safetensors(b"[" * 100_000), "cannot be read as safetensors"),
+        (safetensors(b"[1]"), "its header is no JSON object"),
+        (safetensors(b"\xff\xfe"), "cannot be read as safetensors"),
+        (b"", "cannot be read as safetensors"),
+        (b"abc", "cannot be read as safetensors"),
+    ],
+)
+def test_a_damaged_or_hostile_safetensors_file_is_one_sentence(tmp_path, content, message):
+    (tmp_path / "w.safetensors").write_bytes(content)
+    with pytest.raises(UserError, match=message) as caught:
+        read_safetensors(tmp_path / "w.safetensors")
+    assert "\n" not in str(caught.value)
+
+
+def test_holes_of_a_sparse_file_are_not_read(tmp_path):
+    with (tmp_path / "w.safetensors").open("wb") as file:
+        file.truncate(2**40)
+    with pytest.raises(UserError, match="would take 1,048,576 MB of memory"):
+        read_safetensors(tmp_path / "w.safetensors")
 
 
 def test_efficientnet_is_converted_from_pytorch_and_its_hash_printed(tmp_path, capsys, monkeypatch):
