@@ -1,5 +1,6 @@
 """Processes of the campaign: forked from one that has imported everything, since imports are most of a tiny run."""
 
+import importlib
 import os
 import re
 import resource
@@ -138,7 +139,9 @@ def limit_file_size(size: int) -> None:
 
 
 def become_nobody() -> None:
-    """Give up root's right to write everywhere."""
+    """Give up root's right to write everywhere; what only root may read, such as its Python, is imported before."""
+    for name in ("matplotlib.backends.backend_agg", "multiprocessing.synchronize", "tensorboardX"):
+        importlib.import_module(name)
     if os.geteuid() == 0:
         os.setgroups([])
         os.setgid(NOBODY)
