@@ -22,7 +22,7 @@ import orbax.checkpoint as ocp
 from jaxgen.errors import UserError
 from jaxgen.training import files
 from jaxgen.training.checkpoint_folder import FOLDER as FOLDER
-from jaxgen.training.checkpoint_folder import Manager, Steps, is_unfinished
+from jaxgen.training.checkpoint_folder import Manager, Steps, ignore_late_ends, is_unfinished
 from jaxgen.training.checkpoint_folder import steps_on_disk as steps_on_disk
 from jaxgen.training.json_values import from_json
 from jaxgen.training.state import TrainState
@@ -177,6 +177,7 @@ def restore_weights(folder: Path, step: int) -> dict[str, dict[str, np.ndarray]]
 def _read_run(reader: ocp.Checkpointer, path: Path) -> dict[str, Any]:
     """The JSON of a checkpoint, held against its digest (those from before there was one: against its form)."""
     _check_plain(path)
+    ignore_late_ends()
     try:
         run = reader.restore(path, args=ocp.args.Composite(run=ocp.args.JsonRestore()))["run"]
     except Exception as error:

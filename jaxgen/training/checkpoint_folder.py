@@ -1,10 +1,12 @@
 """Which folders are checkpoints, and what a run that cannot write any more says of them."""
 
 import contextlib
+import functools
 import logging
 import os
 import re
 import shlex
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -79,6 +81,7 @@ class Manager(ocp.CheckpointManager):
     def __init__(self, folder: Path, options: ocp.CheckpointManagerOptions):
         self._run_dir, self._has_failed = folder.parent, False
         logging.getLogger("absl").addFilter(_is_not_of_a_failed_save)
+        ignore_late_ends()
         with self._failing_once():
             super().__init__(folder, options=options)
 
@@ -104,6 +107,21 @@ class Manager(ocp.CheckpointManager):
             if not self._has_failed:  # what has been said need not be said again
                 self._has_failed = True
                 raise run_failed(self._run_dir, f"a checkpoint could not be written ({_reason(error)})") from error
+
+
+@functools.cache
+def ignore_late_ends() -> None:
+    """From now on say nothing of reads and writes of orbax that end after their event loop did.
+
+    Where one of several fails, orbax closes the loop of them all, and each of the others prints a traceback.
+    """
+    show = sys.unraisablehook
+
+    def hook(what: Any) -> None:
+        if not (isinstance(what.exc_value, RuntimeError) and str(what.exc_value) == "Event loop is closed"):
+            show(what)
+
+    sys.unraisablehook = hook
 
 
 def _is_not_of_a_failed_save(record: logging.LogRecord) -> bool:

@@ -2,6 +2,8 @@
 
 import json
 import shutil
+import sys
+from types import SimpleNamespace
 
 import jax
 import jax.numpy as jnp
@@ -305,3 +307,12 @@ def test_damaged_weights_and_those_without_a_digest_are_refused(tmp_path):
     rewrite_json(tmp_path / "10", lambda run: {key: run[key] for key in run if key not in (*NEW, "weights_digest")})
     with pytest.raises(UserError, match="earlier version of jaxgen"):
         checkpoint.restore_weights(tmp_path, 10)
+
+
+def test_what_ends_after_its_event_loop_is_not_shown_and_other_errors_are(monkeypatch):
+    shown = []
+    monkeypatch.setattr(sys, "unraisablehook", shown.append)
+    checkpoint_folder.ignore_late_ends.__wrapped__()
+    for error in (RuntimeError("Event loop is closed"), RuntimeError("another"), KeyError("Event loop is closed")):
+        sys.unraisablehook(SimpleNamespace(exc_value=error))
+    assert [repr(what.exc_value) for what in shown] == ["RuntimeError('another')", "KeyError('Event loop is closed')"]
