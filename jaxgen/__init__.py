@@ -1,11 +1,33 @@
 """jaxgen: a functional zoo of generative models in JAX."""
 
-from jaxgen import data, metrics, models, networks
-from jaxgen.errors import RunFailed, UserError
-from jaxgen.experiment import Experiment, run
-from jaxgen.training.config import TrainConfig
-from jaxgen.training.loop import TrainResult, train
-from jaxgen.training.state import GenerativeModel, TrainState
+import importlib
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from jaxgen import data, metrics, models, networks
+    from jaxgen.errors import RunFailed, UserError
+    from jaxgen.experiment import Experiment, run
+    from jaxgen.training.config import TrainConfig
+    from jaxgen.training.loop import TrainResult, train
+    from jaxgen.training.state import GenerativeModel, TrainState
+
+_PARTS = {
+    "Experiment": "jaxgen.experiment",
+    "GenerativeModel": "jaxgen.training.state",
+    "RunFailed": "jaxgen.errors",
+    "TrainConfig": "jaxgen.training.config",
+    "TrainResult": "jaxgen.training.loop",
+    "TrainState": "jaxgen.training.state",
+    "UserError": "jaxgen.errors",
+    "data": None,
+    "metrics": None,
+    "models": None,
+    "networks": None,
+    "run": "jaxgen.experiment",
+    "train": "jaxgen.training.loop",
+}
+"""What the package offers, by module (None: it is a module): imported when first asked for, so that a command line can
+catch signals from its beginning on, and help is there at once."""
 
 __all__ = [
     "Experiment",
@@ -22,3 +44,14 @@ __all__ = [
     "run",
     "train",
 ]
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _PARTS:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    module = importlib.import_module(_PARTS[name] or f"{__name__}.{name}")
+    return module if _PARTS[name] is None else getattr(module, name)
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

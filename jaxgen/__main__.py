@@ -3,7 +3,9 @@
 import importlib
 import sys
 from collections.abc import Sequence
+from types import ModuleType
 
+from jaxgen import command_line
 from jaxgen.errors import UserError
 
 COMMANDS = {
@@ -25,21 +27,28 @@ COMMANDS = {
 
 
 def run(arguments: Sequence[str] | None = None) -> int:
-    """Runs one command and returns the exit code: 2 for bad input, with one sentence on the error stream."""
-    arguments = list(sys.argv[1:] if arguments is None else arguments)
+    """Run one command and return the exit code: 2 for bad input, with one sentence on the error stream."""
+    given = list(sys.argv[1:] if arguments is None else arguments)
+    with command_line.stoppable(lambda: _outputs().remove_unfinished(), lambda: _outputs().stopped()):
+        return command_line.end_well(lambda: _run(given), stopped=lambda: _outputs().stopped())
+
+
+def _outputs() -> ModuleType:
+    """What knows the files that were written; not imported before signals are caught."""
+    return importlib.import_module("jaxgen.commands._outputs")
+
+
+def _run(arguments: Sequence[str]) -> int:
+    _outputs().forget()
     if not arguments or arguments[0] in ("-h", "--help"):
         print("usage: jaxgen COMMAND ...   (jaxgen COMMAND --help says more)\n")
         print("\n".join(f"  {name:<12} {what}" for name, what in COMMANDS.items()))
         return 0 if arguments else 2
     if arguments[0] not in COMMANDS:
-        print(f"error: There is no command {arguments[0]!r}: use {', '.join(COMMANDS)}.", file=sys.stderr)
-        return 2
+        raise UserError(f"There is no command {arguments[0][:100]!r}: use {', '.join(COMMANDS)}.")
     command = importlib.import_module(f"jaxgen.commands.{arguments[0]}")
-    try:
+    with importlib.import_module("jaxgen.commands._progress").progress_bars():
         command.main(arguments[1:])
-    except UserError as error:
-        print(f"error: {error}", file=sys.stderr)
-        return error.exit_code
     return 0
 
 

@@ -2,7 +2,7 @@
 
 import functools
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -79,7 +79,7 @@ def evaluate_run(
     candidates: int = CANDIDATES,
     sampling: Mapping[str, Any] | None = None,
     progress: Progress | None = None,
-    pairs_to: Path | None = None,
+    show_pairs: "Callable[[Image.Image], None] | None" = None,
 ) -> dict[str, Any]:
     """The record of one evaluation of a run; its `values` are the figures, the rest says how they were made.
 
@@ -97,7 +97,7 @@ def evaluate_run(
       text_scorer: the run of emoji_clip that says how far images agree with their captions.
       rank_with, candidates: another, by which one of so many images is chosen for each caption.
       sampling: other keywords of the model's `sample`.
-      pairs_to: with `memorisation`, where the picture (.png) of samples over their nearest training images goes.
+      show_pairs: with `memorisation`, called with the picture of samples over their nearest training images.
 
     Raises:
       UserError: what does not fit the run: an unknown metric or split, a run without samples, too few samples.
@@ -151,8 +151,8 @@ def evaluate_run(
         scorer = ImageScorer(real, loaded, image_metrics, training=training, seed=seed, progress=progress)
         values |= scorer.score(generated)
         pairs = scorer.nearest_pairs(PAIRS_IN_A_ROW)
-        if pairs and pairs_to is not None:
-            _pairs_picture(generated, training, pairs).save(pairs_to)
+        if pairs and show_pairs is not None:
+            show_pairs(_pairs_picture(generated, training, pairs))
         record |= _facts(real, generated, loaded)
     if RETRIEVAL in chosen:
         values |= text_agreement.retrieval_values(run, state, data, seed=seed)

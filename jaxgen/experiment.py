@@ -12,6 +12,7 @@ import dataclasses
 import importlib
 import importlib.util
 import os
+import shlex
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -20,10 +21,12 @@ from typing import Any, Generic, TypeVar
 
 import jax
 
+from jaxgen.command_line import end_well
 from jaxgen.data.dataset import Dataset, example_batch
 from jaxgen.data.splits import as_recorded
 from jaxgen.errors import UserError
 from jaxgen.options import parse_options
+from jaxgen.terminal import printable
 from jaxgen.training import checkpoint, files, run_folder
 from jaxgen.training.config import TrainConfig, config_from_json, validate
 from jaxgen.training.loop import TrainResult, train
@@ -70,7 +73,7 @@ class Experiment(Generic[Config]):
     @property
     def command(self) -> str:
         """What a person types to run it."""
-        return f"python -m {self.module}" if self.module else f"python {self.file}"
+        return f"python -m {self.module}" if self.module else f"python {shlex.quote(self.file)}"
 
 
 @dataclass(frozen=True)
@@ -93,21 +96,21 @@ class Study:
 
 
 def run(experiment: Experiment, arguments: Sequence[str] | None = None) -> int:
-    """Runs an experiment with command-line arguments (None: those of the process) and returns the exit code.
+    """Run an experiment with command-line arguments (None: those of the process) and return the exit code.
 
     0 when the run is done, 2 for bad input, 1 for a run that failed, 128 + the signal's number if it was stopped.
     """
-    try:
+
+    def train_and_say() -> int:
         config = parse(experiment, sys.argv[1:] if arguments is None else list(arguments))
         validate(config)
         prepare_process(config)
         result = train_experiment(experiment, config)
-    except UserError as error:
-        print(f"error: {error}", file=sys.stderr)
-        return error.exit_code
-    if jax.process_index() == 0:
-        print(summary(experiment, config, result))
-    return {None: 0, "SIGINT": 130, "SIGTERM": 143}[result.stopped_by]
+        if jax.process_index() == 0:
+            print(printable(summary(experiment, config, result), keep="\n"))
+        return {None: 0, "SIGINT": 130, "SIGTERM": 143}[result.stopped_by]
+
+    return end_well(train_and_say, fault_code=1)
 
 
 def train_experiment(experiment: Experiment, config: TrainConfig) -> TrainResult:
@@ -221,12 +224,12 @@ def _use_compile_cache() -> None:
 
 def summary(experiment: Experiment, config: TrainConfig, result: TrainResult) -> str:
     """What is printed when a run ends: where things lie, how it went, and what to type next."""
-    run_dir = result.run_dir
+    run_dir, typed = result.run_dir, shlex.quote(str(result.run_dir))
     how = experiment.command
     if result.stopped_by is not None:
         return (
             f"\nStopped by {result.stopped_by} at step {int(result.state.step)} of {config.steps}; all is saved. "
-            f"Go on with:\n  {how} --resume {run_dir}"
+            f"Go on with:\n  {how} --resume {typed}"
         )
     samples, sheets = run_folder.samples(run_dir), run_folder.sheets(run_dir)
     rate = result.examples_per_second
@@ -242,22 +245,22 @@ def summary(experiment: Experiment, config: TrainConfig, result: TrainResult) ->
     lines += [f"  losses   {run_dir / run_folder.LOSSES}", f"  state    {run_dir / checkpoint.FOLDER}", "Next:"]
     for name in ("restore", "translate"):
         if name in result.model.functions:
-            lines.append(f"  jaxgen {name} {run_dir} IMAGE... --out {name}d")
+            lines.append(f"  jaxgen {name} {typed} IMAGE... --out {name}d")
     if "stylise" in result.model.functions:
-        lines.append(f"  jaxgen stylize IMAGE {run_dir} --out stylized.png")
+        lines.append(f"  jaxgen stylize IMAGE {typed} --out stylized.png")
     if samples and result.model.sample is not None:
         prompts = prompts_of(result.model, run_folder.read_record(run_dir)["assets"])
         options = {  # by what the samples are shown as
-            ".png": "--num 64 --seed 1 --out sheet.png" if prompts is None else f'--prompt "{prompts[0]}"',
+            ".png": "--num 64 --seed 1 --out sheet.png" if prompts is None else f"--prompt {shlex.quote(prompts[0])}",
             ".txt": "--num-tokens 500 --temperature 0.8",
             ".wav": "--seed 1 --out sound.wav",
         }
-        lines.append(f"  jaxgen sample {run_dir} {options[samples[-1].suffix]}")
+        lines.append(f"  jaxgen sample {typed} {options[samples[-1].suffix]}")
     if {"prior", "decode"} <= result.model.functions.keys():
-        lines.append(f"  jaxgen interpolate {run_dir} --out between.gif")
+        lines.append(f"  jaxgen interpolate {typed} --out between.gif")
     if "encode" in result.model.functions:
-        lines.append(f"  jaxgen latent {run_dir} reconstruct")
-    lines += [f"  jaxgen info {run_dir}", f"  {how} --resume {run_dir} --steps {2 * config.steps}"]
+        lines.append(f"  jaxgen latent {typed} reconstruct")
+    lines += [f"  jaxgen info {typed}", f"  {how} --resume {typed} --steps {2 * config.steps}"]
     return "\n".join(lines)
 
 

@@ -21,6 +21,7 @@ import numpy as np
 import tyro
 
 from jaxgen.errors import UserError
+from jaxgen.terminal import spelled_out
 
 Options = TypeVar("Options")
 
@@ -181,9 +182,10 @@ def parse_options(
       UserError: a value is not in its option's range.
     """
     given = {} if default is None else {"default": default}
-    options = tyro.cli(
-        cls, args=list(arguments), prog=prog, description=description.strip(), registry=_REGISTRY, **given
-    )
+    with spelled_out(arguments):
+        options = tyro.cli(
+            cls, args=list(arguments), prog=prog, description=description.strip(), registry=_REGISTRY, **given
+        )
     check_options(options)
     return options
 

@@ -5,13 +5,17 @@ from pathlib import Path
 import jax
 import numpy as np
 
-from jaxgen.commands._options import check_output, function_of
+from jaxgen.commands._options import function_of
+from jaxgen.commands._outputs import check_output, writing
+from jaxgen.commands._progress import doing
 from jaxgen.commands._text_samples import TextOptions, choice_of
 from jaxgen.data.spoken import nearest_word
 from jaxgen.errors import UserError
 from jaxgen.opened_run import Run, restore_run
+from jaxgen.terminal import tell
+from jaxgen.training.pictures import spectrogram
 from jaxgen.training.showing import SOUNDS_PER_FILE
-from jaxgen.training.sounds import in_a_row, save_with_picture
+from jaxgen.training.sounds import in_a_row, save_wav
 from jaxgen.training.state import Key, TrainState
 
 
@@ -23,6 +27,7 @@ def sample_sounds(
     num: int | None,
     seed: int,
     out: Path | None,
+    overwrite: bool,
     checkpoint: str,
 ) -> None:
     """Draws what the prompts say, each `num` times, or a word by its number, or the first `num` words of the model's.
@@ -31,7 +36,7 @@ def sample_sounds(
       UserError: numbers out of range, a word that cannot be said, a prompt beside a number.
     """
     out, choice = out or Path("sound.wav"), choice_of(options)
-    check_output(out, (".wav",))
+    check_output(out, (".wav",), overwrite=overwrite, beside=(".png",))
     say, assets = function_of(run, "say"), run.record["assets"]
     words, texts = assets["words"], [prompt.lower() for prompt in options.prompt]
     if label is not None:
@@ -52,14 +57,19 @@ def sample_sounds(
     def draw(state: TrainState, key: Key) -> jax.Array:
         return run.model.sample(state, key, len(lengths), condition=condition, num_tokens=longest, choice=choice)
 
-    sound = in_a_row(np.asarray(draw(state, jax.random.key(seed))), lengths)
-    save_with_picture(sound, out, assets["sample_rate"])
+    with doing("drawing sounds"):
+        sound = in_a_row(np.asarray(draw(state, jax.random.key(seed))), lengths)
+    with writing(out) as part:
+        save_wav(sound, part, assets["sample_rate"])
+    picture = spectrogram(sound, assets["sample_rate"])
+    with writing(out.with_suffix(".png")) as part:
+        picture.save(part)
     for text in texts:
         if text not in words:
             nearest = nearest_word(words, text)
-            print(f"No clip says {text!r}: it is said by its spelling alone, and takes as long as {nearest!r}.")
+            tell(f"No clip says {text!r}: it is said by its spelling alone, and takes as long as {nearest!r}.")
     seconds = len(sound) / assets["sample_rate"]
-    print(
+    tell(
         f"{len(lengths)} sounds of {run.experiment.name} at step {int(state.step)}, {seconds:.1f} s: {out}, with their "
         f"spectrogram in {out.with_suffix('.png')}"
     )

@@ -1,5 +1,7 @@
 """What the commands share: parsing by tyro, and calling a model in batches."""
 
+import math
+import os
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -8,6 +10,7 @@ from typing import Any
 import jax
 import numpy as np
 
+from jaxgen.commands._progress import progress_bars
 from jaxgen.errors import UserError
 from jaxgen.opened_run import Run, open_run
 from jaxgen.options import Options, parse_options
@@ -92,34 +95,41 @@ def check_label(run: Run, label: int) -> None:
         )
 
 
-def check_output(path: Path, suffixes: Sequence[str]) -> None:
-    """Refuses an output path before any work is done.
+def check_memory(run: Run, count: int, asked: str) -> None:
+    """Refuse to make so many images of a run that this machine's memory cannot hold them.
+
+    Args:
+      asked: the option and its value, of which so many are.
 
     Raises:
-      UserError: another ending than those that can be written, or a folder that does not exist.
+      UserError: it cannot.
     """
-    if path.suffix.lower() not in suffixes:
-        raise UserError(f"--out {path} must end in {' or '.join(suffixes)}.")
-    if not path.absolute().parent.is_dir():
-        raise UserError(f"The folder of --out {path} does not exist: make it, or choose another.")
+    needed = count * (4 + 1) * math.prod(run.record["assets"]["image_shape"])  # float32, and the bytes that are written
+    there = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    if needed > there:
+        raise UserError(
+            f"{asked} takes {needed / 2**30:,.0f} GB of memory, and this machine has {there / 2**30:,.0f} GB: lower it."
+        )
 
 
-def check_output_folder(images: Sequence[Path], folder: Path) -> list[str]:
-    """The names, without endings, under which images are written to a folder.
+def in_batches(
+    function: Callable[..., jax.Array],
+    *items: Any,
+    what: str,
+    batch_size: int = 256,
+    before: int = 0,
+    total: int | None = None,
+) -> np.ndarray:
+    """`function(*items)` (compiled here) over the first axis of each item, a batch at a time: memory stays bounded.
 
-    Raises:
-      UserError: two have one name, or the folder is a file.
+    Args:
+      what: said while it goes on, with the number of items that are done.
+      before, total: how many were done before, and of how many in all, where this is one call of several.
     """
-    names = [path.stem for path in images]
-    if twice := sorted({name for name in names if names.count(name) > 1}):
-        raise UserError(f"Two images are called {twice[0]}: take them one after the other, to different --out.")
-    if folder.exists() and not folder.is_dir():
-        raise UserError(f"--out {folder} is a file: name a folder.")
-    return names
-
-
-def in_batches(function: Callable[..., jax.Array], *items: Any, batch_size: int = 256) -> np.ndarray:
-    """`function(*items)` (compiled here) over the first axis of each item, a batch at a time: memory stays bounded."""
-    compiled = jax.jit(function)
-    starts = range(0, len(items[0]), batch_size)
-    return np.concatenate([np.asarray(compiled(*(x[i : i + batch_size] for x in items))) for i in starts])
+    compiled, count, outputs = jax.jit(function), len(items[0]), []
+    with progress_bars() as progress:
+        for start in range(0, count, batch_size):
+            progress(what, before + start, total or count)
+            outputs.append(np.asarray(compiled(*(x[start : start + batch_size] for x in items))))
+        progress(what, before + count, total or count)
+    return np.concatenate(outputs)

@@ -1,28 +1,130 @@
-"""Progress bars for what takes a while: one for each thing that is counted."""
+"""What is said on stderr while a command works: bars at a terminal, elsewhere a line every ten seconds.
 
-from collections.abc import Iterator
-from contextlib import contextmanager
+One thing is done at a time. The first of a count takes longest, since the program for it is compiled then; until it is
+there, that is said.
+"""
 
-from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+from __future__ import annotations
 
-from jaxgen.metrics.image_features import Progress as Callback
+import contextlib
+import sys
+import threading
+import time
+from collections.abc import Iterable, Iterator, Sequence
+from typing import TypeVar
+
+from jaxgen.terminal import console, printable
+
+EVERY = 10.0
+"""Seconds between two lines, and before the first."""
+_Item = TypeVar("_Item")
 
 
-@contextmanager
-def progress_bars() -> Iterator[Callback | None]:
-    """A function `progress(what, done, total)` that draws a bar for each `what`; None away from a terminal."""
-    console = Console(stderr=True)
-    if not console.is_terminal:
-        yield None
+class Bars:
+    """Shows how far a command is. Callable as what `jaxgen.metrics` calls progress."""
+
+    def __init__(self) -> None:
+        self._console = console(stderr=True)
+        self._bars = self._task = None
+        self._what, self._done, self._total, self._facts, self._begun = "", 0, 0, "", time.monotonic()
+        self._lock, self._closed, self._busy = threading.Lock(), threading.Event(), threading.Event()
+        self._thread: threading.Thread | None = None
+
+    def __call__(self, what: str, done: int, total: int, facts: str = "") -> None:
+        """Say that `done` of `total` are done of `what`; with 0 that it begins."""
+        what = printable(what)
+        with self._lock:
+            if what != self._what:
+                self._begun = time.monotonic()
+            self._what, self._done, self._total, self._facts = what, done, total, facts
+        if done >= total:
+            self.stop()
+        elif self._console.is_terminal:
+            self._draw()
+        else:
+            self._busy.set()
+            if self._thread is None:
+                self._thread = threading.Thread(target=self._speak, daemon=True)
+                self._thread.start()
+
+    def stop(self) -> None:
+        """Take the bar away: what is printed next has the terminal for itself."""
+        self._busy.clear()
+        if self._bars is not None:
+            self._bars.stop()
+            self._bars = None
+
+    def close(self) -> None:
+        """End all of it."""
+        self.stop()
+        self._closed.set()
+        if self._thread is not None:
+            self._thread.join()
+
+    def _draw(self) -> None:
+        from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+        if self._bars is None:
+            columns = (TextColumn("{task.description}", markup=False), BarColumn(bar_width=20), MofNCompleteColumn())
+            self._bars = Progress(
+                *columns,
+                TimeRemainingColumn(),
+                console=self._console,
+                transient=True,
+                redirect_stdout=False,
+                redirect_stderr=False,
+            )
+            self._task = self._bars.add_task(self._what, total=None)
+            self._bars.start()
+        described = f"{self._what}{'' if self._done else ': compiling'}{self._facts and f' ({self._facts})'}"
+        total = self._total if self._done else None  # a bar without a total moves to and fro
+        self._bars.update(self._task, description=described, completed=self._done, total=total)
+
+    def _speak(self) -> None:
+        while not self._closed.wait(EVERY):
+            if not self._busy.is_set():
+                continue
+            with self._lock:
+                seconds = time.monotonic() - self._begun
+                far = f"{self._done}/{self._total}" if self._done else "compiling"
+                facts = self._facts and f", {self._facts}"
+                line = f"{self._what}: {far}{facts} after {seconds:.0f} s"
+            with contextlib.suppress(OSError, ValueError):
+                print(line, file=sys.stderr, flush=True)
+
+
+_open: list[Bars] = []
+
+
+@contextlib.contextmanager
+def progress_bars() -> Iterator[Bars]:
+    """Give what shows progress: one for the whole command, however often this is asked for."""
+    if _open:
+        yield _open[0]
         return
-    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
-    tasks = {}
-    with Progress(*columns, console=console, transient=True) as bars:
+    bars = Bars()
+    _open.append(bars)
+    try:
+        yield bars
+    finally:
+        _open.clear()
+        bars.close()
 
-        def progress(what: str, done: int, total: int) -> None:
-            if what not in tasks:
-                tasks[what] = bars.add_task(what, total=total)
-            bars.update(tasks[what], completed=done, total=total)
 
-        yield progress
+def counted(items: Iterable[_Item], what: str, total: int | None = None) -> Iterator[_Item]:
+    """Give the items one by one and show how many have been worked on; `total` where they have no length."""
+    total = len(items) if total is None and isinstance(items, Sequence) else total or 0
+    with progress_bars() as progress:
+        progress(what, 0, total)
+        for done, item in enumerate(items, 1):
+            yield item
+            progress(what, done, total)
+
+
+@contextlib.contextmanager
+def doing(what: str) -> Iterator[None]:
+    """Show that one thing is being done, whose end cannot be foreseen."""
+    with progress_bars() as progress:
+        progress(what, 0, 1)
+        yield
+        progress(what, 1, 1)

@@ -8,7 +8,8 @@ from typing import Annotated, Any
 import jax
 import numpy as np
 
-from jaxgen.commands._options import check_output
+from jaxgen.commands._outputs import check_output, writing
+from jaxgen.commands._progress import counted, progress_bars
 from jaxgen.commands._text_samples import TextOptions, choice_of
 from jaxgen.data.captions import caption_writer
 from jaxgen.data.dataset import scaled, unscale_images
@@ -20,6 +21,7 @@ from jaxgen.metrics.image_source import ImageSource, of_split
 from jaxgen.opened_run import Run, restore_run
 from jaxgen.options import within
 from jaxgen.run_data import load_run_data
+from jaxgen.terminal import tell
 from jaxgen.text_agreement import CANDIDATES, likest_first, open_text_scorer
 from jaxgen.training.pictures import titled_rows
 
@@ -65,6 +67,7 @@ def sample_prompts(
     num: int | None,
     seed: int,
     out: Path | None,
+    overwrite: bool,
     checkpoint: str,
 ) -> None:
     """Draws images of each prompt (of the run's own, where there are none) and writes a sheet or the arrays.
@@ -73,7 +76,7 @@ def sample_prompts(
       UserError: numbers out of range, a prompt that is too long, more images than candidates.
     """
     out, num = out or Path("sheet.png"), num or IMAGES_PER_PROMPT
-    check_output(out, (".png", ".npz"))
+    check_output(out, (".png", ".npz"), overwrite=overwrite)
     how |= _choice(run, options)
     candidates = candidates_of(ranking)
     if ranking.rank_with is not None and candidates < num:
@@ -88,20 +91,24 @@ def sample_prompts(
     drawn = num if scorer is None else candidates
     draw = jax.jit(lambda key, captions: run.model.sample(state, key, drawn, condition=captions, **how))
     key, rows = jax.random.key(seed), []
-    for i, caption in enumerate(captions):
+    for i, caption in enumerate(counted(captions, "drawing images of prompts", len(captions))):
         rows.append(np.asarray(draw(jax.random.fold_in(key, i), np.tile(caption, (drawn, 1)))))
     if scorer is not None:
         rows = list(likest_first(np.stack(rows), prompts, scorer)[:, :num])
     if out.suffix.lower() == ".npz":
-        np.savez_compressed(out, samples=np.concatenate(rows), prompts=np.repeat(prompts, num))
-    elif ranking.nearest:
-        below = np.split(nearest_training_images(run, np.concatenate(rows)), len(rows))
-        both = [row for pair in zip(rows, below, strict=True) for row in pair]
-        titled_rows(both, [title for prompt in prompts for title in (prompt, NEAREST)]).save(out)
+        with writing(out) as part, part.open("wb") as file:
+            np.savez_compressed(file, samples=np.concatenate(rows), prompts=np.repeat(prompts, num))
     else:
-        titled_rows(rows, prompts).save(out)
+        titles = prompts
+        if ranking.nearest:
+            below = np.split(nearest_training_images(run, np.concatenate(rows)), len(rows))
+            rows = [row for pair in zip(rows, below, strict=True) for row in pair]
+            titles = [title for prompt in prompts for title in (prompt, NEAREST)]
+        sheet = titled_rows(rows, titles)
+        with writing(out) as part:
+            sheet.save(part)
     best = "" if scorer is None else f", the best of {drawn} each"
-    print(f"{num} images of each of {len(prompts)} prompts{best}, at step {int(state.step)}: {out}")
+    tell(f"{num} images of each of {len(prompts)} prompts{best}, at step {int(state.step)}: {out}")
 
 
 def nearest_training_images(run: Run, images: np.ndarray) -> np.ndarray:
@@ -110,7 +117,11 @@ def nearest_training_images(run: Run, images: np.ndarray) -> np.ndarray:
     training = of_split(data, data.train, "training images")
     generated = _source(images)
     extractor = load_extractor(extractor_for(training.shape))
-    features = [image_features(source, extractor, keep_features=True).features for source in (generated, training)]
+    with progress_bars() as progress:
+        features = [
+            image_features(source, extractor, keep_features=True, progress=progress).features
+            for source in (generated, training)
+        ]
     _, indices = nearest_distances(*features, 1)
     return np.stack([scaled(training.read(i, i + 1)[0]) for i in indices[:, 0]])
 

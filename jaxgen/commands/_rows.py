@@ -5,8 +5,10 @@ from pathlib import Path
 
 import numpy as np
 
+from jaxgen.commands._outputs import writing
 from jaxgen.data.vocabulary import vocabulary_of
 from jaxgen.opened_run import Run
+from jaxgen.terminal import printable
 from jaxgen.training.pictures import image_grid
 from jaxgen.training.showing import as_lines
 
@@ -21,11 +23,13 @@ def write_rows(run: Run, rows: Sequence[Sequence[np.ndarray]], out: Path | None)
     if run.record["kind"] != "text":
         columns = max(map(len, rows))
         filled = [np.pad(row, ((0, columns - len(row)), *((0, 0),) * 3), constant_values=1.0) for row in rows]
-        image_grid(np.concatenate(filled), columns=columns).save(out)
+        with writing(out) as part:
+            image_grid(np.concatenate(filled), columns=columns).save(part)
         return
     vocabulary = vocabulary_of(run.record["assets"])
     text = "\n".join(as_lines([vocabulary.decode(tokens[1:]) for tokens in row]) for row in rows)
     if out is None:
-        print(text)
+        print(printable(text, keep="\n\t"))
     else:
-        out.write_text(text)
+        with writing(out) as part:
+            part.write_text(text, encoding="utf-8")

@@ -1,7 +1,6 @@
 """Texts for `jaxgen sample`: by prompts, streamed to the terminal or written to a file."""
 
 import dataclasses
-import sys
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,7 +9,9 @@ from typing import Annotated, Any
 import jax
 import numpy as np
 
-from jaxgen.commands._options import check_output, function_of
+from jaxgen.commands._options import function_of
+from jaxgen.commands._outputs import check_output, writing
+from jaxgen.commands._progress import progress_bars
 from jaxgen.data.music import BETWEEN, write_midi
 from jaxgen.data.text_file import normalized
 from jaxgen.data.vocabulary import Vocabulary, vocabulary_of
@@ -18,6 +19,7 @@ from jaxgen.errors import UserError
 from jaxgen.models.decoding import Choice, Decoding
 from jaxgen.opened_run import Run, restore_run
 from jaxgen.options import Count, NonNegativeFloat, Text, within
+from jaxgen.terminal import printable, tell
 from jaxgen.training.showing import as_lines, texts_with_rules
 
 BLOCK = 16
@@ -45,7 +47,14 @@ class TextOptions:
 
 
 def sample_texts(
-    run: Run, options: TextOptions, *, num: int | None, seed: int, out: Path | None, checkpoint: str
+    run: Run,
+    options: TextOptions,
+    *,
+    num: int | None,
+    seed: int,
+    out: Path | None,
+    overwrite: bool,
+    checkpoint: str,
 ) -> None:
     """Draws texts and prints or writes them.
 
@@ -58,7 +67,7 @@ def sample_texts(
         options = dataclasses.replace(options, stop="\n")
     is_music = run.record["assets"].get("notation") == "abc"
     if out is not None:
-        check_output(out, (".txt", ".mid") if is_music else (".txt",))
+        check_output(out, (".txt", ".mid") if is_music else (".txt",), overwrite=overwrite)
     begin, advance = function_of(run, "begin"), jax.jit(function_of(run, "advance"))
     vocabulary = vocabulary_of(run.record["assets"])
     prompts = options.prompt or ("",)
@@ -73,28 +82,36 @@ def sample_texts(
     decoding = begin(state, jax.random.key(seed), tokens, lengths, options.num_tokens)
     joined = as_lines if by_lines else texts_with_rules
     streamed = out is None and len(prompts) == 1
-    texts = _draw(
-        decoding,
-        lambda decoding: advance(state, decoding, BLOCK, choice),
-        vocabulary,
-        prompts,
-        options,
-        _printed if streamed else lambda text: None,
-    )
+    with progress_bars() as progress:
+
+        def show(text: str, position: int, last: int) -> None:
+            if not streamed:
+                progress("drawing tokens", position, last)
+            elif text:
+                progress.stop()
+                _print_more(text)
+
+        progress("drawing tokens", 0, tokens.shape[1] + options.num_tokens)
+        texts = _draw(
+            decoding, lambda decoding: advance(state, decoding, BLOCK, choice), vocabulary, prompts, options, show
+        )
+        progress.stop()
     if streamed:
         print()
     elif out is None:
-        print(joined(texts), end="")
+        _print_more(joined(texts))
     elif as_midi:
-        write_midi(texts[0].lstrip("\n").split(BETWEEN)[0], out)
-        print(f"1 tune of {run.experiment.name} at step {int(state.step)}: {out}")
+        with writing(out) as part:
+            write_midi(texts[0].lstrip("\n").split(BETWEEN)[0], part)
+        tell(f"1 tune of {run.experiment.name} at step {int(state.step)}: {out}")
     else:
-        out.write_text(joined(texts))
-        print(f"{len(texts)} texts of {run.experiment.name} at step {int(state.step)}: {out}")
+        with writing(out) as part:
+            part.write_text(joined(texts), encoding="utf-8")
+        tell(f"{len(texts)} texts of {run.experiment.name} at step {int(state.step)}: {out}")
 
 
 def choice_of(options: TextOptions) -> Choice:
-    """How tokens are chosen."""
+    """Return how tokens are chosen."""
     return Choice(options.temperature, options.top_k, options.top_p)
 
 
@@ -114,7 +131,7 @@ def _draw(
     vocabulary: Vocabulary,
     prompts: Sequence[str],
     options: TextOptions,
-    show: Callable[[str], Any],
+    show: Callable[[str, int, int], Any],
 ) -> list[str]:
     """Draws until all texts are long enough or stopped, and shows how the first goes on."""
     given = np.asarray(decoding.given)
@@ -133,12 +150,11 @@ def _draw(
         text = texts[0][0]
         # What may still change is held back: the pieces of a character, the beginning of a stop string.
         safe = len(text) if done else max(shown, len(text) - max(4, len(options.stop or "")))
-        show(text[shown:safe])
+        show(text[shown:safe], position, last)
         shown = max(shown, safe)
         if done:
             return [text for text, _ in texts]
 
 
-def _printed(text: str) -> None:
-    sys.stdout.write(text)
-    sys.stdout.flush()
+def _print_more(text: str) -> None:
+    print(printable(text, keep="\n\t"), end="", flush=True)

@@ -1,6 +1,7 @@
 """Images of any size through a network that was trained on small ones."""
 
-from collections.abc import Callable
+import math
+from collections.abc import Callable, Sequence
 
 import jax
 import numpy as np
@@ -12,12 +13,22 @@ TILE, MARGIN = 112, 40
 TILES_AT_ONCE = 8
 
 
-def in_tiles(function: Callable[[jax.Array], jax.Array], given: np.ndarray) -> np.ndarray:
+def tiles_of(shape: Sequence[int]) -> int:
+    """Return how many tiles an image [h, w, ...] has, with those that fill up the last batch."""
+    tiles = math.prod(-(-side // TILE) for side in shape[:2])
+    return tiles + -tiles % TILES_AT_ONCE
+
+
+def in_tiles(
+    function: Callable[[jax.Array], jax.Array], given: np.ndarray, what: str, *, before: int, total: int
+) -> np.ndarray:
     """`function`, which takes [B, h, w, C'] to [B, h f, w f, C], of one image [h, w, C'] -> [h f, w f, C].
 
     Tiles of 112x112 are computed with 40 pixels around, so that memory does not grow with the image and an SRResNet
     leaves no border between tiles; networks with instance norm, or whose outputs depend on all pixels, see each tile by
     itself. Beyond its border the image goes on as its mirror. Every call has one shape.
+
+    `what`, `before` and `total` are as of `in_batches`.
     """
     height, width = given.shape[:2]
     rows, columns = -(-height // TILE), -(-width // TILE)
@@ -30,7 +41,14 @@ def in_tiles(function: Callable[[jax.Array], jax.Array], given: np.ndarray) -> n
         for column in range(columns)
     ]
     whole = -len(tiles) % TILES_AT_ONCE
-    outputs = in_batches(function, np.stack(tiles + tiles[:1] * whole), batch_size=TILES_AT_ONCE)[: len(tiles)]
+    outputs = in_batches(
+        function,
+        np.stack(tiles + tiles[:1] * whole),
+        what=what,
+        batch_size=TILES_AT_ONCE,
+        before=before,
+        total=total,
+    )[: len(tiles)]
     factor = outputs.shape[1] // side
     inner = slice(MARGIN * factor, (MARGIN + TILE) * factor)
     cut = outputs[:, inner, inner].reshape(rows, columns, TILE * factor, TILE * factor, -1)

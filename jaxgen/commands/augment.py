@@ -8,15 +8,18 @@ from typing import Annotated
 import numpy as np
 import tyro
 
-from jaxgen.commands._options import RunOptions, check_output, check_samples, open_named, parse
+from jaxgen.commands._options import RunOptions, check_memory, check_samples, open_named, parse
+from jaxgen.commands._outputs import OutputOptions, check_output, writing
+from jaxgen.commands._progress import progress_bars
 from jaxgen.errors import UserError
 from jaxgen.opened_run import restore_run
 from jaxgen.options import Seed, within
+from jaxgen.terminal import tell
 from jaxgen.training.sampling import generated_examples
 
 
-@dataclass(frozen=True)
-class Options(RunOptions):
+@dataclass(frozen=True, kw_only=True)
+class Options(OutputOptions, RunOptions):
     """Writes generated images, with their labels if the model is class-conditional, as a data set.
 
     The file has `image` uint8 [N, H, W, C] and `label` int32 [N], every class equally often but for one example;
@@ -37,13 +40,16 @@ class Options(RunOptions):
 
 def main(arguments: Sequence[str]) -> None:
     options = parse(Options, "augment", arguments)
-    check_output(options.out, (".npz",))
+    check_output(options.out, (".npz",), overwrite=options.overwrite)
     run = open_named(options.run, options)
     check_samples(run)
     if run.record["kind"] != "image":
         raise UserError(f"{run.experiment.name} makes no images: jaxgen sample writes what it makes.")
+    check_memory(run, options.num, f"--num {options.num}")
     state = restore_run(run, options.checkpoint)
-    examples = generated_examples(run.model, state, num=options.num, seed=options.seed)
-    np.savez_compressed(options.out, **examples)
+    with progress_bars() as progress:
+        examples = generated_examples(run.model, state, num=options.num, seed=options.seed, progress=progress)
+    with writing(options.out) as part, part.open("wb") as file:
+        np.savez_compressed(file, **examples)
     labelled = "labelled examples" if "label" in examples else "examples (without labels: the model has no classes)"
-    print(f"{options.num} {labelled} of {run.experiment.name} at step {int(state.step)}: {options.out}")
+    tell(f"{options.num} {labelled} of {run.experiment.name} at step {int(state.step)}: {options.out}")

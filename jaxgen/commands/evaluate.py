@@ -1,32 +1,39 @@
 """`jaxgen evaluate RUN`, or `--real A --generated B`: scores of generated images, and how they were made."""
 
+import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import tyro
-from rich.console import Console
 from rich.table import Table
 
+from jaxgen.command_line import say
 from jaxgen.commands._options import RunDataOptions, open_named, parse
+from jaxgen.commands._outputs import OutputOptions, check_files, check_output, writing
 from jaxgen.commands._progress import progress_bars
 from jaxgen.commands._prompt_samples import RankingOptions, candidates_of
 from jaxgen.commands._sampling_options import SamplingOptions, given_sampling_options, sampling_options
 from jaxgen.errors import UserError
-from jaxgen.evaluation import IMPORTANCE_SAMPLES, NUM_SAMPLES, evaluate_images, evaluate_run, remember
+from jaxgen.evaluation import evaluate_images, evaluate_run, remember
 from jaxgen.metrics.image_scores import metric_names
 from jaxgen.metrics.image_source import first, of_path
 from jaxgen.options import ImageSize, Seed, within
-from jaxgen.training import run_folder
+from jaxgen.terminal import console, tell
+from jaxgen.training import files, run_folder
+
+if TYPE_CHECKING:
+    from PIL import Image
 
 
 @dataclass(frozen=True, kw_only=True)
-class Options(RankingOptions, SamplingOptions, RunDataOptions):
+class Options(OutputOptions, RankingOptions, SamplingOptions, RunDataOptions):
     """Scores the samples of a run, or images from anywhere, against real ones.
 
     Prints a table. For a run, evaluation.json in its folder also gets each value with what it was made from: numbers of
-    images, split, extractor with the hash of its weights, resizing, seed, step, versions of the libraries.
+    images, split, extractor with the hash of its weights, resizing, seed, step, versions of the libraries; and with
+    memorisation nearest.png is drawn there anew.
     """
 
     run: tyro.conf.Positional[Path | None] = None
@@ -65,8 +72,24 @@ class Options(RankingOptions, SamplingOptions, RunDataOptions):
 
 def main(arguments: Sequence[str]) -> None:
     options = parse(Options, "evaluate", arguments)
-    outside = {"--real": options.real, "--generated": options.generated}
-    if options.run is None and None in outside.values():
+    _check(options)
+    record = _of_run(options) if options.run is not None else _of_images(options)
+    destination = options.out if options.run is None else options.run / run_folder.EVALUATION
+    try:
+        show(record)
+    finally:  # even where nobody reads the table any more
+        if destination is not None:
+            _save(record, options, destination)
+
+
+def _check(options: Options) -> None:
+    """Refuse options that do not go together, and outputs that cannot be written.
+
+    Raises:
+      UserError: they do not.
+    """
+    outside = {options.real, options.generated}
+    if options.run is None and None in outside:
         raise UserError("Name the folder of a run, or give both --real and --generated.")
     if options.run is None and options.importance_samples is not None:
         raise UserError("--importance-samples goes with a run, whose model has the likelihood.")
@@ -74,42 +97,74 @@ def main(arguments: Sequence[str]) -> None:
         raise UserError("--text-scorer and --rank-with go with a run of images by captions: leave them out.")
     if options.run is None and given_sampling_options(options):
         raise UserError("--sampler, --sampling-steps and --guidance go with a run: leave them out.")
-    if options.run is not None and (set(outside.values()) | {options.image_size, options.out}) != {None}:
+    if options.run is not None and (outside | {options.image_size, options.out}) != {None}:
         raise UserError("--real, --generated, --image-size and --out go without a run: leave out one or the other.")
-    metrics = metric_names(options.metrics) or None
-    how = {"metrics": metrics, "seed": options.seed, "extractor": options.extractor, "weights": options.weights}
+    if options.out is not None:
+        check_output(options.out, (".json",), overwrite=options.overwrite)
+
+
+def _of_run(options: Options) -> dict[str, Any]:
+    run = open_named(options.run, options)
+    nearest = options.run / run_folder.NEAREST
+    try:
+        check_files([nearest, options.run / run_folder.EVALUATION], options.run, overwrite=True)
+    except UserError as error:
+        say(f"The values will be shown, but not kept in {options.run}: {error}")
+    counts = {"num_samples": options.num_samples, "importance_samples": options.importance_samples}
     with progress_bars() as progress:
-        if options.run is not None:
-            run = open_named(options.run, options)
-            record = evaluate_run(
-                run,
-                num_samples=NUM_SAMPLES if options.num_samples is None else options.num_samples,
-                importance_samples=IMPORTANCE_SAMPLES
-                if options.importance_samples is None
-                else options.importance_samples,
-                checkpoint=options.checkpoint,
-                split=options.split,
-                text_scorer=options.text_scorer,
-                rank_with=options.rank_with,
-                candidates=candidates_of(options),
-                progress=progress,
-                sampling=sampling_options(run, options),
-                pairs_to=options.run / run_folder.NEAREST,
-                **how,
-            )
-            written = remember(options.run, record)
-        else:
-            real, generated = (
-                first(of_path(path, image_size=options.image_size, split=options.split), options.num_samples)
-                for path in outside.values()
-            )
-            record = evaluate_images(real, generated, progress=progress, **how)
-            written = options.out
-            if written is not None:
-                run_folder.write_json(written, record)
-    show(record)
-    if written is not None:
-        print(f"written to {written}")
+        return evaluate_run(
+            run,
+            checkpoint=options.checkpoint,
+            split=options.split,
+            text_scorer=options.text_scorer,
+            rank_with=options.rank_with,
+            candidates=candidates_of(options),
+            sampling=sampling_options(run, options),
+            progress=progress,
+            show_pairs=lambda picture: _save_pairs(picture, nearest),
+            **{name: count for name, count in counts.items() if count is not None},
+            **_how(options),
+        )
+
+
+def _of_images(options: Options) -> dict[str, Any]:
+    real, generated = (
+        first(of_path(path, image_size=options.image_size, split=options.split), options.num_samples)
+        for path in (options.real, options.generated)
+    )
+    with progress_bars() as progress:
+        return evaluate_images(real, generated, progress=progress, **_how(options))
+
+
+def _how(options: Options) -> dict[str, Any]:
+    metrics = metric_names(options.metrics) or None
+    return {"metrics": metrics, "seed": options.seed, "extractor": options.extractor, "weights": options.weights}
+
+
+def _save_pairs(picture: "Image.Image", path: Path) -> None:
+    """What is shown beside the values is not worth losing them."""
+    try:
+        with writing(path) as part:
+            picture.save(part)
+    except UserError as error:
+        say(str(error))
+
+
+def _save(record: Mapping[str, Any], options: Options, path: Path) -> None:
+    """Keep the values, which have been shown.
+
+    Raises:
+      UserError: it cannot be written.
+    """
+    if options.run is not None:
+        try:
+            remember(options.run, record)
+        except OSError as error:
+            raise UserError(f"The values cannot be kept: {files.explain(error)}.") from error
+    else:
+        with writing(path) as part:
+            part.write_text(json.dumps(record, indent=2) + "\n", encoding="utf-8")
+    tell(f"written to {path}")
 
 
 def show(record: Mapping[str, Any]) -> None:
@@ -122,8 +177,8 @@ def show(record: Mapping[str, Any]) -> None:
         facts += [f"{record[side]['count']} {record[side]['source']}" for side in ("generated", "real")]
         facts.append(f"features of {record['extractor']['name']}")
     facts.append(f"seed {record['seed']}")
-    console = Console()
-    console.print(", ".join(facts), highlight=False, markup=False)
-    console.print(table, highlight=False)
+    terminal = console()
+    terminal.print(", ".join(facts))
+    terminal.print(table)
     for name, why in record.get("left_out", {}).items():
-        console.print(f"left out: {name} ({why})", highlight=False, markup=False, soft_wrap=True)
+        tell(f"left out: {name} ({why})")

@@ -10,21 +10,24 @@ import jax.export
 import jax.numpy as jnp
 import tyro
 
-from jaxgen.commands._options import RunOptions, check_output, check_samples, function_of, open_named, parse
+from jaxgen.commands._options import RunOptions, check_samples, function_of, open_named, parse
+from jaxgen.commands._outputs import OutputOptions, check_new_folder, check_output, writing, writing_folder
+from jaxgen.commands._progress import doing
 from jaxgen.data.vocabulary import vocabulary_of
 from jaxgen.errors import UserError
 from jaxgen.hugging_face import check_is_gpt2, save_gpt2
 from jaxgen.networks.gpt import GPT
 from jaxgen.opened_run import Run, restore_run
 from jaxgen.options import within
+from jaxgen.terminal import tell
 from jaxgen.training.state import TrainState
 
 SUFFIX = ".stablehlo"
 PLATFORMS = ("cpu", "cuda", "tpu")
 
 
-@dataclass(frozen=True)
-class Options(RunOptions):
+@dataclass(frozen=True, kw_only=True)
+class Options(OutputOptions, RunOptions):
     """Writes a run's model, with its weights, for use without jaxgen.
 
     samples: a StableHLO program, seed uint32 [] -> samples [num, ...]. logits: of a model of text, tokens int32 [b, t]
@@ -39,7 +42,7 @@ class Options(RunOptions):
     run: tyro.conf.Positional[Path]
     """The folder of the run."""
     out: Path
-    """The file (.stablehlo) or, of gpt2, the folder."""
+    """The file (.stablehlo) or, of gpt2, the folder, which must be empty or new."""
     to: Literal["samples", "logits", "gpt2"] = "samples"
     """What is written."""
     num: Annotated[int, *within(1, 10**6)] = 16
@@ -54,7 +57,7 @@ def main(arguments: Sequence[str]) -> None:
     if options.to == "gpt2":
         _export_gpt2(run, options)
         return
-    check_output(options.out, (SUFFIX,))
+    check_output(options.out, (SUFFIX,), overwrite=options.overwrite)
     if options.to == "samples":
         check_samples(run)
     else:
@@ -63,10 +66,13 @@ def main(arguments: Sequence[str]) -> None:
             raise UserError(f"{run.experiment.name} has a condition, which --to logits has no place for: use samples.")
     state = restore_run(run, options.checkpoint)
     function, arguments_like = {"samples": _samples, "logits": _logits}[options.to](run, state, options.num)
-    exported = jax.export.export(jax.jit(function), platforms=PLATFORMS)(*arguments_like)
-    options.out.write_bytes(exported.serialize())
+    with doing("writing the program"):
+        exported = jax.export.export(jax.jit(function), platforms=PLATFORMS)(*arguments_like)
+        content = exported.serialize()
+    with writing(options.out) as part:
+        part.write_bytes(content)
     (result,) = exported.out_avals
-    print(
+    tell(
         f"{run.experiment.name} at step {int(state.step)}: {options.out}, "
         f"{', '.join(map(str, exported.in_avals))} -> {result}, for {', '.join(PLATFORMS)}"
     )
@@ -92,7 +98,9 @@ def _export_gpt2(run: Run, options: Options) -> None:
     if not isinstance(network, GPT):
         raise UserError(f"{run.experiment.name} is no GPT: only such a run can be written as a GPT-2.")
     check_is_gpt2(network)
+    check_new_folder(options.out)
     state = restore_run(run, options.checkpoint)
     params = function_of(run, "network_params")(state)
-    save_gpt2(options.out, network, params, vocabulary_of(run.record["assets"]))
-    print(f"{run.experiment.name} at step {int(state.step)}: {options.out}")
+    with writing_folder(options.out) as part:
+        save_gpt2(part, network, params, vocabulary_of(run.record["assets"]))
+    tell(f"{run.experiment.name} at step {int(state.step)}: {options.out}")

@@ -6,11 +6,11 @@ from pathlib import Path
 
 import jax
 import tyro
-from rich.console import Console
 from rich.table import Table
 
 from jaxgen.commands._options import RunOptions, open_named, parse
 from jaxgen.opened_run import state_shapes
+from jaxgen.terminal import console
 from jaxgen.training import checkpoint, run_folder
 
 
@@ -49,4 +49,4 @@ def main(arguments: Sequence[str]) -> None:
     table = Table(box=None, show_header=False, pad_edge=False)
     for name, value in facts.items():
         table.add_row(name, value)
-    Console().print(table, highlight=False)
+    console().print(table)

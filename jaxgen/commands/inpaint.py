@@ -9,7 +9,9 @@ import jax
 import numpy as np
 import tyro
 
-from jaxgen.commands._options import RunDataOptions, check_output, function_of, open_named, parse
+from jaxgen.commands._options import RunDataOptions, function_of, open_named, parse
+from jaxgen.commands._outputs import OutputOptions, check_output, writing
+from jaxgen.commands._progress import doing
 from jaxgen.commands._sampling_options import SamplingOptions, sampling_options
 from jaxgen.data.dataset import length, pick_examples
 from jaxgen.errors import UserError
@@ -17,6 +19,7 @@ from jaxgen.models.samplers import REPEATS
 from jaxgen.opened_run import restore_run
 from jaxgen.options import CountFromZero, Length, Seed, within
 from jaxgen.run_data import load_run_data
+from jaxgen.terminal import tell
 from jaxgen.training.pictures import image_grid
 
 GREY = 0.0
@@ -35,7 +38,7 @@ HIDDEN: dict[str, Callable[[np.ndarray, np.ndarray, np.random.Generator], np.nda
 
 
 @dataclass(frozen=True, kw_only=True)
-class Options(SamplingOptions, RunDataOptions):
+class Options(OutputOptions, SamplingOptions, RunDataOptions):
     """Hides a part of held-out images and lets a run draw it.
 
     Each row: an image, what is left of it, and the drawings.
@@ -66,7 +69,7 @@ def main(arguments: Sequence[str]) -> None:
     options = parse(Options, "inpaint", arguments)
     run = open_named(options.run, options)
     inpaint, how = function_of(run, "inpaint"), sampling_options(run, options)
-    check_output(options.out, (".png",))
+    check_output(options.out, (".png",), overwrite=options.overwrite)
     state = restore_run(run, options.checkpoint)
     data = load_run_data(run)
     split = data.train if data.test is None else data.test
@@ -83,8 +86,11 @@ def main(arguments: Sequence[str]) -> None:
     given = [batch[entry] for entry in entries]
     repeated = [np.repeat(array, options.draws, axis=0) for array in (images, mask, *given)]
     draw = jax.jit(lambda key, *inputs: inpaint(state, key, *inputs, repeats=options.repeats, **how))
-    drawn = np.asarray(draw(jax.random.key(options.seed), *repeated)).reshape(-1, options.draws, *images.shape[1:])
+    with doing(f"drawing what is hidden of {len(images)} images"):
+        drawn = np.asarray(draw(jax.random.key(options.seed), *repeated))
+    drawn = drawn.reshape(-1, options.draws, *images.shape[1:])
     left = np.where(mask > 0, images, GREY)
     tiles = np.concatenate([images[:, None], left[:, None], drawn], axis=1)  # [rows, 2 + draws, H, W, C]
-    image_grid(tiles.reshape(-1, *images.shape[1:]), columns=2 + options.draws).save(options.out)
-    print(f"{len(images)} images, {options.hide} hidden, each drawn {options.draws} times: {options.out}")
+    with writing(options.out) as part:
+        image_grid(tiles.reshape(-1, *images.shape[1:]), columns=2 + options.draws).save(part)
+    tell(f"{len(images)} images, {options.hide} hidden, each drawn {options.draws} times: {options.out}")

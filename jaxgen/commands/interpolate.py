@@ -9,17 +9,19 @@ import jax
 import numpy as np
 import tyro
 
-from jaxgen.commands._options import RunOptions, check_output, function_of, in_batches, open_named, parse
+from jaxgen.commands._options import RunOptions, function_of, in_batches, open_named, parse
+from jaxgen.commands._outputs import OutputOptions, check_output, writing
 from jaxgen.commands._rows import write_rows
 from jaxgen.latents import walk
 from jaxgen.opened_run import restore_run
 from jaxgen.options import Seed, within
+from jaxgen.terminal import tell
 from jaxgen.training.pictures import image_grid, save_gif
 from jaxgen.training.sampling import draw_conditions
 
 
-@dataclass(frozen=True)
-class Options(RunOptions):
+@dataclass(frozen=True, kw_only=True)
+class Options(OutputOptions, RunOptions):
     """Walks between random latents of a run: a grid (.png), one row a pair, or a looping animation (.gif); of texts,
     lines."""
 
@@ -44,19 +46,21 @@ def main(arguments: Sequence[str]) -> None:
     of_text = run.record["kind"] == "text"
     out = Path("interpolation.png") if options.out is None and not of_text else options.out
     if out is not None:
-        check_output(out, (".txt",) if of_text else (".png", ".gif"))
+        check_output(out, (".txt",) if of_text else (".png", ".gif"), overwrite=options.overwrite)
     state = restore_run(run, options.checkpoint)
     ends = prior(jax.random.key(options.seed), 2 * options.rows).reshape(options.rows, 2, -1)
     walks = walk(ends[:, 0], ends[:, 1], options.steps, spherical=True)  # [rows, steps, L]
     labels = draw_conditions(run.model, options.rows)  # one for a whole walk
     condition = () if labels is None else (np.repeat(labels, options.steps, axis=0),)
     points = walks.reshape(options.rows * options.steps, -1)
-    rows = np.split(in_batches(lambda *inputs: decode(state, *inputs), points, *condition), options.rows)
+    decoded = in_batches(lambda *inputs: decode(state, *inputs), points, *condition, what="decoding")
+    rows = np.split(decoded, options.rows)
     if out is None or out.suffix.lower() != ".gif":
         write_rows(run, rows, out)
     else:
         frames = np.stack(rows, axis=1)  # [steps, rows, H, W, C]
         there_and_back = np.concatenate([frames, frames[-2:0:-1]])
-        save_gif([image_grid(frame) for frame in there_and_back], out, seconds=0.12 * len(there_and_back))
+        with writing(out) as part:
+            save_gif([image_grid(frame) for frame in there_and_back], part, seconds=0.12 * len(there_and_back))
     if out is not None:
-        print(f"{options.rows} walks of {options.steps} {'lines' if of_text else 'images'}: {out}")
+        tell(f"{options.rows} walks of {options.steps} {'lines' if of_text else 'images'}: {out}")

@@ -11,15 +11,8 @@ import numpy as np
 import tyro
 
 from jaxgen import latents as maths
-from jaxgen.commands._options import (
-    RunDataOptions,
-    check_label,
-    check_output,
-    function_of,
-    in_batches,
-    open_named,
-    parse,
-)
+from jaxgen.commands._options import RunDataOptions, check_label, function_of, in_batches, open_named, parse
+from jaxgen.commands._outputs import OutputOptions, check_output, writing
 from jaxgen.commands._rows import write_rows
 from jaxgen.data.dataset import length, read_examples
 from jaxgen.errors import UserError
@@ -27,6 +20,7 @@ from jaxgen.metrics.distances import nearest_distances
 from jaxgen.opened_run import Run, restore_run
 from jaxgen.options import CountFromZero, Length, Seed, within
 from jaxgen.run_data import load_run_data
+from jaxgen.terminal import tell
 from jaxgen.training.pictures import latent_scatter
 from jaxgen.training.sampling import draw_conditions
 from jaxgen.training.state import TrainState
@@ -34,8 +28,8 @@ from jaxgen.training.state import TrainState
 What = Literal["reconstruct", "interpolate", "arithmetic", "traverse", "manifold", "scatter", "neighbours"]
 
 
-@dataclass(frozen=True)
-class Options(RunDataOptions):
+@dataclass(frozen=True, kw_only=True)
+class Options(OutputOptions, RunDataOptions):
     """Shows what a run's latents mean, by examples that it was not trained on (training ones if there are no others). A
     model that encodes nothing, such as a GAN, is shown by samples instead.
 
@@ -143,7 +137,9 @@ class Subject(NamedTuple):
         if self.conditional:
             label = self.options.label if name == "decode" else None
             condition = (self.labels[numbers] if label is None else np.full(len(numbers), label, self.labels.dtype),)
-        return in_batches(lambda *inputs: function(self.state, *inputs), inputs, *condition)
+        return in_batches(
+            lambda *inputs: function(self.state, *inputs), inputs, *condition, what=f"{name.removesuffix('e')}ing"
+        )
 
     def all_latents(self) -> np.ndarray:
         """Latents [N, L] of all that were read."""
@@ -289,13 +285,15 @@ def main(arguments: Sequence[str]) -> None:
     if out is None and (run.record["kind"] != "text" or options.what == "scatter"):
         out = Path(f"latent_{options.what}.png")
     if out is not None:
-        check_output(out, (".txt",) if run.record["kind"] == "text" and options.what != "scatter" else (".png",))
+        as_text = run.record["kind"] == "text" and options.what != "scatter"
+        check_output(out, (".txt",) if as_text else (".png",), overwrite=options.overwrite)
     shown, said = SHOWN[options.what](_look_at(run, options))
     if isinstance(shown, list):
         write_rows(run, shown, out)
     else:
-        shown.save(out)
-    print(f"{run.experiment.name}: {said}" + ("" if out is None else f": {out}"))
+        with writing(out) as part:
+            shown.save(part)
+    tell(f"{run.experiment.name}: {said}" + ("" if out is None else f": {out}"))
 
 
 def _draws_latents(run: Run) -> bool:

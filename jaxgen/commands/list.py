@@ -3,11 +3,11 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from rich.console import Console
 from rich.table import Column, Table
 
 from jaxgen.commands._options import parse
 from jaxgen.experiment import all_experiments, all_studies
+from jaxgen.terminal import console
 
 
 @dataclass(frozen=True)
@@ -21,6 +21,5 @@ def main(arguments: Sequence[str]) -> None:
     table = Table(name, "model", "data", "time of the default preset", box=None, pad_edge=False)
     for experiment in sorted([*all_experiments(), *all_studies()], key=lambda experiment: experiment.name):
         table.add_row(experiment.name, experiment.summary, experiment.data, experiment.expected_time)
-    console = Console()
-    console.print(table)
-    console.print("\nRun one with: python -m jaxgen.experiments.NAME", highlight=False)
+    console().print(table)
+    print("\nRun one with: python -m jaxgen.experiments.NAME")

@@ -10,12 +10,15 @@ import jax.numpy as jnp
 import numpy as np
 import tyro
 
-from jaxgen.commands._options import RunOptions, check_label, check_output, function_of, open_named, parse
+from jaxgen.commands._options import RunOptions, check_label, function_of, open_named, parse
+from jaxgen.commands._outputs import OutputOptions, check_output, writing
+from jaxgen.commands._progress import progress_bars
 from jaxgen.data.dataset import scaled
 from jaxgen.data.picture_file import read_image
 from jaxgen.opened_run import restore_run
 from jaxgen.options import Count, CountFromZero, NonNegativeFloat, PositiveFloat, Seed
 from jaxgen.projection import feature_distance, pixel_distance, project
+from jaxgen.terminal import tell
 from jaxgen.training.pictures import image_grid
 from jaxgen.training.sampling import labels_of_samples
 
@@ -25,8 +28,8 @@ FOR_SPREAD = 10_000
 """How many styles their spread is of."""
 
 
-@dataclass(frozen=True)
-class Options(RunOptions):
+@dataclass(frozen=True, kw_only=True)
+class Options(OutputOptions, RunOptions):
     """Looks for the styles by which a StyleGAN2 makes an image that is near a given one.
 
     Writes the image, the average image that it begins with, and what was found, side by side; and beside it the styles,
@@ -66,7 +69,7 @@ def main(arguments: Sequence[str]) -> None:
     prior, styles_of, synthesise = (function_of(run, name) for name in ("prior", "styles", "synthesise"))
     if options.label is not None:
         check_label(run, options.label)
-    check_output(options.out, (".png",))
+    check_output(options.out, (".png",), overwrite=options.overwrite, beside=(".npz",), inputs=[options.image])
     side, _, channels = run.record["assets"]["image_shape"]
     target = jnp.asarray(scaled(read_image(options.image, side, channels)))
     by = options.distance or ("features" if side >= LARGE_ENOUGH_FOR_FEATURES else "pixels")
@@ -79,38 +82,41 @@ def main(arguments: Sequence[str]) -> None:
     spread = jnp.sqrt(jnp.mean(jnp.sum(jnp.square(styles[:, 0] - average), -1)))
     noise = function_of(run, "fixed_noise")()
 
-    def say(step: int, apart: jax.Array) -> None:
-        print(f"step {step}/{options.steps}  distance by {by} {float(apart):.4f}", flush=True)
-
     layers = styles.shape[1]
-    found = project(
-        synthesise,
-        state,
-        target,
-        average=average,
-        spread=spread,
-        noise=noise,
-        layers=layers,
-        key=jax.random.key(options.seed),
-        distance=DISTANCES[by](),
-        space=options.space,
-        steps=options.steps,
-        learning_rate=options.learning_rate,
-        move_noise=options.noise,
-        noise_weight=options.noise_weight,
-        progress=say,
-    )
+    with progress_bars() as progress:
+
+        def say(step: int, apart: jax.Array) -> None:
+            progress("looking for styles", step, options.steps, f"distance by {by} {float(apart):.4f}")
+
+        progress("looking for styles", 0, options.steps)
+        found = project(
+            synthesise,
+            state,
+            target,
+            average=average,
+            spread=spread,
+            noise=noise,
+            layers=layers,
+            key=jax.random.key(options.seed),
+            distance=DISTANCES[by](),
+            space=options.space,
+            steps=options.steps,
+            learning_rate=options.learning_rate,
+            move_noise=options.noise,
+            noise_weight=options.noise_weight,
+            progress=say,
+        )
     begun = synthesise(state, jnp.broadcast_to(average, (1, layers, len(average))), noise)
     made = synthesise(state, found.styles[None], found.noise)
     images = jnp.clip(jnp.concatenate([target[None], begun, made]), -1.0, 1.0)
-    image_grid(np.asarray(images), columns=3).save(options.out)
     arrays = options.out.with_suffix(".npz")
     maps = {f"noise_{i}": np.asarray(values) for i, values in enumerate(found.noise)}
-    np.savez_compressed(
-        arrays,
-        styles=np.asarray(found.styles),
-        image=np.asarray(images[2]),
-        distance=np.asarray(found.distance),
-        **maps,
+    maps |= {"styles": found.styles, "image": images[2], "distance": found.distance}
+    with writing(options.out) as part:
+        image_grid(np.asarray(images), columns=3).save(part)
+    with writing(arrays) as part, part.open("wb") as file:
+        np.savez_compressed(file, **{name: np.asarray(values) for name, values in maps.items()})
+    tell(
+        f"{options.image}, the average image, and what {run.experiment.name} makes, at a distance by {by} of "
+        f"{float(found.distance):.4f}: {options.out}; styles: {arrays}"
     )
-    print(f"{options.image}, the average image, and what {run.experiment.name} makes: {options.out}; styles: {arrays}")

@@ -9,22 +9,26 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import tyro
-from rich.console import Console
 from rich.table import Table
 
-from jaxgen.commands._options import RunOptions, check_output_folder, function_of, open_named, parse
-from jaxgen.commands._tiles import in_tiles
+from jaxgen.commands._options import RunOptions, function_of, open_named, parse
+from jaxgen.commands._outputs import OutputOptions, check_output_folder, writing
+from jaxgen.commands._tiles import in_tiles, tiles_of
 from jaxgen.data.dataset import scaled, unscale_images
 from jaxgen.data.picture_file import read_picture
 from jaxgen.errors import UserError
 from jaxgen.models.image_to_image import restoration_scores
 from jaxgen.opened_run import restore_run
 from jaxgen.options import Seed, within
+from jaxgen.terminal import console, tell
 from jaxgen.training.pictures import save_image
 
+WITHOUT = "_without"
+"""The end of the names of what is done without the network."""
 
-@dataclass(frozen=True)
-class Options(RunOptions):
+
+@dataclass(frozen=True, kw_only=True)
+class Options(OutputOptions, RunOptions):
     """Restores images as a run was trained to: makes them larger, takes noise or blur away, fills in, colours.
 
     With --degrade the images are good ones, which are spoiled first as in training; then it also says how near what
@@ -64,36 +68,50 @@ def main(arguments: Sequence[str]) -> None:
         raise UserError(f"{run.experiment.name} fills in what is missing: say with --mask what that is.")
     if options.mask is not None and (options.degrade or not fills_in):
         raise UserError("--mask goes with a run that fills in, and without --degrade: leave it out.")
-    names = check_output_folder(options.images, options.out)
-    pictures = [read_picture(path, channels) for path in options.images]
+    outputs = check_output_folder(
+        options.images,
+        options.out,
+        overwrite=options.overwrite,
+        inputs=[] if options.mask is None else [options.mask],
+        also=(WITHOUT,) if options.degrade else (),
+    )
     mask = None if options.mask is None else read_picture(options.mask, 1)
-    for path, picture in zip(options.images, pictures, strict=True):
-        if mask is not None and mask.shape[:2] != picture.shape[:2]:
+    total = 0
+    for path in options.images:  # each is read before the work begins, and again when it is worked on: one at a time
+        shape = read_picture(path, channels).shape
+        total += tiles_of([side // factor for side in shape[:2]] if options.degrade else shape)
+        if mask is not None and mask.shape[:2] != shape[:2]:
             raise UserError(f"--mask {options.mask} is not of the size of {path}.")
     state = restore_run(run, options.checkpoint)
-    options.out.mkdir(parents=True, exist_ok=True)
-    scores = []
-    for name, picture in zip(names, pictures, strict=True):
-        image = scaled(picture)
+
+    def network(given: jax.Array) -> jax.Array:
+        return restore(state, given)
+
+    scores, done = [], 0
+    for path, output in zip(options.images, outputs, strict=True):
+        image = scaled(read_picture(path, channels))
         if options.degrade:
             image, given = _degraded(degrade, factor, image, options.seed)
         else:
             known = np.ones((*image.shape[:2], 1), np.float32) if mask is None else (mask < 128).astype(np.float32)
             given = np.asarray(take(image[None], known[None]))[0]
         if [side * factor for side in given.shape[:2]] == trained_size:  # as in training: no tiles
-            restored = np.asarray(restore(state, given[None]))[0]
+            restored = np.asarray(network(given[None]))[0]
         else:
-            restored = in_tiles(lambda given: restore(state, given), given)
-        save_image(unscale_images(restored), options.out / f"{name}.png")
+            restored = in_tiles(network, given, "restoring tiles", before=done, total=total)
+        done += tiles_of(given.shape)
+        with writing(output) as part:
+            save_image(unscale_images(restored), part)
         if options.degrade:
             baseline = np.asarray(function_of(run, "baseline")(given[None]))[0]
-            save_image(unscale_images(baseline), options.out / f"{name}_without.png")
+            with writing(output.with_stem(output.stem + WITHOUT)) as part:
+                save_image(unscale_images(baseline), part)
             both = np.stack([baseline, restored])
             found = restoration_scores(both, np.stack([image, image]), options.border)
-            scores.append((name, *(float(values[i]) for i in range(2) for values in found.values())))
+            scores.append((output.stem, *(float(values[i]) for i in range(2) for values in found.values())))
     if scores:
         _show(scores)
-    print(f"{len(names)} restored: {options.out}")
+    tell(f"{len(outputs)} restored: {options.out}")
 
 
 def _degraded(degrade: Callable, factor: int, image: np.ndarray, seed: int) -> tuple[np.ndarray, np.ndarray]:
@@ -109,4 +127,4 @@ def _show(scores: list[tuple]) -> None:
     rows = [*scores, ("mean", *np.mean([row[1:] for row in scores], axis=0))] if len(scores) > 1 else scores
     for name, *values in rows:
         table.add_row(name, *(f"{value:.4f}" if i % 3 == 2 else f"{value:.2f}" for i, value in enumerate(values)))
-    Console().print(table, highlight=False)
+    console().print(table)

@@ -9,20 +9,23 @@ import numpy as np
 import tyro
 
 from jaxgen.commands._audio_samples import sample_sounds
-from jaxgen.commands._options import RunOptions, check_label, check_output, check_samples, open_named, parse
+from jaxgen.commands._options import RunOptions, check_label, check_memory, check_samples, open_named, parse
+from jaxgen.commands._outputs import OutputOptions, check_output, writing
+from jaxgen.commands._progress import progress_bars
 from jaxgen.commands._prompt_samples import PromptOptions, sample_prompts
 from jaxgen.commands._sampling_options import SamplingOptions, sampling_options
 from jaxgen.commands._text_samples import TextOptions, sample_texts
 from jaxgen.errors import UserError
 from jaxgen.opened_run import Run, restore_run
 from jaxgen.options import CountFromZero, Seed, within
+from jaxgen.terminal import tell
 from jaxgen.training.config import option
 from jaxgen.training.pictures import sample_sheet
 from jaxgen.training.sampling import draw_samples, labels_of_samples
 
 
 @dataclass(frozen=True, kw_only=True)
-class Options(PromptOptions, TextOptions, SamplingOptions, RunOptions):
+class Options(OutputOptions, PromptOptions, TextOptions, SamplingOptions, RunOptions):
     """Draws samples from a run; it needs nothing but the run folder."""
 
     run: tyro.conf.Positional[Path]
@@ -49,32 +52,16 @@ def main(arguments: Sequence[str]) -> None:
     how = sampling_options(run, options)
     if "captions" not in run.model.functions:
         _refuse(options, run, *PromptOptions.__dataclass_fields__)
+    common = {name: getattr(options, name) for name in ("num", "seed", "out", "overwrite", "checkpoint")}
     if run.record["kind"] == "text":
         _refuse(options, run, "label")
-        sample_texts(run, options, num=options.num, seed=options.seed, out=options.out, checkpoint=options.checkpoint)
+        sample_texts(run, options, **common)
     elif run.record["kind"] == "audio":
         _refuse(options, run, "num_tokens", "stop")
-        sample_sounds(
-            run,
-            options,
-            label=options.label,
-            num=options.num,
-            seed=options.seed,
-            out=options.out,
-            checkpoint=options.checkpoint,
-        )
+        sample_sounds(run, options, label=options.label, **common)
     elif "captions" in run.model.functions:
         _refuse(options, run, "label", "num_tokens", "stop")
-        sample_prompts(
-            run,
-            options,
-            options,
-            how,
-            num=options.num,
-            seed=options.seed,
-            out=options.out,
-            checkpoint=options.checkpoint,
-        )
+        sample_prompts(run, options, options, how, **common)
     else:
         _refuse(options, run, *TextOptions.__dataclass_fields__)
         sample_images(run, options, how)
@@ -83,19 +70,25 @@ def main(arguments: Sequence[str]) -> None:
 def sample_images(run: Run, options: Options, how: dict[str, Any]) -> None:
     """A sheet, or the arrays; `how`: keywords of the model's `sample`."""
     out, num = options.out or Path("sheet.png"), options.num or 64
-    check_output(out, (".png", ".npz"))
+    check_output(out, (".png", ".npz"), overwrite=options.overwrite)
+    check_memory(run, num, f"--num {num}")
     if options.label is not None:
         check_label(run, options.label)
     labels = labels_of_samples(run.model, num, options.label)
     condition = None if options.label is None else labels
     state = restore_run(run, options.checkpoint)
-    samples = draw_samples(run.model, state, num=num, seed=options.seed, condition=condition, **how)
+    with progress_bars() as progress:
+        how = {**how, "condition": condition, "progress": progress}
+        samples = draw_samples(run.model, state, num=num, seed=options.seed, **how)
     if out.suffix.lower() == ".npz":
-        np.savez_compressed(out, samples=samples)
+        with writing(out) as part, part.open("wb") as file:
+            np.savez_compressed(file, samples=samples)
     else:
-        sample_sheet(samples, labels).save(out)
+        sheet = sample_sheet(samples, labels)
+        with writing(out) as part:
+            sheet.save(part)
     of_class = "" if condition is None else f", class {options.label}"
-    print(f"{num} samples of {run.experiment.name}{of_class} at step {int(state.step)}: {out}")
+    tell(f"{num} samples of {run.experiment.name}{of_class} at step {int(state.step)}: {out}")
 
 
 def _refuse(options: Options, run: Run, *names: str) -> None:

@@ -11,11 +11,13 @@ import numpy as np
 import tyro
 
 from jaxgen import styles as maths
-from jaxgen.commands._options import RunOptions, check_label, check_output, function_of, in_batches, open_named, parse
+from jaxgen.commands._options import RunOptions, check_label, function_of, in_batches, open_named, parse
+from jaxgen.commands._outputs import OutputOptions, check_output
 from jaxgen.commands._rows import write_rows
 from jaxgen.errors import UserError
 from jaxgen.opened_run import Run, restore_run
 from jaxgen.options import CountFromZero, Length, Number, Seed, within
+from jaxgen.terminal import tell
 from jaxgen.training.sampling import labels_of_samples
 from jaxgen.training.state import TrainState
 
@@ -23,8 +25,8 @@ What = Literal["mixing", "truncation"]
 BAND = Literal["coarse", "middle", "fine"]
 
 
-@dataclass(frozen=True)
-class Options(RunOptions):
+@dataclass(frozen=True, kw_only=True)
+class Options(OutputOptions, RunOptions):
     """Shows what the styles of a StyleGAN2 do.
 
     mixing: images in the first row, others in the first column, and where they meet that of the row with the coarse
@@ -73,7 +75,9 @@ class Subject(NamedTuple):
     def images(self, styles: jax.Array) -> np.ndarray:
         """[n, N, S] -> [n, H, W, C] in [-1, 1], all with the same noise."""
         synthesise = function_of(self.run, "synthesise")
-        return in_batches(lambda styles: jnp.clip(synthesise(self.state, styles), -1.0, 1.0), styles, batch_size=64)
+        return in_batches(
+            lambda styles: jnp.clip(synthesise(self.state, styles), -1.0, 1.0), styles, what="drawing", batch_size=64
+        )
 
 
 def mixing(subject: Subject) -> tuple[list[np.ndarray], str]:
@@ -116,7 +120,7 @@ def main(arguments: Sequence[str]) -> None:
     if options.label is not None:
         check_label(run, options.label)
     out = options.out or Path(f"styles_{options.what}.png")
-    check_output(out, (".png",))
+    check_output(out, (".png",), overwrite=options.overwrite)
     shown, said = SHOWN[options.what](Subject(options, run, restore_run(run, options.checkpoint)))
     write_rows(run, shown, out)
-    print(f"{run.experiment.name}: {said}: {out}")
+    tell(f"{run.experiment.name}: {said}: {out}")

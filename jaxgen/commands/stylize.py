@@ -9,21 +9,24 @@ import jax
 import numpy as np
 import tyro
 
-from jaxgen.commands._options import RunOptions, check_output, function_of, open_named, parse
+from jaxgen.commands._options import RunOptions, function_of, open_named, parse
+from jaxgen.commands._outputs import OutputOptions, check_output, writing
+from jaxgen.commands._progress import doing, progress_bars
 from jaxgen.data.dataset import scaled, unscale_images
 from jaxgen.data.picture_file import read_scaled
 from jaxgen.models.stylisation import Losses, Weights
 from jaxgen.opened_run import restore_run
 from jaxgen.options import Count, NonNegativeFloat, within
 from jaxgen.style_transfer import stylise
+from jaxgen.terminal import tell
 from jaxgen.training.pictures import save_image
 
 SIDES = 4
 """Networks of runs halve the size twice."""
 
 
-@dataclass(frozen=True)
-class Options(RunOptions):
+@dataclass(frozen=True, kw_only=True)
+class Options(OutputOptions, RunOptions):
     """Draws one picture in the manner of another (Gatys et al. 2016), by the maps of EfficientNet-Lite0.
 
     Or, in one pass, in the manner that a run of photo_style has learned.
@@ -51,24 +54,29 @@ class Options(RunOptions):
 
 def main(arguments: Sequence[str]) -> None:
     options = parse(Options, "stylize", arguments)
-    check_output(options.out, (".png",))
+    inputs = [options.content, options.style]
+    check_output(options.out, (".png",), overwrite=options.overwrite, inputs=inputs)
     content = scaled(read_scaled(options.content, options.size))
     image = _by_run(options, content) if options.style.is_dir() else _by_descent(options, content)
-    save_image(unscale_images(np.asarray(image)), options.out)
-    print(f"{options.content} in the manner of {options.style}: {options.out}")
+    with writing(options.out) as part:
+        save_image(unscale_images(np.asarray(image)), part)
+    tell(f"{options.content} in the manner of {options.style}: {options.out}")
 
 
 def _by_descent(options: Options, content: np.ndarray) -> jax.Array:
     style = scaled(read_scaled(options.style, options.style_size))
 
-    def say(step: int, losses: Losses) -> None:
-        print(f"step {step}/{options.steps}  content {losses.content:.4f}  style {losses.style:.4f}", flush=True)
-
     weights = Weights(style=options.style_weight, smoothness=options.smoothness)
-    return stylise(content, style, steps=options.steps, weights=weights, progress=say)[0]
+    with progress_bars() as progress:
+
+        def say(step: int, losses: Losses) -> None:
+            progress("drawing", step, options.steps, f"content {losses.content:.4f}, style {losses.style:.4f}")
+
+        progress("drawing", 0, options.steps)
+        return stylise(content, style, steps=options.steps, weights=weights, progress=say)[0]
 
 
-def _by_run(options: Options, content: np.ndarray) -> jax.Array:
+def _by_run(options: Options, content: np.ndarray) -> np.ndarray:
     """The whole picture at once: the network's norms are over all of it."""
     run = open_named(options.style, options)
     draw = function_of(run, "stylise")
@@ -76,4 +84,5 @@ def _by_run(options: Options, content: np.ndarray) -> jax.Array:
     height, width = content.shape[:2]
     pads = [(0, -size % SIDES) for size in (height, width)]
     padded = np.pad(content, (*pads, (0, 0)), mode="symmetric")
-    return jax.jit(draw)(state, padded[None])[0, :height, :width]
+    with doing("drawing"):
+        return np.asarray(jax.jit(draw)(state, padded[None])[0, :height, :width])

@@ -4,20 +4,27 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+import jax
 import numpy as np
 import tyro
 
-from jaxgen.commands._options import RunDataOptions, check_output_folder, function_of, in_batches, open_named, parse
-from jaxgen.data.dataset import length, read_examples, scaled, unscale_images
+from jaxgen.commands._options import RunDataOptions, function_of, in_batches, open_named, parse
+from jaxgen.commands._outputs import OutputOptions, check_files, check_output_folder, writing
+from jaxgen.data.dataset import Batch, Split, length, read_examples, scaled, unscale_images
 from jaxgen.data.picture_file import read_image
 from jaxgen.errors import UserError
 from jaxgen.opened_run import Run, restore_run
 from jaxgen.run_data import load_run_data
+from jaxgen.terminal import tell
 from jaxgen.training.pictures import save_image
 
+BATCH_SIZE = 32
+TRANSLATED, SOURCE, TARGET = "translated", "source", "target"
+SIDES = (SOURCE, TARGET)
 
-@dataclass(frozen=True)
-class Options(RunDataOptions):
+
+@dataclass(frozen=True, kw_only=True)
+class Options(OutputOptions, RunDataOptions):
     """Translates images as a run was trained to, at the size of its images (the middle is cut out).
 
     With --held-out the run's held-out examples: OUT/translated, OUT/source and OUT/target then hold a file of each,
@@ -44,31 +51,51 @@ def main(arguments: Sequence[str]) -> None:
         raise UserError("Name one or more images to translate, or give --held-out.")
     run = open_named(options.run, options)
     translate = function_of(run, "translate_back" if options.back else "translate")
-    names = check_output_folder(options.images, options.out)
     size, _, channels = run.record["assets"]["image_shape"]
+    outputs = check_output_folder(options.images, options.out, overwrite=options.overwrite)
+    examples = None
     if options.held_out:
-        sides = _held_out(run, options.back)
-        names = [f"{i:05d}" for i in range(len(sides["source"]))]
-        images = sides["source"]
-    else:
-        images = np.stack([read_image(path, size, channels) for path in options.images])
-    state = restore_run(run, options.checkpoint)
-    translated = unscale_images(in_batches(lambda x: translate(state, x), scaled(images), batch_size=32))
-    folders = {options.out: translated}
-    if options.held_out:
-        folders = {options.out / name: values for name, values in (*sides.items(), ("translated", translated))}
-    for folder, values in folders.items():
-        folder.mkdir(parents=True, exist_ok=True)
-        for name, image in zip(names, values, strict=True):
-            save_image(image, folder / f"{name}.png")
-    print(f"{len(names)} translated: {options.out}")
+        examples = _held_out(run)
+        names = [f"{i:05d}.png" for i in range(length(examples))]
+        outputs = [options.out / TRANSLATED / name for name in names]
+        written = [options.out / folder / name for folder in (TRANSLATED, *SIDES) for name in names]
+        check_files(written, options.out, overwrite=options.overwrite)
+    for path in options.images:  # each is read before the work begins, and again when it is worked on
+        read_image(path, size, channels)
+    state, total = restore_run(run, options.checkpoint), len(outputs)
+
+    def network(images: jax.Array) -> jax.Array:
+        return translate(state, images)
+
+    for start in range(0, total, BATCH_SIZE):
+        chosen = outputs[start : start + BATCH_SIZE]
+        if examples is None:
+            images = np.stack([read_image(path, size, channels) for path in options.images[start : start + BATCH_SIZE]])
+        else:
+            batch = read_examples(examples, start, start + len(chosen))
+            sides = dict(zip(SIDES, _sides(batch, options.back), strict=True))
+            images = sides[SOURCE]
+            for name, values in sides.items():
+                _write(values, [options.out / name / output.name for output in chosen])
+        translated = in_batches(network, scaled(images), what="translating", before=start, total=total)
+        _write(unscale_images(translated), chosen)
+    tell(f"{total} translated: {options.out}")
 
 
-def _held_out(run: Run, back: bool) -> dict[str, np.ndarray]:
-    """uint8 [N, H, W, C] of what is translated and of what it should become."""
+def _write(images: np.ndarray, paths: Sequence[Path]) -> None:
+    for image, path in zip(images, paths, strict=True):
+        with writing(path) as part:
+            save_image(image, part)
+
+
+def _held_out(run: Run) -> Split:
     data = load_run_data(run)
     if data.test is None:
         raise UserError(f"{data.name} has no held-out examples: name images.")
-    examples = read_examples(data.test, 0, length(data.test))
+    return data.test
+
+
+def _sides(examples: Batch, back: bool) -> tuple[np.ndarray, np.ndarray]:
+    """uint8 [N, H, W, C] of what is translated and of what it should become."""
     source, target = ("image", "source") if back else ("source", "image")
-    return {"source": examples[source], "target": examples[target]}
+    return examples[source], examples[target]

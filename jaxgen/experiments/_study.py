@@ -2,6 +2,7 @@
 
 import dataclasses
 import json
+import shlex
 import statistics
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -9,9 +10,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any, NamedTuple, TypeVar
 
+from jaxgen.command_line import end_well
 from jaxgen.errors import UserError
 from jaxgen.experiment import Experiment, Study, prepare_process, train_experiment
 from jaxgen.options import Count, Length, Seed, parse_options
+from jaxgen.terminal import printable
 from jaxgen.training import checkpoint, run_folder
 from jaxgen.training.config import TrainConfig
 
@@ -61,9 +64,10 @@ def run_study(
     """
     command = f"python -m jaxgen.experiments.{study.name}"
     root = Path("runs") / study.name
-    try:
-        arguments = sys.argv[1:] if arguments is None else arguments
-        options = parse_options(cls, arguments, prog=command, description=description)
+
+    def train_and_show() -> int:
+        given = sys.argv[1:] if arguments is None else arguments
+        options = parse_options(cls, given, prog=command, description=description)
         if options.resume:
             folder = options.run_dir or next(reversed(run_folder.numbered_runs(root)), None)
             if folder is None or not folder.is_dir():
@@ -73,18 +77,18 @@ def run_study(
         _check_same({name: getattr(options, name) for name in settings}, folder)
         prepare_process(TrainConfig(devices=options.devices))
         found = []
-        for result in results(options, folder):
-            found.append(result)
-            run_folder.write_json(folder / RESULTS, {"results": [r._asdict() for r in found]})
+        try:
+            for result in results(options, folder):
+                found.append(result)
+                run_folder.write_json(folder / RESULTS, {"results": [r._asdict() for r in found]})
+        except Stopped:
+            print(f"\nStopped; go on with:\n  {command} --resume --run-dir {printable(shlex.quote(str(folder)))}")
+            return 130
         show(found, folder)
-        print(f"\n{folder / RESULTS}")
-    except UserError as error:
-        print(f"error: {error}", file=sys.stderr)
-        return error.exit_code
-    except Stopped:
-        print(f"\nStopped; go on with:\n  {command} --resume --run-dir {folder}")
-        return 130
-    return 0
+        print(f"\n{printable(folder / RESULTS)}")
+        return 0
+
+    return end_well(train_and_show, fault_code=1)
 
 
 def _check_same(settings: Mapping[str, Any], folder: Path) -> None:

@@ -14,13 +14,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any, NamedTuple
 
-from rich.console import Console
 from rich.table import Table
 
 from jaxgen.experiment import Study
 from jaxgen.experiments import mnist_dcgan
 from jaxgen.experiments._study import StudyOptions, mean_and_spread, run_study, train_missing
 from jaxgen.options import Count, Length, OneOf
+from jaxgen.terminal import console
 from jaxgen.training import run_folder
 
 FID = "eval/fid"
@@ -137,9 +137,9 @@ def show(results: Sequence[Result], folder: Path) -> None:
         chosen = [r for r in results if r.variant == variant]
         cells = [mean_and_spread([getattr(r, name) for r in chosen]) for name in ("last", "best")]
         table.add_row(variant, *cells, f"{statistics.mean(r.examples_per_second for r in chosen):,.0f}")
-    console = Console()
-    console.print(f"\nFrechet distance of 2,000 samples, over {len({r.seed for r in results})} seed(s):")
-    console.print(table, highlight=False)
+    terminal = console()
+    terminal.print(f"\nFrechet distance of 2,000 samples, over {len({r.seed for r in results})} seed(s):")
+    terminal.print(table)
 
 
 if __name__ == "__main__":

@@ -23,7 +23,6 @@ from typing import Annotated, NamedTuple
 
 import jax
 import numpy as np
-from rich.console import Console
 from rich.table import Table
 
 from jaxgen.experiment import Study
@@ -31,6 +30,7 @@ from jaxgen.experiments import mnist_classifier, mnist_conditional_gan
 from jaxgen.experiments._study import StudyOptions, mean_and_spread, run_study, train_missing
 from jaxgen.opened_run import open_run, restore_run
 from jaxgen.options import Count, Length
+from jaxgen.terminal import console
 from jaxgen.training import run_folder
 from jaxgen.training.sampling import generated_examples
 
@@ -127,9 +127,9 @@ def show(results: Sequence[Result], folder: Path) -> None:
             last, best = ([100 * getattr(r, name) for r in chosen] for name in ("last", "best"))
             cells.append(f"{mean_and_spread(last)} (best {statistics.mean(best):.2f})")
         table.add_row(str(per_class), *cells)
-    console = Console()
-    console.print("\nAccuracy on the 10,000 test digits in %, last (and best) evaluation:")
-    console.print(table, highlight=False)
+    terminal = console()
+    terminal.print("\nAccuracy on the 10,000 test digits in %, last (and best) evaluation:")
+    terminal.print(table)
     plot(results, folder / "accuracy.png")
     print(f"\n{folder / 'accuracy.png'}")
 

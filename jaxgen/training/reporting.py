@@ -17,6 +17,7 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.table import Column
 
+from jaxgen.terminal import console, discard
 from jaxgen.training import files, run_folder
 
 SECONDS_BETWEEN_WORDS = 15.0
@@ -28,7 +29,7 @@ class Reporter:
 
     def __init__(self, run_dir: Path, *, start_step: int, steps: int, wandb: str | None, config: dict[str, Any]):
         self.active = jax.process_index() == 0
-        self.console = Console(quiet=not self.active, soft_wrap=True)
+        self.console = console(quiet=not self.active, soft_wrap=True)
         self.run_dir, self.steps = run_dir, steps
         self._last_plain = 0.0
         self._lines = self._board = self._wandb = self._progress = None
@@ -44,8 +45,11 @@ class Reporter:
 
     def say(self, text: str) -> None:
         """One line for the person who watches."""
-        self.console.print(text, markup=False, highlight=False)
-        sys.stdout.flush()
+        try:
+            self.console.print(text)
+            sys.stdout.flush()
+        except OSError:  # nobody reads on (`| head`), or the disk that stdout goes to is full: the run itself goes on
+            discard(sys.stdout)
 
     def machine(self, machine: dict[str, Any]) -> None:
         """Says which backend and how many devices are used, and what a GPU that lies idle needs."""
@@ -117,7 +121,7 @@ class Reporter:
                 closing.callback(self._progress.stop)
 
 
-def _progress_bar(console: Console) -> Progress:
+def _progress_bar(terminal: Console) -> Progress:
     """Step, time left and speed stay on a narrow terminal; the losses are cut."""
     return Progress(
         TextColumn("{task.description}", table_column=Column(no_wrap=True)),
@@ -128,7 +132,7 @@ def _progress_bar(console: Console) -> Progress:
         TextColumn(
             "{task.fields[facts]}", markup=False, table_column=Column(no_wrap=True, overflow="ellipsis", ratio=1)
         ),
-        console=console,
+        console=terminal,
         expand=True,
     )
 

@@ -8,6 +8,7 @@ import jax
 import numpy as np
 
 from jaxgen.data.dataset import Dataset, length, pick_examples, unscale_images
+from jaxgen.metrics.image_features import Progress
 from jaxgen.metrics.image_source import ImageSource
 from jaxgen.training.state import GenerativeModel, TrainState
 
@@ -39,7 +40,14 @@ def sample_blocks(
 
 
 def draw_samples(
-    model: GenerativeModel, state: TrainState, *, num: int, seed: int, condition: np.ndarray | None = None, **how: Any
+    model: GenerativeModel,
+    state: TrainState,
+    *,
+    num: int,
+    seed: int,
+    condition: np.ndarray | None = None,
+    progress: Progress | None = None,
+    **how: Any,
 ) -> np.ndarray:
     """The first `num` samples of a seed, [num, ...]; of the conditions [num, ...], else of the model's own.
 
@@ -47,7 +55,14 @@ def draw_samples(
     """
     condition = draw_conditions(model, num) if condition is None else condition
     block = sample_blocks(model, state, seed, condition, **how)
-    return np.concatenate([block(i) for i in range(-(-num // BLOCK_SIZE))])[:num]
+    blocks = []
+    for start in range(0, num, BLOCK_SIZE):
+        if progress is not None:
+            progress("drawing samples", start, num)
+        blocks.append(block(start // BLOCK_SIZE))
+    if progress is not None:
+        progress("drawing samples", num, num)
+    return np.concatenate(blocks)[:num]
 
 
 def draw_conditions(model: GenerativeModel, num: int) -> np.ndarray | None:
@@ -72,9 +87,11 @@ def held_out_captions(model: GenerativeModel, data: Dataset, num: int) -> dict[s
     return {"condition": captions[np.arange(num) % len(rows)]}
 
 
-def generated_examples(model: GenerativeModel, state: TrainState, *, num: int, seed: int) -> dict[str, np.ndarray]:
+def generated_examples(
+    model: GenerativeModel, state: TrainState, *, num: int, seed: int, progress: Progress | None = None
+) -> dict[str, np.ndarray]:
     """The first `num` samples of a model of images as a data set: `image` uint8, `label` [num] if it has classes."""
-    examples = {"image": unscale_images(draw_samples(model, state, num=num, seed=seed))}
+    examples = {"image": unscale_images(draw_samples(model, state, num=num, seed=seed, progress=progress))}
     labels = draw_conditions(model, num)
     return examples if labels is None else {**examples, "label": labels}
 

@@ -96,7 +96,8 @@ def test_a_folder_of_pictures_is_scored_like_the_array_of_them(digits, here):
         Image.fromarray(image[..., 0]).save(here / "pictures" / f"{i:03d}.png")
     values = []
     for generated in ("pictures", "other.npz"):
-        code, _, err = command("evaluate", "--real", "one.npz", "--generated", generated, "--out", "scores.json")
+        both = ("--real", "one.npz", "--generated", generated)
+        code, _, err = command("evaluate", *both, "--out", "scores.json", "--overwrite")
         assert code == 0, err
         values.append(json.loads((here / "scores.json").read_text())["values"])
     assert values[0] == values[1]

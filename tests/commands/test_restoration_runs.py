@@ -98,7 +98,7 @@ def test_what_the_mask_says_is_drawn_anew(here):
     [
         (("restore", LARGER), "Name one or more images"),
         (("restore", LARGER, "nothing.png"), "nothing.png cannot be read"),
-        (("restore", LARGER, "photo.png", "./photo.png"), "Two images are called photo"),
+        (("restore", LARGER, "photo.png", "./photo.png"), "Two images would become one file, .*photo.png"),
         (("restore", LARGER, "photo.png", "--mask", "mask.png"), "--mask goes with a run that fills in"),
         (("restore", FILLED, "digit.png"), "say with --mask"),
         (("restore", FILLED, "photo.png", "--mask", "mask.png"), "not of the size of photo.png"),

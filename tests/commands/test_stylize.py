@@ -71,10 +71,10 @@ def test_a_run_learns_the_style_and_draws_pictures_of_any_size_even_when_the_sty
 @pytest.mark.parametrize(
     ("options", "words"),
     [
-        (("--size", 8), "--size must be at least 32"),
+        (("--size", 8), "--size must be at least 32, not 8"),
         (("--steps", 0), "--steps must be at least 1"),
         (("--out", "picture.jpg"), "must end in .png"),
-        ((), "nothing.png cannot be read"),
+        ((), "no file nothing.png"),
     ],
 )
 def test_what_makes_no_sense_is_refused(tmp_path, monkeypatch, options, words):
