@@ -97,6 +97,8 @@ def _check(options: Options) -> None:
         raise UserError("--text-scorer and --rank-with go with a run of images by captions: leave them out.")
     if options.run is None and given_sampling_options(options):
         raise UserError("--sampler, --sampling-steps and --guidance go with a run: leave them out.")
+    if options.run is None and (options.data, options.target) != (None, None):
+        raise UserError("--data and --target go with a run: leave them out.")
     if options.run is not None and (outside | {options.image_size, options.out}) != {None}:
         raise UserError("--real, --generated, --image-size and --out go without a run: leave out one or the other.")
     if options.out is not None:

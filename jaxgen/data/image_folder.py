@@ -166,7 +166,9 @@ def _classes(found: Found) -> tuple[np.ndarray | None, dict[str, Any], tuple[str
     if not names:
         return None, {}, ()
     if strays:
-        alone = f"{shown(strays[0])} lies beside the folders" + (f" ({len(strays)} files do)" if strays[1:] else "")
+        folders = ", ".join(map(shown, names[:3])) + (", ..." if names[3:] else "")
+        others = f" (and {len(strays) - 1} more)" if strays[1:] else ""
+        alone = f"{shown(strays[0])}{others} lies beside the folders {folders}"
         return None, {STRAY: alone}, (f"no classes, since {alone}",)
     index = {name: i for i, name in enumerate(names)}
     labels = np.array([index.get(first, 0) for first in firsts], np.int32)  # 0: of what a run does not know

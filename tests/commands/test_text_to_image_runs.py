@@ -59,7 +59,7 @@ def test_runs_end_and_leave_sheets_of_held_out_captions(trained):
     for name, (code, out, err) in said.items():
         assert (code, err) == (0, ""), name
         if name in ("diffusion", "dalle"):
-            assert '--prompt "green square 19"' in out  # the 20th caption is the first held out
+            assert '--prompt "black square 16"' in out  # the first caption that is held out
     for run in (DIFFUSION, DALLE):
         sheet = Image.open(folder / run / "samples" / "step_0000004.png")
         assert sheet.height > 6 * 20  # a title above each of six rows
@@ -104,7 +104,7 @@ def test_agreement_with_held_out_captions_stands_beside_that_of_real_images(run)
     values = {name.removeprefix("text_agreement/"): value for name, value in record["values"].items()}
     assert {"real_top1", "real_top5", "generated_top1", "generated_top5"} <= values.keys()
     assert all(0 <= value <= 1 for name, value in values.items() if not name.endswith("share_of_real"))
-    assert record["text_images"] == 6
+    assert record["text_images"] == 7
     assert record["text_scorer"]["experiment"] == "emoji_clip"
     assert "text_agreement/real_top1" in said
 

@@ -38,7 +38,7 @@ def test_a_picture_outside_the_sub_folders_means_no_classes(classes):
     draw(classes / "stray.png")
     data = load(str(classes))
     assert set(data.train) == {"image"}
-    assert data.assets == {"no_classes": "stray.png lies beside the folders"}
+    assert data.assets == {"no_classes": "stray.png lies beside the folders cats, dogs"}
     assert "no classes, since stray.png lies beside the folders" in described(data)
     with pytest.raises(UserError, match=r"no classes, since stray\.png lies beside the folders"):
         class_count(data.assets)
