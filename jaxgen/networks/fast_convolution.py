@@ -18,6 +18,7 @@ from jax import Array, lax
 
 from jaxgen.networks.direct_convolution import direct_convolution
 from jaxgen.networks.patch_convolution import patch_convolution
+from jaxgen.networks.plain_convolution import transposed_pads
 from jaxgen.networks.resampling import space_to_depth
 from jaxgen.networks.scatter_convolution import scatter_convolution
 from jaxgen.networks.thin_convolution import thin_convolution
@@ -79,7 +80,7 @@ def transposed_convolution(inputs: Array, kernel: Array, strides: Pair, padding:
     batch = inputs.shape[0]
     pads = padding
     if isinstance(padding, str):
-        pads = [_transposed_pads(k, s, padding) for k, s in zip(kernel.shape, strides, strict=False)]
+        pads = [transposed_pads(k, s, padding) for k, s in zip(kernel.shape, strides, strict=False)]
     out_sizes = tuple(
         (n - 1) * s + 1 + sum(pad) - k + 1
         for n, pad, k, s in zip(inputs.shape[1:3], pads, kernel.shape, strides, strict=False)
@@ -245,14 +246,3 @@ def _best_shift(size: int, step: int, start: int, sign: int) -> int:
 def _cells_met(size: int, step: int, start: int) -> Pair:
     """The q of the first and of the last tap t = 0, ..., size - 1, where t - start = step q + r."""
     return -start // step, (size - 1 - start) // step
-
-
-def _transposed_pads(size: int, step: int, padding: str) -> tuple[int, int]:
-    """The padding of the dilated inputs, as `lax.conv_transpose` has it."""
-    if padding == "SAME":
-        total = size + step - 2
-        before = size - 1 if step > size - 1 else -(-total // 2)
-    else:
-        total = size + step - 2 + max(size - step, 0)
-        before = size - 1
-    return before, total - before

@@ -160,8 +160,10 @@ def normalised_by_groups(
 ) -> Array:
     """(x - mean) / sqrt(variance + epsilon) * scale + bias, by groups of neighbouring channels of each example.
 
-    As x a + b, with a and b of each example and channel from the sums over places: that is one pass over the inputs for
-    the sums and one for the outputs, in the order in which they lie in memory. Sums are at least of float32.
+    In two passes over the inputs for the sums and one for the outputs, in the order in which they lie in memory. The
+    second and third are of d = x - k, with k the mean of each group as the first finds it, so that no digits are lost
+    where the mean is many times the standard deviation: E[x^2] - E[x]^2 in float32 would be off by half at 1000 times.
+    The result depends on k by rounding alone. Sums are at least of float32.
 
     Args:
       inputs: [B, ..., C].
@@ -176,8 +178,9 @@ def normalised_by_groups(
         means = jnp.mean(sums.reshape(batch, groups, -1), -1) / rows.shape[1]
         return jnp.repeat(means, channels // groups, -1)
 
-    mean = group_means(jnp.sum(wide, 1))
-    variance = jnp.maximum(group_means(jnp.sum(jnp.square(wide), 1)) - jnp.square(mean), 0.0)
-    factor = lax.rsqrt(variance + epsilon) * scale
+    shifted = wide - group_means(jnp.sum(lax.stop_gradient(wide), 1))[:, None]
+    mean = group_means(jnp.sum(shifted, 1))
+    variance = group_means(jnp.sum(jnp.square(shifted), 1)) - jnp.square(mean)
+    factor = lax.rsqrt(jnp.maximum(variance, 0.0) + epsilon) * scale
     shift = bias - mean * factor
-    return (wide * factor[:, None] + shift[:, None]).astype(inputs.dtype).reshape(inputs.shape)
+    return (shifted * factor[:, None] + shift[:, None]).astype(inputs.dtype).reshape(inputs.shape)
