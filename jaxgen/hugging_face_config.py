@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from jaxgen.data.limits import check_file
 from jaxgen.errors import UserError
 
 CONFIG = "config.json"
@@ -176,12 +177,10 @@ def read_json(path: Path) -> dict[str, Any]:
     Raises:
       UserError: no such file, or one that holds anything else.
     """
+    if check_file(path) > MAX_JSON_BYTES:
+        raise UserError(f"{path} has more than {MAX_JSON_BYTES >> 20} MiB: that is no such file of transformers.")
     try:
-        with path.open("rb") as file:
-            content = file.read(MAX_JSON_BYTES + 1)
-        if len(content) > MAX_JSON_BYTES:
-            raise UserError(f"{path} has more than {MAX_JSON_BYTES >> 20} MiB: that is no such file of transformers.")
-        values = json.loads(content)
+        values = json.loads(path.read_bytes())
     except OSError as error:
         raise UserError(f"{path} cannot be read ({error.strerror}): name a folder of transformers.") from error
     except (ValueError, RecursionError) as error:

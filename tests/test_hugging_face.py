@@ -175,7 +175,7 @@ def test_fields_that_change_no_logits_are_ignored_and_other_names_are_known(fold
         ("[" * 100_000, "config.json is no JSON"),
         ("[1]", "config.json holds no JSON object, but \\[1\\]"),
         ("{}", "model_type is missing"),
-        (None, "config.json cannot be read"),
+        (None, "There is no file .*config.json"),
     ],
 )
 def test_a_missing_or_damaged_config_is_refused(folder, content, message):
@@ -213,6 +213,15 @@ KERNEL = "transformer.h.1.mlp.c_fc.weight"
 def test_weights_that_do_not_fit_are_refused_by_name(folder, change, message):
     with_weights(folder, change)
     with pytest.raises(UserError, match=message):
+        load_gpt2(folder)
+
+
+def test_weights_of_eight_bits_are_refused_by_name(folder):
+    """As safetensors are written: the size of the header, the header, the arrays."""
+    header = json.dumps({"wte.weight": {"dtype": "F8_E4M3", "shape": [17, 8], "data_offsets": [0, 136]}}).encode()
+    content = len(header).to_bytes(8, "little") + header + bytes(136)
+    (folder / "model.safetensors").write_bytes(content)
+    with pytest.raises(UserError, match=r"model.safetensors .*(wte.weight|F8_E4M3)"):
         load_gpt2(folder)
 
 

@@ -25,7 +25,7 @@ TORCH_NAMES = {"kernel": "weight", "scale": "weight", "bias": "bias", "mean": "r
 # Rank -> which of PyTorch's axes becomes each of Flax's.
 FROM_TORCH = {1: (0,), 2: (1, 0), 4: (2, 3, 1, 0)}
 
-SAFETENSORS_TYPES = ("F64", "F32", "F16", "I64", "I32", "I16", "I8", "U64", "U32", "U16", "U8", "BOOL")
+SAFETENSORS_TYPES = ("F64", "F32", "F16", "BF16", "I64", "I32", "I16", "I8", "U64", "U32", "U16", "U8", "BOOL")
 MOST_HEADER_BYTES = 100_000_000
 """That of the library."""
 

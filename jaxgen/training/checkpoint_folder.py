@@ -113,15 +113,26 @@ class Manager(ocp.CheckpointManager):
 def ignore_late_ends() -> None:
     """From now on say nothing of reads and writes of orbax that end after their event loop did.
 
-    Where one of several fails, orbax closes the loop of them all, and each of the others prints a traceback.
+    Where one of several fails, orbax closes the loop of them all, and each of the others prints a traceback, there or
+    in the log of asyncio.
     """
+    logging.getLogger("asyncio").addFilter(_is_not_of_a_late_end)
     show = sys.unraisablehook
 
     def hook(what: Any) -> None:
-        if not (isinstance(what.exc_value, RuntimeError) and str(what.exc_value) == "Event loop is closed"):
+        code = getattr(what.object, "cr_code", None)  # of a coroutine that nobody waits for any more
+        of_orbax = code is not None and f"{os.sep}orbax{os.sep}" in code.co_filename
+        if not of_orbax and not (
+            type(what.exc_value) is RuntimeError and str(what.exc_value) == "Event loop is closed"
+        ):
             show(what)
 
     sys.unraisablehook = hook
+
+
+def _is_not_of_a_late_end(record: logging.LogRecord) -> bool:
+    text = record.getMessage()
+    return not (text.startswith("Task exception was never retrieved") and "_wrap_awaitable" in text)
 
 
 def _is_not_of_a_failed_save(record: logging.LogRecord) -> bool:

@@ -1,6 +1,7 @@
 """Checkpoints are whole or passed over, and the right ones are kept."""
 
 import json
+import logging
 import shutil
 import sys
 from types import SimpleNamespace
@@ -9,6 +10,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import optax
+import orbax.checkpoint as ocp
 import pytest
 from helpers import overwrite_64_bytes
 
@@ -314,5 +316,17 @@ def test_what_ends_after_its_event_loop_is_not_shown_and_other_errors_are(monkey
     monkeypatch.setattr(sys, "unraisablehook", shown.append)
     checkpoint_folder.ignore_late_ends.__wrapped__()
     for error in (RuntimeError("Event loop is closed"), RuntimeError("another"), KeyError("Event loop is closed")):
-        sys.unraisablehook(SimpleNamespace(exc_value=error))
+        sys.unraisablehook(SimpleNamespace(exc_value=error, object=None))
+    dropped = SimpleNamespace(cr_code=SimpleNamespace(co_filename=ocp.__file__))
+    sys.unraisablehook(SimpleNamespace(exc_value=ValueError(), object=dropped))
     assert [repr(what.exc_value) for what in shown] == ["RuntimeError('another')", "KeyError('Event loop is closed')"]
+
+
+def test_of_the_log_of_asyncio_just_late_ends_are_left_out(caplog):
+    checkpoint_folder.ignore_late_ends()
+    for text in (
+        "Task exception was never retrieved\nfuture: <Task coro=<_wrap_awaitable()>>",
+        "Task exception, another",
+    ):
+        logging.getLogger("asyncio").error(text)
+    assert [record.getMessage() for record in caplog.records] == ["Task exception, another"]
