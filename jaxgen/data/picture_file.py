@@ -120,8 +120,11 @@ def _decoded(picture: Image.Image, path: Path, channels: int, size: int | None =
     needed = decoded_bytes(picture) + channels * picture.size[0] * picture.size[1]
     check_memory(needed, f"The image {path} of {picture.size[0]:,} x {picture.size[1]:,} pixels")
     with _IN_FLIGHT.reserved(needed + working_bytes(picture)):
-        picture.load()
-        yield
+        try:
+            picture.load()
+            yield
+        finally:
+            picture.close()  # its memory is free before others may have it
 
 
 class _InFlight:

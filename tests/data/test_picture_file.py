@@ -3,13 +3,16 @@
 import struct
 import threading
 import time
+import warnings
 import zlib
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
 import pytest
+from hypothesis import strategies as st
 from PIL import Image
+from properties import QUICK_AND_SLOW, for_all
 
 from jaxgen.data import images, picture_file
 from jaxgen.data.picture_file import open_picture, read_image, read_picture, read_scaled
@@ -154,6 +157,31 @@ def test_what_is_cut_short_is_one_sentence_with_the_name(tmp_path, form):
         (tmp_path / f"a.{form}").write_bytes(content[: int(part * len(content))])
         with pytest.raises(UserError, match=rf"a\.{form} cannot be read \([^\n]*\): mend or remove it\.$"):
             read_image(tmp_path / f"a.{form}", 8, 3)
+
+
+@QUICK_AND_SLOW
+def test_any_changed_bytes_are_a_picture_or_one_sentence(tmp_path, examples):
+    ramp = Image.linear_gradient("L").resize((12, 12)).convert("RGB")
+    files = {}
+    for form in ("png", "jpg", "webp", "bmp", "gif", "tif", "ppm"):
+        ramp.save(tmp_path / f"a.{form}")
+        files[form] = (tmp_path / f"a.{form}").read_bytes()
+    changes = st.lists(st.tuples(st.floats(0, 1, exclude_max=True), st.integers(0, 255)), max_size=4)
+
+    @for_all(examples, form=st.sampled_from(sorted(files)), changes=changes, end=st.floats(0.5, 1), cut=st.booleans())
+    def check(form, changes, end, cut):
+        changed = bytearray(files[form])
+        for place, value in changes:
+            changed[int(place**2 * len(changed))] = value  # the more often, the nearer to the header
+        (tmp_path / f"a.{form}").write_bytes(changed[: int(end * len(changed))] if cut else changed)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            try:
+                image = read_image(tmp_path / f"a.{form}", 5, 3)
+            except UserError:
+                return
+        assert image.dtype == np.uint8
+        assert image.shape == (5, 5, 3)
 
 
 def test_what_is_no_file_is_said(tmp_path):
