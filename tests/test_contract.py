@@ -45,11 +45,29 @@ def batch_of(case, size=BATCH_SIZE):
 
 
 @functools.cache
+def compiled_step(case):
+    """A state, and `step(key)`: (state, metrics) of one step from it under plain jit, by one program for several tests.
+
+    Keys are followed while it is traced: one that is used twice is an error here, see `test_no_key_is_used_twice`.
+    """
+    state, batch = initial_state(case), batch_of(case)
+    with jax.debug_key_reuse(True):
+        step = jax.jit(model_of(case).train_step).lower(state, batch, jax.random.key(5)).compile()
+    return state, lambda key: step(state, batch, key)
+
+
+@functools.cache
 def after_one_step(case):
     """(state before, state after, metrics) of one step under plain jit."""
+    state, step = compiled_step(case)
+    return state, *step(jax.random.key(5))
+
+
+@functools.cache
+def drawn(case):
+    """`drawn(key)`: 5 samples, by one program for several tests."""
     model, state = model_of(case), initial_state(case)
-    step = jax.jit(model.train_step)
-    return state, *step(state, batch_of(case), jax.random.key(5))
+    return jax.jit(lambda key: model.sample(state, key, 5))
 
 
 # ---------------------------------------------------------------- exact
@@ -173,14 +191,13 @@ def test_the_dispatch_moves_nothing_between_host_and_device():
 def test_evaluation_does_not_depend_on_the_batch_size(case):
     # A metric of the data alone (the real images' logits, the classifier's loss): 21 examples, so the last batch is
     # smaller. What is drawn differs, since noise belongs to an example's number in its batch.
-    name = CASES[case].data_metric
-    values = {
-        size: build_evaluation(model_of(case), data_of(case), device_mesh(1), batch_size=size)(initial_state(case))
-        for size in (4, 21)
-    }
+    def evaluated(size):
+        return build_evaluation(model_of(case), data_of(case), device_mesh(1), batch_size=size)(initial_state(case))
+
+    name, values = CASES[case].data_metric, evaluated(4)
+    assert all(np.isfinite(list(values.values())))
     if name is not None:
-        assert values[4][name] == pytest.approx(values[21][name], rel=1e-5)
-    assert all(np.isfinite(list(values[4].values())))
+        assert values[name] == pytest.approx(evaluated(21)[name], rel=1e-5)
 
 
 # ---------------------------------------------------------------- alive
@@ -202,7 +219,7 @@ def test_every_parameter_changes(case):
 
 @cases([case for case in CASES if CASES[case].of_text])
 def test_samples_of_text_are_tokens(case):
-    samples = np.asarray(model_of(case).sample(initial_state(case), jax.random.key(0), 5))
+    samples = np.asarray(drawn(case)(jax.random.key(0)))
     assert samples.shape == (5, 9)
     assert samples.dtype == np.int32
     assert set(np.unique(samples)) == set(range(5))
@@ -211,7 +228,7 @@ def test_samples_of_text_are_tokens(case):
 @every_case_of_images
 def test_samples_have_the_shape_and_range_of_images(case):
     size = CASES[case].image_size
-    samples = model_of(case).sample(initial_state(case), jax.random.key(0), 5)
+    samples = drawn(case)(jax.random.key(0))
     assert samples.shape == (5, size, size, 1)
     assert float(jnp.abs(samples).max()) <= 1.0
     assert float(jnp.std(samples)) > 0.0
@@ -241,8 +258,8 @@ def test_metrics_are_sums_and_weights_over_the_batch(case):
 
 @every_case
 def test_the_same_inputs_give_the_same_outputs(case):
-    state, after, metrics = after_one_step(case)
-    again, metrics_again = jax.jit(model_of(case).train_step)(state, batch_of(case), jax.random.key(5))
+    _, after, metrics = after_one_step(case)
+    again, metrics_again = compiled_step(case)[1](jax.random.key(5))
     assert checkpoint.digest(again) == checkpoint.digest(after)
     assert jax.device_get(metrics) == jax.device_get(metrics_again)
 
@@ -250,7 +267,7 @@ def test_the_same_inputs_give_the_same_outputs(case):
 @every_case
 def test_the_step_uses_its_key(case):
     state, after, _ = after_one_step(case)
-    other, _ = jax.jit(model_of(case).train_step)(state, batch_of(case), jax.random.key(6))
+    other, _ = compiled_step(case)[1](jax.random.key(6))
     name = next(iter(state.params))
     assert checkpoint.digest(other) != checkpoint.digest(after)
     assert any(
@@ -263,16 +280,16 @@ def test_the_step_uses_its_key(case):
 def test_no_key_is_used_twice(case):
     model, state, batch = model_of(case), initial_state(case), batch_of(case, 4)
 
-    def everything(key):
-        init_key, step_key, eval_key, sample_key = jax.random.split(key, 4)
-        results = [model.init(init_key, batch), model.train_step(state, batch, step_key)]
-        results.append(model.eval_step(state, batch, eval_key))
+    def everything_else(key):
+        init_key, eval_key, sample_key = jax.random.split(key, 3)
+        results = [model.init(init_key, batch), model.eval_step(state, batch, eval_key)]
         if model.sample is not None:
             results.append(model.sample(state, sample_key, 2))
         return results
 
+    compiled_step(case)  # followed the keys of a train step
     with jax.debug_key_reuse(True):
-        jax.jit(everything).trace(jax.random.key(0)).lower()
+        jax.jit(everything_else).trace(jax.random.key(0))
 
 
 def test_the_check_of_key_reuse_finds_one():
@@ -293,8 +310,7 @@ def test_noise_belongs_to_the_example(case):
 
 @every_generative_case
 def test_samples_follow_their_key(case):
-    model, state = model_of(case), initial_state(case)
-    draw = jax.jit(lambda key: model.sample(state, key, 4))
+    draw = drawn(case)
     first, again, other = draw(jax.random.key(0)), draw(jax.random.key(0)), draw(jax.random.key(1))
     np.testing.assert_array_equal(first, again)
     assert not np.array_equal(first, other)
