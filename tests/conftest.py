@@ -24,7 +24,7 @@ if FIRST:
     own_cache = "JAX_COMPILATION_CACHE_DIR" not in os.environ
     if own_cache:
         os.environ["JAX_COMPILATION_CACHE_DIR"] = tempfile.mkdtemp(prefix="jaxgen-tests-")
-    os.environ["JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS"] = "0.3"
+    os.environ["JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS"] = os.environ.get("MINC", "0.3")
     # What trainings of this session remember of the files they ran, and nobody else.
     os.environ["XDG_STATE_HOME"] = tempfile.mkdtemp(prefix="jaxgen-tests-state-")
 

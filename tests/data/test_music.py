@@ -1,6 +1,5 @@
 """Tunes in ABC notation: what is left of them, how they are split, and whether their bars add up."""
 
-import music21
 import pytest
 
 from jaxgen.data.music import BETWEEN, bars_of_right_length, clean_tune, split_tunes, write_midi
@@ -40,6 +39,8 @@ def test_bars_that_are_too_short_or_too_long_are_counted():
 
 def test_a_tune_becomes_a_midi_file_and_what_is_none_is_refused(tmp_path):
     write_midi("M:4/4\nL:1/4\nK:C\nC E G c|", tmp_path / "tune.mid")
+    import music21  # half a second
+
     notes = music21.converter.parse(str(tmp_path / "tune.mid")).recurse().notes
     assert [note.pitch.midi for note in notes] == [60, 64, 67, 72]
     with pytest.raises(UserError, match="cannot be read as ABC notation"):

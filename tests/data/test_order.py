@@ -4,7 +4,6 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from scipy import stats
 
 from jaxgen.data.order import epoch_order
 
@@ -32,6 +31,8 @@ def test_orders_differ_between_epochs_and_seeds():
 
 @pytest.mark.parametrize("length", [2, 3, 5, 10, 24, 155])
 def test_places_and_neighbours_are_uniform(length):
+    from scipy import stats  # a second, that this file alone needs
+
     x = epochs(length, 20_000)
     place_of_first = np.bincount(np.argmax(x == 0, axis=1), minlength=length)
     assert stats.chisquare(place_of_first).pvalue > 1e-4
@@ -42,6 +43,8 @@ def test_places_and_neighbours_are_uniform(length):
 
 
 def test_a_large_order_is_not_correlated_with_the_identity():
+    from scipy import stats
+
     x = epochs(60_000, 1)[0]
     assert abs(stats.spearmanr(x, np.arange(60_000)).statistic) < 0.02
     assert abs(stats.spearmanr(x[1:], x[:-1]).statistic) < 0.02

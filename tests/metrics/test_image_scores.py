@@ -59,9 +59,13 @@ def test_noise_scores_far_worse_than_digits(scorer, digits):
     assert values["memorisation_ratio"] > 2.0
 
 
-def test_copies_of_training_images_are_found(scorer):
-    copies = of_array(load("mnist").train["image"][:HALF], "copies")
-    values = scorer.score(copies)
+def test_copies_of_training_images_are_found(digits):
+    training, count = load("mnist").train["image"][:800], 300
+    options = {"training": of_array(training, "training images")}
+    scorer = ImageScorer(
+        digits[0]._replace(count=count), load_extractor("mnist"), metrics_with("mnist", labelled=False), **options
+    )
+    values = scorer.score(of_array(training[:count], "copies"))
     assert values["memorisation_ratio"] == 0.0
     assert values["closer_to_training"] > 0.99
     assert scorer.nearest_pairs(3)[0][0] == scorer.nearest_pairs(3)[0][1]
@@ -77,6 +81,15 @@ def test_features_do_not_depend_on_how_the_images_come_in_batches(digits):
         np.testing.assert_allclose(a, b, atol=1e-4)
 
 
+def test_the_mnist_extractor_knows_digits():
+    data = load("mnist")
+    source = of_split(data, data.test, "test")._replace(count=500)
+    features = image_features(source, load_extractor("mnist"), keep_features=False)
+    assert np.mean(features.logits.argmax(-1) == data.test["label"][:500]) >= 0.99
+    assert features.features is None
+
+
+@pytest.mark.slow
 def test_the_mnist_extractor_is_the_recorded_classifier():
     data = load("mnist")
     features = image_features(of_split(data, data.test, "test"), load_extractor("mnist"), keep_features=False)

@@ -35,6 +35,13 @@ def build(**options):
     )
 
 
+@functools.cache
+def built(loss, independent):
+    """The model of a loss, its state at first and its compiled step, for several tests."""
+    model = build(loss=loss, independent_examples=independent)
+    return model.init(jax.random.key(0), BATCH), jax.jit(model.train_step)
+
+
 def step_of(model, state, key=KEY):
     return jax.jit(model.train_step)(state, BATCH, key)
 
@@ -112,22 +119,20 @@ def test_an_undecided_discriminator_loses_log_4():
 @pytest.mark.parametrize("independent", [False, True])
 @pytest.mark.parametrize("loss", LOSSES)
 def test_gradients_of_the_simultaneous_step_are_those_of_two_losses(loss, independent):
-    model = build(loss=loss, independent_examples=independent)
-    state = model.init(jax.random.key(0), BATCH)
-    new, _ = step_of(model, state)
+    state, step = built(loss, independent)
+    new, _ = step(state, BATCH, KEY)
     assert_close(gradients(state, new), plain_gradients(state, LOSSES[loss]))
 
 
 @pytest.mark.parametrize("scale", [-300.0, -30.0, 30.0, 300.0])
 @pytest.mark.parametrize("loss", LOSSES)
 def test_one_pull_back_serves_both_networks_for_extreme_logits_too(loss, scale):
-    model, plain = build(loss=loss, independent_examples=True), build(loss=loss)
-    state = model.init(jax.random.key(0), BATCH)
+    (state, step), (_, plain_step) = built(loss, True), built(loss, False)
     last = state.params["discriminator"]["Dense_2"]
     # All generated examples far on one side: the slope of one loss vanishes there, that of the other does not.
     sure = {"kernel": last["kernel"], "bias": last["bias"] + scale}
     state = state.replace(params={**state.params, "discriminator": {**state.params["discriminator"], "Dense_2": sure}})
-    shared, separate = gradients(state, step_of(model, state)[0]), gradients(state, step_of(plain, state)[0])
+    shared, separate = (gradients(state, one(state, BATCH, KEY)[0]) for one in (step, plain_step))
     assert all(np.isfinite(x).all() for _, x in floats(shared))
     assert_close(shared, separate)
     if loss == "non_saturating" and scale < 0:
@@ -136,12 +141,11 @@ def test_one_pull_back_serves_both_networks_for_extreme_logits_too(loss, scale):
 
 @pytest.mark.parametrize("factor", [1e-3, 1.0, 1e3])
 def test_one_pull_back_serves_both_networks_whatever_the_weights(factor):
-    model, plain = build(independent_examples=True), build()
-    state = model.init(jax.random.key(0), BATCH)
+    (state, step), (_, plain_step) = built("non_saturating", True), built("non_saturating", False)
     scaled = jax.tree.map(lambda x: x * factor, state.params["discriminator"]["Dense_2"])
     params = {**state.params["discriminator"], "Dense_2": scaled}
     state = state.replace(params={**state.params, "discriminator": params})
-    assert_close(gradients(state, step_of(model, state)[0]), gradients(state, step_of(plain, state)[0]))
+    assert_close(*(gradients(state, one(state, BATCH, KEY)[0]) for one in (step, plain_step)))
 
 
 def test_a_loss_of_ones_own_may_be_given():

@@ -21,7 +21,7 @@ KEY = jax.random.key(11)
 BATCH = example_batch(tiny_images(), 12)
 GENERATED = jax.random.uniform(KEY, BATCH["image"].shape, minval=-1.0)
 NETWORK = MLPDiscriminator(widths=(16, 8))
-PARAMS = NETWORK.init(jax.random.key(0), BATCH["image"], train=True)
+PARAMS = jax.jit(functools.partial(NETWORK.init, train=True))(jax.random.key(0), BATCH["image"])
 
 
 def judged_by(logits, real=BATCH["image"], generated=GENERATED, key=KEY):
