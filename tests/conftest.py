@@ -6,6 +6,7 @@ import tempfile
 from pathlib import Path
 
 import jaxlib.version
+import pytest
 
 MOST_MAPPINGS = 45_000
 FIRST = "PYTEST_XDIST_WORKER" not in os.environ  # the process that starts the workers, which inherit what it sets
@@ -24,7 +25,7 @@ if FIRST:
     own_cache = "JAX_COMPILATION_CACHE_DIR" not in os.environ
     if own_cache:
         os.environ["JAX_COMPILATION_CACHE_DIR"] = tempfile.mkdtemp(prefix="jaxgen-tests-")
-    os.environ["JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS"] = os.environ.get("MINC", "0.3")
+    os.environ["JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS"] = "0.1"
     # What trainings of this session remember of the files they ran, and nobody else.
     os.environ["XDG_STATE_HOME"] = tempfile.mkdtemp(prefix="jaxgen-tests-state-")
 
@@ -38,6 +39,21 @@ def pytest_collection_modifyitems(items):
     contract = [item for item in items if item.path.name == "test_contract.py"]
     others = [item for item in items if item.path.name != "test_contract.py"]
     items[:] = others + sorted(contract, key=case)
+
+
+@pytest.hookimpl(wrapper=True, tryfirst=True)
+def pytest_runtest_protocol(item):
+    """Where `PROCESSOR_SECONDS` names a file: a line of each test's seconds, with those of the processes it awaited."""
+    before = processor_seconds()
+    result = yield
+    if "PROCESSOR_SECONDS" in os.environ:
+        with open(os.environ["PROCESSOR_SECONDS"], "a") as file:
+            file.write(f"{processor_seconds() - before:.2f} {item.nodeid}\n")
+    return result
+
+
+def processor_seconds():
+    return sum(os.times()[:4])
 
 
 def pytest_runtest_teardown(item):
