@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from jaxgen import data, metrics, models, networks
-    from jaxgen.errors import RunFailed, UserError
+    from jaxgen.errors import RunFailed, RunStopped, UserError
     from jaxgen.experiment import Experiment, run
     from jaxgen.training.config import TrainConfig
     from jaxgen.training.loop import TrainResult, train
@@ -15,6 +15,7 @@ _PARTS = {
     "Experiment": "jaxgen.experiment",
     "GenerativeModel": "jaxgen.training.state",
     "RunFailed": "jaxgen.errors",
+    "RunStopped": "jaxgen.errors",
     "TrainConfig": "jaxgen.training.config",
     "TrainResult": "jaxgen.training.loop",
     "TrainState": "jaxgen.training.state",
@@ -33,6 +34,7 @@ __all__ = [
     "Experiment",
     "GenerativeModel",
     "RunFailed",
+    "RunStopped",
     "TrainConfig",
     "TrainResult",
     "TrainState",

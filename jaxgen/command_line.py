@@ -13,13 +13,12 @@ import threading
 from collections.abc import Callable, Iterator
 from typing import Any
 
-from jaxgen.errors import UserError
+from jaxgen import signals
+from jaxgen.errors import RunStopped, UserError
 from jaxgen.terminal import discard, encode_anything, printable, shortened
 
 PIPE_CLOSED = 141
 """As of a process that SIGPIPE ends."""
-_PATIENCE = 2.0
-"""Seconds that the main thread, which may be compiling, has to end by itself."""
 
 
 class Stopped(BaseException):
@@ -27,7 +26,7 @@ class Stopped(BaseException):
 
     def __init__(self, number: int):
         super().__init__(signal.Signals(number).name)
-        self.exit_code = 128 + number
+        self.exit_code = signals.exit_code(number)
 
 
 def end_well(
@@ -48,9 +47,12 @@ def end_well(
         return code
     except UserError as error:
         return _refuse(str(error), error.exit_code)
+    except RunStopped as error:
+        say(str(error))
+        return error.exit_code
     except (KeyboardInterrupt, Stopped) as error:
         say(stopped())
-        return getattr(error, "exit_code", 128 + signal.SIGINT)
+        return getattr(error, "exit_code", signals.exit_code(signal.SIGINT))
     except BrokenPipeError:
         discard(sys.stdout)
         return PIPE_CLOSED
@@ -103,42 +105,35 @@ def stoppable(clean_up: Callable[[], Any], stopped: Callable[[], str]) -> Iterat
       clean_up: called before the process is ended in the middle of something that cannot be interrupted.
       stopped: what is said then.
     """
-    if threading.current_thread() is not threading.main_thread():
-        yield
-        return
-    ended, unraisable = threading.Event(), sys.unraisablehook
-    reader, writer = os.pipe()
-    os.set_blocking(writer, False)
+    unraisable = sys.unraisablehook
 
-    def watch() -> None:
-        received = os.read(reader, 1)
-        if received and not ended.wait(_PATIENCE):
+    def hear(number: int, ended: threading.Event) -> None:
+        if not ended.wait(signals.PATIENCE):
             clean_up()
             say(stopped())
-            os._exit(128 + received[0])
+            os._exit(signals.exit_code(number))
 
     def stop(number: int, frame: Any) -> None:
-        for other in previous:
+        for other in numbers:
             signal.signal(other, signal.SIG_IGN)  # what is being tidied up is not interrupted again
         sys.unraisablehook = lambda unraisable: None  # raised where nothing can be, such as in a collector's callback
         raise Stopped(number)
 
-    numbers = [getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP") if hasattr(signal, name)]
-    before = {number: signal.getsignal(number) for number in numbers}
-    previous = {number: handler for number, handler in before.items() if handler not in (signal.SIG_IGN, None)}
-    thread = threading.Thread(target=watch, daemon=True)
-    thread.start()
-    old = signal.set_wakeup_fd(writer, warn_on_full_buffer=False)
     try:
-        for number in previous:
-            signal.signal(number, stop)
-        yield
+        with signals.caught(stop, hear) as numbers:
+            yield
     finally:
-        ended.set()
         sys.unraisablehook = unraisable
-        signal.set_wakeup_fd(old)
-        for number, handler in previous.items():
-            signal.signal(number, handler)
-        os.close(writer)
-        thread.join()
-        os.close(reader)
+
+
+def quiet_while_importing() -> None:
+    """Let Ctrl-C print one line where nothing catches it yet: while `python -m jaxgen...` imports what it needs."""
+    before = sys.excepthook
+
+    def hook(kind: type[BaseException], error: BaseException, trace: Any) -> None:
+        if issubclass(kind, KeyboardInterrupt):
+            say("stopped before it began")
+        else:
+            before(kind, error, trace)
+
+    sys.excepthook = hook

@@ -1,5 +1,10 @@
 """The exceptions that command lines turn into one sentence."""
 
+import signal
+from typing import Any
+
+from jaxgen import signals
+
 
 def printable(text: str) -> str:
     """Text in which control characters, such as names of files may have, are written as escapes."""
@@ -22,3 +27,22 @@ class RunFailed(UserError):
     """A run could not go on (a loss that is not finite): printed in the same way, exit code 1."""
 
     exit_code = 1
+
+
+class RunStopped(KeyboardInterrupt):
+    """A run was stopped by a signal before its last step; `except Exception` does not take it for a failure.
+
+    The message says at which step, what is saved, and how to go on.
+    """
+
+    def __init__(self, signal_name: str, message: str, result: Any = None):
+        super().__init__(message)
+        self.signal_name = signal_name
+        """SIGINT, SIGTERM or SIGHUP."""
+        self.result = result
+        """The `jaxgen.TrainResult` of a run that ended at a step's end, saved; None of one that ended at once."""
+
+    @property
+    def exit_code(self) -> int:
+        """128 and the signal's number, as shells have it."""
+        return signals.exit_code(signal.Signals[self.signal_name])

@@ -13,6 +13,7 @@ import importlib
 import importlib.util
 import os
 import shlex
+import signal
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -21,7 +22,8 @@ from typing import Any, Generic, TypeVar
 
 import jax
 
-from jaxgen.command_line import end_well
+from jaxgen import signals
+from jaxgen.command_line import end_well, stoppable
 from jaxgen.data.dataset import Dataset, example_batch
 from jaxgen.data.splits import as_recorded
 from jaxgen.errors import UserError
@@ -30,6 +32,7 @@ from jaxgen.terminal import printable
 from jaxgen.training import checkpoint, files, run_folder
 from jaxgen.training.config import TrainConfig, config_from_json, validate
 from jaxgen.training.loop import TrainResult, train
+from jaxgen.training.lost_runs import end_with_other_processes, quiet_native_log
 from jaxgen.training.parallel import use_cores_as_devices, use_deterministic_algorithms
 from jaxgen.training.run_data import recorded_by
 from jaxgen.training.showing import prompts_of
@@ -108,9 +111,16 @@ def run(experiment: Experiment, arguments: Sequence[str] | None = None) -> int:
         result = train_experiment(experiment, config)
         if jax.process_index() == 0:
             print(printable(summary(experiment, config, result), keep="\n"))
-        return {None: 0, "SIGINT": 130, "SIGTERM": 143}[result.stopped_by]
+        return 0 if result.stopped_by is None else signals.exit_code(signal.Signals[result.stopped_by])
 
-    return end_well(train_and_say, fault_code=1)
+    def stopped() -> str:
+        return "stopped before the first step: nothing was saved"
+
+    with stoppable(lambda: None, stopped):
+        code = end_well(train_and_say, fault_code=1, stopped=stopped)
+        if code:
+            end_with_other_processes(code)
+        return code
 
 
 def train_experiment(experiment: Experiment, config: TrainConfig) -> TrainResult:
@@ -132,7 +142,7 @@ def train_experiment(experiment: Experiment, config: TrainConfig) -> TrainResult
         "module": experiment.module,
         "file": None if experiment.module else str(Path(experiment.file).resolve()),
     }
-    return train(model, data, config, name=experiment.name, experiment=where)
+    return train(model, data, config, name=experiment.name, experiment=where, owns_process=True)
 
 
 def parse(experiment: Experiment, arguments: list[str]) -> TrainConfig:
@@ -198,6 +208,7 @@ def prepare_process(config: TrainConfig) -> None:
         if config.num_processes is not None or config.process_id is not None:
             raise UserError("--num-processes and --process-id need --coordinator HOST:PORT as well.")
         return
+    quiet_native_log()
     try:
         if config.coordinator == "auto":
             jax.distributed.initialize()

@@ -12,11 +12,12 @@ import numpy as np
 from jax.sharding import Mesh
 
 from jaxgen.data.dataset import Dataset, example_batch
-from jaxgen.errors import RunFailed, UserError
+from jaxgen.errors import RunFailed, RunStopped, UserError
 from jaxgen.training import checkpoint, files, pictures, run_folder
 from jaxgen.training.checkpoint_folder import disk_faults
 from jaxgen.training.config import TrainConfig, validate
 from jaxgen.training.dispatch import DispatchResult, add_metrics, build_dispatch, build_evaluation, mean_metrics
+from jaxgen.training.lost_runs import lost_runs_explained
 from jaxgen.training.parallel import check_deterministic, device_mesh
 from jaxgen.training.reporting import Reporter, duration
 from jaxgen.training.sample_scores import build_sample_scores, value_names
@@ -37,7 +38,7 @@ class TrainResult(NamedTuple):
     examples_per_second: float
     """Over the steps of this call, without compilation, with sheets and checkpoints."""
     stopped_by: str | None
-    """None, or the signal that stopped the run before its last step ("SIGINT", "SIGTERM")."""
+    """None, or the signal that stopped the run before its last step ("SIGINT", "SIGTERM", "SIGHUP")."""
 
 
 def train(
@@ -47,19 +48,39 @@ def train(
     *,
     name: str | None = None,
     experiment: dict[str, Any] | None = None,
+    owns_process: bool = False,
 ) -> TrainResult:
-    """Trains `model` on `data` and leaves a run folder (`jaxgen.training.run_folder` says what lies in it).
+    """Train `model` on `data` and leave a run folder (`jaxgen.training.run_folder` says what lies in it).
 
     Args:
       name: the runs without a `run_dir` go to runs/NAME/; the data set's name if not given.
       experiment: where the commands find the code that builds the model again (`jaxgen.experiment`).
+      owns_process: what command lines say, whose process is there for this run alone. A run that a signal stopped is
+        then returned, with `stopped_by`, and a second Ctrl-C ends the process even within a compiler.
 
     Raises:
       UserError: options that do not fit the machine, the data or the run that is resumed.
-      RunFailed: a loss or the state is not finite any more.
+      RunFailed: a loss or the state is not finite any more, the device's memory does not suffice, or another process
+        of the run is gone.
+      RunStopped: Ctrl-C, SIGTERM or SIGHUP; the run ended at a step's end and is saved, and the message says how to go
+        on. A second Ctrl-C raises it at once, with nothing more saved.
     """
     validate(config)
     mesh = device_mesh(config.devices)
+    with lost_runs_explained(mesh):
+        return _train(model, data, config, mesh, name=name, experiment=experiment, owns_process=owns_process)
+
+
+def _train(
+    model: GenerativeModel,
+    data: Dataset,
+    config: TrainConfig,
+    mesh: Mesh,
+    *,
+    name: str | None,
+    experiment: dict[str, Any] | None,
+    owns_process: bool,
+) -> TrainResult:
     if config.batch_size % mesh.size:
         raise UserError(
             f"--batch-size {config.batch_size} cannot be split over {mesh.size} devices: make it a multiple of "
@@ -78,9 +99,19 @@ def train(
     with start.locks, disk_faults(start.run_dir):
         loop = _Loop(model, data, config, mesh, start)
         try:
-            return loop.run()
+            result = loop.run(owns_process=owns_process)
+        except KeyboardInterrupt as error:
+            raise RunStopped("SIGINT", loop.stopped_at_once()) from error
         finally:
             loop.close()
+    if result.stopped_by is None or owns_process:
+        return result
+    raise RunStopped(
+        result.stopped_by,
+        f"Stopped by {result.stopped_by} at step {loop.step} of {config.steps}; all is saved. Go on by training again "
+        f"with run_dir={str(result.run_dir)!r} and resume=True.",
+        result,
+    )
 
 
 def _check_evaluation(model: GenerativeModel, data: Dataset, config: TrainConfig) -> bool:
@@ -157,7 +188,7 @@ class _Loop:
 
     # ------------------------------------------------------------ the loop
 
-    def run(self) -> TrainResult:
+    def run(self, *, owns_process: bool) -> TrainResult:
         for message in self.start.messages:
             self.reporter.say(message)
         self.reporter.machine(self.start.record["machine"])
@@ -169,7 +200,7 @@ class _Loop:
                 self.show()
         self.reporter.say("compiling the train step ...")
         stopped_by = None
-        with stop_requested() as stop:
+        with stop_requested(self.reporter.say, self.stopped_at_once if owns_process else None) as stop:
             dispatches = 0
             while self.step < self.config.steps and stopped_by is None:
                 count = self.steps_to_next_event()
@@ -223,13 +254,20 @@ class _Loop:
         left = (self.config.steps - end) * self.speed.seconds_per_step
         self.reporter.progress(end, mean_metrics(self.totals), self.speed.rate, left)
 
+    def kept(self) -> str:
+        """What is on disk of the run."""
+        steps = checkpoint.steps_on_disk(self.run_dir / checkpoint.FOLDER)
+        return f"The last good checkpoint is step {steps[0]}" if steps else "No checkpoint had been saved yet"
+
+    def stopped_at_once(self) -> str:
+        """What a second Ctrl-C ends with."""
+        return f"Stopped by SIGINT within a step, which is lost. {self.kept()} in {self.run_dir}."
+
     def not_finite(self, what: str) -> RunFailed:
         self.checkpoints.wait_until_finished()
-        steps = checkpoint.steps_on_disk(self.run_dir / checkpoint.FOLDER)
-        kept = f"The last good checkpoint is step {steps[0]}" if steps else "No checkpoint had been saved yet"
         return RunFailed(
-            f"Stopped, since {what} is not finite. {kept} in {self.run_dir}; try a lower learning rate, and look at "
-            f"{run_folder.METRICS} for where it began."
+            f"Stopped, since {what} is not finite. {self.kept()} in {self.run_dir}; try a lower learning rate, and "
+            f"look at {run_folder.METRICS} for where it began."
         )
 
     # ------------------------------------------------------------ the events

@@ -99,3 +99,27 @@ def test_two_processes_stop_together_and_go_on(tmp_path):
     ((code, out, err),) = finish([start_python(EXPERIMENT, "--resume", run_dir, "--steps", step + 6, devices=2)])
     assert code == 0, err
     assert f"at step {step + 3}" in out
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("killed", [0, 1])
+def test_the_others_end_with_a_sentence_where_one_process_is_killed(tmp_path, killed):
+    often = ("--checkpoint-every", 500, "--sample-every", 0, "--log-every", 100)
+    processes = start_two(tmp_path / "run", "--steps", 200_000, *often)
+    try:
+        for line in processes[0].stdout:
+            if line.startswith("compiled;"):
+                break
+        time.sleep(1.0)
+        processes[killed].kill()
+        ((code, _, err),) = finish([processes[1 - killed]], limit=90)
+    finally:
+        for process in processes:
+            process.kill()
+    assert code == 1, err
+    words = f"error: Process {1 - killed} of the 2 of this run cannot go on, since process {killed} is gone."
+    assert [line for line in err.splitlines() if line.startswith("error:")] == [
+        line for line in err.splitlines() if line
+    ]
+    assert err.startswith(words)
+    assert "--resume" in err
