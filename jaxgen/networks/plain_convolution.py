@@ -112,7 +112,11 @@ def plain_transposed_convolution(
     precision: Any = None,
     preferred_element_type: Any = None,
 ) -> Array:
-    """`lax.conv_transpose` of [B, ..., C] and [..., C, F] ([..., F, C] transposed), with the paddings of Flax's."""
+    """`lax.conv_transpose` of [B, ..., C] and [..., C, F] ([..., F, C] transposed), with the paddings of Flax's.
+
+    Raises:
+      ValueError: inputs without values under "CIRCULAR".
+    """
     pads = padding
     if isinstance(padding, str):
         steps = zip(window.spans, window.strides, strict=True)
@@ -129,6 +133,7 @@ def plain_transposed_convolution(
         preferred_element_type=preferred_element_type,
     )
     if padding == "CIRCULAR":
+        _check_values(inputs)
         periods = [n * s for n, s in zip(inputs.shape[1:-1], window.strides, strict=True)]
         return _wrapped(outputs, periods, more_after=transpose_kernel)
     return outputs
@@ -154,10 +159,14 @@ def _channels_last(rank: int) -> lax.ConvDimensionNumbers:
 def _padded_by_name(inputs: Array, window: Window, name: str) -> Array:
     if name == "CAUSAL":
         return jnp.pad(inputs, ((0, 0), (window.spans[0] - 1, 0), (0, 0)))
-    if 0 in inputs.shape[1:-1]:
-        raise ValueError(f"Inputs {list(inputs.shape)} have no values to go round or to reflect.")
+    _check_values(inputs)
     pads = [((span - 1) // 2, span // 2) for span in window.spans]
     return jnp.pad(inputs, ((0, 0), *pads, (0, 0)), mode={"CIRCULAR": "wrap", "REFLECT": "reflect"}[name])
+
+
+def _check_values(inputs: Array) -> None:
+    if 0 in inputs.shape[1:-1]:
+        raise ValueError(f"Inputs {list(inputs.shape)} have no values to go round or to reflect.")
 
 
 def _wrapped(outputs: Array, periods: Sequence[int], *, more_after: bool) -> Array:
