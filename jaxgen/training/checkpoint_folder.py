@@ -132,7 +132,7 @@ def ignore_late_ends() -> None:
 
 def _is_not_of_a_late_end(record: logging.LogRecord) -> bool:
     text = record.getMessage()
-    return not (text.startswith("Task exception was never retrieved") and "_wrap_awaitable" in text)
+    return not ("exception was never retrieved" in text and "tensorstore" in text.lower())
 
 
 def _is_not_of_a_failed_save(record: logging.LogRecord) -> bool:
