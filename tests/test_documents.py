@@ -40,6 +40,7 @@ def commands(text):
             found += [line.split(" #")[0] for line in block.replace("\\\n", " ").splitlines()]
     found += [code for code in re.findall(r"`([^`\n]+)`", text) if " --" in code and "..." not in code]
     parts = [part.strip() for line in found for part in re.split(r"&&|;", line)]
+    parts = [part.replace("HOST:PORT", "HOST:1234") for part in parts]
     return [shlex.split(part) for part in parts if part.startswith(("python -m jaxgen.experiments.", "jaxgen "))]
 
 
