@@ -11,7 +11,6 @@ and so may any file of a user's own.
 import dataclasses
 import importlib
 import importlib.util
-import os
 import shlex
 import signal
 import sys
@@ -23,6 +22,7 @@ from typing import Any, Generic, TypeVar
 import jax
 
 from jaxgen import signals
+from jaxgen.cache import cache_folder
 from jaxgen.command_line import end_well, stoppable
 from jaxgen.data.dataset import Dataset, example_batch
 from jaxgen.data.splits import as_recorded
@@ -224,12 +224,7 @@ def prepare_process(config: TrainConfig) -> None:
 
 def _use_compile_cache() -> None:
     """Keeps compiled programs in this person's cache, where there is one that can be written."""
-    try:
-        cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "jaxgen" / "xla"
-        cache.mkdir(parents=True, exist_ok=True)
-    except (OSError, RuntimeError):  # read-only, full, or no home: every program is compiled anew
-        return
-    if os.access(cache, os.W_OK):
+    if (cache := cache_folder("xla")) is not None:  # else every program is compiled anew
         jax.config.update("jax_compilation_cache_dir", str(cache))
 
 

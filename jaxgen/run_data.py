@@ -9,6 +9,7 @@ from jaxgen.data.identity import Identity, changes
 from jaxgen.data.splits import as_recorded
 from jaxgen.errors import UserError
 from jaxgen.opened_run import Run
+from jaxgen.terminal import printable
 from jaxgen.training.config import TrainConfig
 from jaxgen.training.run_data import UNCHECKED, identity_of, recorded_by
 
@@ -40,7 +41,7 @@ def load_run_data(run: Run, *, unchanged: bool = False) -> Dataset:
             which = " ".join(f"--{name} {value}" for name, value in run.moved.items()) or f"The data of {run.folder}"
             raise UserError(f"{which}: not what the run was trained on ({change}). Bring back what it was.")
         notes = (_say_changed(run, known.identity, now, change, found),)
-        print(*notes, file=sys.stderr)
+        print(printable(notes[0]), file=sys.stderr)
     return dataclasses.replace(found, assets={**found.assets, **run.record["assets"]}, notes=notes)
 
 

@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
+from jaxgen.cache import cache_folder
 from jaxgen.data.folder_scan import FoundFile
 from jaxgen.errors import UserError
 
@@ -76,12 +77,9 @@ def _digest_of(path: Path) -> str:
 
 
 def _cache_file(folder: Path) -> Path | None:
-    """Where the digests of a folder's files are remembered; None: there is no home."""
-    try:
-        root = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
-        return root / "jaxgen" / "folders" / f"{digest(str(folder.resolve()))}.json"
-    except (OSError, RuntimeError):
-        return None
+    """Where the digests of a folder's files are remembered; None: they are not."""
+    cache = cache_folder("folders")
+    return None if cache is None else cache / f"{digest(str(folder.resolve()))}.json"
 
 
 def _read(cache: Path | None) -> dict[str, list]:
@@ -102,7 +100,6 @@ def _write(cache: Path | None, files: dict[str, list]) -> None:
         return
     part = cache.with_name(f"{cache.name}.{os.getpid()}.part")
     try:
-        cache.parent.mkdir(parents=True, exist_ok=True)
         part.write_text(json.dumps({"files": files}))
         os.replace(part, cache)
     except OSError:

@@ -9,6 +9,7 @@ from typing import NamedTuple
 
 from jaxgen.data.images import IMAGE_FORMATS
 from jaxgen.errors import UserError
+from jaxgen.terminal import printable
 
 IGNORED = frozenset({"__macosx", "thumbs.db", "ehthumbs.db", "desktop.ini", "@eadir"})
 """What systems leave in folders, in lower case; ignored without a word, as are names that begin with a dot."""
@@ -42,10 +43,12 @@ class Found(NamedTuple):
         if others:
             counts = Counter(map(_ending, others)).most_common(4)
             endings = ", ".join(f"{count} {ending or 'without ending'}" for ending, count in counts)
-            parts.append(f"{_count(len(others), 'file')} with other endings ({endings}), such as {shown(others[0])}")
+            parts.append(
+                f"{_count(len(others), 'file')} with other endings ({endings}), such as {printable(others[0])}"
+            )
         if self.links:
             parts.append(
-                f"{_count(len(self.links), 'link')} to what is counted already, such as {shown(self.links[0])}"
+                f"{_count(len(self.links), 'link')} to what is counted already, such as {printable(self.links[0])}"
             )
         return (f"left out of {self.folder}: {'; '.join(parts)}",) if parts else ()
 
@@ -74,11 +77,6 @@ def scan_folder(folder: str | Path) -> Found:
 def find_images(folder: Path) -> list[Path]:
     """The image files under `folder`, sorted by path; see `scan_folder`."""
     return [image.path for image in scan_folder(folder).images]
-
-
-def shown(name: str) -> str:
-    """A name as a terminal may show it."""
-    return name if name.isprintable() else ascii(name)
 
 
 class _Walk:

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from jaxgen.data.file_digests import digest
-from jaxgen.data.folder_scan import shown
+from jaxgen.terminal import printable
 
 _NAMED = 3  # of each kind of change
 
@@ -94,4 +94,4 @@ def changes(before: Identity, now: Identity) -> str | None:
 
 
 def _few(names: Sequence[str]) -> str:
-    return ", ".join(map(shown, names[:_NAMED])) + (", ..." if len(names) > _NAMED else "")
+    return ", ".join(map(printable, names[:_NAMED])) + (", ..." if len(names) > _NAMED else "")

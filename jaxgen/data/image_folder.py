@@ -9,11 +9,12 @@ import numpy as np
 
 from jaxgen.data.dataset import Dataset, Split
 from jaxgen.data.file_digests import file_digests
-from jaxgen.data.folder_scan import Found, scan_folder, shown
+from jaxgen.data.folder_scan import Found, scan_folder
 from jaxgen.data.images import megabytes
 from jaxgen.data.picture_file import open_picture, read_image
 from jaxgen.data.splits import Division, divide, recorded
 from jaxgen.errors import UserError
+from jaxgen.terminal import printable
 
 STRAY = "no_classes"
 """The asset that says which picture lies beside folders that could be classes."""
@@ -166,9 +167,9 @@ def _classes(found: Found) -> tuple[np.ndarray | None, dict[str, Any], tuple[str
     if not names:
         return None, {}, ()
     if strays:
-        folders = ", ".join(map(shown, names[:3])) + (", ..." if names[3:] else "")
+        folders = ", ".join(map(printable, names[:3])) + (", ..." if names[3:] else "")
         others = f" (and {len(strays) - 1} more)" if strays[1:] else ""
-        alone = f"{shown(strays[0])}{others} lies beside the folders {folders}"
+        alone = f"{printable(strays[0])}{others} lies beside the folders {folders}"
         return None, {STRAY: alone}, (f"no classes, since {alone}",)
     index = {name: i for i, name in enumerate(names)}
     labels = np.array([index.get(first, 0) for first in firsts], np.int32)  # 0: of what a run does not know

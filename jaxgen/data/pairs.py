@@ -9,7 +9,7 @@ import numpy as np
 
 from jaxgen.data.dataset import Batch, Dataset, Split, is_resident, length, scale_images, scaled
 from jaxgen.data.file_digests import digest, file_digests
-from jaxgen.data.folder_scan import Found, FoundFile, scan_folder, shown
+from jaxgen.data.folder_scan import Found, FoundFile, scan_folder
 from jaxgen.data.identity import Identity
 from jaxgen.data.image_folder import common_size, decode_all, how_cut
 from jaxgen.data.loading import load
@@ -68,7 +68,7 @@ def _of_pairs(folders: Sequence[Found], image_size: int | None) -> Dataset:
         alone = [key for key in sides[here] if key not in sides[there]]
         if alone and recorded() is None:  # a run that is opened again leaves them out
             raise UserError(
-                f"{folders[here].folder} has a picture {shown(alone[0])} that {folders[there].folder} lacks "
+                f"{folders[here].folder} has a picture {alone[0]} that {folders[there].folder} lacks "
                 f"({len(alone)} in all): a pair is two files of one name, whose endings may differ."
             )
     keys = [key for key in sides[0] if key in sides[1]]
@@ -134,7 +134,7 @@ def _by_key(found: Found) -> dict[str, FoundFile]:
         other = by_key.setdefault(_key(image), image)
         if other is not image:
             raise UserError(
-                f"{found.folder} has two pictures of one name, {shown(other.name)} and {shown(image.name)}: of which "
+                f"{found.folder} has two pictures of one name, {other.name} and {image.name}: of which "
                 "a pair is made cannot be told, so rename or remove one."
             )
     return by_key

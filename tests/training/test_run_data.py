@@ -264,6 +264,18 @@ def test_pairs_are_known_by_their_names(tmp_path, monkeypatch, capsys):
         load_run_data(opened(Path("run")))
 
 
+def test_rows_of_an_npz_file_are_known_by_what_is_in_them(tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    images = np.arange(8 * 16, dtype=np.uint8).reshape(8, 4, 4, 1)
+    np.savez("images.npz", image=images)
+    train_experiment(EXPERIMENT, Config(run_dir=Path("run"), data="images.npz"))
+    images[3] += 1
+    np.savez("images.npz", image=np.concatenate([images, images[:1]]))
+    data = load_run_data(opened(Path("run")))
+    np.testing.assert_array_equal(data.train["image"], np.delete(images, 3, axis=0))
+    assert "1 added (row 8), 1 changed (row 3); used are the 7 of it" in capsys.readouterr().err
+
+
 def test_arrays_in_memory_are_known_by_their_values(tmp_path, capsys):
     arrays = {"image": np.arange(8 * 16, dtype=np.uint8).reshape(8, 4, 4, 1)}
     experiment = dataclasses.replace(EXPERIMENT, load_data=lambda config: Dataset("own", arrays))
