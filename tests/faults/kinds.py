@@ -141,7 +141,8 @@ def _file_size_limit(scene: Scene) -> list[Process]:
 
 def _small_disk(scene: Scene) -> list[Process]:
     """A disk of its own for the run, which is moved to a larger one afterwards."""
-    size = scene.rng.randint(4, 250)
+    copied = sum(path.stat().st_size + 4096 for path in scene.run.rglob("*")) >> 10  # in whole pages
+    size = copied + scene.rng.randint(4, 250)
     disk, kept = scene.folder / "disk", scene.folder / "kept"
     disk.mkdir()
     if subprocess.run(["mount", "-t", "tmpfs", "-o", f"size={size}k", "tmpfs", disk], capture_output=True).returncode:
@@ -149,10 +150,7 @@ def _small_disk(scene: Scene) -> list[Process]:
     try:
         moved = scene._replace(run=disk / "run")
         if scene.run.exists():
-            try:
-                shutil.copytree(scene.run, moved.run)
-            except (OSError, shutil.Error):
-                shutil.rmtree(moved.run)
+            shutil.copytree(scene.run, moved.run)
         process = moved.begin()
         process.wait()
         if moved.run.exists():
