@@ -155,14 +155,14 @@ def test_a_command_line_of_a_command_is_understood_or_refused(data):
 
 
 @pytest.mark.slow
-@limits(2_000)
+@limits(500)
 @given(st.data())
 def test_many_command_lines_of_experiments(data):
     check_experiments(data)
 
 
 @pytest.mark.slow
-@limits(2_000)
+@limits(500)
 @given(st.data())
 def test_many_command_lines_of_commands(data):
     check_commands(data)
