@@ -97,7 +97,7 @@ def test_what_the_mask_says_is_drawn_anew(here):
     ("arguments", "words"),
     [
         (("restore", LARGER), "Name one or more images"),
-        (("restore", LARGER, "nothing.png"), "nothing.png cannot be read"),
+        (("restore", LARGER, "nothing.png"), "There is no file nothing.png"),
         (("restore", LARGER, "photo.png", "./photo.png"), "Two images would become one file, .*photo.png"),
         (("restore", LARGER, "photo.png", "--mask", "mask.png"), "--mask goes with a run that fills in"),
         (("restore", FILLED, "digit.png"), "say with --mask"),

@@ -93,7 +93,7 @@ def test_samples_can_be_truncated_and_other_tools_work():
         (("styles", PLAIN, "truncation", "--label", 3), "has no classes"),
         (("styles", CLASSES, "truncation", "--label", 10), "no class"),
         (("styles", PLAIN, "truncation", "--out", "t.jpg"), "must end in .png"),
-        (("project", PLAIN, "nothing.png"), "cannot be read"),
+        (("project", PLAIN, "nothing.png"), "There is no file nothing.png"),
         (("project", PLAIN, "nothing.png", "--steps", 0), "--steps must be at least 1"),
         (
             ("sample", PLAIN, "--guidance", 2),

@@ -52,7 +52,7 @@ def test_a_run_learns_the_style_and_draws_pictures_of_any_size_even_when_the_sty
         blocks = np.kron(rng.integers(0, 255, (5, 6, 3)), np.ones((8, 8, 1)))
         Image.fromarray(blocks.astype(np.uint8)).save(name)
     options = ("--preset", "quick", "--data", "./photos", "--image-size", 32, "--width", 4, "--devices", 1)
-    assert_refused(train(*options, "--style", "no.png", experiment=photo_style.EXPERIMENT), "no.png cannot be read")
+    assert_refused(train(*options, "--style", "no.png", experiment=photo_style.EXPERIMENT), "There is no file no.png")
     assert not (tmp_path / "runs").exists()
     result = train(*options, "--steps", 4, "--style", "painting.png", experiment=photo_style.EXPERIMENT)
     assert result[0] == 0, result

@@ -160,7 +160,7 @@ def test_impossible_samples_are_refused(run, options, message):
         (("--key-value-heads", 3, "--heads", 4), "--heads 4 must be a multiple of --key-value-heads 3"),
         (("--dropout", 1), "--dropout must be at least 0 and below 1"),
         (("--micro-batches", 5), "cannot be cut into --micro-batches 5"),
-        (("--data", "none.txt"), "none.txt cannot be read"),
+        (("--data", "none.txt"), "There is no file none.txt"),
         (("--vocabulary", "words"), "neither characters, bytes"),
         (("--context", 1), "--context must be at least 2"),
     ],
