@@ -1,7 +1,6 @@
 """Evaluates runs and images: the values, and the record of how they came about."""
 
 import functools
-import json
 from collections.abc import Callable, Mapping, Sequence
 from importlib.metadata import version
 from pathlib import Path
@@ -23,6 +22,7 @@ from jaxgen.run_data import load_run_data
 from jaxgen.text_agreement import CANDIDATES, RETRIEVAL, TEXT_AGREEMENT
 from jaxgen.training import run_folder
 from jaxgen.training.dispatch import build_evaluation
+from jaxgen.training.json_values import from_json, read_json
 from jaxgen.training.parallel import device_mesh
 from jaxgen.training.pictures import image_grid
 from jaxgen.training.sampling import BLOCK_SIZE, draw_conditions, held_out_captions, sample_blocks, sample_source
@@ -308,7 +308,14 @@ def read_evaluations(run_dir: Path) -> list[dict[str, Any]]:
     path = run_dir / run_folder.EVALUATION
     if not path.is_file():
         return []
-    try:
-        return list(json.loads(path.read_text())["evaluations"])
-    except (ValueError, KeyError, TypeError) as error:
-        raise UserError(f"{path} is damaged ({error}): mend or remove it.") from error
+    return read_json(path, _check_evaluations, "mend or remove it")["evaluations"]
+
+
+def _check_evaluations(value: Any) -> None:
+    found = from_json(value, dict[str, Any])
+    if "evaluations" not in found:
+        raise ValueError("it lacks evaluations")
+    for record in from_json(found["evaluations"], list[dict[str, Any]]):
+        if "values" not in record:
+            raise ValueError("one of its evaluations has no values")
+        from_json(record["values"], dict[str, float])

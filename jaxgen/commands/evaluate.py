@@ -16,7 +16,7 @@ from jaxgen.commands._progress import progress_bars
 from jaxgen.commands._prompt_samples import RankingOptions, candidates_of
 from jaxgen.commands._sampling_options import SamplingOptions, given_sampling_options, sampling_options
 from jaxgen.errors import UserError
-from jaxgen.evaluation import evaluate_images, evaluate_run, remember
+from jaxgen.evaluation import evaluate_images, evaluate_run, read_evaluations, remember
 from jaxgen.metrics.image_scores import metric_names
 from jaxgen.metrics.image_source import first, of_path
 from jaxgen.options import ImageSize, Seed, within
@@ -107,6 +107,7 @@ def _check(options: Options) -> None:
 
 def _of_run(options: Options) -> dict[str, Any]:
     run = open_named(options.run, options)
+    read_evaluations(options.run)  # a damaged file is refused before any work
     nearest = options.run / run_folder.NEAREST
     try:
         check_files([nearest, options.run / run_folder.EVALUATION], options.run, overwrite=True)

@@ -130,6 +130,7 @@ def _batch(value: Any) -> None:
         for key in ("shape", "dtype"):
             _require(key in entry, f"lacks {key} of {shown(name)}")
         _shape(entry["shape"])
+        from_json(entry["dtype"], str)
         _require(entry["dtype"] in _DTYPES, f"has the dtype {shown(entry['dtype'])}")
 
 
