@@ -41,13 +41,14 @@ def open_checkpoints(folder: Path, *, keep: int = 2, keep_every: int | None = No
 
     What a killed process left half-written is removed.
     """
-    folder = Path(folder).absolute()
+    run_dir, folder = Path(folder).parent, Path(folder).absolute()
     if folder.is_dir():
         for leftover in folder.iterdir():
             if is_unfinished(leftover):
                 with contextlib.suppress(OSError):  # another process may be at it too
                     files.remove_tree(leftover)
     return Manager(
+        run_dir,
         folder,
         ocp.CheckpointManagerOptions(max_to_keep=keep, keep_period=keep_every, create=True, step_name_format=Steps()),
     )

@@ -70,16 +70,17 @@ def write_atomically(path: Path, content: bytes | str) -> None:
 
 @contextlib.contextmanager
 def moved_into(folder: Path) -> Iterator[Path]:
-    """Give a fresh folder inside `folder` (made if need be); the files put there move into `folder` at the end.
+    """Give a fresh folder inside `folder`; the files put there move into `folder` at the end.
 
-    Files of the same names are replaced. Nothing is left where the block raises.
+    `folder` is made if need be, but not what it lies in. Files of the same names are replaced. Nothing is left where
+    the block raises.
 
     Raises:
       OSError: `folder` is a symbolic link, or cannot be written.
     """
     folder = Path(folder)
     refuse_link(folder)
-    folder.mkdir(parents=True, exist_ok=True)
+    folder.mkdir(exist_ok=True)
     part = _fresh_name(folder / "files")
     part.mkdir()
     try:
