@@ -81,7 +81,7 @@ class Manager(ocp.CheckpointManager):
     def __init__(self, run_dir: Path, folder: Path, options: ocp.CheckpointManagerOptions):
         self._run_dir, self._has_failed = run_dir, False
         logging.getLogger("absl").addFilter(_is_not_of_a_failed_save)
-        _hush_closed_event_loops()
+        ignore_late_ends()
         with self._failing_once():
             super().__init__(folder, options=options)
 
@@ -109,22 +109,44 @@ class Manager(ocp.CheckpointManager):
                 raise run_failed(self._run_dir, f"a checkpoint could not be written ({_reason(error)})") from error
 
 
-def _is_not_of_a_failed_save(record: logging.LogRecord) -> bool:
-    """Whether a line of the log is no traceback from one of orbax's threads, of which `Manager` tells in a sentence."""
-    return f"{os.sep}orbax{os.sep}" not in record.pathname or record.levelno < logging.ERROR
-
-
 @functools.cache
-def _hush_closed_event_loops() -> None:
-    """Keeps silent, from now on, what tensorstore's threads say when a save fails before they are through."""
+def ignore_late_ends() -> None:
+    """From now on say nothing of reads and writes of orbax that end after their event loop did.
+
+    Where one of several fails, orbax closes the loop of them all, and each of the others prints a traceback, there or
+    in the log of asyncio.
+    """
+    logging.getLogger("asyncio").addFilter(_is_not_of_a_late_end)
+    show = sys.unraisablehook
+
+    def hook(what: Any) -> None:
+        code = getattr(what.object, "cr_code", None)  # of a coroutine that nobody waits for any more
+        of_orbax = code is not None and f"{os.sep}orbax{os.sep}" in code.co_filename
+        if not of_orbax and not (
+            type(what.exc_value) is RuntimeError and str(what.exc_value) == "Event loop is closed"
+        ):
+            show(what)
+
+    sys.unraisablehook = hook
     say = sys.excepthook
 
-    def hook(kind: type[BaseException], error: BaseException, traceback: Any) -> None:
-        called_from_outside = traceback is not None and traceback.tb_frame.f_code.co_name == "call_soon_threadsafe"
+    def hook_of_threads(kind: type[BaseException], error: BaseException, traceback: Any) -> None:
+        outermost = traceback or getattr(error, "__traceback__", None)
+        called_from_outside = outermost is not None and outermost.tb_frame.f_code.co_name == "call_soon_threadsafe"
         if not (called_from_outside and isinstance(error, RuntimeError)):
             say(kind, error, traceback)
 
-    sys.excepthook = hook
+    sys.excepthook = hook_of_threads  # which tensorstore's own threads call
+
+
+def _is_not_of_a_late_end(record: logging.LogRecord) -> bool:
+    text = record.getMessage()
+    return not ("exception was never retrieved" in text and "tensorstore" in text.lower())
+
+
+def _is_not_of_a_failed_save(record: logging.LogRecord) -> bool:
+    """Whether a line of the log is no traceback from one of orbax's threads, of which `Manager` tells in a sentence."""
+    return f"{os.sep}orbax{os.sep}" not in record.pathname or record.levelno < logging.ERROR
 
 
 def _reason(error: BaseException) -> str:

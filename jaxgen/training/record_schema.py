@@ -45,7 +45,8 @@ def _each(values: Mapping[str, Any], checks: Mapping[str, _Check], prefix: str =
             try:
                 check(values[name])
             except ValueError as error:
-                raise ValueError(f"{prefix}{name} {error}") from error
+                said = str(error)
+                raise ValueError(f"{prefix}{name}{'' if said.startswith('.') else ' '}{said}") from error
 
 
 def _is(annotation: Any) -> _Check:
@@ -106,7 +107,7 @@ def _experiment(value: Any) -> None:
     from_json(value, dict[str, Any])
     for key in ("name", "module", "file"):
         _require(key in value, f"lacks {key}")
-    _each(value, {"name": _text, "module": _or_none(_text), "file": _or_none(_file_name)}, "has a ")
+    _each(value, {"name": _text, "module": _or_none(_text), "file": _or_none(_file_name)}, ".")
 
 
 def _file_name(value: Any) -> None:
@@ -119,7 +120,7 @@ def _data(value: Any) -> None:
     for key in ("name", "examples"):
         _require(key in value, f"lacks {key}")
     counts = {"examples": _whole(1, 2**63), "held_out": _whole(0, 2**63)}
-    _each(value, {"name": _text, **counts, "fingerprint": _is(str | None)}, "has a ")
+    _each(value, {"name": _text, **counts, "fingerprint": _is(str | None)}, ".")
 
 
 def _batch(value: Any) -> None:
@@ -148,7 +149,7 @@ def _first_stage(value: Any) -> None:
     keys = {"sha256": _sha256, "grid_shape": _shape, "num_codes": _whole(1), "step": _whole(0)}
     for key in keys:
         _require(key in value, f"lacks {key}")
-    _each(value, keys, "has a ")
+    _each(value, keys, ".")
 
 
 def _pretrained(value: Any) -> None:
@@ -156,7 +157,7 @@ def _pretrained(value: Any) -> None:
     for key in ("class", "kind", "network"):
         _require(key in value, f"lacks {key}")
     network = _is(dict[str, Any])
-    _each(value, {"class": _text, "kind": _text, "network": network, "sha256": _sha256, "experiment": _text}, "has a ")
+    _each(value, {"class": _text, "kind": _text, "network": network, "sha256": _sha256, "experiment": _text}, ".")
 
 
 def _sha256(value: Any) -> None:
