@@ -141,7 +141,8 @@ def ignore_late_ends() -> None:
 
 def _is_not_of_a_late_end(record: logging.LogRecord) -> bool:
     text = record.getMessage()
-    return not ("exception was never retrieved" in text and "tensorstore" in text.lower())
+    of_orbax = any(word in text for word in ("tensorstore", "TensorStore", f"{os.sep}orbax{os.sep}", "_wrap_awaitable"))
+    return not ("exception was never retrieved" in text and of_orbax)
 
 
 def _is_not_of_a_failed_save(record: logging.LogRecord) -> bool:
