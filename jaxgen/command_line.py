@@ -126,14 +126,15 @@ def stoppable(clean_up: Callable[[], Any], stopped: Callable[[], str]) -> Iterat
         sys.unraisablehook = unraisable
 
 
-def quiet_while_importing() -> None:
-    """Let Ctrl-C print one line where nothing catches it yet: while `python -m jaxgen...` imports what it needs."""
-    before = sys.excepthook
+def interruptible_imports() -> None:
+    """Let Ctrl-C end the process with one line while `python -m jaxgen...` imports what it needs.
 
-    def hook(kind: type[BaseException], error: BaseException, trace: Any) -> None:
-        if issubclass(kind, KeyboardInterrupt):
-            say("stopped before it began")
-        else:
-            before(kind, error, trace)
+    Nothing is under way then, and an exception would not do: imported libraries swallow it now and then.
+    """
 
-    sys.excepthook = hook
+    def end(number: int, frame: Any) -> None:
+        say("stopped before it began")
+        os._exit(signals.exit_code(number))
+
+    if signal.getsignal(signal.SIGINT) is signal.default_int_handler:
+        signal.signal(signal.SIGINT, end)

@@ -3,4 +3,4 @@ import sys
 from jaxgen import command_line
 
 if sys.argv[:1] == ["-m"]:  # as it is while `python -m jaxgen.experiments.NAME` imports this package
-    command_line.quiet_while_importing()
+    command_line.interruptible_imports()
