@@ -59,7 +59,7 @@ def test_runs_end_and_leave_sheets_of_held_out_captions(trained):
     for name, (code, out, err) in said.items():
         assert (code, err) == (0, ""), name
         if name in ("diffusion", "dalle"):
-            assert '--prompt "black square 16"' in out  # the first caption that is held out
+            assert "--prompt 'black square 16'" in out  # the first caption that is held out
     for run in (DIFFUSION, DALLE):
         sheet = Image.open(folder / run / "samples" / "step_0000004.png")
         assert sheet.height > 6 * 20  # a title above each of six rows
@@ -67,7 +67,7 @@ def test_runs_end_and_leave_sheets_of_held_out_captions(trained):
 
 @pytest.mark.parametrize("run", [DIFFUSION, DALLE])
 def test_images_of_prompts_follow_the_seed_and_the_best_of_several_are_among_them(run):
-    prompts = ("--prompt", "red square", "a blue one")
+    prompts = ("--overwrite", "--prompt", "red square", "a blue one")
     code, said, _ = command("sample", run, *prompts, "--num", 3, "--out", "few.npz")
     assert code == 0, said
     assert "3 images of each of 2 prompts" in said
