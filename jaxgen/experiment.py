@@ -21,7 +21,7 @@ from typing import Any, Generic, TypeVar
 
 import jax
 
-from jaxgen import signals
+from jaxgen import files, signals
 from jaxgen.cache import cache_folder
 from jaxgen.command_line import end_well, stoppable
 from jaxgen.data.dataset import Dataset, example_batch
@@ -29,7 +29,7 @@ from jaxgen.data.splits import as_recorded
 from jaxgen.errors import UserError
 from jaxgen.options import parse_options
 from jaxgen.terminal import printable
-from jaxgen.training import checkpoint, files, run_folder
+from jaxgen.training import checkpoint, run_folder
 from jaxgen.training.config import TrainConfig, config_from_json, validate
 from jaxgen.training.loop import TrainResult, train
 from jaxgen.training.lost_runs import end_with_other_processes, quiet_native_log

@@ -10,9 +10,10 @@ from typing import Any, NamedTuple
 
 import jax
 
+from jaxgen import files
 from jaxgen.errors import UserError
 from jaxgen.experiment import Experiment, load_experiment
-from jaxgen.training import checkpoint, files, run_folder, trusted
+from jaxgen.training import checkpoint, run_folder, trusted
 from jaxgen.training.config import TrainConfig, config_from_json, validate
 from jaxgen.training.parallel import device_mesh
 from jaxgen.training.start import with_sharding

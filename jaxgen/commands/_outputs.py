@@ -13,9 +13,9 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from jaxgen import files
 from jaxgen.errors import UserError
 from jaxgen.terminal import shortened
-from jaxgen.training import files
 
 SMALL = 100_000
 """Bytes that any output may take."""
@@ -198,22 +198,16 @@ def writing_folder(folder: Path) -> Iterator[Path]:
     """
     with _explained(folder):
         folder.parent.mkdir(parents=True, exist_ok=True)
-        part = Path(tempfile.mkdtemp(prefix=f".{folder.name[:100]}.part-", dir=folder.parent))
+        part = files.fresh_name(folder)
+        part.mkdir()
         _unfinished.append(part)
         try:
-            part.chmod(0o777 & ~_umask())
             yield part
             os.replace(part, folder)
         except BaseException:
             files.remove_tree(part)
             raise
     _written.append(folder)
-
-
-def _umask() -> int:
-    mask = os.umask(0o077)
-    os.umask(mask)
-    return mask
 
 
 @contextlib.contextmanager

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import tyro
 from rich.table import Table
 
+from jaxgen import files
 from jaxgen.command_line import say
 from jaxgen.commands._options import RunDataOptions, open_named, parse
 from jaxgen.commands._outputs import OutputOptions, check_files, check_output, writing
@@ -21,7 +22,7 @@ from jaxgen.metrics.image_scores import metric_names
 from jaxgen.metrics.image_source import first, of_path
 from jaxgen.options import ImageSize, Seed, within
 from jaxgen.terminal import console, tell
-from jaxgen.training import files, run_folder
+from jaxgen.training import run_folder
 
 if TYPE_CHECKING:
     from PIL import Image

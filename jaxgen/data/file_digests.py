@@ -3,7 +3,6 @@
 import contextlib
 import hashlib
 import json
-import os
 import time
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -12,6 +11,7 @@ from pathlib import Path
 from jaxgen.cache import cache_folder
 from jaxgen.data.folder_scan import FoundFile
 from jaxgen.errors import UserError
+from jaxgen.files import write_atomically
 
 _AT_ONCE = 256  # files of one task
 _BLOCK = 2**20  # bytes read at once
@@ -98,10 +98,5 @@ def _write(cache: Path | None, files: dict[str, list]) -> None:
     """Remembers digests, if it can."""
     if cache is None or not files:
         return
-    part = cache.with_name(f"{cache.name}.{os.getpid()}.part")
-    try:
-        part.write_text(json.dumps({"files": files}))
-        os.replace(part, cache)
-    except OSError:
-        with contextlib.suppress(OSError):
-            part.unlink(missing_ok=True)
+    with contextlib.suppress(OSError):
+        write_atomically(cache, json.dumps({"files": files}))

@@ -19,8 +19,8 @@ import jax.numpy as jnp
 import numpy as np
 import orbax.checkpoint as ocp
 
+from jaxgen import files
 from jaxgen.errors import UserError
-from jaxgen.training import files
 from jaxgen.training.checkpoint_folder import FOLDER as FOLDER
 from jaxgen.training.checkpoint_folder import Manager, Steps, ignore_late_ends, is_unfinished
 from jaxgen.training.checkpoint_folder import steps_on_disk as steps_on_disk

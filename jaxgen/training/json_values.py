@@ -6,8 +6,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Annotated, Any, Literal, Union, get_args, get_origin
 
+from jaxgen import files
 from jaxgen.errors import UserError
-from jaxgen.training import files
 
 LONGEST_SHOWN = 60
 

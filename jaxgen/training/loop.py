@@ -11,9 +11,10 @@ import jax
 import numpy as np
 from jax.sharding import Mesh
 
+from jaxgen import files
 from jaxgen.data.dataset import Dataset, example_batch
 from jaxgen.errors import RunFailed, RunStopped, UserError
-from jaxgen.training import checkpoint, files, pictures, run_folder
+from jaxgen.training import checkpoint, pictures, run_folder
 from jaxgen.training.checkpoint_folder import disk_faults
 from jaxgen.training.config import TrainConfig, validate
 from jaxgen.training.dispatch import DispatchResult, add_metrics, build_dispatch, build_evaluation, mean_metrics

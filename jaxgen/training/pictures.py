@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from jaxgen import files
 from jaxgen.data.dataset import unscale_images
 from jaxgen.data.picture_file import open_picture
 from jaxgen.errors import UserError
-from jaxgen.training import files
 
 if TYPE_CHECKING:  # `import jaxgen` loads Pillow only when a picture is made
     from PIL import Image

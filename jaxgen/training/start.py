@@ -13,10 +13,11 @@ import jax.numpy as jnp
 import numpy as np
 from jax.sharding import Mesh, NamedSharding, PartitionSpec
 
+from jaxgen import files
 from jaxgen.data.dataset import Dataset, described, example_batch
 from jaxgen.data.identity import Identity
 from jaxgen.errors import UserError
-from jaxgen.training import checkpoint, checkpoint_folder, files, run_data, run_folder, trusted
+from jaxgen.training import checkpoint, checkpoint_folder, run_data, run_folder, trusted
 from jaxgen.training.config import TrainConfig, config_from_json, config_to_json
 from jaxgen.training.parallel import describe_machine, replicate
 from jaxgen.training.run_lock import lock_run

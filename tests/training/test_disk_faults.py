@@ -10,9 +10,9 @@ import pytest
 from command_lines import assert_refused, train
 from test_checkpoint import TARGET, make_state
 
-from jaxgen import experiment
+from jaxgen import experiment, files
 from jaxgen.errors import RunFailed
-from jaxgen.training import checkpoint, files
+from jaxgen.training import checkpoint
 from jaxgen.training.checkpoint_folder import disk_faults, run_failed
 from jaxgen.training.run_folder import next_free
 

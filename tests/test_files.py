@@ -6,7 +6,7 @@ import stat
 
 import pytest
 
-from jaxgen.training import files
+from jaxgen import files
 
 
 @contextlib.contextmanager

@@ -49,7 +49,7 @@ def replacing(path: Path) -> Iterator[Path]:
     Nothing is left where the block raises; `path` is then as it was.
     """
     path = Path(path)
-    part = _fresh_name(path)
+    part = fresh_name(path)
     os.close(os.open(part, os.O_WRONLY | os.O_CREAT | os.O_EXCL | _NO_FOLLOW, 0o666))
     try:
         yield part
@@ -81,7 +81,7 @@ def moved_into(folder: Path) -> Iterator[Path]:
     folder = Path(folder)
     refuse_link(folder)
     folder.mkdir(exist_ok=True)
-    part = _fresh_name(folder / "files")
+    part = fresh_name(folder / "files")
     part.mkdir()
     try:
         yield part
@@ -154,5 +154,6 @@ def number_of(name: str) -> int | None:
     return int(name) if name.isascii() and name.isdecimal() and len(name) <= 18 else None
 
 
-def _fresh_name(path: Path) -> Path:
+def fresh_name(path: Path) -> Path:
+    """Return the name of what is to become `path`, in the same folder and with the same ending; nothing has it yet."""
     return path.with_name(f".{path.stem[:_LONGEST_STEM]}{_PART}{secrets.token_hex(8)}{path.suffix}")
