@@ -50,7 +50,15 @@ def open_checkpoints(folder: Path, *, keep: int = 2, keep_every: int | None = No
     return Manager(
         run_dir,
         folder,
-        ocp.CheckpointManagerOptions(max_to_keep=keep, keep_period=keep_every, create=True, step_name_format=Steps()),
+        ocp.CheckpointManagerOptions(
+            max_to_keep=keep,
+            keep_period=keep_every,
+            create=True,
+            step_name_format=Steps(),
+            # Where a folder cannot be made in the background, orbax's threads wait for it for five minutes, and the
+            # process with them.
+            async_options=ocp.AsyncOptions(create_directories_asynchronously=False),
+        ),
     )
 
 

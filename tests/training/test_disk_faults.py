@@ -4,6 +4,7 @@ import errno
 import logging
 import os
 import re
+import threading
 
 import jax
 import pytest
@@ -24,6 +25,7 @@ def full_disk(*arguments, **options):
 def test_a_checkpoint_that_cannot_be_written_ends_the_run_and_the_one_before_stays(tmp_path, monkeypatch, caplog):
     folder = tmp_path / "run" / "checkpoints"
     folder.parent.mkdir()
+    threads = set(threading.enumerate())
     manager = checkpoint.open_checkpoints(folder, keep=1)
     checkpoint.save(manager, make_state(5, 5.0), {})
     manager.wait_until_finished()
@@ -32,6 +34,9 @@ def test_a_checkpoint_that_cannot_be_written_ends_the_run_and_the_one_before_sta
         save_whole(manager)
     manager.close()  # says nothing more
     monkeypatch.undo()
+    for thread in set(threading.enumerate()) - threads:  # the process would wait for them at its end
+        thread.join(5)
+        assert thread.daemon or not thread.is_alive()
     assert re.search(r"checkpoint could not be written \(.*the disk is full\)", str(caught.value))
     assert f"last good checkpoint is step 5 in {tmp_path / 'run'}" in str(caught.value)
     assert not [record for record in caplog.records if "Traceback" in record.getMessage()]
