@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 
 from jaxgen.data.limits import check_file
 from jaxgen.errors import UserError
+from jaxgen.training.json_values import shown
 
 CONFIG = "config.json"
 ACTIVATIONS = {
@@ -136,7 +137,7 @@ def read_gpt2_config(folder: Path) -> dict[str, Any]:
     path = Path(folder) / CONFIG
     values = read_json(path)
     if values.get("model_type") != "gpt2":
-        found = _shown(values["model_type"]) if "model_type" in values else "missing"
+        found = shown(values["model_type"]) if "model_type" in values else "missing"
         raise UserError(f"{path} describes no GPT-2: model_type is {found}, and only 'gpt2' can be read.")
     return check_gpt2_config(values, path)
 
@@ -157,14 +158,14 @@ def check_gpt2_config(values: Mapping[str, Any], source: str | Path) -> dict[str
         if (field := _HONOURED.get(name) or _CHECKED.get(name)) is None:
             if name not in _IGNORED:
                 raise UserError(
-                    f"{source} has the field {_shown(given)}, which jaxgen does not know: "
+                    f"{source} has the field {shown(given)}, which jaxgen does not know: "
                     "remove it if the network is the same without it."
                 )
             continue
         if not field.fits(value):
-            raise UserError(f"{source} has {given} = {_shown(value)}: it must be {field.must}.")
+            raise UserError(f"{source} has {given} = {shown(value)}: it must be {field.must}.")
         if facts.setdefault(name, value) != value:
-            raise UserError(f"{source} has {given} = {_shown(value)}, but another {name}: {_shown(facts[name])}.")
+            raise UserError(f"{source} has {given} = {shown(value)}, but another {name}: {shown(facts[name])}.")
     facts = {name: facts.get(name, field.default) for name, field in _HONOURED.items()}
     if facts["n_embd"] % facts["n_head"]:
         raise UserError(f"{source} has n_embd = {facts['n_embd']}, which n_head = {facts['n_head']} does not divide.")
@@ -186,10 +187,5 @@ def read_json(path: Path) -> dict[str, Any]:
     except (ValueError, RecursionError) as error:
         raise UserError(f"{path} is no JSON ({error}): restore it.") from error
     if not isinstance(values, dict):
-        raise UserError(f"{path} holds no JSON object, but {_shown(values)}: restore it.")
+        raise UserError(f"{path} holds no JSON object, but {shown(values)}: restore it.")
     return values
-
-
-def _shown(value: Any) -> str:
-    text = repr(value)
-    return text if len(text) <= 60 else f"{text[:60]}..."

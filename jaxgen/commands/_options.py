@@ -11,12 +11,11 @@ import jax
 import numpy as np
 
 from jaxgen.commands._progress import progress_bars
+from jaxgen.data.limits import MOST_CLASSES
 from jaxgen.errors import UserError
 from jaxgen.opened_run import Run, open_run
 from jaxgen.options import Options, parse_options
 from jaxgen.training.sampling import draw_conditions
-
-MOST_CLASSES = 100_000
 
 
 def parse(cls: type[Options], command: str, arguments: Sequence[str]) -> Options:

@@ -13,6 +13,8 @@ from jaxgen.errors import UserError
 
 VARIABLE = "JAXGEN_MAX_MEGABYTES"
 DEFAULT_MEGABYTES = 1024
+MOST_CLASSES = 100_000
+"""The most classes that a file may declare."""
 
 
 def limit_bytes() -> int:

@@ -9,11 +9,11 @@ import numpy as np
 from jaxgen.data.array_file import ONLY_ENTRY, open_arrays
 from jaxgen.data.dataset import Dataset, unscale_images
 from jaxgen.data.images import fit_arrays
+from jaxgen.data.limits import MOST_CLASSES
 from jaxgen.errors import UserError
 
 IMAGE_ENTRIES = ("image", "images", "samples", ONLY_ENTRY)
 LABEL_ENTRIES = ("label", "labels")
-MOST_CLASSES = 100_000
 TOLERANCE = 1e-3
 """By so much floats may lie outside of their range."""
 _BLOCK_NUMBERS = 2**22

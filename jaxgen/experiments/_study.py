@@ -1,7 +1,6 @@
 """What studies share: a folder of runs that are trained one after another, and gone on with where it was stopped."""
 
 import dataclasses
-import json
 import shlex
 import statistics
 import sys
@@ -17,6 +16,7 @@ from jaxgen.options import Count, Length, Seed, parse_options
 from jaxgen.terminal import printable
 from jaxgen.training import checkpoint, run_folder
 from jaxgen.training.config import TrainConfig
+from jaxgen.training.json_values import from_json, read_json
 
 RESULTS = "results.json"
 _SETTINGS = "study.json"
@@ -95,7 +95,7 @@ def _check_same(settings: Mapping[str, Any], folder: Path) -> None:
     """Remembers what the runs of a study are made with, and refuses to go on with something else."""
     path = folder / _SETTINGS
     if path.is_file():
-        before = json.loads(path.read_text())
+        before = read_json(path, lambda value: from_json(value, dict[str, Any]))
         if before != settings:
             raise UserError(f"The study in {folder} was begun with {before}: give the same, or start a new one.")
     else:

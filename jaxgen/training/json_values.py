@@ -1,10 +1,14 @@
-"""JSON values held against Python's annotations: what a file says is used only where it has the type that is meant."""
+"""JSON values held against Python's annotations: what a file says is used only where it has the type that is meant.
+
+This is for files whose form is fixed. The options in a config.json, which have ranges too, are held against the
+experiment's own by `jaxgen.options.check_options`.
+"""
 
 import json
 import types
 from collections.abc import Callable
 from pathlib import Path
-from typing import Annotated, Any, Literal, Union, get_args, get_origin
+from typing import Any, Union, get_args, get_origin
 
 from jaxgen import files
 from jaxgen.errors import UserError
@@ -33,28 +37,21 @@ def read_json(path: Path, check: Callable[[Any], None], remedy: str = "restore i
 
 
 def from_json(value: Any, annotation: Any) -> Any:
-    """Return a JSON value as the type of an annotation: lists as tuples where tuples are meant, text as paths.
+    """Return a JSON value, which must be of the type of an annotation; lists become tuples where tuples are meant.
 
     Args:
-      annotation: int, float, bool, str, Path, None, Literal[...], tuple[T, ...], list[T], dict[str, T], unions of
-        these, and Annotated[T, ...]. Any takes every value.
+      annotation: int, float, str, None, tuple[T, U], list[T], dict[str, T] and unions of these. Any takes every value.
 
     Raises:
-      ValueError: the value has another type, or is none of the choices; the message goes on after the value's name.
+      ValueError: the value has another type; the message goes on after the value's name.
     """
     origin, arguments = get_origin(annotation), get_args(annotation)
-    if origin is Annotated:
-        return from_json(value, arguments[0])
     if origin in (Union, types.UnionType):
         return _one_of(value, arguments)
-    if origin is Literal:
-        if not any(type(value) is type(choice) and value == choice for choice in arguments):
-            raise ValueError(f"is {shown(value)}, not one of {', '.join(map(str, arguments))}")
-        return value
     if origin is tuple:
         return _tuple(value, arguments)
     if origin is list:
-        return list(_tuple(value, (*arguments, ...)))
+        return [from_json(x, arguments[0]) for x in _list(value)]
     if origin is dict:
         return _mapping(value, arguments[1])
     return _plain(value, annotation)
@@ -66,7 +63,7 @@ def shown(value: Any) -> str:
     return text if len(text) <= LONGEST_SHOWN else f"{text[:LONGEST_SHOWN]}..."
 
 
-_NAMES = {bool: "true or false", int: "a whole number", float: "a number", str: "text", Path: "a path", list: "a list"}
+_NAMES = {int: "a whole number", float: "a number", str: "text", type(None): "null"}
 
 
 def _wrong(value: Any, expected: str) -> ValueError:
@@ -76,24 +73,8 @@ def _wrong(value: Any, expected: str) -> ValueError:
 def _plain(value: Any, annotation: Any) -> Any:
     if annotation is Any:
         return value
-    if annotation in (None, type(None)):
-        if value is not None:
-            raise _wrong(value, "null")
-        return None
-    if annotation is Path:
-        if not isinstance(value, str) or "\0" in value:
-            raise _wrong(value, _NAMES[Path])
-        return Path(value)
-    is_number = isinstance(value, int | float) and not isinstance(value, bool)
-    fits = {
-        bool: isinstance(value, bool),
-        int: is_number and isinstance(value, int),
-        float: is_number,
-        str: isinstance(value, str),
-    }
-    if annotation not in fits:  # a type of a user's own: what JSON made of it is all there is to go by
-        return value
-    if not fits[annotation]:
+    kinds = (int, float) if annotation is float else annotation
+    if not isinstance(value, kinds) or isinstance(value, bool):
         raise _wrong(value, _NAMES[annotation])
     return value
 
@@ -109,15 +90,15 @@ def _one_of(value: Any, annotations: tuple[Any, ...]) -> Any:
     raise ValueError(reasons[0])
 
 
-def _tuple(value: Any, arguments: tuple[Any, ...]) -> tuple[Any, ...]:
+def _list(value: Any) -> list[Any]:
     if not isinstance(value, list):
-        raise _wrong(value, _NAMES[list])
-    if arguments[-1:] == (...,):
-        kinds = arguments[:1] * len(value)
-    elif len(value) != len(arguments):
-        raise _wrong(value, f"a list of {len(arguments)}")
-    else:
-        kinds = arguments
+        raise _wrong(value, "a list")
+    return value
+
+
+def _tuple(value: Any, kinds: tuple[Any, ...]) -> tuple[Any, ...]:
+    if len(_list(value)) != len(kinds):
+        raise _wrong(value, f"a list of {len(kinds)}")
     return tuple(from_json(x, kind) for x, kind in zip(value, kinds, strict=True))
 
 

@@ -6,11 +6,11 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
+from jaxgen.data.limits import MOST_CLASSES
 from jaxgen.training.json_values import from_json, shown
 
 LARGEST_ARRAY = 2**28
 """Values of one example: what a file says of shapes must not fill the memory."""
-_MOST_CLASSES = 100_000
 _LONGEST_TEXT = 10_000
 _DTYPES = {"bool", "bfloat16", "float16", "float32", "float64"} | {
     f"{kind}{bits}" for kind in ("int", "uint") for bits in (8, 16, 32, 64)
@@ -164,7 +164,7 @@ def _sha256(value: Any) -> None:
     _require(isinstance(value, str) and re.fullmatch(r"[0-9a-f]{64}", value) is not None, f"is {shown(value)}")
 
 
-_NAMES = _list_of(_text, 0, _MOST_CLASSES)
+_NAMES = _list_of(_text, 0, MOST_CLASSES)
 _KEYS: dict[str, _Check] = {
     "experiment": _experiment,
     "config": _is(dict[str, Any]),  # each value by the experiment's options, once these are known
@@ -187,9 +187,9 @@ _ASSETS: dict[str, _Check] = {  # what commands use of every run
 _ASSETS_OF_THE_PACKAGE: dict[str, _Check] = {
     "style_names": _NAMES,
     "data_variance": _positive,
-    "words": _list_of(_text, 1, _MOST_CLASSES),
+    "words": _list_of(_text, 1, MOST_CLASSES),
     "characters": _is(str),
-    "lengths": _list_of(_whole(0), 0, _MOST_CLASSES),
+    "lengths": _list_of(_whole(0), 0, MOST_CLASSES),
     "style": _is(str),
     "first_stage": _first_stage,
     "pretrained": _or_none(_pretrained),
