@@ -11,7 +11,7 @@ import numpy as np
 from jaxgen.data.dataset import Dataset
 from jaxgen.data.splits import recorded
 from jaxgen.errors import UserError
-from jaxgen.experiment import load_experiment
+from jaxgen.experiment_loading import load_experiment
 from jaxgen.models.autoregressive import Tokeniser
 from jaxgen.opened_run import Run, build_recorded, open_run, restore_run, state_shapes
 from jaxgen.run_data import load_run_data

@@ -12,7 +12,8 @@ import jax
 
 from jaxgen import files
 from jaxgen.errors import UserError
-from jaxgen.experiment import Experiment, load_experiment
+from jaxgen.experiment import Experiment
+from jaxgen.experiment_loading import load_experiment
 from jaxgen.training import checkpoint, run_folder, trusted
 from jaxgen.training.config import TrainConfig, config_from_json, validate
 from jaxgen.training.parallel import device_mesh

@@ -13,7 +13,8 @@ from hypothesis import strategies as st
 
 from jaxgen.__main__ import COMMANDS
 from jaxgen.errors import UserError
-from jaxgen.experiment import all_experiments, parse
+from jaxgen.experiment import parse
+from jaxgen.experiment_loading import all_experiments
 from jaxgen.options import Names, OneOf, Range, check_options, option, option_types, parse_options
 from jaxgen.training.config import config_from_json, config_to_json, validate
 

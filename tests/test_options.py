@@ -13,7 +13,7 @@ import pytest
 
 from jaxgen.__main__ import COMMANDS
 from jaxgen.errors import UserError
-from jaxgen.experiment import all_experiments, all_studies
+from jaxgen.experiment_loading import all_experiments, all_studies
 from jaxgen.options import Count, Length, Names, PositiveFloat, Range, Rate, check_options, option, option_types
 
 ODD = (math.nan, math.inf, -math.inf, 2**31, 2**63, -(2**63), 10**400, 1e-300, 1e300)

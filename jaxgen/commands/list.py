@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from rich.table import Column, Table
 
 from jaxgen.commands._options import parse
-from jaxgen.experiment import all_experiments, all_studies
+from jaxgen.experiment_loading import all_experiments, all_studies
 from jaxgen.terminal import console
 
 

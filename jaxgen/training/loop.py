@@ -2,7 +2,6 @@
 
 import contextlib
 import dataclasses
-import time
 from collections import deque
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -12,17 +11,19 @@ import numpy as np
 from jax.sharding import Mesh
 
 from jaxgen import files
-from jaxgen.data.dataset import Dataset, example_batch
-from jaxgen.errors import RunFailed, RunStopped, UserError
+from jaxgen.data.dataset import Dataset
+from jaxgen.errors import RunFailed, RunStopped
 from jaxgen.training import checkpoint, pictures, run_folder
 from jaxgen.training.checkpoint_folder import disk_faults
+from jaxgen.training.checks import check_devices, check_evaluation
 from jaxgen.training.config import TrainConfig, validate
 from jaxgen.training.dispatch import DispatchResult, add_metrics, build_dispatch, build_evaluation, mean_metrics
 from jaxgen.training.lost_runs import lost_runs_explained
-from jaxgen.training.parallel import check_deterministic, device_mesh
+from jaxgen.training.parallel import device_mesh
 from jaxgen.training.reporting import Reporter, duration
-from jaxgen.training.sample_scores import build_sample_scores, value_names
+from jaxgen.training.sample_scores import build_sample_scores
 from jaxgen.training.showing import build_showing
+from jaxgen.training.speed import Speed
 from jaxgen.training.start import Start, start_run
 from jaxgen.training.state import GenerativeModel, TrainState
 from jaxgen.training.stopping import stop_requested
@@ -82,14 +83,8 @@ def _train(
     experiment: dict[str, Any] | None,
     owns_process: bool,
 ) -> TrainResult:
-    if config.batch_size % mesh.size:
-        raise UserError(
-            f"--batch-size {config.batch_size} cannot be split over {mesh.size} devices: make it a multiple of "
-            f"{mesh.size}, or choose fewer --devices."
-        )
-    if config.deterministic:
-        check_deterministic(mesh)
-    has_best = _check_evaluation(model, data, config)
+    check_devices(config, mesh)
+    has_best = check_evaluation(model, data, config)
     if not has_best:
         config = dataclasses.replace(config, best_metric=None)
     name = name or data.name
@@ -115,26 +110,6 @@ def _train(
     )
 
 
-def _check_evaluation(model: GenerativeModel, data: Dataset, config: TrainConfig) -> bool:
-    """Refuses unknown metrics at once, rather than at the first evaluation, which may be the run's end.
-
-    False: --best-metric, which may be an experiment's default, asks for what a small folder of one's own cannot give.
-    """
-    names = [f"eval/{name}" for name in value_names(model, data, config)]
-    if config.best_metric is None:
-        return True
-    if data.test is not None:
-
-        def evaluate(key: jax.Array) -> Any:
-            batch = example_batch(data, 2)
-            return model.eval_step(model.init(key, batch), batch, key)
-
-        names = [f"eval/{name}" for name in jax.eval_shape(evaluate, jax.random.key(0))] + names
-    if names and config.best_metric not in names:
-        raise UserError(f"--best-metric {config.best_metric} is not among {', '.join(names)}: name one of these.")
-    return bool(names)
-
-
 class _Loop:
     """One call of `train`: the state, what is waiting on the device, and what happens between dispatches."""
 
@@ -144,7 +119,7 @@ class _Loop:
         self.step = self.start_step = int(start.state.step)
         self.last_metrics: dict[str, float] = {}
         self.waiting: deque[tuple[int, int, DispatchResult]] = deque()
-        self.speed = _Speed(config.batch_size)
+        self.speed = Speed(config.batch_size)
         self.reporter = Reporter(
             self.run_dir,
             start_step=self.step,
@@ -319,20 +294,3 @@ class _Loop:
     def json(self) -> dict[str, Any]:
         """What a checkpoint holds besides the state."""
         return {**self.start.record, "totals": self.totals, "best": self.best}
-
-
-class _Speed:
-    """Examples per second from the end of the first dispatch (which compiles) on."""
-
-    def __init__(self, batch_size: int):
-        self.batch_size = batch_size
-        self.began, self.first_end, self.first_seconds = time.monotonic(), None, 0.0
-        self.rate = self.seconds_per_step = 0.0
-
-    def absorbed(self, end: int) -> None:
-        now = time.monotonic()
-        if self.first_end is None:
-            self.first_end, self.first_time, self.first_seconds = end, now, now - self.began
-        else:
-            self.seconds_per_step = (now - self.first_time) / (end - self.first_end)
-            self.rate = self.batch_size / self.seconds_per_step

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from jaxgen.errors import UserError
-from jaxgen.experiment import load_experiment
+from jaxgen.experiment_loading import load_experiment
 from jaxgen.opened_run import open_run
 from jaxgen.training import run_folder
 from jaxgen.training.config import config_to_json

@@ -1,0 +1,53 @@
+"""What is refused before a run begins, since it does not fit the machine, the data or the model."""
+
+from typing import Any
+
+import jax
+from jax.sharding import Mesh
+
+from jaxgen.data.dataset import Dataset, example_batch
+from jaxgen.errors import UserError
+from jaxgen.training.config import TrainConfig
+from jaxgen.training.parallel import check_deterministic
+from jaxgen.training.sample_scores import value_names
+from jaxgen.training.state import GenerativeModel
+
+
+def check_devices(config: TrainConfig, mesh: Mesh) -> None:
+    """Refuse a batch that these devices cannot share, and exactness that they do not have.
+
+    Raises:
+      UserError: says which option to change.
+    """
+    if config.batch_size % mesh.size:
+        raise UserError(
+            f"--batch-size {config.batch_size} cannot be split over {mesh.size} devices: make it a multiple of "
+            f"{mesh.size}, or choose fewer --devices."
+        )
+    if config.deterministic:
+        check_deterministic(mesh)
+
+
+def check_evaluation(model: GenerativeModel, data: Dataset, config: TrainConfig) -> bool:
+    """Refuse unknown metrics at once, rather than at the first evaluation, which may be the run's end.
+
+    Returns:
+      Whether there is what --best-metric asks for. It may be an experiment's default, and then ask for what a small
+      folder of one's own cannot give.
+
+    Raises:
+      UserError: names the metrics that there are.
+    """
+    names = [f"eval/{name}" for name in value_names(model, data, config)]
+    if config.best_metric is None:
+        return True
+    if data.test is not None:
+
+        def evaluate(key: jax.Array) -> Any:
+            batch = example_batch(data, 2)
+            return model.eval_step(model.init(key, batch), batch, key)
+
+        names = [f"eval/{name}" for name in jax.eval_shape(evaluate, jax.random.key(0))] + names
+    if names and config.best_metric not in names:
+        raise UserError(f"--best-metric {config.best_metric} is not among {', '.join(names)}: name one of these.")
+    return bool(names)
