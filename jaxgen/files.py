@@ -17,6 +17,7 @@ from jaxgen.errors import UserError
 
 _PART = ".part-"
 _NO_FOLLOW = getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_CLOEXEC", 0)
+_NO_WAIT = getattr(os, "O_NONBLOCK", 0)  # else opening a pipe waits for somebody at its other end
 _LONGEST_STEM = 100
 
 _SAYINGS = {
@@ -32,6 +33,7 @@ _SAYINGS = {
     errno.EISDIR: "it is a folder",
     errno.ENOENT: "it does not exist (any more)",
     errno.EMFILE: "too many files are open (ulimit -n)",
+    errno.ENXIO: "it is no regular file",  # a pipe
     errno.EIO: "the disk reports an error",
 }
 
@@ -94,10 +96,7 @@ def moved_into(folder: Path) -> Iterator[Path]:
 
 def open_for_append(path: Path) -> IO[str]:
     """Open a text file (UTF-8) to write at its end; it is made if need be, and is never one that a link points to."""
-    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND | _NO_FOLLOW, 0o666)
-    if not stat.S_ISREG(os.fstat(descriptor).st_mode):
-        os.close(descriptor)
-        raise OSError(errno.EINVAL, "it is no regular file", str(path))
+    descriptor = _open_regular(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND | _NO_FOLLOW)
     return open(descriptor, "a", encoding="utf-8", newline="\n")
 
 
@@ -108,13 +107,22 @@ def read_bytes(path: Path, most: int = 2**28) -> bytes:
       UserError: it cannot be read, or is larger than `most` bytes.
     """
     try:
-        with Path(path).open("rb") as file:
+        with open(_open_regular(path, os.O_RDONLY), "rb") as file:
             content = file.read(most + 1)
     except OSError as error:
         raise UserError(f"{path} cannot be read ({explain(error)}).") from error
     if len(content) > most:
         raise UserError(f"{path} is larger than {most:,} bytes, which is not read.")
     return content
+
+
+def _open_regular(path: Path, flags: int) -> int:
+    """Open a file of a disk, and no folder, pipe or device, and return its descriptor."""
+    descriptor = os.open(path, flags | getattr(os, "O_BINARY", 0) | _NO_WAIT, 0o666)
+    if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+        os.close(descriptor)
+        raise OSError(errno.EINVAL, "it is no regular file", str(path))
+    return descriptor
 
 
 def refuse_link(path: Path) -> None:

@@ -1,12 +1,14 @@
 """Files are written as a whole or not at all, and nothing happens through a symbolic link."""
 
 import contextlib
+import os
 import resource
 import stat
 
 import pytest
 
 from jaxgen import files
+from jaxgen.errors import UserError
 
 
 @contextlib.contextmanager
@@ -67,6 +69,14 @@ def test_no_file_is_written_through_a_link(tmp_path):
     with failing("symbolic link"):
         files.open_for_append(tmp_path / "metrics.jsonl")
     assert target.read_text() == "mine"
+
+
+def test_a_pipe_in_place_of_a_file_is_refused_and_not_waited_for(tmp_path):
+    os.mkfifo(tmp_path / "pipe")
+    with pytest.raises(UserError, match="no regular file"):
+        files.read_bytes(tmp_path / "pipe")
+    with failing("no regular file"):
+        files.open_for_append(tmp_path / "pipe")
 
 
 def test_files_move_into_a_folder_together_but_not_into_a_linked_one(tmp_path):

@@ -138,18 +138,38 @@ def restore_step(folder: Path, step: int, target: TrainState) -> tuple[TrainStat
       UserError: the checkpoint is incomplete, damaged, or of another model.
     """
     path = Path(folder).absolute() / str(step)
-    with ocp.Checkpointer(ocp.CompositeCheckpointHandler()) as reader:
+    handlers = {"state": ocp.StandardCheckpointHandler(), "run": ocp.JsonCheckpointHandler()}
+    with ocp.Checkpointer(ocp.CompositeCheckpointHandler(**handlers)) as reader:
         run = _read_run(reader, path)
         try:
+            _check_shapes(reader.metadata(path).item_metadata["state"].tree, target)
             state = reader.restore(path, args=ocp.args.Composite(state=ocp.args.StandardRestore(target)))["state"]
         except Exception as error:
             raise UserError(
                 f"Checkpoint {step} in {folder} cannot be read as this model's state: it is damaged or was made with "
-                f"other network settings ({type(error).__name__})."
+                f"other network settings ({error if type(error) is _OtherShape else type(error).__name__})."
             ) from error
     if digest(state) != run["digest"] or int(state.step) != step:
         raise _damaged(path)
     return state, run
+
+
+class _OtherShape(ValueError):
+    """A checkpoint is of another model."""
+
+
+def _check_shapes(stored: Any, target: TrainState) -> None:
+    """Refuse arrays of other shapes before they are read: orbax takes the memory, and leaves tracebacks of its threads.
+
+    Raises:
+      _OtherShape: names the first of them.
+    """
+    found = by_path(stored)
+    for path, leaf in by_path(target).items():
+        if path not in found or jnp.issubdtype(leaf.dtype, jax.dtypes.prng_key):
+            continue
+        if (shape := tuple(getattr(found[path], "shape", leaf.shape))) != tuple(leaf.shape):
+            raise _OtherShape(f"{path} is {list(shape)}, not {list(leaf.shape)}")
 
 
 def restore_weights(folder: Path, step: int) -> dict[str, dict[str, np.ndarray]]:
