@@ -1,6 +1,7 @@
 """Property-based tests of two sizes: a few examples in the quick suite, many with -m slow."""
 
 from collections.abc import Callable
+from datetime import timedelta
 from typing import Any
 
 import pytest
@@ -11,6 +12,9 @@ QUICK_AND_SLOW = pytest.mark.parametrize(
     "examples", [pytest.param(30, id="few"), pytest.param(1_000, id="many", marks=pytest.mark.slow)]
 )
 """Gives a test its number of `examples`."""
+
+DEADLINE = timedelta(seconds=60)
+"""No input may take longer."""
 
 ODD_TEXTS = st.lists(
     st.sampled_from([*"abé你😀 \n\r\t\0\x0b\x1b\x85\u0301\u2028\ufeff\ufffd\"'\\,;{}[]"]), max_size=60
@@ -25,7 +29,7 @@ def for_all(examples: int, **strategies: Any) -> Callable[[Callable[..., None]],
         how = settings(
             max_examples=examples,
             derandomize=examples < 100,
-            deadline=None,
+            deadline=DEADLINE,
             database=None,
             suppress_health_check=list(HealthCheck),
         )

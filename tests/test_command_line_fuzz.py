@@ -10,6 +10,7 @@ from typing import Literal
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from properties import DEADLINE
 
 from jaxgen.__main__ import COMMANDS
 from jaxgen.errors import UserError
@@ -135,7 +136,7 @@ def check_commands(data):
 
 
 def limits(examples):
-    return settings(max_examples=examples, deadline=None, suppress_health_check=list(HealthCheck), database=None)
+    return settings(max_examples=examples, deadline=DEADLINE, suppress_health_check=list(HealthCheck), database=None)
 
 
 @pytest.fixture(autouse=True)

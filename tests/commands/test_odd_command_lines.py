@@ -9,6 +9,7 @@ import pytest
 from command_lines import command
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
+from properties import DEADLINE
 
 from jaxgen.__main__ import COMMANDS
 from jaxgen.commands import _options
@@ -100,7 +101,7 @@ def test_every_command_is_asked():
     assert set(NAMED) == set(COMMANDS) - {"list"}
 
 
-@settings(max_examples=60, deadline=None, suppress_health_check=list(HealthCheck), derandomize=True)
+@settings(max_examples=60, deadline=DEADLINE, suppress_health_check=list(HealthCheck), derandomize=True)
 @given(st.sampled_from(OPTIONS), values)
 @example(("sample", "--seed"), "4294967296")
 @example(("sample", "--num"), "0")
@@ -112,7 +113,7 @@ def test_odd_values_of_an_option_end_with_code_2(closed, which, value):
 
 
 @pytest.mark.slow
-@settings(max_examples=3_000, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=3_000, deadline=DEADLINE, suppress_health_check=list(HealthCheck))
 @given(st.sampled_from(OPTIONS), st.sampled_from(OPTIONS), values, values)
 def test_odd_values_of_two_options_end_with_code_2(closed, one, other, first, second):
     name = one[0]
