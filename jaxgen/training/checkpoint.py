@@ -8,6 +8,7 @@ checkpoint that is whole.
 import contextlib
 import hashlib
 import json
+import math
 import os
 import stat
 from collections.abc import Callable, Iterable
@@ -20,6 +21,7 @@ import numpy as np
 import orbax.checkpoint as ocp
 
 from jaxgen import files
+from jaxgen.data.limits import check_memory
 from jaxgen.errors import UserError
 from jaxgen.training.checkpoint_folder import FOLDER as FOLDER
 from jaxgen.training.checkpoint_folder import Manager, Steps, ignore_late_ends, is_unfinished
@@ -176,7 +178,8 @@ def restore_weights(folder: Path, step: int) -> dict[str, dict[str, np.ndarray]]
     """What `WEIGHTS` names of checkpoint `step`, whatever model it is of: arrays by their paths, checked.
 
     Raises:
-      UserError: the checkpoint is incomplete, damaged, or too old to have a digest of its weights.
+      UserError: the checkpoint is incomplete, damaged, too old to have a digest of its weights, or says that they take
+        more memory than the limit and than its files.
     """
     path = Path(folder).absolute() / str(step)
     handlers = {"state": ocp.PyTreeCheckpointHandler(), "run": ocp.JsonCheckpointHandler()}
@@ -193,9 +196,13 @@ def restore_weights(folder: Path, step: int) -> dict[str, dict[str, np.ndarray]]
                 name: jax.tree.map(lambda leaf: jax.ShapeDtypeStruct(leaf.shape, leaf.dtype), tree.get(name) or {})
                 for name in WEIGHTS
             }
+            needed = sum(math.prod(leaf.shape) * leaf.dtype.itemsize for leaf in jax.tree.leaves(shapes))
+            check_memory(needed, f"Checkpoint {step} in {folder}", on_disk=_bytes_of(path))
             types = jax.tree.map(lambda leaf: ocp.RestoreArgs(restore_type=np.ndarray), shapes)
             how = ocp.args.PyTreeRestore(item=shapes, restore_args=types, partial_restore=True)
             weights = reader.restore(path, args=ocp.args.Composite(state=how))["state"]
+        except UserError:
+            raise
         except Exception as error:
             raise UserError(f"Checkpoint {step} in {folder} cannot be read ({type(error).__name__}).") from error
     if _weights_digest(weights) != run["weights_digest"]:
@@ -236,6 +243,11 @@ def _check_plain(path: Path) -> None:
             mode = os.lstat(Path(folder, name)).st_mode
             if not (stat.S_ISREG(mode) or stat.S_ISDIR(mode)):
                 raise UserError(f"Checkpoint {path.name} in {path.parent} is damaged: {name} is no regular file.")
+
+
+def _bytes_of(path: Path) -> int:
+    """What the files of a checkpoint take on the disk."""
+    return sum(Path(folder, name).lstat().st_size for folder, _, names in os.walk(path) for name in names)
 
 
 def _damaged(path: Path) -> UserError:

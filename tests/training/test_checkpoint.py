@@ -328,3 +328,15 @@ def test_of_the_log_of_asyncio_just_late_ends_are_left_out(caplog):
     for text in (end.format("tensorstore_spec"), end.format("TensorStore"), end.format("mine")):
         logging.getLogger("asyncio").error(text)
     assert [record.getMessage() for record in caplog.records] == [end.format("mine")]
+
+
+def test_weights_that_declare_more_than_the_limit_are_refused_before_they_are_read(tmp_path, monkeypatch):
+    manager = checkpoint.open_checkpoints(tmp_path / "run" / "checkpoints")
+    state = make_state(5, 5.0)
+    checkpoint.save(manager, state.replace(params={"bomb": jnp.zeros((2**10, 2**10))}), {})  # its files are small
+    manager.close()
+    monkeypatch.setenv("JAXGEN_MAX_MEGABYTES", "3")
+    with pytest.raises(UserError, match=r"would take 5 MB of memory, and the limit is 3 MB"):
+        checkpoint.restore_weights(tmp_path / "run" / "checkpoints", 5)
+    monkeypatch.setenv("JAXGEN_MAX_MEGABYTES", "8")
+    assert checkpoint.restore_weights(tmp_path / "run" / "checkpoints", 5)["params"]["bomb"].shape == (2**10, 2**10)
