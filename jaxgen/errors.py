@@ -4,11 +4,7 @@ import signal
 from typing import Any
 
 from jaxgen import signals
-
-
-def printable(text: str) -> str:
-    """Text in which control characters, such as names of files may have, are written as escapes."""
-    return text if text.isprintable() else "".join(c if c.isprintable() else ascii(c)[1:-1] for c in text)
+from jaxgen.terminal import one_line
 
 
 class UserError(Exception):
@@ -20,7 +16,7 @@ class UserError(Exception):
     exit_code = 2
 
     def __str__(self) -> str:
-        return printable(super().__str__())
+        return one_line(super().__str__())
 
 
 class RunFailed(UserError):

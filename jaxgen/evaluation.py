@@ -288,7 +288,7 @@ def library_versions() -> dict[str, str]:
 
 
 def remember(run_dir: Path, record: Mapping[str, Any]) -> Path:
-    """Adds a record to evaluation.json of a run; values made in the same way (all else equal) are joined."""
+    """Add a record to evaluation.json of a run; values made in the same way (all else equal) are joined."""
     path = run_dir / run_folder.EVALUATION
     records = read_evaluations(run_dir)
     settings = {key: value for key, value in record.items() if key != "values"}

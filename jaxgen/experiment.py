@@ -119,7 +119,7 @@ def run(experiment: Experiment, arguments: Sequence[str] | None = None) -> int:
 
 
 def train_experiment(experiment: Experiment, config: TrainConfig) -> TrainResult:
-    """Loads the data, builds the model and trains it."""
+    """Load the data, build the model and train it."""
     validate(config)  # before networks of these sizes are built
     known = None
     if config.resume and config.run_dir is not None and run_folder.is_run(config.run_dir):
@@ -218,7 +218,7 @@ def prepare_process(config: TrainConfig) -> None:
 
 
 def _use_compile_cache() -> None:
-    """Keeps compiled programs in this person's cache, where there is one that can be written."""
+    """Keep compiled programs in this person's cache, where there is one that can be written."""
     if (cache := cache_folder("xla")) is not None:  # else every program is compiled anew
         jax.config.update("jax_compilation_cache_dir", str(cache))
 

@@ -191,7 +191,7 @@ def parse_options(
 
 
 def check_options(options: Any, where: str = "") -> None:
-    """Refuses values that are not of the types and in the ranges that a dataclass states.
+    """Refuse values that are not of the types and in the ranges that a dataclass states.
 
     Args:
       where: what the sentence begins with, such as the file that holds the values.

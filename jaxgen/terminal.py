@@ -40,6 +40,11 @@ def printable(text: Any, *, keep: str = "") -> str:
     return _UNSAFE.sub(escaped, str(text))
 
 
+def one_line(text: str) -> str:
+    """Return a sentence in which every character that cannot be seen is an escape: those too that a text may have."""
+    return text if text.isprintable() else "".join(c if c.isprintable() else ascii(c)[1:-1] for c in text)
+
+
 def tell(text: str) -> None:
     """Print one line on stdout, whatever is in it."""
     print(printable(text), flush=True)

@@ -67,7 +67,7 @@ def function_of(run: Run, name: str) -> Callable[..., Any]:
 
 
 def check_samples(run: Run) -> None:
-    """Refuses a run whose model generates nothing.
+    """Refuse a run whose model generates nothing.
 
     Raises:
       UserError: a classifier, an encoder of images and texts.
@@ -80,7 +80,7 @@ def check_samples(run: Run) -> None:
 
 
 def check_label(run: Run, label: int) -> None:
-    """Refuses a class that a run's model does not have.
+    """Refuse a class that a run's model does not have.
 
     Raises:
       UserError: it has no classes, or not this one.

@@ -21,7 +21,7 @@ _Item = TypeVar("_Item")
 
 
 class Bars:
-    """Shows how far a command is. Callable as what `jaxgen.metrics` calls progress."""
+    """Show how far a command is. Callable as what `jaxgen.metrics` calls progress."""
 
     def __init__(self) -> None:
         self._console = console(stderr=True)

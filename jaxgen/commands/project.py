@@ -39,7 +39,8 @@ class Options(OutputOptions, RunOptions):
     run: tyro.conf.Positional[Path]
     """The folder of the run."""
     image: tyro.conf.Positional[Path]
-    """The image, in any format that Pillow reads; its middle is cut out and scaled to the model's size."""
+    """The image, PNG, JPEG, WebP, TIFF or another usual format. Its middle is cut out and scaled to the size of the
+    model's images."""
     steps: Count = 1_000
     """Steps of Adam."""
     space: Literal["w", "w+"] = "w"

@@ -38,7 +38,7 @@ class Options(OutputOptions, RunOptions):
     run: tyro.conf.Positional[Path]
     """The folder of the run."""
     images: tyro.conf.Positional[tuple[Path, ...]]
-    """The files, in any format that Pillow reads."""
+    """The files, PNG, JPEG, WebP, TIFF or another usual format."""
     out: Path = Path("restored")
     """The folder that they are written to, as .png files of the same names."""
     mask: Path | None = None

@@ -33,7 +33,7 @@ class Options(OutputOptions, RunOptions):
     """
 
     content: tyro.conf.Positional[Path]
-    """The picture to be drawn, in any format that Pillow reads."""
+    """The picture to be drawn, PNG, JPEG, WebP, TIFF or another usual format."""
     style: tyro.conf.Positional[Path]
     """The picture in whose manner, or the folder of a run of photo_style."""
     out: Path = Path("stylized.png")

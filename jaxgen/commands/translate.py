@@ -34,7 +34,7 @@ class Options(OutputOptions, RunDataOptions):
     run: tyro.conf.Positional[Path]
     """The folder of the run."""
     images: tyro.conf.Positional[tuple[Path, ...]] = ()
-    """The files, in any format that Pillow reads."""
+    """The files, PNG, JPEG, WebP, TIFF or another usual format."""
     out: Path = Path("translated")
     """The folder that they are written to, as .png files of the same names."""
     back: bool = False

@@ -95,7 +95,7 @@ def _read(cache: Path | None) -> dict[str, list]:
 
 
 def _write(cache: Path | None, files: dict[str, list]) -> None:
-    """Remembers digests, if it can."""
+    """Remember digests, if it can."""
     if cache is None or not files:
         return
     with contextlib.suppress(OSError):

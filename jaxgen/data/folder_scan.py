@@ -111,7 +111,7 @@ class _Walk:
         return Found(self.folder, images, sorted(self.left_out, key=order), sorted(self.links, key=order))
 
     def enter(self, folder: Path, prefix: str) -> None:
-        """Takes the files of a folder that is not a link, and of those below."""
+        """Take the files of a folder that is not a link, and of those below."""
         waiting = [(folder, prefix)]
         while waiting:
             folder, prefix = waiting.pop()

@@ -62,7 +62,7 @@ def recorded_asset(name: str) -> Any:
 def divide(
     names: Sequence[str], digests: Sequence[str], fraction: float | None, *, keys: Sequence[str] | None = None
 ) -> Division:
-    """Divides items into those to train on and those that are held out.
+    """Divide items into those to train on and those that are held out.
 
     Args:
       names: [N], different from each other, by which the items are known again.

@@ -140,7 +140,7 @@ def _joined(examples: Iterable[Mapping[str, Any]], most: int) -> tuple[str, bool
 
 
 def _checked(text: Text) -> Text:
-    """Refuses a text of which nothing can be learned.
+    """Refuse a text of which nothing can be learned.
 
     Raises:
       UserError: it is empty, blank, or one character over and over.

@@ -53,7 +53,7 @@ def run_study(
     *,
     settings: Sequence[str],
 ) -> int:
-    """Runs a study with command-line arguments (None: those of the process) and returns the exit code.
+    """Run a study with command-line arguments (None: those of the process) and return the exit code.
 
     Args:
       cls: its options.
@@ -92,7 +92,7 @@ def run_study(
 
 
 def _check_same(settings: Mapping[str, Any], folder: Path) -> None:
-    """Remembers what the runs of a study are made with, and refuses to go on with something else."""
+    """Remember what the runs of a study are made with, and refuse to go on with something else."""
     path = folder / _SETTINGS
     if path.is_file():
         before = read_json(path, lambda value: from_json(value, dict[str, Any]))
@@ -103,7 +103,7 @@ def _check_same(settings: Mapping[str, Any], folder: Path) -> None:
 
 
 def train_missing(experiment: Experiment, config: TrainConfig, where: Path) -> None:
-    """Trains a run, goes on with one that was stopped, and leaves alone one that is done."""
+    """Train a run, go on with one that was stopped, and leave alone one that is done."""
     steps = checkpoint.steps_on_disk(where / checkpoint.FOLDER)
     if steps and steps[0] >= config.steps:
         return

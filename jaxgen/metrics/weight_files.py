@@ -130,7 +130,7 @@ def read_safetensors(path: str | Path) -> dict[str, np.ndarray]:
 
 
 def _check_types(path: Path) -> None:
-    """Refuses arrays of types that are not read.
+    """Refuse arrays of types that are not read.
 
     Raises:
       UserError: such a type, which is named.

@@ -106,7 +106,7 @@ def all_finite(state: TrainState) -> bool:
 
 
 def save(manager: ocp.CheckpointManager, state: TrainState, record: dict[str, Any]) -> None:
-    """Starts to write the state and `record` (JSON-able) as checkpoint `state.step`; returns before it is on disk."""
+    """Start to write the state and `record` (JSON-able) as checkpoint `state.step`; returns before it is on disk."""
     step = int(state.step)
     if jax.default_backend() == "cpu":
         # On a CPU the writer would read the very buffers that the next dispatch is given to overwrite.
@@ -237,7 +237,7 @@ def _read_run(reader: ocp.Checkpointer, path: Path) -> dict[str, Any]:
 
 
 def _check_plain(path: Path) -> None:
-    """Refuses a checkpoint with links or devices in it: what is read must lie in its folder."""
+    """Refuse a checkpoint with links or devices in it: what is read must lie in its folder."""
     for folder, folders, names in os.walk(path):
         for name in (*folders, *names):
             mode = os.lstat(Path(folder, name)).st_mode

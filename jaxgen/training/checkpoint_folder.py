@@ -46,7 +46,7 @@ def steps_on_disk(folder: Path) -> list[int]:
 
 
 def quarantine_newer(folder: Path, step: int) -> None:
-    """Renames the checkpoints after `step`, which could not be read, to `STEP.damaged`.
+    """Rename the checkpoints after `step`, which could not be read, to `STEP.damaged`.
 
     A run that goes on from `step` comes to theirs again, and orbax silently saves nothing up to the latest it sees.
     """
@@ -175,7 +175,7 @@ def run_failed(run_dir: Path, why: str) -> RunFailed:
 
 @contextlib.contextmanager
 def disk_faults(run_dir: Path) -> Iterator[None]:
-    """Turns what the system says of files (a full disk, a lost permission) into a run that failed, in one sentence."""
+    """Turn what the system says of files (a full disk, a lost permission) into a run that failed, in one sentence."""
     try:
         yield
     except OSError as error:

@@ -102,7 +102,7 @@ MAY_CHANGE_ON_RESUME = frozenset(
 
 
 def validate(config: TrainConfig) -> None:
-    """Refuses values out of their ranges, and options that do not go together.
+    """Refuse values out of their ranges, and options that do not go together.
 
     Raises:
       UserError: one sentence that names the option.
@@ -154,7 +154,7 @@ def config_from_json(cls: type[_Config], values: dict[str, Any], where: str = "c
 
 
 def refuse_changes(old: TrainConfig, new: TrainConfig) -> None:
-    """Refuses to resume with other options than those that may change.
+    """Refuse to resume with other options than those that may change.
 
     Raises:
       UserError: names the options that differ, with both values.

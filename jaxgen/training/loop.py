@@ -206,7 +206,7 @@ class _Loop:
             pictures.loss_plot(run_folder.read_metrics(self.run_dir), self.run_dir / run_folder.LOSSES)
             pictures.progress_gif(run_folder.sheets(self.run_dir), self.run_dir / run_folder.PROGRESS)
         if self.step == self.config.steps:
-            stopped_by = None  # the signal came behind the last step
+            stopped_by = None  # the signal came after the last step
         return TrainResult(self.model, self.state, self.run_dir, self.last_metrics, self.speed.rate, stopped_by)
 
     def steps_to_next_event(self) -> int:
@@ -215,7 +215,7 @@ class _Loop:
         return min([self.config.steps, self.step + self.config.steps_per_dispatch, *ends]) - self.step
 
     def due_events(self) -> list[Any]:
-        """What happens behind this step; everything behind the last."""
+        """Return what happens after this step; everything after the last."""
         last = self.step == self.config.steps
         return [act for every, act in self.events if last or (every and self.step % every == 0)]
 
@@ -288,7 +288,7 @@ class _Loop:
     def save(self) -> None:
         """A checkpoint, if the state is finite."""
         if not checkpoint.all_finite(self.state):
-            raise self.not_finite(f"the state behind step {self.step}")
+            raise self.not_finite(f"the state after step {self.step}")
         checkpoint.save(self.checkpoints, self.state, self.json())
 
     def json(self) -> dict[str, Any]:

@@ -53,7 +53,7 @@ class Reporter:
             discard(sys.stdout)
 
     def machine(self, machine: dict[str, Any]) -> None:
-        """Says which backend and how many devices are used, and what a GPU that lies idle needs."""
+        """Say which backend and how many devices are used, and what a GPU that lies idle needs."""
         platform, count = machine["platform"], machine["devices"]
         kind = f"cores: {machine['cores']}" if "cores" in machine else machine["kind"]
         self.say(f"backend {platform} ({kind}), {count} device{'s' if count > 1 else ''}, jax {jax.__version__}")
@@ -63,7 +63,7 @@ class Reporter:
 
     @contextlib.contextmanager
     def compiling(self, what: str) -> Iterator[None]:
-        """Says from time to time that something is still being compiled, and for how long."""
+        """Say from time to time that something is still being compiled, and for how long."""
         done, began = threading.Event(), time.monotonic()
 
         def say_so() -> None:
@@ -79,12 +79,12 @@ class Reporter:
             thread.join()
 
     def start(self) -> None:
-        """Shows the progress bar (on a terminal), from the first compiled step on."""
+        """Show the progress bar (on a terminal), from the first compiled step on."""
         if self._progress is not None:
             self._progress.start()
 
     def progress(self, step: int, metrics: dict[str, float], examples_per_second: float, seconds_left: float) -> None:
-        """Moves the bar; away from a terminal prints a line, at most every five seconds."""
+        """Move the bar; away from a terminal print a line, at most every five seconds."""
         if not self.active:
             return
         facts = "  ".join(
@@ -100,7 +100,7 @@ class Reporter:
             self.say(f"step {step}/{self.steps}{left}  {speed}  {facts}")
 
     def metrics(self, step: int, values: dict[str, float]) -> None:
-        """Writes one line of metrics.jsonl, and the same to TensorBoard and Weights & Biases."""
+        """Write one line of metrics.jsonl, and the same to TensorBoard and Weights & Biases."""
         if not self.active:
             return
         finite = {name: value for name, value in values.items() if math.isfinite(value)}
@@ -111,7 +111,7 @@ class Reporter:
             self._wandb.log(finite, step=step)
 
     def close(self) -> None:
-        """Ends the bar and closes the files."""
+        """End the bar and close the files."""
         with contextlib.ExitStack() as closing:  # all of them, whatever one says
             if self._wandb is not None:
                 closing.callback(self._wandb.finish)

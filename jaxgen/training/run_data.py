@@ -38,7 +38,7 @@ def data_record(data: Dataset, identity: Identity | None) -> dict[str, Any]:
 
 
 def write_items(run_dir: Path, identity: Identity | None) -> None:
-    """Writes data.json, where the items are known."""
+    """Write data.json, where the items are known."""
     if identity is not None:
         run_folder.write_json(run_dir / run_folder.DATA, identity.to_json())
 
@@ -68,7 +68,7 @@ def check_resumed(
     identity: Identity | None,
     configs: tuple[TrainConfig, TrainConfig],
 ) -> list[str]:
-    """Refuses to go on with other data or other options than a run had; returns what the person should know.
+    """Refuse to go on with other data or other options than a run had; return what the person should know.
 
     Args:
       before, now: the records of the run and of this call.

@@ -77,7 +77,7 @@ def numbered_runs(root: Path) -> list[Path]:
 
 
 def next_free(root: Path) -> Path:
-    """Creates and returns the next free numbered folder of `root` (two runs started at once get two).
+    """Create and return the next free numbered folder of `root` (two runs started at once get two).
 
     Raises:
       UserError: it cannot be made.
@@ -201,7 +201,7 @@ def find(run_dir: Path | None, root: Path) -> Path:
 
 
 def write_json(path: Path, value: Any) -> None:
-    """Writes JSON so that a killed process leaves either the old file or the new one."""
+    """Write JSON so that a killed process leaves either the old file or the new one."""
     files.write_atomically(path, json.dumps(value, indent=2) + "\n")
 
 
@@ -231,9 +231,10 @@ def kept_asset(run_dir: Path, name: str) -> Any:
 
 
 def truncate_after(run_dir: Path, step: int) -> list[str]:
-    """Removes the metrics and samples recorded after `step`, and what a killed process left half-written.
+    """Remove the metrics and samples recorded after `step`, and what a killed process left half-written.
 
-    Returns messages on what lies there that is not the run's, which stays.
+    Returns:
+      Messages on what lies there that is not the run's, which stays.
     """
     path, messages = run_dir / METRICS, []
     if path.is_file():

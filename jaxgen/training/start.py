@@ -56,7 +56,7 @@ class Start:
 def start_run(
     model: GenerativeModel, data: Dataset, config: TrainConfig, mesh: Mesh, *, name: str, experiment: dict[str, Any]
 ) -> Start:
-    """Makes or opens the run's folder and its state, and brings what lies in the folder back to the state's step.
+    """Make or open the run's folder and its state, and bring what lies in the folder back to the state's step.
 
     Raises:
       UserError: no run to resume, other options than it had, a folder that must not be overwritten.
@@ -87,7 +87,7 @@ def start_run(
 
 
 def _write_beginning(start: Start, file: str | None, identity: Identity | None) -> None:
-    """Writes what a run's folder holds before its first step, and removes what was recorded after its state."""
+    """Write what a run's folder holds before its first step, and remove what was recorded after its state."""
     run_dir, step = start.run_dir, int(start.state.step)
     try:
         run_data.write_items(run_dir, identity)

@@ -24,7 +24,16 @@ def test_a_run_of_mnist_gan_leaves_the_documented_files(mnist):
     assert (code, err) == (0, "")
     run_dir = folder / "runs" / "mnist_gan" / "001"
     assert {p.name for p in run_dir.iterdir()} == {
-        *("config.json", "metrics.jsonl", "tensorboard", "samples", "progress.gif", "losses.png", "checkpoints"),
+        *(
+            "config.json",
+            "data.json",
+            "metrics.jsonl",
+            "tensorboard",
+            "samples",
+            "progress.gif",
+            "losses.png",
+            "checkpoints",
+        ),
         "checkpoints_best",
     }
     for name in (p.name for p in run_dir.iterdir()):
