@@ -29,10 +29,10 @@ from jaxgen.options import parse_options
 from jaxgen.terminal import printable
 from jaxgen.training import checkpoint, run_folder
 from jaxgen.training.config import TrainConfig, config_from_json, validate
+from jaxgen.training.data_record import recorded_by
 from jaxgen.training.loop import TrainResult, train
 from jaxgen.training.lost_runs import end_with_other_processes, quiet_native_log
 from jaxgen.training.parallel import use_cores_as_devices, use_deterministic_algorithms
-from jaxgen.training.run_data import recorded_by
 from jaxgen.training.showing import prompts_of
 from jaxgen.training.state import GenerativeModel
 

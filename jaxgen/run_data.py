@@ -11,7 +11,7 @@ from jaxgen.errors import UserError
 from jaxgen.opened_run import Run
 from jaxgen.terminal import printable
 from jaxgen.training.config import TrainConfig
-from jaxgen.training.run_data import UNCHECKED, identity_of, recorded_by
+from jaxgen.training.data_record import UNCHECKED, identity_of, recorded_by
 
 
 def load_run_data(run: Run, *, unchanged: bool = False) -> Dataset:

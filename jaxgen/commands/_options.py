@@ -94,7 +94,7 @@ def check_label(run: Run, label: int) -> None:
         )
 
 
-def check_memory(run: Run, count: int, asked: str) -> None:
+def check_images_fit(run: Run, count: int, asked: str) -> None:
     """Refuse to make so many images of a run that this machine's memory cannot hold them.
 
     Args:

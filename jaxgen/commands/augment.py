@@ -8,7 +8,7 @@ from typing import Annotated
 import numpy as np
 import tyro
 
-from jaxgen.commands._options import RunOptions, check_memory, check_samples, open_named, parse
+from jaxgen.commands._options import RunOptions, check_images_fit, check_samples, open_named, parse
 from jaxgen.commands._outputs import OutputOptions, check_output, writing
 from jaxgen.commands._progress import progress_bars
 from jaxgen.errors import UserError
@@ -45,7 +45,7 @@ def main(arguments: Sequence[str]) -> None:
     check_samples(run)
     if run.record["kind"] != "image":
         raise UserError(f"{run.experiment.name} makes no images: jaxgen sample writes what it makes.")
-    check_memory(run, options.num, f"--num {options.num}")
+    check_images_fit(run, options.num, f"--num {options.num}")
     state = restore_run(run, options.checkpoint)
     with progress_bars() as progress:
         examples = generated_examples(run.model, state, num=options.num, seed=options.seed, progress=progress)

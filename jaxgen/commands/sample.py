@@ -9,7 +9,7 @@ import numpy as np
 import tyro
 
 from jaxgen.commands._audio_samples import sample_sounds
-from jaxgen.commands._options import RunOptions, check_label, check_memory, check_samples, open_named, parse
+from jaxgen.commands._options import RunOptions, check_images_fit, check_label, check_samples, open_named, parse
 from jaxgen.commands._outputs import OutputOptions, check_output, writing
 from jaxgen.commands._progress import progress_bars
 from jaxgen.commands._prompt_samples import PromptOptions, sample_prompts
@@ -71,7 +71,7 @@ def sample_images(run: Run, options: Options, how: dict[str, Any]) -> None:
     """A sheet, or the arrays; `how`: keywords of the model's `sample`."""
     out, num = options.out or Path("sheet.png"), options.num or 64
     check_output(out, (".png", ".npz"), overwrite=options.overwrite)
-    check_memory(run, num, f"--num {num}")
+    check_images_fit(run, num, f"--num {num}")
     if options.label is not None:
         check_label(run, options.label)
     labels = labels_of_samples(run.model, num, options.label)

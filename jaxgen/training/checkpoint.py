@@ -225,7 +225,8 @@ def _read_run(reader: ocp.Checkpointer, path: Path) -> dict[str, Any]:
                 f"Checkpoint {path.name} in {path.parent} was written by a later version of jaxgen: use that one."
             )
         from_json(run.get("totals", {}), dict[str, tuple[float, float]])
-        from_json(run.get("best", {}), dict[str, str | float])
+        if best := from_json(run.get("best", {}), dict[str, str | float]):
+            from_json(best["value"], float)
         is_signed = version == FORMAT or "signature" in run  # from before there was a signature: nothing to check
         whole = isinstance(run["digest"], str) and run["step"] == int(path.name)
         whole = whole and (not is_signed or run["signature"] == _json_digest(run))

@@ -1,12 +1,12 @@
 """How a run begins: a new one, one with another run's weights, or one that goes on."""
 
 import contextlib
-import functools
+import os
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -17,7 +17,7 @@ from jaxgen import files
 from jaxgen.data.dataset import Dataset, described, example_batch
 from jaxgen.data.identity import Identity
 from jaxgen.errors import UserError
-from jaxgen.training import checkpoint, checkpoint_folder, run_data, run_folder, trusted
+from jaxgen.training import checkpoint, checkpoint_folder, data_record, run_folder, trusted
 from jaxgen.training.config import TrainConfig, config_from_json, config_to_json
 from jaxgen.training.parallel import describe_machine, replicate
 from jaxgen.training.run_lock import lock_run
@@ -53,6 +53,22 @@ class Start:
     """The right to write to the folder, which the first process holds until this is closed."""
 
 
+class _Asked(NamedTuple):
+    """What `start_run` was called with, and made of it."""
+
+    model: GenerativeModel
+    batch: Any
+    """Two examples."""
+    config: TrainConfig
+    mesh: Mesh
+    root: Path
+    """Where runs without a `run_dir` go."""
+    record: dict[str, Any]
+    identity: Identity | None
+    """What the data are made of."""
+    locks: contextlib.ExitStack
+
+
 def start_run(
     model: GenerativeModel, data: Dataset, config: TrainConfig, mesh: Mesh, *, name: str, experiment: dict[str, Any]
 ) -> Start:
@@ -61,20 +77,20 @@ def start_run(
     Raises:
       UserError: no run to resume, other options than it had, a folder that must not be overwritten.
     """
-    batch, identity = example_batch(data, 2), run_data.identity_of(data)
+    batch, identity = example_batch(data, 2), data_record.identity_of(data)
     record = {
         "experiment": {**experiment, "file": Path(experiment["file"]).name if experiment["file"] else None},
-        "config": {**config_to_json(config), **run_data.absolute_data(config), **_OF_THIS_CALL},
-        "data": run_data.data_record(data, identity),
+        "config": {**config_to_json(config), **data_record.absolute_data(config), **_OF_THIS_CALL},
+        "data": data_record.data_record(data, identity),
         "assets": data.assets,
         "kind": data.kind,
         "batch": {key: {"shape": [*x.shape[1:]], "dtype": str(x.dtype)} for key, x in batch.items()},
         "versions": {name: version(name) for name in ("jaxgen", "jax", "jaxlib", "flax", "optax", "orbax-checkpoint")},
         "machine": describe_machine(mesh),
     }
-    begin = functools.partial(_resume, identity=identity) if config.resume else _begin
     with contextlib.ExitStack() as locks:  # given back where anything fails
-        start = begin(model, batch, config, mesh, Path("runs") / name, record, locks)
+        asked = _Asked(model, batch, config, mesh, Path("runs") / name, record, identity, locks)
+        start = _resume(asked) if config.resume else _begin(asked)
         start.messages[:0] = [described(data), *data.notes]
         if jax.process_index() == 0:
             _write_beginning(start, experiment["file"], identity)
@@ -90,7 +106,7 @@ def _write_beginning(start: Start, file: str | None, identity: Identity | None) 
     """Write what a run's folder holds before its first step, and remove what was recorded after its state."""
     run_dir, step = start.run_dir, int(start.state.step)
     try:
-        run_data.write_items(run_dir, identity)
+        data_record.write_items(run_dir, identity)
         run_folder.write_json(run_dir / run_folder.CONFIG, start.record)
         start.messages += run_folder.truncate_after(run_dir, step)
         checkpoint_folder.quarantine_newer(run_dir / checkpoint.FOLDER, step)
@@ -102,24 +118,16 @@ def _write_beginning(start: Start, file: str | None, identity: Identity | None) 
         raise _cannot_write(run_dir, error) from error
 
 
-def _resume(
-    model: GenerativeModel,
-    batch: Any,
-    config: TrainConfig,
-    mesh: Mesh,
-    root: Path,
-    record: dict[str, Any],
-    locks: contextlib.ExitStack,
-    *,
-    identity: Identity | None,
-) -> Start:
-    run_dir, said = _locked_by_first_process(locks, lambda: run_folder.find(config.run_dir, root))
+def _resume(asked: _Asked) -> Start:
+    config, record = asked.config, asked.record
+    run_dir, said = _locked_by_first_process(asked.locks, lambda: run_folder.find(config.run_dir, asked.root))
     run_folder.check_links(run_dir)
     old = run_folder.read_record(run_dir)
     old_config = config_from_json(type(config), old["config"], str(run_dir / run_folder.CONFIG))
-    messages = run_data.check_resumed(run_dir, old, record, identity, (old_config, config))
+    messages = data_record.check_resumed(run_dir, old, record, asked.identity, (old_config, config))
     record["config"]["init_from"] = old["config"].get("init_from")
-    target = with_sharding(jax.eval_shape(model.init, jax.random.key(config.seed), batch), mesh)
+    shapes = jax.eval_shape(asked.model.init, jax.random.key(config.seed), asked.batch)
+    target = with_sharding(shapes, asked.mesh)
     messages += said + _say_other_bits(old, record)
     state, saved = checkpoint.restore_latest(run_dir / checkpoint.FOLDER, target, warn=messages.append)
     if int(state.step) >= config.steps:
@@ -144,24 +152,19 @@ def _say_other_bits(old: dict[str, Any], record: dict[str, Any]) -> list[str]:
     return [f"The run goes on elsewhere, not to the same bits as without a stop: {', '.join(changed)}."]
 
 
-def _begin(
-    model: GenerativeModel,
-    batch: Any,
-    config: TrainConfig,
-    mesh: Mesh,
-    root: Path,
-    record: dict[str, Any],
-    locks: contextlib.ExitStack,
-) -> Start:
-    # The state comes before the folder: what fails here leaves nothing behind.
-    state = jax.jit(model.init)(jax.random.key(config.seed), batch)
+def _begin(asked: _Asked) -> Start:
+    config = asked.config
+    # The state comes before the folder: what fails here leaves nothing there.
+    state = jax.jit(asked.model.init)(jax.random.key(config.seed), asked.batch)
     if config.init_from is not None:
         state = take_weights(state, config.init_from)
-    state = replicate(mesh, state)
+    state = replicate(asked.mesh, state)
     run_dir, said = _locked_by_first_process(
-        locks, lambda: run_folder.create(config.run_dir, root, overwrite=config.overwrite), clear=config.overwrite
+        asked.locks,
+        lambda: run_folder.create(config.run_dir, asked.root, overwrite=config.overwrite),
+        clear=config.overwrite,
     )
-    return Start(run_dir, state, record, messages=said)
+    return Start(run_dir, state, asked.record, messages=said)
 
 
 def with_sharding(target: TrainState, mesh: Mesh) -> TrainState:
@@ -258,11 +261,11 @@ def _chosen_by_first_process(make: Callable[[], Path]) -> Path:
     text = np.zeros(4096, np.uint8)
     if jax.process_index() == 0:
         try:
-            encoded = str(make()).encode()
+            encoded = os.fsencode(make())
         except UserError as error:
-            encoded = b"!" + str(error).encode()
+            encoded = b"!" + os.fsencode(str(error)[: len(text) // 4 - 1])  # of 4 bytes a character at most
         text[: len(encoded)] = np.frombuffer(encoded, np.uint8)
-    answer = bytes(np.asarray(multihost_utils.broadcast_one_to_all(jnp.asarray(text)))).rstrip(b"\0").decode()
+    answer = os.fsdecode(bytes(np.asarray(multihost_utils.broadcast_one_to_all(jnp.asarray(text)))).rstrip(b"\0"))
     if answer.startswith("!"):
         raise UserError(answer[1:])
     return Path(answer)
