@@ -58,11 +58,26 @@ def shortened(name: Any) -> str:
 
 
 def encode_anything() -> None:
-    """Let the process's streams take every text: what their encoding lacks is drawn in ASCII, or spelled out."""
+    """Let the process's streams take every text: what their encoding lacks is drawn in ASCII, or spelled out.
+
+    What is printed on a stream that was closed before the process began (`>&-`) goes nowhere.
+    """
     codecs.register_error("jaxgen", _replacement)
+    _replace_closed_streams()
     for stream in (sys.stdout, sys.stderr):
         if hasattr(stream, "reconfigure"):
             stream.reconfigure(errors="jaxgen")
+
+
+def _replace_closed_streams() -> None:
+    closed = [name for name in ("stdout", "stderr") if getattr(sys, name) is None]
+    if not closed:
+        return
+    while (nowhere := os.open(os.devnull, os.O_RDWR)) <= 2:  # else the next file opened gets what libraries print
+        pass
+    os.close(nowhere)
+    for name in closed:
+        setattr(sys, name, os.fdopen(os.open(os.devnull, os.O_WRONLY), "w", encoding="utf-8"))
 
 
 def _replacement(error: UnicodeError) -> tuple[str | bytes, int]:

@@ -111,6 +111,15 @@ def test_a_reader_that_is_gone_ends_a_command_quietly():
 
 
 @pytest.mark.skipif(not os.path.exists("/dev/full"), reason="a device of Linux")
+def test_what_is_printed_on_a_closed_stream_goes_nowhere(monkeypatch):
+    for name in ("stdout", "stderr"):
+        monkeypatch.setattr(sys, name, None)
+    assert end_well(lambda: print("done", file=sys.stdout) or 0) == 0
+    for stream in (sys.stdout, sys.stderr):
+        assert os.path.samestat(os.fstat(stream.fileno()), os.stat(os.devnull))
+        stream.close()
+
+
 def test_a_full_stdout_is_said_in_one_sentence():
     with open("/dev/full", "w") as full:
         process = start("-m", "jaxgen", "--help", stdout=full, stderr=subprocess.PIPE)
