@@ -34,7 +34,7 @@ def run(arguments: Sequence[str] | None = None) -> int:
 
 
 def _outputs() -> ModuleType:
-    """What knows the files that were written; not imported before signals are caught."""
+    """Return the module that knows the files that were written; it is not imported before signals are caught."""
     return importlib.import_module("jaxgen.commands._outputs")
 
 

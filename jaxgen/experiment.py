@@ -176,7 +176,7 @@ def parse(experiment: Experiment, arguments: list[str]) -> TrainConfig:
 
 
 def _value_of(arguments: Sequence[str], flag: str) -> str | None:
-    """The value of `--flag VALUE` or `--flag=VALUE` (the last one; tyro also takes `_` for `-`), or None."""
+    """Return the value of `--flag VALUE` or `--flag=VALUE` (the last one; tyro also takes `_` for `-`), or None."""
     value = None
     for i, argument in enumerate(arguments):
         name, equals, rest = argument.partition("=")

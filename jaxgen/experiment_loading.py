@@ -12,7 +12,7 @@ from jaxgen.experiment import PACKAGE, Experiment, Study
 
 
 def load_experiment(module: str | None, file: Path | tuple[Path, bytes] | None) -> Experiment:
-    """The experiment that a module of the package, or a file, defines. The file is run: it must be one to be trusted.
+    """Return the experiment that a module of the package, or a file, defines. The file is run, so it must be trusted.
 
     Args:
       file: a path, or a path with its content, which is then not read again.
@@ -38,7 +38,7 @@ def _own_module(module: str) -> Any:
 
 
 def _run_file(file: Path | tuple[Path, bytes]) -> Any:
-    """What a file defines, by its text: no compiled copy that lies beside it is run in its place."""
+    """Return what a file defines, by its text: no compiled copy that lies beside it is run in its place."""
     try:
         path, content = file if isinstance(file, tuple) else (Path(file), Path(file).read_bytes())
         spec = importlib.util.spec_from_file_location("jaxgen_user_experiment", path.resolve())
@@ -56,12 +56,12 @@ def _run_file(file: Path | tuple[Path, bytes]) -> Any:
 
 
 def all_experiments() -> list[Experiment]:
-    """The experiments of the package, by name."""
+    """Return the experiments of the package, by name."""
     return _all_defined(Experiment)
 
 
 def all_studies() -> list[Study]:
-    """The studies of the package, by name."""
+    """Return the studies of the package, by name."""
     return _all_defined(Study)
 
 

@@ -60,7 +60,7 @@ def first_stage_of(config: TrainConfig, folder: Path) -> dict[str, Any]:
 
 
 def load_first_stage_data(described: Mapping[str, Any], folder: Path) -> Dataset:
-    """The data that the first stage, which is described and lies in `folder`, was trained on.
+    """Return the data that the first stage, which is described and lies in `folder`, was trained on.
 
     They are divided as the first stage has it. A second run that is opened again has recorded that itself.
 

@@ -148,7 +148,7 @@ def _read_shards(index: Path) -> dict[str, _Stored]:
 
 
 def _weights(name: str, stored: _Stored, shape: tuple[int, ...]) -> np.ndarray:
-    """The array as float32, if it is what it should be."""
+    """Return the array as float32, if it is what it should be."""
     path, array = stored
     if array.dtype.name not in _DTYPES:
         raise UserError(f"{path} holds {name} as {array.dtype.name}: only {', '.join(_DTYPES)} can be read.")

@@ -62,7 +62,7 @@ def open_run(run_dir: Path, *, experiment: Path | None = None, trust: bool = Fal
 
 
 def _known_copy(run_dir: Path, trust: bool) -> tuple[Path, bytes]:
-    """The copy of the experiment's file in a run's folder, with its content, if it may be run."""
+    """Return the copy of the experiment's file in a run's folder, with its content, if it may be run."""
     path = run_dir / run_folder.EXPERIMENT
     if not path.is_file():
         raise UserError(
@@ -84,7 +84,7 @@ def _known_copy(run_dir: Path, trust: bool) -> tuple[Path, bytes]:
 def build_recorded(
     experiment: Experiment, record: Mapping[str, Any], where: str
 ) -> tuple[TrainConfig, GenerativeModel]:
-    """The config and model that a record describes.
+    """Return the config and model that a record describes.
 
     Raises:
       UserError: the experiment cannot make a model of what the record says.
@@ -110,7 +110,7 @@ def _described_by(where: str) -> Iterator[None]:
 
 
 def state_shapes(run: Run) -> TrainState:
-    """The shapes of an opened run's state.
+    """Return the shapes of an opened run's state.
 
     Raises:
       UserError: the record of the run does not say what its model is given.

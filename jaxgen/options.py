@@ -35,7 +35,7 @@ class Check(Protocol):
     """What may stand beside a type in `Annotated`."""
 
     def wrong(self, value: Any) -> str | None:
-        """What `value` must be and is not, to follow "must" in a sentence; None where it is."""
+        """Return what `value` must be and is not, to follow "must" in a sentence; None where it is."""
 
 
 @dataclass(frozen=True)
@@ -164,7 +164,7 @@ Number = Annotated[float, *within(-_LARGE, _LARGE)]
 
 
 def option(name: str) -> str:
-    """The command-line spelling of a field: `batch_size` -> `--batch-size`."""
+    """Return the command-line spelling of a field: `batch_size` -> `--batch-size`."""
     return "--" + name.replace("_", "-")
 
 
@@ -210,7 +210,7 @@ def check_options(options: Any, where: str = "") -> None:
 
 @functools.cache
 def option_types(cls: type) -> Mapping[str, Sequence[Any]]:
-    """The types of a dataclass's fields, by name, with what is annotated.
+    """Return the types of a dataclass's fields, by name, with what is annotated.
 
     A class that declares an option of its base again, for another default, need not say its range again: its own type
     is then followed by that of the base.
@@ -230,7 +230,7 @@ def _has_check(hint: Any) -> bool:
 
 
 def _wrong(hint: Any, value: Any) -> str | None:
-    """What a value must be, to follow "must"; None: it is."""
+    """Return what a value must be, to follow "must"; None: it is."""
     origin, arguments = typing.get_origin(hint), typing.get_args(hint)
     if origin is Annotated:
         kind, *notes = arguments

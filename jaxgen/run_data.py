@@ -15,7 +15,7 @@ from jaxgen.training.data_record import UNCHECKED, identity_of, recorded_by
 
 
 def load_run_data(run: Run, *, unchanged: bool = False) -> Dataset:
-    """The data that a run was trained on, divided as it recorded, with its own classes and vocabulary.
+    """Return the data that a run was trained on, divided as it recorded, with its own classes and vocabulary.
 
     Where they have changed, one sentence on stderr says how, and only those examples are taken that are still there
     unchanged: nothing that the run was trained on counts as held out, and nothing new does.
@@ -46,7 +46,7 @@ def load_run_data(run: Run, *, unchanged: bool = False) -> Dataset:
 
 
 def _config_of(run: Run) -> TrainConfig:
-    """The run's config, with its data where they are now.
+    """Return the run's config, with its data where they are now.
 
     Raises:
       UserError: the experiment has no such option, or the data are not where the run had them.

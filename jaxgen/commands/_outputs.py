@@ -143,7 +143,7 @@ def _check_writable(folder: Path, out: Path, longest_name: int) -> None:
 
 
 def _existing(folder: Path) -> Path:
-    """The folder, or the nearest above it that is there."""
+    """Return the folder, or the nearest above it that is there."""
     while not os.path.lexists(folder):
         folder = folder.parent
     return folder

@@ -78,7 +78,7 @@ def _of_archive(archive: zipfile.ZipFile, path: Path, on_disk: int) -> Arrays:
 
 
 def _read(file: BinaryIO, size: int, what: str, on_disk: int) -> np.ndarray:
-    """The array in a file of `size` bytes."""
+    """Return the array in a file of `size` bytes."""
     version = np.lib.format.read_magic(file)
     if version not in _HEADERS:
         raise UserError(f"{what} is no plain array of numbers: write images as uint8 [N, H, W, C].")

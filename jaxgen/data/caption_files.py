@@ -19,12 +19,12 @@ _NEEDED = "a table of captions needs file (or file_name) and caption (or text)"
 
 
 def read_caption_lines(path: Path) -> list[str]:
-    """The captions in a text file, one a line; blank lines are none."""
+    """Return the captions in a text file, one a line; blank lines are none."""
     return [line.strip() for line in read_text_file(path).split("\n") if line.strip()]
 
 
 def find_table(folder: Path) -> Path | None:
-    """The table of captions of a folder, if it has one."""
+    """Return the table of captions of a folder, if it has one."""
     found = {path.name.lower(): path for path in sorted(folder.iterdir(), reverse=True) if path.is_file()}
     return next((found[name] for name in TABLES if name in found), None)
 

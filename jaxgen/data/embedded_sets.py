@@ -106,7 +106,7 @@ class Spoken(NamedTuple):
 
 
 def identity_of(name: str) -> Identity:
-    """That of the embedded set `name`, as a whole."""
+    """Return the identity of the embedded set `name`, as a whole."""
     return Identity({name: " ".join(EMBEDDED[name].files.values())})
 
 

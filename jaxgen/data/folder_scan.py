@@ -37,7 +37,7 @@ class Found(NamedTuple):
     """The names of links that lead to what is counted already, or to a folder above."""
 
     def note(self, expected: Sequence[str] = ()) -> tuple[str, ...]:
-        """What was left out, on one line (none where nothing was); files with the `expected` endings are no news."""
+        """Return a line on what was left out, none where nothing was; files with the `expected` endings are no news."""
         others = [name for name in self.left_out if _ending(name) not in expected]
         parts = []
         if others:
@@ -54,7 +54,7 @@ class Found(NamedTuple):
 
 
 def scan_folder(folder: str | Path) -> Found:
-    """The image files under `folder`, at any depth, those whose endings are in `jaxgen.data.images.IMAGE_FORMATS`.
+    """Return the image files under `folder`, at any depth: those with an ending in `jaxgen.data.images.IMAGE_FORMATS`.
 
     Names that begin with a dot are ignored, and so is what systems leave in folders (`IGNORED`). Links to files and to
     folders are followed, but no folder is entered twice and none above `folder` is, and a file counts once: its own
@@ -75,7 +75,7 @@ def scan_folder(folder: str | Path) -> Found:
 
 
 def find_images(folder: Path) -> list[Path]:
-    """The image files under `folder`, sorted by path; see `scan_folder`."""
+    """Return the image files under `folder`, sorted by path; see `scan_folder`."""
     return [image.path for image in scan_folder(folder).images]
 
 
@@ -148,7 +148,7 @@ class _Walk:
 
 
 def _entries(folder: Path) -> Iterator[os.DirEntry[str]]:
-    """What lies in a folder and is not ignored, by name."""
+    """Return what lies in a folder and is not ignored, by name."""
     try:
         with os.scandir(folder) as entries:
             found = sorted(entries, key=lambda entry: entry.name)

@@ -43,12 +43,12 @@ class Identity:
         return Identity(*({**getattr(self, part), **getattr(other, part)} for part in parts))
 
     def to_json(self) -> dict[str, Any]:
-        """What `identity_from_json` reads."""
+        """Return what `identity_from_json` reads."""
         return {part: dict(getattr(self, part)) for part in ("wholes", "train", "test")}
 
 
 def identity_from_json(values: Any) -> Identity:
-    """The inverse of `Identity.to_json`.
+    """Return what `Identity.to_json` was called on.
 
     Raises:
       ValueError: another structure.
@@ -62,7 +62,7 @@ def identity_from_json(values: Any) -> Identity:
 
 
 def identity_of_arrays(*splits: Mapping[str, np.ndarray] | None) -> Identity:
-    """That of arrays in memory, as a whole."""
+    """Return the identity of arrays in memory, as a whole."""
     parts: list[bytes | str] = []
     for split in splits:
         for name, values in sorted((split or {}).items()):
@@ -72,7 +72,7 @@ def identity_of_arrays(*splits: Mapping[str, np.ndarray] | None) -> Identity:
 
 
 def changes(before: Identity, now: Identity) -> str | None:
-    """What became of a data set, such as "2 added (a.png, b.png), 1 changed (c.png)"; None: nothing.
+    """Return what became of a data set, such as "2 added (a.png, b.png), 1 changed (c.png)"; None: nothing.
 
     Args:
       before: as a run recorded it.

@@ -29,7 +29,7 @@ def load_image_folder(
     test_fraction: float | None = None,
     resident_megabytes: float = 2048,
 ) -> Dataset:
-    """The pictures under `folder`, at any depth, in the order of their paths (`folder_scan.scan_folder`).
+    """Return the pictures under `folder`, at any depth, in the order of their paths (`folder_scan.scan_folder`).
 
     Examples are `image` uint8 [image_size, image_size, channels] and, when every picture lies below a sub-folder,
     `label` int32 with the sub-folders' sorted names as `class_names` (see `jaxgen.data.images.to_array` for the cut).
@@ -57,7 +57,7 @@ def dataset_of(
     resident_megabytes: float = 2048,
     expected: Sequence[str] = (),
 ) -> Dataset:
-    """The data set of a folder's pictures as they are divided, see `load_image_folder`.
+    """Return the data set of a folder's pictures as they are divided, see `load_image_folder`.
 
     Args:
       entries: what else an example has, [N, ...], N pictures as in `found`.
@@ -125,7 +125,7 @@ def common_channels(paths: Sequence[Path]) -> int:
 
 
 def how_cut(paths: Sequence[Path], size: int) -> tuple[str, ...]:
-    """What becomes of pictures' shapes and sizes, for a line about the data: of many by a look at some of them."""
+    """Return what becomes of pictures' shapes and sizes, for a line about the data. Of many, some are looked at."""
     sizes = set()
     for path in paths[:: max(1, len(paths) // _LOOKED_AT)]:
         with open_picture(path) as picture:

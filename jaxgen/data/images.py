@@ -53,7 +53,7 @@ def has_known_range(picture: Image.Image) -> bool:
 
 
 def decoded_bytes(picture: Image.Image) -> int:
-    """What it takes to decode a Pillow picture whose header has been read."""
+    """Return the bytes that it takes to decode a Pillow picture whose header has been read."""
     each = _PIXEL_BYTES.get(picture.mode, 4) + _DECODER_BYTES.get(picture.format or "", 0)
     if picture.format == "JPEG" and picture.info.get("progressive"):
         each += _PROGRESSIVE_BYTES
@@ -61,7 +61,7 @@ def decoded_bytes(picture: Image.Image) -> int:
 
 
 def working_bytes(picture: Image.Image) -> int:
-    """What it takes to make an array of a decoded picture, besides the picture: its copies as it is converted."""
+    """Return the bytes that making an array of a decoded picture takes besides it: its copies as it is converted."""
     copies = 2 if picture.mode in ("RGBA", "LA", "PA", "P") or "transparency" in picture.info else 1
     return 4 * copies * min(picture.size[0] * picture.size[1], STRIP_PIXELS if _is_large(picture) else LARGE_PIXELS)
 
@@ -147,7 +147,7 @@ def _opaque(picture: Image.Image) -> Image.Image:
 
 
 def _of_8_bits(picture: Image.Image) -> Image.Image:
-    """The upper 8 of 16 bits; white where the one shade is that is transparent."""
+    """Return the upper 8 of 16 bits; white where the one shade is that is transparent."""
     from PIL import Image
 
     values = np.asarray(picture)
@@ -194,7 +194,7 @@ def _swaps_sides(turn: int | None) -> bool:
 def _resampled(
     picture: Image.Image, size: tuple[int, int], box: tuple[float, float, float, float], channels: int
 ) -> np.ndarray:
-    """The part `box` of the upright picture at another size, uint8 [H, W, channels].
+    """Return the part `box` of the upright picture at another size, uint8 [H, W, channels].
 
     What `Image.resize` makes of the whole, but for rounding: it may go over the columns before the rows.
     """

@@ -18,7 +18,7 @@ MOST_CLASSES = 100_000
 
 
 def limit_bytes() -> int:
-    """The most bytes that one file may take in memory.
+    """Return the most bytes that one file may take in memory.
 
     Raises:
       UserError: the environment variable is no whole number of at least 1.

@@ -31,7 +31,7 @@ class StoredImages(NamedTuple):
 
 
 def load_npz(path: str | Path, *, image_size: int | None = None, channels: int | None = None) -> Dataset:
-    """The images of a .npz or .npy file as a data set without a test split.
+    """Return the images of a .npz or .npy file as a data set without a test split.
 
     `image` uint8 [H, W, C] and, where the file has labels, `label` int32. See `read_npz`.
 
@@ -59,7 +59,7 @@ def load_npz(path: str | Path, *, image_size: int | None = None, channels: int |
 
 
 def read_npz(path: Path) -> StoredImages:
-    """The images of a file, and their labels if there are any.
+    """Return the images of a file, and their labels if there are any.
 
     The images are the entry `image`, `images`, `samples` or `arr_0`, or the one array of a .npy file, [N, H, W, C] or
     [N, H, W]; their range is decided by their type, see `as_uint8_images`. The labels are the entry `label` or

@@ -124,7 +124,7 @@ def _decoded(folders: Sequence[Found], paths: Sequence[Sequence[Path]], image_si
 
 
 def _by_key(found: Found) -> dict[str, FoundFile]:
-    """The pictures of a folder by their names without endings.
+    """Return the pictures of a folder by their names without endings.
 
     Raises:
       UserError: two of one name.

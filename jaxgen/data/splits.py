@@ -49,7 +49,7 @@ def as_recorded(recorded: Recorded | None) -> Iterator[None]:
 
 
 def recorded() -> Recorded | None:
-    """What the run recorded whose data are loaded; None: those of a new run."""
+    """Return what the run whose data are loaded has recorded; None: they are those of a new run."""
     return _RECORDED.get()
 
 

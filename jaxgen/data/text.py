@@ -81,12 +81,12 @@ def load_text(
 
 
 def identity_of(text: Text) -> Identity:
-    """That of a text, as a whole, whatever its path."""
+    """Return the identity of a text, as a whole, whatever its path."""
     return Identity({TEXT: digest(text.train, text.test or "")})
 
 
 def vocabulary_for(vocabulary: str | Vocabulary, text: str) -> tuple[Vocabulary, type[np.integer]]:
-    """The vocabulary, and the smallest type that holds its tokens; a run that is opened again has its own.
+    """Return the vocabulary, and the smallest type that holds its tokens; a run that is opened again has its own.
 
     Raises:
       UserError: what `find_vocabulary` says, or a text with a character that the run's vocabulary lacks.

@@ -21,7 +21,7 @@ _CHARACTER_BYTES = 4
 
 
 def read_text_file(path: str | Path) -> str:
-    """The text of a file, as `normalized`.
+    """Return the text of a file, as `normalized`.
 
     It is UTF-8, or what a byte order mark at its beginning says (UTF-8, UTF-16, UTF-32); the mark is no part of it.
 
@@ -85,7 +85,7 @@ def _place(content: bytes, byte: int, mark: bytes) -> str:
 
 
 def _hint(content: bytes) -> str:
-    """What a file that is no UTF-8 may be, and what to do."""
+    """Return a sentence on what a file that is no UTF-8 may be, and what to do."""
     sample = content[:4096]
     nulls = sample.count(0)
     halves = [sample[i::2].count(0) for i in range(2)]

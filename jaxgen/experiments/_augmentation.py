@@ -30,7 +30,7 @@ class AugmentationConfig:
 
 
 def named(text: str | None) -> list[str]:
-    """The names in an option, with commas between them."""
+    """Return the names in an option, with commas between them."""
     return [name.strip() for name in text.split(",")] if text else []
 
 

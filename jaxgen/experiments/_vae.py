@@ -101,7 +101,7 @@ _BOUND = ("kl_warmup_steps", "free_bits", "beta", "importance_samples", "eval_im
 
 
 def bound_options(config: BoundConfig) -> dict[str, Any]:
-    """The options of `jaxgen.models.vae` that have nothing to do with its networks."""
+    """Return the options of `jaxgen.models.vae` that have nothing to do with its networks."""
     schedule = optax.piecewise_constant_schedule(
         config.learning_rate, dict.fromkeys(config.decay_at, config.decay_factor)
     )

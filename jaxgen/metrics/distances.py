@@ -51,7 +51,7 @@ def nearest_distances(
     exclude_self: bool = False,
     progress: Progress | None = None,
 ) -> tuple[np.ndarray, np.ndarray]:
-    """The k nearest references [M, F] of each query [N, F] -> (distances [N, k] ascending, indices [N, k]).
+    """Return the k nearest references [M, F] of each query [N, F] -> (distances [N, k] ascending, indices [N, k]).
 
     Distances are float64, and exactly 0 for equal samples. Of references at the same distance the first are taken.
 
@@ -106,7 +106,7 @@ def _groups(features: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
 
 
 def _first_copies(features: np.ndarray, most: int) -> np.ndarray:
-    """The numbers [K] of samples, in order, without those of which `most` equal ones come before."""
+    """Return the numbers [K] of samples, in order, without those of which `most` equal ones come before."""
     firsts, groups = _groups(features)
     if len(firsts) == len(features):
         return firsts
@@ -117,7 +117,7 @@ def _first_copies(features: np.ndarray, most: int) -> np.ndarray:
 
 
 def _blocks(num_queries: int, num_references: int) -> Iterator[slice]:
-    """The rows of each block."""
+    """Return the rows of each block."""
     size = max(1, min(MAX_BLOCK, PAIRS_PER_BLOCK // num_references))
     for start in range(0, num_queries, size):
         yield slice(start, min(start + size, num_queries))

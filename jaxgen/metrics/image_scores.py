@@ -131,7 +131,7 @@ def metrics_with(extractor_name: str, *, labelled: bool) -> list[str]:
 
 
 def least_images(name: str, num_features: int) -> tuple[int, int]:
-    """How many real and how many generated images a metric needs, in features of which there are so many."""
+    """Return how many real and how many generated images a metric needs, in features of which there are so many."""
     return (num_features + 1,) * 2 if name == "fid" else METRICS[name].least
 
 

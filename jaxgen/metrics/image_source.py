@@ -69,7 +69,7 @@ def of_data(data: Dataset, split: str | None = None, *, at_most: int | None = No
 
 
 def of_path(path: Path, *, image_size: int | None = None, split: str | None = None) -> ImageSource:
-    """The images of a folder, of a .npz or .npy file (see `jaxgen.data.npz_file`), or of an embedded set.
+    """Return the images of a folder, of a .npz or .npy file (see `jaxgen.data.npz_file`), or of an embedded set.
 
     Args:
       split: of an embedded set, "test" or "train"; None: the held-out images where there are any.

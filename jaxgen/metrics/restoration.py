@@ -70,7 +70,7 @@ def _check_images(images: jax.Array | np.ndarray, targets: jax.Array | np.ndarra
 
 
 def _checked_range(max_value: float, *arrays: jax.Array | np.ndarray) -> float | jax.Array:
-    """The width as a float, which no square overflows."""
+    """Return the width as a float, which no square overflows."""
     if isinstance(max_value, jax.core.Tracer):
         return max_value.astype(jnp.promote_types(max_value.dtype, jnp.float32))
     max_value = float(max_value)

@@ -51,7 +51,7 @@ def caption_ranks(
 
 
 def retrieval(ranks: np.ndarray) -> Retrieval:
-    """The shares of images that find their caption, of the ranks [N] that `caption_ranks` gives.
+    """Return the shares of images that find their caption, of the ranks [N] that `caption_ranks` gives.
 
     Raises:
       UserError: ranks that are not one integer of at least 0 an image.

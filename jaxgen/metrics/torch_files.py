@@ -127,7 +127,7 @@ def _allowed() -> Mapping[tuple[str, str], Any]:
 
 
 def _load(file: BinaryIO) -> Any:
-    """The next pickle of a file, once it is sure that reading it allocates nothing that is not in the file."""
+    """Return the next pickle of a file, once it is sure that reading it allocates nothing that is not in the file."""
     start, most = file.tell(), 0
     for operation, argument, _ in pickletools.genops(file):
         if operation.name in _MEMO_OPERATIONS:
@@ -179,7 +179,7 @@ def _read_legacy(file: BinaryIO, check: Callable[[int], None]) -> dict[str, np.n
 
 
 def _checked(state: Any, check: Callable[[int], None]) -> dict[str, _Tensor]:
-    """The pickled object, if it is a dictionary of tensors by name that `check` lets pass."""
+    """Return the pickled object, if it is a dictionary of tensors by name that `check` lets pass."""
     if not isinstance(state, dict):
         raise _Refused(f"it holds a {type(state).__name__}")
     for name, tensor in state.items():
@@ -202,7 +202,7 @@ def _has_plain_shape(tensor: _Tensor) -> bool:
 
 
 def _arrays(tensors: Mapping[str, _Tensor], content: Callable[[str], bytes]) -> dict[str, np.ndarray]:
-    """The arrays, in their order; `content` is asked once for each storage, and one is in memory at a time."""
+    """Return the arrays, in their order; `content` is asked once for each storage, and one is in memory at a time."""
     arrays: dict[str, Any] = dict.fromkeys(tensors)
     by_storage: dict[str, list[str]] = {}
     for name, tensor in tensors.items():

@@ -211,7 +211,7 @@ def restore_weights(folder: Path, step: int) -> dict[str, dict[str, np.ndarray]]
 
 
 def _read_run(reader: ocp.Checkpointer, path: Path) -> dict[str, Any]:
-    """The JSON of a checkpoint, held against its digest (those from before there was one: against its form)."""
+    """Return the JSON of a checkpoint, held against its digest (those from before there was one: against its form)."""
     _check_plain(path)
     ignore_late_ends()
     try:
@@ -247,7 +247,7 @@ def _check_plain(path: Path) -> None:
 
 
 def _bytes_of(path: Path) -> int:
-    """What the files of a checkpoint take on the disk."""
+    """Return what the files of a checkpoint take on the disk."""
     return sum(Path(folder, name).lstat().st_size for folder, _, names in os.walk(path) for name in names)
 
 

@@ -39,7 +39,7 @@ def is_part(path: Path) -> bool:
 
 
 def steps_on_disk(folder: Path) -> list[int]:
-    """The steps of which there is a finished checkpoint folder, newest first."""
+    """Return the steps of which there is a finished checkpoint folder, newest first."""
     folder = Path(folder)
     paths = folder.iterdir() if folder.is_dir() else []
     return sorted((int(path.name) for path in paths if _is_step(path)), reverse=True)
@@ -160,7 +160,7 @@ def _reason(error: BaseException) -> str:
 
 
 def run_failed(run_dir: Path, why: str) -> RunFailed:
-    """The error that ends a run which cannot be gone on with here: what is kept, and how to go on."""
+    """Return the error that ends a run which cannot be gone on with here: what is kept, and how to go on."""
     try:
         steps = steps_on_disk(run_dir / FOLDER)
     except OSError:

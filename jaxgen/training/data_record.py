@@ -24,7 +24,7 @@ UNCHECKED = (
 
 
 def identity_of(data: Dataset) -> Identity | None:
-    """What a data set is made of; of arrays in memory that do not say so, the arrays. None: not known."""
+    """Return what a data set is made of; of arrays in memory that do not say so, the arrays. None: not known."""
     if data.identity is not None:
         return data.identity
     splits = [split for split in (data.train, data.test) if split is not None]
@@ -32,7 +32,7 @@ def identity_of(data: Dataset) -> Identity | None:
 
 
 def data_record(data: Dataset, identity: Identity | None) -> dict[str, Any]:
-    """What config.json says of the data."""
+    """Return what config.json says of the data."""
     counts = {"examples": length(data.train), "held_out": 0 if data.test is None else length(data.test)}
     return {"name": data.name, **counts, "fingerprint": None if identity is None else identity.fingerprint}
 
@@ -44,7 +44,7 @@ def write_items(run_dir: Path, identity: Identity | None) -> None:
 
 
 def recorded_by(run_dir: Path, record: Mapping[str, Any]) -> Recorded:
-    """What the run in a folder recorded of its data; `record` is its config.json.
+    """Return what the run in a folder recorded of its data; `record` is its config.json.
 
     Raises:
       UserError: data.json is missing or damaged.
@@ -101,7 +101,7 @@ def check_resumed(
 
 
 def absolute_data(config: TrainConfig) -> dict[str, str]:
-    """The options that name files or folders of data, by their absolute paths: they are found from elsewhere too."""
+    """Return the options that name data, with their absolute paths, which are found from elsewhere too."""
     found = {}
     for name in (*DATA_OPTIONS, "data_dir"):
         value = getattr(config, name, None)

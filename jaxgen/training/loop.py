@@ -231,12 +231,12 @@ class _Loop:
         self.reporter.progress(end, mean_metrics(self.totals), self.speed.rate, left)
 
     def kept(self) -> str:
-        """What is on disk of the run."""
+        """Return what is on disk of the run."""
         steps = checkpoint.steps_on_disk(self.run_dir / checkpoint.FOLDER)
         return f"The last good checkpoint is step {steps[0]}" if steps else "No checkpoint had been saved yet"
 
     def stopped_at_once(self) -> str:
-        """What a second Ctrl-C ends with."""
+        """Return what a second Ctrl-C ends with."""
         return f"Stopped by SIGINT within a step, which is lost. {self.kept()} in {self.run_dir}."
 
     def not_finite(self, what: str) -> RunFailed:

@@ -199,7 +199,7 @@ def per_device(
 
 
 def _most_in_flight(mesh: Mesh) -> int:
-    """How many programs with collectives may be under way at once on the devices of a mesh.
+    """Return how many programs with collectives may be under way at once on the devices of a mesh.
 
     On a CPU one. Each device of a program is a task of a pool of few threads there, and a task that waits in a
     collective keeps its thread: of several programs at once the waiting tasks of one can leave no thread to the task of

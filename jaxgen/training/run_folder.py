@@ -113,7 +113,7 @@ def is_run(folder: Path) -> bool:
 
 
 def create(run_dir: Path | None, root: Path, *, overwrite: bool) -> Path:
-    """The folder of a new run, made if need be. An earlier run in it stays as it is until `clear`.
+    """Return the folder of a new run, made if need be. An earlier run in it stays as it is until `clear`.
 
     Raises:
       UserError: `run_dir` exists and `overwrite` is not given, or it holds something that is not a run.
@@ -219,7 +219,7 @@ def read_record(run_dir: Path) -> dict[str, Any]:
 
 
 def kept_asset(run_dir: Path, name: str) -> Any:
-    """What a run that is resumed has among its assets.
+    """Return what a run that is resumed has among its assets.
 
     Raises:
       UserError: its config.json does not have it.
@@ -283,7 +283,7 @@ def sheets(run_dir: Path) -> list[Path]:
 
 
 def read_metrics(run_dir: Path, warn: Callable[[str], Any] = _warn) -> list[dict[str, float]]:
-    """The lines of metrics.jsonl that can be read; says through `warn` how many others there are."""
+    """Return the lines of metrics.jsonl that can be read; say through `warn` how many others there are."""
     path = Path(run_dir) / METRICS
     if not path.is_file():
         return []

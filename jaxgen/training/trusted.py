@@ -44,7 +44,7 @@ def _sha256(content: bytes) -> str:
 
 
 def _store() -> Path:
-    """The file of remembered hashes.
+    """Return the file of remembered hashes.
 
     Raises:
       RuntimeError: this person has no home.
