@@ -3,7 +3,7 @@
 import importlib
 import sys
 from collections.abc import Sequence
-from types import ModuleType
+from typing import Any
 
 from jaxgen import command_line
 from jaxgen.errors import UserError
@@ -29,17 +29,18 @@ COMMANDS = {
 def run(arguments: Sequence[str] | None = None) -> int:
     """Run one command and return the exit code: 2 for bad input, with one sentence on the error stream."""
     given = list(sys.argv[1:] if arguments is None else arguments)
-    with command_line.stoppable(lambda: _outputs().remove_unfinished(), lambda: _outputs().stopped()):
-        return command_line.end_well(lambda: _run(given), stopped=lambda: _outputs().stopped())
+    with command_line.stoppable(lambda: _ask_outputs("remove_unfinished"), lambda: _ask_outputs("stopped")):
+        return command_line.end_well(lambda: _run(given), stopped=lambda: _ask_outputs("stopped"))
 
 
-def _outputs() -> ModuleType:
-    """Return the module that knows the files that were written; it is not imported before signals are caught."""
-    return importlib.import_module("jaxgen.commands._outputs")
+def _ask_outputs(function: str) -> Any:
+    """Return what a function of the module that knows the files that were written says, if it is imported by now."""
+    outputs = sys.modules.get("jaxgen.commands._outputs")
+    return getattr(outputs, function, lambda: "stopped; nothing was written")()
 
 
 def _run(arguments: Sequence[str]) -> int:
-    _outputs().forget()
+    importlib.import_module("jaxgen.commands._outputs").forget()  # not imported before signals are caught
     if not arguments or arguments[0] in ("-h", "--help"):
         print("usage: jaxgen COMMAND ...   (jaxgen COMMAND --help says more)\n")
         print("\n".join(f"  {name:<12} {what}" for name, what in COMMANDS.items()))
@@ -53,7 +54,7 @@ def _run(arguments: Sequence[str]) -> int:
 
 
 def main() -> None:
-    sys.exit(run())
+    command_line.leave(run())
 
 
 if __name__ == "__main__":

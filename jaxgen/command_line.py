@@ -107,15 +107,20 @@ def stoppable(clean_up: Callable[[], Any], stopped: Callable[[], str]) -> Iterat
     """
     unraisable = sys.unraisablehook
 
+    def end(number: int) -> None:
+        clean_up()
+        say(stopped())
+        os._exit(signals.exit_code(number))
+
     def hear(number: int, ended: threading.Event) -> None:
         if not ended.wait(signals.PATIENCE):
-            clean_up()
-            say(stopped())
-            os._exit(signals.exit_code(number))
+            end(number)
 
     def stop(number: int, frame: Any) -> None:
         for other in numbers:
             signal.signal(other, signal.SIG_IGN)  # what is being tidied up is not interrupted again
+        if _is_importing(frame):  # modules in C crash on an exception, or report another
+            end(number)
         sys.unraisablehook = lambda unraisable: None  # raised where nothing can be, such as in a collector's callback
         raise Stopped(number)
 
@@ -124,6 +129,22 @@ def stoppable(clean_up: Callable[[], Any], stopped: Callable[[], str]) -> Iterat
             yield
     finally:
         sys.unraisablehook = unraisable
+
+
+def _is_importing(frame: Any) -> bool:
+    while frame is not None and not frame.f_code.co_filename.startswith("<frozen importlib"):
+        frame = frame.f_back
+    return frame is not None
+
+
+def leave(code: int) -> None:
+    """End the process with an exit code; at once where a signal stopped it, since threads may still be compiling."""
+    if code > signals.exit_code(0):
+        for stream in (sys.stdout, sys.stderr):
+            with contextlib.suppress(OSError, ValueError):
+                stream.flush()
+        os._exit(code)
+    sys.exit(code)
 
 
 def interruptible_imports() -> None:

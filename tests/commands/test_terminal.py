@@ -166,6 +166,20 @@ def test_signals_end_a_command_with_one_line(name, work, said):
     assert time.monotonic() - begun < 30
 
 
+def test_a_signal_in_an_import_ends_the_process_at_once_and_raises_nothing_there(tmp_path):
+    # An extension module turns any exception in it into an ImportError, or crashes.
+    swallowing = (
+        "import time\nprint('working', flush=True)\ntry: time.sleep(60)\nexcept BaseException: raise ImportError\n"
+    )
+    (tmp_path / "extension.py").write_text(swallowing)
+    work = f"sys.path.insert(0, {str(tmp_path)!r}); import extension"
+    process = start("-c", STOPPED.format(work=work), stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+    assert [process.stdout.readline() for _ in range(2)] == ["working\n"] * 2
+    process.send_signal(signal.SIGTERM)
+    assert process.communicate(timeout=60) == ("tidied\n", "stopped; nothing was written\n")
+    assert process.returncode == 128 + signal.SIGTERM
+
+
 def test_a_name_too_long_for_a_sentence_loses_its_middle():
     assert terminal.shortened("a" * 150 + "b" * 150) == "a" * 100 + "..." + "b" * 100
     assert terminal.shortened("short") == "short"
