@@ -159,6 +159,7 @@ def test_signals_end_a_command_with_one_line(name, work, said):
     number = getattr(signal, name)
     process = start("-c", STOPPED.format(work=work), stdout=subprocess.PIPE, stderr=subprocess.PIPE)
     assert process.stdout.readline() == "working\n"
+    time.sleep(0.5 if said else 0.0)  # before the call has begun, Python itself would answer
     process.send_signal(number)
     begun = time.monotonic()
     assert process.communicate(timeout=60) == (said, "stopped; nothing was written\n")
