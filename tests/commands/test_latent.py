@@ -76,7 +76,7 @@ def runs(tmp_path_factory, small_mnist):
 )
 def test_pictures_have_the_tiles_that_were_asked_for(runs, options, grid):
     with contextlib.chdir(runs):
-        code, said, err = command("latent", CLASSES, *options, "--out", "x.png", "--num", 200)
+        code, said, err = command("latent", CLASSES, *options, "--overwrite", "--out", "x.png", "--num", 200)
         assert code == 0, err
         assert "x.png" in said
         assert tiles("x.png", *grid).std() > 0
@@ -94,7 +94,7 @@ def test_pictures_have_the_tiles_that_were_asked_for(runs, options, grid):
 )
 def test_models_that_encode_nothing_are_shown_by_samples(runs, options, grid, words):
     with contextlib.chdir(runs):
-        code, said, err = command("latent", INFOGAN, *options, "--out", "x.png", "--num", 50)
+        code, said, err = command("latent", INFOGAN, *options, "--overwrite", "--out", "x.png", "--num", 50)
         assert code == 0, err
         assert words in said
         assert tiles("x.png", *grid).std() > 0
@@ -103,8 +103,10 @@ def test_models_that_encode_nothing_are_shown_by_samples(runs, options, grid, wo
 def test_samples_are_those_of_their_seed(runs):
     with contextlib.chdir(runs):
         options = ("--seed", 3, "--rows", 1, "--steps", 4)
-        assert command("latent", INFOGAN, "interpolate", *options, "--spherical", "--out", "a.png")[0] == 0
-        assert command("interpolate", INFOGAN, *options, "--out", "b.png")[0] == 0
+        assert (
+            command("latent", INFOGAN, "interpolate", *options, "--spherical", "--overwrite", "--out", "a.png")[0] == 0
+        )
+        assert command("interpolate", INFOGAN, *options, "--overwrite", "--out", "b.png")[0] == 0
         np.testing.assert_array_equal(tiles("a.png", 1, 4), tiles("b.png", 1, 4))
 
 
@@ -118,7 +120,7 @@ def test_the_picture_is_named_after_what_it_shows(runs):
 def test_interpolation_ends_at_the_reconstructions_of_its_examples(runs):
     with contextlib.chdir(runs):
         for what, out in (("interpolate", "a.png"), ("reconstruct", "b.png")):
-            options = ("--examples", 2, 5, "--steps", 2, "--out", out)
+            options = ("--examples", 2, 5, "--steps", 2, "--overwrite", "--out", out)
             assert command("latent", TWO_LATENTS, what, *options)[0] == 0
         np.testing.assert_allclose(tiles("a.png", 1, 2)[0].astype(int), tiles("b.png", 2, 2)[1].astype(int), atol=1)
         originals = embedded_sets.mnist_arrays().test_images[[2, 5], ..., 0]
@@ -136,7 +138,7 @@ def held_out_latents(number):
 
 def test_the_nearest_neighbours_are_those_by_latents_without_the_example_itself(runs):
     with contextlib.chdir(runs):
-        options = ("neighbours", "--examples", 0, 7, "--steps", 3, "--out", "n.png", "--num", 50)
+        options = ("neighbours", "--examples", 0, 7, "--steps", 3, "--overwrite", "--out", "n.png", "--num", 50)
         assert command("latent", TWO_LATENTS, *options)[0] == 0
         rows = tiles("n.png", 2, 4)
         images, latents, _ = held_out_latents(50)
@@ -147,7 +149,9 @@ def test_the_nearest_neighbours_are_those_by_latents_without_the_example_itself(
 
 def test_arithmetic_is_a_minus_b_plus_c(runs):
     with contextlib.chdir(runs):
-        assert command("latent", TWO_LATENTS, "arithmetic", "--examples", 4, 9, 2, "--out", "a.png")[0] == 0
+        assert (
+            command("latent", TWO_LATENTS, "arithmetic", "--examples", 4, 9, 2, "--overwrite", "--out", "a.png")[0] == 0
+        )
         row = tiles("a.png", 1, 4)[0]
         _, latents, decode = held_out_latents(10)
         a, b, c = latents[[4, 9, 2]]
@@ -156,7 +160,21 @@ def test_arithmetic_is_a_minus_b_plus_c(runs):
 
 def test_a_traversal_moves_one_latent_from_3_spreads_below_its_mean_to_3_above(runs):
     with contextlib.chdir(runs):
-        options = ("traverse", "--examples", 6, "--dimensions", 1, 0, "--steps", 4, "--num", 80, "--out", "t.png")
+        options = (
+            "traverse",
+            "--examples",
+            6,
+            "--dimensions",
+            1,
+            0,
+            "--steps",
+            4,
+            "--num",
+            80,
+            "--overwrite",
+            "--out",
+            "t.png",
+        )
         assert command("latent", TWO_LATENTS, *options)[0] == 0
         rows = tiles("t.png", 2, 4)
         _, latents, decode = held_out_latents(80)
@@ -196,7 +214,9 @@ def test_what_cannot_be_shown_is_said_in_one_sentence(runs, arguments, words):
 
 def test_reconstructions_of_a_vq_vae_are_shown(runs):
     with contextlib.chdir(runs):
-        assert command("latent", CODES, "reconstruct", "--rows", 2, "--steps", 3, "--out", "r.png")[0] == 0
+        assert (
+            command("latent", CODES, "reconstruct", "--rows", 2, "--steps", 3, "--overwrite", "--out", "r.png")[0] == 0
+        )
 
 
 # ---------------------------------------------------------------- classes
@@ -204,8 +224,8 @@ def test_reconstructions_of_a_vq_vae_are_shown(runs):
 
 def test_samples_of_one_class_are_those_of_that_class_in_turn(runs):
     with contextlib.chdir(runs):
-        assert command("sample", CLASSES, "--num", 30, "--out", "all.npz")[0] == 0
-        code, said, _ = command("sample", CLASSES, "--num", 30, "--label", 7, "--out", "seven.npz")
+        assert command("sample", CLASSES, "--num", 30, "--overwrite", "--out", "all.npz")[0] == 0
+        code, said, _ = command("sample", CLASSES, "--num", 30, "--label", 7, "--overwrite", "--out", "seven.npz")
         assert code == 0
         assert "class 7" in said
         everything, sevens = (np.load(name)["samples"] for name in ("all.npz", "seven.npz"))
@@ -215,8 +235,8 @@ def test_samples_of_one_class_are_those_of_that_class_in_turn(runs):
 
 def test_sheets_of_a_conditional_model_have_one_row_per_class(runs):
     with contextlib.chdir(runs):
-        assert command("sample", CLASSES, "--num", 25, "--out", "sheet.png")[0] == 0
-        assert command("sample", CLASSES, "--num", 25, "--out", "all.npz")[0] == 0
+        assert command("sample", CLASSES, "--num", 25, "--overwrite", "--out", "sheet.png")[0] == 0
+        assert command("sample", CLASSES, "--num", 25, "--overwrite", "--out", "all.npz")[0] == 0
         samples = np.rint((np.load("all.npz")["samples"][..., 0] + 1) * 127.5)
         rows = tiles("sheet.png", 10, 3)  # 25 of 10 classes: 3 of each of the first five, 2 of the others
         assert tiles(f"{CLASSES}/samples/step_0000002.png", 10, 7).std() > 0  # the loop's 64
@@ -236,10 +256,10 @@ def test_labels_that_a_model_lacks_are_refused(runs):
 
 def test_a_prior_samples_where_its_first_stage_is_gone(runs, here):
     shutil.copytree(runs / PRIOR, here / PRIOR)
-    code, _, err = command("sample", PRIOR, "--num", 12, "--label", 3, "--out", "x.npz")
+    code, _, err = command("sample", PRIOR, "--num", 12, "--label", 3, "--overwrite", "--out", "x.npz")
     assert code == 0, err
     with contextlib.chdir(runs):
-        assert command("sample", PRIOR, "--num", 12, "--label", 3, "--out", "y.npz")[0] == 0
+        assert command("sample", PRIOR, "--num", 12, "--label", 3, "--overwrite", "--out", "y.npz")[0] == 0
     samples = np.load("x.npz")["samples"]
     assert samples.shape == (12, 28, 28, 1)
     assert samples.std() > 0
