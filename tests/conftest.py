@@ -2,6 +2,7 @@
 
 import os
 import shutil
+import signal
 import tempfile
 from pathlib import Path
 
@@ -11,6 +12,8 @@ import pytest
 MOST_MAPPINGS = 45_000
 FIRST = "PYTEST_XDIST_WORKER" not in os.environ  # the process that starts the workers, which inherit what it sets
 if FIRST:
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:  # as in the background of a shell: processes would inherit it
+        signal.signal(signal.SIGINT, signal.default_int_handler)
     os.environ["JAX_PLATFORMS"] = "cpu"
     # Most of the tests' time is the compiler's work on programs that run once: LLVM is told not to optimise, nor to
     # split a program into modules (to compile them side by side), and XLA to emit fusions the older way. Each of the

@@ -146,7 +146,6 @@ def safetensors(header, numbers=b""):
             safetensors({"w": {"dtype": "F8_E4M3", "shape": [4], "data_offsets": [0, 4]}}, bytes(4)),
             "has w of type F8_E4M3",
         ),
-        (safetensors({"w": {"dtype": "BF16", "shape": [2], "data_offsets": [0, 4]}}, bytes(4)), "has w of type BF16"),
         (safetensors({"w": {"dtype": "odd", "shape": [4], "data_offsets": [0, 4]}}, bytes(4)), "has w of type odd"),
         (safetensors({"w": 3}), "has w of type None"),
         (

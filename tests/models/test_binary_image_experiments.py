@@ -10,6 +10,7 @@ from tiny import tiny_images
 
 from jaxgen import UserError
 from jaxgen.experiments import _binary_images, mnist_made, mnist_pixelcnn
+from jaxgen.training.config import validate
 
 ASSETS = {"image_shape": [28, 28, 1], "class_names": [str(digit) for digit in range(10)]}
 every_experiment = pytest.mark.parametrize("module", [mnist_made, mnist_pixelcnn], ids=lambda m: m.EXPERIMENT.name)
@@ -85,4 +86,4 @@ def test_training_images_are_grey_or_binary_and_test_images_always_the_same(modu
 )
 def test_numbers_out_of_range_are_named(module, option, value):
     with pytest.raises(UserError, match="--" + option.replace("_", "-")):
-        model_of(module, **{option: value})
+        validate(dataclasses.replace(module.Config(), **{option: value}))

@@ -18,6 +18,7 @@ from jaxgen.experiments import (
     mnist_iwae,
     mnist_vae,
 )
+from jaxgen.training.config import validate
 
 ASSETS = {"image_shape": [28, 28, 1], "class_names": [str(digit) for digit in range(10)]}
 
@@ -120,4 +121,4 @@ def test_data_are_made_binary_only_for_binary_pixels(monkeypatch):
 def test_numbers_out_of_range_are_named(module, option, value):
     config = dataclasses.replace(module.Config(), **{option: value})
     with pytest.raises(UserError, match="--" + option.replace("_", "-")):
-        module.EXPERIMENT.build_model(config, ASSETS)
+        validate(config)
