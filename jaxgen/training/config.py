@@ -26,7 +26,7 @@ class TrainConfig:
     """How many training steps the run has in all."""
     seed: Seed = 0
     """Seed of the weights, the noise and the order of the data."""
-    batch_size: Count = 128
+    batch_size: Annotated[int, *within(1, 2**20)] = 128
     """Examples per step, over all devices together."""
     devices: Count | None = None
     """How many devices to use. None: all; of a CPU one, where 2 and more take as many cores, often in less time."""

@@ -37,7 +37,7 @@ def here(folder, monkeypatch):
 
 
 def drawn(name, *options):
-    result = command("sample", RUN, "--num", 3, "--out", name, *options)
+    result = command("sample", RUN, "--num", 3, "--overwrite", "--out", name, *options)
     assert result[0] == 0, result
     return np.load(name)["samples"]
 
@@ -77,7 +77,7 @@ def test_evaluation_remembers_how_samples_were_drawn_and_says_bits(here):
 
 def test_latents_are_walked_between(here):
     for arguments in (("latent", RUN, "reconstruct"), ("interpolate", RUN)):
-        result = command(*arguments, "--rows", 2, "--steps", 3, "--out", "walk.png")
+        result = command(*arguments, "--rows", 2, "--steps", 3, "--overwrite", "--out", "walk.png")
         assert result[0] == 0, result
 
 
@@ -86,7 +86,10 @@ def test_latents_are_walked_between(here):
     [
         (("sample", RUN, "--sampler", "magic"), "--sampler must be one of ancestral, .*, not 'magic'"),
         (("sample", RUN, "--sampling-steps", 0), "--sampling-steps must be at least 1, not 0"),
-        (("inpaint", RUN, "--examples", 300), "--examples has 300, but the held-out images are 0 to 299"),
+        (
+            ("inpaint", RUN, "--examples", 300, "--overwrite"),
+            "--examples has 300, but the held-out images are 0 to 299",
+        ),
         (("inpaint", RUN, "--draws", 0), "at least 1"),
         (("evaluate", "--real", "mnist", "--generated", "mnist", "--guidance", 2), "go with a run"),
     ],
@@ -100,7 +103,7 @@ def test_what_makes_no_sense_is_refused(here, arguments, words):
     [
         (("--head-width", 24), "--head-width 24 must divide --width 32"),
         (("--patch-size", 3), "multiples of 6, not 28x28"),
-        (("--level-deviation", -1), "--level-deviation must be at least 0"),
+        (("--level-deviation", -1), "--level-deviation must be between 0 and 20"),
         (("--condition-dropout", 1), "--condition-dropout must be at least 0 and below 1"),
         (("--factors", 0), "--factors must each be at least 1"),
     ],

@@ -201,7 +201,7 @@ def test_a_traversal_moves_one_latent_from_3_spreads_below_its_mean_to_3_above(r
         ((TWO_LATENTS, "manifold", "--label", 1), "mnist_adversarial_autoencoder has no classes"),
         ((PRIOR, "reconstruct"), "mnist_vq_vae_prior has no function 'reconstruct'"),
         ((CODES, "interpolate"), "mnist_vq_vae has no function 'decode'"),
-        ((CODES, "scatter"), "grids of discrete codes"),
+        ((CODES, "scatter", "--overwrite"), "grids of discrete codes"),
         ((INFOGAN, "scatter"), "mnist_infogan has no function 'encode'"),
         ((INFOGAN, "arithmetic", "--classes", 1, 2, 3), "mnist_infogan encodes nothing"),
         ((INFOGAN, "interpolate", "--examples", 1, 60, "--num", 50), "--examples has 60, but the samples are 0 to 49"),
@@ -247,8 +247,12 @@ def test_sheets_of_a_conditional_model_have_one_row_per_class(runs):
 
 def test_labels_that_a_model_lacks_are_refused(runs):
     with contextlib.chdir(runs):
-        assert_refused(command("sample", CLASSES, "--label", 10), "--label 10 is no class .* choose 0 to 9")
-        assert_refused(command("sample", TWO_LATENTS, "--label", 1), "mnist_adversarial_autoencoder has no classes")
+        assert_refused(
+            command("sample", CLASSES, "--label", 10, "--overwrite"), "--label 10 is no class .* choose 0 to 9"
+        )
+        assert_refused(
+            command("sample", TWO_LATENTS, "--label", 1, "--overwrite"), "mnist_adversarial_autoencoder has no classes"
+        )
 
 
 # ---------------------------------------------------------------- two stages

@@ -61,7 +61,7 @@ def test_tiles_leave_no_seam():
     network, given = SRResNet(1, 2, width=2), np.random.default_rng(0).normal(size=(120, 230, 3)).astype(np.float32)
     variables = network.init(jax.random.key(0), given[None], train=False)
     whole = network.apply(variables, given[None], train=False)[0]
-    tiled = in_tiles(lambda given: network.apply(variables, given, train=False), given)
+    tiled = in_tiles(lambda given: network.apply(variables, given, train=False), given, "tiles", before=0, total=1)
     assert tiled.shape == whole.shape == (240, 460, 1)
     np.testing.assert_allclose(tiled[80:-80, 80:-80], whole[80:-80, 80:-80], atol=1e-4 * np.abs(whole).max())
 
@@ -101,7 +101,7 @@ def test_what_the_mask_says_is_drawn_anew(here):
         (("restore", LARGER, "photo.png", "./photo.png"), "Two images would become one file, .*photo.png"),
         (("restore", LARGER, "photo.png", "--mask", "mask.png"), "--mask goes with a run that fills in"),
         (("restore", FILLED, "digit.png"), "say with --mask"),
-        (("restore", FILLED, "photo.png", "--mask", "mask.png"), "not of the size of photo.png"),
+        (("restore", FILLED, "photo.png", "--mask", "mask.png", "--out", "new"), "not of the size of photo.png"),
         (("restore", LARGER, "photo.png", "--out", "digit.png"), "is a file"),
         (("sample", LARGER), "has no samples of its own"),
     ],

@@ -42,7 +42,9 @@ def test_the_mixing_grid_has_its_sources_at_its_borders():
     assert (shown[0, 0] == 255).all()
     assert len(np.unique(shown.reshape(16, -1), axis=0)) == 16
     # all styles of the column: its images, whatever the row's
-    again = command("styles", CLASSES, "mixing", "--rows", 2, "--columns", 2, "--bands", "fine", "--label", 3)
+    again = command(
+        "styles", CLASSES, "mixing", "--rows", 2, "--columns", 2, "--bands", "fine", "--label", 3, "--overwrite"
+    )
     assert again[0] == 0
     tiles("styles_mixing.png", 3, 3)
 

@@ -60,7 +60,7 @@ def test_a_run_learns_the_style_and_draws_pictures_of_any_size_even_when_the_sty
     Image.open("painting.png").resize((35, 41)).save("odd.png")
     (tmp_path / "painting.png").unlink()
     for image, size in (("odd.png", (35, 41)), ("photos/0.png", (48, 40))):
-        result = command("stylize", image, "runs/photo_style/001", "--out", "drawn.png")
+        result = command("stylize", image, "runs/photo_style/001", "--overwrite", "--out", "drawn.png")
         assert result[0] == 0, result
         assert Image.open("drawn.png").size == size
     result = train("--resume", "runs/photo_style/001", "--steps", 6, experiment=photo_style.EXPERIMENT)
