@@ -60,7 +60,7 @@ def test_a_run_leaves_sounds_with_their_pictures(trained):
 @pytest.mark.slow
 def test_the_loss_is_reported_in_bits_too(trained):
     _, (_, out, _) = trained
-    values = dict(re.findall(r"(autoregressive/\w+) ([\d.]+)", out.split("held out")[1].splitlines()[0]))
+    values = dict(re.findall(r"(autoregressive/\w+) ([\d.]+)", out.split("\n  held out")[1].splitlines()[0]))
     assert float(values["autoregressive/bits"]) == pytest.approx(
         float(values["autoregressive/loss"]) / np.log(2), abs=2e-4
     )

@@ -12,7 +12,7 @@ from jaxgen.experiments import emoji_sngan
 from jaxgen.opened_run import open_run, restore_run
 
 OPTIONS = ("--preset", "quick", "--devices", 1, "--generator-width", 4, "--discriminator-width", 4, "--batch-size", 4)
-STILL = ("--generator-learning-rate", 0, "--discriminator-learning-rate", 0, "--steps", 1)
+STILL = ("--generator-learning-rate", 1e-9, "--discriminator-learning-rate", 1e-9, "--steps", 1)
 
 
 @pytest.mark.slow
@@ -34,4 +34,4 @@ def test_the_weights_of_a_run_go_on_with_the_pictures_of_a_folder(here):
     assert record["data"]["examples"] == 12
     before, after = (restore_run(open_run(run)) for run in (first, second))
     assert int(after.step) == 1
-    chex.assert_trees_all_equal(after.params, before.params)
+    chex.assert_trees_all_close(after.params, before.params, atol=1e-8)

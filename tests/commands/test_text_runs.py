@@ -97,7 +97,7 @@ def test_texts_are_evaluated_on_the_held_out_part_and_for_their_variety(run, tra
 @pytest.mark.parametrize("what", ["samples", "logits"])
 def test_an_exported_program_gives_what_the_model_does(run, trained, what):
     """In a process that has jax alone."""
-    code, _, _ = command("export", run, "--to", what, "--out", "program.stablehlo", "--num", 3)
+    code, _, _ = command("export", run, "--to", what, "--out", "program.stablehlo", "--num", 3, "--overwrite")
     assert code == 0
     opened = open_run(Path(run))
     state, tokens = restore_run(opened), np.arange(22).reshape(2, 11) % 7
