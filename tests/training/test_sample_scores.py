@@ -74,7 +74,7 @@ def test_the_score_is_that_of_the_same_samples_against_held_out_images(tmp_path)
 @pytest.mark.parametrize(
     ("model", "options", "words"),
     [
-        (fading_digits, {"eval_metrics": "beauty"}, "no metric 'beauty'"),
+        (fading_digits, {"eval_metrics": "beauty"}, "--eval-metrics must be names .* not 'beauty'"),
         (tiny_classifier, {"eval_metrics": "fid"}, "this model does not make"),
         (fading_digits, {"eval_metrics": "labels"}, "labels needs a model that is given classes"),
         (fading_digits, {"eval_metrics": "kid", "best_metric": "eval/fid"}, "eval/fid is not among .*eval/kid"),

@@ -118,8 +118,6 @@ def test_the_others_end_with_a_sentence_where_one_process_is_killed(tmp_path, ki
             process.kill()
     assert code == 1, err
     words = f"error: Process {1 - killed} of the 2 of this run cannot go on, since process {killed} is gone."
-    assert [line for line in err.splitlines() if line.startswith("error:")] == [
-        line for line in err.splitlines() if line
-    ]
-    assert err.startswith(words)
-    assert "--resume" in err
+    assert err.splitlines()[-1].startswith(words)  # lines of the libraries' own log may come before it
+    assert "--resume" in err.splitlines()[-1]
+    assert "Traceback" not in err
