@@ -59,7 +59,8 @@ def test_the_first_signal_is_answered_while_the_main_thread_is_busy_and_the_seco
 
 
 @pytest.mark.slow
-def test_a_second_interrupt_ends_a_command_line_even_while_it_compiles(tmp_path):
+def test_a_second_interrupt_ends_a_command_line_even_while_it_compiles(tmp_path, monkeypatch):
+    monkeypatch.setenv("JAX_COMPILATION_CACHE_DIR", str(tmp_path / "empty"))  # so that there is something to compile
     process = start_python(TINY, "--run-dir", tmp_path / "run", "--steps", 2**20)
     for line in process.stdout:
         if line.startswith("compiling"):
