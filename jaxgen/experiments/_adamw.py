@@ -14,7 +14,7 @@ from jaxgen.training.config import TrainConfig
 class AdamWConfig(TrainConfig):
     """Options of AdamW with a warm-up, a cosine and a largest norm of gradients."""
 
-    learning_rate: PositiveFloat = 1e-3
+    learning_rate: NonNegativeFloat = 1e-3
     """The learning rate at its highest, behind the warm-up,"""
     min_learning_rate: NonNegativeFloat = 1e-4
     """and at the end of the run, where it has fallen along a cosine."""

@@ -9,7 +9,7 @@ from jaxgen.errors import UserError
 from jaxgen.experiments._text import DTYPES, Dtype, TextConfig, build_text_model, network_config
 from jaxgen.hugging_face import gpt2_network
 from jaxgen.networks.gpt import GPT
-from jaxgen.options import Count, CountFromZero, Depth, PositiveFloat, Size
+from jaxgen.options import Count, CountFromZero, Depth, NonNegativeFloat, Size
 from jaxgen.training.state import GenerativeModel
 
 NANOGPT: dict[str, Any] = {"learning_rate": 1e-3, "positions": "learned", "norm": "layer", "feed_forward": "gelu"}
@@ -24,7 +24,7 @@ class GPTConfig(TextConfig):
     """How many training steps the run has in all."""
     batch_size: Count = 12
     """Examples per step, over all devices together."""
-    learning_rate: PositiveFloat = 4e-3
+    learning_rate: NonNegativeFloat = 4e-3
     """The learning rate at its highest, behind the warm-up,"""
     layers: Depth = 4
     """Blocks."""
