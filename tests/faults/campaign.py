@@ -197,6 +197,12 @@ def _try_each(campaign: Campaign, tries: list[tuple[int, Kind]], lines: TextIO) 
         print(f"{index}: {kind.name} ({kind.begins}): {outcome.word} {outcome.why}", flush=True)
 
 
+def keep_compiled_programs(work: Path) -> None:
+    """Let the children share what they compile: in a folder of `work`, unless the environment names another."""
+    cache = os.environ.setdefault("JAX_COMPILATION_CACHE_DIR", str(work / "cache"))
+    jax.config.update("jax_compilation_cache_dir", cache)
+
+
 def main(arguments: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--faults", type=int, default=200)
@@ -209,9 +215,7 @@ def main(arguments: list[str] | None = None) -> int:
     options = parser.parse_args(arguments)
     work = options.work or Path(tempfile.mkdtemp(prefix="jaxgen-faults-"))
     work.mkdir(parents=True, exist_ok=True)
-    work.chmod(0o755)
-    cache = os.environ.setdefault("JAX_COMPILATION_CACHE_DIR", str(work / "cache"))
-    jax.config.update("jax_compilation_cache_dir", cache)
+    keep_compiled_programs(work)
     campaign, began = Campaign(work, options.seed), time.monotonic()
     kinds = all_kinds()
     random.Random(options.seed).shuffle(kinds)  # a short campaign tries some of all sorts

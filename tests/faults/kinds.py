@@ -11,7 +11,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import NamedTuple
 
-from processes import NOBODY, Process, at_file_operation, become_nobody, limit_file_size
+from processes import Process, at_file_operation, limit_file_size, obey_modes
 
 SAVED, FIRST_END, END = 4, 8, 12
 """The steps that the runs that are disturbed begin at, end at, and are resumed to in the end."""
@@ -169,11 +169,9 @@ def _read_only(where: str) -> Callable[[Scene], list[Process]]:
     def act(scene: Scene) -> list[Process]:
         folders = [p for p in (scene.run, *scene.run.rglob("*")) if p.is_dir()]
         chosen = folders if where == "all" else [scene.rng.choice(folders)]
-        for path in (scene.folder, *scene.folder.rglob("*")):
-            os.chown(path, NOBODY, NOBODY) if os.geteuid() == 0 else None
         for folder in chosen:
             folder.chmod(0o555)
-        process = scene.begin(become_nobody)
+        process = scene.begin(obey_modes)
         process.wait()
         for folder in chosen:
             folder.chmod(0o755)
