@@ -22,11 +22,11 @@ from pythae.models import HVAE, HVAEConfig
 from pythae.models.base.base_utils import ModelOutput
 from pythae.models.nn import BaseDecoder, BaseEncoder
 
+from jaxgen.core.state import TrainState, averaged_params
 from jaxgen.data.dataset import read_examples
 from jaxgen.experiments import mnist_hamiltonian_vae
-from jaxgen.opened_run import open_run, restore_run
-from jaxgen.run_data import load_run_data
-from jaxgen.training.state import TrainState, averaged_params
+from jaxgen.runs.opened_run import open_run, restore_run
+from jaxgen.runs.run_data import load_run_data
 
 DYNAMICS = {"leapfrog_steps": 4, "leapfrog_step_size": 0.05}
 SAMPLES = 1_000  # for each image, in batches of 100 on pythae's side

@@ -55,19 +55,20 @@ from common import (
     examples,
 )
 
+from jaxgen.core.state import GenerativeModel
 from jaxgen.data.dataset import Dataset, as_stored, example_batch, scale_images
 from jaxgen.data.pairs import scale_both
-from jaxgen.models.cycle_gan import cycle_gan
-from jaxgen.models.diffusion import diffusion
-from jaxgen.models.gan import gan
+from jaxgen.models.autoregressive.sequences import sequence_model
+from jaxgen.models.diffusion.noise_levels import lognormal
+from jaxgen.models.diffusion.preconditioning import edm
+from jaxgen.models.diffusion.principle import diffusion
+from jaxgen.models.gan.principle import gan
+from jaxgen.models.image_to_image.cycle_gan import cycle_gan
 from jaxgen.models.likelihoods import bernoulli
-from jaxgen.models.noise_levels import lognormal
-from jaxgen.models.posteriors import gaussian_posterior
-from jaxgen.models.preconditioning import edm
-from jaxgen.models.sequence import sequence_model
-from jaxgen.models.stylegan2 import stylegan2
-from jaxgen.models.stylegan2_parts import lazy_adam
-from jaxgen.models.vae import vae
+from jaxgen.models.stylegan2.parts import lazy_adam
+from jaxgen.models.stylegan2.principle import stylegan2
+from jaxgen.models.vae.posteriors import gaussian_posterior
+from jaxgen.models.vae.principle import vae
 from jaxgen.models.vq_vae import scaled_squared_error, vq_vae
 from jaxgen.networks.dcgan import DCGANDiscriminator, DCGANEncoder, DCGANGenerator
 from jaxgen.networks.gpt import GPT
@@ -79,7 +80,6 @@ from jaxgen.networks.unet import UNet
 from jaxgen.networks.vq_conv import VQDecoder, VQEncoder
 from jaxgen.training.dispatch import build_dispatch
 from jaxgen.training.parallel import device_mesh, replicate
-from jaxgen.training.state import GenerativeModel
 
 
 def mlp_gan(adam: Adam) -> GenerativeModel:

@@ -26,13 +26,13 @@ import optax
 import tyro
 from common import chosen, cores, machine
 
+from jaxgen.core.state import GenerativeModel, TrainState
 from jaxgen.data import example_batch
 from jaxgen.experiments import spoken_wavenet
-from jaxgen.hugging_face import save_gpt2
-from jaxgen.models.decoding import Decoding
-from jaxgen.models.sequence import sequence_model
+from jaxgen.models.autoregressive.decoding import Decoding
+from jaxgen.models.autoregressive.sequences import sequence_model
 from jaxgen.networks.gpt import GPT
-from jaxgen.training.state import GenerativeModel, TrainState
+from jaxgen.runs.hugging_face import save_gpt2
 
 
 class Entry(NamedTuple):

@@ -1,4 +1,4 @@
-"""CycleGAN's networks and step, as in `jaxgen.networks.translators` and `jaxgen.models.cycle_gan`, in PyTorch."""
+"""CycleGAN's networks and step, as in `jaxgen.networks.translators` and `jaxgen.models.image_to_image`, in PyTorch."""
 
 import random
 from collections.abc import Callable

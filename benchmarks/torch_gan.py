@@ -121,7 +121,7 @@ def gan_step(
         fake_logits = discriminator(generator(torch.randn(len(rows), latent_size, device=rows.device)))
         real_logits = discriminator(real)
         discriminator_loss, generator_loss = losses(real_logits, fake_logits)
-        if r1_estimate:  # as `jaxgen.models.gan_penalties.r1_estimate`, of this weight
+        if r1_estimate:  # as `jaxgen.models.gan.penalties.r1_estimate`, of this weight
             noisy_logits = discriminator(real + PENALTY_NOISE * torch.randn_like(real))
             discriminator_loss += r1_estimate / 2 * ((real_logits - noisy_logits) / PENALTY_NOISE).square().mean()
         discriminator_grads = torch.autograd.grad(discriminator_loss, discriminator_parameters, retain_graph=True)

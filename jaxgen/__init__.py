@@ -5,26 +5,26 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from jaxgen import data, metrics, models, networks
-    from jaxgen.errors import RunFailed, RunStopped, UserError
-    from jaxgen.experiment import Experiment, run
+    from jaxgen.core.errors import RunFailed, RunStopped, UserError
+    from jaxgen.core.state import GenerativeModel, TrainState
+    from jaxgen.runs.experiment import Experiment, run
     from jaxgen.training.config import TrainConfig
     from jaxgen.training.loop import TrainResult, train
-    from jaxgen.training.state import GenerativeModel, TrainState
 
 _PARTS = {
-    "Experiment": "jaxgen.experiment",
-    "GenerativeModel": "jaxgen.training.state",
-    "RunFailed": "jaxgen.errors",
-    "RunStopped": "jaxgen.errors",
+    "Experiment": "jaxgen.runs.experiment",
+    "GenerativeModel": "jaxgen.core.state",
+    "RunFailed": "jaxgen.core.errors",
+    "RunStopped": "jaxgen.core.errors",
     "TrainConfig": "jaxgen.training.config",
     "TrainResult": "jaxgen.training.loop",
-    "TrainState": "jaxgen.training.state",
-    "UserError": "jaxgen.errors",
+    "TrainState": "jaxgen.core.state",
+    "UserError": "jaxgen.core.errors",
     "data": None,
     "metrics": None,
     "models": None,
     "networks": None,
-    "run": "jaxgen.experiment",
+    "run": "jaxgen.runs.experiment",
     "train": "jaxgen.training.loop",
 }
 """What the package offers, by module (None: it is a module): imported when first asked for, so that a command line can

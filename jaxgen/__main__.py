@@ -5,8 +5,8 @@ import sys
 from collections.abc import Sequence
 from typing import Any
 
-from jaxgen import command_line
-from jaxgen.errors import UserError
+from jaxgen.core import command_line
+from jaxgen.core.errors import UserError
 
 COMMANDS = {
     "list": "the experiments of the package",

@@ -10,8 +10,8 @@ import tiny_experiment
 from PIL import Image
 
 from jaxgen.__main__ import run as jaxgen
-from jaxgen.experiment import Experiment, run
-from jaxgen.experiment_loading import load_experiment
+from jaxgen.runs.experiment import Experiment, run
+from jaxgen.runs.experiment_loading import load_experiment
 
 TINY = tiny_experiment.EXPERIMENT
 

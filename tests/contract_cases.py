@@ -46,20 +46,20 @@ from tiny import (
     tiny_wavenet,
 )
 
+from jaxgen.core.state import GenerativeModel
 from jaxgen.data import Dataset, example_batch
 from jaxgen.models.augmentation import adaptive_augmentation, differentiable_augmentation
-from jaxgen.models.gan_heads import auxiliary_classifier, mutual_information
+from jaxgen.models.autoregressive.outputs import mixture_in_amplitudes, mixture_of_logistics, softmax
+from jaxgen.models.diffusion.noise_levels import flow_times
+from jaxgen.models.diffusion.preconditioning import PREDICTIONS
+from jaxgen.models.gan.heads import auxiliary_classifier, mutual_information
 from jaxgen.models.likelihoods import bernoulli, discretised_logistic, gaussian
-from jaxgen.models.noise_levels import flow_times
-from jaxgen.models.outputs import mixture_in_amplitudes, mixture_of_logistics, softmax
-from jaxgen.models.posteriors import flow_posterior, gaussian_posterior, hamiltonian_posterior
-from jaxgen.models.preconditioning import PREDICTIONS
+from jaxgen.models.vae.posteriors import flow_posterior, gaussian_posterior, hamiltonian_posterior
 from jaxgen.networks.flows import InverseAutoregressiveFlow, PlanarFlow
 from jaxgen.networks.linear_prediction import LinearPredictor
 from jaxgen.networks.sngan import SNGANGenerator
 from jaxgen.training.dispatch import build_dispatch
 from jaxgen.training.parallel import device_mesh, replicate
-from jaxgen.training.state import GenerativeModel
 
 
 @dataclasses.dataclass(frozen=True)

@@ -15,6 +15,9 @@ from flax.traverse_util import unflatten_dict
 
 from jaxgen.training.config import TrainConfig
 
+REFERENCES = Path(__file__).parent / "references"
+"""What other libraries computed, and the programs that made it."""
+
 
 def floats(tree: Any) -> list[tuple[str, np.ndarray]]:
     """(path, array) of the leaves that are floating-point numbers."""

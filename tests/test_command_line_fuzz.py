@@ -13,10 +13,10 @@ from hypothesis import strategies as st
 from properties import DEADLINE
 
 from jaxgen.__main__ import COMMANDS
-from jaxgen.errors import UserError
-from jaxgen.experiment import parse
-from jaxgen.experiment_loading import all_experiments
-from jaxgen.options import Names, OneOf, Range, check_options, option, option_types, parse_options
+from jaxgen.core.errors import UserError
+from jaxgen.core.options import Names, OneOf, Range, check_options, option, option_types, parse_options
+from jaxgen.runs.experiment import parse
+from jaxgen.runs.experiment_loading import all_experiments
 from jaxgen.training.config import config_from_json, config_to_json, validate
 
 EXPERIMENTS = {experiment.name: experiment for experiment in all_experiments()}

@@ -13,7 +13,7 @@ from jaxgen.data import example_batch
 from jaxgen.training import checkpoint
 from jaxgen.training.dispatch import add_metrics, build_evaluation, mean_metrics
 from jaxgen.training.parallel import device_mesh, per_device, replicate, shard_mapped, split_over_devices
-from jaxgen.training.start import with_sharding
+from jaxgen.training.run_setup import with_sharding
 
 QUICK = [name for name, case in CASES.items() if not case.slow]
 CORE = [name for name in QUICK if CASES[name].core]

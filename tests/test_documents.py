@@ -11,7 +11,7 @@ import pytest
 import tyro
 
 from jaxgen import __main__ as jaxgen_command
-from jaxgen import experiment
+from jaxgen.runs import experiment
 from jaxgen.training.config import TrainConfig, validate
 
 ROOT = Path(__file__).parents[1]

@@ -10,46 +10,48 @@ import jax.numpy as jnp
 import numpy as np
 import optax
 
+from jaxgen.core.state import GenerativeModel, TrainState
 from jaxgen.data import Dataset, as_stored, example_batch
 from jaxgen.data.captions import random_caption
 from jaxgen.data.dataset import Batch
 from jaxgen.data.lines import until_line_end
 from jaxgen.data.pairs import scale_both
-from jaxgen.models import classifier, gan
 from jaxgen.models.adversarial_autoencoder import adversarial_autoencoder
 from jaxgen.models.autoencoder import autoencoder
-from jaxgen.models.autoregressive import Tokeniser, autoregressive, binary_pixels
+from jaxgen.models.autoregressive.dall_e import Layout, dall_e
+from jaxgen.models.autoregressive.grids import Tokeniser, autoregressive, binary_pixels
+from jaxgen.models.autoregressive.outputs import OutputDistribution
+from jaxgen.models.autoregressive.sequences import sequence_model
+from jaxgen.models.classifier import classifier
 from jaxgen.models.contrastive import contrastive
-from jaxgen.models.cycle_gan import cycle_gan
-from jaxgen.models.dall_e import Layout, dall_e
-from jaxgen.models.degradations import inpainting, super_resolution
-from jaxgen.models.diffusion import caption_condition, class_condition, diffusion
+from jaxgen.models.diffusion.noise_levels import lognormal
+from jaxgen.models.diffusion.preconditioning import edm
+from jaxgen.models.diffusion.principle import caption_condition, class_condition, diffusion
 from jaxgen.models.discrete_vae import cosine_between, discrete_vae
-from jaxgen.models.gan_heads import Head
-from jaxgen.models.hierarchical_vae import hierarchical_vae
-from jaxgen.models.image_to_image import Adversary, Perceiver, translation
+from jaxgen.models.gan.heads import Head
+from jaxgen.models.gan.principle import gan
+from jaxgen.models.image_to_image.cycle_gan import cycle_gan
+from jaxgen.models.image_to_image.degradations import inpainting, super_resolution
+from jaxgen.models.image_to_image.principle import Adversary, Perceiver, translation
+from jaxgen.models.image_to_image.restoration import restoration
+from jaxgen.models.image_to_image.stylization import Style, Weights, style_of, stylisation
 from jaxgen.models.likelihoods import Likelihood, bernoulli, logit_laplace
-from jaxgen.models.noise_levels import lognormal
-from jaxgen.models.outputs import OutputDistribution
-from jaxgen.models.posteriors import Posterior
-from jaxgen.models.preconditioning import edm
-from jaxgen.models.restoration import restoration
-from jaxgen.models.sequence import sequence_model
-from jaxgen.models.stylegan2 import stylegan2
-from jaxgen.models.stylisation import Style, Weights, style_of, stylisation
+from jaxgen.models.stylegan2.principle import stylegan2
 from jaxgen.models.text_vae import text_vae
-from jaxgen.models.vae import vae
+from jaxgen.models.vae.hierarchical import hierarchical_vae
+from jaxgen.models.vae.posteriors import Posterior
+from jaxgen.models.vae.principle import vae
 from jaxgen.models.vae_gan import vae_gan
 from jaxgen.models.vq_vae import vq_vae
 from jaxgen.networks.biggan import BigGANGenerator
 from jaxgen.networks.classifier import ConvClassifier
-from jaxgen.networks.conditional import ConditionalDiscriminator, ConditionalGenerator
 from jaxgen.networks.dcgan import DCGANDiscriminator, DCGANEncoder, DCGANGenerator
 from jaxgen.networks.dit import DiT
 from jaxgen.networks.dvae import DVAEDecoder, DVAEEncoder
 from jaxgen.networks.feature_discriminator import FeatureDiscriminator
 from jaxgen.networks.gpt import GPT
 from jaxgen.networks.ladder import LadderDecoder, LadderEncoder
+from jaxgen.networks.layers.conditional import ConditionalDiscriminator, ConditionalGenerator
 from jaxgen.networks.made import TokenMADE
 from jaxgen.networks.mlp import MLPDiscriminator, MLPEncoder, MLPGenerator
 from jaxgen.networks.pixel_cnn import GatedPixelCNN
@@ -63,7 +65,6 @@ from jaxgen.networks.unet import UNet
 from jaxgen.networks.vit import ViT
 from jaxgen.networks.vq_conv import VQDecoder, VQEncoder
 from jaxgen.networks.wavenet import Spoken, WaveNet
-from jaxgen.training.state import GenerativeModel, TrainState
 
 # ---------------------------------------------------------------- data
 

@@ -8,7 +8,7 @@ import optax
 
 from jaxgen import Experiment, TrainConfig, run
 from jaxgen.data import Dataset
-from jaxgen.models import gan
+from jaxgen.models.gan.principle import gan
 from jaxgen.networks.mlp import MLPDiscriminator, MLPGenerator
 
 

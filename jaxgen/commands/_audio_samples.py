@@ -9,14 +9,14 @@ from jaxgen.commands._options import function_of
 from jaxgen.commands._outputs import check_output, writing
 from jaxgen.commands._progress import doing
 from jaxgen.commands._text_samples import TextOptions, choice_of
+from jaxgen.core.errors import UserError
+from jaxgen.core.state import Key, TrainState
+from jaxgen.core.terminal import tell
 from jaxgen.data.spoken import nearest_word
-from jaxgen.errors import UserError
-from jaxgen.opened_run import Run, restore_run
-from jaxgen.terminal import tell
-from jaxgen.training.pictures import spectrogram
-from jaxgen.training.showing import SOUNDS_PER_FILE
-from jaxgen.training.sounds import in_a_row, save_wav
-from jaxgen.training.state import Key, TrainState
+from jaxgen.runs.opened_run import Run, restore_run
+from jaxgen.samples.pictures import spectrogram
+from jaxgen.samples.previews import SOUNDS_PER_FILE
+from jaxgen.samples.sounds import in_a_row, save_wav
 
 
 def sample_sounds(

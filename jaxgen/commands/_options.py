@@ -11,11 +11,11 @@ import jax
 import numpy as np
 
 from jaxgen.commands._progress import progress_bars
+from jaxgen.core.errors import UserError
+from jaxgen.core.options import Options, parse_options
 from jaxgen.data.limits import MOST_CLASSES
-from jaxgen.errors import UserError
-from jaxgen.opened_run import Run, open_run
-from jaxgen.options import Options, parse_options
-from jaxgen.training.sampling import draw_conditions
+from jaxgen.runs.opened_run import Run, open_run
+from jaxgen.samples.numbered import draw_conditions
 
 
 def parse(cls: type[Options], command: str, arguments: Sequence[str]) -> Options:

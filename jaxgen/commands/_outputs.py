@@ -1,6 +1,6 @@
 """The files that commands write: checked before the work, written whole or not at all, replaced only when told to.
 
-It imports nothing that takes time (see `jaxgen.command_line`).
+It imports nothing that takes time (see `jaxgen.core.command_line`).
 """
 
 import contextlib
@@ -13,9 +13,9 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from jaxgen import files
-from jaxgen.errors import UserError
-from jaxgen.terminal import shortened
+from jaxgen.core import files
+from jaxgen.core.errors import UserError
+from jaxgen.core.terminal import shortened
 
 SMALL = 100_000
 """Bytes that any output may take."""

@@ -13,7 +13,7 @@ import time
 from collections.abc import Iterable, Iterator, Sequence
 from typing import TypeVar
 
-from jaxgen.terminal import console, printable
+from jaxgen.core.terminal import console, printable
 
 EVERY = 10.0
 """Seconds between two lines, and before the first."""

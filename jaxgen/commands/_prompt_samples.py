@@ -11,19 +11,19 @@ import numpy as np
 from jaxgen.commands._outputs import check_output, writing
 from jaxgen.commands._progress import counted, progress_bars
 from jaxgen.commands._text_samples import TextOptions, choice_of
+from jaxgen.core.errors import UserError
+from jaxgen.core.options import within
+from jaxgen.core.terminal import tell
 from jaxgen.data.captions import caption_writer
 from jaxgen.data.dataset import scaled, unscale_images
-from jaxgen.errors import UserError
+from jaxgen.evaluation.text_agreement import CANDIDATES, likest_first, open_text_scorer
 from jaxgen.metrics.distances import nearest_distances
 from jaxgen.metrics.extractors import extractor_for, load_extractor
-from jaxgen.metrics.image_features import image_features
+from jaxgen.metrics.image_features import extract_features
 from jaxgen.metrics.image_source import ImageSource, of_split
-from jaxgen.opened_run import Run, restore_run
-from jaxgen.options import within
-from jaxgen.run_data import load_run_data
-from jaxgen.terminal import tell
-from jaxgen.text_agreement import CANDIDATES, likest_first, open_text_scorer
-from jaxgen.training.pictures import titled_rows
+from jaxgen.runs.opened_run import Run, restore_run
+from jaxgen.runs.run_data import load_run_data
+from jaxgen.samples.pictures import titled_rows
 
 IMAGES_PER_PROMPT = 8
 NEAREST = "nearest images that it was trained on"
@@ -119,7 +119,7 @@ def nearest_training_images(run: Run, images: np.ndarray) -> np.ndarray:
     extractor = load_extractor(extractor_for(training.shape))
     with progress_bars() as progress:
         features = [
-            image_features(source, extractor, keep_features=True, progress=progress).features
+            extract_features(source, extractor, keep_features=True, progress=progress).features
             for source in (generated, training)
         ]
     _, indices = nearest_distances(*features, 1)

@@ -6,11 +6,11 @@ from pathlib import Path
 import numpy as np
 
 from jaxgen.commands._outputs import writing
+from jaxgen.core.terminal import printable
 from jaxgen.data.vocabulary import vocabulary_of
-from jaxgen.opened_run import Run
-from jaxgen.terminal import printable
-from jaxgen.training.pictures import image_grid
-from jaxgen.training.showing import as_lines
+from jaxgen.runs.opened_run import Run
+from jaxgen.samples.pictures import image_grid
+from jaxgen.samples.previews import as_lines
 
 
 def write_rows(run: Run, rows: Sequence[Sequence[np.ndarray]], out: Path | None) -> None:

@@ -4,10 +4,10 @@ import inspect
 from dataclasses import dataclass
 from typing import Annotated, Any
 
-from jaxgen.errors import UserError
-from jaxgen.models.samplers import SAMPLERS
-from jaxgen.opened_run import Run
-from jaxgen.options import NonNegativeFloat, OneOf, within
+from jaxgen.core.errors import UserError
+from jaxgen.core.options import NonNegativeFloat, OneOf, within
+from jaxgen.models.diffusion.samplers import SAMPLERS
+from jaxgen.runs.opened_run import Run
 from jaxgen.training.config import option
 
 

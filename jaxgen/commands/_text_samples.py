@@ -12,15 +12,15 @@ import numpy as np
 from jaxgen.commands._options import function_of
 from jaxgen.commands._outputs import check_output, writing
 from jaxgen.commands._progress import progress_bars
+from jaxgen.core.errors import UserError
+from jaxgen.core.options import Count, NonNegativeFloat, Text, within
+from jaxgen.core.terminal import printable, tell
 from jaxgen.data.music import BETWEEN, write_midi
 from jaxgen.data.text_file import normalized
 from jaxgen.data.vocabulary import Vocabulary, vocabulary_of
-from jaxgen.errors import UserError
-from jaxgen.models.decoding import Choice, Decoding
-from jaxgen.opened_run import Run, restore_run
-from jaxgen.options import Count, NonNegativeFloat, Text, within
-from jaxgen.terminal import printable, tell
-from jaxgen.training.showing import as_lines, texts_with_rules
+from jaxgen.models.autoregressive.decoding import Choice, Decoding
+from jaxgen.runs.opened_run import Run, restore_run
+from jaxgen.samples.previews import as_lines, texts_with_rules
 
 BLOCK = 16
 """Tokens between two looks at what was drawn: at stop strings, and to print it."""

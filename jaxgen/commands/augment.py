@@ -11,11 +11,11 @@ import tyro
 from jaxgen.commands._options import RunOptions, check_images_fit, check_samples, open_named, parse
 from jaxgen.commands._outputs import OutputOptions, check_output, writing
 from jaxgen.commands._progress import progress_bars
-from jaxgen.errors import UserError
-from jaxgen.opened_run import restore_run
-from jaxgen.options import Seed, within
-from jaxgen.terminal import tell
-from jaxgen.training.sampling import generated_examples
+from jaxgen.core.errors import UserError
+from jaxgen.core.options import Seed, within
+from jaxgen.core.terminal import tell
+from jaxgen.runs.opened_run import restore_run
+from jaxgen.samples.numbered import generated_examples
 
 
 @dataclass(frozen=True, kw_only=True)

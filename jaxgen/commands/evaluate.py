@@ -9,19 +9,19 @@ from typing import TYPE_CHECKING, Annotated, Any
 import tyro
 from rich.table import Table
 
-from jaxgen import files
-from jaxgen.command_line import say
 from jaxgen.commands._options import RunDataOptions, open_named, parse
 from jaxgen.commands._outputs import OutputOptions, check_files, check_output, writing
 from jaxgen.commands._progress import progress_bars
 from jaxgen.commands._prompt_samples import RankingOptions, candidates_of
 from jaxgen.commands._sampling_options import SamplingOptions, given_sampling_options, sampling_options
-from jaxgen.errors import UserError
-from jaxgen.evaluation import evaluate_images, evaluate_run, read_evaluations, remember
+from jaxgen.core import files
+from jaxgen.core.command_line import say
+from jaxgen.core.errors import UserError
+from jaxgen.core.options import ImageSize, Seed, within
+from jaxgen.core.terminal import console, tell
+from jaxgen.evaluation.run_scores import evaluate_images, evaluate_run, read_evaluations, remember
 from jaxgen.metrics.image_scores import metric_names
 from jaxgen.metrics.image_source import first, of_path
-from jaxgen.options import ImageSize, Seed, within
-from jaxgen.terminal import console, tell
 from jaxgen.training import run_folder
 
 if TYPE_CHECKING:

@@ -13,14 +13,14 @@ import tyro
 from jaxgen.commands._options import RunOptions, check_samples, function_of, open_named, parse
 from jaxgen.commands._outputs import OutputOptions, check_new_folder, check_output, writing, writing_folder
 from jaxgen.commands._progress import doing
+from jaxgen.core.errors import UserError
+from jaxgen.core.options import within
+from jaxgen.core.state import TrainState
+from jaxgen.core.terminal import tell
 from jaxgen.data.vocabulary import vocabulary_of
-from jaxgen.errors import UserError
-from jaxgen.hugging_face import check_is_gpt2, save_gpt2
 from jaxgen.networks.gpt import GPT
-from jaxgen.opened_run import Run, restore_run
-from jaxgen.options import within
-from jaxgen.terminal import tell
-from jaxgen.training.state import TrainState
+from jaxgen.runs.hugging_face import check_is_gpt2, save_gpt2
+from jaxgen.runs.opened_run import Run, restore_run
 
 SUFFIX = ".stablehlo"
 PLATFORMS = ("cpu", "cuda", "tpu")

@@ -9,8 +9,8 @@ import tyro
 from rich.table import Table
 
 from jaxgen.commands._options import RunOptions, open_named, parse
-from jaxgen.opened_run import state_shapes
-from jaxgen.terminal import console
+from jaxgen.core.terminal import console
+from jaxgen.runs.opened_run import state_shapes
 from jaxgen.training import checkpoint, run_folder
 
 

@@ -13,14 +13,14 @@ from jaxgen.commands._options import RunDataOptions, function_of, open_named, pa
 from jaxgen.commands._outputs import OutputOptions, check_output, writing
 from jaxgen.commands._progress import doing
 from jaxgen.commands._sampling_options import SamplingOptions, sampling_options
+from jaxgen.core.errors import UserError
+from jaxgen.core.options import CountFromZero, Length, Seed, within
+from jaxgen.core.terminal import tell
 from jaxgen.data.dataset import length, pick_examples
-from jaxgen.errors import UserError
-from jaxgen.models.samplers import REPEATS
-from jaxgen.opened_run import restore_run
-from jaxgen.options import CountFromZero, Length, Seed, within
-from jaxgen.run_data import load_run_data
-from jaxgen.terminal import tell
-from jaxgen.training.pictures import image_grid
+from jaxgen.models.diffusion.samplers import REPEATS
+from jaxgen.runs.opened_run import restore_run
+from jaxgen.runs.run_data import load_run_data
+from jaxgen.samples.pictures import image_grid
 
 GREY = 0.0
 CONDITIONS = {"conditions": "label", "captions": "caption"}

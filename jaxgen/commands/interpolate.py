@@ -12,12 +12,12 @@ import tyro
 from jaxgen.commands._options import RunOptions, function_of, in_batches, open_named, parse
 from jaxgen.commands._outputs import OutputOptions, check_output, writing
 from jaxgen.commands._rows import write_rows
-from jaxgen.latents import walk
-from jaxgen.opened_run import restore_run
-from jaxgen.options import Seed, within
-from jaxgen.terminal import tell
-from jaxgen.training.pictures import image_grid, save_gif
-from jaxgen.training.sampling import draw_conditions
+from jaxgen.core.options import Seed, within
+from jaxgen.core.terminal import tell
+from jaxgen.editing.latents import walk
+from jaxgen.runs.opened_run import restore_run
+from jaxgen.samples.numbered import draw_conditions
+from jaxgen.samples.pictures import image_grid, save_gif
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -10,20 +10,20 @@ import jax.numpy as jnp
 import numpy as np
 import tyro
 
-from jaxgen import latents as maths
 from jaxgen.commands._options import RunDataOptions, check_label, function_of, in_batches, open_named, parse
 from jaxgen.commands._outputs import OutputOptions, check_output, writing
 from jaxgen.commands._rows import write_rows
+from jaxgen.core.errors import UserError
+from jaxgen.core.options import CountFromZero, Length, Seed, within
+from jaxgen.core.state import TrainState
+from jaxgen.core.terminal import tell
 from jaxgen.data.dataset import length, read_examples
-from jaxgen.errors import UserError
+from jaxgen.editing import latents as maths
 from jaxgen.metrics.distances import nearest_distances
-from jaxgen.opened_run import Run, restore_run
-from jaxgen.options import CountFromZero, Length, Seed, within
-from jaxgen.run_data import load_run_data
-from jaxgen.terminal import tell
-from jaxgen.training.pictures import latent_scatter
-from jaxgen.training.sampling import draw_conditions
-from jaxgen.training.state import TrainState
+from jaxgen.runs.opened_run import Run, restore_run
+from jaxgen.runs.run_data import load_run_data
+from jaxgen.samples.numbered import draw_conditions
+from jaxgen.samples.pictures import latent_scatter
 
 What = Literal["reconstruct", "interpolate", "arithmetic", "traverse", "manifold", "scatter", "neighbours"]
 

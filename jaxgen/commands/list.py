@@ -6,8 +6,8 @@ from dataclasses import dataclass
 from rich.table import Column, Table
 
 from jaxgen.commands._options import parse
-from jaxgen.experiment_loading import all_experiments, all_studies
-from jaxgen.terminal import console
+from jaxgen.core.terminal import console
+from jaxgen.runs.experiment_loading import all_experiments, all_studies
 
 
 @dataclass(frozen=True)

@@ -13,14 +13,14 @@ import tyro
 from jaxgen.commands._options import RunOptions, check_label, function_of, open_named, parse
 from jaxgen.commands._outputs import OutputOptions, check_output, writing
 from jaxgen.commands._progress import progress_bars
+from jaxgen.core.options import Count, CountFromZero, NonNegativeFloat, PositiveFloat, Seed
+from jaxgen.core.terminal import tell
 from jaxgen.data.dataset import scaled
 from jaxgen.data.picture_file import read_image
-from jaxgen.opened_run import restore_run
-from jaxgen.options import Count, CountFromZero, NonNegativeFloat, PositiveFloat, Seed
-from jaxgen.projection import feature_distance, pixel_distance, project
-from jaxgen.terminal import tell
-from jaxgen.training.pictures import image_grid
-from jaxgen.training.sampling import labels_of_samples
+from jaxgen.editing.projection import feature_distance, pixel_distance, project_image
+from jaxgen.runs.opened_run import restore_run
+from jaxgen.samples.numbered import labels_of_samples
+from jaxgen.samples.pictures import image_grid
 
 DISTANCES = {"features": feature_distance, "pixels": pixel_distance}
 LARGE_ENOUGH_FOR_FEATURES = 64
@@ -90,7 +90,7 @@ def main(arguments: Sequence[str]) -> None:
             progress("looking for styles", step, options.steps, f"distance by {by} {float(apart):.4f}")
 
         progress("looking for styles", 0, options.steps)
-        found = project(
+        found = project_image(
             synthesise,
             state,
             target,

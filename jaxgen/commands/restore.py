@@ -14,14 +14,14 @@ from rich.table import Table
 from jaxgen.commands._options import RunOptions, function_of, open_named, parse
 from jaxgen.commands._outputs import OutputOptions, check_output_folder, writing
 from jaxgen.commands._tiles import in_tiles, tiles_of
+from jaxgen.core.errors import UserError
+from jaxgen.core.options import Seed, within
+from jaxgen.core.terminal import console, tell
 from jaxgen.data.dataset import scaled, unscale_images
 from jaxgen.data.picture_file import read_picture
-from jaxgen.errors import UserError
-from jaxgen.models.image_to_image import restoration_scores
-from jaxgen.opened_run import restore_run
-from jaxgen.options import Seed, within
-from jaxgen.terminal import console, tell
-from jaxgen.training.pictures import save_image
+from jaxgen.models.image_to_image.principle import restoration_scores
+from jaxgen.runs.opened_run import restore_run
+from jaxgen.samples.pictures import save_image
 
 WITHOUT = "_without"
 """The end of the names of what is done without the network."""

@@ -15,13 +15,13 @@ from jaxgen.commands._progress import progress_bars
 from jaxgen.commands._prompt_samples import PromptOptions, sample_prompts
 from jaxgen.commands._sampling_options import SamplingOptions, sampling_options
 from jaxgen.commands._text_samples import TextOptions, sample_texts
-from jaxgen.errors import UserError
-from jaxgen.opened_run import Run, restore_run
-from jaxgen.options import CountFromZero, Seed, within
-from jaxgen.terminal import tell
+from jaxgen.core.errors import UserError
+from jaxgen.core.options import CountFromZero, Seed, within
+from jaxgen.core.terminal import tell
+from jaxgen.runs.opened_run import Run, restore_run
+from jaxgen.samples.numbered import draw_samples, labels_of_samples
+from jaxgen.samples.pictures import sample_sheet
 from jaxgen.training.config import option
-from jaxgen.training.pictures import sample_sheet
-from jaxgen.training.sampling import draw_samples, labels_of_samples
 
 
 @dataclass(frozen=True, kw_only=True)

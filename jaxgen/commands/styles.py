@@ -10,16 +10,16 @@ import jax.numpy as jnp
 import numpy as np
 import tyro
 
-from jaxgen import styles as maths
 from jaxgen.commands._options import RunOptions, check_label, function_of, in_batches, open_named, parse
 from jaxgen.commands._outputs import OutputOptions, check_output
 from jaxgen.commands._rows import write_rows
-from jaxgen.errors import UserError
-from jaxgen.opened_run import Run, restore_run
-from jaxgen.options import CountFromZero, Length, Number, Seed, within
-from jaxgen.terminal import tell
-from jaxgen.training.sampling import labels_of_samples
-from jaxgen.training.state import TrainState
+from jaxgen.core.errors import UserError
+from jaxgen.core.options import CountFromZero, Length, Number, Seed, within
+from jaxgen.core.state import TrainState
+from jaxgen.core.terminal import tell
+from jaxgen.editing import styles as maths
+from jaxgen.runs.opened_run import Run, restore_run
+from jaxgen.samples.numbered import labels_of_samples
 
 What = Literal["mixing", "truncation"]
 BAND = Literal["coarse", "middle", "fine"]

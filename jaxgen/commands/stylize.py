@@ -12,14 +12,14 @@ import tyro
 from jaxgen.commands._options import RunOptions, function_of, open_named, parse
 from jaxgen.commands._outputs import OutputOptions, check_output, writing
 from jaxgen.commands._progress import doing, progress_bars
+from jaxgen.core.options import Count, NonNegativeFloat, within
+from jaxgen.core.terminal import tell
 from jaxgen.data.dataset import scaled, unscale_images
 from jaxgen.data.picture_file import read_scaled
-from jaxgen.models.stylisation import Losses, Weights
-from jaxgen.opened_run import restore_run
-from jaxgen.options import Count, NonNegativeFloat, within
-from jaxgen.style_transfer import stylise
-from jaxgen.terminal import tell
-from jaxgen.training.pictures import save_image
+from jaxgen.editing.style_transfer import stylise
+from jaxgen.models.image_to_image.stylization import Losses, Weights
+from jaxgen.runs.opened_run import restore_run
+from jaxgen.samples.pictures import save_image
 
 SIDES = 4
 """Networks of runs halve the size twice."""

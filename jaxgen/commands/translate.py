@@ -10,13 +10,13 @@ import tyro
 
 from jaxgen.commands._options import RunDataOptions, function_of, in_batches, open_named, parse
 from jaxgen.commands._outputs import OutputOptions, check_files, check_output_folder, writing
+from jaxgen.core.errors import UserError
+from jaxgen.core.terminal import tell
 from jaxgen.data.dataset import Batch, Split, length, read_examples, scaled, unscale_images
 from jaxgen.data.picture_file import read_image
-from jaxgen.errors import UserError
-from jaxgen.opened_run import Run, restore_run
-from jaxgen.run_data import load_run_data
-from jaxgen.terminal import tell
-from jaxgen.training.pictures import save_image
+from jaxgen.runs.opened_run import Run, restore_run
+from jaxgen.runs.run_data import load_run_data
+from jaxgen.samples.pictures import save_image
 
 BATCH_SIZE = 32
 TRANSLATED, SOURCE, TARGET = "translated", "source", "target"

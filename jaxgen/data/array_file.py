@@ -9,8 +9,8 @@ from typing import BinaryIO, NamedTuple
 
 import numpy as np
 
+from jaxgen.core.errors import UserError
 from jaxgen.data.limits import check_file, check_memory
-from jaxgen.errors import UserError
 
 ARRAY_ENDINGS = (".npz", ".npy")
 ONLY_ENTRY = "arr_0"

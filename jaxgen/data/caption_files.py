@@ -8,8 +8,8 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
+from jaxgen.core.errors import UserError
 from jaxgen.data.text_file import normalized, read_text_file
-from jaxgen.errors import UserError
 
 TABLES = ("captions.csv", "captions.jsonl", "metadata.csv", "metadata.jsonl")
 """Names of tables, in lower or upper case; the first that a folder has is read."""

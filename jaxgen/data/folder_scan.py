@@ -7,9 +7,9 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path, PurePosixPath
 from typing import NamedTuple
 
+from jaxgen.core.errors import UserError
+from jaxgen.core.terminal import printable
 from jaxgen.data.images import IMAGE_FORMATS
-from jaxgen.errors import UserError
-from jaxgen.terminal import printable
 
 IGNORED = frozenset({"__macosx", "thumbs.db", "ehthumbs.db", "desktop.ini", "@eadir"})
 """What systems leave in folders, in lower case; ignored without a word, as are names that begin with a dot."""

@@ -6,8 +6,8 @@ from typing import Any
 
 import numpy as np
 
-from jaxgen.data.file_digests import digest
-from jaxgen.terminal import printable
+from jaxgen.core.terminal import printable
+from jaxgen.data.content_digests import digest
 
 _NAMED = 3  # of each kind of change
 

@@ -7,14 +7,14 @@ from typing import Any
 
 import numpy as np
 
+from jaxgen.core.errors import UserError
+from jaxgen.core.terminal import printable
+from jaxgen.data.content_digests import file_digests
 from jaxgen.data.dataset import Dataset, Split
-from jaxgen.data.file_digests import file_digests
 from jaxgen.data.folder_scan import Found, scan_folder
 from jaxgen.data.images import megabytes
 from jaxgen.data.picture_file import open_picture, read_image
 from jaxgen.data.splits import Division, divide, recorded
-from jaxgen.errors import UserError
-from jaxgen.terminal import printable
 
 STRAY = "no_classes"
 """The asset that says which picture lies beside folders that could be classes."""

@@ -9,7 +9,7 @@ import os
 import stat
 from pathlib import Path
 
-from jaxgen.errors import UserError
+from jaxgen.core.errors import UserError
 
 VARIABLE = "JAXGEN_MAX_MEGABYTES"
 DEFAULT_MEGABYTES = 1024

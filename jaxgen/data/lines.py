@@ -9,10 +9,10 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from jaxgen.core.errors import UserError
 from jaxgen.data.dataset import Batch, Dataset
 from jaxgen.data.text import TRAIN_FRACTION, find_text, identity_of, vocabulary_for
 from jaxgen.data.vocabulary import Vocabulary
-from jaxgen.errors import UserError
 
 
 def load_lines(

@@ -6,16 +6,16 @@ from pathlib import Path
 
 import numpy as np
 
+from jaxgen.core.errors import UserError
 from jaxgen.data import embedded_sets
 from jaxgen.data.array_file import ARRAY_ENDINGS
+from jaxgen.data.content_digests import digest
 from jaxgen.data.dataset import Dataset, length
-from jaxgen.data.file_digests import digest
 from jaxgen.data.images import resize_arrays
 from jaxgen.data.npz_file import load_npz
 from jaxgen.data.splits import divide
 from jaxgen.data.spoken import load_spoken
 from jaxgen.data.text import load_text
-from jaxgen.errors import UserError
 
 EMOJI_HELD_OUT = 10
 """One emoji in this many is in the test split, in both styles."""

@@ -4,7 +4,7 @@ from typing import Any
 
 import numpy as np
 
-from jaxgen.errors import UserError
+from jaxgen.core.errors import UserError
 
 LEVELS = 256
 SILENCE = 128

@@ -8,8 +8,8 @@ from typing import Any
 
 import numpy as np
 
+from jaxgen.core.errors import UserError
 from jaxgen.data.text_file import read_text_file
-from jaxgen.errors import UserError
 
 NAME = "ryans_mammoth"
 BETWEEN = "\n\n"

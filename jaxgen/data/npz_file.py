@@ -6,11 +6,11 @@ from typing import NamedTuple
 
 import numpy as np
 
+from jaxgen.core.errors import UserError
 from jaxgen.data.array_file import ONLY_ENTRY, open_arrays
 from jaxgen.data.dataset import Dataset, unscale_images
 from jaxgen.data.images import fit_arrays
 from jaxgen.data.limits import MOST_CLASSES
-from jaxgen.errors import UserError
 
 IMAGE_ENTRIES = ("image", "images", "samples", ONLY_ENTRY)
 LABEL_ENTRIES = ("label", "labels")

@@ -7,14 +7,14 @@ from pathlib import Path, PurePosixPath
 
 import numpy as np
 
+from jaxgen.core.errors import UserError
+from jaxgen.data.content_digests import digest, file_digests
 from jaxgen.data.dataset import Batch, Dataset, Split, is_resident, length, scale_images, scaled
-from jaxgen.data.file_digests import digest, file_digests
 from jaxgen.data.folder_scan import Found, FoundFile, scan_folder
 from jaxgen.data.identity import Identity
 from jaxgen.data.image_folder import common_size, decode_all, how_cut
 from jaxgen.data.loading import load
 from jaxgen.data.splits import divide, recorded
-from jaxgen.errors import UserError
 
 SIDES = ("source", "image")
 """The entries of an example: of the first folder, of the second."""

@@ -6,13 +6,13 @@ from typing import NamedTuple
 
 import numpy as np
 
+from jaxgen.core.errors import UserError
+from jaxgen.data.content_digests import digest, file_digests
 from jaxgen.data.dataset import Dataset
-from jaxgen.data.file_digests import digest, file_digests
 from jaxgen.data.folder_scan import scan_folder
 from jaxgen.data.identity import Identity
 from jaxgen.data.picture_file import read_picture
 from jaxgen.data.splits import divide
-from jaxgen.errors import UserError
 
 PHOTOS = "photos"
 TRAIN_PHOTOS = (

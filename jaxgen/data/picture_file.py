@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from jaxgen.core.errors import UserError
 from jaxgen.data.images import (
     IMAGE_FORMATS,
     decoded_bytes,
@@ -24,7 +25,6 @@ from jaxgen.data.images import (
     working_bytes,
 )
 from jaxgen.data.limits import check_file, check_memory, limit_bytes
-from jaxgen.errors import UserError
 
 if TYPE_CHECKING:
     from PIL import Image

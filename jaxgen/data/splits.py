@@ -7,9 +7,9 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from jaxgen.data.file_digests import digest
+from jaxgen.core.errors import UserError
+from jaxgen.data.content_digests import digest
 from jaxgen.data.identity import Identity
-from jaxgen.errors import UserError
 
 HELD_OUT_FROM = 100
 """Collections with fewer items than this give no test split unless a fraction is asked for."""

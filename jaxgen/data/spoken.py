@@ -7,10 +7,10 @@ from typing import Any
 import jax.numpy as jnp
 import numpy as np
 
+from jaxgen.core.errors import UserError
 from jaxgen.data import embedded_sets, mu_law
 from jaxgen.data.dataset import Batch, Dataset, as_stored
 from jaxgen.data.text_file import normalized
-from jaxgen.errors import UserError
 
 TRAIN_FRACTION = 0.85
 """Of each clip; the rest is held out."""

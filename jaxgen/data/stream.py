@@ -4,8 +4,8 @@ from collections.abc import Iterator
 
 import numpy as np
 
+from jaxgen.core.errors import UserError
 from jaxgen.data.dataset import Source
-from jaxgen.errors import UserError
 
 
 def stream_batches(

@@ -4,8 +4,8 @@ import dataclasses
 
 import numpy as np
 
+from jaxgen.core.errors import UserError
 from jaxgen.data.dataset import Dataset, is_resident, length
-from jaxgen.errors import UserError
 
 
 def few_per_class(data: Dataset, count: int, *, seed: int) -> Dataset:

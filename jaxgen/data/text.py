@@ -6,15 +6,15 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from jaxgen.core.errors import UserError
 from jaxgen.data import embedded_sets, music
+from jaxgen.data.content_digests import digest
 from jaxgen.data.dataset import Dataset, as_stored
-from jaxgen.data.file_digests import digest
 from jaxgen.data.identity import Identity
 from jaxgen.data.splits import recorded_asset
 from jaxgen.data.text_file import normalized, read_text_file
 from jaxgen.data.tfds_builder import find_builder, train_and_test
 from jaxgen.data.vocabulary import Characters, Vocabulary, find_vocabulary, vocabulary_from_json
-from jaxgen.errors import UserError
 
 TRAIN_FRACTION = 0.9
 TEXT = "the text"

@@ -5,8 +5,8 @@ import re
 import unicodedata
 from pathlib import Path
 
+from jaxgen.core.errors import UserError
 from jaxgen.data.limits import check_file, check_memory, limit_bytes
-from jaxgen.errors import UserError
 
 _MARKS = (  # UTF-32's before UTF-16's, which it begins with
     (codecs.BOM_UTF32_LE, "utf-32-le"),

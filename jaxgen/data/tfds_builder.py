@@ -10,7 +10,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-from jaxgen.errors import UserError
+from jaxgen.core.errors import UserError
 
 FILE_FORMAT = "array_record"
 """Of the file formats of tensorflow-datasets, the one with random access that is read without TensorFlow."""

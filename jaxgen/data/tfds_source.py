@@ -6,11 +6,11 @@ from typing import Any
 
 import numpy as np
 
+from jaxgen.core.errors import UserError
 from jaxgen.data.dataset import Dataset, Split
 from jaxgen.data.identity import Identity
 from jaxgen.data.images import megabytes, resize_array
 from jaxgen.data.tfds_builder import find_builder, train_and_test
-from jaxgen.errors import UserError
 
 STYLE_SPLITS = ("trainA", "trainB"), ("testA", "testB")
 

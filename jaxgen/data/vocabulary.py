@@ -6,7 +6,7 @@ from typing import Any, NamedTuple, Protocol
 
 import numpy as np
 
-from jaxgen.errors import UserError
+from jaxgen.core.errors import UserError
 
 TOKENISER_FILE = "tokenizer.json"
 _BPE = "bpe-"

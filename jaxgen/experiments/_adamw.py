@@ -5,8 +5,8 @@ from dataclasses import dataclass
 import jax
 import optax
 
-from jaxgen.errors import UserError
-from jaxgen.options import Count, CountFromZero, NonNegativeFloat, PositiveFloat, Rate
+from jaxgen.core.errors import UserError
+from jaxgen.core.options import Count, CountFromZero, NonNegativeFloat, PositiveFloat, Rate
 from jaxgen.training.config import TrainConfig
 
 

@@ -3,14 +3,9 @@
 from dataclasses import dataclass
 from typing import Annotated
 
-from jaxgen.errors import UserError
-from jaxgen.models.augmentation import (
-    POLICIES,
-    Augmentation,
-    adaptive_augmentation,
-    differentiable_augmentation,
-)
-from jaxgen.options import Count, Names, within
+from jaxgen.core.errors import UserError
+from jaxgen.core.options import Count, Names, within
+from jaxgen.models.augmentation import POLICIES, Augmentation, adaptive_augmentation, differentiable_augmentation
 
 ADAPTIVE = "ada"
 AugmentationNames = Annotated[str, Names((*POLICIES, ADAPTIVE))]

@@ -6,8 +6,8 @@ from typing import Any, Literal
 
 import flax.linen as nn
 
+from jaxgen.core.options import Count, PositiveFloat, Size, Widths
 from jaxgen.networks.mlp import MLPEncoder, MLPGenerator
-from jaxgen.options import Count, PositiveFloat, Size, Widths
 from jaxgen.training.config import TrainConfig
 
 

@@ -7,14 +7,14 @@ from typing import Any, Literal
 import flax.linen as nn
 import optax
 
+from jaxgen.core.options import PositiveFloat, Rate, Text
+from jaxgen.core.state import GenerativeModel
 from jaxgen.data import Dataset, load
-from jaxgen.data.binarised import binarised
+from jaxgen.data.binarization import binarised
 from jaxgen.experiments._scored import LeastIsBest
 from jaxgen.experiments._vae import BINARISATION_SEED
-from jaxgen.models.autoregressive import autoregressive, binary_pixels
-from jaxgen.options import PositiveFloat, Rate, Text
+from jaxgen.models.autoregressive.grids import autoregressive, binary_pixels
 from jaxgen.training.config import TrainConfig
-from jaxgen.training.state import GenerativeModel
 
 
 @dataclass(frozen=True)

@@ -8,10 +8,10 @@ from typing import Any
 import jax
 import numpy as np
 
+from jaxgen.core.options import ImageSize, Rate, Size, Text
+from jaxgen.core.state import Batch
 from jaxgen.data import Dataset
 from jaxgen.data.captions import caption_writer, first_captions, load_captioned, random_caption
-from jaxgen.options import ImageSize, Rate, Size, Text
-from jaxgen.training.state import Batch
 
 EMOJI_PROMPTS = (
     # held-out names,

@@ -6,17 +6,8 @@ from typing import Annotated, Any, Literal
 
 import flax.linen as nn
 
-from jaxgen.data import Dataset
-from jaxgen.errors import UserError
-from jaxgen.experiments._adamw import AdamWConfig, optimiser_of
-from jaxgen.experiments._images import ImagesConfig, load_images, with_data_variance
-from jaxgen.models.diffusion import Condition, class_condition, diffusion
-from jaxgen.models.noise_levels import NoiseLevels, cosine_betas, flow_times, linear_betas, lognormal
-from jaxgen.models.preconditioning import PREDICTIONS, edm
-from jaxgen.networks.dit import DiT
-from jaxgen.networks.text_encoder import TextTransformer
-from jaxgen.networks.unet import UNet
-from jaxgen.options import (
+from jaxgen.core.errors import UserError
+from jaxgen.core.options import (
     Count,
     CountFromZero,
     Depth,
@@ -28,7 +19,16 @@ from jaxgen.options import (
     Size,
     within,
 )
-from jaxgen.training.state import GenerativeModel
+from jaxgen.core.state import GenerativeModel
+from jaxgen.data import Dataset
+from jaxgen.experiments._adamw import AdamWConfig, optimiser_of
+from jaxgen.experiments._images import ImagesConfig, load_images, with_data_variance
+from jaxgen.models.diffusion.noise_levels import NoiseLevels, cosine_betas, flow_times, linear_betas, lognormal
+from jaxgen.models.diffusion.preconditioning import PREDICTIONS, edm
+from jaxgen.models.diffusion.principle import Condition, class_condition, diffusion
+from jaxgen.networks.dit import DiT
+from jaxgen.networks.text_encoder import TextTransformer
+from jaxgen.networks.unet import UNet
 
 EDM = "edm"
 SamplerName = Literal["ancestral", "ddim", "euler", "heun", "stochastic_heun", "dpm_solver"]

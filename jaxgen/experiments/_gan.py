@@ -6,14 +6,14 @@ from typing import Annotated, Literal
 import flax.linen as nn
 import optax
 
+from jaxgen.core.options import Count, CountFromZero, Names, NonNegativeFloat, PositiveFloat, Rate, Size
+from jaxgen.core.state import GenerativeModel
 from jaxgen.experiments._augmentation import AugmentationConfig, build_augmentation, named
 from jaxgen.experiments._scored import BestByFID
-from jaxgen.models import gan
-from jaxgen.models.gan_heads import Head
-from jaxgen.models.gan_penalties import PENALTIES
-from jaxgen.options import Count, CountFromZero, Names, NonNegativeFloat, PositiveFloat, Rate, Size
+from jaxgen.models.gan.heads import Head
+from jaxgen.models.gan.penalties import PENALTIES
+from jaxgen.models.gan.principle import gan
 from jaxgen.training.config import TrainConfig
-from jaxgen.training.state import GenerativeModel
 
 PenaltyNames = Annotated[str, Names(tuple(PENALTIES))]
 Loss = Literal["non_saturating", "minimax", "least_squares", "wasserstein", "hinge", "relativistic_average"]
@@ -26,7 +26,7 @@ class GANConfig(AugmentationConfig, TrainConfig):
     latent_size: Size = 100
     """Length of the latent vectors."""
     loss: Loss = "non_saturating"
-    """The adversarial loss (jaxgen.models.gan_losses says whose)."""
+    """The adversarial loss (jaxgen.models.gan.losses says whose)."""
     discriminator_steps: Count | None = None
     """None: both networks step at once. n: n discriminator steps for each generator step."""
     generator_learning_rate: PositiveFloat = 2e-4
@@ -45,7 +45,7 @@ class GANConfig(AugmentationConfig, TrainConfig):
     """Decay of the moving average of the generator that samples are drawn with, once it is warm."""
     penalties: PenaltyNames | None = None
     """What is added to the discriminator's loss, names with commas between them: r1, r2, r1_estimate,
-    gradient_penalty (WGAN-GP), dragan, consistency (jaxgen.models.gan_penalties says what they are)."""
+    gradient_penalty (WGAN-GP), dragan, consistency (jaxgen.models.gan.penalties says what they are)."""
     penalty_weight: NonNegativeFloat = 10.0
     """Weight of each penalty."""
     penalty_every: Count = 1

@@ -4,13 +4,13 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
 
+from jaxgen.core.errors import UserError
+from jaxgen.core.options import Count, CountFromZero, Depth, NonNegativeFloat, Size
+from jaxgen.core.state import GenerativeModel
 from jaxgen.data.vocabulary import vocabulary_of
-from jaxgen.errors import UserError
 from jaxgen.experiments._text import DTYPES, Dtype, TextConfig, build_text_model, network_config
-from jaxgen.hugging_face import gpt2_network
 from jaxgen.networks.gpt import GPT
-from jaxgen.options import Count, CountFromZero, Depth, NonNegativeFloat, Size
-from jaxgen.training.state import GenerativeModel
+from jaxgen.runs.hugging_face import gpt2_network
 
 NANOGPT: dict[str, Any] = {"learning_rate": 1e-3, "positions": "learned", "norm": "layer", "feed_forward": "gelu"}
 """What nanoGPT has in place of the defaults here."""

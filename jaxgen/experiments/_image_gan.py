@@ -2,9 +2,9 @@
 
 from dataclasses import dataclass
 
+from jaxgen.core.options import Count, CountFromZero
 from jaxgen.experiments._gan import GANConfig
 from jaxgen.experiments._images import ImagesConfig
-from jaxgen.options import Count, CountFromZero
 
 
 @dataclass(frozen=True)

@@ -8,11 +8,11 @@ from typing import Any
 
 import numpy as np
 
+from jaxgen.core.errors import UserError
+from jaxgen.core.options import ImageSize, Text
 from jaxgen.data import Dataset, load
 from jaxgen.data.dataset import length, read_examples
 from jaxgen.data.image_folder import STRAY
-from jaxgen.errors import UserError
-from jaxgen.options import ImageSize, Text
 
 FOR_VARIANCE = 60_000
 

@@ -7,24 +7,8 @@ from typing import Annotated, Any, Literal
 import flax.linen as nn
 import optax
 
-from jaxgen.errors import UserError
-from jaxgen.experiments._gan import Loss
-from jaxgen.experiments._scored import GreatestIsBest
-from jaxgen.metrics.extractors import efficientnet_maps
-from jaxgen.metrics.restoration import WINDOW_SIZE
-from jaxgen.models.degradations import (
-    Degradation,
-    colourisation,
-    deblurring,
-    denoising,
-    inpainting,
-    super_resolution,
-)
-from jaxgen.models.image_to_image import Adversary, Perceiver
-from jaxgen.models.restoration import restoration
-from jaxgen.networks.super_resolution import SRDiscriminator, SRResNet
-from jaxgen.networks.translators import PatchDiscriminator, ResNetTranslator, UNetTranslator
-from jaxgen.options import (
+from jaxgen.core.errors import UserError
+from jaxgen.core.options import (
     Count,
     CountFromZero,
     DepthFromZero,
@@ -35,8 +19,24 @@ from jaxgen.options import (
     Text,
     within,
 )
+from jaxgen.core.state import GenerativeModel
+from jaxgen.experiments._gan import Loss
+from jaxgen.experiments._scored import GreatestIsBest
+from jaxgen.metrics.extractors import efficientnet_maps
+from jaxgen.metrics.restoration import WINDOW_SIZE
+from jaxgen.models.image_to_image.degradations import (
+    Degradation,
+    colourisation,
+    deblurring,
+    denoising,
+    inpainting,
+    super_resolution,
+)
+from jaxgen.models.image_to_image.principle import Adversary, Perceiver
+from jaxgen.models.image_to_image.restoration import restoration
+from jaxgen.networks.super_resolution import SRDiscriminator, SRResNet
+from jaxgen.networks.translators import PatchDiscriminator, ResNetTranslator, UNetTranslator
 from jaxgen.training.config import TrainConfig
-from jaxgen.training.state import GenerativeModel
 
 PERCEIVED = (1, 3)
 """Of EfficientNet-Lite0's maps, those behind the first stage and the third, at a half and an eighth of the size."""
@@ -61,7 +61,7 @@ class RestorationConfig(GreatestIsBest, TrainConfig):
     degradation: Literal["super_resolution", "denoising", "deblurring", "inpainting", "colourisation"] = (
         "super_resolution"
     )
-    """What is taken from the images (jaxgen.models.degradations says how)."""
+    """What is taken from the images (jaxgen.models.image_to_image.degradations says how)."""
     factor: Literal[2, 4] = 2
     """Of super_resolution: 2 or 4 times."""
     noise_level: PositiveFloat = 25.0
@@ -89,7 +89,7 @@ class RestorationConfig(GreatestIsBest, TrainConfig):
     adversary: Literal["patch", "srgan"] | None = None
     """A discriminator as well: PatchGAN, or SRGAN's. None: none."""
     adversarial_loss: Loss = "non_saturating"
-    """The adversarial loss (jaxgen.models.gan_losses says whose)."""
+    """The adversarial loss (jaxgen.models.gan.losses says whose)."""
     adversarial_weight: NonNegativeFloat = 1e-3
     """Of the adversarial loss beside the others."""
     discriminator_width: Size = 32
@@ -107,7 +107,7 @@ class RestorationConfig(GreatestIsBest, TrainConfig):
 
 
 def build_restoration(config: RestorationConfig, assets: Mapping[str, Any]) -> GenerativeModel:
-    """`jaxgen.models.restoration`.
+    """`jaxgen.models.image_to_image.restoration`.
 
     Raises:
       UserError: a number out of range, or options that do not fit each other or the images.

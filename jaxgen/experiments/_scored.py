@@ -6,7 +6,7 @@ A config gets them by naming one of these before the class of its other options.
 from dataclasses import dataclass
 from typing import Annotated, Literal
 
-from jaxgen.options import Text, within
+from jaxgen.core.options import Text, within
 from jaxgen.training.config import MetricNames
 
 

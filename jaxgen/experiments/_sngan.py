@@ -4,12 +4,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from jaxgen.core.options import ImageSize, Rate, Size
+from jaxgen.core.state import GenerativeModel
 from jaxgen.experiments._gan import Loss, build_gan
 from jaxgen.experiments._image_gan import ImageGANConfig
 from jaxgen.experiments._images import class_count
 from jaxgen.networks.sngan import SNGANDiscriminator, SNGANGenerator
-from jaxgen.options import ImageSize, Rate, Size
-from jaxgen.training.state import GenerativeModel
 
 
 @dataclass(frozen=True)
@@ -19,7 +19,7 @@ class SNGANConfig(ImageGANConfig):
     latent_size: Size = 128
     """Length of the latent vectors."""
     loss: Loss = "hinge"
-    """The adversarial loss (jaxgen.models.gan_losses says whose)."""
+    """The adversarial loss (jaxgen.models.gan.losses says whose)."""
     beta1: Rate = 0.0
     """Adam's decay of the first moment, for both networks."""
     beta2: Rate = 0.9

@@ -9,14 +9,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any, NamedTuple, TypeVar
 
-from jaxgen.command_line import end_well
-from jaxgen.errors import UserError
-from jaxgen.experiment import Experiment, Study, prepare_process, train_experiment
-from jaxgen.options import Count, Length, Seed, parse_options
-from jaxgen.terminal import printable
+from jaxgen.core.command_line import end_well
+from jaxgen.core.errors import UserError
+from jaxgen.core.json_values import from_json, read_json
+from jaxgen.core.options import Count, Length, Seed, parse_options
+from jaxgen.core.terminal import printable
+from jaxgen.runs.experiment import Experiment, Study, prepare_process, train_experiment
 from jaxgen.training import checkpoint, run_folder
 from jaxgen.training.config import TrainConfig
-from jaxgen.training.json_values import from_json, read_json
 
 RESULTS = "results.json"
 _SETTINGS = "study.json"

@@ -4,15 +4,15 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Annotated, Any
 
-from jaxgen.errors import UserError
+from jaxgen.core.errors import UserError
+from jaxgen.core.options import Count, CountFromZero, Depth, NonNegativeFloat, PositiveFloat, Probability, Size, within
+from jaxgen.core.state import GenerativeModel
 from jaxgen.experiments._augmentation import AugmentationConfig, build_augmentation
 from jaxgen.experiments._images import class_count
-from jaxgen.models.stylegan2 import stylegan2
-from jaxgen.models.stylegan2_parts import lazy_adam
+from jaxgen.models.stylegan2.parts import lazy_adam
+from jaxgen.models.stylegan2.principle import stylegan2
 from jaxgen.networks.stylegan2 import StyleGAN2Discriminator, StyleGAN2Generator
-from jaxgen.options import Count, CountFromZero, Depth, NonNegativeFloat, PositiveFloat, Probability, Size, within
 from jaxgen.training.config import TrainConfig
-from jaxgen.training.state import GenerativeModel
 
 CONFIGURATION_F = {
     "channel_base": 32_768,

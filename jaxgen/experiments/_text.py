@@ -9,18 +9,18 @@ from typing import Annotated, Any, Literal
 import flax.linen as nn
 import jax.numpy as jnp
 
+from jaxgen.core.errors import UserError
+from jaxgen.core.options import Rate, Size, Text, within
+from jaxgen.core.state import GenerativeModel
 from jaxgen.data import Dataset
 from jaxgen.data.lines import load_lines
 from jaxgen.data.text import load_text
 from jaxgen.data.vocabulary import Vocabulary, vocabulary_from_json, vocabulary_of
-from jaxgen.errors import UserError
 from jaxgen.experiments._adamw import AdamWConfig, optimiser_of
-from jaxgen.models.sequence import sequence_model
-from jaxgen.options import Rate, Size, Text, within
-from jaxgen.pretrained import describe_pretrained, pretrained_params
+from jaxgen.models.autoregressive.sequences import sequence_model
+from jaxgen.runs.pretrained import describe_pretrained, pretrained_params
 from jaxgen.training import run_folder
 from jaxgen.training.config import config_from_json
-from jaxgen.training.state import GenerativeModel
 
 Dtype = Literal["float32", "bfloat16"]
 DTYPES = {"float32": None, "bfloat16": jnp.bfloat16}

@@ -6,9 +6,9 @@ from typing import Annotated
 
 import optax
 
+from jaxgen.core.options import Count, CountFromZero, ImageSize, PositiveFloat, Rate, Size, Text, within
 from jaxgen.data import Dataset
 from jaxgen.data.pairs import load_pairs
-from jaxgen.options import Count, CountFromZero, ImageSize, PositiveFloat, Rate, Size, Text, within
 from jaxgen.training.config import TrainConfig
 
 

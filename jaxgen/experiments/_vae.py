@@ -8,18 +8,28 @@ import flax.linen as nn
 import jax.numpy as jnp
 import optax
 
+from jaxgen.core.options import (
+    Count,
+    CountFromZero,
+    Length,
+    NonNegativeFloat,
+    PositiveFloat,
+    Rate,
+    Size,
+    Widths,
+    within,
+)
+from jaxgen.core.state import GenerativeModel
 from jaxgen.data import Dataset, load
-from jaxgen.data.binarised import binarised
+from jaxgen.data.binarization import binarised
 from jaxgen.models.likelihoods import Likelihood, bernoulli, discretised_logistic, gaussian
-from jaxgen.models.posteriors import Posterior, flow_posterior, gaussian_posterior
-from jaxgen.models.vae import vae
-from jaxgen.networks.conditional import ConditionalDiscriminator, ConditionalGenerator
+from jaxgen.models.vae.posteriors import Posterior, flow_posterior, gaussian_posterior
+from jaxgen.models.vae.principle import vae
 from jaxgen.networks.dcgan import DCGANEncoder, DCGANGenerator
 from jaxgen.networks.flows import InverseAutoregressiveFlow, PlanarFlow
+from jaxgen.networks.layers.conditional import ConditionalDiscriminator, ConditionalGenerator
 from jaxgen.networks.mlp import MLPEncoder, MLPGenerator
-from jaxgen.options import Count, CountFromZero, Length, NonNegativeFloat, PositiveFloat, Rate, Size, Widths, within
 from jaxgen.training.config import TrainConfig
-from jaxgen.training.state import GenerativeModel
 
 BINARISATION_SEED = 0
 """Of the test images, whatever --seed is: likelihoods of all runs are of the same images."""

@@ -6,17 +6,17 @@ from typing import Annotated, Any, Literal
 
 import optax
 
+from jaxgen.core.errors import UserError
+from jaxgen.core.options import Count, CountFromZero, DepthFromZero, NonNegativeFloat, PositiveFloat, Rate, Size, within
+from jaxgen.core.state import GenerativeModel
 from jaxgen.data import Dataset
-from jaxgen.data.binarised import binarised
-from jaxgen.errors import UserError
+from jaxgen.data.binarization import binarised
 from jaxgen.experiments._images import with_data_variance
 from jaxgen.experiments._vae import BINARISATION_SEED, LIKELIHOODS
 from jaxgen.models.likelihoods import Likelihood
 from jaxgen.models.vq_vae import scaled_squared_error, vq_vae
 from jaxgen.networks.vq_conv import VQDecoder, VQEncoder
-from jaxgen.options import Count, CountFromZero, DepthFromZero, NonNegativeFloat, PositiveFloat, Rate, Size, within
 from jaxgen.training.config import TrainConfig
-from jaxgen.training.state import GenerativeModel
 
 HALVINGS = 2
 

@@ -12,13 +12,13 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from jaxgen.experiment import Experiment, run
+from jaxgen.core.options import Count, ImageSize, Size, Text
+from jaxgen.core.state import GenerativeModel
 from jaxgen.experiments._gan import Loss, build_gan
 from jaxgen.experiments._image_gan import ImageGANConfig
 from jaxgen.experiments._images import class_count, load_images
 from jaxgen.networks.biggan import BigGANDiscriminator, BigGANGenerator
-from jaxgen.options import Count, ImageSize, Size, Text
-from jaxgen.training.state import GenerativeModel
+from jaxgen.runs.experiment import Experiment, run
 
 
 @dataclass(frozen=True)
@@ -32,7 +32,7 @@ class Config(ImageGANConfig):
     latent_size: Size = 80
     """Length of the latent vectors, which are cut into as many parts as the generator has blocks and its stem."""
     loss: Loss = "hinge"
-    """The adversarial loss (jaxgen.models.gan_losses says whose)."""
+    """The adversarial loss (jaxgen.models.gan.losses says whose)."""
     discriminator_steps: Count | None = 5
     """None: both networks step at once. n: n discriminator steps for each generator step."""
     width: Size = 32

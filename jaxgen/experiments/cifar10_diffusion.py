@@ -13,9 +13,9 @@ yet.
 import sys
 from dataclasses import dataclass
 
-from jaxgen.experiment import Experiment, run
+from jaxgen.core.options import Size, Text
 from jaxgen.experiments._diffusion import QUICK, ImageDiffusionConfig, build_diffusion, load_diffusion_images
-from jaxgen.options import Size, Text
+from jaxgen.runs.experiment import Experiment, run
 
 
 @dataclass(frozen=True)

@@ -9,10 +9,10 @@ needs CIFAR-10 as tensorflow-datasets prepares it in FOLDER. The full preset has
 import sys
 from dataclasses import dataclass
 
-from jaxgen.experiment import Experiment, run
+from jaxgen.core.options import Count, Size, Text
 from jaxgen.experiments._images import load_images
 from jaxgen.experiments._sngan import SNGANConfig, build_sngan
-from jaxgen.options import Count, Size, Text
+from jaxgen.runs.experiment import Experiment, run
 
 
 @dataclass(frozen=True)

@@ -19,18 +19,18 @@ from typing import Annotated, Any, Literal
 
 import flax.linen as nn
 
+from jaxgen.core.errors import UserError
+from jaxgen.core.options import Count, CountFromZero, Depth, NonNegativeFloat, Rate, Size, Widths, within
+from jaxgen.core.state import GenerativeModel
 from jaxgen.data.captions import caption_writer
-from jaxgen.errors import UserError
-from jaxgen.experiment import Experiment, run
 from jaxgen.experiments._adamw import AdamWConfig, optimiser_of
 from jaxgen.experiments._captions import CaptionsConfig, caption_in_training, load_captions
 from jaxgen.models.contrastive import contrastive
 from jaxgen.networks.classifier import ConvClassifier
 from jaxgen.networks.text_encoder import CaptionEncoder, TextTransformer
 from jaxgen.networks.vit import ViT
-from jaxgen.options import Count, CountFromZero, Depth, NonNegativeFloat, Rate, Size, Widths, within
+from jaxgen.runs.experiment import Experiment, run
 from jaxgen.training.config import option
-from jaxgen.training.state import GenerativeModel
 
 
 @dataclass(frozen=True)

@@ -17,14 +17,14 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Annotated, Any
 
+from jaxgen.core.options import Count, CountFromZero, DepthFromZero, NonNegativeFloat, Text, within
+from jaxgen.core.state import GenerativeModel
 from jaxgen.data import Dataset
-from jaxgen.experiment import Experiment, run
 from jaxgen.experiments._scored import LeastIsBest
 from jaxgen.experiments._translation import TranslationConfig, load_translation, optimiser_of, patch_halvings
-from jaxgen.models.cycle_gan import cycle_gan
+from jaxgen.models.image_to_image.cycle_gan import cycle_gan
 from jaxgen.networks.translators import PatchDiscriminator, ResNetTranslator
-from jaxgen.options import Count, CountFromZero, DepthFromZero, NonNegativeFloat, Text, within
-from jaxgen.training.state import GenerativeModel
+from jaxgen.runs.experiment import Experiment, run
 
 
 @dataclass(frozen=True)

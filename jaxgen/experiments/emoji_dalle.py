@@ -21,18 +21,18 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
+from jaxgen.core.errors import UserError
+from jaxgen.core.options import Count, CountFromZero, Depth, NonNegativeFloat, Rate, Size, within
+from jaxgen.core.state import GenerativeModel
 from jaxgen.data import Dataset
 from jaxgen.data.captions import caption_writer
-from jaxgen.errors import UserError
-from jaxgen.experiment import Experiment, run
 from jaxgen.experiments._adamw import AdamWConfig, optimiser_of
 from jaxgen.experiments._captions import CaptionsConfig, caption_in_training, load_captions, prompt_tokens
 from jaxgen.experiments._text import DTYPES, Dtype
-from jaxgen.first_stage import first_stage_of, first_stage_tokeniser
-from jaxgen.models.dall_e import Layout, dall_e
+from jaxgen.models.autoregressive.dall_e import Layout, dall_e
 from jaxgen.networks.gpt import GPT
-from jaxgen.options import Count, CountFromZero, Depth, NonNegativeFloat, Rate, Size, within
-from jaxgen.training.state import GenerativeModel
+from jaxgen.runs.experiment import Experiment, run
+from jaxgen.runs.first_stage import first_stage_of, first_stage_tokeniser
 
 
 @dataclass(frozen=True)
@@ -93,7 +93,7 @@ def load_data(config: Config) -> Dataset:
 
 
 def build_model(config: Config, assets: Mapping[str, Any]) -> GenerativeModel:
-    """`jaxgen.models.dall_e`.
+    """`jaxgen.models.autoregressive.dall_e`.
 
     Raises:
       UserError: a number out of range.

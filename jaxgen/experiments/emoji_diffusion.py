@@ -12,7 +12,7 @@ nearest.png in the run's folder, say how far samples are copies of them.
 import sys
 from dataclasses import dataclass
 
-from jaxgen.experiment import Experiment, run
+from jaxgen.core.options import Rate
 from jaxgen.experiments._diffusion import (
     QUICK,
     ImageDiffusionConfig,
@@ -20,7 +20,7 @@ from jaxgen.experiments._diffusion import (
     build_diffusion,
     load_diffusion_images,
 )
-from jaxgen.options import Rate
+from jaxgen.runs.experiment import Experiment, run
 
 
 @dataclass(frozen=True)

@@ -20,9 +20,10 @@ from typing import Annotated, Any, Literal
 
 import flax.linen as nn
 
+from jaxgen.core.errors import UserError
+from jaxgen.core.options import Count, CountFromZero, Depth, NonNegativeFloat, PositiveFloat, Rate, Size, within
+from jaxgen.core.state import GenerativeModel
 from jaxgen.data import Dataset
-from jaxgen.errors import UserError
-from jaxgen.experiment import Experiment, run
 from jaxgen.experiments._adamw import AdamWConfig, optimiser_of
 from jaxgen.experiments._images import ImagesConfig, load_images, with_data_variance
 from jaxgen.models.discrete_vae import cosine_between, discrete_vae
@@ -30,8 +31,7 @@ from jaxgen.models.likelihoods import discretised_logistic, logit_laplace
 from jaxgen.models.vq_vae import scaled_squared_error
 from jaxgen.networks.dvae import DVAEDecoder, DVAEEncoder
 from jaxgen.networks.vq_conv import VQDecoder, VQEncoder
-from jaxgen.options import Count, CountFromZero, Depth, NonNegativeFloat, PositiveFloat, Rate, Size, within
-from jaxgen.training.state import GenerativeModel
+from jaxgen.runs.experiment import Experiment, run
 
 
 @dataclass(frozen=True)

@@ -13,15 +13,15 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Annotated, Any
 
+from jaxgen.core.options import Count, NonNegativeFloat, Text, within
+from jaxgen.core.state import GenerativeModel
 from jaxgen.data import Dataset
-from jaxgen.experiment import Experiment, run
 from jaxgen.experiments._gan import Loss
 from jaxgen.experiments._scored import GreatestIsBest
 from jaxgen.experiments._translation import TranslationConfig, load_translation, optimiser_of, patch_halvings
-from jaxgen.models.image_to_image import Adversary, translation
+from jaxgen.models.image_to_image.principle import Adversary, translation
 from jaxgen.networks.translators import PatchDiscriminator, UNetTranslator
-from jaxgen.options import Count, NonNegativeFloat, Text, within
-from jaxgen.training.state import GenerativeModel
+from jaxgen.runs.experiment import Experiment, run
 
 
 @dataclass(frozen=True)
@@ -35,7 +35,7 @@ class Config(GreatestIsBest, TranslationConfig):
     halvings: Annotated[int, *within(1, 16)] = 4
     """How often the U-Net halves the size."""
     adversarial_loss: Loss = "non_saturating"
-    """The adversarial loss (jaxgen.models.gan_losses says whose)."""
+    """The adversarial loss (jaxgen.models.gan.losses says whose)."""
     adversarial_weight: NonNegativeFloat = 0.01
     """Of the adversarial loss beside the L1 distance: the paper's 1 to 100."""
 

@@ -10,12 +10,12 @@ With --conditional it is the projection discriminator (Miyato and Koyama 2018, h
 import sys
 from dataclasses import dataclass
 
-from jaxgen.experiment import Experiment, run
+from jaxgen.core.options import Count, CountFromZero, Size
 from jaxgen.experiments._augmentation import AugmentationNames
 from jaxgen.experiments._images import load_images
 from jaxgen.experiments._scored import BestByKID
 from jaxgen.experiments._sngan import SNGANConfig, build_sngan
-from jaxgen.options import Count, CountFromZero, Size
+from jaxgen.runs.experiment import Experiment, run
 
 
 @dataclass(frozen=True)

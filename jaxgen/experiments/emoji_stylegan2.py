@@ -10,12 +10,12 @@ With --conditional the kind of emoji is given; --augmentation ada is adaptive (h
 import sys
 from dataclasses import dataclass
 
-from jaxgen.experiment import Experiment, run
+from jaxgen.core.options import CountFromZero, NonNegativeFloat
 from jaxgen.experiments._augmentation import AugmentationNames
 from jaxgen.experiments._images import ImagesConfig, load_images
 from jaxgen.experiments._scored import BestByKID
 from jaxgen.experiments._stylegan2 import CONFIGURATION_F, SmallStyleGAN2Config, build_stylegan2
-from jaxgen.options import CountFromZero, NonNegativeFloat
+from jaxgen.runs.experiment import Experiment, run
 
 
 @dataclass(frozen=True)

@@ -13,10 +13,10 @@ pixels; eval/baseline/ has those of bicubic interpolation. --degradation names w
 import sys
 from dataclasses import dataclass
 
-from jaxgen.experiment import Experiment, run
+from jaxgen.core.options import Count
 from jaxgen.experiments._images import ImagesConfig, load_images
 from jaxgen.experiments._restoration import RestorationConfig, build_restoration
-from jaxgen.options import Count
+from jaxgen.runs.experiment import Experiment, run
 
 
 @dataclass(frozen=True)

@@ -18,17 +18,17 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from jaxgen.core.errors import UserError
+from jaxgen.core.options import Count, Depth, NonNegativeFloat, Rate, Size
+from jaxgen.core.state import GenerativeModel
 from jaxgen.data import Dataset
 from jaxgen.data.captions import caption_writer
-from jaxgen.errors import UserError
-from jaxgen.experiment import Experiment, run
 from jaxgen.experiments._captions import CaptionsConfig, caption_in_training, load_captions, prompt_tokens
 from jaxgen.experiments._diffusion import QUICK, DiffusionConfig, build_diffusion
 from jaxgen.experiments._images import with_data_variance
-from jaxgen.models.diffusion import caption_condition
+from jaxgen.models.diffusion.principle import caption_condition
 from jaxgen.networks.text_encoder import TextTransformer
-from jaxgen.options import Count, Depth, NonNegativeFloat, Rate, Size
-from jaxgen.training.state import GenerativeModel
+from jaxgen.runs.experiment import Experiment, run
 
 
 @dataclass(frozen=True)

@@ -13,10 +13,10 @@ uniformly: the second stage, the prior, learns which codes go together.
 import sys
 from dataclasses import dataclass
 
-from jaxgen.experiment import Experiment, run
+from jaxgen.core.options import Count
 from jaxgen.experiments._images import ImagesConfig, load_images
 from jaxgen.experiments._vq_vae import PAPER, VQVAEConfig, build_vq_vae, with_variance
-from jaxgen.options import Count
+from jaxgen.runs.experiment import Experiment, run
 
 
 @dataclass(frozen=True)

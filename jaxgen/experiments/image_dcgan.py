@@ -11,13 +11,13 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from jaxgen.experiment import Experiment, run
+from jaxgen.core.options import Size
+from jaxgen.core.state import GenerativeModel
 from jaxgen.experiments._gan import PlainDiscriminatorConfig, build_gan
 from jaxgen.experiments._image_gan import ImageGANConfig
 from jaxgen.experiments._images import load_images
 from jaxgen.networks.dcgan import DCGANDiscriminator, DCGANGenerator
-from jaxgen.options import Size
-from jaxgen.training.state import GenerativeModel
+from jaxgen.runs.experiment import Experiment, run
 
 
 @dataclass(frozen=True)

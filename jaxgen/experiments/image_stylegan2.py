@@ -12,11 +12,11 @@ import sys
 from dataclasses import dataclass
 from typing import Annotated
 
-from jaxgen.experiment import Experiment, run
+from jaxgen.core.options import ImageSize, within
 from jaxgen.experiments._augmentation import AugmentationNames
 from jaxgen.experiments._images import ImagesConfig, load_images
 from jaxgen.experiments._stylegan2 import CONFIGURATION_F, SmallStyleGAN2Config, build_stylegan2
-from jaxgen.options import ImageSize, within
+from jaxgen.runs.experiment import Experiment, run
 
 
 @dataclass(frozen=True)

@@ -11,10 +11,10 @@ for bits). The preset full is nanoGPT's setting for the complete works of Shakes
 
 import sys
 
-from jaxgen.experiment import Experiment, run
 from jaxgen.experiments._gpt import NANOGPT, build_gpt
 from jaxgen.experiments._gpt import GPTConfig as Config
 from jaxgen.experiments._text import load_data
+from jaxgen.runs.experiment import Experiment, run
 
 EXPERIMENT = Experiment(
     file=__file__,

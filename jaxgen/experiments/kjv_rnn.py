@@ -10,12 +10,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
 
+from jaxgen.core.options import Count, CountFromZero, Depth, PositiveFloat, Size
+from jaxgen.core.state import GenerativeModel
 from jaxgen.data.vocabulary import vocabulary_of
-from jaxgen.experiment import Experiment, run
 from jaxgen.experiments._text import TextConfig, build_text_model, load_data, network_config
 from jaxgen.networks.recurrent import RecurrentNetwork
-from jaxgen.options import Count, CountFromZero, Depth, PositiveFloat, Size
-from jaxgen.training.state import GenerativeModel
+from jaxgen.runs.experiment import Experiment, run
 
 
 @dataclass(frozen=True)

@@ -17,19 +17,19 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Annotated, Any, Literal
 
+from jaxgen.core.errors import UserError
+from jaxgen.core.options import Count, CountFromZero, Depth, NonNegativeFloat, PositiveFloat, Rate, Size, Text, within
+from jaxgen.core.state import GenerativeModel
 from jaxgen.data import Dataset
 from jaxgen.data.lines import load_lines
 from jaxgen.data.vocabulary import vocabulary_of
-from jaxgen.errors import UserError
-from jaxgen.experiment import Experiment, run
 from jaxgen.experiments._adamw import optimiser_of
 from jaxgen.experiments._text import TextDataConfig
 from jaxgen.models.text_vae import text_vae
 from jaxgen.networks.gpt import GPT
 from jaxgen.networks.recurrent import RecurrentNetwork
 from jaxgen.networks.text_encoder import AttentionEncoder, RecurrentEncoder
-from jaxgen.options import Count, CountFromZero, Depth, NonNegativeFloat, PositiveFloat, Rate, Size, Text, within
-from jaxgen.training.state import GenerativeModel
+from jaxgen.runs.experiment import Experiment, run
 
 
 @dataclass(frozen=True)

@@ -14,15 +14,15 @@ from typing import Any
 
 import optax
 
+from jaxgen.core.options import CountFromZero, NonNegativeFloat, PositiveFloat, Size, Widths
+from jaxgen.core.state import GenerativeModel
 from jaxgen.data import load
-from jaxgen.experiment import Experiment, run
 from jaxgen.experiments._autoencoder import AutoencoderConfig, build_networks
 from jaxgen.experiments._gan import Loss
 from jaxgen.experiments._scored import BestByFID
 from jaxgen.models.adversarial_autoencoder import adversarial_autoencoder
 from jaxgen.networks.mlp import MLPDiscriminator
-from jaxgen.options import CountFromZero, NonNegativeFloat, PositiveFloat, Size, Widths
-from jaxgen.training.state import GenerativeModel
+from jaxgen.runs.experiment import Experiment, run
 
 
 @dataclass(frozen=True)
@@ -32,7 +32,7 @@ class Config(BestByFID, AutoencoderConfig):
     latent_size: Size = 8
     """Length of the latent vectors."""
     loss: Loss = "non_saturating"
-    """The adversarial loss (jaxgen.models.gan_losses says whose)."""
+    """The adversarial loss (jaxgen.models.gan.losses says whose)."""
     adversarial_weight: NonNegativeFloat = 0.01
     """Weight of that loss in the encoder's, beside the reconstruction."""
     discriminator_widths: Widths = (256, 256)

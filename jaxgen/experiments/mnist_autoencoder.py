@@ -15,12 +15,12 @@ from typing import Any
 
 import optax
 
+from jaxgen.core.options import CountFromZero, NonNegativeFloat, Rate
+from jaxgen.core.state import GenerativeModel
 from jaxgen.data import load
-from jaxgen.experiment import Experiment, run
 from jaxgen.experiments._autoencoder import AutoencoderConfig, build_networks
 from jaxgen.models.autoencoder import autoencoder
-from jaxgen.options import CountFromZero, NonNegativeFloat, Rate
-from jaxgen.training.state import GenerativeModel
+from jaxgen.runs.experiment import Experiment, run
 
 
 @dataclass(frozen=True)

@@ -9,9 +9,9 @@ rises over the first epochs; --free-bits keeps latents from being switched off.
 import sys
 from dataclasses import dataclass
 
-from jaxgen.experiment import Experiment, run
+from jaxgen.core.options import CountFromZero, NonNegativeFloat, Size
 from jaxgen.experiments._vae import VAEConfig, build_vae, load_data
-from jaxgen.options import CountFromZero, NonNegativeFloat, Size
+from jaxgen.runs.experiment import Experiment, run
 
 
 @dataclass(frozen=True)

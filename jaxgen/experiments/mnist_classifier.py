@@ -14,15 +14,15 @@ from typing import Annotated, Any
 
 import optax
 
+from jaxgen.core.errors import UserError
+from jaxgen.core.options import Count, PositiveFloat, Rate, within
+from jaxgen.core.state import GenerativeModel
 from jaxgen.data import Dataset, load
 from jaxgen.data.subset import few_per_class, joined
-from jaxgen.errors import UserError
-from jaxgen.experiment import Experiment, run
-from jaxgen.models import classifier
+from jaxgen.models.classifier import classifier
 from jaxgen.networks.classifier import ConvClassifier
-from jaxgen.options import Count, PositiveFloat, Rate, within
+from jaxgen.runs.experiment import Experiment, run
 from jaxgen.training.config import TrainConfig
-from jaxgen.training.state import GenerativeModel
 
 
 @dataclass(frozen=True)

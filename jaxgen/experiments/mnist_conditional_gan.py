@@ -13,15 +13,15 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
 
+from jaxgen.core.options import Count
+from jaxgen.core.state import GenerativeModel
 from jaxgen.data import Dataset, load
 from jaxgen.data.subset import few_per_class
-from jaxgen.experiment import Experiment, run
 from jaxgen.experiments._gan import MNISTGANConfig, build_gan
-from jaxgen.models.gan_heads import auxiliary_classifier
-from jaxgen.networks.conditional import ConditionalDiscriminator, ConditionalGenerator
+from jaxgen.models.gan.heads import auxiliary_classifier
+from jaxgen.networks.layers.conditional import ConditionalDiscriminator, ConditionalGenerator
 from jaxgen.networks.mlp import MLPDiscriminator, MLPGenerator
-from jaxgen.options import Count
-from jaxgen.training.state import GenerativeModel
+from jaxgen.runs.experiment import Experiment, run
 
 
 @dataclass(frozen=True)

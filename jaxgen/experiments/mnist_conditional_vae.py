@@ -11,9 +11,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from jaxgen.experiment import Experiment, run
+from jaxgen.core.state import GenerativeModel
 from jaxgen.experiments._vae import VAEConfig, build_vae, load_data
-from jaxgen.training.state import GenerativeModel
+from jaxgen.runs.experiment import Experiment, run
 
 
 @dataclass(frozen=True)

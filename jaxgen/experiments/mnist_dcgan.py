@@ -8,12 +8,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from jaxgen.core.options import Count, CountFromZero, NonNegativeFloat, PositiveFloat, Size, Widths
+from jaxgen.core.state import GenerativeModel
 from jaxgen.data import load
-from jaxgen.experiment import Experiment, run
 from jaxgen.experiments._gan import MNISTGANConfig, PenaltyNames, build_gan
 from jaxgen.networks.dcgan import DCGANDiscriminator, DCGANGenerator
-from jaxgen.options import Count, CountFromZero, NonNegativeFloat, PositiveFloat, Size, Widths
-from jaxgen.training.state import GenerativeModel
+from jaxgen.runs.experiment import Experiment, run
 
 
 @dataclass(frozen=True)
@@ -41,7 +41,7 @@ class Config(MNISTGANConfig):
     clip_norm: PositiveFloat | None = 10.0
     """A network's gradient longer than this is cut to this length (over all parameters). None: no limit."""
     penalties: PenaltyNames | None = "r1_estimate"
-    """What is added to the discriminator's loss, names with commas between them (jaxgen.models.gan_penalties)."""
+    """What is added to the discriminator's loss, names with commas between them (jaxgen.models.gan.penalties)."""
     penalty_weight: NonNegativeFloat = 0.3
     """Weight of each penalty."""
     generator_width: Size = 64

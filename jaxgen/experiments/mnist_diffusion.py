@@ -14,11 +14,11 @@ https://arxiv.org/abs/2210.02747), the fourth a DiT (Peebles and Xie 2023, https
 import sys
 from dataclasses import dataclass
 
+from jaxgen.core.options import CountFromZero
 from jaxgen.data import Dataset, load
-from jaxgen.experiment import Experiment, run
 from jaxgen.experiments._diffusion import QUICK, DiffusionConfig, ShapesFirst, build_diffusion
 from jaxgen.experiments._images import with_data_variance
-from jaxgen.options import CountFromZero
+from jaxgen.runs.experiment import Experiment, run
 
 
 @dataclass(frozen=True)

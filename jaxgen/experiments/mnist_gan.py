@@ -10,12 +10,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from jaxgen.core.options import Count, CountFromZero
+from jaxgen.core.state import GenerativeModel
 from jaxgen.data import load
-from jaxgen.experiment import Experiment, run
 from jaxgen.experiments._gan import MNISTGANConfig, build_gan
 from jaxgen.networks.mlp import MLPDiscriminator, MLPGenerator
-from jaxgen.options import Count, CountFromZero
-from jaxgen.training.state import GenerativeModel
+from jaxgen.runs.experiment import Experiment, run
 
 
 @dataclass(frozen=True)

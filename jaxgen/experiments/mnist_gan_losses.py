@@ -16,11 +16,11 @@ from typing import Annotated, Any, NamedTuple
 
 from rich.table import Table
 
-from jaxgen.experiment import Study
+from jaxgen.core.options import Count, Length, OneOf
+from jaxgen.core.terminal import console
 from jaxgen.experiments import mnist_dcgan
 from jaxgen.experiments._study import StudyOptions, mean_and_spread, run_study, train_missing
-from jaxgen.options import Count, Length, OneOf
-from jaxgen.terminal import console
+from jaxgen.runs.experiment import Study
 from jaxgen.training import run_folder
 
 FID = "eval/fid"

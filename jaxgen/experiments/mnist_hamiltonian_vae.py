@@ -14,11 +14,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Annotated, Any, Literal
 
-from jaxgen.experiment import Experiment, run
+from jaxgen.core.options import Count, CountFromZero, Depth, PositiveFloat, Size, Widths, within
+from jaxgen.core.state import GenerativeModel
 from jaxgen.experiments._vae import DecayAt, VAEConfig, build_vae, load_data
-from jaxgen.models.posteriors import hamiltonian_posterior
-from jaxgen.options import Count, CountFromZero, Depth, PositiveFloat, Size, Widths, within
-from jaxgen.training.state import GenerativeModel
+from jaxgen.models.vae.posteriors import hamiltonian_posterior
+from jaxgen.runs.experiment import Experiment, run
 
 EPOCH = 600
 

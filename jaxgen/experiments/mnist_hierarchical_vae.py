@@ -11,12 +11,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Annotated, Any
 
-from jaxgen.experiment import Experiment, run
+from jaxgen.core.options import Count, CountFromZero, within
+from jaxgen.core.state import GenerativeModel
 from jaxgen.experiments._vae import BoundConfig, bound_options, load_data
-from jaxgen.models.hierarchical_vae import hierarchical_vae
+from jaxgen.models.vae.hierarchical import hierarchical_vae
 from jaxgen.networks.ladder import LATENT_SIZES, WIDTHS, LadderDecoder, LadderEncoder
-from jaxgen.options import Count, CountFromZero, within
-from jaxgen.training.state import GenerativeModel
+from jaxgen.runs.experiment import Experiment, run
 
 
 @dataclass(frozen=True)

@@ -12,15 +12,15 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Annotated, Any
 
+from jaxgen.core.errors import UserError
+from jaxgen.core.options import Count, CountFromZero, PositiveFloat, Size, within
+from jaxgen.core.state import GenerativeModel
 from jaxgen.data import load
-from jaxgen.errors import UserError
-from jaxgen.experiment import Experiment, run
 from jaxgen.experiments._gan import MNISTGANConfig, build_gan
-from jaxgen.models.gan_heads import mutual_information
-from jaxgen.networks.conditional import ConditionalGenerator
+from jaxgen.models.gan.heads import mutual_information
 from jaxgen.networks.dcgan import DCGANDiscriminator, DCGANGenerator
-from jaxgen.options import Count, CountFromZero, PositiveFloat, Size, within
-from jaxgen.training.state import GenerativeModel
+from jaxgen.networks.layers.conditional import ConditionalGenerator
+from jaxgen.runs.experiment import Experiment, run
 
 
 @dataclass(frozen=True)

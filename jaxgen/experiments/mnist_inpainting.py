@@ -13,10 +13,10 @@ import sys
 from dataclasses import dataclass
 from typing import Annotated, Literal
 
+from jaxgen.core.options import Count, within
 from jaxgen.data import Dataset, load
-from jaxgen.experiment import Experiment, run
 from jaxgen.experiments._restoration import RestorationConfig, build_restoration
-from jaxgen.options import Count, within
+from jaxgen.runs.experiment import Experiment, run
 
 
 @dataclass(frozen=True)
@@ -26,7 +26,7 @@ class Config(RestorationConfig):
     batch_size: Count = 64
     """Examples per step, over all devices together."""
     degradation: Literal["super_resolution", "denoising", "deblurring", "inpainting", "colourisation"] = "inpainting"
-    """What is taken from the images (jaxgen.models.degradations says how)."""
+    """What is taken from the images (jaxgen.models.image_to_image.degradations says how)."""
     network: Literal["srresnet", "unet", "resnet"] = "unet"
     """SRResNet, pix2pix's U-Net or CycleGAN's ResNet; super_resolution takes the first."""
     border: Annotated[int, *within(0, 2**15)] = 0

@@ -16,9 +16,9 @@ import sys
 from dataclasses import dataclass
 from typing import Annotated, Literal
 
-from jaxgen.experiment import Experiment, run
+from jaxgen.core.options import Count, CountFromZero, PositiveFloat, Rate, Size, Widths, within
 from jaxgen.experiments._vae import VAEConfig, build_vae, load_data
-from jaxgen.options import Count, CountFromZero, PositiveFloat, Rate, Size, Widths, within
+from jaxgen.runs.experiment import Experiment, run
 
 EPOCH = 3_000  # of the preset full, whose batches are of 20
 MILESTONES = (2, 5, 14, 28, 41, 122, 365, 1_094)

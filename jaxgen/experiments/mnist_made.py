@@ -17,11 +17,11 @@ from typing import Annotated, Any, Literal
 
 import optax
 
-from jaxgen.experiment import Experiment, run
+from jaxgen.core.options import Count, CountFromZero, Length, PositiveFloat, Seed, Size
+from jaxgen.core.state import GenerativeModel
 from jaxgen.experiments._binary_images import BinaryImagesConfig, build_image_model, load_data
 from jaxgen.networks.made import TokenMADE
-from jaxgen.options import Count, CountFromZero, Length, PositiveFloat, Seed, Size
-from jaxgen.training.state import GenerativeModel
+from jaxgen.runs.experiment import Experiment, run
 
 # The authors' epsilon is 1e-6 for the sum over 784 pixels; the loss here is their mean. No square is added at first.
 OPTIMISERS = {

@@ -10,11 +10,11 @@ With --conditional the class is given.
 import sys
 from dataclasses import dataclass
 
+from jaxgen.core.options import Count, CountFromZero, NonNegativeFloat
 from jaxgen.data import load
-from jaxgen.experiment import Experiment, run
 from jaxgen.experiments._scored import BestByFID
 from jaxgen.experiments._stylegan2 import CONFIGURATION_F, SmallStyleGAN2Config, build_stylegan2
-from jaxgen.options import Count, CountFromZero, NonNegativeFloat
+from jaxgen.runs.experiment import Experiment, run
 
 
 @dataclass(frozen=True)

@@ -25,14 +25,14 @@ import jax
 import numpy as np
 from rich.table import Table
 
-from jaxgen.experiment import Study
+from jaxgen.core.options import Count, Length
+from jaxgen.core.terminal import console
 from jaxgen.experiments import mnist_classifier, mnist_conditional_gan
 from jaxgen.experiments._study import StudyOptions, mean_and_spread, run_study, train_missing
-from jaxgen.opened_run import open_run, restore_run
-from jaxgen.options import Count, Length
-from jaxgen.terminal import console
+from jaxgen.runs.experiment import Study
+from jaxgen.runs.opened_run import open_run, restore_run
+from jaxgen.samples.numbered import generated_examples
 from jaxgen.training import run_folder
-from jaxgen.training.sampling import generated_examples
 
 VARIANTS = ("real", "augmented", "real+generated", "generated")
 ACCURACY = "eval/classifier/accuracy"

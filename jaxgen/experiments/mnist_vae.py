@@ -14,10 +14,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from jaxgen.experiment import Experiment, run
+from jaxgen.core.options import Depth
+from jaxgen.core.state import GenerativeModel
 from jaxgen.experiments._vae import VAEConfig, build_vae, flow_of, load_data
-from jaxgen.options import Depth
-from jaxgen.training.state import GenerativeModel
+from jaxgen.runs.experiment import Experiment, run
 
 
 @dataclass(frozen=True)

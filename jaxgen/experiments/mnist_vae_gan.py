@@ -14,16 +14,16 @@ from typing import Any
 
 import optax
 
+from jaxgen.core.options import Count, CountFromZero, NonNegativeFloat, PositiveFloat, Size
+from jaxgen.core.state import GenerativeModel
 from jaxgen.data import load
-from jaxgen.experiment import Experiment, run
 from jaxgen.experiments._gan import Loss
 from jaxgen.experiments._scored import BestByFID
 from jaxgen.models.vae_gan import vae_gan
 from jaxgen.networks.dcgan import DCGANEncoder, DCGANGenerator
 from jaxgen.networks.feature_discriminator import FeatureDiscriminator
-from jaxgen.options import Count, CountFromZero, NonNegativeFloat, PositiveFloat, Size
+from jaxgen.runs.experiment import Experiment, run
 from jaxgen.training.config import TrainConfig
-from jaxgen.training.state import GenerativeModel
 
 
 @dataclass(frozen=True)
@@ -41,7 +41,7 @@ class Config(BestByFID, TrainConfig):
     feature_weight: NonNegativeFloat = 0.01
     """Weight of the feature-wise reconstruction in the decoder's loss, beside the adversarial one."""
     loss: Loss = "non_saturating"
-    """The adversarial loss (jaxgen.models.gan_losses says whose)."""
+    """The adversarial loss (jaxgen.models.gan.losses says whose)."""
     learning_rate: PositiveFloat = 3e-4
     """Adam's learning rate for encoder and decoder."""
     discriminator_learning_rate: PositiveFloat = 3e-4

@@ -13,10 +13,10 @@ import sys
 from dataclasses import dataclass
 from typing import Annotated, Literal
 
+from jaxgen.core.options import Count, Size, within
 from jaxgen.data import load
-from jaxgen.experiment import Experiment, run
 from jaxgen.experiments._vq_vae import PAPER, VQVAEConfig, build_vq_vae, with_variance
-from jaxgen.options import Count, Size, within
+from jaxgen.runs.experiment import Experiment, run
 
 
 @dataclass(frozen=True)

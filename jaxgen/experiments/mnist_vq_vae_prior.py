@@ -18,16 +18,16 @@ from typing import Any
 
 import optax
 
+from jaxgen.core.errors import UserError
+from jaxgen.core.options import Count, CountFromZero, Depth, PositiveFloat, Rate, Size
+from jaxgen.core.state import GenerativeModel
 from jaxgen.data import Dataset
-from jaxgen.errors import UserError
-from jaxgen.experiment import Experiment, run
 from jaxgen.experiments._images import class_count
-from jaxgen.first_stage import first_stage_of, first_stage_tokeniser, load_first_stage_data
-from jaxgen.models.autoregressive import autoregressive
+from jaxgen.models.autoregressive.grids import autoregressive
 from jaxgen.networks.pixel_cnn import GatedPixelCNN
-from jaxgen.options import Count, CountFromZero, Depth, PositiveFloat, Rate, Size
+from jaxgen.runs.experiment import Experiment, run
+from jaxgen.runs.first_stage import first_stage_of, first_stage_tokeniser, load_first_stage_data
 from jaxgen.training.config import TrainConfig
-from jaxgen.training.state import GenerativeModel
 
 
 @dataclass(frozen=True)

@@ -8,12 +8,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from jaxgen.core.options import Count, CountFromZero, PositiveFloat, Rate, Size
+from jaxgen.core.state import GenerativeModel
 from jaxgen.data import load
-from jaxgen.experiment import Experiment, run
 from jaxgen.experiments._gan import Loss, MNISTGANConfig, PenaltyNames, build_gan
 from jaxgen.networks.dcgan import DCGANDiscriminator, DCGANGenerator
-from jaxgen.options import Count, CountFromZero, PositiveFloat, Rate, Size
-from jaxgen.training.state import GenerativeModel
+from jaxgen.runs.experiment import Experiment, run
 
 
 @dataclass(frozen=True)
@@ -29,11 +29,11 @@ class Config(MNISTGANConfig):
     eval_every: CountFromZero = 3_000
     """Steps between evaluations on the held-out examples. 0: only at the end."""
     loss: Loss = "wasserstein"
-    """The adversarial loss (jaxgen.models.gan_losses says whose)."""
+    """The adversarial loss (jaxgen.models.gan.losses says whose)."""
     discriminator_steps: Count | None = 5
     """None: both networks step at once. n: n discriminator steps for each generator step."""
     penalties: PenaltyNames | None = "gradient_penalty"
-    """What is added to the discriminator's loss, names with commas between them (jaxgen.models.gan_penalties)."""
+    """What is added to the discriminator's loss, names with commas between them (jaxgen.models.gan.penalties)."""
     generator_learning_rate: PositiveFloat = 5e-4
     """Adam's learning rate for the generator."""
     discriminator_learning_rate: PositiveFloat = 5e-4

@@ -12,12 +12,12 @@ import sys
 from dataclasses import dataclass
 from typing import Annotated
 
+from jaxgen.core.options import Count, Rate, Text, within
 from jaxgen.data.music import NAME
-from jaxgen.experiment import Experiment, run
 from jaxgen.experiments._gpt import GPTConfig, build_gpt
 from jaxgen.experiments._scored import BestByLoss
 from jaxgen.experiments._text import load_data
-from jaxgen.options import Count, Rate, Text, within
+from jaxgen.runs.experiment import Experiment, run
 
 
 @dataclass(frozen=True)

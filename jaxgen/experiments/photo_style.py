@@ -21,16 +21,7 @@ import jax
 import jax.numpy as jnp
 import optax
 
-from jaxgen.data import Dataset
-from jaxgen.data.dataset import scaled
-from jaxgen.data.photos import PHOTOS, load_patches, photo_of
-from jaxgen.data.picture_file import read_scaled
-from jaxgen.experiment import Experiment, run
-from jaxgen.first_stage import unknown_arrays
-from jaxgen.metrics.extractors import efficientnet_maps
-from jaxgen.models.stylisation import Style, Weights, style_of, stylisation
-from jaxgen.networks.translators import ResNetTranslator
-from jaxgen.options import (
+from jaxgen.core.options import (
     Count,
     CountFromZero,
     DepthFromZero,
@@ -41,8 +32,17 @@ from jaxgen.options import (
     Text,
     within,
 )
+from jaxgen.core.state import GenerativeModel
+from jaxgen.data import Dataset
+from jaxgen.data.dataset import scaled
+from jaxgen.data.photos import PHOTOS, load_patches, photo_of
+from jaxgen.data.picture_file import read_scaled
+from jaxgen.metrics.extractors import efficientnet_maps
+from jaxgen.models.image_to_image.stylization import Style, Weights, style_of, stylisation
+from jaxgen.networks.translators import ResNetTranslator
+from jaxgen.runs.experiment import Experiment, run
+from jaxgen.runs.first_stage import unknown_arrays
 from jaxgen.training.config import TrainConfig
-from jaxgen.training.state import GenerativeModel
 
 DEFAULT_STYLE = "ihc.png"
 

@@ -15,11 +15,11 @@ import sys
 from dataclasses import dataclass
 from typing import Annotated
 
+from jaxgen.core.options import Count, ImageSize, PositiveFloat, Text, within
 from jaxgen.data import Dataset
 from jaxgen.data.photos import PHOTOS, load_patches
-from jaxgen.experiment import Experiment, run
 from jaxgen.experiments._restoration import RestorationConfig, build_restoration
-from jaxgen.options import Count, ImageSize, PositiveFloat, Text, within
+from jaxgen.runs.experiment import Experiment, run
 
 
 @dataclass(frozen=True)

@@ -17,18 +17,23 @@ from typing import Annotated, Any, Literal
 
 import numpy as np
 
+from jaxgen.core.options import Count, CountFromZero, Depth, NonNegativeFloat, PositiveFloat, Rate, Size, within
+from jaxgen.core.state import GenerativeModel
 from jaxgen.data import Dataset, mu_law
 from jaxgen.data.spoken import load_spoken_windows, words_to_say
-from jaxgen.experiment import Experiment, run
 from jaxgen.experiments._adamw import AdamWConfig, optimiser_of
 from jaxgen.experiments._scored import BestByLoss
-from jaxgen.models.outputs import OutputDistribution, mixture_in_amplitudes, mixture_of_logistics, softmax
-from jaxgen.models.sequence import sequence_model
-from jaxgen.models.sound_augmentation import random_loudness
+from jaxgen.models.autoregressive.outputs import (
+    OutputDistribution,
+    mixture_in_amplitudes,
+    mixture_of_logistics,
+    softmax,
+)
+from jaxgen.models.autoregressive.sequences import sequence_model
+from jaxgen.models.autoregressive.sound_augmentation import random_loudness
 from jaxgen.networks.linear_prediction import LinearPredictor
 from jaxgen.networks.wavenet import Spoken, WaveNet
-from jaxgen.options import Count, CountFromZero, Depth, NonNegativeFloat, PositiveFloat, Rate, Size, within
-from jaxgen.training.state import GenerativeModel
+from jaxgen.runs.experiment import Experiment, run
 
 SHOWN = ("one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten")
 

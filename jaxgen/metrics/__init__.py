@@ -1,11 +1,11 @@
 """What judges samples; knows no model. These functions take plain arrays; `image_scores` puts them together."""
 
 from jaxgen.metrics.adversarial import discriminator_accuracy
-from jaxgen.metrics.class_shares import class_shares
-from jaxgen.metrics.classifier_score import classifier_score
 from jaxgen.metrics.distances import nearest_distances
 from jaxgen.metrics.frechet import frechet_distance
+from jaxgen.metrics.inception_score import classifier_score
 from jaxgen.metrics.kernel import kernel_distance, squared_mmd
+from jaxgen.metrics.label_scores import class_shares
 from jaxgen.metrics.likelihood import (
     bits_per_character,
     bits_per_dimension,

@@ -20,7 +20,7 @@ import flax.linen as nn
 import jax
 import jax.numpy as jnp
 
-from jaxgen.errors import UserError
+from jaxgen.core.errors import UserError
 from jaxgen.metrics.resizing import resize_bilinear
 from jaxgen.metrics.weight_files import file_sha256, inception_variables, load_variables
 from jaxgen.networks.classifier import ConvClassifier

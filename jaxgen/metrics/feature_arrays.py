@@ -8,7 +8,7 @@ where it is given as float64 or as integers of more than 16 bits, and else in fl
 import numpy as np
 from numpy.typing import ArrayLike
 
-from jaxgen.errors import UserError
+from jaxgen.core.errors import UserError
 
 MOST = 1e50
 """The largest feature whose square, cubed, is still a number in float64."""

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from jaxgen.errors import UserError
+from jaxgen.core.errors import UserError
 from jaxgen.metrics.feature_arrays import check_features
 from jaxgen.metrics.moments import Moments, mean_and_covariance, moments_of
 

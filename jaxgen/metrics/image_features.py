@@ -24,7 +24,7 @@ class ImageFeatures(NamedTuple):
     """[N, F] float32, or None where they were not kept."""
 
 
-def image_features(
+def extract_features(
     source: ImageSource, extractor: FeatureExtractor, *, keep_features: bool, progress: Progress | None = None
 ) -> ImageFeatures:
     """Runs the images of a source through an extractor, a batch at a time.

@@ -7,14 +7,14 @@ from typing import NamedTuple
 
 import numpy as np
 
-from jaxgen.errors import UserError
-from jaxgen.metrics.class_shares import class_shares, label_agreement
-from jaxgen.metrics.classifier_score import classifier_score
+from jaxgen.core.errors import UserError
 from jaxgen.metrics.extractors import FeatureExtractor, check_shape, say_shape
 from jaxgen.metrics.frechet import frechet_distance_of_moments
-from jaxgen.metrics.image_features import ImageFeatures, Progress, image_features
+from jaxgen.metrics.image_features import ImageFeatures, Progress, extract_features
 from jaxgen.metrics.image_source import ImageSource
+from jaxgen.metrics.inception_score import classifier_score
 from jaxgen.metrics.kernel import kernel_distance
+from jaxgen.metrics.label_scores import class_shares, label_agreement
 from jaxgen.metrics.neighbours import density_coverage, nearest_training, precision_recall
 
 NUM_SPLITS = 10  # of the classifier score
@@ -216,7 +216,7 @@ class ImageScorer:
         return self._features(self._real)
 
     def _features(self, source: ImageSource) -> ImageFeatures:
-        return image_features(source, self.extractor, keep_features=self.keep, progress=self.progress)
+        return extract_features(source, self.extractor, keep_features=self.keep, progress=self.progress)
 
     def score(self, generated: ImageSource) -> dict[str, float]:
         """Every value of every metric, by name.

@@ -6,6 +6,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from jaxgen.core.errors import UserError
 from jaxgen.data.array_file import ARRAY_ENDINGS
 from jaxgen.data.dataset import Dataset, Split, length, pick_examples, unscale_images
 from jaxgen.data.embedded_sets import EMBEDDED
@@ -14,7 +15,6 @@ from jaxgen.data.image_folder import FolderSource, common_channels, common_size
 from jaxgen.data.images import fit_arrays
 from jaxgen.data.loading import load
 from jaxgen.data.npz_file import as_uint8_images, read_npz
-from jaxgen.errors import UserError
 
 
 class ImageSource(NamedTuple):

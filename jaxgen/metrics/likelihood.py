@@ -11,9 +11,9 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 
-from jaxgen.errors import UserError
-from jaxgen.per_example import row_sums
-from jaxgen.training.parallel import example_keys
+from jaxgen.core.errors import UserError
+from jaxgen.core.keys import example_keys
+from jaxgen.core.per_example import row_sums
 
 # ---------------------------------------------------------------- bounds
 

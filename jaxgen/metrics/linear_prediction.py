@@ -2,8 +2,8 @@
 
 import numpy as np
 
+from jaxgen.core.errors import UserError
 from jaxgen.data.mu_law import LEVELS, mu_law_decode
-from jaxgen.errors import UserError
 from jaxgen.networks.linear_prediction import FIRST_SCALE, LEAST_SCALE
 
 

@@ -4,7 +4,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from jaxgen.errors import UserError
+from jaxgen.core.errors import UserError
 from jaxgen.metrics.feature_arrays import check_features
 
 BLOCK_SIZE = 4096  # samples that are added at once: each addition goes over all of [F, F]

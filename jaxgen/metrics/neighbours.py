@@ -4,7 +4,7 @@ from typing import Literal, NamedTuple
 
 import numpy as np
 
-from jaxgen.errors import UserError
+from jaxgen.core.errors import UserError
 from jaxgen.metrics.distances import Progress, balls_around, check_enough, nearest_distances
 from jaxgen.metrics.feature_arrays import check_features
 

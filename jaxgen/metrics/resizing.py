@@ -10,7 +10,7 @@ import jax.numpy as jnp
 import numpy as np
 from jax import Array, lax
 
-from jaxgen.errors import UserError
+from jaxgen.core.errors import UserError
 
 # Where output pixel i lies between the input's pixels, u(i), for steps of s = input size / output size.
 COORDINATES: dict[str, Callable[[np.ndarray, np.float32], np.ndarray]] = {

@@ -18,8 +18,8 @@ import jax.numpy as jnp
 import numpy as np
 from numpy.typing import ArrayLike
 
-from jaxgen.errors import UserError
-from jaxgen.per_example import row_means, rows
+from jaxgen.core.errors import UserError
+from jaxgen.core.per_example import row_means, rows
 
 # Wang et al. 2004: "an 11x11 circular-symmetric Gaussian weighting function, with standard deviation of 1.5 samples".
 WINDOW_SIZE = 11

@@ -4,7 +4,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from jaxgen.errors import UserError
+from jaxgen.core.errors import UserError
 from jaxgen.metrics.feature_arrays import check_features, check_numbers
 
 
@@ -50,7 +50,7 @@ def caption_ranks(
     return ranks
 
 
-def retrieval(ranks: np.ndarray) -> Retrieval:
+def retrieval_scores(ranks: np.ndarray) -> Retrieval:
     """Return the shares of images that find their caption, of the ranks [N] that `caption_ranks` gives.
 
     Raises:

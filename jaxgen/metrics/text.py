@@ -10,7 +10,7 @@ from collections.abc import Hashable, Iterator, Sequence
 
 import numpy as np
 
-from jaxgen.errors import UserError
+from jaxgen.core.errors import UserError
 
 EPSILON = 0.1  # method 1 of Chen and Cherry 2014, as NLTK has it
 

@@ -17,8 +17,8 @@ from typing import Any, BinaryIO, NamedTuple
 
 import numpy as np
 
+from jaxgen.core.errors import UserError
 from jaxgen.data.limits import check_file, check_memory
-from jaxgen.errors import UserError
 
 LEGACY_MAGIC = 0x1950A86A20F9469CFC6C
 """The first pickle of a file of before PyTorch 1.6; the next three are the protocol, the machine and the object."""

@@ -15,8 +15,8 @@ from flax.traverse_util import flatten_dict, unflatten_dict
 from safetensors import SafetensorError
 from safetensors.numpy import load_file, save_file
 
+from jaxgen.core.errors import UserError
 from jaxgen.data.limits import check_file, check_memory
-from jaxgen.errors import UserError
 from jaxgen.metrics.torch_files import read_torch_state
 from jaxgen.networks.inception import InceptionV3
 

@@ -2,13 +2,13 @@
 
 from jaxgen.models.adversarial_autoencoder import adversarial_autoencoder
 from jaxgen.models.autoencoder import autoencoder
-from jaxgen.models.autoregressive import autoregressive
+from jaxgen.models.autoregressive.grids import autoregressive
+from jaxgen.models.autoregressive.sequences import sequence_model
 from jaxgen.models.classifier import classifier
-from jaxgen.models.gan import gan
-from jaxgen.models.gan_losses import GANLoss
-from jaxgen.models.hierarchical_vae import hierarchical_vae
-from jaxgen.models.sequence import sequence_model
-from jaxgen.models.vae import vae
+from jaxgen.models.gan.losses import GANLoss
+from jaxgen.models.gan.principle import gan
+from jaxgen.models.vae.hierarchical import hierarchical_vae
+from jaxgen.models.vae.principle import vae
 from jaxgen.models.vae_gan import vae_gan
 from jaxgen.models.vq_vae import vq_vae
 

@@ -7,21 +7,12 @@ import jax
 import jax.numpy as jnp
 import optax
 
+from jaxgen.core.keys import example_normal
+from jaxgen.core.state import Batch, GenerativeModel, Key, Metrics, TrainState, create_state, sum_and_count, update
 from jaxgen.models.autoencoder import RECONSTRUCTIONS
-from jaxgen.models.gan_losses import LOSSES
-from jaxgen.models.samples import normal_prior, samples_by_class
+from jaxgen.models.conditional_samples import normal_prior, samples_by_class
+from jaxgen.models.gan.losses import LOSSES
 from jaxgen.models.variables import apply_network, init_network
-from jaxgen.training.parallel import example_normal
-from jaxgen.training.state import (
-    Batch,
-    GenerativeModel,
-    Key,
-    Metrics,
-    TrainState,
-    create_state,
-    sum_and_count,
-    update,
-)
 
 
 def adversarial_autoencoder(
@@ -51,7 +42,7 @@ def adversarial_autoencoder(
       decoder: `decoder(latents, train=...) -> outputs [B, H, W, C]`.
       discriminator: `discriminator(latents, train=...) -> logits [B]`.
       reconstruction: a name in `jaxgen.models.autoencoder.RECONSTRUCTIONS`.
-      loss: a name in `jaxgen.models.gan_losses.LOSSES`.
+      loss: a name in `jaxgen.models.gan.losses.LOSSES`.
       adversarial_weight: w.
 
     `functions`: `prior(key, num_samples) -> latents`; `decode(state, latents) -> images`; `encode(state, images) ->

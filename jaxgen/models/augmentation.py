@@ -7,7 +7,7 @@ from typing import NamedTuple
 import jax
 import jax.numpy as jnp
 
-from jaxgen.errors import UserError
+from jaxgen.core.errors import UserError
 
 # ---------------------------------------------------------------- of training data
 

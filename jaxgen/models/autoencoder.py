@@ -8,12 +8,13 @@ import jax
 import jax.numpy as jnp
 import optax
 
-from jaxgen.models.one_loss import LossOutput, one_loss_model
-from jaxgen.models.samples import normal_prior, samples_by_class
+from jaxgen.core.keys import example_keys, example_normal
+from jaxgen.core.per_example import row_means, rows
+from jaxgen.core.reductions import mean_over_devices
+from jaxgen.core.state import Batch, GenerativeModel, Key, TrainState
+from jaxgen.models.conditional_samples import normal_prior, samples_by_class
+from jaxgen.models.single_loss import LossOutput, one_loss_model
 from jaxgen.models.variables import apply_network, init_network
-from jaxgen.per_example import row_means, rows
-from jaxgen.training.parallel import example_keys, example_normal, mean_over_devices
-from jaxgen.training.state import Batch, GenerativeModel, Key, TrainState
 
 MOMENTS_DECAY = 0.99
 """Of the running moments of the codes: about the last hundred batches."""

@@ -7,11 +7,11 @@ import jax
 import jax.numpy as jnp
 import optax
 
+from jaxgen.core.keys import example_keys
+from jaxgen.core.state import Batch, GenerativeModel, Key, TrainState, averaged_params
 from jaxgen.models.augmentation import random_shift, random_turn
-from jaxgen.models.one_loss import LossOutput, one_loss_model
+from jaxgen.models.single_loss import LossOutput, one_loss_model
 from jaxgen.models.variables import apply_network, init_network
-from jaxgen.training.parallel import example_keys
-from jaxgen.training.state import Batch, GenerativeModel, Key, TrainState, averaged_params
 
 
 def classifier(

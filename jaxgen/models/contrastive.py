@@ -9,11 +9,12 @@ import jax
 import jax.numpy as jnp
 import optax
 
+from jaxgen.core.keys import example_keys
+from jaxgen.core.reductions import gather_over_devices
+from jaxgen.core.state import Batch, GenerativeModel, Key, TrainState, averaged_params
 from jaxgen.models.augmentation import random_shift, random_turn
-from jaxgen.models.one_loss import LossOutput, one_loss_model
+from jaxgen.models.single_loss import LossOutput, one_loss_model
 from jaxgen.models.variables import apply_network, init_network
-from jaxgen.training.parallel import example_keys, gather_over_devices
-from jaxgen.training.state import Batch, GenerativeModel, Key, TrainState, averaged_params
 
 FIRST_TEMPERATURE, LARGEST_SCALE = 0.07, 100.0
 """Of the paper, section 2.5."""

@@ -9,13 +9,13 @@ import jax
 import jax.numpy as jnp
 import optax
 
-from jaxgen.models.codebook import moved_counts, perplexity, usage, use_of_codes
+from jaxgen.core.keys import example_keys
+from jaxgen.core.per_example import row_sums
+from jaxgen.core.state import Batch, GenerativeModel, Key, TrainState, averaged_params
+from jaxgen.models.codebooks import moved_counts, perplexity, usage, use_of_codes
 from jaxgen.models.likelihoods import Likelihood
-from jaxgen.models.one_loss import LossOutput, one_loss_model
+from jaxgen.models.single_loss import LossOutput, one_loss_model
 from jaxgen.models.variables import apply_network, init_network
-from jaxgen.per_example import row_sums
-from jaxgen.training.parallel import example_keys
-from jaxgen.training.state import Batch, GenerativeModel, Key, TrainState, averaged_params
 
 
 def discrete_vae(

@@ -7,8 +7,8 @@ from typing import NamedTuple
 import jax
 import jax.numpy as jnp
 
-from jaxgen.per_example import row_sums, rows
-from jaxgen.training.parallel import example_keys
+from jaxgen.core.keys import example_keys
+from jaxgen.core.per_example import row_sums, rows
 
 HALF_BIN = 1.0 / 255.0
 """Half the distance of two of 256 levels in images of [-1, 1]."""

@@ -7,17 +7,17 @@ import jax
 import jax.numpy as jnp
 import optax
 
+from jaxgen.core.keys import example_keys, folded_keys
+from jaxgen.core.state import Batch, GenerativeModel, Key, TrainState, averaged_params
 from jaxgen.data.lines import until_line_end
 from jaxgen.metrics.likelihood import importance_weighted_log_likelihood
-from jaxgen.models.decoding import Choice, Decoding, decoder
-from jaxgen.models.kl_terms import kl_weight_schedule, with_free_bits
-from jaxgen.models.one_loss import LossOutput, one_loss_model
-from jaxgen.models.outputs import softmax
-from jaxgen.models.posteriors import draw_normal, kl_by_latent, standard_normal_log_density
-from jaxgen.models.samples import normal_prior, sample_by_condition
+from jaxgen.models.autoregressive.decoding import Choice, Decoding, decoder
+from jaxgen.models.autoregressive.outputs import softmax
+from jaxgen.models.conditional_samples import normal_prior, sample_by_condition
+from jaxgen.models.single_loss import LossOutput, one_loss_model
+from jaxgen.models.vae.kl_terms import kl_weight_schedule, with_free_bits
+from jaxgen.models.vae.posteriors import draw_normal, kl_by_latent, standard_normal_log_density
 from jaxgen.models.variables import init_network
-from jaxgen.training.parallel import example_keys, folded_keys
-from jaxgen.training.state import Batch, GenerativeModel, Key, TrainState, averaged_params
 
 Params = dict[str, Any]
 
@@ -47,10 +47,10 @@ def text_vae(
     Args:
       encoder: `encoder(tokens int [B, T], mask [B, T], train=...) -> [B, 2 L]`, m and log v.
       network: `network(tokens int [B, T], latents [B, L], train=...) -> logits [B, T, K]` of the token behind each,
-        with what `jaxgen.models.decoding` lists to be drawn from; an attribute `dropout` is as of `sequence_model`.
+        with what `decoding` lists to be drawn from; an attribute `dropout` is as of `sequence_model`.
       latent_size: L.
       line_end: the token that lines end with, which also comes before their first.
-      beta, kl_warmup_steps, free_bits: of the KL term (`jaxgen.models.kl_terms`).
+      beta, kl_warmup_steps, free_bits: of the KL term (`jaxgen.models.vae.kl_terms`).
       word_dropout: how often, while it is trained, a token that the decoder looks back at is a line end in place of
         what was there (section 3.1).
       sample_length: tokens of a sample; lines end before.

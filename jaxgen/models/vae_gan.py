@@ -7,22 +7,13 @@ import jax
 import jax.numpy as jnp
 import optax
 
+from jaxgen.core.keys import example_normal
+from jaxgen.core.per_example import row_means
+from jaxgen.core.state import Batch, GenerativeModel, Key, Metrics, TrainState, create_state, sum_and_count, update
 from jaxgen.metrics.likelihood import kl_to_standard_normal
-from jaxgen.models.gan_losses import LOSSES
-from jaxgen.models.samples import normal_prior, samples_by_class
+from jaxgen.models.conditional_samples import normal_prior, samples_by_class
+from jaxgen.models.gan.losses import LOSSES
 from jaxgen.models.variables import apply_network, init_network
-from jaxgen.per_example import row_means
-from jaxgen.training.parallel import example_normal
-from jaxgen.training.state import (
-    Batch,
-    GenerativeModel,
-    Key,
-    Metrics,
-    TrainState,
-    create_state,
-    sum_and_count,
-    update,
-)
 
 
 class Terms(NamedTuple):
@@ -65,7 +56,7 @@ def vae_gan(
       discriminator: `discriminator(images, train=...) -> (logits [B], features [B, F])`
         (`jaxgen.networks.feature_discriminator`).
       feature_weight: gamma, which weighs likeness against looking real.
-      loss: a name in `jaxgen.models.gan_losses.LOSSES`.
+      loss: a name in `jaxgen.models.gan.losses.LOSSES`.
 
     `functions`: `prior(key, num_samples) -> latents`; `decode(state, latents) -> images`; `encode(state, images) ->
     latents`, the posterior's means; `reconstruct(state, images) -> images`; `discriminate(state, images) -> logits`.

@@ -8,8 +8,10 @@ import jax
 import jax.numpy as jnp
 import optax
 
+from jaxgen.core.per_example import row_means, row_sums, rows
+from jaxgen.core.state import Batch, GenerativeModel, Key, TrainState
 from jaxgen.metrics.likelihood import bits_per_dimension
-from jaxgen.models.codebook import (
+from jaxgen.models.codebooks import (
     initial_codes,
     moved_codebook,
     moved_counts,
@@ -20,10 +22,8 @@ from jaxgen.models.codebook import (
     use_of_codes,
 )
 from jaxgen.models.likelihoods import Likelihood
-from jaxgen.models.one_loss import LossOutput, one_loss_model
+from jaxgen.models.single_loss import LossOutput, one_loss_model
 from jaxgen.models.variables import apply_network, init_network
-from jaxgen.per_example import row_means, row_sums, rows
-from jaxgen.training.state import Batch, GenerativeModel, Key, TrainState
 
 
 class Quantised(NamedTuple):
@@ -60,7 +60,7 @@ def vq_vae(
         -1/M log p(x | e)  +  mean |sg[z_e] - e|^2  +  beta mean |z_e - sg[e]|^2
 
     The first term's gradient passes from e to z_e unchanged. The second is left out with code books of running means,
-    which move by themselves (`jaxgen.models.codebook.moved_codebook`).
+    which move by themselves (`jaxgen.models.codebooks.moved_codebook`).
 
     Args:
       encoder: `encoder(images, train=...) -> [B, h, w, code_size]`.

@@ -6,20 +6,13 @@ import flax.linen as nn
 import jax.numpy as jnp
 from jax import Array
 
-from jaxgen.errors import UserError
-from jaxgen.networks.attention import SelfAttention
-from jaxgen.networks.convolution import Conv
-from jaxgen.networks.normalisation import BatchNorm, ConditionalBatchNorm
-from jaxgen.networks.residual import (
-    STEMS,
-    DownBlock,
-    Initialiser,
-    ProjectionHead,
-    UpBlock,
-    place_of_attention,
-)
-from jaxgen.networks.sizes import stem_and_doublings
-from jaxgen.networks.spectral_norm import spectrally_normalised
+from jaxgen.core.errors import UserError
+from jaxgen.networks.layers.attention import SelfAttention
+from jaxgen.networks.layers.convolution.conv import Conv
+from jaxgen.networks.layers.normalization import BatchNorm, ConditionalBatchNorm
+from jaxgen.networks.layers.residual import STEMS, DownBlock, Initialiser, ProjectionHead, UpBlock, place_of_attention
+from jaxgen.networks.layers.sizes import stem_and_doublings
+from jaxgen.networks.layers.spectral_norm import spectrally_normalised
 
 # Channels in multiples of `width`: of the stem and after each block of the generator, and after each block of the
 # discriminator, whose last block does not halve the size. Tables 4 to 6 and, for 64x64, the authors' PyTorch code.

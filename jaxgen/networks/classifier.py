@@ -5,8 +5,8 @@ from collections.abc import Sequence
 import flax.linen as nn
 from jax import Array
 
-from jaxgen.networks.convolution import Conv
-from jaxgen.networks.normalisation import BatchNorm
+from jaxgen.networks.layers.convolution.conv import Conv
+from jaxgen.networks.layers.normalization import BatchNorm
 
 
 class ConvClassifier(nn.Module):

@@ -6,12 +6,12 @@ import flax.linen as nn
 import jax.numpy as jnp
 from jax import Array
 
-from jaxgen.errors import UserError
-from jaxgen.networks.activations import leaky_relu
-from jaxgen.networks.convolution import Conv, ConvTranspose
-from jaxgen.networks.normalisation import BatchNorm
-from jaxgen.networks.sizes import stem_and_doublings
-from jaxgen.networks.spectral_norm import spectrally_normalised
+from jaxgen.core.errors import UserError
+from jaxgen.networks.layers.activations import leaky_relu
+from jaxgen.networks.layers.convolution.conv import Conv, ConvTranspose
+from jaxgen.networks.layers.normalization import BatchNorm
+from jaxgen.networks.layers.sizes import stem_and_doublings
+from jaxgen.networks.layers.spectral_norm import spectrally_normalised
 
 KERNEL_SIZE = (5, 5)
 STEMS = (4, 7)

@@ -5,12 +5,12 @@ import jax.numpy as jnp
 import numpy as np
 from jax import Array
 
-from jaxgen.networks.attention import attend
-from jaxgen.networks.dropout import dropout, folded
-from jaxgen.networks.embedding import sinusoids
-from jaxgen.networks.noise_embedding import NoiseEmbedding
-from jaxgen.networks.resampling import depth_to_space, space_to_depth
-from jaxgen.networks.sizes import check_multiple
+from jaxgen.networks.layers.attention import attend
+from jaxgen.networks.layers.dropout import apply_dropout, folded
+from jaxgen.networks.layers.embedding import sinusoids
+from jaxgen.networks.layers.noise_embedding import NoiseEmbedding
+from jaxgen.networks.layers.resampling import depth_to_space, space_to_depth
+from jaxgen.networks.layers.sizes import check_multiple
 
 ZEROS = nn.initializers.zeros
 GLOROT = nn.initializers.glorot_uniform()
@@ -83,11 +83,11 @@ class DiTBlock(nn.Module):
         heads = joined.reshape(batch, length, 3, self.heads, -1).transpose(2, 0, 3, 1, 4)  # 3 times [B, H, T, D]
         mixed = attend(*heads).reshape(-1, width)
         attended = nn.Dense(width, kernel_init=GLOROT, name="attention_output")(mixed).reshape(x.shape)
-        x = x + moves[2] * dropout(attended, self.dropout, dropout_keys, 0)
+        x = x + moves[2] * apply_dropout(attended, self.dropout, dropout_keys, 0)
         rows = (_norm()(x) * (1.0 + moves[4]) + moves[3]).reshape(-1, width)
         hidden = nn.gelu(nn.Dense(4 * width, kernel_init=GLOROT, name="hidden")(rows))
         fed = nn.Dense(width, kernel_init=GLOROT, name="output")(hidden).reshape(x.shape)
-        return x + moves[5] * dropout(fed, self.dropout, dropout_keys, 1)
+        return x + moves[5] * apply_dropout(fed, self.dropout, dropout_keys, 1)
 
 
 def _norm() -> nn.LayerNorm:

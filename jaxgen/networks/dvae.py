@@ -3,8 +3,8 @@
 import flax.linen as nn
 from jax import Array
 
-from jaxgen.networks.convolution import Conv
-from jaxgen.networks.resampling import max_pool, upsample
+from jaxgen.networks.layers.convolution.conv import Conv
+from jaxgen.networks.layers.resampling import max_pool, upsample
 
 WIDE, POINT = (3, 3), (1, 1)
 

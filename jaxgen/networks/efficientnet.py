@@ -7,9 +7,9 @@ import jax.numpy as jnp
 import numpy as np
 from jax import Array, lax
 
-from jaxgen.networks.convolution import Conv, fast_forms_pay
-from jaxgen.networks.direct_convolution import DIMENSION_NUMBERS
-from jaxgen.networks.normalisation import BatchNorm
+from jaxgen.networks.layers.convolution.conv import Conv, fast_forms_pay
+from jaxgen.networks.layers.convolution.lax_vjp import DIMENSION_NUMBERS
+from jaxgen.networks.layers.normalization import BatchNorm
 
 EPSILON = 1e-3  # of every batch norm
 

@@ -5,9 +5,9 @@ from collections.abc import Sequence
 import flax.linen as nn
 from jax import Array
 
-from jaxgen.networks.activations import leaky_relu
-from jaxgen.networks.convolution import Conv
-from jaxgen.networks.normalisation import BatchNorm
+from jaxgen.networks.layers.activations import leaky_relu
+from jaxgen.networks.layers.convolution.conv import Conv
+from jaxgen.networks.layers.normalization import BatchNorm
 
 
 class FeatureDiscriminator(nn.Module):

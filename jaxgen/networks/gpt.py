@@ -9,9 +9,9 @@ import jax
 import jax.numpy as jnp
 from jax import Array
 
-from jaxgen.networks.attention import attend
-from jaxgen.networks.dropout import dropout, folded
-from jaxgen.networks.embedding import look_up
+from jaxgen.networks.layers.attention import attend
+from jaxgen.networks.layers.dropout import apply_dropout, folded
+from jaxgen.networks.layers.embedding import look_up
 
 Cache = Sequence[dict[str, Array]]
 """Of each block: `keys` and `values` [B, G, context, D] of the positions so far."""
@@ -148,7 +148,7 @@ class GPT(nn.Module):
     def _run(self, tokens: Array, latents: tuple[Array, ...], dropout_keys: Array | None) -> tuple[Array, Cache]:
         """Logits [B, T, K], and each block's keys and values [B, G, T, D]."""
         x, caches = self._embedded(tokens, jnp.arange(tokens.shape[1]), latents), []
-        x = dropout(x, self.dropout, dropout_keys, 0)
+        x = apply_dropout(x, self.dropout, dropout_keys, 0)
         for i, block in enumerate(self.blocks):
             x, cached = block(x, folded(dropout_keys, i + 1))
             caches.append(cached)
@@ -216,8 +216,8 @@ class Block(nn.Module):
         queries, keys, values = self._heads_of(x, positions)
         seen = positions[:, None] >= positions if seen is None else seen
         attended = self._attended(queries, keys, values, seen, dropout_keys)
-        x = x + dropout(attended, self.dropout, dropout_keys, 1)
-        x = x + dropout(self._fed_forward(x), self.dropout, dropout_keys, 2)
+        x = x + apply_dropout(attended, self.dropout, dropout_keys, 1)
+        x = x + apply_dropout(self._fed_forward(x), self.dropout, dropout_keys, 2)
         return x, {"keys": keys, "values": values}
 
     def step(self, x: Array, cached: dict[str, Array], position: Array) -> tuple[Array, dict[str, Array]]:
@@ -253,7 +253,7 @@ class Block(nn.Module):
             keys,
             values,
             seen,
-            lambda weights: dropout(weights, self.dropout, dropout_keys, 0),
+            lambda weights: apply_dropout(weights, self.dropout, dropout_keys, 0),
             self.attention_scale,
         )
         return _by_rows(self.attention_output, mixed)

@@ -12,8 +12,8 @@ import flax.linen as nn
 import jax.numpy as jnp
 from jax import Array
 
-from jaxgen.networks.convolution import Conv
-from jaxgen.networks.normalisation import BatchNorm
+from jaxgen.networks.layers.convolution.conv import Conv
+from jaxgen.networks.layers.normalization import BatchNorm
 
 
 class Layer(NamedTuple):

@@ -6,7 +6,7 @@ import flax.linen as nn
 import jax.numpy as jnp
 from jax import Array
 
-from jaxgen.networks.normalisation import BatchNorm
+from jaxgen.networks.layers.normalization import BatchNorm
 
 LATENT_SIZES = (64, 32, 16, 8, 4)
 WIDTHS = (512, 256, 128, 64, 32)

@@ -7,9 +7,9 @@ import flax.linen as nn
 import jax.numpy as jnp
 from jax import Array
 
-from jaxgen.networks.activations import leaky_relu
-from jaxgen.networks.normalisation import BatchNorm
-from jaxgen.networks.spectral_norm import spectrally_normalised
+from jaxgen.networks.layers.activations import leaky_relu
+from jaxgen.networks.layers.normalization import BatchNorm
+from jaxgen.networks.layers.spectral_norm import spectrally_normalised
 
 
 class MLPGenerator(nn.Module):

@@ -8,10 +8,10 @@ import jax
 import jax.numpy as jnp
 from jax import Array
 
-from jaxgen.networks.convolution import fast_forms_pay
-from jaxgen.networks.fast_convolution import local_convolution
-from jaxgen.networks.patch_convolution import patch_convolution
-from jaxgen.networks.transform_convolution import Pair
+from jaxgen.networks.layers.convolution.conv import fast_forms_pay
+from jaxgen.networks.layers.convolution.dft import Pair
+from jaxgen.networks.layers.convolution.dispatch import local_convolution
+from jaxgen.networks.layers.convolution.im2col import patch_convolution
 
 Cache = dict[str, list[Array]]
 """What is known of a grid while it is drawn, of each layer: `above` [B, R, w, C], the R rows that the vertical stack

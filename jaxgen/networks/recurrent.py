@@ -8,8 +8,8 @@ import jax
 import jax.numpy as jnp
 from jax import Array
 
-from jaxgen.networks.dropout import dropout
-from jaxgen.networks.embedding import look_up
+from jaxgen.networks.layers.dropout import apply_dropout
+from jaxgen.networks.layers.embedding import look_up
 
 Cache = Sequence[tuple[Array, ...]]
 """Of each layer: its state, (h, c) [B, E] of an LSTM, (h,) of a GRU."""
@@ -120,9 +120,9 @@ class RecurrentNetwork(nn.Module):
     def __call__(self, tokens: Array, *latents: Array, train: bool, dropout_keys: Array | None = None) -> Array:
         """Tokens int [B, T] -> logits [B, T, K] of the token behind each; `dropout_keys` [B] as in `GPT`."""
         keys = dropout_keys if train and self.dropout else None
-        x = dropout(self._embedded(tokens, *latents), self.dropout, keys, 0)
+        x = apply_dropout(self._embedded(tokens, *latents), self.dropout, keys, 0)
         for i, (layer, state) in enumerate(zip(self.recurrent, self.start(len(tokens), *latents), strict=True)):
-            x = dropout(layer(x, state), self.dropout, keys, i + 1)
+            x = apply_dropout(layer(x, state), self.dropout, keys, i + 1)
         return self._logits(x.reshape(-1, self.width)).reshape(*x.shape[:2], -1)
 
     def start(self, batch_size: int, *latents: Array) -> Cache:

@@ -10,19 +10,12 @@ import flax.linen as nn
 import jax.numpy as jnp
 from jax import Array
 
-from jaxgen.networks.attention import SelfAttention
-from jaxgen.networks.convolution import Conv
-from jaxgen.networks.normalisation import BatchNorm, ConditionalBatchNorm
-from jaxgen.networks.residual import (
-    GLOROT,
-    STEMS,
-    DownBlock,
-    ProjectionHead,
-    UpBlock,
-    place_of_attention,
-)
-from jaxgen.networks.sizes import stem_and_doublings
-from jaxgen.networks.spectral_norm import spectrally_normalised
+from jaxgen.networks.layers.attention import SelfAttention
+from jaxgen.networks.layers.convolution.conv import Conv
+from jaxgen.networks.layers.normalization import BatchNorm, ConditionalBatchNorm
+from jaxgen.networks.layers.residual import GLOROT, STEMS, DownBlock, ProjectionHead, UpBlock, place_of_attention
+from jaxgen.networks.layers.sizes import stem_and_doublings
+from jaxgen.networks.layers.spectral_norm import spectrally_normalised
 
 LARGEST_SMALL = 32
 """Images up to this size take the plan of table 4, where all maps have as many channels."""

@@ -12,10 +12,10 @@ import jax
 import jax.numpy as jnp
 from jax import Array, lax
 
-from jaxgen.errors import UserError
-from jaxgen.networks.equalised import EqualisedConv, EqualisedDense, ModulatedConv, scaled_leaky_relu
-from jaxgen.networks.resampling import smooth_upsample
-from jaxgen.training.parallel import AXIS, axis_is_bound, gather_over_devices
+from jaxgen.core.errors import UserError
+from jaxgen.core.reductions import AXIS, axis_is_bound, gather_over_devices
+from jaxgen.networks.layers.equalized import EqualisedConv, EqualisedDense, ModulatedConv, scaled_leaky_relu
+from jaxgen.networks.layers.resampling import smooth_upsample
 
 STEM = 4
 """The side of the smallest map."""

@@ -3,10 +3,10 @@
 import flax.linen as nn
 from jax import Array
 
-from jaxgen.networks.activations import leaky_relu
-from jaxgen.networks.convolution import Conv
-from jaxgen.networks.normalisation import BatchNorm
-from jaxgen.networks.resampling import depth_to_space
+from jaxgen.networks.layers.activations import leaky_relu
+from jaxgen.networks.layers.convolution.conv import Conv
+from jaxgen.networks.layers.normalization import BatchNorm
+from jaxgen.networks.layers.resampling import depth_to_space
 
 
 class SRResNet(nn.Module):

@@ -7,8 +7,8 @@ import flax.linen as nn
 import jax.numpy as jnp
 from jax import Array
 
-from jaxgen.networks.embedding import look_up
 from jaxgen.networks.gpt import Block
+from jaxgen.networks.layers.embedding import look_up
 from jaxgen.networks.recurrent import RecurrentLayer
 
 

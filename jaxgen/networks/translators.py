@@ -10,10 +10,10 @@ import flax.linen as nn
 import jax.numpy as jnp
 from jax import Array
 
-from jaxgen.networks.activations import leaky_relu
-from jaxgen.networks.convolution import Conv, ConvTranspose
-from jaxgen.networks.normalisation import InstanceNorm
-from jaxgen.networks.sizes import check_multiple
+from jaxgen.networks.layers.activations import leaky_relu
+from jaxgen.networks.layers.convolution.conv import Conv, ConvTranspose
+from jaxgen.networks.layers.normalization import InstanceNorm
+from jaxgen.networks.layers.sizes import check_multiple
 
 NORMAL = nn.initializers.normal(0.02)
 

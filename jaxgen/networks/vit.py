@@ -5,8 +5,8 @@ import jax.numpy as jnp
 from jax import Array
 
 from jaxgen.networks.gpt import Block
-from jaxgen.networks.resampling import space_to_depth
-from jaxgen.networks.sizes import check_multiple
+from jaxgen.networks.layers.resampling import space_to_depth
+from jaxgen.networks.layers.sizes import check_multiple
 
 
 class ViT(nn.Module):

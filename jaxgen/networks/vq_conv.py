@@ -3,7 +3,7 @@
 import flax.linen as nn
 from jax import Array
 
-from jaxgen.networks.convolution import Conv, ConvTranspose
+from jaxgen.networks.layers.convolution.conv import Conv, ConvTranspose
 
 
 class ResidualBlock(nn.Module):

@@ -9,8 +9,8 @@ import jax.numpy as jnp
 from jax import Array
 
 from jaxgen.data.mu_law import amplitudes_of
-from jaxgen.networks.dropout import dropout
-from jaxgen.networks.embedding import look_up
+from jaxgen.networks.layers.dropout import apply_dropout
+from jaxgen.networks.layers.embedding import look_up
 from jaxgen.networks.linear_prediction import Ahead, Known, LinearPredictor
 
 
@@ -58,7 +58,7 @@ class WaveNet(nn.Module):
     the amplitudes x of mu-law codes, x_t, x_{t-1} and the prediction p_t over the loudness, the logarithm of the
     loudness, and that of the prediction's mean error s_t over it. From its outputs (w, m, r), M of each, come M
     components with the means p_t + s_t m and scales of the logarithm log s_t + r, see `mixture_in_amplitudes` of
-    `jaxgen.models.outputs`. Then outputs depend on all tokens before, by what the predictor keeps of them.
+    `jaxgen.models.autoregressive`. Then outputs depend on all tokens before, by what the predictor keeps of them.
 
     Attributes:
       num_tokens: K.
@@ -192,7 +192,7 @@ class WaveNet(nn.Module):
         padded = jnp.pad(embedded, ((0, 0), (1, 1), (0, 0)))
         joined = jnp.concatenate([padded[:, :-2], embedded, padded[:, 2:]], -1)
         word = jax.nn.one_hot(spoken.label, self.num_classes, dtype=self.words.dtype) @ self.words
-        word = word * dropout(jnp.ones((len(word), 1)), self.dropout, keys, 0)
+        word = word * apply_dropout(jnp.ones((len(word), 1)), self.dropout, keys, 0)
         return jnp.tanh(self.neighbours(joined)) + word[:, None]
 
     def _outputs(self, sums: Array) -> Array:
@@ -223,7 +223,7 @@ class _Layer(nn.Module):
         features, gates = jnp.split(self.taps(seen.reshape(-1, seen.shape[-1])), 2, -1)
         z = jnp.tanh(features) * jax.nn.sigmoid(gates)  # [N, G]
         if keys is not None:
-            kept = dropout(jnp.ones((len(keys), 1, self.gate_width)), self.dropout, keys, use)
+            kept = apply_dropout(jnp.ones((len(keys), 1, self.gate_width)), self.dropout, keys, use)
             z = (z.reshape(len(keys), -1, self.gate_width) * kept).reshape(z.shape)
         residual, skip = jnp.split(self.out(z), [self.width], -1)
         return x + residual.reshape(x.shape) if self.width else x, skip

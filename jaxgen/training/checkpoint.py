@@ -20,14 +20,14 @@ import jax.numpy as jnp
 import numpy as np
 import orbax.checkpoint as ocp
 
-from jaxgen import files
+from jaxgen.core import files
+from jaxgen.core.errors import UserError
+from jaxgen.core.json_values import from_json
+from jaxgen.core.state import TrainState
 from jaxgen.data.limits import check_memory
-from jaxgen.errors import UserError
 from jaxgen.training.checkpoint_folder import FOLDER as FOLDER
 from jaxgen.training.checkpoint_folder import Manager, Steps, ignore_late_ends, is_unfinished
 from jaxgen.training.checkpoint_folder import steps_on_disk as steps_on_disk
-from jaxgen.training.json_values import from_json
-from jaxgen.training.state import TrainState
 
 WEIGHTS = ("params", "model_state", "ema_params")
 """What of a state another run can begin from."""

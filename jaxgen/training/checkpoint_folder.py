@@ -14,8 +14,8 @@ from typing import Any
 import orbax.checkpoint as ocp
 from etils import epath
 
-from jaxgen import files
-from jaxgen.errors import RunFailed, UserError
+from jaxgen.core import files
+from jaxgen.core.errors import RunFailed, UserError
 
 FOLDER = "checkpoints"
 _UNFINISHED = re.compile(r"[0-9]+\.orbax-checkpoint-tmp(-[0-9]+)?")

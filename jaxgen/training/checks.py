@@ -5,12 +5,12 @@ from typing import Any
 import jax
 from jax.sharding import Mesh
 
+from jaxgen.core.errors import UserError
+from jaxgen.core.state import GenerativeModel
 from jaxgen.data.dataset import Dataset, example_batch
-from jaxgen.errors import UserError
+from jaxgen.samples.scores import value_names
 from jaxgen.training.config import TrainConfig
 from jaxgen.training.parallel import check_deterministic
-from jaxgen.training.sample_scores import value_names
-from jaxgen.training.state import GenerativeModel
 
 
 def check_devices(config: TrainConfig, mesh: Mesh) -> None:
@@ -38,7 +38,7 @@ def check_evaluation(model: GenerativeModel, data: Dataset, config: TrainConfig)
     Raises:
       UserError: names the metrics that there are.
     """
-    names = [f"eval/{name}" for name in value_names(model, data, config)]
+    names = [f"eval/{name}" for name in value_names(model, data, config.eval_metrics, num_samples=config.eval_samples)]
     if config.best_metric is None:
         return True
     if data.test is not None:

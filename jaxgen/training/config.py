@@ -6,9 +6,20 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any, Literal, TypeVar
 
-from jaxgen.errors import UserError
+from jaxgen.core.errors import UserError
+from jaxgen.core.options import (
+    Count,
+    CountFromZero,
+    Like,
+    Names,
+    Seed,
+    Text,
+    check_options,
+    option,
+    option_types,
+    within,
+)
 from jaxgen.metrics.image_scores import METRICS
-from jaxgen.options import Count, CountFromZero, Like, Names, Seed, Text, check_options, option, option_types, within
 
 _Config = TypeVar("_Config", bound="TrainConfig")
 MetricNames = Annotated[str, Names(tuple(METRICS))]

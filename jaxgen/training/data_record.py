@@ -5,15 +5,15 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from jaxgen.core.errors import UserError
+from jaxgen.core.json_values import read_json
 from jaxgen.data import music
 from jaxgen.data.dataset import Dataset, is_resident, length
 from jaxgen.data.embedded_sets import EMBEDDED
 from jaxgen.data.identity import Identity, changes, identity_from_json, identity_of_arrays
 from jaxgen.data.splits import Recorded
-from jaxgen.errors import UserError
 from jaxgen.training import run_folder
 from jaxgen.training.config import TrainConfig, refuse_changes
-from jaxgen.training.json_values import read_json
 
 DATA_OPTIONS = ("data", "target", "generated")
 """Options that say where the data lie; data that were moved are known again by what they are."""
@@ -31,7 +31,7 @@ def identity_of(data: Dataset) -> Identity | None:
     return identity_of_arrays(*splits) if all(map(is_resident, splits)) else None
 
 
-def data_record(data: Dataset, identity: Identity | None) -> dict[str, Any]:
+def describe_data(data: Dataset, identity: Identity | None) -> dict[str, Any]:
     """Return what config.json says of the data."""
     counts = {"examples": length(data.train), "held_out": 0 if data.test is None else length(data.test)}
     return {"name": data.name, **counts, "fingerprint": None if identity is None else identity.fingerprint}

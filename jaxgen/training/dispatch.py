@@ -9,17 +9,12 @@ import jax.numpy as jnp
 import numpy as np
 from jax.sharding import Mesh
 
+from jaxgen.core.reductions import sum_over_devices
+from jaxgen.core.state import Batch, GenerativeModel, Metrics, TrainState
 from jaxgen.data.dataset import Dataset, is_resident, length, read_examples
 from jaxgen.data.order import epoch_order
 from jaxgen.data.stream import stream_batches
-from jaxgen.training.parallel import (
-    per_device,
-    replicate,
-    split_local_over_devices,
-    split_over_devices,
-    sum_over_devices,
-)
-from jaxgen.training.state import Batch, GenerativeModel, Metrics, TrainState
+from jaxgen.training.parallel import per_device, replicate, split_local_over_devices, split_over_devices
 
 
 class DispatchResult(NamedTuple):

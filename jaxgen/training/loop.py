@@ -2,6 +2,7 @@
 
 import contextlib
 import dataclasses
+import functools
 from collections import deque
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -10,22 +11,23 @@ import jax
 import numpy as np
 from jax.sharding import Mesh
 
-from jaxgen import files
+from jaxgen.core import files
+from jaxgen.core.errors import RunFailed, RunStopped
+from jaxgen.core.state import GenerativeModel, TrainState
 from jaxgen.data.dataset import Dataset
-from jaxgen.errors import RunFailed, RunStopped
-from jaxgen.training import checkpoint, pictures, run_folder
+from jaxgen.samples import pictures
+from jaxgen.samples.previews import build_preview
+from jaxgen.samples.scores import build_sample_scores
+from jaxgen.training import checkpoint, run_folder
 from jaxgen.training.checkpoint_folder import disk_faults
 from jaxgen.training.checks import check_devices, check_evaluation
 from jaxgen.training.config import TrainConfig, validate
 from jaxgen.training.dispatch import DispatchResult, add_metrics, build_dispatch, build_evaluation, mean_metrics
 from jaxgen.training.lost_runs import lost_runs_explained
-from jaxgen.training.parallel import device_mesh
+from jaxgen.training.parallel import device_mesh, replicate
 from jaxgen.training.reporting import Reporter, duration
-from jaxgen.training.sample_scores import build_sample_scores
-from jaxgen.training.showing import build_showing
+from jaxgen.training.run_setup import RunSetup, start_run
 from jaxgen.training.speed import Speed
-from jaxgen.training.start import Start, start_run
-from jaxgen.training.state import GenerativeModel, TrainState
 from jaxgen.training.stopping import stop_requested
 
 
@@ -56,7 +58,7 @@ def train(
 
     Args:
       name: the runs without a `run_dir` go to runs/NAME/; the data set's name if not given.
-      experiment: where the commands find the code that builds the model again (`jaxgen.experiment`).
+      experiment: where the commands find the code that builds the model again (`jaxgen.runs.experiment`).
       owns_process: what command lines say, whose process is there for this run alone. A run that a signal stopped is
         then returned, with `stopped_by`, and a second Ctrl-C ends the process even within a compiler.
 
@@ -113,7 +115,7 @@ def _train(
 class _Loop:
     """One call of `train`: the state, what is waiting on the device, and what happens between dispatches."""
 
-    def __init__(self, model: GenerativeModel, data: Dataset, config: TrainConfig, mesh: Mesh, start: Start):
+    def __init__(self, model: GenerativeModel, data: Dataset, config: TrainConfig, mesh: Mesh, start: RunSetup):
         self.model, self.config, self.start, self.run_dir = model, config, start, start.run_dir
         self.state, self.totals, self.best = start.state, start.totals, start.best
         self.step = self.start_step = int(start.state.step)
@@ -145,8 +147,10 @@ class _Loop:
         self.evaluation = (
             build_evaluation(model, data, mesh, batch_size=config.batch_size) if data.test is not None else None
         )
-        self.sample_scores = build_sample_scores(model, data, config)
-        self.showing = build_showing(model, data, mesh, seed=config.seed)
+        self.sample_scores = build_sample_scores(
+            model, data, config.eval_metrics, num_samples=config.eval_samples, seed=config.seed
+        )
+        self.preview = build_preview(model, data, functools.partial(replicate, mesh), seed=config.seed)
         # What happens every so many steps, in this order: a checkpoint remembers what was reported before it.
         self.events = [
             (config.log_every, self.log),
@@ -278,12 +282,12 @@ class _Loop:
 
     def show(self) -> None:
         """Samples, always of the same noise: a sheet of images, texts."""
-        if self.showing is None:
+        if self.preview is None:
             return
-        samples = self.showing.draw(self.state)
+        samples = self.preview.draw(self.state)
         if self.reporter.active:
             with files.moved_into(self.run_dir / run_folder.SAMPLES) as folder:
-                self.showing.write(samples, folder / f"step_{self.step:07d}")
+                self.preview.write(samples, folder / f"step_{self.step:07d}")
 
     def save(self) -> None:
         """A checkpoint, if the state is finite."""

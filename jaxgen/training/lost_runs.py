@@ -15,7 +15,7 @@ from collections.abc import Callable, Iterator
 import jax
 from jax.sharding import Mesh
 
-from jaxgen.errors import RunFailed
+from jaxgen.core.errors import RunFailed
 
 _HANDLER = ctypes.CFUNCTYPE(None, ctypes.c_int)
 _LOG_LEVEL = "TF_CPP_MIN_LOG_LEVEL"

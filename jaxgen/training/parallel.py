@@ -1,8 +1,4 @@
-"""Devices: the reductions a step may use, and the one way a per-device function is run on all of them.
-
-A step is written for one device. Where no device axis is bound (plain `jax.jit`) the reductions do nothing, so the
-same step runs under `jit`, `pmap` and `shard_map`.
-"""
+"""Devices: which a run uses, how values are placed on them, and the one way a per-device function is run on all."""
 
 import contextlib
 import os
@@ -16,64 +12,12 @@ import numpy as np
 from jax.sharding import Mesh, NamedSharding
 from jax.sharding import PartitionSpec as P
 
-from jaxgen.errors import UserError
+from jaxgen.core.errors import UserError
+from jaxgen.core.reductions import AXIS
 
-AXIS = "devices"
 SMALL = 1024
 """Arrays of at most so many numbers may be kept for a while."""
 _DETERMINISTIC = "--xla_gpu_deterministic_ops=true"
-
-
-# ---------------------------------------------------------------- inside a step
-
-
-def axis_is_bound() -> bool:
-    """Whether the code being traced runs once per device (under `per_device`)."""
-    try:
-        jax.lax.axis_index(AXIS)
-    except NameError:
-        return False
-    return True
-
-
-def mean_over_devices(tree: Any) -> Any:
-    """The mean of each leaf over all devices; the tree itself where no device axis is bound."""
-    return jax.lax.pmean(tree, AXIS) if axis_is_bound() else tree
-
-
-def sum_over_devices(tree: Any) -> Any:
-    """The sum of each leaf over all devices; the tree itself where no device axis is bound."""
-    return jax.lax.psum(tree, AXIS) if axis_is_bound() else tree
-
-
-def gather_over_devices(tree: Any) -> Any:
-    """Leaves [b, ...] of each device joined to the global batch [D * b, ...], in the order of the devices."""
-    if not axis_is_bound():
-        return tree
-    return jax.tree.map(lambda x: jax.lax.all_gather(x, AXIS, axis=0, tiled=True), tree)
-
-
-def example_keys(key: jax.Array, index: jax.Array) -> jax.Array:
-    """One key per example: `fold_in(key, index[i])`, keys [B] from index [B]."""
-    return jax.vmap(jax.random.fold_in, (None, 0))(key, index)
-
-
-def folded_keys(keys: jax.Array, number: Any) -> jax.Array:
-    """Each of the keys [B] with a number folded in: other keys of the same examples."""
-    return jax.vmap(jax.random.fold_in, (0, None))(keys, number)
-
-
-def example_normal(key: jax.Array, index: jax.Array, shape: Sequence[int]) -> jax.Array:
-    """Standard normal noise [B, *shape] that belongs to the examples numbered `index` [B]."""
-    return jax.vmap(lambda k: jax.random.normal(k, tuple(shape)))(example_keys(key, index))
-
-
-def example_chances(key: jax.Array, index: jax.Array, probability: float) -> jax.Array:
-    """bool [B], True with a probability, of the examples numbered `index` [B]."""
-    return jax.vmap(lambda k: jax.random.bernoulli(k, probability))(example_keys(key, index))
-
-
-# ---------------------------------------------------------------- around a step
 
 
 def device_mesh(count: int | None = None) -> Mesh:
@@ -172,7 +116,7 @@ def per_device(
     donate: Sequence[int] = (),
     replicated_output: bool = True,
 ) -> Callable[..., Any]:
-    """Compile `function` to run once per device, with the axis `AXIS` bound for the reductions above.
+    """Compile `function` to run once per device, with the axis `AXIS` bound, for `jaxgen.core.reductions`.
 
     Of the functions made here at most `_most_in_flight` are under way at once, see there. An argument whose `mapped` is
     True has leaves [D, ...] and each device gets its row [...]; the others go whole to every device. The result must be

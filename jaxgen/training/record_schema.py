@@ -6,8 +6,8 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
+from jaxgen.core.json_values import from_json, shown
 from jaxgen.data.limits import MOST_CLASSES
-from jaxgen.training.json_values import from_json, shown
 
 LARGEST_ARRAY = 2**28
 """Values of one example: what a file says of shapes must not fill the memory."""

@@ -17,8 +17,8 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.table import Column
 
-from jaxgen import files
-from jaxgen.terminal import console, discard
+from jaxgen.core import files
+from jaxgen.core.terminal import console, discard
 from jaxgen.training import run_folder
 
 SECONDS_BETWEEN_WORDS = 15.0

@@ -28,10 +28,10 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
-from jaxgen import files
-from jaxgen.errors import UserError
+from jaxgen.core import files
+from jaxgen.core.errors import UserError
+from jaxgen.core.json_values import from_json, read_json
 from jaxgen.training import checkpoint_folder, run_lock
-from jaxgen.training.json_values import from_json, read_json
 from jaxgen.training.record_schema import check_record
 
 CONFIG = "config.json"

@@ -8,7 +8,7 @@ import socket
 import time
 from pathlib import Path
 
-from jaxgen.errors import UserError
+from jaxgen.core.errors import UserError
 
 try:
     import fcntl

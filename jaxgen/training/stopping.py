@@ -9,7 +9,7 @@ from typing import Any
 
 import jax
 
-from jaxgen import command_line, signals
+from jaxgen.core import command_line, signals
 
 
 @contextlib.contextmanager

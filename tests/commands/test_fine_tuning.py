@@ -9,7 +9,7 @@ from command_lines import train
 from PIL import Image
 
 from jaxgen.experiments import emoji_sngan
-from jaxgen.opened_run import open_run, restore_run
+from jaxgen.runs.opened_run import open_run, restore_run
 
 OPTIONS = ("--preset", "quick", "--devices", 1, "--generator-width", 4, "--discriminator-width", 4, "--batch-size", 4)
 STILL = ("--generator-learning-rate", 1e-9, "--discriminator-learning-rate", 1e-9, "--steps", 1)

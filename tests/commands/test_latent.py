@@ -18,7 +18,7 @@ from jaxgen.experiments import (
     mnist_vq_vae,
     mnist_vq_vae_prior,
 )
-from jaxgen.opened_run import open_run, restore_run
+from jaxgen.runs.opened_run import open_run, restore_run
 
 pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("small_mnist")]
 

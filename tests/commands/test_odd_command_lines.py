@@ -13,8 +13,8 @@ from properties import DEADLINE
 
 from jaxgen.__main__ import COMMANDS
 from jaxgen.commands import _options
-from jaxgen.errors import UserError
-from jaxgen.options import option
+from jaxgen.core.errors import UserError
+from jaxgen.core.options import option
 
 NAMED = {"sample": [], "latent": ["manifold"], "styles": ["mixing"], "project": ["a.png"], "restore": ["a.png"]}
 NAMED |= {"translate": ["a.png"], "stylize": ["a.png"], "augment": ["--num", "2", "--out", "a.npz"], "interpolate": []}

@@ -14,7 +14,7 @@ from helpers import file_digests
 from jaxgen.__main__ import COMMANDS
 from jaxgen.commands import _outputs
 from jaxgen.commands._outputs import OutputOptions, check_files, check_output, check_output_folder, writing
-from jaxgen.errors import UserError
+from jaxgen.core.errors import UserError
 
 
 def test_every_command_that_writes_can_be_told_to_overwrite():

@@ -12,7 +12,7 @@ from jaxgen.commands._tiles import in_tiles
 from jaxgen.data import embedded_sets
 from jaxgen.experiments import emoji_super_resolution, mnist_inpainting, photo_super_resolution
 from jaxgen.networks.super_resolution import SRResNet
-from jaxgen.opened_run import open_run, restore_run
+from jaxgen.runs.opened_run import open_run, restore_run
 
 pytestmark = pytest.mark.slow
 ONCE = ("--preset", "quick", "--steps", 2, "--batch-size", 4, "--devices", 1, "--steps-per-dispatch", 2)

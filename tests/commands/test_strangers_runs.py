@@ -12,9 +12,9 @@ import tiny_experiment
 from command_lines import assert_refused, command, train
 from helpers import file_digests
 
-from jaxgen.errors import UserError
-from jaxgen.experiment_loading import load_experiment
-from jaxgen.opened_run import open_run
+from jaxgen.core.errors import UserError
+from jaxgen.runs.experiment_loading import load_experiment
+from jaxgen.runs.opened_run import open_run
 from jaxgen.training import trusted
 from jaxgen.training.run_lock import lock_run
 

@@ -8,10 +8,10 @@ from command_lines import assert_refused, command, train
 from PIL import Image
 from skimage import data
 
+from jaxgen.editing.style_transfer import stylise
 from jaxgen.experiments import photo_style
 from jaxgen.metrics.extractors import efficientnet_maps
-from jaxgen.models.stylisation import content_of, style_losses, style_of
-from jaxgen.style_transfer import stylise
+from jaxgen.models.image_to_image.stylization import content_of, style_losses, style_of
 
 
 @pytest.mark.slow

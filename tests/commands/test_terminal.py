@@ -13,10 +13,10 @@ from command_lines import command
 from helpers import process_environment
 from rich.table import Table
 
-from jaxgen import terminal
-from jaxgen.command_line import end_well
-from jaxgen.errors import UserError
-from jaxgen.terminal import console, printable
+from jaxgen.core import terminal
+from jaxgen.core.command_line import end_well
+from jaxgen.core.errors import UserError
+from jaxgen.core.terminal import console, printable
 
 HOSTILE = "im[/x][bold]:smile:\x1b[31m\x07\x9b\u202e\r\ud83d\udcff"
 
@@ -129,7 +129,7 @@ def test_a_full_stdout_is_said_in_one_sentence():
 
 
 def test_an_ascii_terminal_gets_every_text():
-    program = "from jaxgen.terminal import encode_anything as e; e(); print('╭─╮│ … caf\\xe9 \\U0001F600')"
+    program = "from jaxgen.core.terminal import encode_anything as e; e(); print('╭─╮│ … caf\\xe9 \\U0001F600')"
     process = start("-c", program, stdout=subprocess.PIPE, env={"LC_ALL": "C", "PYTHONIOENCODING": "ascii"})
     assert process.communicate(timeout=60)[0] == "+-+| . caf\\xe9 \\U0001f600\n"
     assert process.returncode == 0
@@ -137,7 +137,7 @@ def test_an_ascii_terminal_gets_every_text():
 
 STOPPED = """
 import hashlib, sys, time
-from jaxgen.command_line import end_well, stoppable
+from jaxgen.core.command_line import end_well, stoppable
 def work():
     print("working", flush=True)
     {work}

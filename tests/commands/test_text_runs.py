@@ -13,9 +13,9 @@ import numpy as np
 import pytest
 from command_lines import assert_refused, command, train
 
-from jaxgen.evaluation import read_evaluations
+from jaxgen.evaluation.run_scores import read_evaluations
 from jaxgen.experiments import kjv_gpt
-from jaxgen.opened_run import open_run, restore_run
+from jaxgen.runs.opened_run import open_run, restore_run
 
 TEXT = "".join(f"{i} sheep and {i} goats.\n" for i in range(300))
 OPTIONS = ("--preset", "quick", "--data", "mine.txt", "--steps", 4, "--layers", 1, "--width", 8, "--heads", 1)

@@ -9,11 +9,11 @@ import pytest
 from command_lines import assert_refused, command, train
 from PIL import Image
 
-from jaxgen.evaluation import read_evaluations
+from jaxgen.evaluation.run_scores import read_evaluations
+from jaxgen.evaluation.text_agreement import likest_first, open_text_scorer
 from jaxgen.experiments import emoji_clip, emoji_dalle, emoji_dvae, emoji_text_to_image
-from jaxgen.opened_run import open_run, restore_run
-from jaxgen.text_agreement import likest_first, open_text_scorer
-from jaxgen.training.sampling import draw_samples
+from jaxgen.runs.opened_run import open_run, restore_run
+from jaxgen.samples.numbered import draw_samples
 
 pytestmark = pytest.mark.slow
 

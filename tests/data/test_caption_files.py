@@ -6,8 +6,8 @@ import pytest
 from hypothesis import strategies as st
 from properties import ODD_TEXTS, QUICK_AND_SLOW, for_all
 
+from jaxgen.core.errors import UserError
 from jaxgen.data.caption_files import file_key, find_table, read_caption_lines, read_table
-from jaxgen.errors import UserError
 
 ROWS = {"0.png": ["red, and round"], "sub/1.png": ['a "big" square', "two\nlines"]}
 

@@ -7,11 +7,11 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from jaxgen.core.errors import UserError
 from jaxgen.data.captions import caption_writer, first_captions, load_captioned, random_caption
 from jaxgen.data.dataset import length, pick_examples
 from jaxgen.data.embedded_sets import emoji_arrays
 from jaxgen.data.loading import load
-from jaxgen.errors import UserError
 from jaxgen.experiments._captions import EMOJI_PROMPTS
 
 

@@ -6,10 +6,11 @@ import time
 
 import numpy as np
 import pytest
+import rebuild_embedded
 
-from jaxgen.data import embedded_sets, mu_law, rebuild_embedded
+from jaxgen.core.errors import UserError
+from jaxgen.data import embedded_sets, mu_law
 from jaxgen.data.embedded_sets import EMBEDDED
-from jaxgen.errors import UserError
 
 
 def idx(array: np.ndarray) -> bytes:

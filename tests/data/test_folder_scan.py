@@ -3,9 +3,9 @@
 import pytest
 from PIL import Image
 
+from jaxgen.core.errors import UserError
 from jaxgen.data.folder_scan import find_images, scan_folder
 from jaxgen.data.images import IMAGE_FORMATS
-from jaxgen.errors import UserError
 
 
 def touch(folder, *names):

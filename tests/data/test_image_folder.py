@@ -4,10 +4,10 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from jaxgen.core.errors import UserError
 from jaxgen.data import length, load
 from jaxgen.data.dataset import described
 from jaxgen.data.identity import changes
-from jaxgen.errors import UserError
 from jaxgen.experiments._images import class_count
 
 

@@ -3,10 +3,10 @@
 import numpy as np
 import pytest
 
+from jaxgen.core.errors import UserError
 from jaxgen.data import example_batch
 from jaxgen.data.lines import load_lines, until_line_end
 from jaxgen.data.vocabulary import vocabulary_from_json
-from jaxgen.errors import UserError
 
 
 def test_an_example_is_a_line_between_line_ends_and_its_weights_end_with_it(tmp_path):

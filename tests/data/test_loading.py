@@ -6,8 +6,8 @@ import sys
 import numpy as np
 import pytest
 
+from jaxgen.core.errors import UserError
 from jaxgen.data import embedded_sets, length, load
-from jaxgen.errors import UserError
 
 
 def test_mnist_is_split_as_published():

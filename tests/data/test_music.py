@@ -2,8 +2,8 @@
 
 import pytest
 
+from jaxgen.core.errors import UserError
 from jaxgen.data.music import BETWEEN, bars_of_right_length, clean_tune, split_tunes, write_midi
-from jaxgen.errors import UserError
 
 TUNE = """X:7
 T:A Title

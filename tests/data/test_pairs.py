@@ -4,9 +4,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from jaxgen.core.errors import UserError
 from jaxgen.data import load
 from jaxgen.data.pairs import load_pairs, scale_both
-from jaxgen.errors import UserError
 
 
 def folder(path, values):

@@ -4,9 +4,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from jaxgen.core.errors import UserError
 from jaxgen.data import photos
 from jaxgen.data.photos import load_patches, patches_of, photo_files
-from jaxgen.errors import UserError
 
 
 def test_patches_are_all_squares_at_their_places():

@@ -14,9 +14,9 @@ from hypothesis import strategies as st
 from PIL import Image
 from properties import QUICK_AND_SLOW, for_all
 
+from jaxgen.core.errors import UserError
 from jaxgen.data import images, picture_file
 from jaxgen.data.picture_file import open_picture, read_image, read_picture, read_scaled
-from jaxgen.errors import UserError
 
 WHITE = (255, 255, 255)
 RED, GREEN = (255, 0, 0), (0, 255, 0)

@@ -6,12 +6,12 @@ import os
 import numpy as np
 import pytest
 
-from jaxgen.data import file_digests as digests_module
-from jaxgen.data.file_digests import digest, file_digests
+from jaxgen.core.errors import UserError
+from jaxgen.data import content_digests as digests_module
+from jaxgen.data.content_digests import digest, file_digests
 from jaxgen.data.folder_scan import scan_folder
 from jaxgen.data.identity import Identity, changes, identity_from_json, identity_of_arrays
 from jaxgen.data.splits import Recorded, as_recorded, divide, held_out
-from jaxgen.errors import UserError
 
 NAMES = [f"{i}.png" for i in range(2_000)]
 

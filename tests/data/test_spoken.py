@@ -5,9 +5,9 @@ import functools
 import numpy as np
 import pytest
 
+from jaxgen.core.errors import UserError
 from jaxgen.data import embedded_sets
 from jaxgen.data.spoken import held_out_start, load_spoken_windows, nearest_word, words_to_say
-from jaxgen.errors import UserError
 
 CLIPS = embedded_sets.spoken_clips()
 ENDS = np.cumsum(CLIPS.lengths)

@@ -5,8 +5,8 @@ import itertools
 import numpy as np
 import pytest
 
+from jaxgen.core.errors import UserError
 from jaxgen.data.stream import stream_batches
-from jaxgen.errors import UserError
 
 
 class Numbers:

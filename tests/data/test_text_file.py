@@ -9,11 +9,11 @@ import pytest
 from hypothesis import strategies as st
 from properties import ODD_TEXTS, QUICK_AND_SLOW, for_all
 
+from jaxgen.core.errors import UserError
 from jaxgen.data import limits
 from jaxgen.data.lines import load_lines
 from jaxgen.data.text import load_text
 from jaxgen.data.text_file import normalized, read_text_file
-from jaxgen.errors import UserError
 
 TEXT = "Zo\u00eb na\u00efve, \u4f60\u597d \U0001f600\nand a second line\n" * 30
 WAYS = {

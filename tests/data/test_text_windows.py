@@ -4,9 +4,9 @@ import numpy as np
 import pytest
 from test_tfds_source import write_set
 
+from jaxgen.core.errors import UserError
 from jaxgen.data.text import load_text
 from jaxgen.data.vocabulary import vocabulary_from_json
-from jaxgen.errors import UserError
 
 TEXT = "".join(f"line {i}, and then some.\n" for i in range(100))
 

@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from jaxgen.core.errors import UserError
 from jaxgen.data import length, load, stream_batches
-from jaxgen.errors import UserError
 
 
 def png(value: int, height: int, width: int) -> io.BytesIO:

@@ -5,8 +5,8 @@ import json
 import numpy as np
 import pytest
 
+from jaxgen.core.errors import UserError
 from jaxgen.data.vocabulary import characters_of, find_vocabulary, vocabulary_from_json
-from jaxgen.errors import UserError
 
 TEXT = "In the beginning was the Word,\nand the Word was with God. Ἐν ἀρχῇ ἦν ὁ λόγος. 👋\n"
 

@@ -124,7 +124,7 @@ def _act(arguments: list[str]) -> int:
     import tiny_experiment
 
     from jaxgen.__main__ import run as run_command
-    from jaxgen.experiment import run
+    from jaxgen.runs.experiment import run
 
     if arguments[0] == "jaxgen":
         return run_command(arguments[1:])

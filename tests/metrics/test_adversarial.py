@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from jaxgen.errors import UserError
+from jaxgen.core.errors import UserError
 from jaxgen.metrics.adversarial import discriminator_accuracy
 
 

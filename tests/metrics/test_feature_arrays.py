@@ -6,7 +6,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from jaxgen.errors import UserError
+from jaxgen.core.errors import UserError
 from jaxgen.metrics import (
     class_shares,
     classifier_score,
@@ -19,11 +19,11 @@ from jaxgen.metrics import (
     precision_recall,
     squared_mmd,
 )
-from jaxgen.metrics.class_shares import label_agreement
 from jaxgen.metrics.feature_arrays import check_features
+from jaxgen.metrics.label_scores import label_agreement
 from jaxgen.metrics.moments import add_features, empty_moments
 from jaxgen.metrics.neighbours import nearest_training
-from jaxgen.metrics.retrieval import caption_ranks, retrieval
+from jaxgen.metrics.retrieval import caption_ranks, retrieval_scores
 
 GOOD = np.random.default_rng(0).normal(size=(12, 3))
 BROKEN = {
@@ -113,7 +113,7 @@ def test_squared_mmd_far_from_zero_is_its_definition(mean):
         (lambda: label_agreement(GOOD, np.full(12, -1)), "must be at least 0"),
         (lambda: caption_ranks(GOOD, GOOD, np.full(12, 12)), "must be in 0..11"),
         (lambda: caption_ranks(GOOD, GOOD, np.arange(12), among=1), "at least 2 captions"),
-        (lambda: retrieval(np.zeros(0, int)), "one integer a sample"),
+        (lambda: retrieval_scores(np.zeros(0, int)), "one integer a sample"),
         (lambda: linear_prediction_nats(np.full((1, 9), 256)), "levels in 0..255, not 256 to 256"),
         (lambda: linear_prediction_nats(np.full((1, 9), 0.5)), "integers"),
         (lambda: linear_prediction_nats(np.zeros((1, 9), int), order=0), "order of at least 1"),

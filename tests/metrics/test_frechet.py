@@ -8,7 +8,7 @@ import pytest
 import scipy.linalg
 from references import make_sample_metrics
 
-from jaxgen.errors import UserError
+from jaxgen.core.errors import UserError
 from jaxgen.metrics.frechet import _trace_of_root, frechet_bias, frechet_distance, frechet_distance_of_moments
 from jaxgen.metrics.moments import moments_of
 

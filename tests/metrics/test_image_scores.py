@@ -8,7 +8,7 @@ from jaxgen import UserError
 from jaxgen.data import load
 from jaxgen.metrics.extractors import FeatureExtractor, load_extractor
 from jaxgen.metrics.frechet import frechet_bias
-from jaxgen.metrics.image_features import image_features
+from jaxgen.metrics.image_features import extract_features
 from jaxgen.metrics.image_scores import METRICS, ImageScorer, least_images, metrics_with, too_few_for
 from jaxgen.metrics.image_source import ImageSource, as_rgb, of_array, of_path, of_split, with_equal_channels
 from jaxgen.metrics.moments import mean_and_covariance
@@ -74,7 +74,9 @@ def test_copies_of_training_images_are_found(digits):
 def test_features_do_not_depend_on_how_the_images_come_in_batches(digits):
     extractor = load_extractor("mnist")
     few = digits[0]._replace(count=270)
-    whole, other = (image_features(few, extractor._replace(batch_size=size), keep_features=True) for size in (250, 90))
+    whole, other = (
+        extract_features(few, extractor._replace(batch_size=size), keep_features=True) for size in (250, 90)
+    )
     assert whole.features.shape == (270, 128)
     np.testing.assert_allclose(whole.features, other.features, atol=1e-4)
     for a, b in zip(mean_and_covariance(whole.moments), mean_and_covariance(other.moments), strict=True):
@@ -84,7 +86,7 @@ def test_features_do_not_depend_on_how_the_images_come_in_batches(digits):
 def test_the_mnist_extractor_knows_digits():
     data = load("mnist")
     source = of_split(data, data.test, "test")._replace(count=500)
-    features = image_features(source, load_extractor("mnist"), keep_features=False)
+    features = extract_features(source, load_extractor("mnist"), keep_features=False)
     assert np.mean(features.logits.argmax(-1) == data.test["label"][:500]) >= 0.99
     assert features.features is None
 
@@ -92,7 +94,7 @@ def test_the_mnist_extractor_knows_digits():
 @pytest.mark.slow
 def test_the_mnist_extractor_is_the_recorded_classifier():
     data = load("mnist")
-    features = image_features(of_split(data, data.test, "test"), load_extractor("mnist"), keep_features=False)
+    features = extract_features(of_split(data, data.test, "test"), load_extractor("mnist"), keep_features=False)
     accuracy = np.mean(features.logits.argmax(-1) == data.test["label"])
     assert accuracy == pytest.approx(0.9958, abs=5e-5)  # experiments/mnist_classifier
     assert features.features is None

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from references import make_sample_metrics
 
-from jaxgen.errors import UserError
+from jaxgen.core.errors import UserError
 from jaxgen.metrics.kernel import kernel_distance, squared_mmd
 
 REFERENCE = json.loads(Path(make_sample_metrics.__file__).with_name("sample_metrics.json").read_text("utf-8"))

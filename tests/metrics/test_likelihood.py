@@ -14,7 +14,7 @@ import scipy.integrate
 import scipy.special
 import scipy.stats
 
-from jaxgen.errors import UserError
+from jaxgen.core.errors import UserError
 from jaxgen.metrics.likelihood import (
     BIN_WIDTH,
     bits_per_character,

@@ -5,8 +5,8 @@ import math
 import numpy as np
 import pytest
 
+from jaxgen.core.errors import UserError
 from jaxgen.data.mu_law import mu_law_decode, mu_law_encode
-from jaxgen.errors import UserError
 from jaxgen.metrics import linear_prediction_nats
 
 SCALE = 0.02

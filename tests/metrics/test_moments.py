@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from jaxgen.errors import UserError
+from jaxgen.core.errors import UserError
 from jaxgen.metrics.moments import add_features, empty_moments, mean_and_covariance, moments_of
 
 

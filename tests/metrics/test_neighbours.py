@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from references import make_sample_metrics
 
-from jaxgen.errors import UserError
+from jaxgen.core.errors import UserError
 from jaxgen.metrics import distances
 from jaxgen.metrics.distances import nearest_distances
 from jaxgen.metrics.neighbours import density_coverage, nearest_training, precision_recall

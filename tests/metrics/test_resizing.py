@@ -1,15 +1,14 @@
 """Resizing against TensorFlow's and PyTorch's own; the stored values are from tests/references/make_resizing.py."""
 
-from pathlib import Path
-
 import jax
 import numpy as np
 import pytest
+from helpers import REFERENCES
 
-from jaxgen.errors import UserError
+from jaxgen.core.errors import UserError
 from jaxgen.metrics.resizing import resize_bilinear
 
-REFERENCES = np.load(Path(__file__).parent.parent / "references" / "resizing.npz")
+REFERENCES = np.load(REFERENCES / "resizing.npz")
 
 
 @pytest.mark.parametrize("name", REFERENCES.files)

@@ -11,7 +11,7 @@ import pytest
 import scipy.ndimage
 from references import make_restoration
 
-from jaxgen.errors import UserError
+from jaxgen.core.errors import UserError
 from jaxgen.metrics.restoration import l1, ms_ssim, psnr, ssim
 
 EXPECTED = json.loads(Path(make_restoration.__file__).with_name("restoration.json").read_text())

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from jaxgen.metrics.retrieval import caption_ranks, retrieval
+from jaxgen.metrics.retrieval import caption_ranks, retrieval_scores
 
 
 def unit(rng, count, size=6):
@@ -18,7 +18,7 @@ def test_among_all_captions_ranks_are_those_of_a_sort():
     for image, number, rank in zip(images, own, ranks, strict=True):
         order = np.argsort(-(captions @ image))
         assert order[rank] == number
-    found = retrieval(ranks)
+    found = retrieval_scores(ranks)
     assert found.top1 == np.mean(ranks == 0)
     assert found.top5 == np.mean(ranks < 5)
 
@@ -26,13 +26,13 @@ def test_among_all_captions_ranks_are_those_of_a_sort():
 def test_by_chance_one_of_a_hundred_is_right_and_fewer_offered_make_it_easier():
     rng = np.random.default_rng(1)
     images, captions, own = unit(rng, 4000), unit(rng, 300), rng.integers(0, 300, 4000)
-    assert retrieval(caption_ranks(images, captions, own)).top1 == pytest.approx(0.01, abs=0.006)
-    assert retrieval(caption_ranks(images, captions, own, among=5)).top1 == pytest.approx(0.2, abs=0.03)
+    assert retrieval_scores(caption_ranks(images, captions, own)).top1 == pytest.approx(0.01, abs=0.006)
+    assert retrieval_scores(caption_ranks(images, captions, own, among=5)).top1 == pytest.approx(0.2, abs=0.03)
 
 
 def test_an_encoder_that_gives_everything_one_vector_finds_nothing():
     same = np.ones((50, 3)) / np.sqrt(3)
-    assert retrieval(caption_ranks(same, same, np.arange(50))).top5 == 0.0
+    assert retrieval_scores(caption_ranks(same, same, np.arange(50))).top5 == 0.0
 
 
 def test_what_is_offered_follows_the_seed():

@@ -8,10 +8,10 @@ import numpy as np
 import pytest
 from references import make_text
 
+from jaxgen.core.errors import UserError
 from jaxgen.data.text import load_text
-from jaxgen.errors import UserError
+from jaxgen.evaluation.texts import diversity_values
 from jaxgen.metrics.text import distinct_n, self_bleu
-from jaxgen.text_evaluation import diversity_values
 
 EXPECTED = json.loads(Path(make_text.__file__).with_name("text.json").read_text())["self_bleu"]
 CASES = make_text.text_cases()

@@ -5,19 +5,18 @@ import os
 import pickle
 import zipfile
 from collections import OrderedDict
-from pathlib import Path
 
 import numpy as np
 import pytest
+from helpers import REFERENCES
 from hypothesis import strategies as st
 from properties import QUICK_AND_SLOW, for_all
 from references.random_arrays import arrays
 
-from jaxgen.errors import UserError
+from jaxgen.core.errors import UserError
 from jaxgen.metrics import torch_files
 from jaxgen.metrics.torch_files import read_torch_state
 
-REFERENCES = Path(__file__).parent.parent / "references"
 FORMATS = {"zip": REFERENCES / "torch_zip.pth", "legacy": REFERENCES / "torch_legacy.pth"}
 
 

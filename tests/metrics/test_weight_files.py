@@ -8,13 +8,15 @@ import flax.linen as nn
 import jax
 import numpy as np
 import pytest
+import rebuild_weights
 from flax.traverse_util import flatten_dict
+from helpers import REFERENCES
 from references.random_network import random_state
 from references.torch_layout import fill_layout
 from safetensors.numpy import load_file, save_file
 
-from jaxgen.errors import UserError
-from jaxgen.metrics import rebuild_weights, weights
+from jaxgen.core.errors import UserError
+from jaxgen.metrics import weights
 from jaxgen.metrics.weight_files import (
     checked_variables,
     file_sha256,
@@ -23,9 +25,9 @@ from jaxgen.metrics.weight_files import (
     read_safetensors,
     save_variables,
 )
-from jaxgen.networks.normalisation import BatchNorm
+from jaxgen.networks.layers.normalization import BatchNorm
 
-FOLDER = Path(__file__).parent.parent / "references"
+FOLDER = REFERENCES
 SHIPPED = Path(weights.__file__).parent / "efficientnet_lite0.safetensors"
 
 

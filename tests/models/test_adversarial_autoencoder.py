@@ -7,10 +7,10 @@ import optax
 import scipy.stats
 from tiny import tiny_autoencoder_networks, tiny_images
 
+from jaxgen.core.keys import example_normal
 from jaxgen.data import example_batch
 from jaxgen.models.adversarial_autoencoder import adversarial_autoencoder
 from jaxgen.networks.mlp import MLPDiscriminator
-from jaxgen.training.parallel import example_normal
 
 KEY = jax.random.key(0)
 

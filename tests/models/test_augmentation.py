@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 import scipy.ndimage
 
-from jaxgen.errors import UserError
+from jaxgen.core.errors import UserError
+from jaxgen.core.keys import example_keys
 from jaxgen.models.augmentation import (
     POLICIES,
     adaptive_augmentation,
@@ -16,7 +17,6 @@ from jaxgen.models.augmentation import (
     random_shift,
     random_turn,
 )
-from jaxgen.training.parallel import example_keys
 
 IMAGES = np.kron(np.random.default_rng(3).integers(0, 256, (6, 7, 7, 1)), np.ones((1, 4, 4, 1))).astype(np.float32)
 KEYS = example_keys(jax.random.key(0), jnp.arange(6, dtype=jnp.uint32))

@@ -8,8 +8,8 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
+from jaxgen.core.errors import UserError
 from jaxgen.data import load
-from jaxgen.errors import UserError
 from jaxgen.experiments import (
     _vq_vae,
     emoji_vq_vae,

@@ -8,7 +8,7 @@ import scipy.special
 from tiny import tiny_images
 
 from jaxgen.data import example_batch
-from jaxgen.models import classifier
+from jaxgen.models.classifier import classifier
 from jaxgen.networks.classifier import ConvClassifier
 
 BATCH = example_batch(tiny_images(), 12)

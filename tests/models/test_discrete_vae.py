@@ -10,11 +10,11 @@ import scipy.integrate
 import scipy.stats
 from tiny import tiny_discrete_vae, tiny_images
 
+from jaxgen.core.keys import example_keys
 from jaxgen.data import example_batch
 from jaxgen.models.discrete_vae import cosine_between, discrete_vae, drawn_codes, kl_to_uniform, relaxed_codes
 from jaxgen.models.likelihoods import logit_laplace
 from jaxgen.models.vq_vae import scaled_squared_error
-from jaxgen.training.parallel import example_keys
 
 LOGITS = jnp.array([1.0, -0.5, 0.3, 2.0, -2.0])
 KEY = jax.random.key(0)

@@ -8,11 +8,11 @@ import pytest
 import scipy.stats
 from tiny import tiny_images
 
+from jaxgen.core.keys import example_normal
 from jaxgen.data import example_batch
 from jaxgen.models.vae_gan import vae_gan
 from jaxgen.networks.feature_discriminator import FeatureDiscriminator
 from jaxgen.networks.mlp import MLPEncoder, MLPGenerator
-from jaxgen.training.parallel import example_normal
 
 KEY = jax.random.key(0)
 GAMMA = 0.3

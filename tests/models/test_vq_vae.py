@@ -13,7 +13,7 @@ import scipy.stats
 from tiny import tiny_images, tiny_vq_vae
 
 from jaxgen.data import example_batch
-from jaxgen.models.codebook import moved_codebook, nearest_codes, perplexity, straight_through, usage
+from jaxgen.models.codebooks import moved_codebook, nearest_codes, perplexity, straight_through, usage
 from jaxgen.models.vq_vae import scaled_squared_error, vq_vae
 from jaxgen.training.parallel import device_mesh, per_device, split_over_devices
 

@@ -6,7 +6,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from jaxgen.errors import UserError
+from jaxgen.core.errors import UserError
 from jaxgen.models.variables import apply_network, init_network
 from jaxgen.networks.biggan import BigGANDiscriminator, BigGANGenerator
 

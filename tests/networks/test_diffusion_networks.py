@@ -7,12 +7,12 @@ import numpy as np
 import pytest
 import scipy.special
 
-from jaxgen.errors import UserError
-from jaxgen.networks.attention import attend
+from jaxgen.core.errors import UserError
 from jaxgen.networks.dit import DiT
-from jaxgen.networks.embedding import sinusoids
-from jaxgen.networks.normalisation import GroupNorm, normalised_by_groups
-from jaxgen.networks.resampling import depth_to_space, space_to_depth
+from jaxgen.networks.layers.attention import attend
+from jaxgen.networks.layers.embedding import sinusoids
+from jaxgen.networks.layers.normalization import GroupNorm, normalised_by_groups
+from jaxgen.networks.layers.resampling import depth_to_space, space_to_depth
 from jaxgen.networks.text_encoder import TextTransformer
 from jaxgen.networks.unet import AttentionBlock, UNet
 

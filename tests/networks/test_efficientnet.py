@@ -6,13 +6,14 @@ import flax.linen as nn
 import jax
 import numpy as np
 import pytest
+from helpers import REFERENCES
 
 from jaxgen.metrics import weights
 from jaxgen.metrics.resizing import resize_bilinear
 from jaxgen.metrics.weight_files import load_variables
 from jaxgen.networks.efficientnet import DepthwiseConv, EfficientNetLite0
 
-REFERENCES = np.load(Path(__file__).parent.parent / "references" / "efficientnet.npz")
+REFERENCES = np.load(REFERENCES / "efficientnet.npz")
 EGYPTIAN_CAT, ESPRESSO = 285, 967
 
 

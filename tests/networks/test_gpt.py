@@ -1,16 +1,14 @@
 """The GPT against transformers' GPT-2 and Llama, its causality, and what its options promise."""
 
-from pathlib import Path
-
 import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from helpers import REFERENCES
 
-from jaxgen.hugging_face import load_gpt2
 from jaxgen.networks.gpt import GPT
+from jaxgen.runs.hugging_face import load_gpt2
 
-REFERENCES = Path(__file__).parents[1] / "references"
 KEY = jax.random.key(0)
 
 

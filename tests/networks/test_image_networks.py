@@ -10,12 +10,12 @@ import pytest
 from jax.sharding import Mesh
 from jax.sharding import PartitionSpec as P
 
-from jaxgen.errors import UserError
+from jaxgen.core.errors import UserError
+from jaxgen.core.reductions import AXIS
 from jaxgen.networks.classifier import ConvClassifier
 from jaxgen.networks.dcgan import DCGANDiscriminator, DCGANEncoder, DCGANGenerator
+from jaxgen.networks.layers.normalization import BatchNorm
 from jaxgen.networks.mlp import MLPDiscriminator, MLPEncoder, MLPGenerator
-from jaxgen.networks.normalisation import BatchNorm
-from jaxgen.training.parallel import AXIS
 
 KEY = jax.random.key(0)
 

@@ -1,11 +1,11 @@
 """The FID Inception against torch-fidelity's with the same random weights (tests/references/make_inception.py)."""
 
 import json
-from pathlib import Path
 
 import jax
 import numpy as np
 import pytest
+from helpers import REFERENCES
 from references.random_network import random_images, random_state
 from references.torch_layout import fill_layout
 
@@ -13,7 +13,7 @@ from jaxgen.metrics.resizing import resize_bilinear
 from jaxgen.metrics.weight_files import inception_variables
 from jaxgen.networks.inception import InceptionV3
 
-FOLDER = Path(__file__).parent.parent / "references"
+FOLDER = REFERENCES
 REFERENCES = np.load(FOLDER / "inception.npz")
 
 

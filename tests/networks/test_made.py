@@ -1,14 +1,12 @@
 """MADE: what each output depends on, against PyTorch, and its degrees."""
 
-from pathlib import Path
-
 import jax
 import jax.numpy as jnp
 import numpy as np
 import optax
 import pytest
 from flax.traverse_util import flatten_dict
-from helpers import subtree
+from helpers import REFERENCES, subtree
 
 from jaxgen.networks.made import MADE, TokenMADE
 
@@ -86,7 +84,7 @@ def test_the_class_changes_logits():
 
 
 def test_probabilities_and_gradients_are_those_of_pytorch():
-    arrays = np.load(Path(__file__).parents[1] / "references" / "made.npz")
+    arrays = np.load(REFERENCES / "made.npz")
 
     network, tokens = TokenMADE(2, (7, 6), degrees_seed=3, direct=True), arrays["tokens"].reshape(-1, 3, 3)
 

@@ -7,7 +7,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from jaxgen.networks import fast_convolution
+from jaxgen.networks.layers.convolution import dispatch
 from jaxgen.networks.pixel_cnn import GatedPixelCNN
 
 KEY = jax.random.key(0)
@@ -41,7 +41,7 @@ def test_a_logit_depends_on_every_token_before_it_and_on_no_other(labels):
 
 def test_on_a_large_map_a_logit_depends_on_tokens_before_it_alone():
     shape = (11, 12)
-    width = 2 * fast_convolution.THIN  # the form that XLA computes itself
+    width = 2 * dispatch.THIN  # the form that XLA computes itself
     matrix = influence(network(width=width), shape=shape)
     past = np.tri(math.prod(shape), k=-1, dtype=bool)
     np.testing.assert_array_equal(matrix[~past], 0.0)  # to the bit

@@ -1,11 +1,9 @@
 """LSTM and GRU against PyTorch's, and their causality."""
 
-from pathlib import Path
-
 import jax
 import numpy as np
 import pytest
-from helpers import subtree
+from helpers import REFERENCES, subtree
 
 from jaxgen.networks.recurrent import RecurrentLayer, RecurrentNetwork
 
@@ -14,7 +12,7 @@ KEY = jax.random.key(0)
 
 @pytest.mark.parametrize("kind", ["lstm", "gru"])
 def test_outputs_and_gradients_are_those_of_pytorch(kind):
-    arrays = np.load(Path(__file__).parents[1] / "references" / "sequence_networks.npz")
+    arrays = np.load(REFERENCES / "sequence_networks.npz")
     variables = {"params": subtree(arrays, f"{kind}/params/")}
     layer, inputs = RecurrentLayer(4, kind), arrays[f"{kind}/inputs"]
     with jax.enable_x64(True):

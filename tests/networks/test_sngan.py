@@ -1,23 +1,21 @@
 """SNGAN's blocks against PyTorch, its plans against the papers' tables, and tiny ones that learn."""
 
-from pathlib import Path
-
 import flax
 import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from helpers import subtree
+from helpers import REFERENCES, subtree
 
-from jaxgen.errors import UserError
+from jaxgen.core.errors import UserError
 from jaxgen.models.variables import apply_network, init_network
-from jaxgen.networks.normalisation import ConditionalBatchNorm
-from jaxgen.networks.resampling import average_pool, max_pool, upsample
-from jaxgen.networks.residual import DownBlock, UpBlock
+from jaxgen.networks.layers.normalization import ConditionalBatchNorm
+from jaxgen.networks.layers.resampling import average_pool, max_pool, upsample
+from jaxgen.networks.layers.residual import DownBlock, UpBlock
+from jaxgen.networks.layers.spectral_norm import COLLECTION
 from jaxgen.networks.sngan import SNGANDiscriminator, SNGANGenerator
-from jaxgen.networks.spectral_norm import COLLECTION
 
-REFERENCE = np.load(Path(__file__).parents[1] / "references" / "gan_networks.npz")
+REFERENCE = np.load(REFERENCES / "gan_networks.npz")
 KEY = jax.random.key(0, impl="unsafe_rbg")  # compiles much faster than the default
 LABELS = jnp.arange(4) % 3
 

@@ -11,10 +11,10 @@ import pytest
 import scipy.signal
 from jax.test_util import check_grads
 
-from jaxgen.errors import UserError
-from jaxgen.networks import equalised
-from jaxgen.networks.equalised import EqualisedConv, EqualisedDense, ModulatedConv, convolve
-from jaxgen.networks.resampling import TAPS, smooth, smooth_downsample, smooth_upsample
+from jaxgen.core.errors import UserError
+from jaxgen.networks.layers import equalized
+from jaxgen.networks.layers.equalized import EqualisedConv, EqualisedDense, ModulatedConv, convolve
+from jaxgen.networks.layers.resampling import TAPS, smooth, smooth_downsample, smooth_upsample
 from jaxgen.networks.stylegan2 import (
     StyleGAN2Discriminator,
     StyleGAN2Generator,
@@ -89,7 +89,7 @@ def correlated(x, kernel):
 
 @pytest.mark.parametrize("fast", [True, pytest.param(False, marks=pytest.mark.slow)])
 def test_convolutions_that_resample_are_those_of_scipy(fast, monkeypatch):
-    monkeypatch.setattr(equalised, "fast_forms_pay", lambda: fast)
+    monkeypatch.setattr(equalized, "fast_forms_pay", lambda: fast)
     x, kernel = normal(3, 2, 6, 6, 3), normal(4, 3, 3, 3, 4)
     wide = np.zeros((2, 11, 11, 3), np.float32)
     wide[:, ::2, ::2] = x

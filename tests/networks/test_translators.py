@@ -1,19 +1,17 @@
 """Networks from images to images: against PyTorch with the same weights, and what they refuse."""
 
-from pathlib import Path
-
 import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from helpers import subtree
+from helpers import REFERENCES, subtree
 
-from jaxgen.errors import UserError
+from jaxgen.core.errors import UserError
 from jaxgen.networks.super_resolution import SRDiscriminator, SRResNet
 from jaxgen.networks.translators import PatchDiscriminator, ResNetTranslator, UNetTranslator
 
 KEY = jax.random.key(0)
-REFERENCE = np.load(Path(__file__).parent.parent / "references" / "translators.npz")  # make_translators.py
+REFERENCE = np.load(REFERENCES / "translators.npz")  # make_translators.py
 NETWORKS = {
     "unet": UNetTranslator(3, 4, 3),
     "resnet": ResNetTranslator(3, 4, halvings=2, blocks=2),

@@ -1,20 +1,19 @@
 """WaveNet against PyTorch's dilated convolutions, its causality and receptive field, its condition, and its cache."""
 
 import functools
-from pathlib import Path
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
 from flax.traverse_util import unflatten_dict
+from helpers import REFERENCES
 
 from jaxgen.data.mu_law import mu_law_decode, mu_law_encode
 from jaxgen.experiments import spoken_wavenet
 from jaxgen.networks.linear_prediction import LinearPredictor
 from jaxgen.networks.wavenet import Spoken, WaveNet
 
-REFERENCES = Path(__file__).parents[1] / "references"
 KEY = jax.random.key(0)
 SIZES = {"num_tokens": 9, "width": 6, "gate_width": 5, "skip_width": 7}
 DILATIONS = (1, 2, 4, 1, 2)

@@ -1,19 +1,17 @@
 """Whole networks and their gradients against PyTorch and diffusers with the same weights (make_whole_networks.py)."""
 
-from pathlib import Path
-
 import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from helpers import subtree
+from helpers import REFERENCES, subtree
 
 from jaxgen.networks.dit import DiT
 from jaxgen.networks.stylegan2 import StyleGAN2Discriminator, StyleGAN2Generator, num_styles
 from jaxgen.networks.super_resolution import SRDiscriminator, SRResNet
 from jaxgen.networks.unet import UNet
 
-REFERENCE = np.load(Path(__file__).parent.parent / "references" / "whole_networks.npz")
+REFERENCE = np.load(REFERENCES / "whole_networks.npz")
 NETWORKS = {
     "stylegan2_generator": StyleGAN2Generator((16, 16, 3), 64, 8, style_size=6, mapping_layers=2, num_classes=3),
     "stylegan2_discriminator": StyleGAN2Discriminator((16, 16, 3), 64, 8, num_classes=3),

@@ -14,11 +14,11 @@ import orbax.checkpoint as ocp
 import pytest
 from helpers import overwrite_64_bytes
 
-from jaxgen.errors import UserError
+from jaxgen.core.errors import UserError
+from jaxgen.core.state import create_state
 from jaxgen.training import checkpoint, checkpoint_folder
 from jaxgen.training.parallel import device_mesh
-from jaxgen.training.start import with_sharding
-from jaxgen.training.state import create_state
+from jaxgen.training.run_setup import with_sharding
 
 
 def make_state(step=0, value=0.5):

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from jaxgen.errors import UserError
-from jaxgen.experiment_loading import all_experiments
+from jaxgen.core.errors import UserError
+from jaxgen.runs.experiment_loading import all_experiments
 from jaxgen.training import config as config_module
 from jaxgen.training.config import TrainConfig, config_from_json, config_to_json, option, refuse_changes, validate
 

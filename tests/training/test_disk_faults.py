@@ -11,8 +11,9 @@ import pytest
 from command_lines import assert_refused, train
 from test_checkpoint import TARGET, make_state
 
-from jaxgen import experiment, files
-from jaxgen.errors import RunFailed
+from jaxgen.core import files
+from jaxgen.core.errors import RunFailed
+from jaxgen.runs import experiment
 from jaxgen.training import checkpoint
 from jaxgen.training.checkpoint_folder import disk_faults, run_failed
 from jaxgen.training.run_folder import next_free

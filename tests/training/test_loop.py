@@ -14,15 +14,15 @@ import pytest
 from helpers import file_digests, overwrite_64_bytes, tiny_config
 from tiny import streamed, tiny_classifier, tiny_images, tiny_mlp_gan
 
+from jaxgen.core.errors import RunFailed, UserError
 from jaxgen.data import example_batch, scale_images
-from jaxgen.errors import RunFailed, UserError
-from jaxgen.models import gan
 from jaxgen.models.augmentation import adaptive_augmentation
+from jaxgen.models.gan.principle import gan
 from jaxgen.networks.mlp import MLPDiscriminator, MLPGenerator
 from jaxgen.training import checkpoint, run_folder
 from jaxgen.training.loop import train
 from jaxgen.training.parallel import device_mesh
-from jaxgen.training.start import take_weights, with_sharding
+from jaxgen.training.run_setup import take_weights, with_sharding
 
 MODEL = tiny_mlp_gan()
 DATA = tiny_images()

@@ -9,19 +9,17 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from jaxgen.errors import UserError
+from jaxgen.core.errors import UserError
+from jaxgen.core.keys import example_normal
+from jaxgen.core.reductions import gather_over_devices, mean_over_devices, sum_over_devices
 from jaxgen.training import parallel
 from jaxgen.training.parallel import (
     device_mesh,
-    example_normal,
-    gather_over_devices,
-    mean_over_devices,
     per_device,
     replicate,
     shard_mapped,
     split_local_over_devices,
     split_over_devices,
-    sum_over_devices,
 )
 
 REDUCTIONS = [mean_over_devices, sum_over_devices, gather_over_devices]

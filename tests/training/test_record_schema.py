@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from jaxgen.errors import UserError
-from jaxgen.experiment_loading import load_experiment
-from jaxgen.opened_run import open_run
+from jaxgen.core.errors import UserError
+from jaxgen.runs.experiment_loading import load_experiment
+from jaxgen.runs.opened_run import open_run
 from jaxgen.training import run_folder
 from jaxgen.training.config import config_to_json
 

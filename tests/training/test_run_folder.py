@@ -6,7 +6,7 @@ import shutil
 import pytest
 from helpers import file_digests
 
-from jaxgen.errors import UserError
+from jaxgen.core.errors import UserError
 from jaxgen.training import run_folder
 
 

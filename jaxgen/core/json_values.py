@@ -1,0 +1,108 @@
+"""JSON values held against Python's annotations: what a file says is used only where it has the type that is meant.
+
+This is for files whose form is fixed. The options in a config.json, which have ranges too, are held against the
+experiment's own by `jaxgen.core.options.check_options`.
+"""
+
+import json
+import types
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, Union, get_args, get_origin
+
+from jaxgen.core import files
+from jaxgen.core.errors import UserError
+
+LONGEST_SHOWN = 60
+
+
+def read_json(path: Path, check: Callable[[Any], None], remedy: str = "restore it, or start a new run") -> Any:
+    """Return what a JSON file holds, checked.
+
+    Args:
+      check: raises `ValueError` for what must not be there.
+
+    Raises:
+      UserError: the file cannot be read, or is damaged.
+    """
+    try:
+        value = json.loads(files.read_bytes(path).decode())
+        check(value)
+    except RecursionError as error:
+        raise UserError(f"{path} is damaged (too many brackets): {remedy}.") from error
+    except ValueError as error:
+        reason = "it is no UTF-8 text" if isinstance(error, UnicodeDecodeError) else str(error)
+        raise UserError(f"{path} is damaged ({reason}): {remedy}.") from error
+    return value
+
+
+def from_json(value: Any, annotation: Any) -> Any:
+    """Return a JSON value, which must be of the type of an annotation; lists become tuples where tuples are meant.
+
+    Args:
+      annotation: int, float, str, None, tuple[T, U], list[T], dict[str, T] and unions of these. Any takes every value.
+
+    Raises:
+      ValueError: the value has another type; the message goes on after the value's name.
+    """
+    origin, arguments = get_origin(annotation), get_args(annotation)
+    if origin in (Union, types.UnionType):
+        return _one_of(value, arguments)
+    if origin is tuple:
+        return _tuple(value, arguments)
+    if origin is list:
+        return [from_json(x, arguments[0]) for x in _list(value)]
+    if origin is dict:
+        return _mapping(value, arguments[1])
+    return _plain(value, annotation)
+
+
+def shown(value: Any) -> str:
+    """Return a value as text for a message: short, and without control characters."""
+    text = ascii(value)
+    return text if len(text) <= LONGEST_SHOWN else f"{text[:LONGEST_SHOWN]}..."
+
+
+_NAMES = {int: "a whole number", float: "a number", str: "text", type(None): "null"}
+
+
+def _wrong(value: Any, expected: str) -> ValueError:
+    return ValueError(f"is {shown(value)}, not {expected}")
+
+
+def _plain(value: Any, annotation: Any) -> Any:
+    if annotation is Any:
+        return value
+    kinds = (int, float) if annotation is float else annotation
+    if not isinstance(value, kinds) or isinstance(value, bool):
+        raise _wrong(value, _NAMES[annotation])
+    return value
+
+
+def _one_of(value: Any, annotations: tuple[Any, ...]) -> Any:
+    reasons = []
+    for annotation in annotations:
+        try:
+            return from_json(value, annotation)
+        except ValueError as error:
+            if annotation is not type(None):
+                reasons.append(str(error))
+    raise ValueError(reasons[0])
+
+
+def _list(value: Any) -> list[Any]:
+    if not isinstance(value, list):
+        raise _wrong(value, "a list")
+    return value
+
+
+def _tuple(value: Any, kinds: tuple[Any, ...]) -> tuple[Any, ...]:
+    if len(_list(value)) != len(kinds):
+        raise _wrong(value, f"a list of {len(kinds)}")
+    return tuple(from_json(x, kind) for x, kind in zip(value, kinds, strict=True))
+
+
+def _mapping(value: Any, kind: Any) -> dict[str, Any]:
+    if not isinstance(value, dict):
+        raise _wrong(value, "an object")
+    return {name: from_json(x, kind) for name, x in value.items()}

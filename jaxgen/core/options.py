@@ -1,0 +1,311 @@
+"""What an option may be: ranges that stand on the option itself, and the one place where they are checked.
+
+An option's type says its range, `steps: Count = 10_000`, and `check_options` holds a whole dataclass against its types:
+of experiments' configs, of commands' options, and of what a config.json says.
+"""
+
+import dataclasses
+import functools
+import inspect
+import math
+import re
+import types
+import typing
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from numbers import Integral, Real
+from pathlib import Path
+from typing import Annotated, Any, Literal, Protocol, TypeVar, Union, runtime_checkable
+
+import numpy as np
+import tyro
+
+from jaxgen.core.errors import UserError
+from jaxgen.core.terminal import spelled_out
+
+Options = TypeVar("Options")
+
+_NOT_FINITE = "be a finite number"
+_MEANT_AS_BOUND = 1_000
+"""A `high` of at least this is what arithmetic and memory hold, no more: it is said where a number is above it."""
+
+
+@runtime_checkable
+class Check(Protocol):
+    """What may stand beside a type in `Annotated`."""
+
+    def wrong(self, value: Any) -> str | None:
+        """Return what `value` must be and is not, to follow "must" in a sentence; None where it is."""
+
+
+@dataclass(frozen=True)
+class Range:
+    """The numbers from `low` to `high`; an open end is not among them, nor what float32 rounds to it."""
+
+    low: float
+    high: float
+    low_open: bool = False
+    high_open: bool = False
+
+    def wrong(self, value: Real) -> str | None:
+        if not self._above_low(value):
+            return f"be {self}"
+        if self._below_high(value):
+            return None
+        return f"be at most {self.high:,}" if self.high >= _MEANT_AS_BOUND else f"be {self}"
+
+    def __str__(self) -> str:
+        low = f"{'above' if self.low_open else 'at least'} {self.low:,}"
+        if self.high >= _MEANT_AS_BOUND:
+            return low if self.low > -_MEANT_AS_BOUND else "a finite number"
+        if self.low_open or self.high_open:
+            return f"{low} and {'below' if self.high_open else 'at most'} {self.high:,}"
+        return f"between {self.low:,} and {self.high:,}"
+
+    def _above_low(self, value: Real) -> bool:
+        return self.low <= value and (not self.low_open or _in_float32(value) > self.low)
+
+    def _below_high(self, value: Real) -> bool:
+        return value <= self.high and (not self.high_open or _in_float32(value) < self.high)
+
+
+def _in_float32(value: Real) -> float:
+    """`value` as it will be computed with; numbers below the normal ones are 0 on most devices."""
+    limits = np.finfo(np.float32)
+    if not abs(value) <= float(limits.max):
+        return math.inf if value > 0 else -math.inf
+    return 0.0 if abs(value) < limits.tiny else float(np.float32(value))
+
+
+@dataclass(frozen=True)
+class Length:
+    """Tuples of so many items."""
+
+    low: int
+    high: int
+
+    def wrong(self, value: Sequence[Any]) -> str | None:
+        if self.low <= len(value) <= self.high:
+            return None
+        return f"be {self.low}{f' to {self.high}' if self.low < self.high else ''} values"
+
+
+@dataclass(frozen=True)
+class Like:
+    """Text that a regular expression matches as a whole, and how that is said."""
+
+    pattern: str
+    said: str
+
+    def wrong(self, value: str) -> str | None:
+        return None if re.fullmatch(self.pattern, value, re.DOTALL) else self.said
+
+
+@dataclass(frozen=True)
+class OneOf:
+    """One of these names, where a `Literal` would not do."""
+
+    choices: tuple[str, ...]
+
+    def wrong(self, value: str) -> str | None:
+        between = "; " if any("," in name for name in self.choices) else ", "
+        return None if value in self.choices else f"be one of {between.join(self.choices)}"
+
+
+@dataclass(frozen=True)
+class Names:
+    """One or more of these names, with commas between them."""
+
+    choices: tuple[str, ...]
+
+    def wrong(self, value: str) -> str | None:
+        names = [name.strip() for name in value.split(",")]
+        if set(names) <= set(self.choices):
+            return None
+        return f"be names with commas between them, of {', '.join(self.choices)}"
+
+
+def within(low: float, high: float, **ends: bool) -> tuple[Range, Any]:
+    """`Annotated[int, *within(2, 16)]`: a range, and the words by which --help says it."""
+    range_ = Range(low, high, **ends)
+    return range_, tyro.conf.arg(help_behavior_hint=lambda default: f"(default: {default}; {range_})")
+
+
+_LARGE = 10**9  # well within int32, also with a little added
+
+Count = Annotated[int, *within(1, _LARGE)]
+"""How many: steps, examples, samples."""
+CountFromZero = Annotated[int, *within(0, _LARGE)]
+"""How many, where none is a number too; an index; "every so many steps", where 0 is never."""
+Seed = Annotated[int, *within(0, 2**32 - 1)]
+"""A seed, of which jax takes 32 bits."""
+Size = Annotated[int, *within(1, 2**16)]
+"""A width of a network, or how many heads it has."""
+Widths = Annotated[tuple[Size, ...], Length(0, 64)]
+"""The widths of several layers. Empty: none of them."""
+Depth = Annotated[int, *within(1, 1_000)]
+"""How many layers or blocks."""
+DepthFromZero = Annotated[int, *within(0, 1_000)]
+"""The same, where there may be none."""
+ImageSize = Annotated[int, *within(1, 2**15)]
+"""A side of images in pixels."""
+Probability = Annotated[float, *within(0, 1)]
+"""A probability or share, both 0 and 1 among them."""
+Rate = Annotated[float, *within(0, 1, high_open=True)]
+"""A decay of averages, Adam's betas, a dropout: 1 would keep or drop all."""
+PositiveFloat = Annotated[float, *within(0, _LARGE, low_open=True)]
+"""A learning rate, a temperature, a scale."""
+NonNegativeFloat = Annotated[float, *within(0, _LARGE)]
+"""A weight of a loss, where 0 leaves it out."""
+Text = Annotated[str, Like(".+", "have at least one character")]
+"""A name, not the empty one."""
+Number = Annotated[float, *within(-_LARGE, _LARGE)]
+"""Any number that float32 computes with."""
+
+
+def option(name: str) -> str:
+    """Return the command-line spelling of a field: `batch_size` -> `--batch-size`."""
+    return "--" + name.replace("_", "-")
+
+
+def parse_options(
+    cls: type[Options],
+    arguments: Sequence[str],
+    *,
+    prog: str,
+    description: str,
+    default: Options | None = None,
+) -> Options:
+    """`cls` (a dataclass) from a command line; tyro ends the process with code 2 where it understands it not.
+
+    Raises:
+      UserError: a value is not in its option's range.
+    """
+    given = {} if default is None else {"default": default}
+    with spelled_out(arguments):
+        options = tyro.cli(
+            cls, args=list(arguments), prog=prog, description=description.strip(), registry=_REGISTRY, **given
+        )
+    check_options(options)
+    return options
+
+
+def check_options(options: Any, where: str = "") -> None:
+    """Refuse values that are not of the types and in the ranges that a dataclass states.
+
+    Args:
+      where: what the sentence begins with, such as the file that holds the values.
+
+    Raises:
+      UserError: one sentence that names the option, its range and the value.
+    """
+    for name, hints in option_types(type(options)).items():
+        value = getattr(options, name)
+        wrongs = (_wrong(hint, value) for hint in reversed(hints) if value is not None or hint is hints[0])
+        if (wrong := next((wrong for wrong in wrongs if wrong is not None), None)) is not None:
+            positional = tyro.conf.Positional in getattr(hints[0], "__metadata__", ())
+            flag = name.upper() if positional else option(name)
+            raise UserError(f"{where}{': ' if where else ''}{flag} must {wrong}, not {_shown(value)}.")
+
+
+@functools.cache
+def option_types(cls: type) -> Mapping[str, Sequence[Any]]:
+    """Return the types of a dataclass's fields, by name, with what is annotated.
+
+    A class that declares an option of its base again, for another default, need not say its range again: its own type
+    is then followed by that of the base.
+    """
+    declared: dict[str, list[Any]] = {field.name: [] for field in dataclasses.fields(cls)}
+    for base in cls.__mro__:
+        hints = typing.get_type_hints(base, include_extras=True) if dataclasses.is_dataclass(base) else {}
+        for name in declared.keys() & inspect.get_annotations(base).keys():
+            if not any(map(_has_check, declared[name])) and (not declared[name] or _has_check(hints[name])):
+                declared[name].append(hints[name])
+    return declared
+
+
+def _has_check(hint: Any) -> bool:
+    arguments = typing.get_args(hint)
+    return any(map(_has_check, arguments)) or any(isinstance(x, Check) for x in getattr(hint, "__metadata__", ()))
+
+
+def _wrong(hint: Any, value: Any) -> str | None:
+    """Return what a value must be, to follow "must"; None: it is."""
+    origin, arguments = typing.get_origin(hint), typing.get_args(hint)
+    if origin is Annotated:
+        kind, *notes = arguments
+        wrong = _wrong(kind, value)
+        if wrong in (None, _NOT_FINITE):  # of which a range says more
+            wrongs = (note.wrong(value) for note in notes if isinstance(note, Check))
+            wrong = next((said for said in wrongs if said is not None), wrong)
+        return wrong
+    if origin in (Union, types.UnionType):
+        if value is None and type(None) in arguments:
+            return None
+        wrongs = [_wrong(kind, value) for kind in arguments if kind is not type(None)]
+        return None if None in wrongs else " or ".join(wrongs)
+    if origin is Literal:
+        is_one = any(value == one and type(value) is type(one) for one in arguments)
+        return None if is_one else f"be one of {', '.join(map(str, arguments))}"
+    if origin is tuple:
+        return _wrong_items(arguments, value)
+    return _wrong_plain(hint, value)
+
+
+def _wrong_items(kinds: tuple[Any, ...], value: Any) -> str | None:
+    if not isinstance(value, tuple):
+        return "be a list of values"
+    if kinds[-1] is not Ellipsis and len(kinds) != len(value):
+        return f"be {len(kinds)} values"
+    kinds = kinds[:1] * len(value) if kinds[-1] is Ellipsis else kinds
+    wrongs = (_wrong(kind, item) for kind, item in zip(kinds, value, strict=True))
+    return next((f"each {wrong}" for wrong in wrongs if wrong is not None), None)
+
+
+def _wrong_plain(kind: Any, value: Any) -> str | None:
+    if kind is bool:
+        return None if isinstance(value, bool) else "be true or false"
+    if kind is int:
+        return None if isinstance(value, Integral) and not isinstance(value, bool) else "be a whole number"
+    if kind is float:
+        if not isinstance(value, Real) or isinstance(value, bool):
+            return "be a number"
+        return None if abs(_in_float32(value)) < math.inf else _NOT_FINITE
+    if kind in (str, Path):
+        if not isinstance(value, kind):
+            return f"be {'text' if kind is str else 'a path'}"
+        encodable = "\0" not in str(value) and not any("\ud800" <= letter <= "\udfff" for letter in str(value))
+        return None if encodable else "be text in UTF-8 without the character NUL"
+    return None
+
+
+def _shown(value: Any) -> str:
+    """A value as it stands at the end of a sentence: short, on one line."""
+    try:
+        text = str(value) if isinstance(value, Real | tuple) or value is None else repr(str(value))
+    except ValueError:  # an int of more digits than Python writes
+        return "a number of thousands of digits"
+    return text if len(text) <= 80 else f"{text[:60]}..."
+
+
+_REGISTRY = tyro.constructors.ConstructorRegistry()
+
+
+@_REGISTRY.primitive_rule
+def _path(info: tyro.constructors.PrimitiveTypeInfo) -> tyro.constructors.PrimitiveConstructorSpec | None:
+    """`Path("")` would be the current folder."""
+    if info.type is not Path:
+        return None
+
+    def path(arguments: list[str]) -> Path:
+        if not arguments[0]:
+            raise ValueError("a path has at least one character")
+        return Path(arguments[0])
+
+    return tyro.constructors.PrimitiveConstructorSpec(
+        nargs=1,
+        metavar="PATH",
+        instance_from_str=path,
+        is_instance=lambda value: isinstance(value, Path),
+        str_from_instance=lambda value: [str(value)],
+    )

@@ -1,0 +1,38 @@
+"""Reductions over devices, as a step uses them.
+
+A step is written for one device. Where no device axis is bound (plain `jax.jit`) the reductions do nothing, so the
+same step runs under `jit`, `pmap` and `shard_map`.
+"""
+
+from typing import Any
+
+import jax
+
+AXIS = "devices"
+"""The name of the device axis."""
+
+
+def axis_is_bound() -> bool:
+    """Whether the code being traced runs once per device (under `per_device`)."""
+    try:
+        jax.lax.axis_index(AXIS)
+    except NameError:
+        return False
+    return True
+
+
+def mean_over_devices(tree: Any) -> Any:
+    """The mean of each leaf over all devices; the tree itself where no device axis is bound."""
+    return jax.lax.pmean(tree, AXIS) if axis_is_bound() else tree
+
+
+def sum_over_devices(tree: Any) -> Any:
+    """The sum of each leaf over all devices; the tree itself where no device axis is bound."""
+    return jax.lax.psum(tree, AXIS) if axis_is_bound() else tree
+
+
+def gather_over_devices(tree: Any) -> Any:
+    """Leaves [b, ...] of each device joined to the global batch [D * b, ...], in the order of the devices."""
+    if not axis_is_bound():
+        return tree
+    return jax.tree.map(lambda x: jax.lax.all_gather(x, AXIS, axis=0, tiled=True), tree)

@@ -1,0 +1,41 @@
+"""Images made binary by chance, as likelihoods of MNIST are reported."""
+
+import dataclasses
+
+import numpy as np
+
+from jaxgen.core.errors import UserError
+from jaxgen.data.dataset import Dataset, Split, is_resident
+
+_TEST, _TRAIN = 0, 1
+
+
+def binarised(data: Dataset, *, seed: int, train: bool) -> Dataset:
+    """`data` with images drawn once: each value becomes 255 with probability (grey value) / 255, else 0.
+
+    The test split is always drawn, so that a likelihood is of the same images whatever computes it; the training split
+    only if `train` (a fixed binarisation: Salakhutdinov and Murray 2008, section 6). Without, its grey values stay, for
+    a model that draws them anew at each step (`jaxgen.models.likelihoods.bernoulli`). Nothing is ever cut at a
+    threshold, which makes the digits smoother than chance does and their likelihood far higher.
+
+    Args:
+      seed: of the draw, which NumPy makes; each split has a stream of its own.
+
+    Raises:
+      UserError: images that are not uint8 arrays in memory.
+    """
+
+    def draw(split: Split, stream: int) -> Split:
+        if not is_resident(split) or split["image"].dtype != np.uint8:
+            raise UserError(f"{data.name} cannot be made binary: its images must be uint8 arrays in memory.")
+        rng = np.random.default_rng([seed, stream])
+        white = rng.integers(0, 255, split["image"].shape, np.uint8) < split["image"]  # 0..254: below g in g of 255
+        return {**split, "image": np.where(white, np.uint8(255), np.uint8(0))}
+
+    which = "binarised" if train else "test images binarised"
+    return dataclasses.replace(
+        data,
+        name=f"{data.name}, {which} (seed {seed})",
+        train=draw(data.train, _TRAIN) if train else data.train,
+        test=None if data.test is None else draw(data.test, _TEST),
+    )

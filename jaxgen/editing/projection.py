@@ -1,0 +1,161 @@
+"""Projection of an image into the styles of a StyleGAN2 (Karras et al. 2020, arXiv:1912.04958, appendix D)."""
+
+from collections.abc import Callable, Sequence
+from typing import Any, Literal, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import optax
+
+from jaxgen.core.per_example import row_means
+from jaxgen.metrics.extractors import efficientnet_maps
+from jaxgen.models.image_to_image.stylization import relative_distance
+from jaxgen.networks.layers.resampling import average_pool
+
+Distance = Callable[[Any, jax.Array, jax.Array], jax.Array]
+"""(variables, images [B, H, W, C], the target [H, W, C]) -> [B]."""
+SMALLEST_REGULARISED = 8
+"""Noise of smaller maps is left as it is, and larger ones are compared down to this size."""
+RAMP_UP, RAMP_DOWN = 0.05, 0.25
+"""The share of the steps in which the learning rate rises from 0, and falls to it."""
+SPREAD, SPREAD_UNTIL = 0.05, 0.75
+"""How far styles are moved by chance at first, in spreads of all styles, and until when."""
+
+
+class Projection(NamedTuple):
+    """What an image was projected to."""
+
+    styles: jax.Array
+    """[N, S]."""
+    noise: list[jax.Array]
+    """[1, h, w, 1] of each layer."""
+    distance: jax.Array
+    """[]."""
+
+
+def pixel_distance() -> tuple[Any, Distance]:
+    """(nothing, mean squared difference of pixels in [-1, 1])."""
+    return (), lambda variables, images, target: row_means(jnp.square(images - target))
+
+
+def feature_distance() -> tuple[Any, Distance]:
+    """(variables, squared differences of EfficientNet-Lite0's maps at the image's own size).
+
+    Over the mean square of the target's maps, a mean over all of them, from the stem's to the last stage's.
+    """
+    variables, maps = efficientnet_maps()
+
+    def distance(variables: Any, images: jax.Array, target: jax.Array) -> jax.Array:
+        return relative_distance(maps(variables, images), maps(variables, target[None]))
+
+    return variables, distance
+
+
+def noise_correlation(noise: Sequence[jax.Array]) -> jax.Array:
+    """How much neighbours in noise maps are alike, so that an image is not written into the noise.
+
+    sum over maps and their halvings (2x2 means, times 2) of P (E[n(x, y) n(x - 1, y)]^2 + E[n(x, y) n(x, y - 1)]^2),
+    with P the number of places: about 2 for each map of white noise (eq. 10, but for the factor P, by which maps of all
+    sizes weigh the same).
+
+    Args:
+      noise: [1, h, w, 1] each.
+    """
+    total = jnp.zeros(())
+    for values in noise:
+        while values.shape[1] >= SMALLEST_REGULARISED:
+            products = [jnp.mean(values * jnp.roll(values, 1, axis)) for axis in (1, 2)]
+            total += values.size * sum(jnp.square(product) for product in products)
+            values = 2.0 * average_pool(values)
+    return total
+
+
+def normalised_noise(noise: Sequence[jax.Array]) -> list[jax.Array]:
+    """Each map with mean 0 and variance 1."""
+    return [(values - values.mean()) / jnp.maximum(values.std(), 1e-8) for values in noise]
+
+
+def project_image(
+    synthesise: Callable[[Any, jax.Array, Sequence[jax.Array]], jax.Array],
+    state: Any,
+    target: jax.Array,
+    *,
+    average: jax.Array,
+    spread: jax.Array,
+    noise: Sequence[jax.Array],
+    layers: int,
+    key: jax.Array,
+    distance: tuple[Any, Distance],
+    space: Literal["w", "w+"] = "w",
+    steps: int = 1_000,
+    learning_rate: float = 0.1,
+    move_noise: bool = True,
+    noise_weight: float = 0.01,
+    progress: Callable[[int, jax.Array], None] | None = None,
+    every: int = 100,
+) -> Projection:
+    """Styles and noise whose image is near `target` [H, W, C] in [-1, 1], by Adam from the average style.
+
+    Args:
+      synthesise: (state, styles [1, N, S], noise) -> images [1, H, W, C].
+      average, spread: of styles: [S], and [] the root of their mean squared distance from it.
+      noise: where the noise begins, [1, h, w, 1] each.
+      layers: N.
+      key: of the chance by which styles are moved at first.
+      distance: what is made small, with its variables: `pixel_distance()` or `feature_distance()`.
+      space: "w": one style for all layers; "w+": one for each, which comes nearer and can be mixed less well.
+      move_noise: whether the noise is looked for, too, as in the paper; else it stays as it is. (At 32x32 the noise has
+        more numbers than the image, which may then be written into it whatever the styles are.)
+      noise_weight: of `noise_correlation`.
+      progress: called with the number of steps taken and the distance, `every` so many.
+    """
+    variables, measure = distance
+    schedule = optax.join_schedules(
+        [
+            optax.linear_schedule(0.0, learning_rate, max(1, int(RAMP_UP * steps))),
+            optax.constant_schedule(learning_rate),
+            optax.cosine_decay_schedule(learning_rate, max(1, int(RAMP_DOWN * steps))),
+        ],
+        [int(RAMP_UP * steps), int((1.0 - RAMP_DOWN) * steps)],
+    )
+    optimiser = optax.adam(schedule)
+
+    def whole(style: jax.Array) -> jax.Array:
+        return jnp.broadcast_to(style, (layers, style.shape[-1]))[None]
+
+    def distance_of(variables: Any, state: Any, target: jax.Array, style: jax.Array, noise: Any) -> jax.Array:
+        return measure(variables, synthesise(state, whole(style), noise), target)[0]
+
+    @jax.jit
+    def advance(
+        carry: Any, variables: Any, state: Any, target: jax.Array, start: jax.Array, count: jax.Array
+    ) -> tuple[Any, jax.Array]:
+        def step(i: jax.Array, carry: Any) -> Any:
+            (style, fixed), optimiser_state = carry
+            left = jnp.maximum(0.0, 1.0 - i / steps / SPREAD_UNTIL)
+            chance = jax.random.normal(jax.random.fold_in(key, i), style.shape)
+            moved = chance * SPREAD * spread * jnp.square(left)
+
+            def loss(found: Any) -> jax.Array:
+                style, noise = found if move_noise else (found[0], fixed)
+                apart = distance_of(variables, state, target, style + moved, noise)
+                return apart + noise_weight * noise_correlation(noise)
+
+            updates, optimiser_state = optimiser.update(jax.grad(loss)((style, fixed)), optimiser_state)
+            style, noise = optax.apply_updates((style, fixed), updates)
+            return (style, normalised_noise(noise) if move_noise else fixed), optimiser_state
+
+        carry = jax.lax.fori_loop(start, start + count, step, carry)
+        return carry, distance_of(variables, state, target, *carry[0])
+
+    style = average[None] if space == "w" else jnp.repeat(average[None], layers, 0)
+    found = style, [jnp.asarray(values) for values in noise]
+    carry = found, optimiser.init(found)
+    apart = jnp.zeros(())
+    for start in range(0, steps, every):
+        count = min(every, steps - start)
+        carry, apart = advance(carry, variables, state, target, jnp.int32(start), jnp.int32(count))
+        if progress is not None:
+            progress(start + count, apart)
+    style, noise = carry[0]
+    return Projection(whole(style)[0], noise, apart)

@@ -1,0 +1,191 @@
+"""How far images agree with their captions, by an encoder of images and texts (`jaxgen.models.contrastive`)."""
+
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import jax
+import numpy as np
+
+from jaxgen.core.errors import UserError
+from jaxgen.core.state import TrainState
+from jaxgen.data.captions import caption_writer, first_captions
+from jaxgen.data.dataset import Dataset, length, pick_examples
+from jaxgen.metrics.extractors import say_shape
+from jaxgen.metrics.retrieval import caption_ranks, retrieval_scores
+from jaxgen.runs.opened_run import Run, open_run, restore_run
+from jaxgen.samples.numbered import draw_samples
+from jaxgen.training import checkpoint
+
+TEXT_AGREEMENT, RETRIEVAL = "text_agreement", "retrieval"
+CANDIDATES = 16
+"""For each caption, where another encoder chooses among them."""
+AMONG = 100
+"""Captions that an image is offered."""
+IMAGES_AT_ONCE = 250
+
+
+class TextScorer(NamedTuple):
+    """A trained encoder of images and texts."""
+
+    images: Callable[[np.ndarray], np.ndarray]
+    """Images [N, H, W, C] in [-1, 1] -> [N, E], of length 1."""
+    captions: Callable[[Sequence[str]], np.ndarray]
+    """Texts [M] -> [M, E], of length 1."""
+    facts: dict[str, Any]
+    """What it is: experiment, step, and the SHA-256 of its state."""
+
+
+def open_text_scorer(run_dir: Path, image_shape: Sequence[int], option: str) -> TextScorer:
+    """That of a run of emoji_clip, for images of a shape (H, W, C).
+
+    Raises:
+      UserError: another kind of run, or one of images of another shape; the sentence names the option.
+    """
+    run = open_run(run_dir)
+    if "embed_captions" not in run.model.functions:
+        raise UserError(f"{option} {run_dir} is a run of {run.experiment.name}: name one of emoji_clip.")
+    own = run.record["assets"]["image_shape"]
+    if list(own) != list(image_shape):
+        raise UserError(
+            f"{option} {run_dir} reads images of {say_shape(own)}, but these are of {say_shape(image_shape)}: "
+            "train one for them."
+        )
+    return text_scorer(run, restore_run(run))
+
+
+def text_scorer(run: Run, state: TrainState) -> TextScorer:
+    """That of an opened run with its state."""
+    writer = caption_writer(run.record["assets"])
+    embed_images = jax.jit(run.model.functions["embed_images"])
+    embed_captions = jax.jit(run.model.functions["embed_captions"])
+
+    def images(values: np.ndarray) -> np.ndarray:
+        return _in_blocks(lambda block: embed_images(state, block), np.asarray(values, np.float32))
+
+    def captions(texts: Sequence[str]) -> np.ndarray:
+        return _in_blocks(lambda block: embed_captions(state, block), writer.encode(texts, cut=True))
+
+    facts = {"experiment": run.experiment.name, "step": int(state.step), "sha256": checkpoint.digest(state)}
+    return TextScorer(images, captions, facts)
+
+
+def _in_blocks(function: Callable[[np.ndarray], jax.Array], values: np.ndarray) -> np.ndarray:
+    """By blocks of one size, so that one program is compiled for all."""
+    whole = np.concatenate([values, np.repeat(values[-1:], -len(values) % IMAGES_AT_ONCE, axis=0)])
+    starts = range(0, len(whole), IMAGES_AT_ONCE)
+    blocks = [np.asarray(function(whole[start : start + IMAGES_AT_ONCE])) for start in starts]
+    return np.concatenate(blocks)[: len(values)]
+
+
+def likest_first(images: np.ndarray, texts: Sequence[str], scorer: TextScorer) -> np.ndarray:
+    """Images [N, K, H, W, C] of texts [N], those of each in the order in which they agree with it."""
+    vectors = scorer.images(images.reshape(-1, *images.shape[2:])).reshape(*images.shape[:2], -1)
+    likeness = np.einsum("nke,ne->nk", vectors, scorer.captions(texts))
+    order = np.argsort(-likeness, axis=1, kind="stable")
+    return np.take_along_axis(images, order[..., None, None, None], axis=1)
+
+
+# ---------------------------------------------------------------- values
+
+
+class Judges(NamedTuple):
+    """Who judges the images that are drawn for captions, and how those are chosen."""
+
+    scorer: TextScorer
+    """Judges them."""
+    chooser: TextScorer | None
+    """Chooses one of the candidates for each caption; another than the first. None: there is but one."""
+    candidates: int
+
+    def facts(self) -> dict[str, Any]:
+        """For a record."""
+        if self.chooser is None:
+            return {"text_scorer": self.scorer.facts}
+        return {"text_scorer": self.scorer.facts, "ranked_with": self.chooser.facts, "candidates": self.candidates}
+
+
+def open_judges(
+    asked: bool, text_scorer: Path | None, image_shape: Sequence[int], *, rank_with: Path | None, candidates: int
+) -> Judges | None:
+    """Runs of emoji_clip; None where text agreement is not `asked` for.
+
+    Raises:
+      UserError: what is missing or not asked for, fewer than 2 candidates, one run for both, or as `open_text_scorer`.
+    """
+    if text_scorer is None:
+        if asked:
+            raise UserError("text_agreement needs --text-scorer RUN, a run of emoji_clip.")
+        if rank_with is not None:
+            raise UserError("--rank-with goes with --text-scorer here: it chooses the images that are judged.")
+        return None
+    if not asked:
+        raise UserError("--text-scorer goes with the metric text_agreement of models of captions: leave it out.")
+    scorer = open_text_scorer(text_scorer, image_shape, "--text-scorer")
+    if rank_with is None:
+        return Judges(scorer, None, 1)
+    if candidates < 2:
+        raise UserError(f"--candidates must be at least 2 to choose among, not {candidates}.")
+    chooser = open_text_scorer(rank_with, image_shape, "--rank-with")
+    if chooser.facts["sha256"] == scorer.facts["sha256"]:
+        raise UserError("--rank-with and --text-scorer are the same encoder: what chooses may not judge, name another.")
+    return Judges(scorer, chooser, candidates)
+
+
+def agreement_values(
+    images: np.ndarray, texts: Sequence[str], offered: Sequence[str], scorer: TextScorer, *, seed: int
+) -> dict[str, float]:
+    """Retrieval of the texts [N] of images [N, H, W, C] among those that are offered, all different, 100 at a time."""
+    number = {text: i for i, text in enumerate(offered)}
+    own = np.array([number[text] for text in texts])
+    ranks = caption_ranks(scorer.images(images), scorer.captions(offered), own, among=AMONG, seed=seed)
+    return retrieval_scores(ranks)._asdict()
+
+
+def retrieval_values(run: Run, state: TrainState, data: Dataset, *, seed: int) -> dict[str, float]:
+    """Of an encoder itself: retrieval on the held-out pairs."""
+    images, _, texts = _held_out(data, length(data.test))
+    found = agreement_values(images, texts, first_captions(data), text_scorer(run, state), seed=seed)
+    return {f"{RETRIEVAL}/{name}": value for name, value in found.items()}
+
+
+def text_agreement_values(
+    run: Run,
+    state: TrainState,
+    data: Dataset,
+    judges: Judges,
+    *,
+    num_samples: int,
+    seed: int,
+    sampling: Mapping[str, Any],
+) -> dict[str, float]:
+    """Retrieval of held-out captions by images that are drawn for them, one for each held-out image (or the first
+    `num_samples`), beside that by the images themselves, and the share of it that the drawn ones reach.
+
+    With a chooser also that by the best of the candidates for each, of which the one without is the first.
+    """
+    real, captions, texts = _held_out(data, min(num_samples, length(data.test)))
+    condition = np.repeat(captions, judges.candidates, axis=0)
+    drawn = draw_samples(run.model, state, num=len(condition), seed=seed, condition=condition, **sampling)
+    drawn = drawn.reshape(len(texts), judges.candidates, *drawn.shape[1:])
+    compared = {"real": real, "generated": drawn[:, 0]}
+    if judges.chooser is not None:
+        compared["ranked"] = likest_first(drawn, texts, judges.chooser)[:, 0]
+    offered = first_captions(data)
+    values = {
+        kind: agreement_values(images, texts, offered, judges.scorer, seed=seed) for kind, images in compared.items()
+    }
+    named = {f"{TEXT_AGREEMENT}/{kind}_{name}": value for kind in values for name, value in values[kind].items()}
+    if values["real"]["top1"]:
+        shares = {kind: values[kind]["top1"] / values["real"]["top1"] for kind in values if kind != "real"}
+        named |= {f"{TEXT_AGREEMENT}/{kind}_share_of_real": share for kind, share in shares.items()}
+    return named
+
+
+def _held_out(data: Dataset, count: int) -> tuple[np.ndarray, np.ndarray, list[str]]:
+    """Images, captions [N, T] and their texts: of so many held-out examples, spread over them."""
+    rows = np.linspace(0, length(data.test) - 1, count).round().astype(int)
+    batch = data.prepare(pick_examples(data.test, rows))
+    captions = np.asarray(batch["caption"])
+    writer = caption_writer(data.assets)
+    return np.asarray(batch["image"]), captions, [writer.decode(caption) for caption in captions]

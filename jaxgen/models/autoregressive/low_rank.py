@@ -1,0 +1,38 @@
+"""Low-rank adapters: a trained network is kept as it is, and small products beside its kernels are trained."""
+
+import math
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+from flax.traverse_util import flatten_dict, unflatten_dict
+
+from jaxgen.core.state import Key
+
+Params = dict[str, Any]
+
+
+def create_adapters(key: Key, params: Params, rank: int) -> Params:
+    """Adapters of all kernels [in, out] of a network: `down` [in, rank], normal, and `up` [rank, out], zeros at first.
+
+    Tables (embeddings), biases and norms get none. Before the first step the network is what it was.
+    """
+    kernels = {
+        path: kernel for path, kernel in flatten_dict(params).items() if path[-1] == "kernel" and kernel.ndim == 2
+    }
+    keys = jax.random.split(key, len(kernels))
+    adapters = {}
+    for kernel_key, (path, kernel) in zip(keys, sorted(kernels.items()), strict=True):
+        spread = 1.0 / math.sqrt(kernel.shape[0])
+        adapters[(*path, "down")] = spread * jax.random.normal(kernel_key, (kernel.shape[0], rank), kernel.dtype)
+        adapters[(*path, "up")] = jnp.zeros((rank, kernel.shape[1]), kernel.dtype)
+    return unflatten_dict(adapters)
+
+
+def with_adapters(params: Params, adapters: Params) -> Params:
+    """W + down up for each kernel W with an adapter (LoRA: Hu et al. 2021, arXiv:2106.09685, eq. 3; alpha = rank)."""
+    kernels = dict(flatten_dict(params))
+    small = flatten_dict(adapters)
+    for path in {path[:-1] for path in small}:
+        kernels[path] = kernels[path] + small[(*path, "down")] @ small[(*path, "up")]
+    return unflatten_dict(kernels)

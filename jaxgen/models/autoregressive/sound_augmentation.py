@@ -1,0 +1,30 @@
+"""Changes of sound that leave it as likely as it was: what a network of few clips is kept from learning by heart."""
+
+from collections.abc import Callable
+
+import jax
+import jax.numpy as jnp
+
+from jaxgen.core.state import Key
+from jaxgen.data.mu_law import LEVELS, amplitudes_of, codes_of
+
+
+def random_loudness(
+    probability: float, quietest: float = 0.05, loudest: float = 2.0
+) -> Callable[[Key, jax.Array], jax.Array]:
+    """(key, mu-law codes int [T]) -> codes of the same sound, with `probability` at another loudness.
+
+    Amplitudes are multiplied by a factor from `quietest` to `loudest`, even in its logarithm, and by -1 in half of the
+    cases. Each is drawn evenly from its level before, so that a quiet sound has no gaps between its levels.
+    """
+
+    def augment(key: Key, codes: jax.Array) -> jax.Array:
+        change_key, factor_key, sign_key, level_key = jax.random.split(key, 4)
+        factor = jnp.exp(jax.random.uniform(factor_key, minval=jnp.log(quietest), maxval=jnp.log(loudest)))
+        factor = jnp.where(jax.random.bernoulli(sign_key), factor, -factor)
+        within = jax.random.uniform(level_key, codes.shape, minval=-0.5, maxval=0.5)
+        amplitudes = amplitudes_of(jnp.clip(codes + within, 0, LEVELS - 1), jnp)
+        changed = codes_of(jnp.clip(factor * amplitudes, -1.0, 1.0), jnp).astype(codes.dtype)
+        return jnp.where(jax.random.bernoulli(change_key, probability), changed, codes)
+
+    return augment

@@ -1,0 +1,67 @@
+"""What the network of a diffusion model predicts, and how the denoised image comes from it.
+
+With x = y + sigma n (`jaxgen.models.diffusion.noise_levels`) and F the network
+
+    D(x, sigma) = c_skip x + c_out F(c_in x, log(sigma) / 4)        (Karras et al. 2022, arXiv:2206.00364, eq. 7)
+
+and every loss is |F - (y - c_skip x) / c_out|^2, which is that of the formulation's own paper: of DDPM with epsilon the
+simple loss (Ho et al. 2020, arXiv:2006.11239, eq. 14), since there (y - c_skip x) / c_out = (y - x) / -sigma = n.
+"""
+
+from collections.abc import Callable
+from typing import NamedTuple
+
+import jax
+import jax.numpy as jnp
+
+Coefficient = Callable[[jax.Array], jax.Array]
+
+
+class Preconditioning(NamedTuple):
+    """c_skip, c_out and c_in of a noise level, each an array of its shape."""
+
+    skip: Coefficient
+    out: Coefficient
+    into: Coefficient
+
+
+def edm(data_deviation: float = 0.5) -> Preconditioning:
+    """Inputs and targets of variance 1 at every level, and as little as possible asked of F (ibid., table 1).
+
+    Args:
+      data_deviation: the standard deviation of the images, over all pixels.
+    """
+    variance = data_deviation**2
+
+    def total(sigma: jax.Array) -> jax.Array:
+        return jnp.square(sigma) + variance
+
+    return Preconditioning(
+        lambda sigma: variance / total(sigma),
+        lambda sigma: sigma * data_deviation / jnp.sqrt(total(sigma)),
+        lambda sigma: 1.0 / jnp.sqrt(total(sigma)),
+    )
+
+
+def _in_of_unit_variance(sigma: jax.Array) -> jax.Array:
+    """sqrt(alpha-bar): x scaled to what DDPM calls x_t."""
+    return 1.0 / jnp.sqrt(1.0 + jnp.square(sigma))
+
+
+PREDICTIONS: dict[str, Preconditioning] = {
+    # The noise n (Ho et al. 2020),
+    "epsilon": Preconditioning(jnp.ones_like, jnp.negative, _in_of_unit_variance),
+    # the image,
+    "x0": Preconditioning(jnp.zeros_like, jnp.ones_like, _in_of_unit_variance),
+    # v = sqrt(a) n - sqrt(1 - a) y (Salimans and Ho 2022, arXiv:2202.00512, appendix D),
+    "v": Preconditioning(
+        lambda sigma: 1.0 / (1.0 + jnp.square(sigma)),
+        lambda sigma: -sigma * _in_of_unit_variance(sigma),
+        _in_of_unit_variance,
+    ),
+    # the velocity n - y of the straight line (1 - t) y + t n (Lipman et al. 2023, arXiv:2210.02747).
+    "flow": Preconditioning(
+        lambda sigma: 1.0 / (1.0 + sigma), lambda sigma: -sigma / (1.0 + sigma), lambda sigma: 1.0 / (1.0 + sigma)
+    ),
+}
+"""What F predicts, by name; `edm` besides, which depends on the data."""

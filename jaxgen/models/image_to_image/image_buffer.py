@@ -1,0 +1,45 @@
+"""A buffer of generated images, half of which a discriminator sees in place of new ones (Shrivastava et al. 2017,
+arXiv:1612.07828, section 2.3; Zhu et al. 2017, arXiv:1703.10593, section 4)."""
+
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+
+from jaxgen.core.reductions import AXIS, axis_is_bound, gather_over_devices
+
+Buffer = dict[str, Any]
+"""`images` [N, H, W, C], and how many of them there are: `count` [] int32."""
+
+
+def empty_buffer(size: int, image_shape: tuple[int, ...]) -> Buffer:
+    return {"images": jnp.zeros((size, *image_shape)), "count": jnp.zeros((), jnp.int32)}
+
+
+def exchange(buffer: Buffer, key: jax.Array, images: jax.Array) -> tuple[Buffer, jax.Array]:
+    """(the buffer behind a batch, what is to be seen in place of the images [B, H, W, C]).
+
+    One image after the other, of the whole batch in the order of its numbers: as long as there is room it is put in and
+    seen itself; then, half of the time, it changes places with one from the buffer. All devices do the same with the
+    images of all, and each sees its own.
+    """
+    size = len(buffer["images"])
+    everything = gather_over_devices(images)
+    total = len(everything)
+    chance_key, place_key = jax.random.split(key)
+    swaps = jax.random.bernoulli(chance_key, 0.5, (total,))
+    places = jax.random.randint(place_key, (total,), 0, size)
+
+    def one(buffer: Buffer, at: tuple[jax.Array, ...]) -> tuple[Buffer, jax.Array]:
+        image, swap, place = at
+        held, count = buffer["images"], buffer["count"]
+        filling = count < size
+        place = jnp.where(filling, count, place)
+        old = held[place]
+        kept = jnp.where(filling | swap, image, old)
+        seen = jnp.where(~filling & swap, old, image)
+        return {"images": held.at[place].set(kept), "count": jnp.minimum(count + 1, size)}, seen
+
+    buffer, seen = jax.lax.scan(one, buffer, (everything, swaps, places))
+    first = jax.lax.axis_index(AXIS) * len(images) if axis_is_bound() else 0
+    return buffer, jax.lax.dynamic_slice_in_dim(seen, first, len(images))

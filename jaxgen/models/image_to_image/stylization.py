@@ -1,0 +1,155 @@
+"""Pictures in the manner of another, by the Gram matrices of a trained network's maps: the loss (Gatys et al. 2016,
+"Image Style Transfer Using Convolutional Neural Networks", CVPR), and a network that learns to lower it in one pass
+(Johnson et al. 2016, https://arxiv.org/abs/1603.08155)."""
+
+from collections.abc import Callable, Sequence
+from typing import Any, NamedTuple
+
+import flax.linen as nn
+import jax
+import jax.numpy as jnp
+import optax
+
+from jaxgen.core.keys import example_keys
+from jaxgen.core.per_example import row_means, rows
+from jaxgen.core.state import Batch, GenerativeModel, Key, TrainState, averaged_params
+from jaxgen.models.image_to_image.restoration import turned
+from jaxgen.models.single_loss import LossOutput, one_loss_model
+from jaxgen.models.variables import apply_network, init_network
+
+CONTENT_MAPS = (4,)
+"""Of EfficientNet-Lite0's maps (behind the stem, then behind each stage), at a sixteenth of the size."""
+STYLE_MAPS = (1, 2, 3, 4)
+"""From a half of the size to a sixteenth."""
+
+
+class Weights(NamedTuple):
+    """Of the parts of the loss."""
+
+    content: float = 1.0
+    style: float = 100.0
+    smoothness: float = 20.0
+
+
+WEIGHTS = Weights()
+
+
+class Losses(NamedTuple):
+    """The parts, each [B] and without its weight."""
+
+    content: jax.Array
+    style: jax.Array
+    smoothness: jax.Array
+
+    def total(self, weights: Weights) -> jax.Array:
+        """[B]."""
+        return sum(weight * values for weight, values in zip(weights, self, strict=True))
+
+
+class Style(NamedTuple):
+    """The manner of a picture, and the network that sees it."""
+
+    load: Callable[[], dict[str, Any]]
+    """() -> {"network": its arrays, "grams": those of `style_of`}, which go to `model_state["frozen"]`."""
+    maps: Callable[[Any, jax.Array], list[jax.Array]]
+    """(arrays, images [B, H, W, 3] in [-1, 1]) -> maps [B, h, w, C]."""
+
+
+def gram_matrix(maps: jax.Array) -> jax.Array:
+    """[B, H, W, C] -> [B, C, C]: G = F^T F / (H W) with F [H W, C] (Gatys, eq. 3, divided by the number of places)."""
+    batch, height, width, channels = maps.shape
+    flat = maps.reshape(batch, height * width, channels)
+    return jnp.einsum("bpc,bpd->bcd", flat, flat) / (height * width)
+
+
+def content_of(maps: Sequence[jax.Array]) -> list[jax.Array]:
+    """Those of all maps of images that say what they show."""
+    return [maps[i] for i in CONTENT_MAPS]
+
+
+def style_of(maps: Sequence[jax.Array]) -> list[jax.Array]:
+    """The Gram matrices [B, C, C] that say in what manner."""
+    return [gram_matrix(maps[i]) for i in STYLE_MAPS]
+
+
+def relative_distance(found: Sequence[jax.Array], targets: Sequence[jax.Array]) -> jax.Array:
+    """The mean over layers of |a - b|^2 / |b|^2, with a found [B, ...] and b wanted [B or 1, ...]: [B]."""
+    parts = [_mean_square(a - b) / _mean_square(b) for a, b in zip(found, targets, strict=True)]
+    return sum(parts) / len(parts)
+
+
+def style_losses(
+    images: jax.Array, maps: Sequence[jax.Array], content: Sequence[jax.Array], style: Sequence[jax.Array]
+) -> Losses:
+    """How far images [B, H, W, 3] in [-1, 1], of which `maps` are the maps, are from what `content_of` and `style_of`
+    gave of others (of as many, or of one).
+
+    Squared distances over the square of what they are measured from, a mean over the layers, so that layers and
+    networks of any scale weigh the same (Gatys, eqs. 1 and 5 but for that). Smoothness is the mean squared difference
+    of neighbouring pixels.
+    """
+    smoothness = _mean_square(jnp.diff(images, axis=1)) + _mean_square(jnp.diff(images, axis=2))
+    return Losses(relative_distance(content_of(maps), content), relative_distance(style_of(maps), style), smoothness)
+
+
+def stylisation(
+    network: nn.Module,
+    *,
+    style: Style,
+    weights: Weights = WEIGHTS,
+    optimiser: optax.GradientTransformation,
+    turn: bool = False,
+    ema_decay: float | None = None,
+) -> GenerativeModel:
+    """A network that draws `image` [B, H, W, 3] in the manner of one picture.
+
+    Args:
+      network: `network(images, train=...) -> images`, of any size.
+      turn: whether images are mirrored and turned by chance in training, each of the 8 ways as often.
+      ema_decay: of the moving average that evaluation and `stylise` use; None: no average.
+
+    Metrics: `translator/loss` and its parts before their weights, `content`, `style`, `smoothness`; on evaluation also
+    `plain_style`, that of the images as they are.
+
+    There is no `sample`: images come from images. `functions`: `stylise(state, images) -> images`; `compare(state, key,
+    batch) -> [B, 2, H, W, 3]`, images and what they become.
+    """
+
+    def init_networks(key: Key, batch: Batch) -> tuple[Any, dict[str, Any]]:
+        params, network_state = init_network(network, key, batch["image"])
+        # Copied: the state's buffers are donated, and may not be those of another.
+        return params, {"network": network_state, "frozen": jax.tree.map(jnp.copy, style.load())}
+
+    def loss(params: Any, model_state: dict[str, Any], batch: Batch, key: Key, *, train: bool) -> LossOutput:
+        images, frozen = batch["image"], model_state["frozen"]
+        if turn and train:
+            images = turned(example_keys(key, batch["index"]), images)
+        outputs, network_state = apply_network(network, params, model_state["network"], images, train=train)
+        given = style.maps(frozen["network"], images)
+        found = style_losses(outputs, style.maps(frozen["network"], outputs), content_of(given), frozen["grams"])
+        metrics = found._asdict()
+        if not train:
+            metrics["plain_style"] = style_losses(images, given, content_of(given), frozen["grams"]).style
+        return LossOutput(found.total(weights), metrics, {**model_state, "network": network_state})
+
+    def stylise(state: TrainState, images: jax.Array) -> jax.Array:
+        params, network_state = averaged_params(state, "translator"), state.model_state["network"]
+        return jnp.clip(apply_network(network, params, network_state, images, train=False)[0], -1.0, 1.0)
+
+    def compare(state: TrainState, key: Key, batch: Batch) -> jax.Array:
+        del key
+        return jnp.stack([batch["image"], stylise(state, batch["image"])], 1)
+
+    return one_loss_model(
+        name="translator",
+        init_networks=init_networks,
+        loss=loss,
+        optimiser=optimiser,
+        ema_decay=ema_decay,
+        functions={"stylise": stylise, "compare": compare},
+    )
+
+
+def _mean_square(values: jax.Array) -> jax.Array:
+    """[B, ...] -> [B]."""
+    return row_means(jnp.square(rows(values)))

@@ -1,0 +1,23 @@
+"""What the KL term of a bound counts as while a model is trained."""
+
+import jax
+import jax.numpy as jnp
+import optax
+
+from jaxgen.core.reductions import mean_over_devices
+
+
+def kl_weight_schedule(beta: float, warmup_steps: int) -> optax.Schedule:
+    """`beta` (Higgins et al. 2017), reached linearly over the first `warmup_steps` steps (Bowman et al. 2016,
+    arXiv:1511.06349, section 3.1; Sonderby et al. 2016, arXiv:1602.02282, section 2.3)."""
+
+    def weight(step: jax.Array) -> jax.Array:
+        return beta * jnp.minimum(1.0, step / warmup_steps) if warmup_steps else jnp.asarray(beta)
+
+    return weight
+
+
+def with_free_bits(kl: jax.Array, free_nats: float) -> jax.Array:
+    """sum_j max(lambda, the mean over the whole batch of latent j's KL): [B, L] -> [] (Kingma et al. 2016,
+    arXiv:1606.04934, eq. 16, a group for each latent)."""
+    return jnp.sum(jnp.maximum(free_nats, mean_over_devices(jnp.mean(kl, 0))))

@@ -1,0 +1,225 @@
+"""Approximate posteriors q(z | x): how latents are drawn from what an encoder says of the images."""
+
+import math
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+import flax.linen as nn
+import jax
+import jax.numpy as jnp
+
+from jaxgen.core.errors import UserError
+from jaxgen.core.keys import folded_keys
+from jaxgen.metrics.likelihood import kl_to_standard_normal
+
+Key = jax.Array
+Params = dict[str, Any]
+Scalar = float | jax.Array
+
+
+class Generation(NamedTuple):
+    """What a posterior may ask of the model whose latents it draws."""
+
+    log_prob: Callable[[jax.Array], jax.Array]
+    """Latents [N, L] -> log p(x | z) [N] of the images that the latents are drawn for; each of its own latent alone."""
+    decoder: Callable[..., Any]
+    """The decoder as a function, `decoder(*inputs, method=...)`."""
+
+
+class Draw(NamedTuple):
+    """Latents from the posterior; the prior is standard normal."""
+
+    latents: jax.Array
+    """[N, L]."""
+    log_density: jax.Array
+    """[N], what log q(z | x) is in log w = log p(x, z) - log q(z | x): E[w] = p(x)."""
+    kl: jax.Array | None
+    """[N, L], KL(q || p) in closed form, by latent; None where there is no closed form."""
+
+
+class Posterior(NamedTuple):
+    """A family of q(z | x)."""
+
+    latent_size: int
+    """L."""
+    num_outputs: int
+    """M, how long the encoder's outputs are."""
+    init: Callable[[Key], Params]
+    """Parameters of its own, besides the encoder's."""
+    draw: Callable[[Params, jax.Array, Key, Generation], Draw]
+    """(params, outputs [N, M], keys [N], generation) -> one latent for each row."""
+    moments: Callable[[Params, jax.Array, Callable[..., Any]], tuple[jax.Array, jax.Array]]
+    """(params, outputs [N, M], decoder) -> mean and log-variance [N, L] (of a flow and of Hamiltonian dynamics: of the
+    Gaussian they start from)."""
+    point: Callable[[Params, jax.Array, Callable[..., Any]], jax.Array]
+    """(params, outputs, decoder) -> latents [N, L] that stand for the images, drawn without noise."""
+    closed_form: bool
+    """Whether a draw has its `kl`."""
+
+
+def gaussian_posterior(latent_size: int) -> Posterior:
+    """N(m, diag v) (Kingma and Welling 2014, arXiv:1312.6114, section 3); the encoder's outputs are (m, log v)."""
+
+    def draw(params: Params, outputs: jax.Array, keys: Key, generation: Generation) -> Draw:
+        del params, generation
+        mean, log_variance = jnp.split(outputs, 2, -1)
+        latents, log_density = draw_normal(mean, log_variance, keys)
+        return Draw(latents, log_density, kl_by_latent(mean, log_variance))
+
+    def moments(params: Params, outputs: jax.Array, decoder: Callable[..., Any]) -> tuple[jax.Array, jax.Array]:
+        del params, decoder
+        return tuple(jnp.split(outputs, 2, -1))
+
+    def point(params: Params, outputs: jax.Array, decoder: Callable[..., Any]) -> jax.Array:
+        return moments(params, outputs, decoder)[0]
+
+    return Posterior(latent_size, 2 * latent_size, lambda key: {}, draw, moments, point, closed_form=True)
+
+
+def flow_posterior(flow: nn.Module, latent_size: int, context_size: int) -> Posterior:
+    """A Gaussian sent through a flow (Rezende and Mohamed 2015, arXiv:1505.05770): log q = log q_0 - log |det|.
+
+    Args:
+      flow: `flow(latents [N, L], context [N, C]) -> (latents, log |det| [N])` (`jaxgen.networks.flows`).
+      context_size: C; the encoder's outputs are (m, log v, context), of length 2 L + C.
+    """
+
+    def init(key: Key) -> Params:
+        return flow.init(key, jnp.zeros((1, latent_size)), jnp.zeros((1, context_size)))["params"]
+
+    def split(outputs: jax.Array) -> list[jax.Array]:
+        return jnp.split(outputs, [latent_size, 2 * latent_size], -1)
+
+    def draw(params: Params, outputs: jax.Array, keys: Key, generation: Generation) -> Draw:
+        del generation
+        mean, log_variance, context = split(outputs)
+        latents, log_density = draw_normal(mean, log_variance, keys)
+        latents, log_det = flow.apply({"params": params}, latents, context)
+        return Draw(latents, log_density - log_det, None)
+
+    def moments(params: Params, outputs: jax.Array, decoder: Callable[..., Any]) -> tuple[jax.Array, jax.Array]:
+        del params, decoder
+        return tuple(split(outputs)[:2])
+
+    def point(params: Params, outputs: jax.Array, decoder: Callable[..., Any]) -> jax.Array:
+        del decoder
+        mean, _, context = split(outputs)
+        return flow.apply({"params": params}, mean, context)[0]
+
+    return Posterior(latent_size, 2 * latent_size + context_size, init, draw, moments, point, closed_form=False)
+
+
+def hamiltonian_posterior(
+    latent_size: int,
+    *,
+    steps: int,
+    step_size: float = 0.05,
+    initial_temperature: float = 1.0,
+    learn_dynamics: bool = False,
+) -> Posterior:
+    """A Gaussian moved by Hamiltonian dynamics of U(z) = -log p(x, z) (Caterini et al. 2018, arXiv:1805.11328, alg. 1).
+
+        z_0 ~ N(m, diag v), gamma ~ N(0, I), rho_0 = gamma / sqrt(beta_0), K leapfrog steps with tempering
+        log w = log p(x, z_K) + log N(rho_K; 0, I) - log q(z_0 | x) - log N(gamma; 0, I)
+
+    Leapfrog steps keep the volume, and tempering's change of it is what makes rho_0 wider than gamma: both cancel.
+    E[w] = p(x), so the draws serve importance-weighted bounds too. The dynamics alone keep log p(x, z) - |rho|^2 / 2,
+    and so log w, but for the error of their steps; it is the tempering that turns momenta into better latents.
+
+    Args:
+      steps: K. Each takes one gradient of the decoder, and training goes back through all of them.
+      step_size: epsilon, of every latent.
+      initial_temperature: beta_0 in (0, 1]; 1 is no tempering, as in pythae's published run. Below, momenta start hot
+        and cool to 1 by the quadratic scheme of `tempering`.
+      learn_dynamics: whether epsilon, one for each latent, and beta_0 are trained, starting from what is given.
+
+    Raises:
+      UserError: `initial_temperature` out of range; to be learned it must be below 1.
+    """
+    if not 0 < initial_temperature <= 1 or (learn_dynamics and initial_temperature == 1):
+        raise UserError(
+            "The initial temperature must be above 0 and at most 1 (below 1 where it is learned), not "
+            f"{initial_temperature}."
+        )
+
+    def init(key: Key) -> Params:
+        del key
+        if not learn_dynamics:
+            return {}
+        logit = math.log(initial_temperature / (1.0 - initial_temperature))
+        return {
+            "log_step_size": jnp.full(latent_size, math.log(step_size), jnp.float32),
+            "temperature_logit": jnp.asarray(logit, jnp.float32),
+        }
+
+    def draw(params: Params, outputs: jax.Array, keys: Key, generation: Generation) -> Draw:
+        mean, log_variance = jnp.split(outputs, 2, -1)
+        latents, log_density = draw_normal(mean, log_variance, folded_keys(keys, 0))
+        momentum, momentum_log_density = draw_normal(jnp.zeros_like(mean), jnp.zeros_like(mean), folded_keys(keys, 1))
+
+        def log_joint(latents: jax.Array) -> jax.Array:  # its sum: every row is of its own latent alone
+            return jnp.sum(generation.log_prob(latents) + standard_normal_log_density(latents))
+
+        epsilon, temperature = step_size, initial_temperature
+        if learn_dynamics:
+            epsilon, temperature = jnp.exp(params["log_step_size"]), jax.nn.sigmoid(params["temperature_logit"])
+        momentum = momentum * temperature**-0.5
+        latents, momentum = leapfrog(jax.grad(log_joint), latents, momentum, epsilon, steps, temperature)
+        log_density = log_density + momentum_log_density - standard_normal_log_density(momentum)
+        return Draw(latents, log_density, None)
+
+    start = gaussian_posterior(latent_size)
+    return start._replace(init=init, draw=draw, closed_form=False)
+
+
+def tempering(steps: int, initial_temperature: Scalar) -> list[Scalar]:
+    """sqrt(beta_k) for k = 0..K (Caterini et al. 2018, section 3.2): from sqrt(beta_0) to 1.
+
+    1 / sqrt(beta_k) = (1 - 1 / sqrt(beta_0)) k^2 / K^2 + 1 / sqrt(beta_0)
+    """
+    start = initial_temperature**-0.5
+    return [1.0 / ((1.0 - start) * (k / steps) ** 2 + start) for k in range(steps + 1)]
+
+
+def leapfrog(
+    gradient: Callable[[jax.Array], jax.Array],
+    latents: jax.Array,
+    momentum: jax.Array,
+    step_size: jax.Array | float,
+    steps: int,
+    initial_temperature: Scalar = 1.0,
+) -> tuple[jax.Array, jax.Array]:
+    """Latents and momentum [N, L] after `steps` leapfrog steps, the momentum cooled after each (eqs. 7 to 9 there).
+
+    Args:
+      gradient: of log p(x, z) by z.
+      step_size: a number, or [L].
+    """
+    roots = tempering(steps, initial_temperature)
+    force = gradient(latents)
+    for k in range(steps):
+        half = momentum + 0.5 * step_size * force
+        latents = latents + step_size * half
+        force = gradient(latents)
+        momentum = (half + 0.5 * step_size * force) * (roots[k] / roots[k + 1])
+    return latents, momentum
+
+
+# ---------------------------------------------------------------- normal draws and densities
+
+
+def draw_normal(mean: jax.Array, log_variance: jax.Array, keys: Key) -> tuple[jax.Array, jax.Array]:
+    """One z = m + sqrt(v) e for each row of m, log v [N, L] by its key [N], and its log-density [N]."""
+    noise = jax.vmap(lambda key: jax.random.normal(key, mean.shape[1:], mean.dtype))(keys)
+    log_density = standard_normal_log_density(noise) - 0.5 * jnp.sum(log_variance, -1)
+    return mean + jnp.exp(0.5 * log_variance) * noise, log_density
+
+
+def standard_normal_log_density(values: jax.Array) -> jax.Array:
+    """log N(z; 0, I) of [N, L] -> [N]."""
+    return -0.5 * jnp.sum(jnp.square(values) + math.log(2.0 * math.pi), -1)
+
+
+def kl_by_latent(mean: jax.Array, log_variance: jax.Array) -> jax.Array:
+    """KL(N(m_j, v_j) || N(0, 1)) of each latent by itself, [N, L]."""
+    return kl_to_standard_normal(mean.reshape(-1, 1), log_variance.reshape(-1, 1)).reshape(mean.shape)

@@ -1,0 +1,1 @@
+"""What several architectures share. `convolution` has its own front door."""

@@ -1,0 +1,248 @@
+"""Exact rewritings of strided and transposed convolutions that are fast on a CPU.
+
+A convolution of few taps is one product of its patches with the kernel. Every other becomes one with stride 1: the
+strided one by space-to-depth of its input, the transposed one by depth-to-space of its output (the sub-pixel form of
+Shi et al. 2016, arXiv:1609.05158), unless that multiplies by many zeros or takes large patches for few outputs: then
+by `scatter_convolution`. What has stride 1 is then done by a discrete Fourier transform of small maps where that takes
+much less arithmetic, by patches of few channels, by `thin_convolution` for few features, and else by
+`direct_convolution`.
+
+Gradients of any order work in reverse mode; forward mode (`jax.jvp`) needs the plain form.
+"""
+
+import math
+from collections.abc import Sequence
+
+import jax.numpy as jnp
+from jax import Array, lax
+
+from jaxgen.networks.layers.convolution.col2im import scatter_convolution
+from jaxgen.networks.layers.convolution.dft import Pair, shortest_periods, transform_convolution
+from jaxgen.networks.layers.convolution.im2col import patch_convolution
+from jaxgen.networks.layers.convolution.lax_vjp import direct_convolution
+from jaxgen.networks.layers.convolution.plain import transposed_pads
+from jaxgen.networks.layers.convolution.shift_sum import thin_convolution
+from jaxgen.networks.layers.resampling import space_to_depth
+
+Padding = str | Sequence[tuple[int, int]]
+
+
+def strided_convolution(inputs: Array, kernel: Array, strides: Pair, padding: Padding) -> Array:
+    """`lax.conv_general_dilated` by patches, or as a stride-1 convolution of the space-to-depth inputs.
+
+    With the tap t of the padded input written as t - pad = s q + r, 0 <= r < s,
+    y[i] = sum_t x[s i + t - pad] w[t] = sum_{q, r} X[i + q, r] W[q, r], where X[m, r] = x[s m + r].
+
+    Args:
+      inputs: [B, H, W, C].
+      kernel: [kh, kw, C, F].
+      strides: steps of the window, in pixels.
+      padding: "SAME", "VALID" or ((top, bottom), (left, right)).
+
+    Returns:
+      [B, H', W', F].
+    """
+    sizes = inputs.shape[1:3]
+    pads = padding
+    if isinstance(padding, str):
+        pads = lax.padtype_to_pads(sizes, kernel.shape[:2], strides, padding)
+    pads = [tuple(pad) for pad in pads]
+    out_sizes = tuple(
+        (n + sum(pad) - k) // s + 1 for n, pad, k, s in zip(sizes, pads, kernel.shape, strides, strict=False)
+    )
+    shifts = tuple(_best_shift(k, s, pad[0], -1) for k, s, pad in zip(kernel.shape, strides, pads, strict=False))
+    starts = tuple(pad[0] - shift for pad, shift in zip(pads, shifts, strict=True))
+    if math.prod(last - first + 1 for first, last in map(_cells_met, kernel.shape, strides, starts)) <= FEW_TAPS:
+        return patch_convolution(inputs, kernel, strides, [pad[0] for pad in pads], out_sizes)
+    if any(shifts):  # zeros before the first row and column
+        inputs = jnp.pad(inputs, ((0, 0), *((shift, 0) for shift in shifts), (0, 0)))
+    kernel, firsts = _split_taps(kernel, strides, starts)  # [K, s, L, t, C, F]
+    rows, row_step, columns, column_step, channels, features = kernel.shape
+    kernel = kernel.transpose(0, 2, 1, 3, 4, 5).reshape(rows, columns, row_step * column_step * channels, features)
+    return unit_convolution(_padded_space_to_depth(inputs, strides), kernel, firsts, out_sizes)
+
+
+def transposed_convolution(inputs: Array, kernel: Array, strides: Pair, padding: Padding) -> Array:
+    """`lax.conv_transpose` as a stride-1 convolution followed by depth-to-space, or, where that would multiply by many
+    zeros or take larger patches than there are products, by `scatter_convolution`.
+
+    y[s i + p] = sum_q x[i + q] w[s q + pad - p] for each phase 0 <= p < s of the output.
+
+    Args:
+      inputs: [B, H, W, C].
+      kernel: [kh, kw, C, F].
+      strides: pixels of the output for each pixel of the inputs.
+      padding: "SAME", "VALID" or ((top, bottom), (left, right)), of the dilated inputs.
+
+    Returns:
+      [B, H', W', F]; for "SAME" H' = strides[0] * H.
+    """
+    batch = inputs.shape[0]
+    pads = padding
+    if isinstance(padding, str):
+        pads = [transposed_pads(k, s, padding) for k, s in zip(kernel.shape, strides, strict=False)]
+    out_sizes = tuple(
+        (n - 1) * s + 1 + sum(pad) - k + 1
+        for n, pad, k, s in zip(inputs.shape[1:3], pads, kernel.shape, strides, strict=False)
+    )
+    starts = tuple(pad[0] - s + 1 for pad, s in zip(pads, strides, strict=True))
+    # As many outputs more, before the first row and column.
+    shifts = tuple(_best_shift(k, s, start, 1) for k, s, start in zip(kernel.shape, strides, starts, strict=False))
+    starts = tuple(start + shift for start, shift in zip(starts, shifts, strict=True))
+    cells_met = [last - first + 1 for first, last in map(_cells_met, kernel.shape, strides, starts)]
+    taps, met = math.prod(kernel.shape[:2]), math.prod(cells_met)
+    many_zeros = met * math.prod(strides) > MANY_ZEROS * taps
+    # By the numbers at each place of the inputs: the products of all taps, or the patch that gives all phases.
+    patches_are_larger = met <= FEW_TAPS and taps * kernel.shape[3] <= met * kernel.shape[2]
+    if many_zeros or patches_are_larger:
+        befores = tuple(k - 1 - pad[0] for k, pad in zip(kernel.shape, pads, strict=False))
+        return scatter_convolution(inputs, jnp.flip(kernel, (0, 1)), strides, befores, out_sizes)
+    kernel, firsts = _split_taps(kernel, strides, starts)  # [K, s, L, t, C, F], the phases in falling order
+    rows, row_step, columns, column_step, channels, features = kernel.shape
+    kernel = jnp.flip(kernel, (1, 3)).transpose(0, 2, 4, 1, 3, 5)
+    kernel = kernel.reshape(rows, columns, channels, row_step * column_step * features)
+    cells = tuple(-(-(shift + n) // s) for shift, n, s in zip(shifts, out_sizes, strides, strict=True))
+    outputs = unit_convolution(inputs, kernel, firsts, cells)
+    outputs = outputs.reshape(batch, *cells, row_step, column_step, features).transpose(0, 1, 3, 2, 4, 5)
+    outputs = outputs.reshape(batch, cells[0] * row_step, cells[1] * column_step, features)
+    return outputs[:, shifts[0] : shifts[0] + out_sizes[0], shifts[1] : shifts[1] + out_sizes[1]]
+
+
+def upsampled_convolution(inputs: Array, kernel: Array) -> Array:
+    """The map with each pixel four times under an odd kernel, "SAME", as one transposed convolution of stride 2.
+
+    Of the k taps of an axis several meet the same pixel: with u[t] = w[t] + w[t - 1] there are k + 1 taps on the
+    dilated map, (k + 1) / 2 for each output, so that 3x3 takes 4 multiplications instead of 9.
+
+    Args:
+      inputs: [B, H, W, C].
+      kernel: [k, l, C, F].
+
+    Returns:
+      [B, 2 H, 2 W, F].
+    """
+    pads = tuple(((k + 1) // 2,) * 2 for k in kernel.shape[:2])
+    return transposed_convolution(inputs, _summed_in_pairs(kernel), (2, 2), pads)
+
+
+def pooled_convolution(inputs: Array, kernel: Array) -> Array:
+    """The means over windows of 2x2 of an odd kernel's outputs, "SAME": every second output of the windows' means.
+
+    y[i] = sum_t w[t] S[2 i + t - (k - 1) / 2] with S[m] = (x[m] + x[m + 1]) / 2 on each axis, so that 3x3 takes 9
+    multiplications instead of 36; as one product of the patches of S with the kernel.
+
+    Args:
+      inputs: [B, H, W, C].
+      kernel: [k, l, C, F].
+
+    Returns:
+      [B, H // 2, W // 2, F].
+    """
+    means = inputs
+    for axis, k in zip((1, 2), kernel.shape, strict=False):
+        means = 0.5 * _pair_sums(means, axis, zeros=(k + 1) // 2)  # its entry n is S[n - (k + 1) / 2]
+    # Tap t of output i is entry 2 i + t + 1: the first row and column are left out.
+    return patch_convolution(means, kernel, (2, 2), (-1, -1), tuple(n // 2 for n in inputs.shape[1:3]))
+
+
+def _summed_in_pairs(kernel: Array) -> Array:
+    """w[t] + w[t - 1] on both axes: [k, l, C, F] -> [k + 1, l + 1, C, F]."""
+    return _pair_sums(_pair_sums(kernel, 0, zeros=1), 1, zeros=1)
+
+
+def _pair_sums(array: Array, axis: int, *, zeros: int) -> Array:
+    """x[n] + x[n + 1] along an axis, behind and before so many zeros."""
+    pads = [(0, 0)] * array.ndim
+    pads[axis] = (zeros, zeros)
+    array = jnp.pad(array, pads)
+    size = array.shape[axis] - 1
+    return lax.slice_in_dim(array, 0, size, axis=axis) + lax.slice_in_dim(array, 1, size + 1, axis=axis)
+
+
+def unit_convolution(inputs: Array, kernel: Array, firsts: Pair, out_sizes: Pair) -> Array:
+    """Stride 1, y[i] = sum_q x[i + q] w[q - first] for 0 <= i < out_size, with x zero outside.
+
+    Args:
+      inputs: [B, H, W, C].
+      kernel: [K, L, C, F].
+      firsts: the offsets of the kernel's first tap.
+      out_sizes: H', W'.
+
+    Returns:
+      [B, H', W', F].
+    """
+    if math.prod(kernel.shape[:2]) > FEW_TAPS and _transform_pays(inputs, kernel, firsts, out_sizes):
+        return transform_convolution(inputs, kernel, firsts, out_sizes)
+    return local_convolution(inputs, kernel, firsts, out_sizes)
+
+
+def local_convolution(inputs: Array, kernel: Array, firsts: Pair, out_sizes: Pair) -> Array:
+    """`unit_convolution` without the transform: an output depends, to the bit, on what its taps meet and nothing else.
+
+    (On a CPU. Elsewhere XLA may choose a transform by itself.)
+    """
+    channels, features = kernel.shape[2:]
+    few_taps = math.prod(kernel.shape[:2]) <= FEW_TAPS
+    if not few_taps and features <= THIN:
+        return thin_convolution(inputs, kernel, firsts, out_sizes)
+    if few_taps or channels <= THIN:
+        return patch_convolution(inputs, kernel, (1, 1), [-first for first in firsts], out_sizes)
+    return direct_convolution(inputs, kernel, firsts, out_sizes)
+
+
+def _transform_pays(inputs: Array, kernel: Array, firsts: Pair, out_sizes: Pair) -> bool:
+    """By the multiplications for each example: of the direct form, and of the transform's three products."""
+    channels, features = kernel.shape[2:]
+    periods = shortest_periods(inputs.shape[1:3], kernel.shape[:2], firsts, out_sizes)
+    direct = math.prod(out_sizes) * math.prod(kernel.shape)
+    ends = math.prod(inputs.shape[1:3]) * channels + math.prod(out_sizes) * features
+    return 1.5 * math.prod(periods) * (ends + channels * features) < TRANSFORM_PAYS * direct
+
+
+MANY_ZEROS = 1.5  # times as many numbers in the kernel of the sub-pixel form as there are: 16 for 9, not 36 for 25
+TRANSFORM_PAYS = 0.5  # where it needs less than this part of the multiplications
+FEW_TAPS = 4  # for which patches and one product are faster than XLA's convolution,
+THIN = 4  # as they are for at most so many channels (for so few features it is `thin_convolution`),
+
+
+# ---------------------------------------------------------------- rearrangements
+
+
+def _padded_space_to_depth(inputs: Array, steps: Pair) -> Array:
+    """[B, H, W, C] -> [B, ceil(H / s), ceil(W / t), s t C], padded with zeros at the end."""
+    missing = [-size % step for size, step in zip(inputs.shape[1:3], steps, strict=True)]
+    if any(missing):
+        inputs = jnp.pad(inputs, ((0, 0), (0, missing[0]), (0, missing[1]), (0, 0)))
+    return space_to_depth(inputs, steps)
+
+
+def _split_taps(kernel: Array, steps: Pair, starts: Pair) -> tuple[Array, Pair]:
+    """Writes each tap t as t - start = s q + r: [kh, kw, C, F] -> [K, s, L, t, C, F] and the first q of each axis."""
+    pads, shape, firsts = [], [], []
+    for size, step, start in zip(kernel.shape, steps, starts, strict=False):
+        first, last = _cells_met(size, step, start)
+        count = last - first + 1
+        before = -start - step * first
+        pads.append((before, count * step - before - size))
+        shape += [count, step]
+        firsts.append(first)
+    kernel = jnp.pad(kernel, (*pads, (0, 0), (0, 0)))
+    return kernel.reshape(*shape, *kernel.shape[2:]), tuple(firsts)
+
+
+def _best_shift(size: int, step: int, start: int, sign: int) -> int:
+    """The least shift of the start, in the direction of `sign`, with which the taps meet the fewest cells.
+
+    Four taps of stride 2 that start within a cell meet three cells, and half of what is multiplied are zeros.
+    """
+
+    def cells(shift: int) -> int:
+        first, last = _cells_met(size, step, start + sign * shift)
+        return last - first
+
+    return min(range(step), key=cells)
+
+
+def _cells_met(size: int, step: int, start: int) -> Pair:
+    """The q of the first and of the last tap t = 0, ..., size - 1, where t - start = step q + r."""
+    return -start // step, (size - 1 - start) // step

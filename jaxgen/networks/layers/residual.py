@@ -1,0 +1,159 @@
+"""The residual blocks of GANs (Miyato et al. 2018, arXiv:1802.05957, appendix B.4), shared by SNGAN and BigGAN.
+
+A 1x1 convolution and a change of size by averaging or repeating pixels may change places. The shortcuts here convolve
+where the map is small, whichever order a paper's code has.
+"""
+
+from collections.abc import Callable
+from typing import Literal
+
+import flax.linen as nn
+import jax.numpy as jnp
+from jax import Array
+
+from jaxgen.core.errors import UserError
+from jaxgen.networks.layers.convolution.conv import Conv
+from jaxgen.networks.layers.normalization import BatchNorm
+from jaxgen.networks.layers.resampling import average_pool, upsample
+from jaxgen.networks.layers.spectral_norm import spectrally_normalised
+
+Initialiser = nn.initializers.Initializer
+
+STEMS = (4, 6, 7)
+"""Sizes that the smallest map of a residual GAN may have."""
+GLOROT = nn.initializers.glorot_uniform()
+GLOROT_FOR_RELU = nn.initializers.variance_scaling(2.0, "fan_avg", "uniform")
+"""Glorot's with a gain of sqrt(2), which SNGAN's code has inside its residual branches."""
+
+
+class UpBlock(nn.Module):
+    """A generator's residual block, twice the size: norm, ReLU, doubling, 3x3, norm, ReLU, 3x3; and a 1x1 shortcut.
+
+    The convolutions have no biases: they would shift whole channels, which every norm behind them takes away again.
+
+    Attributes:
+      features: channels of the output, F.
+      norm: makes a norm layer, which is called as `layer(inputs, *condition, train=...)`.
+      spectral_norm: whether the convolutions are spectrally normalised.
+      kernel_init, shortcut_init: initialisers of the residual branch and of the shortcut.
+    """
+
+    features: int
+    norm: Callable[[], nn.Module] = BatchNorm
+    spectral_norm: bool = False
+    kernel_init: Initialiser = GLOROT_FOR_RELU
+    shortcut_init: Initialiser = GLOROT
+
+    @nn.compact
+    def __call__(self, inputs: Array, *condition: Array, train: bool) -> Array:
+        """[B, H, W, C] and what the norm wants -> [B, 2 H, 2 W, F]."""
+
+        def conv(size: int, init: Initialiser, inputs: Array, resample: Literal["up"] | None = None) -> Array:
+            layer = Conv(self.features, (size, size), use_bias=False, kernel_init=init, resample=resample)
+            return spectrally_normalised(layer, train=train, enabled=self.spectral_norm)(inputs)
+
+        hidden = nn.relu(self.norm()(inputs, *condition, train=train))
+        hidden = conv(3, self.kernel_init, hidden, "up")
+        hidden = nn.relu(self.norm()(hidden, *condition, train=train))
+        hidden = conv(3, self.kernel_init, hidden)
+        return hidden + upsample(conv(1, self.shortcut_init, inputs))
+
+
+class DownBlock(nn.Module):
+    """A discriminator's residual block: ReLU, 3x3, ReLU, 3x3, halving of the size; and a shortcut.
+
+    The shortcut is a 1x1 convolution where the size or the number of channels changes, and else the inputs.
+
+    Attributes:
+      features: channels of the output, F.
+      downsample: whether the size is halved.
+      first: whether the inputs are the images: no ReLU before the first convolution.
+      wide: whether the first convolution has F channels as in BigGAN (and wherever `first`), or as many as the inputs
+        as in SNGAN.
+      spectral_norm: whether the convolutions are spectrally normalised.
+      kernel_init, shortcut_init: initialisers of the residual branch and of the shortcut.
+    """
+
+    features: int
+    downsample: bool = True
+    first: bool = False
+    wide: bool = False
+    spectral_norm: bool = True
+    kernel_init: Initialiser = GLOROT_FOR_RELU
+    shortcut_init: Initialiser = GLOROT
+
+    @nn.compact
+    def __call__(self, inputs: Array, *, train: bool) -> Array:
+        """[B, H, W, C] -> [B, H', W', F] with H' = H // 2, or H without `downsample`."""
+
+        def conv(
+            features: int, size: int, init: Initialiser, inputs: Array, resample: Literal["down"] | None = None
+        ) -> Array:
+            layer = Conv(features, (size, size), kernel_init=init, resample=resample)
+            return spectrally_normalised(layer, train=train, enabled=self.spectral_norm)(inputs)
+
+        channels = inputs.shape[-1]
+        hidden = inputs if self.first else nn.relu(inputs)
+        hidden = conv(self.features if self.wide or self.first else channels, 3, self.kernel_init, hidden)
+        hidden = conv(self.features, 3, self.kernel_init, nn.relu(hidden), "down" if self.downsample else None)
+        shortcut = average_pool(inputs) if self.downsample else inputs
+        if self.downsample or channels != self.features:
+            shortcut = conv(self.features, 1, self.shortcut_init, shortcut)
+        return hidden + shortcut
+
+
+class ProjectionHead(nn.Module):
+    """The end of a discriminator: ReLU, the sum over all pixels, and the logit.
+
+    With classes, logit = psi(h) + <embed(y), h> (projection discriminator: Miyato and Koyama 2018, arXiv:1802.05637,
+    eq. 3).
+
+    Attributes:
+      num_classes: K; None: no labels.
+      head_outputs: N outputs beside the logit, from the same features (an auxiliary classifier, a code); None: none.
+      spectral_norm: whether the layers are spectrally normalised.
+      kernel_init: initialiser of the layers.
+    """
+
+    num_classes: int | None = None
+    head_outputs: int | None = None
+    spectral_norm: bool = True
+    kernel_init: Initialiser = GLOROT
+
+    @nn.compact
+    def __call__(self, inputs: Array, *condition: Array, train: bool) -> Array | tuple[Array, Array]:
+        """[B, H, W, C], and labels int [B] with `num_classes` -> logits [B], and the head's outputs [B, N] if any.
+
+        Raises:
+          ValueError: labels are given without `num_classes`, or the other way round.
+        """
+        if len(condition) != (self.num_classes is not None):
+            raise ValueError("a discriminator gets labels exactly where it has `num_classes`")
+
+        def normalised(layer: nn.Module) -> Callable[[Array], Array]:
+            return spectrally_normalised(layer, train=train, enabled=self.spectral_norm)
+
+        features = nn.relu(inputs).sum((1, 2))  # [B, C]
+        logits = normalised(nn.Dense(1, kernel_init=self.kernel_init))(features)[:, 0]
+        for labels in condition:
+            embed = nn.Embed(self.num_classes, features.shape[-1], embedding_init=self.kernel_init)
+            logits += jnp.sum(normalised(embed)(labels) * features, -1)
+        if self.head_outputs is None:
+            return logits
+        return logits, normalised(nn.Dense(self.head_outputs, kernel_init=self.kernel_init))(features)
+
+
+def place_of_attention(attention_size: int | None, sizes: list[int]) -> int | None:
+    """After which block attention stands: the first whose map has that size, of `sizes` after each; None: nowhere.
+
+    Raises:
+      UserError: no map has that size.
+    """
+    if attention_size is None:
+        return None
+    if attention_size not in sizes:
+        known = ", ".join(str(size) for size in dict.fromkeys(sizes))
+        raise UserError(
+            f"There is no map of size {attention_size} for self-attention to stand at: choose one of {known}."
+        )
+    return sizes.index(attention_size)

@@ -1,0 +1,265 @@
+"""An experiment: presets, data and model under one name, on the command line.
+
+Every file of `jaxgen/experiments/` defines one `EXPERIMENT` and ends with
+
+    def main() -> None:
+        sys.exit(run(EXPERIMENT))
+
+and so may any file of a user's own.
+"""
+
+import dataclasses
+import shlex
+import signal
+import sys
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Generic, TypeVar
+
+import jax
+
+from jaxgen.core import files, signals
+from jaxgen.core.cache import cache_folder
+from jaxgen.core.command_line import end_well, stoppable
+from jaxgen.core.errors import UserError
+from jaxgen.core.options import parse_options
+from jaxgen.core.state import GenerativeModel
+from jaxgen.core.terminal import printable
+from jaxgen.data.dataset import Dataset, example_batch
+from jaxgen.data.splits import as_recorded
+from jaxgen.samples.previews import prompts_of
+from jaxgen.training import checkpoint, run_folder
+from jaxgen.training.config import TrainConfig, config_from_json, validate
+from jaxgen.training.data_record import recorded_by
+from jaxgen.training.loop import TrainResult, train
+from jaxgen.training.lost_runs import end_with_other_processes, quiet_native_log
+from jaxgen.training.parallel import use_cores_as_devices, use_deterministic_algorithms
+
+PACKAGE = "jaxgen.experiments"
+Config = TypeVar("Config", bound=TrainConfig)
+
+
+@dataclass(frozen=True)
+class Experiment(Generic[Config]):
+    """What can be run.
+
+    `build_model(config, assets)` must not need the data: `assets` are the data set's own (class names, ...) and
+    `image_shape` (H, W, C), kept in the run folder, so that samples can be drawn where the data is not.
+    """
+
+    file: str
+    """`__file__` of the module that defines the experiment; its stem is the experiment's name."""
+    summary: str
+    """One line for `jaxgen list`."""
+    data: str
+    """The name of the data, for `jaxgen list`."""
+    expected_time: str
+    """How long the default preset takes and where that was measured, for `jaxgen list`."""
+    presets: Mapping[str, Config]
+    """Configs by name: "quick", "default" and "full"."""
+    load_data: Callable[[Config], Dataset]
+    build_model: Callable[[Config, Mapping[str, Any]], GenerativeModel]
+
+    @property
+    def name(self) -> str:
+        return Path(self.file).stem
+
+    @property
+    def module(self) -> str | None:
+        """Its module, if it is one of the package's own; else it is found by its file."""
+        ours = Path(__file__).resolve().parents[1] / "experiments"
+        return f"{PACKAGE}.{self.name}" if Path(self.file).resolve().parent == ours else None
+
+    @property
+    def command(self) -> str:
+        """What a person types to run it."""
+        return f"python -m {self.module}" if self.module else f"python {shlex.quote(self.file)}"
+
+
+@dataclass(frozen=True)
+class Study:
+    """Several runs of experiments that answer one question together; its file has a `main` of its own."""
+
+    file: str
+    """`__file__` of the module that defines it; its stem is its name."""
+    summary: str
+    """As of an `Experiment`, for `jaxgen list`,"""
+    data: str
+    expected_time: str
+
+    @property
+    def name(self) -> str:
+        return Path(self.file).stem
+
+
+def run(experiment: Experiment, arguments: Sequence[str] | None = None) -> int:
+    """Run an experiment with command-line arguments (None: those of the process) and return the exit code.
+
+    0 when the run is done, 2 for bad input, 1 for a run that failed, 128 + the signal's number if it was stopped.
+    """
+
+    def train_and_say() -> int:
+        config = parse(experiment, sys.argv[1:] if arguments is None else list(arguments))
+        validate(config)
+        prepare_process(config)
+        result = train_experiment(experiment, config)
+        if jax.process_index() == 0:
+            print(printable(summary(experiment, config, result), keep="\n"))
+        return 0 if result.stopped_by is None else signals.exit_code(signal.Signals[result.stopped_by])
+
+    def stopped() -> str:
+        return "stopped before the first step: nothing was saved"
+
+    with stoppable(lambda: None, stopped):
+        code = end_well(train_and_say, fault_code=1, stopped=stopped)
+        if code:
+            end_with_other_processes(code)
+        return code
+
+
+def train_experiment(experiment: Experiment, config: TrainConfig) -> TrainResult:
+    """Load the data, build the model and train it."""
+    validate(config)  # before networks of these sizes are built
+    known = None
+    if config.resume and config.run_dir is not None and run_folder.is_run(config.run_dir):
+        known = recorded_by(config.run_dir, run_folder.read_record(config.run_dir))
+    with as_recorded(known):  # a run that goes on keeps what it held out, its classes and its vocabulary
+        data = experiment.load_data(config)
+    if known is not None:
+        data = dataclasses.replace(data, assets={**data.assets, **known.assets})
+    batch = jax.eval_shape(lambda: example_batch(data, 1))
+    if "image" in batch:
+        data = dataclasses.replace(data, assets={**data.assets, "image_shape": list(batch["image"].shape[1:])})
+    model = experiment.build_model(config, data.assets)
+    where = {
+        "name": experiment.name,
+        "module": experiment.module,
+        "file": None if experiment.module else str(Path(experiment.file).resolve()),
+    }
+    return train(model, data, config, name=experiment.name, experiment=where, owns_process=True)
+
+
+def parse(experiment: Experiment, arguments: list[str]) -> TrainConfig:
+    """The config of a command line.
+
+    The preset, or with --resume the options of the resumed run, are the defaults; what is given wins. tyro explains a
+    flag it does not know and exits with code 2.
+    """
+    arguments = list(arguments)
+    default = experiment.presets["default"]
+    preset = _value_of(arguments, "--preset")
+    if preset in experiment.presets:
+        default = dataclasses.replace(experiment.presets[preset], preset=preset)
+    if "--resume" in arguments:
+        at = arguments.index("--resume") + 1
+        if at < len(arguments) and not arguments[at].startswith("-"):  # --resume RUN
+            named = arguments.pop(at)
+            folder = Path("runs") / experiment.name / named
+            arguments += ["--run-dir", str(folder if files.number_of(named) is not None and folder.is_dir() else named)]
+        named = _value_of(arguments, "--run-dir")
+        run_dir = run_folder.find(Path(named) if named else None, Path("runs") / experiment.name)
+        if preset is None:
+            record = run_folder.read_record(run_dir)
+            _check_same(experiment, record, run_dir)
+            default = config_from_json(type(default), record["config"], str(run_dir / run_folder.CONFIG))
+        default = dataclasses.replace(default, run_dir=run_dir, init_from=None)
+    # Its own module, which is __main__ when it is run; build_model may be another's.
+    module = next((m for m in list(sys.modules.values()) if getattr(m, "__file__", None) == experiment.file), None)
+    return parse_options(
+        type(default),
+        arguments,
+        prog=experiment.command,
+        description=module.__doc__ if module and module.__doc__ else experiment.summary,
+        default=default,
+    )
+
+
+def _value_of(arguments: Sequence[str], flag: str) -> str | None:
+    """Return the value of `--flag VALUE` or `--flag=VALUE` (the last one; tyro also takes `_` for `-`), or None."""
+    value = None
+    for i, argument in enumerate(arguments):
+        name, equals, rest = argument.partition("=")
+        if name.replace("_", "-") == flag:
+            value = rest if equals else next(iter(arguments[i + 1 : i + 2]), value)
+    return value
+
+
+def _check_same(experiment: Experiment, record: Mapping[str, Any], run_dir: Path) -> None:
+    name = record["experiment"]["name"]
+    if name != experiment.name:
+        raise UserError(f"{run_dir} is a run of {name}, not of {experiment.name}: resume it with that experiment.")
+
+
+def prepare_process(config: TrainConfig) -> None:
+    """What must be set before jax starts its backend: exact GPU algorithms, CPU devices, the compile cache, others."""
+    if config.deterministic:
+        use_deterministic_algorithms()
+    if config.devices is not None and config.devices > 1:
+        use_cores_as_devices(config.devices)
+    if jax.config.jax_compilation_cache_dir is None:
+        _use_compile_cache()
+    if config.coordinator is None:
+        if config.num_processes is not None or config.process_id is not None:
+            raise UserError("--num-processes and --process-id need --coordinator HOST:PORT as well.")
+        return
+    quiet_native_log()
+    try:
+        if config.coordinator == "auto":
+            jax.distributed.initialize()
+        else:
+            if config.num_processes is None or config.process_id is None:
+                raise UserError("--coordinator HOST:PORT needs --num-processes and --process-id as well.")
+            jax.distributed.initialize(config.coordinator, config.num_processes, config.process_id)
+    except (ValueError, RuntimeError) as error:
+        raise UserError(
+            f"The processes could not be joined at --coordinator {config.coordinator}: {str(error).splitlines()[0]}"
+        ) from error
+
+
+def _use_compile_cache() -> None:
+    """Keep compiled programs in this person's cache, where there is one that can be written."""
+    if (cache := cache_folder("xla")) is not None:  # else every program is compiled anew
+        jax.config.update("jax_compilation_cache_dir", str(cache))
+
+
+def summary(experiment: Experiment, config: TrainConfig, result: TrainResult) -> str:
+    """What is printed when a run ends: where things lie, how it went, and what to type next."""
+    run_dir, typed = result.run_dir, shlex.quote(str(result.run_dir))
+    how = experiment.command
+    if result.stopped_by is not None:
+        return (
+            f"\nStopped by {result.stopped_by} at step {int(result.state.step)} of {config.steps}; all is saved. "
+            f"Go on with:\n  {how} --resume {typed}"
+        )
+    samples, sheets = run_folder.samples(run_dir), run_folder.sheets(run_dir)
+    rate = result.examples_per_second
+    speed = f"{rate:,.0f} examples per second" if rate else "too few to tell the speed"
+    lines = ["", f"Done: {config.steps} steps, {speed}."]
+    for label, held_out in (("last", False), ("held out", True)):
+        chosen = {k: v for k, v in result.metrics.items() if k.startswith("eval/") == held_out}
+        if chosen:
+            numbers = "  ".join(f"{k.removeprefix('eval/')} {v:.4f}" for k, v in chosen.items())
+            lines.append(f"  {label:<8} {numbers}")
+    lines += [f"  samples  {samples[-1]}"] if samples else []
+    lines += [f"  progress {run_dir / run_folder.PROGRESS}"] if sheets else []
+    lines += [f"  losses   {run_dir / run_folder.LOSSES}", f"  state    {run_dir / checkpoint.FOLDER}", "Next:"]
+    for name in ("restore", "translate"):
+        if name in result.model.functions:
+            lines.append(f"  jaxgen {name} {typed} IMAGE... --out {name}d")
+    if "stylise" in result.model.functions:
+        lines.append(f"  jaxgen stylize IMAGE {typed} --out stylized.png")
+    if samples and result.model.sample is not None:
+        prompts = prompts_of(result.model, run_folder.read_record(run_dir)["assets"])
+        options = {  # by what the samples are shown as
+            ".png": "--num 64 --seed 1 --out sheet.png" if prompts is None else f"--prompt {shlex.quote(prompts[0])}",
+            ".txt": "--num-tokens 500 --temperature 0.8",
+            ".wav": "--seed 1 --out sound.wav",
+        }
+        lines.append(f"  jaxgen sample {typed} {options[samples[-1].suffix]}")
+    if {"prior", "decode"} <= result.model.functions.keys():
+        lines.append(f"  jaxgen interpolate {typed} --out between.gif")
+    if "encode" in result.model.functions:
+        lines.append(f"  jaxgen latent {typed} reconstruct")
+    lines += [f"  jaxgen info {typed}", f"  {how} --resume {typed} --steps {2 * config.steps}"]
+    return "\n".join(lines)

@@ -1,0 +1,78 @@
+"""Experiments by the names of their modules, or by their files."""
+
+import importlib
+import importlib.util
+import sys
+from pathlib import Path
+from typing import Any
+
+from jaxgen.core import files
+from jaxgen.core.errors import UserError
+from jaxgen.runs.experiment import PACKAGE, Experiment, Study
+
+
+def load_experiment(module: str | None, file: Path | tuple[Path, bytes] | None) -> Experiment:
+    """Return the experiment that a module of the package, or a file, defines. The file is run, so it must be trusted.
+
+    Args:
+      file: a path, or a path with its content, which is then not read again.
+
+    Raises:
+      UserError: there is none, or the module is not one of the package's experiments.
+    """
+    found = _own_module(module) if module is not None else _run_file(file)
+    experiments = _defined(found, Experiment)
+    if not experiments:
+        raise UserError(f"{module or file} defines no jaxgen.Experiment.")
+    return experiments[0]
+
+
+def _own_module(module: str) -> Any:
+    """A module of `jaxgen.experiments`; no other is imported by a name that a file says."""
+    if module not in [f"{PACKAGE}.{name}" for name in _own_names()]:
+        raise UserError(
+            f"{module!a} is none of the experiments of this version of jaxgen ('jaxgen list' shows them), so it is not "
+            "run: use the version that made the run."
+        )
+    return importlib.import_module(module)
+
+
+def _run_file(file: Path | tuple[Path, bytes]) -> Any:
+    """Return what a file defines, by its text: no compiled copy that lies beside it is run in its place."""
+    try:
+        path, content = file if isinstance(file, tuple) else (Path(file), Path(file).read_bytes())
+        spec = importlib.util.spec_from_file_location("jaxgen_user_experiment", path.resolve())
+        if spec is None:
+            raise UserError(f"{path} is no file of Python: name the .py file that defines the experiment.")
+        found = importlib.util.module_from_spec(spec)
+        sys.modules[spec.name] = found  # dataclasses look their module up
+        program = compile(content, str(path.resolve()), "exec")
+    except OSError as error:
+        raise UserError(f"{file} cannot be read ({files.explain(error)}): name the file of an experiment.") from error
+    except (SyntaxError, ValueError) as error:
+        raise UserError(f"{file} is no file of Python ({error}): name the file of an experiment.") from error
+    exec(program, vars(found))
+    return found
+
+
+def all_experiments() -> list[Experiment]:
+    """Return the experiments of the package, by name."""
+    return _all_defined(Experiment)
+
+
+def all_studies() -> list[Study]:
+    """Return the studies of the package, by name."""
+    return _all_defined(Study)
+
+
+def _defined(module: Any, kind: type[Any]) -> list[Any]:
+    return [value for value in vars(module).values() if isinstance(value, kind)]
+
+
+def _all_defined(kind: type[Any]) -> list[Any]:
+    return [value for name in _own_names() for value in _defined(importlib.import_module(f"{PACKAGE}.{name}"), kind)]
+
+
+def _own_names() -> list[str]:
+    folder = Path(__file__).parents[1] / "experiments"
+    return sorted(p.stem for p in folder.glob("*.py") if not p.stem.startswith("_"))

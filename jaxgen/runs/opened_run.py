@@ -1,0 +1,143 @@
+"""A run that is opened again from its folder alone: its experiment, model and state."""
+
+import contextlib
+import dataclasses
+import sys
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from types import MappingProxyType
+from typing import Any, NamedTuple
+
+import jax
+
+from jaxgen.core import files
+from jaxgen.core.errors import UserError
+from jaxgen.core.state import GenerativeModel, TrainState
+from jaxgen.runs.experiment import Experiment
+from jaxgen.runs.experiment_loading import load_experiment
+from jaxgen.training import checkpoint, run_folder, trusted
+from jaxgen.training.config import TrainConfig, config_from_json, validate
+from jaxgen.training.parallel import device_mesh
+from jaxgen.training.run_setup import with_sharding
+
+
+class Run(NamedTuple):
+    """A run that was opened again."""
+
+    folder: Path
+    record: dict[str, Any]
+    experiment: Experiment
+    config: TrainConfig
+    model: GenerativeModel
+    moved: Mapping[str, Any] = MappingProxyType({})
+    """Where its data lie now, if they were moved: `data`, `target`."""
+
+
+def open_run(run_dir: Path, *, experiment: Path | None = None, trust: bool = False) -> Run:
+    """The experiment, config and model of a run, from its folder alone.
+
+    The folder may come from anybody. An experiment of the package is run by its name; the `experiment.py` of a folder
+    only where `jaxgen.training.trusted` knows its content.
+
+    Args:
+      experiment: the file that defines the run's experiment, which is run in place of the folder's copy.
+      trust: run the folder's copy, whatever it is, and remember it as known.
+
+    Raises:
+      UserError: not a run, one whose experiment is not known, or that was made by `jaxgen.train` without one.
+    """
+    record = run_folder.read_record(run_dir)
+    module = record["experiment"]["module"]
+    if module is not None and experiment is not None:
+        raise UserError(f"{run_dir} is a run of the package's own {module!a}: leave out --experiment.")
+    if module is not None:
+        found = load_experiment(module, None)
+    elif experiment is not None:
+        found = load_experiment(None, experiment)
+    else:
+        file = record["experiment"]["file"] or run_folder.EXPERIMENT
+        found = dataclasses.replace(load_experiment(None, _known_copy(Path(run_dir), trust)), file=file)
+    config, model = build_recorded(found, record, str(Path(run_dir) / run_folder.CONFIG))
+    return Run(Path(run_dir), record, found, config, model)
+
+
+def _known_copy(run_dir: Path, trust: bool) -> tuple[Path, bytes]:
+    """Return the copy of the experiment's file in a run's folder, with its content, if it may be run."""
+    path = run_dir / run_folder.EXPERIMENT
+    if not path.is_file():
+        raise UserError(
+            f"The run in {run_dir} was made by a script through jaxgen.train, which does not say how its model is "
+            "built, so no command can open it: define a jaxgen.Experiment in a file and run that."
+        )
+    content = files.read_bytes(path)
+    if trust:
+        trusted.remember(content)
+    elif not trusted.is_known(content):
+        raise UserError(
+            f"To open {run_dir}, the program {path} would have to be run, which may do anything and is not known on "
+            "this machine: name your own copy of it with --experiment FILE, train with that file once (it is "
+            "remembered then), or read it and give --trust."
+        )
+    return path, content
+
+
+def build_recorded(
+    experiment: Experiment, record: Mapping[str, Any], where: str
+) -> tuple[TrainConfig, GenerativeModel]:
+    """Return the config and model that a record describes.
+
+    Raises:
+      UserError: the experiment cannot make a model of what the record says.
+    """
+    config = config_from_json(type(experiment.presets["default"]), record["config"], where)
+    validate(dataclasses.replace(config, wandb=None))  # reports are none of a reader's business
+    with _described_by(where):
+        return config, experiment.build_model(config, record["assets"])
+
+
+@contextlib.contextmanager
+def _described_by(where: str) -> Iterator[None]:
+    """What goes wrong when a model is made of a record that was read is the record's fault."""
+    try:
+        yield
+    except UserError:
+        raise
+    except Exception as error:
+        lines = str(error).splitlines() or [""]
+        raise UserError(
+            f"{where} describes no model that can be built ({type(error).__name__}: {lines[0][:200]}): restore it."
+        ) from error
+
+
+def state_shapes(run: Run) -> TrainState:
+    """Return the shapes of an opened run's state.
+
+    Raises:
+      UserError: the record of the run does not say what its model is given.
+    """
+    batch = {
+        name: jax.ShapeDtypeStruct((2, *entry["shape"]), entry["dtype"]) for name, entry in run.record["batch"].items()
+    }
+    with _described_by(str(run.folder / run_folder.CONFIG)):
+        return jax.eval_shape(run.model.init, jax.eval_shape(lambda: jax.random.key(0)), batch)
+
+
+def restore_run(run: Run, which: str = "last") -> TrainState:
+    """The state of an opened run, on one device.
+
+    Args:
+      which: "last": the latest whole checkpoint; "best": the one that --best-metric kept; or a step.
+
+    Raises:
+      UserError: there is no such checkpoint.
+    """
+    target = with_sharding(state_shapes(run), device_mesh(1))
+    folder = run.folder / (run_folder.BEST if which == "best" else checkpoint.FOLDER)
+    if which == "best" and not checkpoint.steps_on_disk(folder):
+        raise UserError(
+            f"{run.folder} kept no best checkpoint: train with --best-metric NAME, or use --checkpoint last."
+        )
+    step = files.number_of(which)
+    if which not in ("best", "last") and step is None:
+        raise UserError(f"--checkpoint is best, last or a step, not {which!r}.")
+    return checkpoint.restore_latest(folder, target, warn=lambda text: print(text, file=sys.stderr), step=step)[0]

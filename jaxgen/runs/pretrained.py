@@ -1,0 +1,95 @@
+"""What a model of text begins from: a run of such a model, or a GPT-2 of transformers, read where a new run begins."""
+
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+import flax.linen as nn
+import jax
+import jax.numpy as jnp
+
+from jaxgen.core.errors import UserError
+from jaxgen.data.vocabulary import TOKENISER_FILE, Subwords, find_vocabulary
+from jaxgen.networks.gpt import GPT
+from jaxgen.runs.first_stage import read_again, unknown_arrays
+from jaxgen.runs.hugging_face import load_gpt2
+from jaxgen.runs.hugging_face_config import CONFIG, read_gpt2_config, read_json
+from jaxgen.runs.opened_run import open_run, restore_run
+from jaxgen.training import checkpoint
+
+
+def describe_pretrained(folder: Path) -> tuple[dict[str, Any], dict[str, Any]]:
+    """What a run keeps of where it began, among its assets, so that it can be opened where that is not.
+
+    (What makes the network, the vocabulary as JSON): the network's `class`, `kind` "run" or "gpt2", and the options of
+    the run or the facts of the GPT-2; of a run also its name, step and the SHA-256 of its state.
+
+    Raises:
+      UserError: neither, a run of another kind of model, or a GPT-2 that `load_gpt2` refuses, without a tokeniser, or
+        with one of another size than its vocabulary.
+    """
+    folder = Path(folder)
+    if not (folder / CONFIG).is_file():
+        raise UserError(f"--pretrained {folder} is neither a run nor a GPT-2 of transformers (no {CONFIG} there).")
+    fields = read_json(folder / CONFIG)
+    if "model_type" in fields:
+        return _describe_gpt2(folder)
+    if "experiment" not in fields:
+        raise UserError(
+            f"--pretrained {folder} is neither a run nor a GPT-2 of transformers: its {CONFIG} has no model_type."
+        )
+    run = open_run(folder)
+    if "network_params" not in run.model.functions:
+        raise UserError(f"--pretrained {folder} is a run of {run.experiment.name}, which is no model of text.")
+    state, assets = restore_run(run), run.record["assets"]
+    # A run that began from another has the network of that one.
+    own = {"class": type(run.model.functions["network"]()).__name__, "kind": "run", "network": run.record["config"]}
+    network = {name: (assets["pretrained"] or own)[name] for name in own}
+    facts = {"experiment": run.experiment.name, "step": int(state.step), "sha256": checkpoint.digest(state)}
+    return {**network, **facts}, assets["vocabulary"]
+
+
+def _describe_gpt2(folder: Path) -> tuple[dict[str, Any], dict[str, Any]]:
+    facts = read_gpt2_config(folder)
+    path = folder / TOKENISER_FILE
+    if not path.is_file():
+        raise UserError(
+            f"--pretrained {folder} has no {TOKENISER_FILE}, which says how text becomes its tokens: write it with "
+            "transformers, AutoTokenizer.from_pretrained(FOLDER).save_pretrained(FOLDER)."
+        )
+    vocabulary = find_vocabulary(str(path), "")
+    assert isinstance(vocabulary, Subwords)
+    size, last = facts["vocab_size"], max(vocabulary.tokeniser.get_vocab().values(), default=-1)
+    if vocabulary.size != size or last >= size:
+        upto = f" up to number {last:,}" if last >= vocabulary.size else ""
+        raise UserError(
+            f"{path} has {vocabulary.size:,} tokens{upto}, but {folder / CONFIG} has vocab_size = {size:,}: give the "
+            "folder the tokeniser that it was trained with, or its model as many tokens (transformers: "
+            "model.resize_token_embeddings(len(tokenizer)))."
+        )
+    load_gpt2(folder)  # refused here, before there is a run
+    return {"class": GPT.__name__, "kind": "gpt2", "network": facts}, vocabulary.to_json()
+
+
+def pretrained_params(described: Mapping[str, Any], folder: Path, network: nn.Module) -> Callable[[], Any]:
+    """`load()`: the params of what was described.
+
+    A run that goes on, or is opened, has them in its own checkpoint: where the folder does not hold them any more, they
+    are arrays of the right shapes that no checkpoint accepts.
+    """
+    params = _read(described, folder)  # here, since files cannot be read while a function is traced
+    tokens = jax.ShapeDtypeStruct((1, 2), jnp.int32)
+    shapes = jax.eval_shape(lambda key, x: network.init(key, x, train=False), jax.random.key(0), tokens)["params"]
+    if jax.tree.map(jnp.shape, params) != jax.tree.map(jnp.shape, shapes):
+        return lambda: unknown_arrays(shapes)
+    return lambda: params
+
+
+def _read(described: Mapping[str, Any], folder: Path) -> Any | None:
+    if "sha256" in described:
+        found = read_again(described, folder)
+        return None if found is None else found[0].model.functions["network_params"](found[1])
+    try:
+        return load_gpt2(folder)[1]
+    except UserError:
+        return None

@@ -1,0 +1,116 @@
+"""Samples of a model by number: sample i is the same, however many are drawn."""
+
+import functools
+from collections.abc import Callable
+from typing import Any
+
+import jax
+import numpy as np
+
+from jaxgen.core.state import GenerativeModel, TrainState
+from jaxgen.data.dataset import Dataset, length, pick_examples, unscale_images
+from jaxgen.metrics.image_features import Progress
+from jaxgen.metrics.image_source import ImageSource
+
+BLOCK_SIZE = 250
+
+
+def sample_blocks(
+    model: GenerativeModel, state: TrainState, seed: int, condition: np.ndarray | None = None, **how: Any
+) -> Callable[[int], np.ndarray]:
+    """`block(i) -> samples [BLOCK_SIZE, ...]`, drawn with `fold_in(key(seed), i)`.
+
+    Args:
+      condition: that of each sample [N, ...], by number; the model's own where None.
+      how: other keywords of the model's `sample`.
+    """
+
+    @jax.jit
+    def draw(state: TrainState, seed: jax.Array, i: jax.Array, *condition: jax.Array) -> jax.Array:
+        options = {"condition": condition[0]} if condition else {}
+        return model.sample(state, jax.random.fold_in(jax.random.key(seed), i), BLOCK_SIZE, **options, **how)
+
+    def block(i: int) -> np.ndarray:
+        rows = np.arange(i * BLOCK_SIZE, (i + 1) * BLOCK_SIZE)
+        chosen = () if condition is None else (np.take(condition, rows, axis=0, mode="clip"),)
+        # The numbers come from the host, so that they may go where the state is, on whatever devices and processes.
+        return np.asarray(draw(state, np.uint32(seed), np.uint32(i), *chosen))
+
+    return block
+
+
+def draw_samples(
+    model: GenerativeModel,
+    state: TrainState,
+    *,
+    num: int,
+    seed: int,
+    condition: np.ndarray | None = None,
+    progress: Progress | None = None,
+    **how: Any,
+) -> np.ndarray:
+    """The first `num` samples of a seed, [num, ...]; of the conditions [num, ...], else of the model's own.
+
+    `how`: other keywords of the model's `sample`.
+    """
+    condition = draw_conditions(model, num) if condition is None else condition
+    block = sample_blocks(model, state, seed, condition, **how)
+    blocks = []
+    for start in range(0, num, BLOCK_SIZE):
+        if progress is not None:
+            progress("drawing samples", start, num)
+        blocks.append(block(start // BLOCK_SIZE))
+    if progress is not None:
+        progress("drawing samples", num, num)
+    return np.concatenate(blocks)[:num]
+
+
+def draw_conditions(model: GenerativeModel, num: int) -> np.ndarray | None:
+    """The conditions of the first `num` samples, labels [num], each class in turn; None for a model without classes."""
+    return np.asarray(model.functions["conditions"](num)) if "conditions" in model.functions else None
+
+
+def labels_of_samples(model: GenerativeModel, num: int, label: int | None) -> np.ndarray | None:
+    """Those of `draw_conditions`, or one class for all [num]."""
+    labels = draw_conditions(model, num)
+    return labels if label is None else np.full_like(labels, label)
+
+
+def held_out_captions(model: GenerativeModel, data: Dataset, num: int) -> dict[str, np.ndarray]:
+    """As keywords of the samples that are compared with real images: the captions [num, T] of those that are held out
+    (or, without, trained on), all of them again and again; nothing for a model without captions."""
+    if "captions" not in model.functions:
+        return {}
+    split = data.train if data.test is None else data.test
+    rows = np.arange(min(num, length(split)))  # each is read once
+    captions = np.asarray(data.prepare(pick_examples(split, rows))["caption"])
+    return {"condition": captions[np.arange(num) % len(rows)]}
+
+
+def generated_examples(
+    model: GenerativeModel, state: TrainState, *, num: int, seed: int, progress: Progress | None = None
+) -> dict[str, np.ndarray]:
+    """The first `num` samples of a model of images as a data set: `image` uint8, `label` [num] if it has classes."""
+    examples = {"image": unscale_images(draw_samples(model, state, num=num, seed=seed, progress=progress))}
+    labels = draw_conditions(model, num)
+    return examples if labels is None else {**examples, "label": labels}
+
+
+def sample_source(
+    model: GenerativeModel, state: TrainState, *, num: int, seed: int, name: str, **how: Any
+) -> ImageSource:
+    """The first `num` samples of a model of images, as uint8, drawn as they are read.
+
+    `how`: other keywords of the model's `sample`.
+    """
+    labels = draw_conditions(model, num)
+    # Readers take less than a block at once.
+    block = functools.lru_cache(maxsize=2)(sample_blocks(model, state, seed, **{"condition": labels, **how}))
+
+    def read(start: int, stop: int) -> np.ndarray:
+        first = start // BLOCK_SIZE
+        images = np.concatenate([block(i) for i in range(first, -(-stop // BLOCK_SIZE))])
+        return unscale_images(images[start - first * BLOCK_SIZE : stop - first * BLOCK_SIZE])
+
+    one = jax.eval_shape(lambda state, key: model.sample(state, key, 1), state, jax.random.key(0))
+    return ImageSource(name, num, one.shape[1:], read, labels)

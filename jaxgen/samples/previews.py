@@ -1,0 +1,129 @@
+"""What samples look like to a person while a model is trained: sheets of images, texts, sounds."""
+
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import jax
+import numpy as np
+
+from jaxgen.core.state import GenerativeModel, TrainState
+from jaxgen.data.dataset import Dataset, length, pick_examples
+from jaxgen.data.vocabulary import vocabulary_of
+from jaxgen.samples import pictures, sounds
+from jaxgen.samples.numbered import draw_conditions
+
+IMAGES_PER_SHEET = 64
+EXAMPLES_PER_SHEET = 16
+TEXTS_PER_SHEET = 4
+LINES_PER_SHEET = 16
+SOUNDS_PER_FILE = 5
+
+
+class SamplePreview(NamedTuple):
+    """How samples are shown, always of the same noise."""
+
+    draw: Callable[[TrainState], np.ndarray]
+    """state -> samples; in every process."""
+    write: Callable[[np.ndarray, Path], None]
+    """(samples, path without its ending): writes the file."""
+
+
+def build_preview(
+    model: GenerativeModel, data: Dataset, place: Callable[[Any], Any], *, seed: int
+) -> SamplePreview | None:
+    """Return how the samples of a model of `data` are shown; None for a model without any, or data of another kind.
+
+    A model that makes images from images has `compare` among its functions: then held-out ones are shown by that.
+
+    Args:
+      place: puts keys and examples on the devices that hold the state.
+      seed: of the noise.
+    """
+    if "compare" in model.functions:
+        return _comparison(model, data, place, seed=seed)
+    writers = {"image": _sheet_writer, "text": _text_writer, "audio": _sound_writer}
+    if model.sample is None or data.kind not in writers:
+        return None
+    texts = LINES_PER_SHEET if "line_end" in data.assets else TEXTS_PER_SHEET
+    images = IMAGES_PER_SHEET
+    if (prompts := prompts_of(model, data.assets)) is not None:
+        images = max(1, images // len(prompts)) * len(prompts)
+    count = {"image": images, "text": texts, "audio": SOUNDS_PER_FILE}[data.kind]
+    key = place(jax.random.key(2**32 - 1 - seed))  # apart from the run's own keys
+    draw = jax.jit(lambda state: model.sample(state, key, count))
+    return SamplePreview(lambda state: np.asarray(draw(state)), writers[data.kind](model, data))
+
+
+def _comparison(model: GenerativeModel, data: Dataset, place: Callable[[Any], Any], *, seed: int) -> SamplePreview:
+    """Of examples from all over the split what `compare` gives side by side, two examples in a row."""
+    split = data.train if data.test is None else data.test
+    rows = np.unique(np.linspace(0, length(split) - 1, EXAMPLES_PER_SHEET).round().astype(int))
+    batch = data.prepare(pick_examples(split, rows))
+    batch["index"] = np.arange(len(rows), dtype=np.uint32)
+    key, batch = place((jax.random.key(2**32 - 1 - seed), batch))
+    draw = jax.jit(lambda state: model.functions["compare"](state, key, batch))
+
+    def write(tiles: np.ndarray, path: Path) -> None:  # [B, K, H, W, C]
+        sheet = pictures.image_grid(tiles.reshape(-1, *tiles.shape[2:]), columns=2 * tiles.shape[1])
+        sheet.save(path.with_suffix(".png"))
+
+    return SamplePreview(lambda state: np.asarray(draw(state)), write)
+
+
+def _sheet_writer(model: GenerativeModel, data: Dataset) -> Callable[[np.ndarray, Path], None]:
+    """One row for each class where the model has classes, or for each prompt where it takes captions."""
+    prompts = prompts_of(model, data.assets)
+    if prompts is not None:
+
+        def write(images: np.ndarray, path: Path) -> None:
+            rows = [images[i :: len(prompts)] for i in range(len(prompts))]
+            pictures.titled_rows(rows, prompts).save(path.with_suffix(".png"))
+
+        return write
+    labels = draw_conditions(model, IMAGES_PER_SHEET)
+    return lambda images, path: pictures.sample_sheet(images, labels).save(path.with_suffix(".png"))
+
+
+def prompts_of(model: GenerativeModel, assets: Mapping[str, Any]) -> list[str] | None:
+    """What the samples of a model of captions are of, in turn; None of another model."""
+    return assets["prompts"] if "captions" in model.functions else None
+
+
+def _text_writer(model: GenerativeModel, data: Dataset) -> Callable[[np.ndarray, Path], None]:
+    del model
+    vocabulary = vocabulary_of(data.assets)
+
+    def write(samples: np.ndarray, path: Path) -> None:
+        texts = [vocabulary.decode(tokens) for tokens in samples]
+        by_lines = "line_end" in data.assets
+        path.with_suffix(".txt").write_text(as_lines(texts) if by_lines else texts_with_rules(texts))
+
+    return write
+
+
+def _sound_writer(model: GenerativeModel, data: Dataset) -> Callable[[np.ndarray, Path], None]:
+    """One sound after another, each as long as `sample_lengths` of the model's functions says."""
+    lengths = None
+    if "sample_lengths" in model.functions:
+        lengths = model.functions["sample_lengths"](SOUNDS_PER_FILE)
+
+    def write(samples: np.ndarray, path: Path) -> None:
+        sounds.save_with_picture(sounds.in_a_row(samples, lengths), path, data.assets["sample_rate"])
+
+    return write
+
+
+def as_lines(texts: Sequence[str]) -> str:
+    """The first line of each text."""
+    return "".join(first_line(text) + "\n" for text in texts)
+
+
+def first_line(text: str) -> str:
+    """What comes before the first line end."""
+    return text.split("\n", 1)[0]
+
+
+def texts_with_rules(texts: list[str]) -> str:
+    """Texts one below the other, with a line between them."""
+    return f"\n{'-' * 80}\n".join(texts) + "\n"
