@@ -1,4 +1,4 @@
-"""What every library is given: sizes, data, and the settings of the optimisers; and what every table says."""
+"""What every library is given: sizes, data, and the settings of the optimizers; and what every table says."""
 
 import importlib.metadata
 import os
@@ -22,7 +22,7 @@ class Adam(NamedTuple):
 
 
 class Problem(NamedTuple):
-    """What an entry trains on, and with which optimiser."""
+    """What an entry trains on, and with which optimizer."""
 
     image_shape: tuple[int, int, int] | None
     """Of images; None: a text."""

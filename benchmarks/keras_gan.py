@@ -6,7 +6,7 @@ import keras
 import tensorflow as tf
 from common import LATENT_SIZE, MLP_DISCRIMINATOR, MLP_GENERATOR, SLOPE, Adam
 from keras import layers
-from keras_training import adam_optimiser, scaled
+from keras_training import adam_optimizer, scaled
 
 BATCH_NORM = {"momentum": 0.9, "epsilon": 1e-5}
 
@@ -89,8 +89,8 @@ def gan_step(
 
     There is one forward pass through D(G(z)) for both losses.
     """
-    generator_optimiser = adam_optimiser(generator.trainable_variables, adam)
-    discriminator_optimiser = adam_optimiser(discriminator.trainable_variables, adam)
+    generator_optimizer = adam_optimizer(generator.trainable_variables, adam)
+    discriminator_optimizer = adam_optimizer(discriminator.trainable_variables, adam)
 
     def step(rows: tf.Tensor) -> None:
         latents = tf.random.normal((len(rows), latent_size))
@@ -100,7 +100,7 @@ def gan_step(
             discriminator_loss, generator_loss = losses(real_logits, fake_logits)
         discriminator_grads = tape.gradient(discriminator_loss, discriminator.trainable_variables)
         generator_grads = tape.gradient(generator_loss, generator.trainable_variables)
-        discriminator_optimiser.apply(discriminator_grads, discriminator.trainable_variables)
-        generator_optimiser.apply(generator_grads, generator.trainable_variables)
+        discriminator_optimizer.apply(discriminator_grads, discriminator.trainable_variables)
+        generator_optimizer.apply(generator_grads, generator.trainable_variables)
 
     return step

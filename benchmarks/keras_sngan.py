@@ -1,6 +1,6 @@
 """SNGAN's residual networks for 32x32 images, as in `jaxgen.networks.sngan`, in Keras.
 
-`keras.layers.SpectralNormalization` stores the normalised weights in place of the weights, and takes no gradient
+`keras.layers.SpectralNormalization` stores the normalized weights in place of the weights, and takes no gradient
 through the singular value: a little less work than jaxgen and PyTorch do.
 """
 

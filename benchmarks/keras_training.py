@@ -7,10 +7,10 @@ import tensorflow as tf
 from common import Adam
 
 
-def adam_optimiser(variables: Sequence[keras.Variable], adam: Adam) -> keras.optimizers.Adam:
-    optimiser = keras.optimizers.Adam(*adam)
-    optimiser.build(variables)
-    return optimiser
+def adam_optimizer(variables: Sequence[keras.Variable], adam: Adam) -> keras.optimizers.Adam:
+    optimizer = keras.optimizers.Adam(*adam)
+    optimizer.build(variables)
+    return optimizer
 
 
 def scaled(rows: tf.Tensor) -> tf.Tensor:

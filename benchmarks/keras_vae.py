@@ -5,13 +5,13 @@ from collections.abc import Callable
 import keras
 import tensorflow as tf
 from common import Adam
-from keras_training import adam_optimiser
+from keras_training import adam_optimizer
 
 
 def vae_step(encoder: keras.Model, decoder: keras.Model, adam: Adam) -> Callable[[tf.Tensor], None]:
     """`step(rows uint8 [B, H, W, C])`: pixels drawn anew, the KL term in closed form, one latent for each image."""
     variables = encoder.trainable_variables + decoder.trainable_variables
-    optimiser = adam_optimiser(variables, adam)
+    optimizer = adam_optimizer(variables, adam)
 
     def step(rows: tf.Tensor) -> None:
         probability = tf.cast(rows, tf.float32) / 255
@@ -23,6 +23,6 @@ def vae_step(encoder: keras.Model, decoder: keras.Model, adam: Adam) -> Callable
             reconstruction = tf.reduce_sum(tf.nn.sigmoid_cross_entropy_with_logits(targets, logits))
             kl = 0.5 * tf.reduce_sum(tf.square(mean) + tf.exp(log_variance) - 1 - log_variance)
             loss = (reconstruction + kl) / len(rows)
-        optimiser.apply(tape.gradient(loss, variables), variables)
+        optimizer.apply(tape.gradient(loss, variables), variables)
 
     return step

@@ -16,7 +16,7 @@ from common import (
     Adam,
 )
 from keras import layers
-from keras_training import adam_optimiser, scaled, through
+from keras_training import adam_optimizer, scaled, through
 
 
 def vq_encoder() -> keras.Model:
@@ -54,7 +54,7 @@ def _blocks(hidden: keras.KerasTensor) -> keras.KerasTensor:
 def vq_vae_step(encoder: keras.Model, decoder: keras.Model, adam: Adam) -> Callable[[tf.Tensor], None]:
     """`step(rows uint8 [B, H, W, C])`: squared error over the data's variance, codes as running means."""
     variables = encoder.trainable_variables + decoder.trainable_variables
-    optimiser = adam_optimiser(variables, adam)
+    optimizer = adam_optimizer(variables, adam)
     codes = tf.Variable(tf.random.uniform((NUM_CODES, CODE_SIZE), -1 / NUM_CODES, 1 / NUM_CODES))
     sums, counts = tf.Variable(codes), tf.Variable(tf.ones(NUM_CODES))
 
@@ -69,7 +69,7 @@ def vq_vae_step(encoder: keras.Model, decoder: keras.Model, adam: Adam) -> Calla
             outputs = decoder(vectors + tf.stop_gradient(chosen - vectors), training=True)
             reconstruction = tf.reduce_mean(tf.square(outputs - images)) / DATA_VARIANCE
             loss = reconstruction + COMMITMENT * tf.reduce_mean(tf.square(vectors - chosen))
-        optimiser.apply(tape.gradient(loss, variables), variables)
+        optimizer.apply(tape.gradient(loss, variables), variables)
 
         uses = tf.one_hot(numbers, NUM_CODES)  # [B h w, K]
         counts.assign(CODEBOOK_DECAY * counts + (1 - CODEBOOK_DECAY) * tf.reduce_sum(uses, 0))

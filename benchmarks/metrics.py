@@ -21,7 +21,7 @@ from common import chosen, machine
 import jaxgen.metrics as metrics
 
 SEED = 2020  # of the subsets of the kernel distance; torch-fidelity's own
-MANIFOLD_NEIGHBOURS = 5  # prdc has one k for precision, recall, density and coverage
+MANIFOLD_NEIGHBORS = 5  # prdc has one k for precision, recall, density and coverage
 
 
 class Score(NamedTuple):
@@ -106,14 +106,14 @@ def kid_of_torch_fidelity(real: np.ndarray, generated: np.ndarray) -> list[float
 
 
 def manifolds(real: np.ndarray, generated: np.ndarray) -> list[float]:
-    k = MANIFOLD_NEIGHBOURS
+    k = MANIFOLD_NEIGHBORS
     return [*metrics.precision_recall(real, generated, k=k), *metrics.density_coverage(real, generated, k=k)]
 
 
 def manifolds_of_prdc(real: np.ndarray, generated: np.ndarray) -> list[float]:
     from prdc import compute_prdc
 
-    found = compute_prdc(real, generated, MANIFOLD_NEIGHBOURS)
+    found = compute_prdc(real, generated, MANIFOLD_NEIGHBORS)
     return [float(found[name]) for name in ("precision", "recall", "density", "coverage")]
 
 

@@ -103,8 +103,8 @@ def image_gan(
         generator,
         discriminator,
         latent_size=latent_size,
-        generator_optimiser=optax.adam(*adam),
-        discriminator_optimiser=optax.adam(*adam),
+        generator_optimizer=optax.adam(*adam),
+        discriminator_optimizer=optax.adam(*adam),
         ema_decay=None,
         independent_examples=True,
         **options,
@@ -118,7 +118,7 @@ def conv_vae(adam: Adam) -> GenerativeModel:
         DCGANGenerator(widths=VAE_DECODER, output_activation=None),
         posterior=posterior,
         likelihood=bernoulli(),
-        optimiser=optax.adam(*adam),
+        optimizer=optax.adam(*adam),
     )
 
 
@@ -132,7 +132,7 @@ def conv_vq_vae(adam: Adam) -> GenerativeModel:
         num_codes=NUM_CODES,
         code_size=CODE_SIZE,
         grid_shape=(height // 4, width // 4),
-        optimiser=optax.adam(*adam),
+        optimizer=optax.adam(*adam),
         commitment=COMMITMENT,
         decay=CODEBOOK_DECAY,
         revive_below=0.0,
@@ -143,8 +143,8 @@ def cycle(adam: Adam) -> GenerativeModel:
     return cycle_gan(
         ResNetTranslator(3, CYCLE_WIDTH, CYCLE_HALVINGS, CYCLE_BLOCKS),
         PatchDiscriminator(CYCLE_WIDTH, CYCLE_JUDGE_HALVINGS),
-        generator_optimiser=optax.adam(*adam),
-        discriminator_optimiser=optax.adam(*adam),
+        generator_optimizer=optax.adam(*adam),
+        discriminator_optimizer=optax.adam(*adam),
         cycle_weight=CYCLE_WEIGHT,
         identity_weight=IDENTITY_WEIGHT,
         buffer_size=CYCLE_BUFFER,
@@ -157,8 +157,8 @@ def style_gan(adam: Adam) -> GenerativeModel:
         StyleGAN2Generator(**maps, style_size=STYLE_LATENT_SIZE, mapping_layers=MAPPING_LAYERS),
         StyleGAN2Discriminator(**maps),
         latent_size=STYLE_LATENT_SIZE,
-        generator_optimiser=lazy_adam(adam.learning_rate, PATH_EVERY),
-        discriminator_optimiser=lazy_adam(adam.learning_rate, R1_EVERY),
+        generator_optimizer=lazy_adam(adam.learning_rate, PATH_EVERY),
+        discriminator_optimizer=lazy_adam(adam.learning_rate, R1_EVERY),
         r1_weight=R1_WEIGHT,
         r1_every=R1_EVERY,
         path_weight=PATH_WEIGHT,
@@ -184,7 +184,7 @@ def edm_diffusion(adam: Adam) -> GenerativeModel:
         image_shape=shape,
         preconditioning=edm(DATA_VARIANCE**0.5),
         noise_levels=lognormal(),
-        optimiser=optax.adam(*adam),
+        optimizer=optax.adam(*adam),
     )
 
 
@@ -192,7 +192,7 @@ def gpt(adam: Adam) -> GenerativeModel:
     adamw = optax.adamw(
         *adam, weight_decay=WEIGHT_DECAY, mask=lambda params: jax.tree.map(lambda x: x.ndim > 1, params)
     )
-    return sequence_model(GPT(**GPT_SIZES), optimiser=optax.chain(optax.clip_by_global_norm(CLIP_NORM), adamw))
+    return sequence_model(GPT(**GPT_SIZES), optimizer=optax.chain(optax.clip_by_global_norm(CLIP_NORM), adamw))
 
 
 MODELS = {

@@ -141,7 +141,7 @@ def wavenet() -> tuple[GenerativeModel, Any]:
 def gpt(layers: int, heads: int, width: int, vocabulary_size: int, context: int) -> tuple[GenerativeModel, Any]:
     """A GPT-2 of these sizes."""
     network = GPT(vocabulary_size, context, layers, heads, width, use_bias=True, feed_forward="gelu_tanh")
-    return sequence_model(network, optimiser=optax.sgd(0.0)), {"tokens": jnp.zeros((1, 3), jnp.int32)}
+    return sequence_model(network, optimizer=optax.sgd(0.0)), {"tokens": jnp.zeros((1, 3), jnp.int32)}
 
 
 ENTRIES = {

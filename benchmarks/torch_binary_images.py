@@ -7,7 +7,7 @@ import torch
 import torch.nn.functional as F
 from common import Adam
 from torch import nn
-from torch_training import adam_optimiser
+from torch_training import adam_optimizer
 
 PIXELS = 28 * 28
 
@@ -91,13 +91,13 @@ def nats(network: nn.Module, pixels: torch.Tensor) -> torch.Tensor:
 
 def binary_image_step(network: nn.Module, adam: Adam) -> Callable[[torch.Tensor], None]:
     """`step(rows uint8 [B, 28, 28])`: pixels are drawn black or white anew; the loss is a mean over pixels."""
-    optimiser = adam_optimiser(network.parameters(), adam)
+    optimizer = adam_optimizer(network.parameters(), adam)
 
     def step(rows: torch.Tensor) -> None:
         probability = rows.float() / 255
         pixels = (torch.rand_like(probability) < probability).float()
-        optimiser.zero_grad()
+        optimizer.zero_grad()
         (nats(network, pixels).mean() / PIXELS).backward()
-        optimiser.step()
+        optimizer.step()
 
     return step

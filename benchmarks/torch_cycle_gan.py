@@ -18,7 +18,7 @@ from common import (
 )
 from torch import nn
 from torch_sngan import Residual
-from torch_training import adam_optimiser, scaled
+from torch_training import adam_optimizer, scaled
 
 
 def cycle_generator(channels: int = 3) -> nn.Module:
@@ -84,7 +84,7 @@ def cycle_gan_step(
     """`step(rows uint8 [B, C, H, W])`: the same images, in the opposite order, are the sources."""
     judges = nn.ModuleList([judge_target, judge_source])
     generators = nn.ModuleList([to_target, to_source])
-    optimiser, judging = (adam_optimiser(networks.parameters(), adam) for networks in (generators, judges))
+    optimizer, judging = (adam_optimizer(networks.parameters(), adam) for networks in (generators, judges))
     buffers = Buffer(), Buffer()
 
     def step(rows: torch.Tensor) -> None:
@@ -95,9 +95,9 @@ def cycle_gan_step(
         adversarial = sum((judge(images) - 1).square().mean() for judge, images in zip(judges, made, strict=True))
         cycle = F.l1_loss(to_source(made[0]), source) + F.l1_loss(to_target(made[1]), target)
         identity = F.l1_loss(to_target(target), target) + F.l1_loss(to_source(source), source)
-        optimiser.zero_grad()
+        optimizer.zero_grad()
         (adversarial + CYCLE_WEIGHT * cycle + IDENTITY_WEIGHT * identity).backward()
-        optimiser.step()
+        optimizer.step()
         judges.requires_grad_(True)
         judging.zero_grad()
         for judge, real, images, buffer in zip(judges, (target, source), made, buffers, strict=True):

@@ -15,7 +15,7 @@ from common import (
     Adam,
 )
 from torch import Tensor, nn
-from torch_training import adam_optimiser, scaled
+from torch_training import adam_optimizer, scaled
 
 LEVEL_MEAN, LEVEL_DEVIATION = -1.2, 1.2  # of log sigma
 
@@ -116,7 +116,7 @@ def sinusoids(labels: Tensor, size: int) -> Tensor:
 
 def diffusion_step(network: nn.Module, adam: Adam) -> Callable[[torch.Tensor], None]:
     """`step(rows uint8 [B, C, H, W])`: the squared error of what EDM's network predicts."""
-    optimiser = adam_optimiser(network.parameters(), adam)
+    optimizer = adam_optimizer(network.parameters(), adam)
 
     def step(rows: torch.Tensor) -> None:
         images = scaled(rows)
@@ -126,8 +126,8 @@ def diffusion_step(network: nn.Module, adam: Adam) -> Callable[[torch.Tensor], N
         total = wide.square() + variance
         outputs = network(noisy / total.sqrt(), sigma.log() / 4)
         target = (images - variance / total * noisy) / (wide * (variance / total).sqrt())
-        optimiser.zero_grad()
+        optimizer.zero_grad()
         F.mse_loss(outputs, target).backward()
-        optimiser.step()
+        optimizer.step()
 
     return step

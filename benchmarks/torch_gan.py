@@ -7,7 +7,7 @@ import torch
 import torch.nn.functional as F
 from common import LATENT_SIZE, MLP_DISCRIMINATOR, MLP_GENERATOR, SLOPE, Adam
 from torch import nn
-from torch_training import adam_optimiser, scaled
+from torch_training import adam_optimizer, scaled
 
 PENALTY_NOISE = 0.01
 BATCH_NORM = {"momentum": 0.1, "eps": 1e-5}
@@ -73,7 +73,7 @@ def dcgan_discriminator(widths: Sequence[int], *, hidden_width: int | None = Non
     return nn.Sequential(dcgan_encoder(widths, 1, hidden_width=hidden_width), nn.Flatten(0))
 
 
-def initialise(network: nn.Module, *, scale: float | None) -> None:
+def initialize(network: nn.Module, *, scale: float | None) -> None:
     """Draws the weights as jaxgen does: N(0, scale^2), or where `scale` is None with variance 1 / inputs; no biases."""
     for module in network.modules():
         if isinstance(module, nn.Linear | nn.Conv2d | nn.ConvTranspose2d):
@@ -113,8 +113,8 @@ def gan_step(
     """
     generator_parameters = list(generator.parameters())
     discriminator_parameters = list(discriminator.parameters())
-    generator_optimiser = adam_optimiser(generator_parameters, adam)
-    discriminator_optimiser = adam_optimiser(discriminator_parameters, discriminator_adam or adam)
+    generator_optimizer = adam_optimizer(generator_parameters, adam)
+    discriminator_optimizer = adam_optimizer(discriminator_parameters, discriminator_adam or adam)
 
     def step(rows: torch.Tensor) -> None:
         real = scaled(rows)
@@ -126,14 +126,14 @@ def gan_step(
             discriminator_loss += r1_estimate / 2 * ((real_logits - noisy_logits) / PENALTY_NOISE).square().mean()
         discriminator_grads = torch.autograd.grad(discriminator_loss, discriminator_parameters, retain_graph=True)
         generator_grads = torch.autograd.grad(generator_loss, generator_parameters)
-        for parameters, grads, optimiser in (
-            (discriminator_parameters, discriminator_grads, discriminator_optimiser),
-            (generator_parameters, generator_grads, generator_optimiser),
+        for parameters, grads, optimizer in (
+            (discriminator_parameters, discriminator_grads, discriminator_optimizer),
+            (generator_parameters, generator_grads, generator_optimizer),
         ):
             for parameter, grad in zip(parameters, grads, strict=True):
                 parameter.grad = grad
             if clip_norm is not None:
                 torch.nn.utils.clip_grad_norm_(parameters, clip_norm)
-            optimiser.step()
+            optimizer.step()
 
     return step

@@ -49,7 +49,7 @@ def language_model_step(network: nn.Module, adam: Adam) -> Callable[..., None]:
 
     Without a learning rate: that of `adam`.
     """
-    optimiser = torch.optim.AdamW(
+    optimizer = torch.optim.AdamW(
         [
             {"params": [p for p in network.parameters() if p.ndim > 1], "weight_decay": WEIGHT_DECAY},
             {"params": [p for p in network.parameters() if p.ndim <= 1], "weight_decay": 0.0},
@@ -61,13 +61,13 @@ def language_model_step(network: nn.Module, adam: Adam) -> Callable[..., None]:
 
     def step(windows: torch.Tensor, learning_rate: float | None = None) -> None:
         if learning_rate is not None:
-            for group in optimiser.param_groups:
+            for group in optimizer.param_groups:
                 group["lr"] = learning_rate
         windows = windows.long()
         loss = F.cross_entropy(network(windows[:, :-1]).flatten(0, 1), windows[:, 1:].flatten())
-        optimiser.zero_grad()
+        optimizer.zero_grad()
         loss.backward()
         torch.nn.utils.clip_grad_norm_(network.parameters(), CLIP_NORM)
-        optimiser.step()
+        optimizer.step()
 
     return step

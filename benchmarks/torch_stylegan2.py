@@ -21,7 +21,7 @@ from common import (
     Adam,
 )
 from torch import nn
-from torch_training import adam_optimiser, move_average, scaled
+from torch_training import adam_optimizer, move_average, scaled
 
 GROUP = 4  # images that are compared, by the minibatch's deviation
 
@@ -74,7 +74,7 @@ class Dense(nn.Module):
 
 
 class Conv(nn.Module):
-    """Equalised; `down` filters and halves."""
+    """Equalized; `down` filters and halves."""
 
     def __init__(self, width_in: int, width: int, size: int = 3, *, down: bool = False, bias: bool = True):
         super().__init__()
@@ -201,17 +201,17 @@ class Discriminator(nn.Module):
 def stylegan2_step(generator: Generator, discriminator: Discriminator, adam: Adam) -> Callable[[torch.Tensor], None]:
     """`step(rows uint8 [B, C, H, W])`: two updates, and the two penalties as often as they are due."""
     generating, judging = (
-        adam_optimiser(network.parameters(), lazy(adam, every))
+        adam_optimizer(network.parameters(), lazy(adam, every))
         for network, every in ((generator, PATH_EVERY), (discriminator, R1_EVERY))
     )
     average, steps = copy.deepcopy(generator).requires_grad_(False), 0
     device = generator.constant.device
     style_mean, path_mean = torch.zeros(STYLE_LATENT_SIZE, device=device), torch.zeros((), device=device)
 
-    def move(optimiser: torch.optim.Optimizer, loss: torch.Tensor) -> None:
-        optimiser.zero_grad()
+    def move(optimizer: torch.optim.Optimizer, loss: torch.Tensor) -> None:
+        optimizer.zero_grad()
         loss.backward()
-        optimiser.step()
+        optimizer.step()
 
     def step(rows: torch.Tensor) -> None:
         nonlocal steps

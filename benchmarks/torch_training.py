@@ -7,7 +7,7 @@ from common import Adam
 from torch import nn
 
 
-def adam_optimiser(parameters: Iterable[torch.Tensor], adam: Adam) -> torch.optim.Adam:
+def adam_optimizer(parameters: Iterable[torch.Tensor], adam: Adam) -> torch.optim.Adam:
     return torch.optim.Adam(parameters, adam.learning_rate, (adam.beta1, adam.beta2), adam.epsilon)
 
 

@@ -6,12 +6,12 @@ import torch
 import torch.nn.functional as F
 from common import Adam
 from torch import nn
-from torch_training import adam_optimiser
+from torch_training import adam_optimizer
 
 
 def vae_step(encoder: nn.Module, decoder: nn.Module, adam: Adam) -> Callable[[torch.Tensor], None]:
     """`step(rows uint8 [B, C, H, W])`: pixels drawn anew, the KL term in closed form, one latent for each image."""
-    optimiser = adam_optimiser([*encoder.parameters(), *decoder.parameters()], adam)
+    optimizer = adam_optimizer([*encoder.parameters(), *decoder.parameters()], adam)
 
     def step(rows: torch.Tensor) -> None:
         probability = rows.float() / 255
@@ -20,8 +20,8 @@ def vae_step(encoder: nn.Module, decoder: nn.Module, adam: Adam) -> Callable[[to
         logits = decoder(mean + (0.5 * log_variance).exp() * torch.randn_like(mean))
         reconstruction = F.binary_cross_entropy_with_logits(logits, targets, reduction="sum")
         kl = 0.5 * (mean.square() + log_variance.exp() - 1 - log_variance).sum()
-        optimiser.zero_grad()
+        optimizer.zero_grad()
         ((reconstruction + kl) / len(rows)).backward()
-        optimiser.step()
+        optimizer.step()
 
     return step

@@ -17,7 +17,7 @@ from common import (
 )
 from torch import nn
 from torch_sngan import Residual
-from torch_training import adam_optimiser, scaled
+from torch_training import adam_optimizer, scaled
 
 
 def vq_encoder() -> nn.Module:
@@ -53,7 +53,7 @@ def _blocks() -> list[nn.Module]:
 
 def vq_vae_step(encoder: nn.Module, decoder: nn.Module, adam: Adam) -> Callable[[torch.Tensor], None]:
     """`step(rows uint8 [B, C, H, W])`: squared error over the data's variance, codes as running means."""
-    optimiser = adam_optimiser([*encoder.parameters(), *decoder.parameters()], adam)
+    optimizer = adam_optimizer([*encoder.parameters(), *decoder.parameters()], adam)
     device = next(encoder.parameters()).device
     codes = (2 * torch.rand(NUM_CODES, CODE_SIZE, device=device) - 1) / NUM_CODES
     sums, counts = codes.clone(), torch.ones(NUM_CODES, device=device)
@@ -66,9 +66,9 @@ def vq_vae_step(encoder: nn.Module, decoder: nn.Module, adam: Adam) -> Callable[
         chosen = codes[numbers].reshape(vectors.shape)
         outputs = decoder((vectors + (chosen - vectors).detach()).permute(0, 3, 1, 2))
         loss = F.mse_loss(outputs, images) / DATA_VARIANCE + COMMITMENT * F.mse_loss(vectors, chosen)
-        optimiser.zero_grad()
+        optimizer.zero_grad()
         loss.backward()
-        optimiser.step()
+        optimizer.step()
 
         uses = F.one_hot(numbers, NUM_CODES).float()  # [B h w, K]
         counts.lerp_(uses.sum(0), 1 - CODEBOOK_DECAY)

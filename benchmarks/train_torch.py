@@ -4,7 +4,7 @@
     python benchmarks/train_torch.py mnist_gan --seed 0 --out torch_samples.npz
     jaxgen evaluate --real mnist --generated torch_samples.npz
 
-It is the measure of what jaxgen's own training reaches: same networks, initialisers, batch, update, moving average.
+It is the measure of what jaxgen's own training reaches: same networks, initializers, batch, update, moving average.
 """
 
 import copy
@@ -22,7 +22,7 @@ from torch_gan import (
     dcgan_discriminator,
     dcgan_generator,
     gan_step,
-    initialise,
+    initialize,
     mlp_discriminator,
     mlp_generator,
 )
@@ -61,7 +61,7 @@ def main() -> None:
         discriminator = dcgan_discriminator(config.discriminator_widths, hidden_width=config.discriminator_hidden_width)
         scale = 0.02
     for network in (generator, discriminator):
-        initialise(network, scale=scale)
+        initialize(network, scale=scale)
     average = copy.deepcopy(generator)
     adam = PROBLEMS["mlp_gan"].adam
     step = gan_step(

@@ -4,7 +4,7 @@
     python benchmarks/train_torch_binary_images.py mnist_made --widths 500 --no-direct
     python benchmarks/train_torch_binary_images.py mnist_pixelcnn
 
-Network, initialisers, batch, update and moving average are those of jaxgen; -log p is of the same 10,000 test images,
+Network, initializers, batch, update and moving average are those of jaxgen; -log p is of the same 10,000 test images,
 which were made binary by chance once.
 """
 
@@ -18,7 +18,7 @@ import tyro
 from common import Adam, cores
 from torch import nn
 from torch_binary_images import MADE, GatedPixelCNN, binary_image_step, nats
-from torch_gan import initialise
+from torch_gan import initialize
 from torch_training import move_average, shuffled_batches
 
 from jaxgen.experiments import mnist_made, mnist_pixelcnn
@@ -51,7 +51,7 @@ def main() -> None:
     torch.set_num_threads(cores())
     config = EXPERIMENTS[options.experiment].Config()
     network = network_of(options, config)
-    initialise(network, scale=None)
+    initialize(network, scale=None)
     average = copy.deepcopy(network)
     step = binary_image_step(network, Adam(config.learning_rate, 0.9, 0.999))
     data = load_data(config)

@@ -3,7 +3,7 @@
     pip install -e '.[bench]'
     python benchmarks/train_torch_gpt.py --seed 0
 
-Network, initialisers, batch, schedule and update are those of nanoGPT; experiments/kjv_gpt has the same in jaxgen. The
+Network, initializers, batch, schedule and update are those of nanoGPT; experiments/kjv_gpt has the same in jaxgen. The
 loss is the mean over all held-out windows, as in jaxgen.
 """
 

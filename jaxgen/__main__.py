@@ -15,7 +15,7 @@ COMMANDS = {
     "styles": "show what the styles of a StyleGAN2 do",
     "project": "look for an image among those that a StyleGAN2 can make",
     "latent": "show what the latents of a run mean",
-    "restore": "images of any size larger, without noise, filled in, in colour",
+    "restore": "images of any size larger, without noise, filled in, in color",
     "translate": "images in the other style",
     "stylize": "a picture in the manner of another",
     "inpaint": "let a diffusion model draw what is hidden of images",

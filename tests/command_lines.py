@@ -65,7 +65,7 @@ def classifier_experiment(path: Path) -> Experiment:
             '{"image": images, "label": np.arange(50) % 10}, assets={"class_names": list("0123456789")})',
         ),
         ("from jaxgen.networks", "from jaxgen.networks.classifier import ConvClassifier\nfrom jaxgen.networks"),
-        ("return gan(", "return classifier(ConvClassifier(10, (4,), 8), optimiser=optax.sgd(0.1))\n    return gan("),
+        ("return gan(", "return classifier(ConvClassifier(10, (4,), 8), optimizer=optax.sgd(0.1))\n    return gan("),
     ):
         assert text.count(old) == 1
         text = text.replace(old, new)

@@ -15,7 +15,7 @@ if FIRST:
     if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:  # as in the background of a shell: processes would inherit it
         signal.signal(signal.SIGINT, signal.default_int_handler)
     os.environ["JAX_PLATFORMS"] = "cpu"
-    # Most of the tests' time is the compiler's work on programs that run once: LLVM is told not to optimise, nor to
+    # Most of the tests' time is the compiler's work on programs that run once: LLVM is told not to optimize, nor to
     # split a program into modules (to compile them side by side), and XLA to emit fusions the older way. Each of the
     # last two takes a third of the time away.
     flags = "--xla_force_host_platform_device_count=8 --xla_backend_optimization_level=0"

@@ -33,7 +33,7 @@ from tiny import (
     tiny_rnn,
     tiny_speech,
     tiny_stylegan2,
-    tiny_stylisation,
+    tiny_stylization,
     tiny_super_resolution,
     tiny_text,
     tiny_text_to_image,
@@ -53,7 +53,7 @@ from jaxgen.models.autoregressive.outputs import mixture_in_amplitudes, mixture_
 from jaxgen.models.diffusion.noise_levels import flow_times
 from jaxgen.models.diffusion.preconditioning import PREDICTIONS
 from jaxgen.models.gan.heads import auxiliary_classifier, mutual_information
-from jaxgen.models.likelihoods import bernoulli, discretised_logistic, gaussian
+from jaxgen.models.likelihoods import bernoulli, discretized_logistic, gaussian
 from jaxgen.models.vae.posteriors import flow_posterior, gaussian_posterior, hamiltonian_posterior
 from jaxgen.networks.flows import InverseAutoregressiveFlow, PlanarFlow
 from jaxgen.networks.linear_prediction import LinearPredictor
@@ -127,7 +127,7 @@ CASES = {
     ),
     "dcgan_of_14_pixels": Case(functools.partial(tiny_dcgan, 14, independent_examples=True), 14, slow=True),
     "dcgan_with_batch_norm_in_both_networks": Case(functools.partial(tiny_dcgan, 16), 16, core=True),
-    # long ones: the regularisers' second derivatives take as long to compile as ten of the others
+    # long ones: the regularizers' second derivatives take as long to compile as ten of the others
     "stylegan2": Case(functools.partial(tiny_stylegan2, r1_every=3, path_every=2), data_metric=None, slow=True),
     "stylegan2_with_classes_adaptive_augmentation_and_cropped_images": Case(
         functools.partial(
@@ -147,7 +147,7 @@ CASES = {
         functools.partial(
             tiny_vae,
             flow_posterior(InverseAutoregressiveFlow(1, (8,)), 3, context_size=4),
-            discretised_logistic(),
+            discretized_logistic(),
             10,
             importance_samples=3,
             eval_importance_samples=4,
@@ -203,7 +203,7 @@ CASES = {
     "translation_of_pairs": Case(
         tiny_translation, image_size=12, data_metric="baseline/ssim", of_pairs=True, slow=True
     ),
-    "stylisation": Case(tiny_stylisation, data_metric="translator/plain_style", slow=True),
+    "stylisation": Case(tiny_stylization, data_metric="translator/plain_style", slow=True),
     "cycle_gan": Case(tiny_cycle_gan, image_size=12, data_metric="baseline/l1", of_pairs=True, slow=True),
     "made_of_binary_pixels": Case(tiny_made, data_metric=None, slow=True),
     "gpt_with_dropout_in_two_micro_batches": Case(

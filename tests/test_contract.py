@@ -20,7 +20,7 @@ CORE = [name for name in QUICK if CASES[name].core]
 
 
 def cases(names, quick=QUICK):
-    """Parametrises a test; the long tests take those that are not quick."""
+    """Parametrizes a test; the long tests take those that are not quick."""
     marks = {True: [], False: [pytest.mark.slow]}
     return pytest.mark.parametrize("case", [pytest.param(name, marks=marks[name in quick]) for name in names])
 

@@ -205,7 +205,7 @@ def test_the_full_preset_of_a_diffusion_model_has_the_stated_parameters_and_make
 # ---------------------------------------------------------------- images to images
 
 
-# Counts of the authors' programs (in PyTorch, of colour images of 256x256), less what ours leave out: the biases of
+# Counts of the authors' programs (in PyTorch, of color images of 256x256), less what ours leave out: the biases of
 # convolutions before instance norms, which take them away, and the batch norms' gains and biases of pix2pix; their
 # pix2pix in turn has no biases in the first and the innermost convolution.
 CYCLE_GAN = 11_378_179 - (64 + 128 + 256 + 18 * 256 + 128 + 64), 2_764_737 - (128 + 256 + 512)

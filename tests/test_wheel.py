@@ -1,4 +1,4 @@
-"""What the wheel holds: the package with its data and licences, and nothing else."""
+"""What the wheel holds: the package with its data and licenses, and nothing else."""
 
 import subprocess
 import sys
@@ -51,7 +51,7 @@ def test_the_wheel_holds_nothing_else_at_the_top_level(wheel):
 
 
 @pytest.mark.slow
-def test_the_wheel_holds_the_licences_and_the_command(wheel):
+def test_the_wheel_holds_the_licenses_and_the_command(wheel):
     info = {name.split("/", 1)[1]: content for name, content in wheel.items() if ".dist-info/" in name}
     assert info["licenses/LICENSE"] == (ROOT / "LICENSE").read_bytes()
     assert info["licenses/jaxgen/data/embedded/LICENCES.md"]

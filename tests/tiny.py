@@ -19,7 +19,7 @@ from jaxgen.data.pairs import scale_both
 from jaxgen.models.adversarial_autoencoder import adversarial_autoencoder
 from jaxgen.models.autoencoder import autoencoder
 from jaxgen.models.autoregressive.dall_e import Layout, dall_e
-from jaxgen.models.autoregressive.grids import Tokeniser, autoregressive, binary_pixels
+from jaxgen.models.autoregressive.grids import Tokenizer, autoregressive, binary_pixels
 from jaxgen.models.autoregressive.outputs import OutputDistribution
 from jaxgen.models.autoregressive.sequences import sequence_model
 from jaxgen.models.classifier import classifier
@@ -34,7 +34,7 @@ from jaxgen.models.image_to_image.cycle_gan import cycle_gan
 from jaxgen.models.image_to_image.degradations import inpainting, super_resolution
 from jaxgen.models.image_to_image.principle import Adversary, Perceiver, translation
 from jaxgen.models.image_to_image.restoration import restoration
-from jaxgen.models.image_to_image.stylization import Style, Weights, style_of, stylisation
+from jaxgen.models.image_to_image.stylization import Style, Weights, style_of, stylization
 from jaxgen.models.likelihoods import Likelihood, bernoulli, logit_laplace
 from jaxgen.models.stylegan2.principle import stylegan2
 from jaxgen.models.text_vae import text_vae
@@ -169,7 +169,7 @@ def streamed(data: Dataset) -> Dataset:
 # ---------------------------------------------------------------- models
 
 
-def optimiser(learning_rate: float = 1e-2) -> optax.GradientTransformation:
+def optimizer(learning_rate: float = 1e-2) -> optax.GradientTransformation:
     """Adam with a large epsilon: smooth in the gradient, so that rounding is not blown up to a whole step."""
     return optax.adam(learning_rate, eps=1e-2)
 
@@ -179,8 +179,8 @@ def tiny_mlp_gan(learning_rate: float = 1e-2, **options: Any) -> GenerativeModel
         MLPGenerator((8, 8, 1), widths=(16, 32)),
         MLPDiscriminator(widths=(32, 16)),
         latent_size=6,
-        generator_optimiser=optimiser(learning_rate),
-        discriminator_optimiser=optimiser(learning_rate),
+        generator_optimizer=optimizer(learning_rate),
+        discriminator_optimizer=optimizer(learning_rate),
         **options,
     )
 
@@ -191,8 +191,8 @@ def tiny_conditional_gan(**options: Any) -> GenerativeModel:
         ConditionalDiscriminator(MLPDiscriminator(widths=(32, 16)), num_classes=10),
         num_classes=10,
         latent_size=6,
-        generator_optimiser=optimiser(),
-        discriminator_optimiser=optimiser(),
+        generator_optimizer=optimizer(),
+        discriminator_optimizer=optimizer(),
         **options,
     )
 
@@ -206,8 +206,8 @@ def tiny_gan_with_head(
         num_classes=10,
         head=head,
         latent_size=6,
-        generator_optimiser=optimiser(),
-        discriminator_optimiser=optimiser(),
+        generator_optimizer=optimizer(),
+        discriminator_optimizer=optimizer(),
         **options,
     )
 
@@ -217,8 +217,8 @@ def tiny_dcgan(size: int, **options: Any) -> GenerativeModel:
         DCGANGenerator((size, size, 1), 4),
         DCGANDiscriminator((size, size, 1), 4),
         latent_size=6,
-        generator_optimiser=optimiser(),
-        discriminator_optimiser=optimiser(),
+        generator_optimizer=optimizer(),
+        discriminator_optimizer=optimizer(),
         **options,
     )
 
@@ -231,8 +231,8 @@ def tiny_residual_gan(**options: Any) -> GenerativeModel:
         SNGANDiscriminator(**sizes | {"width": 8, "attention_size": 4}),
         latent_size=6,
         num_classes=10,
-        generator_optimiser=optimiser(),
-        discriminator_optimiser=optimiser(),
+        generator_optimizer=optimizer(),
+        discriminator_optimizer=optimizer(),
         **options,
     )
 
@@ -243,13 +243,13 @@ def tiny_stylegan2(num_classes: int | None = None, size: int = 8, **options: Any
         StyleGAN2Generator(**sizes, style_size=5, mapping_layers=2),
         StyleGAN2Discriminator(**sizes),
         latent_size=6,
-        **{f"{name}_optimiser": optimiser() for name in ("generator", "discriminator")} | {"ema_decay": 0.9, **options},
+        **{f"{name}_optimiser": optimizer() for name in ("generator", "discriminator")} | {"ema_decay": 0.9, **options},
     )
 
 
 def tiny_classifier() -> GenerativeModel:
     network = ConvClassifier(num_classes=10, widths=(4, 8), num_features=16)
-    return classifier(network, optimiser=optimiser(), shift=2, label_smoothing=0.1, ema_decay=0.9)
+    return classifier(network, optimizer=optimizer(), shift=2, label_smoothing=0.1, ema_decay=0.9)
 
 
 def tiny_vae(
@@ -260,7 +260,7 @@ def tiny_vae(
     decoder = MLPGenerator(shape, (16,), activation=jax.numpy.tanh, output_activation=None)
     if num_classes is not None:
         encoder, decoder = ConditionalDiscriminator(encoder, num_classes), ConditionalGenerator(decoder, num_classes)
-    options |= {"num_classes": num_classes, "optimiser": optimiser()}
+    options |= {"num_classes": num_classes, "optimizer": optimizer()}
     return vae(encoder, decoder, posterior=posterior, likelihood=likelihood, **options)
 
 
@@ -270,14 +270,14 @@ def tiny_convolutional_vae(posterior: Posterior) -> GenerativeModel:
         DCGANGenerator((8, 8, 1), 4, output_activation=None),
         posterior=posterior,
         likelihood=bernoulli(),
-        optimiser=optimiser(),
+        optimizer=optimizer(),
     )
 
 
 def tiny_ladder_vae() -> GenerativeModel:
     sizes, widths = (4, 2), (16, 8)
     networks = LadderEncoder(sizes, widths), LadderDecoder((8, 8, 1), sizes, widths)
-    return hierarchical_vae(*networks, latent_sizes=sizes, likelihood=bernoulli(), optimiser=optimiser())
+    return hierarchical_vae(*networks, latent_sizes=sizes, likelihood=bernoulli(), optimizer=optimizer())
 
 
 def tiny_autoencoder_networks(num_outputs: int = 3) -> tuple[MLPEncoder, MLPGenerator]:
@@ -286,21 +286,21 @@ def tiny_autoencoder_networks(num_outputs: int = 3) -> tuple[MLPEncoder, MLPGene
 
 
 def tiny_denoising_autoencoder() -> GenerativeModel:
-    options = {"noise_level": 0.2, "masking": 0.2, "loss": "cross_entropy", "optimiser": optimiser()}
+    options = {"noise_level": 0.2, "masking": 0.2, "loss": "cross_entropy", "optimizer": optimizer()}
     return autoencoder(*tiny_autoencoder_networks(), latent_size=3, **options)
 
 
 def tiny_adversarial_autoencoder() -> GenerativeModel:
     networks = (*tiny_autoencoder_networks(), MLPDiscriminator((8,)))
-    optimisers = {"autoencoder_optimiser": optimiser(), "discriminator_optimiser": optimiser()}
-    return adversarial_autoencoder(*networks, latent_size=3, adversarial_weight=0.5, **optimisers)
+    optimizers = {"autoencoder_optimizer": optimizer(), "discriminator_optimizer": optimizer()}
+    return adversarial_autoencoder(*networks, latent_size=3, adversarial_weight=0.5, **optimizers)
 
 
 def tiny_vae_gan() -> GenerativeModel:
     decoder = MLPGenerator((8, 8, 1), widths=(16,), batch_norm=True)
     networks = (MLPEncoder(6, (16,)), decoder, FeatureDiscriminator(widths=(4,), hidden_width=8))
-    optimisers = {f"{name}_optimiser": optimiser() for name in ("encoder", "decoder", "discriminator")}
-    return vae_gan(*networks, latent_size=3, feature_weight=0.1, **optimisers)
+    optimizers = {f"{name}_optimiser": optimizer() for name in ("encoder", "decoder", "discriminator")}
+    return vae_gan(*networks, latent_size=3, feature_weight=0.1, **optimizers)
 
 
 def tiny_diffusion(network: str, **options: Any) -> GenerativeModel:
@@ -311,7 +311,7 @@ def tiny_diffusion(network: str, **options: Any) -> GenerativeModel:
         network = DiT(**sizes, layers=1, heads=2)
     options = {"preconditioning": edm(), "noise_levels": lognormal(), "sampling_steps": 3, **options}
     return diffusion(
-        network, image_shape=(8, 8, 1), condition=class_condition(10), optimiser=optimiser(), ema_decay=0.9, **options
+        network, image_shape=(8, 8, 1), condition=class_condition(10), optimizer=optimizer(), ema_decay=0.9, **options
     )
 
 
@@ -328,7 +328,7 @@ def tiny_text_to_image(**options: Any) -> GenerativeModel:
         sampling_steps=3,
         condition=caption_condition(TINY_PROMPTS, tiny_caption_in_training),
         guidance=2.0,
-        optimiser=optimiser(),
+        optimizer=optimizer(),
         ema_decay=0.9,
         **options,
     )
@@ -341,7 +341,7 @@ def tiny_contrastive(kind: str = "mean", **options: Any) -> GenerativeModel:
     return contrastive(
         image,
         CaptionEncoder(6, text, kind),
-        optimiser=optimiser(),
+        optimizer=optimizer(),
         caption_in_training=tiny_caption_in_training,
         shift=1,
         ema_decay=0.9,
@@ -360,16 +360,16 @@ def tiny_pairs(size: int) -> Dataset:
 
 
 def tiny_cycle_gan() -> GenerativeModel:
-    optimisers = {f"{name}_optimiser": optimiser() for name in ("generator", "discriminator")}
+    optimizers = {f"{name}_optimiser": optimizer() for name in ("generator", "discriminator")}
     networks = ResNetTranslator(1, 4, halvings=1, blocks=1), PatchDiscriminator(4, 1)
-    return cycle_gan(*networks, buffer_size=5, shift=1, mirror=True, ema_decay=0.9, **optimisers)
+    return cycle_gan(*networks, buffer_size=5, shift=1, mirror=True, ema_decay=0.9, **optimizers)
 
 
 def tiny_restoration() -> GenerativeModel:
-    adversary = Adversary(PatchDiscriminator(4, 1), optimiser(), weight=0.1)
+    adversary = Adversary(PatchDiscriminator(4, 1), optimizer(), weight=0.1)
     network = UNetTranslator(1, 4, 2, bounded=False)
     return restoration(
-        network, degradation=inpainting(), optimiser=optimiser(), adversary=adversary, ema_decay=0.9, border=1
+        network, degradation=inpainting(), optimizer=optimizer(), adversary=adversary, ema_decay=0.9, border=1
     )
 
 
@@ -379,16 +379,16 @@ def tiny_super_resolution() -> GenerativeModel:
         SRResNet(1, 2, 4, 1, batch_norm=True),
         degradation=super_resolution(2),
         turn=True,
-        optimiser=optimiser(),
+        optimizer=optimizer(),
         perceiver=perceiver,
         border=1,
     )
 
 
 def tiny_translation() -> GenerativeModel:
-    adversary = Adversary(PatchDiscriminator(4, 1), optimiser(), loss="hinge", weight=0.1)
+    adversary = Adversary(PatchDiscriminator(4, 1), optimizer(), loss="hinge", weight=0.1)
     options = {"adversary": adversary, "shift": 1, "mirror": True, "ema_decay": 0.9}
-    return translation(UNetTranslator(1, 4, 2), optimiser=optimiser(), **options)
+    return translation(UNetTranslator(1, 4, 2), optimizer=optimizer(), **options)
 
 
 def all_maps(images: jax.Array) -> list[jax.Array]:
@@ -396,18 +396,18 @@ def all_maps(images: jax.Array) -> list[jax.Array]:
     return [images * (1 + i) + i for i in range(8)]
 
 
-def tiny_stylisation() -> GenerativeModel:
+def tiny_stylization() -> GenerativeModel:
     picture = jax.random.uniform(jax.random.key(3), (1, 8, 8, 1))
     style = Style(
         lambda: {"network": {"scale": jnp.ones(())}, "grams": style_of(all_maps(picture))},
         lambda variables, images: all_maps(variables["scale"] * images),
     )
     network = ResNetTranslator(1, 4, 1, 1)
-    return stylisation(
+    return stylization(
         network,
         style=style,
         weights=Weights(style=1.0, smoothness=1.0),
-        optimiser=optimiser(),
+        optimizer=optimizer(),
         turn=True,
         ema_decay=0.9,
     )
@@ -416,7 +416,7 @@ def tiny_stylisation() -> GenerativeModel:
 def tiny_vq_vae(**options: Any) -> GenerativeModel:
     sizes = {"width": 4, "residual_width": 4, "residual_blocks": 1}
     networks = VQEncoder(3, **sizes), VQDecoder(1, **sizes)
-    options |= {"num_codes": 6, "code_size": 3, "grid_shape": (2, 2), "optimiser": optimiser()}
+    options |= {"num_codes": 6, "code_size": 3, "grid_shape": (2, 2), "optimizer": optimizer()}
     return vq_vae(*networks, likelihood=bernoulli(), **options)
 
 
@@ -428,18 +428,18 @@ def tiny_first_stage() -> tuple[GenerativeModel, TrainState]:
 
 def tiny_made() -> GenerativeModel:
     """A MADE over pixels that are made binary by chance at each step."""
-    options = {"optimiser": optimiser(), "tokeniser": binary_pixels(), "ema_decay": 0.9}
+    options = {"optimizer": optimizer(), "tokenizer": binary_pixels(), "ema_decay": 0.9}
     return autoregressive(TokenMADE(2, (16,), direct=True), token_shape=(8, 8), **options)
 
 
-def tiny_tokeniser() -> Tokeniser:
+def tiny_tokenizer() -> Tokenizer:
     """By the first stage."""
     first, state = tiny_first_stage()
 
     def thaw(frozen: dict[str, Any]) -> TrainState:
         return state.replace(params=frozen["params"], model_state=frozen["model_state"])
 
-    return Tokeniser(
+    return Tokenizer(
         load=lambda: {"params": state.params, "model_state": state.model_state},
         encode=lambda frozen, key, batch: first.functions["draw_codes"](thaw(frozen), key, batch),
         decode=lambda frozen, tokens: first.functions["decode_codes"](thaw(frozen), tokens),
@@ -455,7 +455,7 @@ def tiny_discrete_vae(**options: Any) -> GenerativeModel:
         num_codes=6,
         code_size=3,
         grid_shape=(4, 4),
-        optimiser=optimiser(),
+        optimizer=optimizer(),
         temperature=cosine_between(1.0, 0.5, 4),
         kl_weight=cosine_between(0.0, 2.0, 3),
         decay=0.5,
@@ -471,21 +471,21 @@ def tiny_dall_e(**options: Any) -> GenerativeModel:
     """A GPT over captions and the codes of the first stage."""
     network = GPT(TINY_LAYOUT.vocabulary_size, TINY_LAYOUT.context, layers=1, heads=2, width=8, dropout=0.2)
     options = {"caption_in_training": tiny_caption_in_training, "guidance": 2.0, "shift": 1, **options}
-    shared = {"tokeniser": tiny_tokeniser(), "prompts": TINY_PROMPTS, "optimiser": optimiser(), "ema_decay": 0.9}
+    shared = {"tokenizer": tiny_tokenizer(), "prompts": TINY_PROMPTS, "optimizer": optimizer(), "ema_decay": 0.9}
     return dall_e(network, TINY_LAYOUT, **shared, **options)
 
 
 def tiny_two_stages() -> GenerativeModel:
     """A PixelCNN over the codes of the first stage."""
-    tokeniser = tiny_tokeniser()
+    tokenizer = tiny_tokenizer()
     network = GatedPixelCNN(6, width=4, layers=2, hidden_width=8)
-    options = {"optimiser": optimiser(), "ema_decay": 0.9}
-    return autoregressive(network, token_shape=(2, 2), tokeniser=tokeniser, **options)
+    options = {"optimizer": optimizer(), "ema_decay": 0.9}
+    return autoregressive(network, token_shape=(2, 2), tokenizer=tokenizer, **options)
 
 
 def tiny_gpt(**options: Any) -> GenerativeModel:
     network = GPT(5, 6, layers=1, heads=2, width=8, dropout=0.2)
-    return sequence_model(network, optimiser=optimiser(), sample_length=9, **options)
+    return sequence_model(network, optimizer=optimizer(), sample_length=9, **options)
 
 
 def tiny_wavenet(output: OutputDistribution, **options: Any) -> GenerativeModel:
@@ -512,7 +512,7 @@ def tiny_wavenet(output: OutputDistribution, **options: Any) -> GenerativeModel:
         output=output,
         condition_of=lambda batch: (Spoken(*(batch[name] for name in Spoken._fields)),),
         conditions=conditions,
-        optimiser=optimiser(),
+        optimizer=optimizer(),
         sample_length=9,
         ema_decay=0.9,
     )
@@ -520,7 +520,7 @@ def tiny_wavenet(output: OutputDistribution, **options: Any) -> GenerativeModel:
 
 def tiny_rnn(kind: str) -> GenerativeModel:
     network = RecurrentNetwork(5, 8, 1, kind, dropout=0.2)
-    return sequence_model(network, optimiser=optimiser(), sample_length=9, ema_decay=0.9)
+    return sequence_model(network, optimizer=optimizer(), sample_length=9, ema_decay=0.9)
 
 
 def tiny_text_vae(kind: str) -> GenerativeModel:
@@ -533,7 +533,7 @@ def tiny_text_vae(kind: str) -> GenerativeModel:
         encoder,
         network,
         latent_size=3,
-        optimiser=optimiser(),
+        optimizer=optimizer(),
         line_end=0,
         kl_warmup_steps=3,
         free_bits=0.1,

@@ -57,8 +57,8 @@ def build_model(config, assets):
         MLPGenerator(tuple(assets["image_shape"]), widths=(16,)),
         MLPDiscriminator(widths=(16,)),
         latent_size=config.latent_size,
-        generator_optimiser=optax.adam(1e-2, eps=1e-2),
-        discriminator_optimiser=optax.adam(1e-2, eps=1e-2),
+        generator_optimizer=optax.adam(1e-2, eps=1e-2),
+        discriminator_optimizer=optax.adam(1e-2, eps=1e-2),
     )
 
 

@@ -38,7 +38,7 @@ MNIST_MD5 = {
 }
 KJV_SHA256 = "cd45f0c9cedab8e4439bd6486c8952c77cc8b0ecc5d1f6ae3513f2039f47229d"
 
-# What is said where the file's name is not the word. The names "ascii39" and so on were settled by a speech recogniser
+# What is said where the file's name is not the word. The names "ascii39" and so on were settled by a speech recognizer
 # choosing between the usual names of each sign, the rest follows Asterisk's conventions (h-: ordinals, day-0: Sunday).
 _ONES = (
     "zero one two three four five six seven eight nine ten eleven twelve thirteen fourteen fifteen sixteen seventeen"

@@ -22,7 +22,7 @@ class SamplingOptions:
     """Of a diffusion model: in how many steps (of heun and stochastic_heun each is two passes of the network).
     None: as the config says."""
     guidance: NonNegativeFloat | None = None
-    """Of diffusion models and of images by captions: how far samples go towards their class or caption, from not at all
+    """Of diffusion models and of images by captions: how far samples go toward their class or caption, from not at all
     (0) to what it is like (1) and beyond. None: as the config says."""
     truncation: Annotated[float, *within(-10, 10)] | None = None
     """Of a StyleGAN2: how far styles go from the average style (0) to their own (1): less variety, better images. None:

@@ -51,5 +51,5 @@ def main(arguments: Sequence[str]) -> None:
         examples = generated_examples(run.model, state, num=options.num, seed=options.seed, progress=progress)
     with writing(options.out) as part, part.open("wb") as file:
         np.savez_compressed(file, **examples)
-    labelled = "labelled examples" if "label" in examples else "examples (without labels: the model has no classes)"
-    tell(f"{options.num} {labelled} of {run.experiment.name} at step {int(state.step)}: {options.out}")
+    labeled = "labeled examples" if "label" in examples else "examples (without labels: the model has no classes)"
+    tell(f"{options.num} {labeled} of {run.experiment.name} at step {int(state.step)}: {options.out}")

@@ -22,7 +22,7 @@ from jaxgen.runs.opened_run import restore_run
 from jaxgen.runs.run_data import load_run_data
 from jaxgen.samples.pictures import image_grid
 
-GREY = 0.0
+GRAY = 0.0
 CONDITIONS = {"conditions": "label", "captions": "caption"}
 """The model's function for conditions -> what of a batch is the condition."""
 
@@ -89,7 +89,7 @@ def main(arguments: Sequence[str]) -> None:
     with doing(f"drawing what is hidden of {len(images)} images"):
         drawn = np.asarray(draw(jax.random.key(options.seed), *repeated))
     drawn = drawn.reshape(-1, options.draws, *images.shape[1:])
-    left = np.where(mask > 0, images, GREY)
+    left = np.where(mask > 0, images, GRAY)
     tiles = np.concatenate([images[:, None], left[:, None], drawn], axis=1)  # [rows, 2 + draws, H, W, C]
     with writing(options.out) as part:
         image_grid(tiles.reshape(-1, *images.shape[1:]), columns=2 + options.draws).save(part)

@@ -37,8 +37,8 @@ class Options(OutputOptions, RunDataOptions):
     and the 4th, ... arithmetic: rows a, b, c and a - b + c, of each three examples or of the mean latents of three
     classes. traverse: examples (one if none is named) with one latent at a time going from -3 to 3 times the latents'
     spread. manifold: the plane of a model's two latents, through the inverse normal CDF; with more latents the plane of
-    their first two principal components, or the one through three examples, or samples. scatter: latents coloured by
-    class (the first two principal components of more than two). neighbours: examples, each followed by the nearest
+    their first two principal components, or the one through three examples, or samples. scatter: latents colored by
+    class (the first two principal components of more than two). neighbors: examples, each followed by the nearest
     others.
     """
 
@@ -59,7 +59,7 @@ class Options(OutputOptions, RunDataOptions):
     rows: Annotated[int, *within(1, 1_000)] = 8
     """Rows of the picture, or blocks of lines; of the plane for manifold, which is square."""
     steps: Annotated[int, *within(2, 10_000)] = 10
-    """Images, or lines, of each walk, both ends among them, values of each latent, or neighbours."""
+    """Images, or lines, of each walk, both ends among them, values of each latent, or neighbors."""
     num: Annotated[int, *within(1, 10**7)] = 2_000
     """How many held-out examples are encoded where many are needed."""
     seed: Seed = 0
@@ -247,7 +247,7 @@ def scatter(subject: Subject) -> tuple[Any, str]:
     return latent_scatter(points, subject.labels, subject.class_names, axes), f"latents of {len(points)} examples"
 
 
-def neighbours(subject: Subject) -> tuple[Any, str]:
+def neighbors(subject: Subject) -> tuple[Any, str]:
     options = subject.options
     latents = subject.all_latents()
     numbers = subject.chosen(options.rows)
@@ -268,7 +268,7 @@ SHOWN: dict[str, Callable[[Subject], tuple[Any, str]]] = {
     "traverse": traverse,
     "manifold": manifold,
     "scatter": scatter,
-    "neighbours": neighbours,
+    "neighbours": neighbors,
 }
 NEEDS = {"reconstruct": ("reconstruct",), "scatter": ("encode",), "neighbours": ("encode",)}
 """Functions of the model; the others need decode, and encode or prior."""

@@ -67,7 +67,7 @@ class Options(OutputOptions, RunOptions):
 def main(arguments: Sequence[str]) -> None:
     options = parse(Options, "project", arguments)
     run = open_named(options.run, options)
-    prior, styles_of, synthesise = (function_of(run, name) for name in ("prior", "styles", "synthesise"))
+    prior, styles_of, synthesize = (function_of(run, name) for name in ("prior", "styles", "synthesise"))
     if options.label is not None:
         check_label(run, options.label)
     check_output(options.out, (".png",), overwrite=options.overwrite, beside=(".npz",), inputs=[options.image])
@@ -91,7 +91,7 @@ def main(arguments: Sequence[str]) -> None:
 
         progress("looking for styles", 0, options.steps)
         found = project_image(
-            synthesise,
+            synthesize,
             state,
             target,
             average=average,
@@ -107,8 +107,8 @@ def main(arguments: Sequence[str]) -> None:
             noise_weight=options.noise_weight,
             progress=say,
         )
-    begun = synthesise(state, jnp.broadcast_to(average, (1, layers, len(average))), noise)
-    made = synthesise(state, found.styles[None], found.noise)
+    begun = synthesize(state, jnp.broadcast_to(average, (1, layers, len(average))), noise)
+    made = synthesize(state, found.styles[None], found.noise)
     images = jnp.clip(jnp.concatenate([target[None], begun, made]), -1.0, 1.0)
     arrays = options.out.with_suffix(".npz")
     maps = {f"noise_{i}": np.asarray(values) for i, values in enumerate(found.noise)}

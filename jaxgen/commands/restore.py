@@ -1,4 +1,4 @@
-"""`jaxgen restore RUN IMAGE...`: images of any size, larger, without noise, whole, in colour."""
+"""`jaxgen restore RUN IMAGE...`: images of any size, larger, without noise, whole, in color."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -29,7 +29,7 @@ WITHOUT = "_without"
 
 @dataclass(frozen=True, kw_only=True)
 class Options(OutputOptions, RunOptions):
-    """Restores images as a run was trained to: makes them larger, takes noise or blur away, fills in, colours.
+    """Restores images as a run was trained to: makes them larger, takes noise or blur away, fills in, colors.
 
     With --degrade the images are good ones, which are spoiled first as in training; then it also says how near what
     comes out is to them, beside what is done without the network.

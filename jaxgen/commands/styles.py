@@ -30,7 +30,7 @@ class Options(OutputOptions, RunOptions):
     """Shows what the styles of a StyleGAN2 do.
 
     mixing: images in the first row, others in the first column, and where they meet that of the row with the coarse
-    styles (pose, shape), then the middle, then the fine ones (colours, detail) of that of the column. truncation:
+    styles (pose, shape), then the middle, then the fine ones (colors, detail) of that of the column. truncation:
     images from the average of all (0) to themselves (1) and beyond.
     """
 
@@ -74,9 +74,9 @@ class Subject(NamedTuple):
 
     def images(self, styles: jax.Array) -> np.ndarray:
         """[n, N, S] -> [n, H, W, C] in [-1, 1], all with the same noise."""
-        synthesise = function_of(self.run, "synthesise")
+        synthesize = function_of(self.run, "synthesise")
         return in_batches(
-            lambda styles: jnp.clip(synthesise(self.state, styles), -1.0, 1.0), styles, what="drawing", batch_size=64
+            lambda styles: jnp.clip(synthesize(self.state, styles), -1.0, 1.0), styles, what="drawing", batch_size=64
         )
 
 

@@ -131,6 +131,11 @@ def within(low: float, high: float, **ends: bool) -> tuple[Range, Any]:
     return range_, tyro.conf.arg(help_behavior_hint=lambda default: f"(default: {default}; {range_})")
 
 
+def formerly(name: str) -> Any:
+    """Return what beside a type in `Annotated` keeps the option's name in earlier versions valid on command lines."""
+    return tyro.conf.arg(aliases=[f"--{name.replace('_', '-')}"])
+
+
 _LARGE = 10**9  # well within int32, also with a little added
 
 Count = Annotated[int, *within(1, _LARGE)]

@@ -26,7 +26,7 @@ class TrainState:
     params: dict[str, Any]
     """What is trained, by network: {"generator": ..., "discriminator": ...}."""
     opt_state: dict[str, Any]
-    """Optimiser states, under the same names as `params`."""
+    """Optimizer states, under the same names as `params`."""
     model_state: dict[str, Any]
     """What changes but is not trained by gradients: batch statistics, code-book counts, "frozen" networks."""
     ema_params: dict[str, Any]
@@ -61,7 +61,7 @@ class GenerativeModel(NamedTuple):
 def create_state(
     key: Key,
     params: dict[str, Any],
-    optimisers: Mapping[str, optax.GradientTransformation],
+    optimizers: Mapping[str, optax.GradientTransformation],
     *,
     model_state: dict[str, Any] | None = None,
     averaged: tuple[str, ...] = (),
@@ -71,17 +71,17 @@ def create_state(
         step=jnp.zeros((), jnp.int32),
         key=key,
         params=params,
-        opt_state={name: optimiser.init(params[name]) for name, optimiser in optimisers.items()},
+        opt_state={name: optimizer.init(params[name]) for name, optimizer in optimizers.items()},
         model_state=model_state or {},
         # Copies: a donated buffer must not stand in the state twice.
         ema_params={name: jax.tree.map(jnp.copy, params[name]) for name in averaged},
     )
 
 
-def update(state: TrainState, name: str, grads: Any, optimiser: optax.GradientTransformation) -> TrainState:
-    """Applies one optimiser's step to `params[name]`, with the gradients averaged over all devices."""
+def update(state: TrainState, name: str, grads: Any, optimizer: optax.GradientTransformation) -> TrainState:
+    """Applies one optimizer's step to `params[name]`, with the gradients averaged over all devices."""
     grads = mean_over_devices(grads)
-    updates, opt_state = optimiser.update(grads, state.opt_state[name], state.params[name])
+    updates, opt_state = optimizer.update(grads, state.opt_state[name], state.params[name])
     return state.replace(
         params={**state.params, name: optax.apply_updates(state.params[name], updates)},
         opt_state={**state.opt_state, name: opt_state},
@@ -89,7 +89,7 @@ def update(state: TrainState, name: str, grads: Any, optimiser: optax.GradientTr
 
 
 def update_average(state: TrainState, name: str, decay: float) -> TrainState:
-    """Moves `ema_params[name]` towards `params[name]`: ema <- d ema + (1 - d) params.
+    """Moves `ema_params[name]` toward `params[name]`: ema <- d ema + (1 - d) params.
 
     d = min(decay, (1 + t) / (10 + t)) at step t: the warm-up lets the average forget the random initial weights.
     """

@@ -10,11 +10,11 @@ from jaxgen.data.dataset import Dataset, Split, is_resident
 _TEST, _TRAIN = 0, 1
 
 
-def binarised(data: Dataset, *, seed: int, train: bool) -> Dataset:
-    """`data` with images drawn once: each value becomes 255 with probability (grey value) / 255, else 0.
+def binarized(data: Dataset, *, seed: int, train: bool) -> Dataset:
+    """`data` with images drawn once: each value becomes 255 with probability (gray value) / 255, else 0.
 
     The test split is always drawn, so that a likelihood is of the same images whatever computes it; the training split
-    only if `train` (a fixed binarisation: Salakhutdinov and Murray 2008, section 6). Without, its grey values stay, for
+    only if `train` (a fixed binarization: Salakhutdinov and Murray 2008, section 6). Without, its gray values stay, for
     a model that draws them anew at each step (`jaxgen.models.likelihoods.bernoulli`). Nothing is ever cut at a
     threshold, which makes the digits smoother than chance does and their likelihood far higher.
 
@@ -32,7 +32,7 @@ def binarised(data: Dataset, *, seed: int, train: bool) -> Dataset:
         white = rng.integers(0, 255, split["image"].shape, np.uint8) < split["image"]  # 0..254: below g in g of 255
         return {**split, "image": np.where(white, np.uint8(255), np.uint8(0))}
 
-    which = "binarised" if train else "test images binarised"
+    which = "binarised" if train else "test images binarized"
     return dataclasses.replace(
         data,
         name=f"{data.name}, {which} (seed {seed})",

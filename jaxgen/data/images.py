@@ -67,7 +67,7 @@ def working_bytes(picture: Image.Image) -> int:
 
 
 def to_array(picture: Image.Image, size: int, channels: int) -> np.ndarray:
-    """A Pillow picture as uint8 [size, size, channels], channels 1 (grey) or 3 (RGB).
+    """A Pillow picture as uint8 [size, size, channels], channels 1 (gray) or 3 (RGB).
 
     The shorter side is scaled to `size` (up or down) and the middle cut out; see `to_whole_array` for the rest.
     """
@@ -83,10 +83,10 @@ def to_array(picture: Image.Image, size: int, channels: int) -> np.ndarray:
 
 
 def to_whole_array(picture: Image.Image, channels: int) -> np.ndarray:
-    """A Pillow picture at its own size as uint8 [H, W, channels], channels 1 (grey) or 3 (RGB).
+    """A Pillow picture at its own size as uint8 [H, W, channels], channels 1 (gray) or 3 (RGB).
 
     Transparent parts become white, the orientation that cameras note in the file is applied, and of 16 bits the upper
-    8 are taken. Colour profiles are not looked at.
+    8 are taken. Color profiles are not looked at.
     """
     width, height = _upright_size(picture)
     array = np.empty((height, width, channels), np.uint8)
@@ -245,10 +245,10 @@ def fit_arrays(images: np.ndarray, size: int | None, channels: int | None) -> np
         return np.repeat(images, channels, axis=-1)
     from PIL import Image
 
-    grey = np.empty((len(images), height, width, 1), np.uint8)
-    for target, image in zip(grey, images, strict=True):
+    gray = np.empty((len(images), height, width, 1), np.uint8)
+    for target, image in zip(gray, images, strict=True):
         target[..., 0] = np.asarray(Image.fromarray(image).convert("L"))
-    return grey
+    return gray
 
 
 def megabytes(count: int, size: int, channels: int) -> float:

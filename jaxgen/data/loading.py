@@ -44,7 +44,7 @@ def load(
     Args:
       name: see above.
       image_size: side of the images in pixels; the set's own if None.
-      channels: 1 for grey, 3 for RGB; the set's own if None.
+      channels: 1 for gray, 3 for RGB; the set's own if None.
       sequence_length: characters predicted in each example of a text.
       test_fraction: part of a folder of images held out for testing, by their names; 1 in 20 (of 100 or more) if None.
       data_dir: where tensorflow-datasets finds prepared sets.
@@ -56,7 +56,7 @@ def load(
     if image_size is not None and image_size < 1:
         raise UserError(f"The image size must be at least 1 pixel, not {image_size}.")
     if channels not in (None, 1, 3):
-        raise UserError(f"Images have 1 channel (grey) or 3 (RGB), not {channels}.")
+        raise UserError(f"Images have 1 channel (gray) or 3 (RGB), not {channels}.")
     if name == "mnist":
         return load_mnist(image_size or embedded_sets.MNIST_SIZE, channels or 1)
     if name == "emoji":

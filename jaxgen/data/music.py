@@ -15,7 +15,7 @@ NAME = "ryans_mammoth"
 BETWEEN = "\n\n"
 """What stands between two tunes: where one ends."""
 _FIELDS = ("R", "M", "L", "K")
-"""Rhythm, metre, unit of length, key: the others say who copied a tune, and from where."""
+"""Rhythm, meter, unit of length, key: the others say who copied a tune, and from where."""
 _ANNOTATION = re.compile(r'"[^"\n]*"|![^!\n]*!|[uv]')  # words and fingerings above the notes, ornaments, bows
 _FIELD = re.compile(r"^([A-Za-z]):\s*(.*)$")
 
@@ -39,7 +39,7 @@ def clean_tune(abc: str) -> str:
     for line in abc.replace("\\\n", "\n").splitlines():
         field = _FIELD.match(line)
         if field and field[1] in _FIELDS and not (notes and field[1] == "R"):
-            if notes:  # a change of key or metre within the tune
+            if notes:  # a change of key or meter within the tune
                 notes.append(f"{field[1]}:{field[2].strip()}")
             else:
                 head[field[1]] = field[2].strip()
@@ -83,20 +83,20 @@ def write_midi(abc: str, path: Path) -> None:
 
 
 def bars_of_right_length(abc: str) -> tuple[int, int]:
-    """How many bars of a tune are as long as its first metre says, and how many it has.
+    """How many bars of a tune are as long as its first meter says, and how many it has.
 
     The first and the last bar, and those before and behind a repeat, may be upbeats and are left out. A bar that is too
     long is cut by music21: it counts as a right one and a wrong one. (0, 0) for what is no tune.
     """
     try:
         bars = list(read_tune(abc).recurse().getElementsByClass("Measure"))
-        metre = bars[0].barDuration.quarterLength
+        meter = bars[0].barDuration.quarterLength
         lengths = [bar.duration.quarterLength for bar in bars]
-    except Exception:  # music21's own too, of metres that a network made up
+    except Exception:  # music21's own too, of meters that a network made up
         return 0, 0
     ends = [any(_repeats(line) for line in (bar.leftBarline, bar.rightBarline)) for bar in bars]
     inner = [i for i in range(1, len(bars) - 1) if not any(ends[i - 1 : i + 2])]
-    return sum(lengths[i] == metre for i in inner), len(inner)
+    return sum(lengths[i] == meter for i in inner), len(inner)
 
 
 def _repeats(line: Any) -> bool:

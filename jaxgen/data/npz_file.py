@@ -37,7 +37,7 @@ def load_npz(path: str | Path, *, image_size: int | None = None, channels: int |
 
     Args:
       image_size: the images are cut and scaled to squares of this side; None: they stay as they are.
-      channels: 1 (grey) or 3 (RGB); None: as stored.
+      channels: 1 (gray) or 3 (RGB); None: as stored.
 
     Raises:
       UserError: what `read_npz` says, or labels of more classes than there are images.
@@ -121,7 +121,7 @@ def _checked_shape(images: np.ndarray, name: str) -> np.ndarray:
     if images.ndim != 4 or images.shape[-1] not in (1, 3):
         hint = " Move its second axis to the end." if images.ndim == 4 and shape[1] in (1, 3) else ""
         raise UserError(
-            f"{name} has an array of shape {shape}: images are [N, H, W, C] with 1 (grey) or 3 (RGB) channels last."
+            f"{name} has an array of shape {shape}: images are [N, H, W, C] with 1 (gray) or 3 (RGB) channels last."
             f"{hint}"
         )
     return images

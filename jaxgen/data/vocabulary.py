@@ -8,7 +8,7 @@ import numpy as np
 
 from jaxgen.core.errors import UserError
 
-TOKENISER_FILE = "tokenizer.json"
+TOKENIZER_FILE = "tokenizer.json"
 _BPE = "bpe-"
 MOST_PIECES = 1_000_000
 
@@ -85,20 +85,20 @@ class Bytes(NamedTuple):
 
 
 class Subwords:
-    """Pieces of words, by a tokeniser of the library `tokenizers` (what Hugging Face models use)."""
+    """Pieces of words, by a tokenizer of the library `tokenizers` (what Hugging Face models use)."""
 
-    def __init__(self, tokeniser: Any):
-        self.tokeniser = tokeniser
-        self.size = tokeniser.get_vocab_size()
+    def __init__(self, tokenizer: Any):
+        self.tokenizer = tokenizer
+        self.size = tokenizer.get_vocab_size()
 
     def encode(self, text: str) -> np.ndarray:
-        return np.asarray(self.tokeniser.encode(text, add_special_tokens=False).ids, np.int64)
+        return np.asarray(self.tokenizer.encode(text, add_special_tokens=False).ids, np.int64)
 
     def decode(self, tokens: Sequence[int] | np.ndarray) -> str:
-        return self.tokeniser.decode([int(token) for token in tokens], skip_special_tokens=False)
+        return self.tokenizer.decode([int(token) for token in tokens], skip_special_tokens=False)
 
     def to_json(self) -> dict[str, Any]:
-        return {"kind": "subwords", "tokeniser": self.tokeniser.to_str()}
+        return {"kind": "subwords", "tokeniser": self.tokenizer.to_str()}
 
 
 def characters_of(text: str) -> Characters:
@@ -115,7 +115,7 @@ def find_vocabulary(name: str, text: str) -> Vocabulary:
         a folder that has one.
 
     Raises:
-      UserError: none of these, or a file that is no tokeniser.
+      UserError: none of these, or a file that is no tokenizer.
     """
     if name == "characters":
         return characters_of(text)
@@ -123,17 +123,17 @@ def find_vocabulary(name: str, text: str) -> Vocabulary:
         return Bytes()
     if name.startswith(_BPE) and name.isascii() and name[len(_BPE) :].isdigit():
         return _learn_pieces(text, int(name[len(_BPE) :][:12]))
-    path = Path(name) / TOKENISER_FILE if Path(name).is_dir() else Path(name)
+    path = Path(name) / TOKENIZER_FILE if Path(name).is_dir() else Path(name)
     if not path.is_file():
         raise UserError(
-            f"--vocabulary {name} is neither characters, bytes, bpe-SIZE (such as bpe-2000) nor a {TOKENISER_FILE}: "
+            f"--vocabulary {name} is neither characters, bytes, bpe-SIZE (such as bpe-2000) nor a {TOKENIZER_FILE}: "
             "choose one of these."
         )
     tokenizers = _tokenizers()
     try:
         return Subwords(tokenizers.Tokenizer.from_file(str(path)))
     except Exception as error:  # the library's own errors have no class of their own
-        raise UserError(f"{path} is no tokeniser of the library tokenizers: {error}") from error
+        raise UserError(f"{path} is no tokenizer of the library tokenizers: {error}") from error
 
 
 def vocabulary_from_json(values: Mapping[str, Any]) -> Vocabulary:
@@ -154,14 +154,14 @@ def _learn_pieces(text: str, size: int) -> Subwords:
     if not 256 < size <= MOST_PIECES:
         raise UserError(f"--vocabulary {_BPE}SIZE needs a size from 257 (all bytes are in it) to {MOST_PIECES:,}.")
     tokenizers = _tokenizers()
-    tokeniser = tokenizers.Tokenizer(tokenizers.models.BPE())
-    tokeniser.pre_tokenizer = tokenizers.pre_tokenizers.ByteLevel(add_prefix_space=False)
-    tokeniser.decoder = tokenizers.decoders.ByteLevel()
+    tokenizer = tokenizers.Tokenizer(tokenizers.models.BPE())
+    tokenizer.pre_tokenizer = tokenizers.pre_tokenizers.ByteLevel(add_prefix_space=False)
+    tokenizer.decoder = tokenizers.decoders.ByteLevel()
     trainer = tokenizers.trainers.BpeTrainer(
         vocab_size=size, initial_alphabet=tokenizers.pre_tokenizers.ByteLevel.alphabet(), show_progress=False
     )
-    tokeniser.train_from_iterator(text.splitlines(keepends=True), trainer)
-    return Subwords(tokeniser)
+    tokenizer.train_from_iterator(text.splitlines(keepends=True), trainer)
+    return Subwords(tokenizer)
 
 
 def _tokenizers() -> Any:

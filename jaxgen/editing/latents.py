@@ -1,4 +1,4 @@
-"""What is between and around latents: walks, planes, directions, neighbours. Pure functions of arrays."""
+"""What is between and around latents: walks, planes, directions, neighbors. Pure functions of arrays."""
 
 import jax
 import jax.numpy as jnp

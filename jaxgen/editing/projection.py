@@ -14,7 +14,7 @@ from jaxgen.networks.layers.resampling import average_pool
 
 Distance = Callable[[Any, jax.Array, jax.Array], jax.Array]
 """(variables, images [B, H, W, C], the target [H, W, C]) -> [B]."""
-SMALLEST_REGULARISED = 8
+SMALLEST_REGULARIZED = 8
 """Noise of smaller maps is left as it is, and larger ones are compared down to this size."""
 RAMP_UP, RAMP_DOWN = 0.05, 0.25
 """The share of the steps in which the learning rate rises from 0, and falls to it."""
@@ -52,7 +52,7 @@ def feature_distance() -> tuple[Any, Distance]:
 
 
 def noise_correlation(noise: Sequence[jax.Array]) -> jax.Array:
-    """How much neighbours in noise maps are alike, so that an image is not written into the noise.
+    """How much neighbors in noise maps are alike, so that an image is not written into the noise.
 
     sum over maps and their halvings (2x2 means, times 2) of P (E[n(x, y) n(x - 1, y)]^2 + E[n(x, y) n(x, y - 1)]^2),
     with P the number of places: about 2 for each map of white noise (eq. 10, but for the factor P, by which maps of all
@@ -63,20 +63,20 @@ def noise_correlation(noise: Sequence[jax.Array]) -> jax.Array:
     """
     total = jnp.zeros(())
     for values in noise:
-        while values.shape[1] >= SMALLEST_REGULARISED:
+        while values.shape[1] >= SMALLEST_REGULARIZED:
             products = [jnp.mean(values * jnp.roll(values, 1, axis)) for axis in (1, 2)]
             total += values.size * sum(jnp.square(product) for product in products)
             values = 2.0 * average_pool(values)
     return total
 
 
-def normalised_noise(noise: Sequence[jax.Array]) -> list[jax.Array]:
+def normalized_noise(noise: Sequence[jax.Array]) -> list[jax.Array]:
     """Each map with mean 0 and variance 1."""
     return [(values - values.mean()) / jnp.maximum(values.std(), 1e-8) for values in noise]
 
 
 def project_image(
-    synthesise: Callable[[Any, jax.Array, Sequence[jax.Array]], jax.Array],
+    synthesize: Callable[[Any, jax.Array, Sequence[jax.Array]], jax.Array],
     state: Any,
     target: jax.Array,
     *,
@@ -97,7 +97,7 @@ def project_image(
     """Styles and noise whose image is near `target` [H, W, C] in [-1, 1], by Adam from the average style.
 
     Args:
-      synthesise: (state, styles [1, N, S], noise) -> images [1, H, W, C].
+      synthesize: (state, styles [1, N, S], noise) -> images [1, H, W, C].
       average, spread: of styles: [S], and [] the root of their mean squared distance from it.
       noise: where the noise begins, [1, h, w, 1] each.
       layers: N.
@@ -118,20 +118,20 @@ def project_image(
         ],
         [int(RAMP_UP * steps), int((1.0 - RAMP_DOWN) * steps)],
     )
-    optimiser = optax.adam(schedule)
+    optimizer = optax.adam(schedule)
 
     def whole(style: jax.Array) -> jax.Array:
         return jnp.broadcast_to(style, (layers, style.shape[-1]))[None]
 
     def distance_of(variables: Any, state: Any, target: jax.Array, style: jax.Array, noise: Any) -> jax.Array:
-        return measure(variables, synthesise(state, whole(style), noise), target)[0]
+        return measure(variables, synthesize(state, whole(style), noise), target)[0]
 
     @jax.jit
     def advance(
         carry: Any, variables: Any, state: Any, target: jax.Array, start: jax.Array, count: jax.Array
     ) -> tuple[Any, jax.Array]:
         def step(i: jax.Array, carry: Any) -> Any:
-            (style, fixed), optimiser_state = carry
+            (style, fixed), optimizer_state = carry
             left = jnp.maximum(0.0, 1.0 - i / steps / SPREAD_UNTIL)
             chance = jax.random.normal(jax.random.fold_in(key, i), style.shape)
             moved = chance * SPREAD * spread * jnp.square(left)
@@ -141,16 +141,16 @@ def project_image(
                 apart = distance_of(variables, state, target, style + moved, noise)
                 return apart + noise_weight * noise_correlation(noise)
 
-            updates, optimiser_state = optimiser.update(jax.grad(loss)((style, fixed)), optimiser_state)
+            updates, optimizer_state = optimizer.update(jax.grad(loss)((style, fixed)), optimizer_state)
             style, noise = optax.apply_updates((style, fixed), updates)
-            return (style, normalised_noise(noise) if move_noise else fixed), optimiser_state
+            return (style, normalized_noise(noise) if move_noise else fixed), optimizer_state
 
         carry = jax.lax.fori_loop(start, start + count, step, carry)
         return carry, distance_of(variables, state, target, *carry[0])
 
     style = average[None] if space == "w" else jnp.repeat(average[None], layers, 0)
     found = style, [jnp.asarray(values) for values in noise]
-    carry = found, optimiser.init(found)
+    carry = found, optimizer.init(found)
     apart = jnp.zeros(())
     for start in range(0, steps, every):
         count = min(every, steps - start)

@@ -14,7 +14,7 @@ from jaxgen.metrics.extractors import efficientnet_maps
 from jaxgen.models.image_to_image.stylization import WEIGHTS, Losses, Weights, content_of, style_losses, style_of
 
 
-def stylise(
+def stylize(
     content: jax.Array,
     style: jax.Array,
     *,
@@ -38,7 +38,7 @@ def stylise(
     def targets(variables: Any, content: jax.Array, style: jax.Array) -> tuple[list[jax.Array], list[jax.Array]]:
         return content_of(maps_of(variables, content)), style_of(maps_of(variables, style))
 
-    optimiser = optax.adam(optax.cosine_decay_schedule(learning_rate, steps))
+    optimizer = optax.adam(optax.cosine_decay_schedule(learning_rate, steps))
 
     @jax.jit
     def advance(carry: Any, variables: Any, targets: Any, count: jax.Array) -> tuple[Any, Losses]:
@@ -49,14 +49,14 @@ def stylise(
 
         def step(_: jax.Array, carry: Any) -> Any:
             image, state = carry
-            updates, state = optimiser.update(jax.grad(total, has_aux=True)(image)[0], state)
+            updates, state = optimizer.update(jax.grad(total, has_aux=True)(image)[0], state)
             return jnp.clip(optax.apply_updates(image, updates), -1.0, 1.0), state
 
         carry = jax.lax.fori_loop(0, count, step, carry)
         return carry, total(carry[0])[1]
 
     fixed = targets(variables, content[None], style[None])
-    carry = content[None], optimiser.init(content[None])
+    carry = content[None], optimizer.init(content[None])
     for start in range(0, steps, every):
         count = min(every, steps - start)
         carry, losses = advance(carry, variables, fixed, count)

@@ -48,7 +48,7 @@ def applicable_metrics(run: Run, data: Dataset, extractor_name: str) -> list[str
     if data.test is not None:
         names.append(HELD_OUT)
     if run.model.sample is not None and data.kind == "image":
-        names += metrics_with(extractor_name, labelled="conditions" in run.model.functions)
+        names += metrics_with(extractor_name, labeled="conditions" in run.model.functions)
         if DISCRIMINATOR_FUNCTION in run.model.functions and data.test is not None:
             names.append(DISCRIMINATOR)
     if data.kind == "text" and data.test is not None:
@@ -181,15 +181,15 @@ def evaluate_images(
 ) -> dict[str, Any]:
     """The record of a comparison of images from anywhere, as `evaluate_run` gives it for a run.
 
-    Where one side is grey and the other RGB, the grey one is repeated to RGB, as the name of its source then says.
+    Where one side is gray and the other RGB, the gray one is repeated to RGB, as the name of its source then says.
 
     Raises:
       UserError: an unknown metric, images of different shapes, too few of them.
     """
     real, generated = with_equal_channels(real, generated)
     extractor = extractor or extractor_for(real.shape)
-    labelled = generated.labels is not None
-    known = [name for name in metrics_with(extractor, labelled=labelled) if not METRICS[name].needs_training]
+    labeled = generated.labels is not None
+    known = [name for name in metrics_with(extractor, labeled=labeled) if not METRICS[name].needs_training]
     check_names(metrics or (), known)
     loaded = load_extractor(extractor, weights)
     record: dict[str, Any] = {"seed": seed}

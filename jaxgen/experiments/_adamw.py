@@ -1,4 +1,4 @@
-"""The options of AdamW as sequence networks are trained by it, and how they become an optimiser."""
+"""The options of AdamW as sequence networks are trained by it, and how they become an optimizer."""
 
 from dataclasses import dataclass
 
@@ -33,7 +33,7 @@ class AdamWConfig(TrainConfig):
     the whole batch."""
 
 
-def optimiser_of(config: AdamWConfig) -> optax.GradientTransformation:
+def optimizer_of(config: AdamWConfig) -> optax.GradientTransformation:
     """AdamW with a warm-up, a cosine and a largest norm of gradients, as GPTs are trained.
 
     Raises:

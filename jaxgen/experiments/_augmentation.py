@@ -16,7 +16,7 @@ class AugmentationConfig:
     """What a config gets by naming this before the class of its other options."""
 
     augmentation: AugmentationNames | None = None
-    """What images go through before the discriminator: colour, translation, cutout (DiffAugment; with commas between
+    """What images go through before the discriminator: color, translation, cutout (DiffAugment; with commas between
     them), or ada (adaptive: the less, the less the discriminator overfits)."""
     ada_target: Annotated[float, *within(-1, 1)] = 0.6
     """The mean sign of real logits that --augmentation ada aims at."""

@@ -2,17 +2,17 @@
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 import flax.linen as nn
 import optax
 
-from jaxgen.core.options import PositiveFloat, Rate, Text
+from jaxgen.core.options import PositiveFloat, Rate, Text, formerly
 from jaxgen.core.state import GenerativeModel
 from jaxgen.data import Dataset, load
-from jaxgen.data.binarization import binarised
+from jaxgen.data.binarization import binarized
 from jaxgen.experiments._scored import LeastIsBest
-from jaxgen.experiments._vae import BINARISATION_SEED
+from jaxgen.experiments._vae import BINARIZATION_SEED
 from jaxgen.models.autoregressive.grids import autoregressive, binary_pixels
 from jaxgen.training.config import TrainConfig
 
@@ -23,34 +23,34 @@ class BinaryImagesConfig(LeastIsBest, TrainConfig):
 
     best_metric: Text | None = "eval/autoregressive/nats"
     """Keep in checkpoints_best/ the checkpoint with the best value of this evaluation metric, e.g. eval/fid."""
-    binarisation: Literal["resampled", "fixed"] = "resampled"
+    binarization: Annotated[Literal["resampled", "fixed"], formerly("binarisation")] = "resampled"
     """Training images are drawn anew whenever they are seen, or were once; the test images were once (seed 0)."""
     conditional: bool = False
     """Learns the digits of each class, so that samples of a class can be asked for."""
     learning_rate: PositiveFloat = 1e-3
-    """The optimiser's learning rate."""
+    """The optimizer's learning rate."""
     ema_decay: Rate | None = 0.999
     """Decay of the moving average of the weights that evaluation and samples use, once it is warm. None: no average."""
 
 
 def load_data(config: BinaryImagesConfig) -> Dataset:
     """MNIST, made binary by chance."""
-    return binarised(load("mnist"), seed=BINARISATION_SEED, train=config.binarisation == "fixed")
+    return binarized(load("mnist"), seed=BINARIZATION_SEED, train=config.binarization == "fixed")
 
 
 def build_image_model(
     config: BinaryImagesConfig,
     assets: Mapping[str, Any],
     network_of: Callable[[int | None], nn.Module],
-    optimiser: optax.GradientTransformation,
+    optimizer: optax.GradientTransformation,
 ) -> GenerativeModel:
     """The model of `network_of(number of classes, or None)`, pixel by pixel in raster order."""
     num_classes = len(assets["class_names"]) if config.conditional else None
     return autoregressive(
         network_of(num_classes),
         token_shape=assets["image_shape"][:2],
-        optimiser=optimiser,
+        optimizer=optimizer,
         num_classes=num_classes,
-        tokeniser=binary_pixels(),
+        tokenizer=binary_pixels(),
         ema_decay=config.ema_decay,
     )

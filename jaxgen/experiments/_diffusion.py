@@ -21,7 +21,7 @@ from jaxgen.core.options import (
 )
 from jaxgen.core.state import GenerativeModel
 from jaxgen.data import Dataset
-from jaxgen.experiments._adamw import AdamWConfig, optimiser_of
+from jaxgen.experiments._adamw import AdamWConfig, optimizer_of
 from jaxgen.experiments._images import ImagesConfig, load_images, with_data_variance
 from jaxgen.models.diffusion.noise_levels import NoiseLevels, cosine_betas, flow_times, linear_betas, lognormal
 from jaxgen.models.diffusion.preconditioning import PREDICTIONS, edm
@@ -96,7 +96,7 @@ class DiffusionConfig(AdamWConfig):
     sampling_steps: Annotated[int, *within(1, 100_000)] = 18
     """In how many steps; each is one pass of the network, of heun and stochastic_heun two."""
     guidance: NonNegativeFloat = 1.0
-    """How far samples go towards their class or caption, from what images are like without (0) to it (1) and beyond."""
+    """How far samples go toward their class or caption, from what images are like without (0) to it (1) and beyond."""
 
 
 @dataclass(frozen=True)
@@ -149,7 +149,7 @@ def build_diffusion(
         if config.prediction == EDM
         else PREDICTIONS[config.prediction],
         noise_levels=noise_levels_of(config),
-        optimiser=optimiser_of(config),
+        optimizer=optimizer_of(config),
         condition=condition,
         condition_dropout=config.condition_dropout,
         guidance=1.0 if condition is None else config.guidance,

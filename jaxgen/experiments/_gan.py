@@ -57,7 +57,7 @@ class PlainDiscriminatorConfig:
     """What a config gets by naming this before the class of its other options, where it has no norm of its own."""
 
     discriminator_spectral_norm: bool = False
-    """Whether the discriminator's layers are spectrally normalised."""
+    """Whether the discriminator's layers are spectrally normalized."""
 
 
 @dataclass(frozen=True)
@@ -83,7 +83,7 @@ def build_gan(
       UserError: an unknown penalty or augmentation, or a number of steps below 1.
     """
 
-    def optimiser(rate: float, steps_per_update: int) -> optax.GradientTransformation:
+    def optimizer(rate: float, steps_per_update: int) -> optax.GradientTransformation:
         if config.decay_steps is not None:
             rate = optax.linear_schedule(rate, 0.0, max(1, config.decay_steps // steps_per_update))
         adam = optax.adam(rate, b1=config.beta1, b2=config.beta2)
@@ -94,8 +94,8 @@ def build_gan(
         discriminator,
         latent_size=config.latent_size,
         loss=config.loss,
-        generator_optimiser=optimiser(config.generator_learning_rate, config.discriminator_steps or 1),
-        discriminator_optimiser=optimiser(config.discriminator_learning_rate, 1),
+        generator_optimizer=optimizer(config.generator_learning_rate, config.discriminator_steps or 1),
+        discriminator_optimizer=optimizer(config.discriminator_learning_rate, 1),
         discriminator_steps=config.discriminator_steps,
         ema_decay=config.ema_decay,
         independent_examples=independent_examples,

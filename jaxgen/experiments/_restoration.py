@@ -26,7 +26,7 @@ from jaxgen.metrics.extractors import efficientnet_maps
 from jaxgen.metrics.restoration import WINDOW_SIZE
 from jaxgen.models.image_to_image.degradations import (
     Degradation,
-    colourisation,
+    colorization,
     deblurring,
     denoising,
     inpainting,
@@ -119,19 +119,19 @@ def build_restoration(config: RestorationConfig, assets: Mapping[str, Any]) -> G
             f"must keep {WINDOW_SIZE}."
         )
 
-    def optimiser() -> optax.GradientTransformation:
+    def optimizer() -> optax.GradientTransformation:
         return optax.adam(optax.cosine_decay_schedule(config.learning_rate, config.steps), config.beta1)
 
     adversary = None
     if config.adversary is not None:
         size = config.discriminator_width
         judge = PatchDiscriminator(size, 2) if config.adversary == "patch" else SRDiscriminator(size)
-        adversary = Adversary(judge, optimiser(), config.adversarial_loss, config.adversarial_weight)
+        adversary = Adversary(judge, optimizer(), config.adversarial_loss, config.adversarial_weight)
     return restoration(
         network_of(config, channels),
         turn=config.turn,
         degradation=degradation_of(config, assets["image_shape"]),
-        optimiser=optimiser(),
+        optimizer=optimizer(),
         loss=config.loss,
         residual=config.residual,
         adversary=adversary,
@@ -145,7 +145,7 @@ def degradation_of(config: RestorationConfig, image_shape: tuple[int, int, int])
     """What --degradation names.
 
     Raises:
-      UserError: a number out of range, images that cannot be made so small, or that have no colours to be taken.
+      UserError: a number out of range, images that cannot be made so small, or that have no colors to be taken.
     """
     height, width, channels = image_shape
     if config.degradation == "super_resolution":
@@ -154,8 +154,8 @@ def degradation_of(config: RestorationConfig, image_shape: tuple[int, int, int])
         return super_resolution(config.factor)
     if config.degradation == "colourisation":
         if channels != 3:
-            raise UserError("colourisation needs RGB images, and these are grey: choose another --degradation.")
-        return colourisation()
+            raise UserError("colourisation needs RGB images, and these are gray: choose another --degradation.")
+        return colorization()
     return {
         "denoising": lambda: denoising(config.noise_level),
         "deblurring": lambda: deblurring(config.blur),

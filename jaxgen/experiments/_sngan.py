@@ -14,7 +14,7 @@ from jaxgen.networks.sngan import SNGANDiscriminator, SNGANGenerator
 
 @dataclass(frozen=True)
 class SNGANConfig(ImageGANConfig):
-    """Options of a residual GAN with spectral normalisation."""
+    """Options of a residual GAN with spectral normalization."""
 
     latent_size: Size = 128
     """Length of the latent vectors."""
@@ -33,7 +33,7 @@ class SNGANConfig(ImageGANConfig):
     attention_size: ImageSize | None = None
     """Size of the map that self-attention (SAGAN) stands at, in both networks. None: no attention."""
     generator_spectral_norm: bool = False
-    """Whether the generator's layers are spectrally normalised too, as in SAGAN."""
+    """Whether the generator's layers are spectrally normalized too, as in SAGAN."""
 
 
 def build_sngan(config: SNGANConfig, assets: Mapping[str, Any]) -> GenerativeModel:

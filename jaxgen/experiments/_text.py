@@ -16,7 +16,7 @@ from jaxgen.data import Dataset
 from jaxgen.data.lines import load_lines
 from jaxgen.data.text import load_text
 from jaxgen.data.vocabulary import Vocabulary, vocabulary_from_json, vocabulary_of
-from jaxgen.experiments._adamw import AdamWConfig, optimiser_of
+from jaxgen.experiments._adamw import AdamWConfig, optimizer_of
 from jaxgen.models.autoregressive.sequences import sequence_model
 from jaxgen.runs.pretrained import describe_pretrained, pretrained_params
 from jaxgen.training import run_folder
@@ -94,13 +94,13 @@ def network_config(config: TextConfig, assets: Mapping[str, Any], network: type[
 
 
 def build_text_model(config: TextConfig, network: nn.Module, assets: Mapping[str, Any]) -> GenerativeModel:
-    """A model of a network with the optimiser that the options describe, and with the weights it begins from."""
+    """A model of a network with the optimizer that the options describe, and with the weights it begins from."""
     described = assets["pretrained"]
     return sequence_model(
         network,
         pretrained=None if described is None else pretrained_params(described, config.pretrained, network),
         adapter_rank=config.adapter_rank,
-        optimiser=optimiser_of(config),
+        optimizer=optimizer_of(config),
         first_token=first_token(vocabulary_of(assets)),
         sample_length=config.sample_length,
         micro_batches=config.micro_batches,

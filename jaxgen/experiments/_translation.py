@@ -71,7 +71,7 @@ def patch_halvings(image_size: int) -> int:
     return 2 if image_size < 128 else 3
 
 
-def optimiser_of(config: TranslationConfig) -> optax.GradientTransformation:
+def optimizer_of(config: TranslationConfig) -> optax.GradientTransformation:
     """Adam, whose learning rate stays for half of the run and falls to 0 in the other half."""
     half = config.steps // 2
     rate = optax.linear_schedule(config.learning_rate, 0.0, max(1, config.steps - half), half)

@@ -17,12 +17,13 @@ from jaxgen.core.options import (
     Rate,
     Size,
     Widths,
+    formerly,
     within,
 )
 from jaxgen.core.state import GenerativeModel
 from jaxgen.data import Dataset, load
-from jaxgen.data.binarization import binarised
-from jaxgen.models.likelihoods import Likelihood, bernoulli, discretised_logistic, gaussian
+from jaxgen.data.binarization import binarized
+from jaxgen.models.likelihoods import Likelihood, bernoulli, discretized_logistic, gaussian
 from jaxgen.models.vae.posteriors import Posterior, flow_posterior, gaussian_posterior
 from jaxgen.models.vae.principle import vae
 from jaxgen.networks.dcgan import DCGANEncoder, DCGANGenerator
@@ -31,17 +32,17 @@ from jaxgen.networks.layers.conditional import ConditionalDiscriminator, Conditi
 from jaxgen.networks.mlp import MLPEncoder, MLPGenerator
 from jaxgen.training.config import TrainConfig
 
-BINARISATION_SEED = 0
+BINARIZATION_SEED = 0
 """Of the test images, whatever --seed is: likelihoods of all runs are of the same images."""
 CONTEXT_SIZE = 64
 """What the encoder tells a flow, besides a mean and a variance."""
 LIKELIHOODS: dict[str, Callable[[], Likelihood]] = {
     "bernoulli": bernoulli,
     "gaussian": gaussian,
-    "discretised_logistic": discretised_logistic,
+    "discretised_logistic": discretized_logistic,
 }
 ACTIVATIONS = {"relu": nn.relu, "tanh": jnp.tanh, "softplus": nn.softplus}
-OPTIMISERS = {"adam": optax.adam, "adamax": optax.adamax}
+OPTIMIZERS = {"adam": optax.adam, "adamax": optax.adamax}
 DecayAt = Annotated[tuple[Count, ...], Length(0, 1_000)]
 FLOWS = {"planar": PlanarFlow, "iaf": InverseAutoregressiveFlow}
 
@@ -57,7 +58,7 @@ class BoundConfig(TrainConfig):
     likelihood: Literal["bernoulli", "gaussian", "discretised_logistic"] = "bernoulli"
     """What the decoder gives the parameters of. bernoulli: the digits are made binary by chance, the test images once
     (seed 0). gaussian: a mean and a variance of each pixel. discretised_logistic: 256 levels."""
-    binarisation: Literal["resampled", "fixed"] = "resampled"
+    binarization: Annotated[Literal["resampled", "fixed"], formerly("binarisation")] = "resampled"
     """With --likelihood bernoulli: training images are drawn anew whenever they are seen, or were once and for all."""
     beta: NonNegativeFloat = 1.0
     """Weight of the KL term."""
@@ -69,8 +70,8 @@ class BoundConfig(TrainConfig):
     """Latents drawn for each image; above 1 the bound is the importance-weighted one."""
     eval_importance_samples: Annotated[int, *within(1, 10**6)] | None = None
     """Evaluation also estimates log p(x) with this many latents an image (which takes as many times longer)."""
-    optimiser: Literal["adam", "adamax"] = "adam"
-    """The optimiser."""
+    optimizer: Annotated[Literal["adam", "adamax"], formerly("optimiser")] = "adam"
+    """The optimizer."""
     learning_rate: PositiveFloat = 1e-3
     """Its learning rate at first."""
     epsilon: PositiveFloat = 1e-8
@@ -104,7 +105,7 @@ def load_data(config: BoundConfig) -> Dataset:
     data = load("mnist")
     if config.likelihood != "bernoulli":
         return data
-    return binarised(data, seed=BINARISATION_SEED, train=config.binarisation == "fixed")
+    return binarized(data, seed=BINARIZATION_SEED, train=config.binarization == "fixed")
 
 
 _BOUND = ("kl_warmup_steps", "free_bits", "beta", "importance_samples", "eval_importance_samples")
@@ -117,7 +118,7 @@ def bound_options(config: BoundConfig) -> dict[str, Any]:
     )
     return {
         "likelihood": LIKELIHOODS[config.likelihood](),
-        "optimiser": OPTIMISERS[config.optimiser](schedule, eps=config.epsilon),
+        "optimizer": OPTIMIZERS[config.optimizer](schedule, eps=config.epsilon),
         **{name: getattr(config, name) for name in _BOUND},
         "ema_decay": config.ema_decay,
     }

@@ -10,9 +10,9 @@ from jaxgen.core.errors import UserError
 from jaxgen.core.options import Count, CountFromZero, DepthFromZero, NonNegativeFloat, PositiveFloat, Rate, Size, within
 from jaxgen.core.state import GenerativeModel
 from jaxgen.data import Dataset
-from jaxgen.data.binarization import binarised
+from jaxgen.data.binarization import binarized
 from jaxgen.experiments._images import with_data_variance
-from jaxgen.experiments._vae import BINARISATION_SEED, LIKELIHOODS
+from jaxgen.experiments._vae import BINARIZATION_SEED, LIKELIHOODS
 from jaxgen.models.likelihoods import Likelihood
 from jaxgen.models.vq_vae import scaled_squared_error, vq_vae
 from jaxgen.networks.vq_conv import VQDecoder, VQEncoder
@@ -63,7 +63,7 @@ def with_variance(config: VQVAEConfig, data: Dataset) -> Dataset:
     """`data`, made binary by chance for binary pixels; the variance of its first images goes to the assets."""
     data = with_data_variance(data)
     if config.likelihood == "bernoulli":
-        data = binarised(data, seed=BINARISATION_SEED, train=False)
+        data = binarized(data, seed=BINARIZATION_SEED, train=False)
     return data
 
 
@@ -91,7 +91,7 @@ def build_vq_vae(config: VQVAEConfig, assets: Mapping[str, Any]) -> GenerativeMo
         num_codes=config.num_codes,
         code_size=config.code_size,
         grid_shape=(height // factor, width // factor),
-        optimiser=optax.adam(config.learning_rate),
+        optimizer=optax.adam(config.learning_rate),
         commitment=config.commitment,
         codebook=config.codebook,
         decay=config.decay,

@@ -23,7 +23,7 @@ from jaxgen.core.errors import UserError
 from jaxgen.core.options import Count, CountFromZero, Depth, NonNegativeFloat, Rate, Size, Widths, within
 from jaxgen.core.state import GenerativeModel
 from jaxgen.data.captions import caption_writer
-from jaxgen.experiments._adamw import AdamWConfig, optimiser_of
+from jaxgen.experiments._adamw import AdamWConfig, optimizer_of
 from jaxgen.experiments._captions import CaptionsConfig, caption_in_training, load_captions
 from jaxgen.models.contrastive import contrastive
 from jaxgen.networks.classifier import ConvClassifier
@@ -101,7 +101,7 @@ def build_model(config: Config, assets: Mapping[str, Any]) -> GenerativeModel:
     return contrastive(
         image_encoder_of(config),
         CaptionEncoder(config.embedding_size, transformer, "last" if config.text_kind == "clip" else "mean"),
-        optimiser=optimiser_of(config),
+        optimizer=optimizer_of(config),
         caption_in_training=caption_in_training(config, assets),
         shift=config.shift,
         degrees=config.degrees,

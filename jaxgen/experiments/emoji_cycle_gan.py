@@ -21,7 +21,7 @@ from jaxgen.core.options import Count, CountFromZero, DepthFromZero, NonNegative
 from jaxgen.core.state import GenerativeModel
 from jaxgen.data import Dataset
 from jaxgen.experiments._scored import LeastIsBest
-from jaxgen.experiments._translation import TranslationConfig, load_translation, optimiser_of, patch_halvings
+from jaxgen.experiments._translation import TranslationConfig, load_translation, optimizer_of, patch_halvings
 from jaxgen.models.image_to_image.cycle_gan import cycle_gan
 from jaxgen.networks.translators import PatchDiscriminator, ResNetTranslator
 from jaxgen.runs.experiment import Experiment, run
@@ -67,8 +67,8 @@ def build_model(config: Config, assets: Mapping[str, Any]) -> GenerativeModel:
             channels, config.width, config.halvings, config.blocks, residual=config.residual, norm=config.norm
         ),
         PatchDiscriminator(config.discriminator_width, patch_halvings(config.image_size)),
-        generator_optimiser=optimiser_of(config),
-        discriminator_optimiser=optimiser_of(config),
+        generator_optimizer=optimizer_of(config),
+        discriminator_optimizer=optimizer_of(config),
         cycle_weight=config.cycle_weight,
         identity_weight=config.identity_weight,
         weight_rise_steps=config.weight_rise_steps,

@@ -26,13 +26,13 @@ from jaxgen.core.options import Count, CountFromZero, Depth, NonNegativeFloat, R
 from jaxgen.core.state import GenerativeModel
 from jaxgen.data import Dataset
 from jaxgen.data.captions import caption_writer
-from jaxgen.experiments._adamw import AdamWConfig, optimiser_of
+from jaxgen.experiments._adamw import AdamWConfig, optimizer_of
 from jaxgen.experiments._captions import CaptionsConfig, caption_in_training, load_captions, prompt_tokens
 from jaxgen.experiments._text import DTYPES, Dtype
 from jaxgen.models.autoregressive.dall_e import Layout, dall_e
 from jaxgen.networks.gpt import GPT
 from jaxgen.runs.experiment import Experiment, run
-from jaxgen.runs.first_stage import first_stage_of, first_stage_tokeniser
+from jaxgen.runs.first_stage import first_stage_of, first_stage_tokenizer
 
 
 @dataclass(frozen=True)
@@ -72,7 +72,7 @@ class Config(CaptionsConfig, AdamWConfig):
     caption_dropout: Rate = 0.1
     """How often the caption is empty in training."""
     guidance: NonNegativeFloat = 2.0
-    """How far samples go towards their caption, from what images are like without (0) to it (1) and beyond."""
+    """How far samples go toward their caption, from what images are like without (0) to it (1) and beyond."""
     ema_decay: Rate | None = 0.999
     """Decay of the moving average of the weights that evaluation and samples use, once it is warm. None: no average."""
 
@@ -108,9 +108,9 @@ def build_model(config: Config, assets: Mapping[str, Any]) -> GenerativeModel:
     return dall_e(
         GPT(layout.vocabulary_size, layout.context, positions="learned", dtype=DTYPES[config.dtype], **options),
         layout,
-        tokeniser=first_stage_tokeniser(described, config.first_stage),
+        tokenizer=first_stage_tokenizer(described, config.first_stage),
         prompts=prompt_tokens(assets),
-        optimiser=optimiser_of(config),
+        optimizer=optimizer_of(config),
         caption_in_training=caption_in_training(config, assets),
         caption_dropout=config.caption_dropout,
         guidance=config.guidance,

@@ -24,10 +24,10 @@ from jaxgen.core.errors import UserError
 from jaxgen.core.options import Count, CountFromZero, Depth, NonNegativeFloat, PositiveFloat, Rate, Size, within
 from jaxgen.core.state import GenerativeModel
 from jaxgen.data import Dataset
-from jaxgen.experiments._adamw import AdamWConfig, optimiser_of
+from jaxgen.experiments._adamw import AdamWConfig, optimizer_of
 from jaxgen.experiments._images import ImagesConfig, load_images, with_data_variance
 from jaxgen.models.discrete_vae import cosine_between, discrete_vae
-from jaxgen.models.likelihoods import discretised_logistic, logit_laplace
+from jaxgen.models.likelihoods import discretized_logistic, logit_laplace
 from jaxgen.models.vq_vae import scaled_squared_error
 from jaxgen.networks.dvae import DVAEDecoder, DVAEEncoder
 from jaxgen.networks.vq_conv import VQDecoder, VQEncoder
@@ -97,7 +97,7 @@ def build_model(config: Config, assets: Mapping[str, Any]) -> GenerativeModel:
     likelihood = {
         "logit_laplace": logit_laplace,
         "squared_error": lambda: scaled_squared_error(assets["data_variance"]),
-        "discretised_logistic": discretised_logistic,
+        "discretised_logistic": discretized_logistic,
     }[config.likelihood]()
     return discrete_vae(
         *networks_of(config, channels * likelihood.parameters_per_channel),
@@ -105,7 +105,7 @@ def build_model(config: Config, assets: Mapping[str, Any]) -> GenerativeModel:
         num_codes=config.num_codes,
         code_size=config.code_size,
         grid_shape=(height // factor, width // factor),
-        optimiser=optimiser_of(config),
+        optimizer=optimizer_of(config),
         temperature=cosine_between(config.first_temperature, config.last_temperature, config.temperature_steps),
         kl_weight=cosine_between(0.0, config.kl_weight, config.kl_warmup_steps),
         ema_decay=config.ema_decay,

@@ -18,7 +18,7 @@ from jaxgen.core.state import GenerativeModel
 from jaxgen.data import Dataset
 from jaxgen.experiments._gan import Loss
 from jaxgen.experiments._scored import GreatestIsBest
-from jaxgen.experiments._translation import TranslationConfig, load_translation, optimiser_of, patch_halvings
+from jaxgen.experiments._translation import TranslationConfig, load_translation, optimizer_of, patch_halvings
 from jaxgen.models.image_to_image.principle import Adversary, translation
 from jaxgen.networks.translators import PatchDiscriminator, UNetTranslator
 from jaxgen.runs.experiment import Experiment, run
@@ -50,13 +50,13 @@ def build_model(config: Config, assets: Mapping[str, Any]) -> GenerativeModel:
     channels = assets["image_shape"][-1]
     adversary = Adversary(
         PatchDiscriminator(config.discriminator_width, patch_halvings(config.image_size)),
-        optimiser_of(config),
+        optimizer_of(config),
         config.adversarial_loss,
         config.adversarial_weight,
     )
     return translation(
         UNetTranslator(channels, config.width, config.halvings),
-        optimiser=optimiser_of(config),
+        optimizer=optimizer_of(config),
         adversary=adversary,
         shift=config.shift,
         mirror=config.mirror,

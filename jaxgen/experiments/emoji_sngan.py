@@ -1,4 +1,4 @@
-"""A residual GAN with spectral normalisation (Miyato et al. 2018, https://arxiv.org/abs/1802.05957) on emoji.
+"""A residual GAN with spectral normalization (Miyato et al. 2018, https://arxiv.org/abs/1802.05957) on emoji.
 
     python -m jaxgen.experiments.emoji_sngan
     python -m jaxgen.experiments.emoji_sngan --data path/to/images

@@ -42,7 +42,7 @@ class Config(CaptionsConfig, DiffusionConfig):
     dropout: Rate = 0.1
     """In the blocks."""
     guidance: NonNegativeFloat = 3.0
-    """How far samples go towards their caption, from what images are like without (0) to it (1) and beyond."""
+    """How far samples go toward their caption, from what images are like without (0) to it (1) and beyond."""
     text_width: Size = 128
     """Of the text transformer: of each place between the blocks."""
     text_layers: Depth = 2

@@ -23,7 +23,7 @@ from jaxgen.core.state import GenerativeModel
 from jaxgen.data import Dataset
 from jaxgen.data.lines import load_lines
 from jaxgen.data.vocabulary import vocabulary_of
-from jaxgen.experiments._adamw import optimiser_of
+from jaxgen.experiments._adamw import optimizer_of
 from jaxgen.experiments._text import TextDataConfig
 from jaxgen.models.text_vae import text_vae
 from jaxgen.networks.gpt import GPT
@@ -114,7 +114,7 @@ def build_model(config: Config, assets: Mapping[str, Any]) -> GenerativeModel:
         encoder,
         network,
         latent_size=config.latent_size,
-        optimiser=optimiser_of(config),
+        optimizer=optimizer_of(config),
         line_end=assets["line_end"],
         beta=config.beta,
         kl_warmup_steps=config.kl_warmup_steps,

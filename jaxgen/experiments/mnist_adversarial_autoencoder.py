@@ -52,8 +52,8 @@ def build_model(config: Config, assets: Mapping[str, Any]) -> GenerativeModel:
         reconstruction=config.reconstruction,
         loss=config.loss,
         adversarial_weight=config.adversarial_weight,
-        autoencoder_optimiser=optax.adam(config.learning_rate, b1=0.5),
-        discriminator_optimiser=optax.adam(config.discriminator_learning_rate, b1=0.5),
+        autoencoder_optimizer=optax.adam(config.learning_rate, b1=0.5),
+        discriminator_optimizer=optax.adam(config.discriminator_learning_rate, b1=0.5),
     )
 
 

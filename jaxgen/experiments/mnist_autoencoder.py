@@ -43,7 +43,7 @@ def build_model(config: Config, assets: Mapping[str, Any]) -> GenerativeModel:
         noise_level=config.noise_level,
         masking=config.masking,
         loss=config.reconstruction,
-        optimiser=optax.adam(config.learning_rate),
+        optimizer=optax.adam(config.learning_rate),
     )
 
 

@@ -46,7 +46,7 @@ class Config(TrainConfig):
     per_class: Count | None = None
     """Train on this many images of each class only, chosen by --seed. None: all."""
     generated: Path | None = None
-    """Train also on these labelled images (a .npz file of jaxgen augment); the real ones then are half of all."""
+    """Train also on these labeled images (a .npz file of jaxgen augment); the real ones then are half of all."""
     only_generated: bool = False
     """Train on --generated alone."""
     label_smoothing: Rate = 0.0
@@ -72,7 +72,7 @@ def load_data(config: Config) -> Dataset:
 def build_model(config: Config, assets: Mapping[str, Any]) -> GenerativeModel:
     return classifier(
         ConvClassifier(num_classes=len(assets["class_names"])),
-        optimiser=optax.adam(optax.cosine_decay_schedule(config.learning_rate, config.decay_steps)),
+        optimizer=optax.adam(optax.cosine_decay_schedule(config.learning_rate, config.decay_steps)),
         shift=config.shift,
         degrees=config.degrees,
         scale=config.scale,

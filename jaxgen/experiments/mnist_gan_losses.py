@@ -28,7 +28,7 @@ SPEED = "speed/examples_per_second"
 
 STUDY = Study(
     file=__file__,
-    summary="GAN losses and regularisers side by side",
+    summary="GAN losses and regularizers side by side",
     data="MNIST",
     expected_time="2 to 11 min on 1 CPU core for each of 66 runs",
 )

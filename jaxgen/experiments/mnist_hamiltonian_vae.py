@@ -2,9 +2,9 @@
 
     python -m jaxgen.experiments.mnist_hamiltonian_vae
 
-moves the latents that the encoder proposes by Hamiltonian dynamics towards the true posterior. eval/vae/log_likelihood
+moves the latents that the encoder proposes by Hamiltonian dynamics toward the true posterior. eval/vae/log_likelihood
 is log p(x) estimated with 1,000 draws, at the end of the run only. The preset full has the settings that pythae
-publishes a figure for: 2,000 epochs of a fixed binarisation (mnist_vae says of which images), dynamics of fixed steps
+publishes a figure for: 2,000 epochs of a fixed binarization (mnist_vae says of which images), dynamics of fixed steps
 without tempering (experiments/mnist_hamiltonian_vae says what that figure is of). The default learns the dynamics, as
 the paper does, resamples the training images and stops after 300 epochs.
 """
@@ -14,7 +14,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Annotated, Any, Literal
 
-from jaxgen.core.options import Count, CountFromZero, Depth, PositiveFloat, Size, Widths, within
+from jaxgen.core.options import Count, CountFromZero, Depth, PositiveFloat, Size, Widths, formerly, within
 from jaxgen.core.state import GenerativeModel
 from jaxgen.experiments._vae import DecayAt, VAEConfig, build_vae, load_data
 from jaxgen.models.vae.posteriors import hamiltonian_posterior
@@ -45,8 +45,8 @@ class Config(VAEConfig):
     """Of those hidden layers."""
     eval_importance_samples: Annotated[int, *within(1, 10**6)] | None = 1_000
     """Evaluation also estimates log p(x) with this many latents an image (which takes as many times longer)."""
-    optimiser: Literal["adam", "adamax"] = "adamax"
-    """The optimiser."""
+    optimizer: Annotated[Literal["adam", "adamax"], formerly("optimiser")] = "adamax"
+    """The optimizer."""
     learning_rate: PositiveFloat = 5e-4
     """Its learning rate at first."""
     decay_at: DecayAt = tuple(EPOCH * milestone for milestone in (200, 350, 500, 750, 1_000))
@@ -85,7 +85,7 @@ EXPERIMENT = Experiment(
         "default": Config(),
         "full": Config(
             steps=2_000 * EPOCH,
-            binarisation="fixed",
+            binarization="fixed",
             initial_temperature=1.0,
             learn_dynamics=False,
             sample_every=20 * EPOCH,

@@ -8,7 +8,7 @@
 The first line trains on the bound of 5 latents an image, the second goes on with that of 50. eval/vae/log_likelihood is
 log p(x), estimated with as many latents as --eval-importance-samples says, at the end of the run only. The preset full
 has the settings that pythae publishes a figure for, which are nearly the paper's: 50 latents from the beginning and
-3,280 epochs of a fixed binarisation (mnist_vae says of which images); the others resample the training images, as the
+3,280 epochs of a fixed binarization (mnist_vae says of which images); the others resample the training images, as the
 paper does.
 """
 
@@ -65,7 +65,7 @@ EXPERIMENT = Experiment(
         "full": Config(
             steps=3_280 * EPOCH,
             batch_size=20,
-            binarisation="fixed",
+            binarization="fixed",
             importance_samples=50,
             eval_importance_samples=5_000,
             decay_at=tuple(EPOCH * milestone for milestone in MILESTONES),

@@ -17,14 +17,14 @@ from typing import Annotated, Any, Literal
 
 import optax
 
-from jaxgen.core.options import Count, CountFromZero, Length, PositiveFloat, Seed, Size
+from jaxgen.core.options import Count, CountFromZero, Length, PositiveFloat, Seed, Size, formerly
 from jaxgen.core.state import GenerativeModel
 from jaxgen.experiments._binary_images import BinaryImagesConfig, build_image_model, load_data
 from jaxgen.networks.made import TokenMADE
 from jaxgen.runs.experiment import Experiment, run
 
 # The authors' epsilon is 1e-6 for the sum over 784 pixels; the loss here is their mean. No square is added at first.
-OPTIMISERS = {
+OPTIMIZERS = {
     "adam": optax.adam,
     "adagrad": functools.partial(optax.adagrad, initial_accumulator_value=0.0, eps=1e-6 / 784**2),
 }
@@ -39,15 +39,15 @@ class Config(BinaryImagesConfig):
     eval_every: CountFromZero = 469
     """Steps between evaluations on the held-out examples. 0: only at the end."""
     learning_rate: PositiveFloat = 3e-3
-    """The optimiser's learning rate."""
+    """The optimizer's learning rate."""
     widths: Annotated[tuple[Size, ...], Length(1, 64)] = (1000,)
     """Hidden layers."""
     degrees_seed: Seed = 0
     """Seed of the hidden units' degrees, which say what each one sees."""
     direct: bool = True
     """Pixels are connected to the logits of later ones directly, too."""
-    optimiser: Literal["adam", "adagrad"] = "adam"
-    """The optimiser."""
+    optimizer: Annotated[Literal["adam", "adagrad"], formerly("optimiser")] = "adam"
+    """The optimizer."""
 
 
 def build_model(config: Config, assets: Mapping[str, Any]) -> GenerativeModel:
@@ -56,7 +56,7 @@ def build_model(config: Config, assets: Mapping[str, Any]) -> GenerativeModel:
     def network_of(num_classes: int | None) -> TokenMADE:
         return TokenMADE(2, config.widths, config.degrees_seed, config.direct, num_classes)
 
-    return build_image_model(config, assets, network_of, OPTIMISERS[config.optimiser](config.learning_rate))
+    return build_image_model(config, assets, network_of, OPTIMIZERS[config.optimizer](config.learning_rate))
 
 
 EXPERIMENT = Experiment(
@@ -70,9 +70,9 @@ EXPERIMENT = Experiment(
         "full": Config(
             steps=120_000,  # 200 epochs
             batch_size=100,
-            binarisation="fixed",
+            binarization="fixed",
             widths=(8000,),
-            optimiser="adagrad",
+            optimizer="adagrad",
             learning_rate=0.01,
             ema_decay=None,
             eval_every=600,

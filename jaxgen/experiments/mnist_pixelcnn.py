@@ -36,7 +36,7 @@ class Config(BinaryImagesConfig):
     eval_every: CountFromZero = 2_000
     """Steps between evaluations on the held-out examples. 0: only at the end."""
     learning_rate: PositiveFloat = 3e-3
-    """The optimiser's learning rate."""
+    """The optimizer's learning rate."""
     width: Size = 24
     """Channels of each stack."""
     layers: Depth = 6

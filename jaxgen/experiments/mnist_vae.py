@@ -48,7 +48,7 @@ EXPERIMENT = Experiment(
         "full": Config(
             steps=300_000,  # 500 epochs
             batch_size=100,
-            binarisation="fixed",
+            binarization="fixed",
             latent_size=40,
             widths=(400,),
             learning_rate=1e-4,

@@ -60,9 +60,9 @@ def build_model(config: Config, assets: Mapping[str, Any]) -> GenerativeModel:
         latent_size=config.latent_size,
         feature_weight=config.feature_weight,
         loss=config.loss,
-        encoder_optimiser=optax.adam(config.learning_rate, b1=0.5),
-        decoder_optimiser=optax.adam(config.learning_rate, b1=0.5),
-        discriminator_optimiser=optax.adam(config.discriminator_learning_rate, b1=0.5),
+        encoder_optimizer=optax.adam(config.learning_rate, b1=0.5),
+        decoder_optimizer=optax.adam(config.learning_rate, b1=0.5),
+        discriminator_optimizer=optax.adam(config.discriminator_learning_rate, b1=0.5),
     )
 
 

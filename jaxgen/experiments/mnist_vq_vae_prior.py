@@ -26,7 +26,7 @@ from jaxgen.experiments._images import class_count
 from jaxgen.models.autoregressive.grids import autoregressive
 from jaxgen.networks.pixel_cnn import GatedPixelCNN
 from jaxgen.runs.experiment import Experiment, run
-from jaxgen.runs.first_stage import first_stage_of, first_stage_tokeniser, load_first_stage_data
+from jaxgen.runs.first_stage import first_stage_of, first_stage_tokenizer, load_first_stage_data
 from jaxgen.training.config import TrainConfig
 
 
@@ -79,9 +79,9 @@ def build_model(config: Config, assets: Mapping[str, Any]) -> GenerativeModel:
     return autoregressive(
         network,
         token_shape=described["grid_shape"],
-        optimiser=optax.adam(config.learning_rate),
+        optimizer=optax.adam(config.learning_rate),
         num_classes=num_classes,
-        tokeniser=first_stage_tokeniser(described, config.first_stage),
+        tokenizer=first_stage_tokenizer(described, config.first_stage),
         ema_decay=config.ema_decay,
     )
 

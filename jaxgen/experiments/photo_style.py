@@ -38,7 +38,7 @@ from jaxgen.data.dataset import scaled
 from jaxgen.data.photos import PHOTOS, load_patches, photo_of
 from jaxgen.data.picture_file import read_scaled
 from jaxgen.metrics.extractors import efficientnet_maps
-from jaxgen.models.image_to_image.stylization import Style, Weights, style_of, stylisation
+from jaxgen.models.image_to_image.stylization import Style, Weights, style_of, stylization
 from jaxgen.networks.translators import ResNetTranslator
 from jaxgen.runs.experiment import Experiment, run
 from jaxgen.runs.first_stage import unknown_arrays
@@ -85,13 +85,13 @@ class Config(TrainConfig):
     style_weight: NonNegativeFloat = 10.0
     """How much the manner counts beside what is drawn, which counts 1; of 100 nothing of the photograph is left."""
     smoothness: NonNegativeFloat = 20.0
-    """How much neighbouring pixels are to be alike."""
+    """How much neighboring pixels are to be alike."""
     learning_rate: PositiveFloat = 1e-3
     """Adam's; it falls to 0 along a cosine."""
     turn: bool = True
     """Photographs are mirrored and turned by chance in training."""
     ema_decay: Rate | None = 0.99
-    """Decay of the moving average of the weights that evaluation and `stylise` use, once it is warm. None: none."""
+    """Decay of the moving average of the weights that evaluation and `stylize` use, once it is warm. None: none."""
 
 
 def load_data(config: Config) -> Dataset:
@@ -105,11 +105,11 @@ def load_data(config: Config) -> Dataset:
 
 def build_model(config: Config, assets: Mapping[str, Any]) -> GenerativeModel:
     """CycleGAN's ResNet: the paper's network but for 7x7 kernels in place of 9x9, and instance norm."""
-    return stylisation(
+    return stylization(
         ResNetTranslator(3, config.width, blocks=config.blocks, bounded=not config.residual, residual=config.residual),
         style=style_from(Path(assets["style"]), config.style_size),
         weights=Weights(style=config.style_weight, smoothness=config.smoothness),
-        optimiser=optax.adam(optax.cosine_decay_schedule(config.learning_rate, config.steps)),
+        optimizer=optax.adam(optax.cosine_decay_schedule(config.learning_rate, config.steps)),
         turn=config.turn,
         ema_decay=config.ema_decay,
     )

@@ -21,7 +21,7 @@ from jaxgen.core.options import Count, CountFromZero, Depth, NonNegativeFloat, P
 from jaxgen.core.state import GenerativeModel
 from jaxgen.data import Dataset, mu_law
 from jaxgen.data.spoken import load_spoken_windows, words_to_say
-from jaxgen.experiments._adamw import AdamWConfig, optimiser_of
+from jaxgen.experiments._adamw import AdamWConfig, optimizer_of
 from jaxgen.experiments._scored import BestByLoss
 from jaxgen.models.autoregressive.outputs import (
     OutputDistribution,
@@ -135,7 +135,7 @@ def build_model(config: Config, assets: Mapping[str, Any]) -> GenerativeModel:
         output=output_of(config),
         condition_of=lambda batch: (Spoken(*(batch[name] for name in Spoken._fields)),),
         conditions=conditions,
-        optimiser=optimiser_of(config),
+        optimizer=optimizer_of(config),
         first_token=mu_law.SILENCE,
         sample_length=config.sample_length,
         ema_decay=config.ema_decay,

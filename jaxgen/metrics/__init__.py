@@ -9,7 +9,7 @@ from jaxgen.metrics.label_scores import class_shares
 from jaxgen.metrics.likelihood import (
     bits_per_character,
     bits_per_dimension,
-    dequantise,
+    dequantize,
     elbo,
     importance_weighted_bound,
     importance_weighted_log_likelihood,
@@ -18,7 +18,7 @@ from jaxgen.metrics.likelihood import (
     perplexity,
 )
 from jaxgen.metrics.linear_prediction import linear_prediction_nats
-from jaxgen.metrics.neighbours import density_coverage, nearest_training, precision_recall
+from jaxgen.metrics.neighbors import density_coverage, nearest_training, precision_recall
 from jaxgen.metrics.restoration import l1, ms_ssim, psnr, ssim
 from jaxgen.metrics.text import distinct_n, self_bleu
 
@@ -28,7 +28,7 @@ __all__ = [
     "class_shares",
     "classifier_score",
     "density_coverage",
-    "dequantise",
+    "dequantize",
     "discriminator_accuracy",
     "distinct_n",
     "elbo",

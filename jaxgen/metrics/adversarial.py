@@ -18,7 +18,7 @@ class DiscriminatorAccuracy(NamedTuple):
     generated: float
     """Of generated images, as generated."""
     gap: float
-    """training - held_out: 0 for one that learnt what is real, up to 1 for one that remembers its training images."""
+    """training - held_out: 0 for one that learned what is real, up to 1 for one that remembers its training images."""
 
 
 def discriminator_accuracy(

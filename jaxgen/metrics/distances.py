@@ -1,4 +1,4 @@
-"""Distances between features: the nearest neighbours, and which points lie in which balls.
+"""Distances between features: the nearest neighbors, and which points lie in which balls.
 
 Distances are Euclidean. They are computed in blocks: no array of all pairs of samples is ever in memory. Blocks compare
 by |x|^2 + |y|^2 - 2 x.y of features minus their mean, and whatever the rounding of that could decide is decided by the
@@ -19,7 +19,7 @@ Progress = Callable[[int, int], None]
 MAX_BLOCK = 512
 PAIRS_PER_BLOCK = 2**23
 NUMBERS_AT_ONCE = 2**24  # of the differences of features
-# How many neighbours of a sample, beside the k nearest, are looked at by the differences of their features at once.
+# How many neighbors of a sample, beside the k nearest, are looked at by the differences of their features at once.
 SPARE = 8
 
 
@@ -35,12 +35,12 @@ class _Points(NamedTuple):
 
     exact: np.ndarray
     """As they were given."""
-    centred: np.ndarray
+    centerd: np.ndarray
     """Minus the references' mean, without which the digits of |x|^2 would go into it."""
 
     def at(self, rows: np.ndarray | slice) -> "_Points":
         """Some of them."""
-        return _Points(self.exact[rows], self.centred[rows])
+        return _Points(self.exact[rows], self.centerd[rows])
 
 
 def nearest_distances(
@@ -56,7 +56,7 @@ def nearest_distances(
     Distances are float64, and exactly 0 for equal samples. Of references at the same distance the first are taken.
 
     Args:
-      exclude_self: the queries are the references, and none is its own neighbour.
+      exclude_self: the queries are the references, and none is its own neighbor.
 
     Raises:
       UserError: arrays that are not features [N, F] and [M, F], or fewer than k references.
@@ -69,9 +69,9 @@ def nearest_distances(
     kept = _first_copies(references, k + 1)  # no other copy can be among the k nearest, not even beside itself
     places = np.full(len(references), -1)
     places[kept] = np.arange(len(kept))
-    points, others = _centred(queries, references)
+    points, others = _centerd(queries, references)
     others = others.at(kept)
-    norms = _squared_norms(others.centred)
+    norms = _squared_norms(others.centerd)
     distances, indices = [], []
     for rows in _blocks(len(queries), len(kept)):
         own = places[rows] if exclude_self else None
@@ -86,12 +86,12 @@ def nearest_distances(
 def check_enough(k: int, others: int) -> None:
     if not 1 <= k <= others:
         raise UserError(
-            f"The {k} nearest neighbours of a sample cannot be found among {others} others: give more samples, or "
+            f"The {k} nearest neighbors of a sample cannot be found among {others} others: give more samples, or "
             "choose another k."
         )
 
 
-def _centred(queries: np.ndarray, references: np.ndarray) -> tuple[_Points, _Points]:
+def _centerd(queries: np.ndarray, references: np.ndarray) -> tuple[_Points, _Points]:
     mean = references.mean(0, dtype=np.float64).astype(references.dtype)
     return _Points(queries, queries - mean), _Points(references, references - mean)
 
@@ -141,7 +141,7 @@ def _nearest(
     Queries [B, F], which reference each is [B] (-1: none) or None, references [M, F], their squared norms [M]
     -> [B, k], [B, k].
     """
-    order = queries.centred @ references.centred.T
+    order = queries.centerd @ references.centerd.T
     order *= order.dtype.type(-2)
     order += norms  # |query|^2 is the same along a row
     if own is not None:
@@ -154,7 +154,7 @@ def _nearest(
         squared[candidates == own[:, None]] = np.inf
     chosen = np.argsort(squared, axis=1, kind="stable")[:, :k]
     squared, indices = np.take_along_axis(squared, chosen, 1), np.take_along_axis(candidates, chosen, 1)
-    own_norms = _squared_norms(queries.centred)
+    own_norms = _squared_norms(queries.centerd)
     most = squared[:, -1] - own_norms + ROUNDING[order.dtype] * (own_norms + norms.max())
     # What rounding could have kept from being a candidate comes in at no more than `most`.
     unsure = (
@@ -169,17 +169,17 @@ def _nearest(
 
 
 def balls_around(
-    points: np.ndarray, centres: np.ndarray, radii: np.ndarray, border: bool, progress: Progress | None
+    points: np.ndarray, centers: np.ndarray, radii: np.ndarray, border: bool, progress: Progress | None
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Points [N, F], centres and radii of balls [M, F], [M] -> in how many a point lies [N], which hold any [M].
+    """Points [N, F], centers and radii of balls [M, F], [M] -> in how many a point lies [N], which hold any [M].
 
-    Of equal points and of equal centres, which have equal radii, one stands for all.
+    Of equal points and of equal centers, which have equal radii, one stands for all.
 
     Args:
       border: whether a ball's border belongs to it.
     """
-    (firsts, point_groups), (kept, centre_groups) = _groups(points), _groups(centres)
-    queries, others = _centred(points, centres)
+    (firsts, point_groups), (kept, centre_groups) = _groups(points), _groups(centers)
+    queries, others = _centerd(points, centers)
     queries, others, squared_radii = queries.at(firsts), others.at(kept), np.square(radii[kept])
     done, copies = np.cumsum(np.bincount(point_groups)), np.bincount(centre_groups)
     counts, reached = [], np.zeros(len(kept), bool)
@@ -192,10 +192,10 @@ def balls_around(
     return np.concatenate(counts)[point_groups], reached[centre_groups]
 
 
-def _inside(points: _Points, centres: _Points, squared_radii: np.ndarray, border: bool) -> np.ndarray:
-    """One block of `balls_around`: points [B, F], centres [M, F], squared radii [M] -> bool [B, M]."""
-    norms, own_norms = _squared_norms(centres.centred), _squared_norms(points.centred)[:, None]
-    depth = points.centred @ centres.centred.T  # becomes r^2 - |x - y|^2
+def _inside(points: _Points, centers: _Points, squared_radii: np.ndarray, border: bool) -> np.ndarray:
+    """One block of `balls_around`: points [B, F], centers [M, F], squared radii [M] -> bool [B, M]."""
+    norms, own_norms = _squared_norms(centers.centerd), _squared_norms(points.centerd)[:, None]
+    depth = points.centerd @ centers.centerd.T  # becomes r^2 - |x - y|^2
     depth *= depth.dtype.type(2)
     depth += (squared_radii - norms).astype(depth.dtype)
     depth -= own_norms
@@ -206,6 +206,6 @@ def _inside(points: _Points, centres: _Points, squared_radii: np.ndarray, border
     bounds = squared_radii * (1.0 + EQUAL if border else 1.0 - EQUAL)
     step = max(1, NUMBERS_AT_ONCE // points.exact.shape[1])
     for i in (slice(start, start + step) for start in range(0, len(rows), step)):
-        squares = _squares(points.exact[rows[i]], centres.exact[columns[i]])
+        squares = _squares(points.exact[rows[i]], centers.exact[columns[i]])
         inside[rows[i], columns[i]] = squares <= bounds[columns[i]] if border else squares < bounds[columns[i]]
     return inside

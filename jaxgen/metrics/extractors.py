@@ -2,7 +2,7 @@
 
 | name | network | images | features | classes |
 |---|---|---|---|---|
-| `mnist` | the project's classifier (`experiments/mnist_classifier`) | 28x28 grey | 128 | 10 |
+| `mnist` | the project's classifier (`experiments/mnist_classifier`) | 28x28 gray | 128 | 10 |
 | `efficientnet_lite0` | EfficientNet-Lite0, trained on ImageNet (Tan & Le 2019, arXiv:1905.11946) | any | 1280 | 1000 |
 | `inception` | Inception-v3 of the FID paper (Heusel et al. 2017, arXiv:1706.08500), your weights | any | 2048 | 1008 |
 
@@ -41,7 +41,7 @@ class FeatureExtractor(NamedTuple):
     resize: str
     """What is done to the images first, in words, for the record of a score."""
     image_shape: tuple[int, int, int] | None
-    """The only shape it takes, (H, W, C); None: any size, grey or RGB."""
+    """The only shape it takes, (H, W, C); None: any size, gray or RGB."""
     batch_size: int
     """How many images it is best given at once."""
     extract: Callable[[jax.Array], tuple[jax.Array, jax.Array]]
@@ -145,7 +145,7 @@ def _efficientnet_lite0() -> FeatureExtractor:
         lambda images: (resize_bilinear(_as_rgb(images), 224, method="half_pixel") - 127.0) / 128.0,
         num_features=1280,
         weights_sha256=sha256,
-        resize="bilinear to 224x224, half-pixel centres, no antialiasing; (x - 127) / 128",
+        resize="bilinear to 224x224, half-pixel centers, no antialiasing; (x - 127) / 128",
         image_shape=None,
         batch_size=32,
     )
@@ -174,7 +174,7 @@ def _inception(weights: Path) -> FeatureExtractor:
         lambda images: (resize_bilinear(_as_rgb(images), 299, method="tensorflow1") - 128.0) / 128.0,
         num_features=2048,
         weights_sha256=file_sha256(weights),
-        resize="bilinear to 299x299 as TensorFlow 1 does (align_corners=False, no half-pixel centres); (x - 128) / 128",
+        resize="bilinear to 299x299 as TensorFlow 1 does (align_corners=False, no half-pixel centers); (x - 128) / 128",
         image_shape=None,
         batch_size=32,
     )

@@ -15,11 +15,11 @@ from jaxgen.metrics.image_source import ImageSource
 from jaxgen.metrics.inception_score import classifier_score
 from jaxgen.metrics.kernel import kernel_distance
 from jaxgen.metrics.label_scores import class_shares, label_agreement
-from jaxgen.metrics.neighbours import density_coverage, nearest_training, precision_recall
+from jaxgen.metrics.neighbors import density_coverage, nearest_training, precision_recall
 
 NUM_SPLITS = 10  # of the classifier score
-NEIGHBOURS = 3  # of precision and recall,
-DENSITY_NEIGHBOURS = 5  # and of density and coverage, as their papers have it
+NEIGHBORS = 3  # of precision and recall,
+DENSITY_NEIGHBORS = 5  # and of density and coverage, as their papers have it
 
 
 class Comparison(NamedTuple):
@@ -75,12 +75,12 @@ def _score(c: Comparison) -> tuple[float, ...]:
 
 def _precision_recall(c: Comparison) -> tuple[float, ...]:
     bar = c.bar("precision and recall")
-    return precision_recall(c.real.features, c.generated.features, k=NEIGHBOURS, progress=bar)
+    return precision_recall(c.real.features, c.generated.features, k=NEIGHBORS, progress=bar)
 
 
 def _density_coverage(c: Comparison) -> tuple[float, ...]:
     bar = c.bar("density and coverage")
-    return density_coverage(c.real.features, c.generated.features, k=DENSITY_NEIGHBOURS, progress=bar)
+    return density_coverage(c.real.features, c.generated.features, k=DENSITY_NEIGHBORS, progress=bar)
 
 
 def _classes(c: Comparison) -> tuple[float, ...]:
@@ -92,7 +92,7 @@ def _labels(c: Comparison) -> tuple[float, ...]:
     return label_agreement(c.generated.logits, c.labels)
 
 
-def _memorisation(c: Comparison) -> tuple[float, ...]:
+def _memorization(c: Comparison) -> tuple[float, ...]:
     found = nearest_training(
         c.generated.features, c.training().features, c.real.features, progress=c.bar("nearest training images")
     )
@@ -105,28 +105,28 @@ METRICS: dict[str, Metric] = {
     "kid": Metric(("kid", "kid_standard_error"), _kid, keeps_features=True, least=(2, 2)),
     "score": Metric(("score", "score_standard_deviation"), _score, least=(1, NUM_SPLITS)),
     "precision_recall": Metric(
-        ("precision", "recall"), _precision_recall, keeps_features=True, least=(NEIGHBOURS + 1, NEIGHBOURS + 1)
+        ("precision", "recall"), _precision_recall, keeps_features=True, least=(NEIGHBORS + 1, NEIGHBORS + 1)
     ),
     "density_coverage": Metric(
-        ("density", "coverage"), _density_coverage, keeps_features=True, least=(DENSITY_NEIGHBOURS + 1, 1)
+        ("density", "coverage"), _density_coverage, keeps_features=True, least=(DENSITY_NEIGHBORS + 1, 1)
     ),
     "classes": Metric(
         ("confident", "mean_confidence", "rarest_class", "modes", "class_entropy"), _classes, needs_classes=True
     ),
     "labels": Metric(("label_agreement", "label_purity"), _labels, needs_classes=True, needs_labels=True),
     "memorisation": Metric(
-        ("memorisation_ratio", "closer_to_training"), _memorisation, keeps_features=True, needs_training=True
+        ("memorisation_ratio", "closer_to_training"), _memorization, keeps_features=True, needs_training=True
     ),
 }
 
 
-def metrics_with(extractor_name: str, *, labelled: bool) -> list[str]:
-    """The names of the metrics that make sense with an extractor, and with images that are labelled or not."""
+def metrics_with(extractor_name: str, *, labeled: bool) -> list[str]:
+    """The names of the metrics that make sense with an extractor, and with images that are labeled or not."""
     has_classes = extractor_name == "mnist"
     return [
         name
         for name, metric in METRICS.items()
-        if (has_classes or not metric.needs_classes) and (labelled or not metric.needs_labels)
+        if (has_classes or not metric.needs_classes) and (labeled or not metric.needs_labels)
     ]
 
 

@@ -109,18 +109,18 @@ def of_array(images: np.ndarray, name: str) -> ImageSource:
 
 
 def as_rgb(source: ImageSource) -> ImageSource:
-    """A grey source as RGB, with its only channel three times, which its name then says; any other as it is."""
+    """A gray source as RGB, with its only channel three times, which its name then says; any other as it is."""
     if source.shape[-1] != 1:
         return source
 
     def read(start: int, stop: int) -> np.ndarray:
         return np.repeat(source.read(start, stop), 3, axis=-1)
 
-    return source._replace(name=f"{source.name} (grey, repeated to RGB)", shape=(*source.shape[:-1], 3), read=read)
+    return source._replace(name=f"{source.name} (gray, repeated to RGB)", shape=(*source.shape[:-1], 3), read=read)
 
 
 def with_equal_channels(real: ImageSource, generated: ImageSource) -> tuple[ImageSource, ImageSource]:
-    """Both as they are, or both as RGB where only one is grey."""
+    """Both as they are, or both as RGB where only one is gray."""
     if real.shape[-1] == generated.shape[-1]:
         return real, generated
     return as_rgb(real), as_rgb(generated)

@@ -23,7 +23,7 @@ def classifier_score(logits: np.ndarray, *, num_splits: int = 10) -> ClassifierS
     p(y) is the mean over the samples of a split. Small splits lower the score: compare scores of as many samples only.
 
     Args:
-      logits: [N, K], in the order in which the samples were drawn: each split is a row of neighbours.
+      logits: [N, K], in the order in which the samples were drawn: each split is a row of neighbors.
 
     Raises:
       UserError: logits of another shape or not finite, no splits, or fewer samples than splits.

@@ -121,11 +121,11 @@ def kl_between_gaussians(
 
 LEVELS = 256
 BIN_WIDTH = 2.0 / LEVELS
-"""What one of 256 levels takes up of [-1, 1] after `dequantise`."""
+"""What one of 256 levels takes up of [-1, 1] after `dequantize`."""
 
 
 @jax.jit
-def dequantise(key: jax.Array, index: jax.Array, images: jax.Array) -> jax.Array:
+def dequantize(key: jax.Array, index: jax.Array, images: jax.Array) -> jax.Array:
     """Bytes made continuous by uniform noise: y = (x + u) / 128 - 1 in [-1, 1), with u uniform in [0, 1).
 
     Each level then fills a bin of width `BIN_WIDTH` = 2/256, and a density of y averaged over u is a lower bound of the
@@ -147,7 +147,7 @@ def dequantise(key: jax.Array, index: jax.Array, images: jax.Array) -> jax.Array
     if index.shape != images.shape[:1]:
         raise UserError(f"{list(index.shape)} numbers of examples do not go with {len(images)} images: give one each.")
     if images.dtype != jnp.uint8:
-        raise UserError(f"Only uint8 images can be dequantised, not {images.dtype}: give them as they were stored.")
+        raise UserError(f"Only uint8 images can be dequantized, not {images.dtype}: give them as they were stored.")
     # 16 random bits: x + u then is exact in float32 and never rounds up into the next level.
     bits = jax.vmap(lambda k: jax.random.bits(k, images.shape[1:], jnp.uint16))(example_keys(key, index))
     return (images.astype(jnp.float32) + bits.astype(jnp.float32) / 2.0**16) * BIN_WIDTH - 1.0
@@ -165,7 +165,7 @@ def bits_per_dimension(nats: jax.Array, dimensions: int, *, bin_width: float) ->
       nats: -log p(y), a density over D values (or the negative of a bound); for a model of the levels themselves,
         -log P(x).
       dimensions: D, H * W * C of an image.
-      bin_width: what one level takes up of the values that p is a density of: `BIN_WIDTH` after `dequantise`, 1 for
+      bin_width: what one level takes up of the values that p is a density of: `BIN_WIDTH` after `dequantize`, 1 for
         values 0..256 and for a model of the levels themselves.
 
     Raises:

@@ -41,16 +41,16 @@ def add_features(moments: Moments, features: np.ndarray) -> Moments:
             f"The given features are {features.shape[1]} a sample, and those before {len(moments.mean)}: use one "
             "extractor for all."
         )
-    centred = features.astype(np.float64)
-    mean = centred.mean(0)
-    centred -= mean
-    total = moments.count + len(centred)
+    centerd = features.astype(np.float64)
+    mean = centerd.mean(0)
+    centerd -= mean
+    total = moments.count + len(centerd)
     difference = mean - moments.mean
-    scatter = centred.T @ centred
+    scatter = centerd.T @ centerd
     scatter += moments.scatter
     if moments.count:
-        scatter += moments.count * len(centred) / total * np.outer(difference, difference)
-    return Moments(total, moments.mean + len(centred) / total * difference, scatter)
+        scatter += moments.count * len(centerd) / total * np.outer(difference, difference)
+    return Moments(total, moments.mean + len(centerd) / total * difference, scatter)
 
 
 def moments_of(features: np.ndarray) -> Moments:

@@ -16,7 +16,7 @@ from jaxgen.core.errors import UserError
 COORDINATES: dict[str, Callable[[np.ndarray, np.float32], np.ndarray]] = {
     # TensorFlow 1's ResizeBilinear with align_corners=False: the original FID (Heusel et al. 2017, arXiv:1706.08500).
     "tensorflow1": lambda i, step: i * step,
-    # Centres of pixels lie at halves, as in PyTorch, TensorFlow 2 and everywhere else.
+    # Centers of pixels lie at halves, as in PyTorch, TensorFlow 2 and everywhere else.
     "half_pixel": lambda i, step: np.maximum((i + np.float32(0.5)) * step - np.float32(0.5), np.float32(0.0)),
 }
 

@@ -24,8 +24,8 @@ def adversarial_autoencoder(
     reconstruction: str = "mse",
     loss: str = "non_saturating",
     adversarial_weight: float = 0.01,
-    autoencoder_optimiser: optax.GradientTransformation,
-    discriminator_optimiser: optax.GradientTransformation,
+    autoencoder_optimizer: optax.GradientTransformation,
+    discriminator_optimizer: optax.GradientTransformation,
 ) -> GenerativeModel:
     """An autoencoder whose latents a discriminator cannot tell from N(0, I), on batches with `image` in [-1, 1].
 
@@ -52,7 +52,7 @@ def adversarial_autoencoder(
       KeyError: an unknown loss or reconstruction.
     """
     adversarial, reconstructed = LOSSES[loss], RECONSTRUCTIONS[reconstruction]
-    optimisers = {"autoencoder": autoencoder_optimiser, "discriminator": discriminator_optimiser}
+    optimizers = {"autoencoder": autoencoder_optimizer, "discriminator": discriminator_optimizer}
 
     def init(key: Key, batch: Batch) -> TrainState:
         run_key, encoder_key, decoder_key, discriminator_key = jax.random.split(key, 4)
@@ -66,7 +66,7 @@ def adversarial_autoencoder(
         ):
             params[name], model_state[name] = init_network(network, network_key, inputs)
         params = {"discriminator": params.pop("discriminator"), "autoencoder": params}
-        return create_state(run_key, params, optimisers, model_state=model_state)
+        return create_state(run_key, params, optimizers, model_state=model_state)
 
     def judge(
         model_state: Any, params: Any, real: jax.Array, generated: jax.Array, *, train: bool
@@ -97,7 +97,7 @@ def adversarial_autoencoder(
             )
 
         grads, (metrics, updated) = jax.grad(discriminator_loss, has_aux=True)(state.params["discriminator"])
-        state = update(state, "discriminator", grads, discriminator_optimiser)
+        state = update(state, "discriminator", grads, discriminator_optimizer)
         judging = {"discriminator": updated}
 
         def autoencoder_loss(params: Any) -> tuple[jax.Array, tuple[Metrics, Any]]:
@@ -108,7 +108,7 @@ def adversarial_autoencoder(
             return jnp.mean(errors + adversarial_weight * fooling), (autoencoder_metrics(errors, fooling), updated)
 
         grads, (own_metrics, updated) = jax.grad(autoencoder_loss, has_aux=True)(state.params["autoencoder"])
-        state = update(state, "autoencoder", grads, autoencoder_optimiser)
+        state = update(state, "autoencoder", grads, autoencoder_optimizer)
         return state.replace(step=state.step + 1, model_state={**updated, **judging}), {**metrics, **own_metrics}
 
     def discriminator_metrics(real_logits: jax.Array, fake_logits: jax.Array) -> Metrics:

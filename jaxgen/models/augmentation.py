@@ -13,7 +13,7 @@ from jaxgen.core.errors import UserError
 
 
 def random_turn(images: jax.Array, keys: jax.Array, *, degrees: float, scale: float) -> jax.Array:
-    """Turns each image [B, H, W, C] by up to `degrees` and scales it by up to a factor 1 +- `scale`, about its centre.
+    """Turns each image [B, H, W, C] by up to `degrees` and scales it by up to a factor 1 +- `scale`, about its center.
 
     Each by its own key; bilinear, edges are repeated.
     """
@@ -54,11 +54,11 @@ def jitter(images: jax.Array, keys: jax.Array, *, pixels: int, mirror: bool) -> 
 
 
 def _resample(image: jax.Array, matrix: jax.Array, offset: jax.Array, *, mode: str) -> jax.Array:
-    """The image [H, W, C] whose pixel p (from the centre) is that at `matrix @ p + offset`, (row, column), bilinear."""
+    """The image [H, W, C] whose pixel p (from the center) is that at `matrix @ p + offset`, (row, column), bilinear."""
     height, width = image.shape[:2]
-    centre = jnp.array([(height - 1) / 2, (width - 1) / 2])
-    places = jnp.stack(jnp.mgrid[:height, :width], -1) - centre  # [H, W, 2]
-    rows, columns = jnp.moveaxis(places @ matrix.T + offset + centre, -1, 0)
+    center = jnp.array([(height - 1) / 2, (width - 1) / 2])
+    places = jnp.stack(jnp.mgrid[:height, :width], -1) - center  # [H, W, 2]
+    rows, columns = jnp.moveaxis(places @ matrix.T + offset + center, -1, 0)
     at = functools.partial(jax.scipy.ndimage.map_coordinates, coordinates=[rows, columns], order=1, mode=mode)
     return jax.vmap(at, in_axes=-1, out_axes=-1)(image)
 
@@ -98,18 +98,18 @@ def differentiable_augmentation(policy: Sequence[str] = ("colour", "translation"
     return Augmentation(apply)
 
 
-def _colour(image: jax.Array, key: jax.Array) -> jax.Array:
+def _color(image: jax.Array, key: jax.Array) -> jax.Array:
     """Brightness + U(-0.5, 0.5), saturation x U(0, 2), contrast x U(0.5, 1.5)."""
     brightness, saturation, contrast = jax.random.uniform(key, (3,))
     image = image + (brightness - 0.5)
-    grey = jnp.mean(image, -1, keepdims=True)
-    image = grey + (image - grey) * (2.0 * saturation)
+    gray = jnp.mean(image, -1, keepdims=True)
+    image = gray + (image - gray) * (2.0 * saturation)
     mean = jnp.mean(image)
     return mean + (image - mean) * (contrast + 0.5)
 
 
 def _translation(image: jax.Array, key: jax.Array) -> jax.Array:
-    """By up to an eighth of the size, with zeros (mid-grey) behind."""
+    """By up to an eighth of the size, with zeros (mid-gray) behind."""
     most = [int(size / 8 + 0.5) for size in image.shape[:2]]
     row_key, column_key = jax.random.split(key)
     rows = jax.random.randint(row_key, (), -most[0], most[0] + 1)
@@ -125,18 +125,18 @@ def _shift_axis(image: jax.Array, by: jax.Array, axis: int) -> jax.Array:
 
 
 def _cutout(image: jax.Array, key: jax.Array) -> jax.Array:
-    """Zeros (mid-grey) in a square of half the size whose centre lies anywhere in the image."""
-    centre = jnp.floor(jax.random.uniform(key, (2,)) * jnp.array(image.shape[:2]))
+    """Zeros (mid-gray) in a square of half the size whose center lies anywhere in the image."""
+    center = jnp.floor(jax.random.uniform(key, (2,)) * jnp.array(image.shape[:2]))
     inside = []
     for axis in (0, 1):
         half = image.shape[axis] // 4
         place = jnp.arange(image.shape[axis])
-        inside.append((place >= centre[axis] - half) & (place < centre[axis] + half))
+        inside.append((place >= center[axis] - half) & (place < center[axis] + half))
     return jnp.where((inside[0][:, None] & inside[1])[..., None], 0.0, image)
 
 
 POLICIES: dict[str, Callable[[jax.Array, jax.Array], jax.Array]] = {
-    "colour": _colour,
+    "colour": _color,
     "translation": _translation,
     "cutout": _cutout,
 }
@@ -148,7 +148,7 @@ def adaptive_augmentation(target: float = 0.6, images_to_one: int = 500_000) -> 
     The probability rises where the mean sign of the real logits is above `target` (the discriminator overfits) and
     falls below, so fast that it could go from 0 to 1 within `images_to_one` images. Pixel blitting (flip, quarter
     turns, shifts), geometry (scale, rotation, stretch; one bilinear resampling with reflected edges, without the
-    paper's wavelet filter) and colour (brightness, contrast, inverted lightness, for RGB also hue and saturation).
+    paper's wavelet filter) and color (brightness, contrast, inverted lightness, for RGB also hue and saturation).
     """
 
     def apply(images: jax.Array, keys: jax.Array, probability: jax.Array) -> jax.Array:
@@ -158,7 +158,7 @@ def adaptive_augmentation(target: float = 0.6, images_to_one: int = 500_000) -> 
 
 
 def _ada(image: jax.Array, key: jax.Array, probability: jax.Array) -> jax.Array:
-    happens_key, geometry_key, colour_key = jax.random.split(key, 3)
+    happens_key, geometry_key, color_key = jax.random.split(key, 3)
     happens = jax.random.uniform(happens_key, (11,)) < probability
     uniform_key, normal_key = jax.random.split(geometry_key)
     u, n = jax.random.uniform(uniform_key, (8,)), jax.random.normal(normal_key, (4,))
@@ -169,7 +169,7 @@ def _ada(image: jax.Array, key: jax.Array, probability: jax.Array) -> jax.Array:
     def rotation(angle: jax.Array) -> jax.Array:
         return jnp.array([[jnp.cos(angle), -jnp.sin(angle)], [jnp.sin(angle), jnp.cos(angle)]])
 
-    # Matrices from places in the output to places in the input, in pixels from the centre.
+    # Matrices from places in the output to places in the input, in pixels from the center.
     size = jnp.array(image.shape[:2], jnp.float32)
     flip = jnp.diag(jnp.array([1.0, on(0, jnp.where(u[0] < 0.5, -1.0, 1.0), 1.0)]))
     quarters = rotation(on(1, jnp.floor(4.0 * u[1]) * jnp.pi / 2, 0.0))
@@ -183,24 +183,24 @@ def _ada(image: jax.Array, key: jax.Array, probability: jax.Array) -> jax.Array:
     shift = on(5, 0.125 * n[2:4] * size, 0.0)
     matrix = flip @ quarters @ before @ jnp.diag(jnp.array([stretch, 1.0 / stretch])) @ after * scale
     image = _resample(image, matrix, whole_pixels + shift, mode="mirror")
-    return _ada_colour(image, colour_key, happens[6:])
+    return _ada_color(image, color_key, happens[6:])
 
 
-def _ada_colour(image: jax.Array, key: jax.Array, happens: jax.Array) -> jax.Array:
+def _ada_color(image: jax.Array, key: jax.Array, happens: jax.Array) -> jax.Array:
     normal_key, uniform_key = jax.random.split(key)
     n, u = jax.random.normal(normal_key, (3,)), jax.random.uniform(uniform_key, (2,))
     image = image + jnp.where(happens[0], 0.2 * n[0], 0.0)
     image = image * jnp.where(happens[1], jnp.exp2(0.5 * n[1]), 1.0)
     channels = image.shape[-1]
-    luma = jnp.full((channels,), channels**-0.5)  # the unit vector of grey
+    luma = jnp.full((channels,), channels**-0.5)  # the unit vector of gray
     mirrored = image - 2.0 * (image @ luma)[..., None] * luma
     image = jnp.where(happens[2] & (u[0] < 0.5), mirrored, image)
     if channels == 1:
         return image
     angle = jnp.where(happens[3], (2.0 * u[1] - 1.0) * jnp.pi, 0.0)
     image = image @ _turn_about(luma, angle).T
-    grey = (image @ luma)[..., None] * luma
-    return grey + (image - grey) * jnp.where(happens[4], jnp.exp2(n[2]), 1.0)
+    gray = (image @ luma)[..., None] * luma
+    return gray + (image - gray) * jnp.where(happens[4], jnp.exp2(n[2]), 1.0)
 
 
 def _turn_about(axis: jax.Array, angle: jax.Array) -> jax.Array:

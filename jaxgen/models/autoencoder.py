@@ -53,7 +53,7 @@ def autoencoder(
     noise_level: float = 0.0,
     masking: float = 0.0,
     loss: str = "mse",
-    optimiser: optax.GradientTransformation,
+    optimizer: optax.GradientTransformation,
 ) -> GenerativeModel:
     """Codes from which images can be told again, on batches with `image` [B, H, W, C] in [-1, 1].
 
@@ -149,16 +149,16 @@ def autoencoder(
         name="autoencoder",
         init_networks=init_networks,
         loss=compute_losses,
-        optimiser=optimiser,
+        optimizer=optimizer,
         sample=sample,
         functions={"prior": prior, "decode": decode, "encode": encode, "reconstruct": reconstruct},
     )
 
 
 def moved_moments(moments: dict[str, jax.Array], codes: jax.Array) -> dict[str, jax.Array]:
-    """Running `mean` [L] and `covariance` [L, L], moved towards those of the whole batch's codes [B, L]."""
+    """Running `mean` [L] and `covariance` [L, L], moved toward those of the whole batch's codes [B, L]."""
     mean = mean_over_devices(jnp.mean(codes, 0))
-    centred = codes - mean
-    covariance = mean_over_devices(centred.T @ centred / len(codes))
+    centerd = codes - mean
+    covariance = mean_over_devices(centerd.T @ centerd / len(codes))
     batch = {"mean": mean, "covariance": covariance}
     return jax.tree.map(lambda old, new: MOMENTS_DECAY * old + (1.0 - MOMENTS_DECAY) * new, moments, batch)

@@ -17,7 +17,7 @@ from jaxgen.models.variables import apply_network, init_network
 def classifier(
     network: nn.Module,
     *,
-    optimiser: optax.GradientTransformation,
+    optimizer: optax.GradientTransformation,
     shift: int = 0,
     degrees: float = 0.0,
     scale: float = 0.0,
@@ -63,7 +63,7 @@ def classifier(
         name="classifier",
         init_networks=init_networks,
         loss=loss,
-        optimiser=optimiser,
+        optimizer=optimizer,
         ema_decay=ema_decay,
         functions={"classify": classify},
     )

@@ -23,9 +23,9 @@ def initial_codes(key: Key, num_codes: int, code_size: int) -> jax.Array:
 
 def nearest_codes(vectors: jax.Array, codes: jax.Array) -> jax.Array:
     """The number of the nearest of the codes [K, D] to each of the vectors [..., D]: int32 [...]. Eq. 1."""
-    centre = jnp.mean(codes, 0)  # without it, the digits of |e|^2 would go into where the code book lies
-    codes = codes - centre
-    dots = jnp.matmul(vectors - centre, codes.T, precision=jax.lax.Precision.HIGHEST)
+    center = jnp.mean(codes, 0)  # without it, the digits of |e|^2 would go into where the code book lies
+    codes = codes - center
+    dots = jnp.matmul(vectors - center, codes.T, precision=jax.lax.Precision.HIGHEST)
     # |z|^2 is left out: it is the same for all codes.
     distances = jnp.sum(jnp.square(codes), -1) - 2.0 * dots
     # `jnp.argmin`, but as two reductions, each of which XLA compiles to vector code on a CPU
@@ -34,9 +34,9 @@ def nearest_codes(vectors: jax.Array, codes: jax.Array) -> jax.Array:
     return jnp.min(jnp.where(nearest, numbers, len(codes) - 1), -1)
 
 
-def straight_through(vectors: jax.Array, quantised: jax.Array) -> jax.Array:
-    """`quantised`, whose gradient goes to `vectors` unchanged (section 3.2)."""
-    return vectors + jax.lax.stop_gradient(quantised - vectors)
+def straight_through(vectors: jax.Array, quantized: jax.Array) -> jax.Array:
+    """`quantized`, whose gradient goes to `vectors` unchanged (section 3.2)."""
+    return vectors + jax.lax.stop_gradient(quantized - vectors)
 
 
 def moved_counts(counts: jax.Array, numbers: jax.Array, decay: float) -> jax.Array:

@@ -24,7 +24,7 @@ def contrastive(
     image_encoder: nn.Module,
     text_encoder: nn.Module,
     *,
-    optimiser: optax.GradientTransformation,
+    optimizer: optax.GradientTransformation,
     caption_in_training: Callable[[jax.Array, Batch], jax.Array] | None = None,
     shift: int = 0,
     degrees: float = 0.0,
@@ -94,7 +94,7 @@ def contrastive(
         name="contrastive",
         init_networks=init_networks,
         loss=loss,
-        optimiser=optax.chain(optimiser, _scale_at_most(LARGEST_SCALE)),
+        optimizer=optax.chain(optimizer, _scale_at_most(LARGEST_SCALE)),
         ema_decay=ema_decay,
         functions={
             "embed_images": embed(image_encoder, "image"),

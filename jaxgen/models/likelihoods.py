@@ -39,8 +39,8 @@ class Likelihood(NamedTuple):
 def bernoulli() -> Likelihood:
     """Binary pixels, the parameter a logit l: log p = x l - log(1 + e^l), x in {0, 1}.
 
-    `targets` draws grey values anew as black or white with their own probability, which leaves binary images as they
-    are: to train on that is to train on one binarisation per epoch (Burda et al. 2016, section 5.1.1). Reported in
+    `targets` draws gray values anew as black or white with their own probability, which leaves binary images as they
+    are: to train on that is to train on one binarization per epoch (Burda et al. 2016, section 5.1.1). Reported in
     nats, as the literature does.
     """
 
@@ -71,7 +71,7 @@ def gaussian(min_log_variance: float = -6.0) -> Likelihood:
 
     The variance is learned per pixel and cannot collapse: s = s_min + softplus(a - s_min) of the decoder's output a.
     Without a floor the density of pixels that are always black grows without bound. The default leaves a standard
-    deviation of 0.05 of [-1, 1], some six grey levels. Reported in nats of a density of images in [-1, 1], which may be
+    deviation of 0.05 of [-1, 1], some six gray levels. Reported in nats of a density of images in [-1, 1], which may be
     negative or positive: compare them only between equal floors.
     """
 
@@ -92,7 +92,7 @@ def gaussian(min_log_variance: float = -6.0) -> Likelihood:
     return Likelihood(2, _as_they_are, log_prob, _clipped_mean, draw, levels=None)
 
 
-def discretised_logistic(min_log_scale: float = -7.0) -> Likelihood:
+def discretized_logistic(min_log_scale: float = -7.0) -> Likelihood:
     """256 levels, each the logistic's mass around it, the parameters a mean m and a log-scale of each pixel.
 
         P(x) = sigmoid((x + 1/255 - m) / s) - sigmoid((x - 1/255 - m) / s)

@@ -1,4 +1,4 @@
-"""Models with one loss and one optimiser: the helper that turns a loss into the contract."""
+"""Models with one loss and one optimizer: the helper that turns a loss into the contract."""
 
 from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
@@ -44,7 +44,7 @@ def one_loss_model(
     name: str,
     init_networks: Callable[[Key, Batch], tuple[Params, dict[str, Any]]],
     loss: Callable[..., LossOutput],
-    optimiser: optax.GradientTransformation,
+    optimizer: optax.GradientTransformation,
     ema_decay: float | None = None,
     schedules: Mapping[str, optax.Schedule] | None = None,
     micro_batches: int = 1,
@@ -70,7 +70,7 @@ def one_loss_model(
         run_key, network_key = jax.random.split(key)
         params, model_state = init_networks(network_key, batch)
         averaged = () if ema_decay is None else (name,)
-        return create_state(run_key, {name: params}, {name: optimiser}, model_state=model_state, averaged=averaged)
+        return create_state(run_key, {name: params}, {name: optimizer}, model_state=model_state, averaged=averaged)
 
     def named(output: LossOutput) -> Metrics:
         def pair(values: jax.Array) -> tuple[jax.Array, jax.Array]:
@@ -120,7 +120,7 @@ def one_loss_model(
     def train_step(state: TrainState, batch: Batch, key: Key) -> tuple[TrainState, Metrics]:
         take = gradient if micro_batches == 1 else accumulated_gradient
         grads, model_state, metrics = take(state, batch, key)
-        state = update(state.replace(model_state=model_state), name, grads, optimiser)
+        state = update(state.replace(model_state=model_state), name, grads, optimizer)
         if ema_decay is not None:
             state = update_average(state, name, ema_decay)
         return state.replace(step=state.step + 1), metrics

@@ -27,7 +27,7 @@ def text_vae(
     network: nn.Module,
     *,
     latent_size: int,
-    optimiser: optax.GradientTransformation,
+    optimizer: optax.GradientTransformation,
     line_end: int,
     beta: float = 1.0,
     kl_warmup_steps: int = 0,
@@ -162,7 +162,7 @@ def text_vae(
         name="text_vae",
         init_networks=init_networks,
         loss=loss,
-        optimiser=optimiser,
+        optimizer=optimizer,
         schedules={"kl_weight": kl_weight_schedule(beta, kl_warmup_steps)},
         sample=sample_by_condition(draw, None),
         functions={

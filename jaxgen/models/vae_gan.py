@@ -35,9 +35,9 @@ def vae_gan(
     latent_size: int,
     feature_weight: float = 0.01,
     loss: str = "non_saturating",
-    encoder_optimiser: optax.GradientTransformation,
-    decoder_optimiser: optax.GradientTransformation,
-    discriminator_optimiser: optax.GradientTransformation,
+    encoder_optimizer: optax.GradientTransformation,
+    decoder_optimizer: optax.GradientTransformation,
+    discriminator_optimizer: optax.GradientTransformation,
 ) -> GenerativeModel:
     """A VAE, a GAN and one network that decodes for both, on batches with `image` [B, H, W, C] in [-1, 1].
 
@@ -66,10 +66,10 @@ def vae_gan(
     """
     losses = LOSSES[loss]
     networks = {"encoder": encoder, "decoder": decoder, "discriminator": discriminator}
-    optimisers = {
-        "encoder": encoder_optimiser,
-        "decoder": decoder_optimiser,
-        "discriminator": discriminator_optimiser,
+    optimizers = {
+        "encoder": encoder_optimizer,
+        "decoder": decoder_optimizer,
+        "discriminator": discriminator_optimizer,
     }
 
     def init(key: Key, batch: Batch) -> TrainState:
@@ -80,7 +80,7 @@ def vae_gan(
         for (name, network), network_key in zip(networks.items(), network_keys, strict=True):
             inputs = latents if name == "decoder" else images
             params[name], model_state[name] = init_network(network, network_key, inputs)
-        return create_state(run_key, params, optimisers, model_state=model_state)
+        return create_state(run_key, params, optimizers, model_state=model_state)
 
     def apply(state: TrainState, params: Any, name: str, inputs: jax.Array, *, train: bool) -> tuple[Any, Any]:
         return apply_network(networks[name], params[name], state.model_state[name], inputs, train=train)
@@ -122,7 +122,7 @@ def vae_gan(
             "discriminator": Terms(zero, zero, one, zero),
         }
         for name, slope in slopes.items():  # each network's own gradient of its own loss, all from one forward pass
-            state = update(state, name, pull(slope)[0][name], optimisers[name])
+            state = update(state, name, pull(slope)[0][name], optimizers[name])
         return state.replace(step=state.step + 1, model_state=updated), metrics_of(terms, logits)
 
     def metrics_of(terms: Terms, logits: jax.Array) -> Metrics:

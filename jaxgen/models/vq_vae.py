@@ -26,7 +26,7 @@ from jaxgen.models.single_loss import LossOutput, one_loss_model
 from jaxgen.models.variables import apply_network, init_network
 
 
-class Quantised(NamedTuple):
+class Quantized(NamedTuple):
     """A batch of images behind the encoder."""
 
     vectors: jax.Array
@@ -45,7 +45,7 @@ def vq_vae(
     num_codes: int,
     code_size: int,
     grid_shape: tuple[int, int],
-    optimiser: optax.GradientTransformation,
+    optimizer: optax.GradientTransformation,
     commitment: float = 0.25,
     codebook: Literal["running_means", "gradient"] = "running_means",
     decay: float = 0.99,
@@ -84,7 +84,7 @@ def vq_vae(
     `sample` decodes codes of the uniform prior; a second stage learns a better one.
 
     `functions`, images binary where the likelihood is: `encode(state, images) -> codes int32 [B, h, w]`;
-    `decode_codes(state, codes) -> images`, the likelihood's means; `quantise(state, vectors [..., D]) -> (the codes'
+    `decode_codes(state, codes) -> images`, the likelihood's means; `quantize(state, vectors [..., D]) -> (the codes'
     vectors [..., D], their numbers [...])`; `reconstruct(state, images) -> images`; `draw_codes(state, key, batch) ->
     codes`, of the images that `likelihood.targets` draws; `prior(key, num_samples) -> codes`, uniform.
     """
@@ -108,11 +108,11 @@ def vq_vae(
     def codes_of(params: Any, model_state: Any) -> jax.Array:
         return params["codes"] if learned else model_state["codebook"]["codes"]
 
-    def look_at(params: Any, model_state: Any, images: jax.Array, *, train: bool) -> tuple[Quantised, Any]:
+    def look_at(params: Any, model_state: Any, images: jax.Array, *, train: bool) -> tuple[Quantized, Any]:
         vectors, encoder_state = apply_network(encoder, params["encoder"], model_state["encoder"], images, train=train)
         codes = codes_of(params, model_state)
         numbers = nearest_codes(jax.lax.stop_gradient(vectors), jax.lax.stop_gradient(codes))
-        return Quantised(vectors, numbers, codes[numbers]), encoder_state
+        return Quantized(vectors, numbers, codes[numbers]), encoder_state
 
     def loss(params: Any, model_state: Any, batch: Batch, key: Key, *, train: bool) -> LossOutput:
         target_key, revival_key = jax.random.split(key)
@@ -156,7 +156,7 @@ def vq_vae(
     def encode(state: TrainState, images: jax.Array) -> jax.Array:
         return look_at(state.params["vq_vae"], state.model_state, images, train=False)[0].numbers
 
-    def quantise(state: TrainState, vectors: jax.Array) -> tuple[jax.Array, jax.Array]:
+    def quantize(state: TrainState, vectors: jax.Array) -> tuple[jax.Array, jax.Array]:
         codes = codes_of(state.params["vq_vae"], state.model_state)
         numbers = nearest_codes(vectors, codes)
         return codes[numbers], numbers
@@ -179,9 +179,9 @@ def vq_vae(
         name="vq_vae",
         init_networks=init_networks,
         loss=loss,
-        optimiser=optimiser,
+        optimizer=optimizer,
         sample=sample,
-        functions=functions | {"quantise": quantise},
+        functions=functions | {"quantise": quantize},
     )
 
 

@@ -10,9 +10,9 @@ from jaxgen.core.errors import UserError
 from jaxgen.networks.layers.attention import SelfAttention
 from jaxgen.networks.layers.convolution.conv import Conv
 from jaxgen.networks.layers.normalization import BatchNorm, ConditionalBatchNorm
-from jaxgen.networks.layers.residual import STEMS, DownBlock, Initialiser, ProjectionHead, UpBlock, place_of_attention
+from jaxgen.networks.layers.residual import STEMS, DownBlock, Initializer, ProjectionHead, UpBlock, place_of_attention
 from jaxgen.networks.layers.sizes import stem_and_doublings
-from jaxgen.networks.layers.spectral_norm import spectrally_normalised
+from jaxgen.networks.layers.spectral_norm import spectrally_normalized
 
 # Channels in multiples of `width`: of the stem and after each block of the generator, and after each block of the
 # discriminator, whose last block does not halve the size. Tables 4 to 6 and, for 64x64, the authors' PyTorch code.
@@ -37,8 +37,8 @@ class BigGANGenerator(nn.Module):
       shared_size: length of the shared embedding; None, as in that code for CIFAR-10: every norm has gains and biases
         of its own for each class, and all latents go to the stem.
       attention_size: of the map that self-attention stands at, 64 in the paper's for 128x128; None: no attention.
-      spectral_norm: whether the layers are spectrally normalised; the embedding never is.
-      kernel_init: initialiser of all weights.
+      spectral_norm: whether the layers are spectrally normalized; the embedding never is.
+      kernel_init: initializer of all weights.
     """
 
     image_shape: tuple[int, int, int] = (32, 32, 3)
@@ -47,7 +47,7 @@ class BigGANGenerator(nn.Module):
     shared_size: int | None = 128
     attention_size: int | None = None
     spectral_norm: bool = True
-    kernel_init: Initialiser = nn.initializers.orthogonal()
+    kernel_init: Initializer = nn.initializers.orthogonal()
 
     @nn.compact
     def __call__(self, latents: Array, labels: Array, *, train: bool) -> Array:
@@ -61,7 +61,7 @@ class BigGANGenerator(nn.Module):
             self.width * m for m in GENERATOR_WIDTHS.get(self.image_shape[0], (SMALL_MULTIPLE,) * (doublings + 1))
         ]
         attention = place_of_attention(self.attention_size, [stem << (i + 1) for i in range(doublings)])
-        normalised = functools.partial(spectrally_normalised, train=train, enabled=self.spectral_norm)
+        normalized = functools.partial(spectrally_normalized, train=train, enabled=self.spectral_norm)
         if self.shared_size is None:
             norm = functools.partial(ConditionalBatchNorm, self.num_classes)
             conditions = [labels] * doublings
@@ -78,7 +78,7 @@ class BigGANGenerator(nn.Module):
             latents, *chunks = jnp.split(latents, doublings + 1, -1)
             conditions = [jnp.concatenate([classes, chunk], -1) for chunk in chunks]
 
-        hidden = normalised(nn.Dense(stem * stem * widths[0], kernel_init=self.kernel_init))(latents)
+        hidden = normalized(nn.Dense(stem * stem * widths[0], kernel_init=self.kernel_init))(latents)
         hidden = hidden.reshape(-1, stem, stem, widths[0])
         for i, (features, condition) in enumerate(zip(widths[1:], conditions, strict=True)):
             block = UpBlock(features, norm, self.spectral_norm, self.kernel_init, self.kernel_init)
@@ -86,7 +86,7 @@ class BigGANGenerator(nn.Module):
             if i == attention:
                 hidden = SelfAttention(self.spectral_norm, self.kernel_init)(hidden, train=train)
         hidden = nn.relu(BatchNorm()(hidden, train=train))
-        return jnp.tanh(normalised(Conv(self.image_shape[-1], (3, 3), kernel_init=self.kernel_init))(hidden))
+        return jnp.tanh(normalized(Conv(self.image_shape[-1], (3, 3), kernel_init=self.kernel_init))(hidden))
 
 
 class BigGANDiscriminator(nn.Module):
@@ -94,7 +94,7 @@ class BigGANDiscriminator(nn.Module):
 
     Attributes:
       image_shape, width, num_classes, attention_size, spectral_norm, kernel_init: as in `BigGANGenerator`; the label's
-        embedding is spectrally normalised too.
+        embedding is spectrally normalized too.
       small_multiple: how many times `width` the channels for images up to 32x32 are: 4 in the authors' PyTorch code, 2
         in StudioGAN.
     """
@@ -104,7 +104,7 @@ class BigGANDiscriminator(nn.Module):
     num_classes: int = 10
     attention_size: int | None = None
     spectral_norm: bool = True
-    kernel_init: Initialiser = nn.initializers.orthogonal()
+    kernel_init: Initializer = nn.initializers.orthogonal()
     small_multiple: int = SMALL_MULTIPLE
 
     @nn.compact

@@ -11,11 +11,11 @@ from jaxgen.networks.layers.activations import leaky_relu
 from jaxgen.networks.layers.convolution.conv import Conv, ConvTranspose
 from jaxgen.networks.layers.normalization import BatchNorm
 from jaxgen.networks.layers.sizes import stem_and_doublings
-from jaxgen.networks.layers.spectral_norm import spectrally_normalised
+from jaxgen.networks.layers.spectral_norm import spectrally_normalized
 
 KERNEL_SIZE = (5, 5)
 STEMS = (4, 7)
-INITIALISER = nn.initializers.normal(0.02)  # the paper's, section 4
+INITIALIZER = nn.initializers.normal(0.02)  # the paper's, section 4
 
 
 class DCGANGenerator(nn.Module):
@@ -54,13 +54,13 @@ class DCGANGenerator(nn.Module):
             raise UserError(f"A DCGAN for images of size {size} takes {len(strides)} widths, not {len(widths)}.")
         activation = self.activation or (nn.relu if stem == 4 else leaky_relu)
 
-        hidden = nn.Dense(stem * stem * widths[0], use_bias=False, kernel_init=INITIALISER)(latents)
+        hidden = nn.Dense(stem * stem * widths[0], use_bias=False, kernel_init=INITIALIZER)(latents)
         hidden = hidden.reshape(-1, stem, stem, widths[0])
         for width, stride in zip(widths[1:], strides, strict=False):
             hidden = activation(BatchNorm()(hidden, train=train))
-            hidden = ConvTranspose(width, KERNEL_SIZE, stride, use_bias=False, kernel_init=INITIALISER)(hidden)
+            hidden = ConvTranspose(width, KERNEL_SIZE, stride, use_bias=False, kernel_init=INITIALIZER)(hidden)
         hidden = activation(BatchNorm()(hidden, train=train))
-        images = ConvTranspose(self.image_shape[-1], KERNEL_SIZE, strides[-1], kernel_init=INITIALISER)(hidden)
+        images = ConvTranspose(self.image_shape[-1], KERNEL_SIZE, strides[-1], kernel_init=INITIALIZER)(hidden)
         return images if self.output_activation is None else self.output_activation(images)
 
 
@@ -90,7 +90,7 @@ class DCGANEncoder(nn.Module):
         Raises:
           UserError: the image's size is not 4 * 2^k or 7 * 2^k.
         """
-        return nn.Dense(self.num_outputs, kernel_init=INITIALISER)(_features(self, images, train=train))
+        return nn.Dense(self.num_outputs, kernel_init=INITIALIZER)(_features(self, images, train=train))
 
 
 class DCGANDiscriminator(nn.Module):
@@ -99,7 +99,7 @@ class DCGANDiscriminator(nn.Module):
     Attributes:
       hidden_width: of a Dense layer between the last map and the logit; None, as in the paper: no such layer.
       head_outputs: N outputs beside the logit, from the same features (an auxiliary classifier, a code); None: none.
-      spectral_norm: whether all layers are spectrally normalised.
+      spectral_norm: whether all layers are spectrally normalized.
     """
 
     image_shape: tuple[int, int, int] = (28, 28, 1)
@@ -115,8 +115,8 @@ class DCGANDiscriminator(nn.Module):
         """Images [B, H, W, C] -> logits [B], and the head's outputs [B, N] if there is one."""
 
         def dense(width: int, hidden: Array) -> Array:
-            layer = nn.Dense(width, kernel_init=INITIALISER)
-            return spectrally_normalised(layer, train=train, enabled=self.spectral_norm)(hidden)
+            layer = nn.Dense(width, kernel_init=INITIALIZER)
+            return spectrally_normalized(layer, train=train, enabled=self.spectral_norm)(hidden)
 
         hidden = _features(self, images, self.spectral_norm, train=train)
         if self.hidden_width is not None:
@@ -136,8 +136,8 @@ def _features(
     hidden = images
     for i, width in enumerate(widths):
         normed = batch_norm and i > 0
-        layer = Conv(width, KERNEL_SIZE, 2, use_bias=not normed, kernel_init=INITIALISER)
-        hidden = spectrally_normalised(layer, train=train, enabled=spectral_norm)(hidden)
+        layer = Conv(width, KERNEL_SIZE, 2, use_bias=not normed, kernel_init=INITIALIZER)
+        hidden = spectrally_normalized(layer, train=train, enabled=spectral_norm)(hidden)
         if normed:
             hidden = BatchNorm()(hidden, train=train)
         hidden = leaky_relu(hidden)

@@ -1,4 +1,4 @@
-"""Normalising flows for a posterior: invertible maps of latents, given a context vector, and their log-determinants."""
+"""Normalizing flows for a posterior: invertible maps of latents, given a context vector, and their log-determinants."""
 
 import flax.linen as nn
 import jax

@@ -39,12 +39,12 @@ Branch = tuple[Layer | Fork | Pool, ...]
 
 
 def average_pool(inputs: Array) -> Array:
-    """[B, H, W, C] -> [B, H, W, C], the mean of 3x3 neighbours, of which those outside do not count."""
+    """[B, H, W, C] -> [B, H, W, C], the mean of 3x3 neighbors, of which those outside do not count."""
     return nn.avg_pool(inputs, (3, 3), (1, 1), "SAME", count_include_pad=False)
 
 
 def max_pool(inputs: Array) -> Array:
-    """[B, H, W, C] -> [B, H, W, C], the maximum of 3x3 neighbours."""
+    """[B, H, W, C] -> [B, H, W, C], the maximum of 3x3 neighbors."""
     return nn.max_pool(inputs, (3, 3), (1, 1), "SAME")
 
 

@@ -9,7 +9,7 @@ from jax import Array
 
 from jaxgen.networks.layers.activations import leaky_relu
 from jaxgen.networks.layers.normalization import BatchNorm
-from jaxgen.networks.layers.spectral_norm import spectrally_normalised
+from jaxgen.networks.layers.spectral_norm import spectrally_normalized
 
 
 class MLPGenerator(nn.Module):
@@ -69,7 +69,7 @@ class MLPDiscriminator(nn.Module):
       widths: of the hidden layers.
       head_outputs: N outputs beside the logit, from the same last hidden layer (an auxiliary classifier, a code); None:
         none.
-      spectral_norm: whether all layers are spectrally normalised.
+      spectral_norm: whether all layers are spectrally normalized.
     """
 
     widths: Sequence[int] = (512, 256, 128)
@@ -80,13 +80,13 @@ class MLPDiscriminator(nn.Module):
     def __call__(self, images: Array, *, train: bool) -> Array | tuple[Array, Array]:
         """Images [B, H, W, C] -> logits [B], and the head's outputs [B, N] if there is one."""
         pixels = images.reshape(images.shape[0], -1)
-        normalised = functools.partial(spectrally_normalised, train=train, enabled=self.spectral_norm)
-        outputs = normalised(nn.Dense(1))  # made first: it keeps its name in the checkpoints there are
+        normalized = functools.partial(spectrally_normalized, train=train, enabled=self.spectral_norm)
+        outputs = normalized(nn.Dense(1))  # made first: it keeps its name in the checkpoints there are
         hidden = pixels
         for width in self.widths:
-            hidden = leaky_relu(normalised(nn.Dense(width))(hidden))
+            hidden = leaky_relu(normalized(nn.Dense(width))(hidden))
         logits = outputs(hidden)[:, 0]
-        return logits if self.head_outputs is None else (logits, normalised(nn.Dense(self.head_outputs))(hidden))
+        return logits if self.head_outputs is None else (logits, normalized(nn.Dense(self.head_outputs))(hidden))
 
 
 def _hidden_layers(

@@ -1,7 +1,7 @@
 """SNGAN's residual networks (Miyato et al. 2018, arXiv:1802.05957, appendix B.4, tables 4 to 6).
 
 With labels they are those of the projection discriminator's paper (Miyato and Koyama 2018, arXiv:1802.05637); with
-attention and spectral normalisation in both they are SAGAN's (Zhang et al. 2019, arXiv:1805.08318).
+attention and spectral normalization in both they are SAGAN's (Zhang et al. 2019, arXiv:1805.08318).
 """
 
 import functools
@@ -15,7 +15,7 @@ from jaxgen.networks.layers.convolution.conv import Conv
 from jaxgen.networks.layers.normalization import BatchNorm, ConditionalBatchNorm
 from jaxgen.networks.layers.residual import GLOROT, STEMS, DownBlock, ProjectionHead, UpBlock, place_of_attention
 from jaxgen.networks.layers.sizes import stem_and_doublings
-from jaxgen.networks.layers.spectral_norm import spectrally_normalised
+from jaxgen.networks.layers.spectral_norm import spectrally_normalized
 
 LARGEST_SMALL = 32
 """Images up to this size take the plan of table 4, where all maps have as many channels."""
@@ -25,7 +25,7 @@ class SNGANGenerator(nn.Module):
     """Latents to images: a Dense stem, residual blocks that double the size, batch norm, ReLU, 3x3, tanh.
 
     The smallest map is 4x4, 6x6 or 7x7, so that images may have size 4 * 2^k, 6 * 2^k or 7 * 2^k: 32x32 has three
-    blocks (table 4), 28x28 two. Up to 32x32 every map has `width` channels; in larger images the last has, and towards
+    blocks (table 4), 28x28 two. Up to 32x32 every map has `width` channels; in larger images the last has, and toward
     the stem they double up to 16 times as many (48x48: table 5, 128x128: table 6).
 
     Attributes:
@@ -33,7 +33,7 @@ class SNGANGenerator(nn.Module):
       width: channels, as said; None: the papers', 256 up to 32x32 and else 64.
       num_classes: K, for class-conditional batch norm in the blocks; None: no labels.
       attention_size: of the map that self-attention stands at; None: no attention.
-      spectral_norm: whether the layers are spectrally normalised.
+      spectral_norm: whether the layers are spectrally normalized.
     """
 
     image_shape: tuple[int, int, int] = (32, 32, 3)
@@ -57,16 +57,16 @@ class SNGANGenerator(nn.Module):
         norm = BatchNorm
         if self.num_classes is not None:
             norm = functools.partial(ConditionalBatchNorm, self.num_classes)
-        normalised = functools.partial(spectrally_normalised, train=train, enabled=self.spectral_norm)
+        normalized = functools.partial(spectrally_normalized, train=train, enabled=self.spectral_norm)
 
-        hidden = normalised(nn.Dense(stem * stem * widths[0], kernel_init=GLOROT))(latents)
+        hidden = normalized(nn.Dense(stem * stem * widths[0], kernel_init=GLOROT))(latents)
         hidden = hidden.reshape(-1, stem, stem, widths[0])
         for i, features in enumerate(widths[1:]):
             hidden = UpBlock(features, norm, self.spectral_norm)(hidden, *condition, train=train)
             if i == attention:
                 hidden = SelfAttention(self.spectral_norm)(hidden, train=train)
         hidden = nn.relu(BatchNorm()(hidden, train=train))
-        return jnp.tanh(normalised(Conv(self.image_shape[-1], (3, 3), kernel_init=GLOROT))(hidden))
+        return jnp.tanh(normalized(Conv(self.image_shape[-1], (3, 3), kernel_init=GLOROT))(hidden))
 
 
 class SNGANDiscriminator(nn.Module):
@@ -83,7 +83,7 @@ class SNGANDiscriminator(nn.Module):
       num_classes: K, for a projection of the features on the label's embedding; None: no labels.
       head_outputs: N outputs beside the logit, from the same features (an auxiliary classifier, a code); None: none.
       attention_size: of the map that self-attention stands at; None: no attention.
-      spectral_norm: whether the layers are spectrally normalised.
+      spectral_norm: whether the layers are spectrally normalized.
     """
 
     image_shape: tuple[int, int, int] = (32, 32, 3)

@@ -14,7 +14,7 @@ from jax import Array, lax
 
 from jaxgen.core.errors import UserError
 from jaxgen.core.reductions import AXIS, axis_is_bound, gather_over_devices
-from jaxgen.networks.layers.equalized import EqualisedConv, EqualisedDense, ModulatedConv, scaled_leaky_relu
+from jaxgen.networks.layers.equalized import EqualizedConv, EqualizedDense, ModulatedConv, scaled_leaky_relu
 from jaxgen.networks.layers.resampling import smooth_upsample
 
 STEM = 4
@@ -63,7 +63,7 @@ def draw_noise(keys: Array, image_shape: Sequence[int]) -> list[Array]:
     return [part.reshape(-1, *shape) for part, shape in zip(parts, shapes, strict=True)]
 
 
-def _normalised(vectors: Array) -> Array:
+def _normalized(vectors: Array) -> Array:
     """[B, N] with the mean square 1."""
     return vectors * lax.rsqrt(jnp.mean(jnp.square(vectors), -1, keepdims=True) + 1e-8)
 
@@ -71,7 +71,7 @@ def _normalised(vectors: Array) -> Array:
 class MappingNetwork(nn.Module):
     """Latents to styles: Dense layers with leaky ReLU, at a hundredth of the learning rate.
 
-    A class is embedded and stands beside the latents; both are normalised.
+    A class is embedded and stands beside the latents; both are normalized.
 
     Attributes:
       width: S, of the styles and all layers.
@@ -86,13 +86,13 @@ class MappingNetwork(nn.Module):
     @nn.compact
     def __call__(self, latents: Array, *labels: Array) -> Array:
         """[B, L], and labels int [B] with `num_classes` -> [B, S]."""
-        hidden = _normalised(latents)
+        hidden = _normalized(latents)
         if self.num_classes is not None:
             classes = jax.nn.one_hot(labels[0], self.num_classes, dtype=latents.dtype)
-            embedded = EqualisedDense(latents.shape[-1], name="embedding")(classes)
-            hidden = jnp.concatenate([hidden, _normalised(embedded)], -1)
-        for _ in range(self.layers):
-            hidden = scaled_leaky_relu(EqualisedDense(self.width, rate=0.01)(hidden))
+            embedded = EqualizedDense(latents.shape[-1], name="embedding")(classes)
+            hidden = jnp.concatenate([hidden, _normalized(embedded)], -1)
+        for i in range(self.layers):
+            hidden = scaled_leaky_relu(EqualizedDense(self.width, rate=0.01, name=f"EqualisedDense_{i}")(hidden))
         return hidden
 
 
@@ -185,7 +185,7 @@ class StyleGAN2Generator(nn.Module):
         """[B, L] -> [B, S]."""
         return self.mapping(latents, *labels)
 
-    def synthesise(self, styles: Array, noise: Sequence[Array]) -> Array:
+    def synthesize(self, styles: Array, noise: Sequence[Array]) -> Array:
         """As `SynthesisNetwork`."""
         return self.synthesis(styles, noise)
 
@@ -223,9 +223,9 @@ class DiscriminatorBlock(nn.Module):
     @nn.compact
     def __call__(self, inputs: Array) -> Array:
         """[B, H, W, C] -> [B, H / 2, W / 2, F]."""
-        beside = EqualisedConv(self.features, 1, "down", use_bias=False, name="skip")(inputs)
-        hidden = scaled_leaky_relu(EqualisedConv(inputs.shape[-1])(inputs))
-        hidden = scaled_leaky_relu(EqualisedConv(self.features, resample="down")(hidden))
+        beside = EqualizedConv(self.features, 1, "down", use_bias=False, name="skip")(inputs)
+        hidden = scaled_leaky_relu(EqualizedConv(inputs.shape[-1], name="EqualisedConv_0")(inputs))
+        hidden = scaled_leaky_relu(EqualizedConv(self.features, resample="down", name="EqualisedConv_1")(hidden))
         return (hidden + beside) / math.sqrt(2.0)
 
 
@@ -257,12 +257,14 @@ class StyleGAN2Discriminator(nn.Module):
             pads = (missing // 2, missing - missing // 2)
             images = jnp.pad(images, ((0, 0), pads, pads, (0, 0)), mode="edge")
         widths = [min(self.channel_base // size, self.channel_max) for size in reversed(sizes)]
-        hidden = scaled_leaky_relu(EqualisedConv(widths[0], 1)(images))
+        hidden = scaled_leaky_relu(EqualizedConv(widths[0], 1, name="EqualisedConv_0")(images))
         for width in widths[1:]:
             hidden = DiscriminatorBlock(width)(hidden)
-        hidden = scaled_leaky_relu(EqualisedConv(widths[-1])(minibatch_deviation(hidden, self.group_size)))
-        hidden = scaled_leaky_relu(EqualisedDense(widths[-1])(hidden.reshape(len(hidden), -1)))
-        logits = EqualisedDense(self.num_classes or 1)(hidden)
+        hidden = scaled_leaky_relu(
+            EqualizedConv(widths[-1], name="EqualisedConv_1")(minibatch_deviation(hidden, self.group_size))
+        )
+        hidden = scaled_leaky_relu(EqualizedDense(widths[-1], name="EqualisedDense_0")(hidden.reshape(len(hidden), -1)))
+        logits = EqualizedDense(self.num_classes or 1, name="EqualisedDense_1")(hidden)
         if self.num_classes is not None:
             logits = jnp.take_along_axis(logits, labels[0][:, None], 1)
         return logits[:, 0]

@@ -20,7 +20,7 @@ class SRResNet(nn.Module):
       factor: 1, or a power of two.
       width: channels throughout; the paper's is 64.
       blocks: residual blocks; the paper's are 16.
-      batch_norm: whether there are norms, as in the paper; without, colours and contrast go through more easily (Lim et
+      batch_norm: whether there are norms, as in the paper; without, colors and contrast go through more easily (Lim et
         al. 2017, arXiv:1707.02921, section 3.1).
       zero_at_first: whether the last kernel starts at 0, for outputs that are added to something.
     """

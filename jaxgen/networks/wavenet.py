@@ -49,7 +49,7 @@ class WaveNet(nn.Module):
     goes through relu, product, relu, product. So the outputs at t depend on the tokens from t - sum(dilations) to t:
     `receptive_field` is 1 + sum(dilations). Before the first token everything is 0.
 
-    The condition: the characters are embedded, and each is joined with its two neighbours by a product and tanh. They
+    The condition: the characters are embedded, and each is joined with its two neighbors by a product and tanh. They
     are spread evenly over the clip, and h_t lies on the line between the two whose middles are nearest to t. An
     embedding of the word is added. With a label of -1 that is 0, as it is in training at the rate `dropout`.
 

@@ -12,7 +12,7 @@ from jaxgen.core.errors import UserError
 from jaxgen.core.state import TrainState
 from jaxgen.data.dataset import Dataset
 from jaxgen.data.splits import recorded
-from jaxgen.models.autoregressive.grids import Tokeniser
+from jaxgen.models.autoregressive.grids import Tokenizer
 from jaxgen.runs.experiment_loading import load_experiment
 from jaxgen.runs.opened_run import Run, build_recorded, open_run, restore_run, state_shapes
 from jaxgen.runs.run_data import load_run_data
@@ -73,7 +73,7 @@ def load_first_stage_data(described: Mapping[str, Any], folder: Path) -> Dataset
     return run.experiment.load_data(run.config)
 
 
-def first_stage_tokeniser(described: Mapping[str, Any], run_dir: Path) -> Tokeniser:
+def first_stage_tokenizer(described: Mapping[str, Any], run_dir: Path) -> Tokenizer:
     """Codes as tokens, by a first stage's networks, which are read from `run_dir` where a second run begins.
 
     A run that goes on, or is opened, has them in its own checkpoint: then only their shapes are asked for, and what
@@ -92,7 +92,7 @@ def first_stage_tokeniser(described: Mapping[str, Any], run_dir: Path) -> Tokeni
         return TrainState(step=jnp.zeros((), jnp.int32), key=jax.random.key(0), opt_state={}, **networks)
 
     functions = run.model.functions
-    return Tokeniser(
+    return Tokenizer(
         load=load,
         encode=lambda frozen, key, batch: functions["draw_codes"](thaw(frozen), key, batch),
         decode=lambda frozen, tokens: functions["decode_codes"](thaw(frozen), tokens),

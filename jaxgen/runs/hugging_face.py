@@ -13,7 +13,7 @@ from flax.traverse_util import flatten_dict, unflatten_dict
 from safetensors.numpy import save_file
 
 from jaxgen.core.errors import UserError
-from jaxgen.data.vocabulary import TOKENISER_FILE, Subwords, Vocabulary
+from jaxgen.data.vocabulary import TOKENIZER_FILE, Subwords, Vocabulary
 from jaxgen.metrics.weight_files import read_safetensors
 from jaxgen.networks.gpt import GPT
 from jaxgen.runs.hugging_face_config import ACTIVATIONS, CONFIG, check_gpt2_config, read_gpt2_config, read_json
@@ -165,7 +165,7 @@ def _weights(name: str, stored: _Stored, shape: tuple[int, ...]) -> np.ndarray:
 
 
 def save_gpt2(folder: Path, network: GPT, params: Mapping[str, Any], vocabulary: Vocabulary | None = None) -> None:
-    """Write a GPT as a folder that transformers reads as a `GPT2LMHeadModel`; a subword vocabulary as its tokeniser.
+    """Write a GPT as a folder that transformers reads as a `GPT2LMHeadModel`; a subword vocabulary as its tokenizer.
 
     Biases that the network lacks are written as zeros, which is the same.
 
@@ -207,7 +207,7 @@ def save_gpt2(folder: Path, network: GPT, params: Mapping[str, Any], vocabulary:
     (folder / CONFIG).write_text(json.dumps(config, indent=2) + "\n")
     save_file(state, folder / WEIGHTS, metadata={"format": "pt"})
     if isinstance(vocabulary, Subwords):
-        (folder / TOKENISER_FILE).write_text(vocabulary.to_json()["tokeniser"])
+        (folder / TOKENIZER_FILE).write_text(vocabulary.to_json()["tokeniser"])
 
 
 def check_is_gpt2(network: GPT) -> None:

@@ -1,4 +1,4 @@
-"""config.json of a GPT-2 of transformers: each field is honoured, known to change no logits, or refused by name."""
+"""config.json of a GPT-2 of transformers: each field is honored, known to change no logits, or refused by name."""
 
 import json
 import math

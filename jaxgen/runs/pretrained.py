@@ -9,7 +9,7 @@ import jax
 import jax.numpy as jnp
 
 from jaxgen.core.errors import UserError
-from jaxgen.data.vocabulary import TOKENISER_FILE, Subwords, find_vocabulary
+from jaxgen.data.vocabulary import TOKENIZER_FILE, Subwords, find_vocabulary
 from jaxgen.networks.gpt import GPT
 from jaxgen.runs.first_stage import read_again, unknown_arrays
 from jaxgen.runs.hugging_face import load_gpt2
@@ -25,7 +25,7 @@ def describe_pretrained(folder: Path) -> tuple[dict[str, Any], dict[str, Any]]:
     the run or the facts of the GPT-2; of a run also its name, step and the SHA-256 of its state.
 
     Raises:
-      UserError: neither, a run of another kind of model, or a GPT-2 that `load_gpt2` refuses, without a tokeniser, or
+      UserError: neither, a run of another kind of model, or a GPT-2 that `load_gpt2` refuses, without a tokenizer, or
         with one of another size than its vocabulary.
     """
     folder = Path(folder)
@@ -51,20 +51,20 @@ def describe_pretrained(folder: Path) -> tuple[dict[str, Any], dict[str, Any]]:
 
 def _describe_gpt2(folder: Path) -> tuple[dict[str, Any], dict[str, Any]]:
     facts = read_gpt2_config(folder)
-    path = folder / TOKENISER_FILE
+    path = folder / TOKENIZER_FILE
     if not path.is_file():
         raise UserError(
-            f"--pretrained {folder} has no {TOKENISER_FILE}, which says how text becomes its tokens: write it with "
+            f"--pretrained {folder} has no {TOKENIZER_FILE}, which says how text becomes its tokens: write it with "
             "transformers, AutoTokenizer.from_pretrained(FOLDER).save_pretrained(FOLDER)."
         )
     vocabulary = find_vocabulary(str(path), "")
     assert isinstance(vocabulary, Subwords)
-    size, last = facts["vocab_size"], max(vocabulary.tokeniser.get_vocab().values(), default=-1)
+    size, last = facts["vocab_size"], max(vocabulary.tokenizer.get_vocab().values(), default=-1)
     if vocabulary.size != size or last >= size:
         upto = f" up to number {last:,}" if last >= vocabulary.size else ""
         raise UserError(
             f"{path} has {vocabulary.size:,} tokens{upto}, but {folder / CONFIG} has vocab_size = {size:,}: give the "
-            "folder the tokeniser that it was trained with, or its model as many tokens (transformers: "
+            "folder the tokenizer that it was trained with, or its model as many tokens (transformers: "
             "model.resize_token_embeddings(len(tokenizer)))."
         )
     load_gpt2(folder)  # refused here, before there is a run

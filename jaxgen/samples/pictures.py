@@ -114,7 +114,7 @@ def progress_gif(sheets: Sequence[Path], path: Path, *, most: int = 100) -> None
 def latent_scatter(
     points: np.ndarray, labels: np.ndarray | None, class_names: Sequence[str], axes: tuple[str, str]
 ) -> "Image.Image":
-    """Points [N, 2], coloured by their labels [N] where there are some; `axes` are what the axes are called."""
+    """Points [N, 2], colored by their labels [N] where there are some; `axes` are what the axes are called."""
     from matplotlib import colormaps
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
@@ -127,9 +127,9 @@ def latent_scatter(
     classes = np.unique(labels)
     for i, label in enumerate(classes):
         chosen = points[labels == label]
-        colour = colormaps["tab10"](i % 10) if len(classes) <= 10 else colormaps["turbo"](i / (len(classes) - 1))
+        color = colormaps["tab10"](i % 10) if len(classes) <= 10 else colormaps["turbo"](i / (len(classes) - 1))
         name = class_names[label] if len(class_names) else str(label)
-        axis.scatter(*chosen.T, s=6, color=colour, label=name, linewidths=0)
+        axis.scatter(*chosen.T, s=6, color=color, label=name, linewidths=0)
     axis.set_xlabel(axes[0])
     axis.set_ylabel(axes[1])
     axis.grid(alpha=0.3)

@@ -68,7 +68,7 @@ class TrainConfig:
     overwrite: bool = False
     """Throw away what an existing --run-dir holds and start anew."""
     init_from: Path | None = None
-    """Start from the weights of another run (a run folder); the optimisers start afresh."""
+    """Start from the weights of another run (a run folder); the optimizers start afresh."""
     deterministic: bool = False
     """On a GPU: only algorithms that give the same bits every time (slower)."""
     wandb: Text | None = None
@@ -140,6 +140,10 @@ def config_to_json(config: TrainConfig) -> dict[str, Any]:
     }
 
 
+FORMER_NAMES = {"optimiser": "optimizer", "binarisation": "binarization"}
+"""Options that runs of earlier versions have by another name."""
+
+
 def config_from_json(cls: type[_Config], values: dict[str, Any], where: str = "config.json") -> _Config:
     """The inverse of `config_to_json`; fields that are missing keep their defaults.
 
@@ -148,6 +152,7 @@ def config_from_json(cls: type[_Config], values: dict[str, Any], where: str = "c
         the range of its field.
     """
     kinds = option_types(cls)
+    values = {FORMER_NAMES.get(name, name): value for name, value in values.items()}
     if unknown := sorted(set(values) - set(kinds)):
         raise UserError(
             f"{where} has options this version of the experiment does not know ({', '.join(unknown)}): "

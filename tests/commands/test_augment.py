@@ -14,13 +14,13 @@ SHORT = ("--preset", "quick", "--steps", 2, "--devices", 1, "--eval-samples", 20
 
 
 @pytest.mark.slow
-def test_a_class_conditional_run_becomes_a_labelled_data_set(here, small_mnist):
+def test_a_class_conditional_run_becomes_a_labeled_data_set(here, small_mnist):
     code, _, err = train(*SHORT, experiment=mnist_conditional_gan.EXPERIMENT)
     assert code == 0, err
     run = "runs/mnist_conditional_gan/001"
     code, out, err = command("augment", run, "--num", 300, "--out", "more.npz")
     assert code == 0, err
-    assert "300 labelled examples of mnist_conditional_gan at step 2: more.npz" in out
+    assert "300 labeled examples of mnist_conditional_gan at step 2: more.npz" in out
     data = load("more.npz")
     assert data.train["image"].shape == (300, 28, 28, 1)
     np.testing.assert_array_equal(np.bincount(data.train["label"]), np.full(10, 30))

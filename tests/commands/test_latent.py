@@ -136,7 +136,7 @@ def held_out_latents(number):
     return images[..., 0], latents, lambda z: np.rint((np.asarray(decode(state, jnp.asarray(z)))[..., 0] + 1) * 127.5)
 
 
-def test_the_nearest_neighbours_are_those_by_latents_without_the_example_itself(runs):
+def test_the_nearest_neighbors_are_those_by_latents_without_the_example_itself(runs):
     with contextlib.chdir(runs):
         options = ("neighbours", "--examples", 0, 7, "--steps", 3, "--overwrite", "--out", "n.png", "--num", 50)
         assert command("latent", TWO_LATENTS, *options)[0] == 0

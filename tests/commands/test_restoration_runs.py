@@ -116,7 +116,7 @@ def test_what_makes_no_sense_is_refused(here, arguments, words):
         (emoji_super_resolution, ("--network", "unet"), "cannot make images larger"),
         (emoji_super_resolution, ("--degradation", "denoising", "--noise-level", 0), "--noise-level must be above 0"),
         (emoji_super_resolution, ("--border", 11), "too small for SSIM"),
-        (mnist_inpainting, ("--degradation", "colourisation"), "these are grey"),
+        (mnist_inpainting, ("--degradation", "colourisation"), "these are gray"),
         (photo_super_resolution, ("--data", "nowhere"), "no folder nowhere"),
         (photo_super_resolution, ("--image-size", 5000), "has 5000 x 5000 pixels"),
     ],

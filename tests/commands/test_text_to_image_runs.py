@@ -23,7 +23,7 @@ WRITTEN = ("--vocabulary", "characters", "--caption-length", 20)
 CLIP, DIFFUSION, DALLE, DVAE = (
     f"runs/{name}/001" for name in ("emoji_clip", "emoji_text_to_image", "emoji_dalle", "emoji_dvae")
 )
-COLOURS = ("red", "green", "blue", "white", "black", "yellow")
+COLORS = ("red", "green", "blue", "white", "black", "yellow")
 
 
 @pytest.fixture(scope="module")
@@ -32,8 +32,8 @@ def trained(tmp_path_factory):
     folder, said = tmp_path_factory.mktemp("captioned"), {}
     (folder / "mine").mkdir()
     for i in range(120):
-        Image.new("RGB", (16, 16), COLOURS[i % 6]).save(folder / "mine" / f"{i:03d}.png")
-        (folder / "mine" / f"{i:03d}.txt").write_text(f"{COLOURS[i % 6]} square {i}\na square\n")
+        Image.new("RGB", (16, 16), COLORS[i % 6]).save(folder / "mine" / f"{i:03d}.png")
+        (folder / "mine" / f"{i:03d}.txt").write_text(f"{COLORS[i % 6]} square {i}\na square\n")
     with contextlib.chdir(folder):
         said["clip"] = train(*SHARED, *WRITTEN, "--text-width", 32, experiment=emoji_clip.EXPERIMENT)
         said["diffusion"] = train(

@@ -1,4 +1,4 @@
-"""Optimiser steps, moving averages and metrics, against numbers computed by hand."""
+"""Optimizer steps, moving averages and metrics, against numbers computed by hand."""
 
 import jax
 import jax.numpy as jnp
@@ -12,8 +12,8 @@ from jaxgen.training.dispatch import add_metrics, mean_metrics
 
 def state_of(value=1.0, averaged=("net",)):
     params = {"net": {"w": jnp.full((3,), value)}, "other": {"w": jnp.zeros(2)}}
-    optimisers = {name: optax.sgd(0.5) for name in params}
-    return create_state(jax.random.key(0), params, optimisers, averaged=averaged)
+    optimizers = {name: optax.sgd(0.5) for name in params}
+    return create_state(jax.random.key(0), params, optimizers, averaged=averaged)
 
 
 def test_an_update_touches_one_network():

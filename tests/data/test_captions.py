@@ -97,10 +97,10 @@ ALL = [["one", "two", "three", "four"], ["five", "six"]]
 
 @pytest.fixture
 def folder(tmp_path):
-    """Six images, two of each of three colours."""
-    for i, colour in enumerate(("red", "green", "blue") * 2):
-        Image.new("RGB", (8, 8), colour).save(tmp_path / f"{i}.png")
-        (tmp_path / f"{i}.txt").write_text(f"a {colour} square\n" + (f"{colour}\n" if i < 3 else ""))
+    """Six images, two of each of three colors."""
+    for i, color in enumerate(("red", "green", "blue") * 2):
+        Image.new("RGB", (8, 8), color).save(tmp_path / f"{i}.png")
+        (tmp_path / f"{i}.txt").write_text(f"a {color} square\n" + (f"{color}\n" if i < 3 else ""))
     return tmp_path
 
 

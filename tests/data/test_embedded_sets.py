@@ -73,7 +73,7 @@ def test_the_two_styles_of_emoji_are_in_the_same_order():
         red_middle, green_middle = images[red, 16, 16].astype(int), images[green, 16, 16].astype(int)
         assert red_middle[0] > red_middle[1] + 50
         assert green_middle[1] > green_middle[0] + 50
-    # The mean colours of a pair are alike, those of different emoji are not.
+    # The mean colors of a pair are alike, those of different emoji are not.
     google, twitter = (images.mean(axis=(1, 2)) for images in (emoji.google, emoji.twitter))
     together = np.linalg.norm(google - twitter, axis=1).mean()
     apart = np.linalg.norm(google - np.roll(twitter, 700, axis=0), axis=1).mean()
@@ -119,7 +119,7 @@ def test_every_file_of_the_table_is_read_and_has_its_notice(row):
     for file in row.files:
         assert embedded_sets.read_file(row.name, file)
         assert file in notices
-    assert row.licence
+    assert row.license
     assert row.kind in ("image", "text", "audio")
 
 

@@ -11,16 +11,16 @@ from jaxgen.data.identity import changes
 from jaxgen.experiments._images import class_count
 
 
-def draw(path, size=(8, 8), colour=(255, 0, 0), mode="RGB"):
+def draw(path, size=(8, 8), color=(255, 0, 0), mode="RGB"):
     path.parent.mkdir(parents=True, exist_ok=True)
-    Image.new(mode, size, colour).save(path)
+    Image.new(mode, size, color).save(path)
 
 
 @pytest.fixture
 def classes(tmp_path):
     for i in range(4):
-        draw(tmp_path / "dogs" / f"{i}.png", colour=(i, 0, 0))
-        draw(tmp_path / "cats" / f"{i}.png", colour=(100 + i, 0, 0))
+        draw(tmp_path / "dogs" / f"{i}.png", color=(i, 0, 0))
+        draw(tmp_path / "cats" / f"{i}.png", color=(100 + i, 0, 0))
     return tmp_path
 
 
@@ -45,7 +45,7 @@ def test_a_picture_outside_the_sub_folders_means_no_classes(classes):
 
 
 def test_classes_are_the_first_folders_whatever_lies_in_them(classes):
-    draw(classes / "cats" / "old" / "0.png", colour=(99, 0, 0))
+    draw(classes / "cats" / "old" / "0.png", color=(99, 0, 0))
     data = load(str(classes))
     assert data.assets == {"class_names": ["cats", "dogs"]}
     assert data.train["label"].tolist() == [0] * 5 + [1] * 4
@@ -70,8 +70,8 @@ def test_the_middle_is_cut_out_and_scaled(tmp_path):
         assert (image[:, 2:-2] == [255, 0, 0]).all()  # the filter reaches a little over the cut
 
 
-def test_transparent_parts_are_white_and_grey_is_one_channel(tmp_path):
-    draw(tmp_path / "a.png", colour=(0, 0, 0, 0), mode="RGBA")
+def test_transparent_parts_are_white_and_gray_is_one_channel(tmp_path):
+    draw(tmp_path / "a.png", color=(0, 0, 0, 0), mode="RGBA")
     assert (load(str(tmp_path)).train["image"] == 255).all()
     assert load(str(tmp_path), channels=1).train["image"].shape == (1, 8, 8, 1)
 
@@ -94,13 +94,13 @@ def test_the_orientation_that_a_camera_notes_is_applied(tmp_path):
 
 def test_one_in_twenty_of_a_hundred_or_more_is_held_out_by_its_name_so_that_a_new_picture_moves_no_other(tmp_path):
     for i in range(100):
-        draw(tmp_path / f"{i:03}.png", size=(2, 2), colour=(i, 0, 0))
+        draw(tmp_path / f"{i:03}.png", size=(2, 2), color=(i, 0, 0))
     before = load(str(tmp_path))
     assert 1 <= length(before.test) <= 15
     assert length(before.train) + length(before.test) == 100
     held_out = set(before.test["image"][:, 0, 0, 0].tolist())
     assert set(before.identity.test) == {f"{i:03}.png" for i in held_out}
-    draw(tmp_path / "00.png", size=(2, 2), colour=(255, 0, 0))  # the first by name
+    draw(tmp_path / "00.png", size=(2, 2), color=(255, 0, 0))  # the first by name
     after = load(str(tmp_path))
     assert set(after.test["image"][:, 0, 0, 0].tolist()) - {255} == held_out
     assert changes(before.identity, after.identity) == "1 added (00.png)"

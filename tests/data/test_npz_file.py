@@ -34,7 +34,7 @@ def test_arrays_come_back_whatever_their_layout(tmp_path, write, layout):
     np.testing.assert_array_equal(load(str(tmp_path / "X.NPY")).train["image"], layout(IMAGES))
 
 
-def test_grey_images_may_lack_their_channel(tmp_path):
+def test_gray_images_may_lack_their_channel(tmp_path):
     np.savez(tmp_path / "x.npz", image=IMAGES[..., 0])
     assert read_npz(tmp_path / "x.npz").images.shape == (6, 8, 8, 1)
 
@@ -101,7 +101,7 @@ def test_what_has_no_known_range_or_shape_is_refused_with_the_figures(tmp_path, 
         read_npz(tmp_path / "x.npz")
 
 
-def test_image_size_and_channels_are_honoured(tmp_path):
+def test_image_size_and_channels_are_honored(tmp_path):
     np.savez(tmp_path / "x.npz", image=IMAGES)
     for channels in (1, 3):
         found = load(str(tmp_path / "x.npz"), image_size=5, channels=channels).train["image"]
@@ -109,8 +109,8 @@ def test_image_size_and_channels_are_honoured(tmp_path):
     assert load(str(tmp_path / "x.npz"), channels=1).train["image"].shape == (6, 8, 8, 1)
     assert of_path(tmp_path / "x.npz", image_size=4).shape == (4, 4, 3)
     np.savez(tmp_path / "grey.npz", image=IMAGES[..., 0])
-    grey = load(str(tmp_path / "grey.npz"), channels=3).train["image"]
-    np.testing.assert_array_equal(grey, np.repeat(IMAGES[..., :1], 3, axis=-1))
+    gray = load(str(tmp_path / "grey.npz"), channels=3).train["image"]
+    np.testing.assert_array_equal(gray, np.repeat(IMAGES[..., :1], 3, axis=-1))
 
 
 # ---------------------------------------------------------------- labels

@@ -30,14 +30,14 @@ def test_orders_differ_between_epochs_and_seeds():
 
 
 @pytest.mark.parametrize("length", [2, 3, 5, 10, 24, 155])
-def test_places_and_neighbours_are_uniform(length):
+def test_places_and_neighbors_are_uniform(length):
     from scipy import stats  # a second, that this file alone needs
 
     x = epochs(length, 20_000)
     place_of_first = np.bincount(np.argmax(x == 0, axis=1), minlength=length)
     assert stats.chisquare(place_of_first).pvalue > 1e-4
-    neighbours = np.bincount(x[:, 0] * length + x[:, 1], minlength=length**2).reshape(length, length)
-    assert stats.chisquare(neighbours[~np.eye(length, dtype=bool)]).pvalue > 1e-4
+    neighbors = np.bincount(x[:, 0] * length + x[:, 1], minlength=length**2).reshape(length, length)
+    assert stats.chisquare(neighbors[~np.eye(length, dtype=bool)]).pvalue > 1e-4
     next_epoch = np.bincount(x[:-1, 0] * length + x[1:, 0], minlength=length**2)
     assert stats.chisquare(next_epoch).pvalue > 1e-4
 

@@ -22,9 +22,9 @@ WHITE = (255, 255, 255)
 RED, GREEN = (255, 0, 0), (0, 255, 0)
 
 
-def palette(colour=(200, 10, 10)):
+def palette(color=(200, 10, 10)):
     picture = Image.new("P", (8, 8), 1)
-    picture.putpalette([0, 0, 0, *colour] + [0] * 762)
+    picture.putpalette([0, 0, 0, *color] + [0] * 762)
     return picture
 
 
@@ -67,10 +67,10 @@ def in_strips(request, monkeypatch):
 
 @pytest.mark.parametrize("name", ODD)
 def test_odd_pictures_have_the_values_that_are_seen(tmp_path, name, in_strips):
-    picture, options, colour = ODD[name]
+    picture, options, color = ODD[name]
     picture.save(tmp_path / name, **options)
     for read in (read_image(tmp_path / name, 5, 3), read_picture(tmp_path / name, 3), read_scaled(tmp_path / name, 6)):
-        assert (read == colour).all()
+        assert (read == color).all()
 
 
 @pytest.mark.parametrize("form", ["png", "webp", "tif"])

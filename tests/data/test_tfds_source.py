@@ -37,7 +37,7 @@ def write_set(folder, name: str, features: dict, splits: dict[str, list[dict]]):
 
 
 def prepare(folder, name: str, shape, splits: dict[str, range], *, label=True, feature="image"):
-    """A set of images, each of one grey that is its number."""
+    """A set of images, each of one gray that is its number."""
     import tensorflow_datasets as tfds
 
     height, width = shape[0] or 8, shape[1] or 10
@@ -106,7 +106,7 @@ def test_what_does_not_fit_is_decoded_on_access_and_streamed(prepared):
     assert sorted(seen.tolist()) == list(range(30))
 
 
-def test_images_are_scaled_and_made_grey(prepared):
+def test_images_are_scaled_and_made_gray(prepared):
     assert load("squares", data_dir=prepared, image_size=16, channels=1).train["image"].shape == (30, 16, 16, 1)
 
 

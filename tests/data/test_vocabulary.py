@@ -41,7 +41,7 @@ def test_bytes_cut_in_the_middle_of_a_character_are_shown_as_unknown():
     assert vocabulary.decode(vocabulary.encode("aλ")[:2]) == "a\ufffd"
 
 
-def test_a_tokeniser_file_or_its_folder_can_be_named(tmp_path):
+def test_a_tokenizer_file_or_its_folder_can_be_named(tmp_path):
     learned = find_vocabulary("bpe-280", TEXT)
     (tmp_path / "tokenizer.json").write_text(learned.to_json()["tokeniser"])
     for name in (tmp_path, tmp_path / "tokenizer.json"):
@@ -63,9 +63,9 @@ def test_other_names_are_refused(name, message):
         find_vocabulary(name, TEXT)
 
 
-def test_a_file_that_is_no_tokeniser_is_refused(tmp_path):
+def test_a_file_that_is_no_tokenizer_is_refused(tmp_path):
     (tmp_path / "odd.json").write_text("{}")
-    with pytest.raises(UserError, match="is no tokeniser of the library tokenizers"):
+    with pytest.raises(UserError, match="is no tokenizer of the library tokenizers"):
         find_vocabulary(str(tmp_path / "odd.json"), TEXT)
 
 

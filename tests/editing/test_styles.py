@@ -8,7 +8,7 @@ import pytest
 from jaxgen.editing.projection import (
     feature_distance,
     noise_correlation,
-    normalised_noise,
+    normalized_noise,
     pixel_distance,
     project_image,
 )
@@ -45,7 +45,7 @@ def test_the_correlation_of_noise_is_small_for_white_noise_and_large_for_an_imag
     white = [jnp.asarray(np.random.default_rng(i).normal(size=(1, 32, 32, 1))) for i in range(20)]
     scales = 3  # 32, 16 and 8 wide: about 2 for each
     assert float(noise_correlation(white)) / 20 == pytest.approx(2.0 * scales, rel=0.5)
-    ramp = normalised_noise([jnp.linspace(-1.0, 1.0, 1024).reshape(1, 32, 32, 1)])
+    ramp = normalized_noise([jnp.linspace(-1.0, 1.0, 1024).reshape(1, 32, 32, 1)])
     assert float(noise_correlation(ramp)) > 500.0
     assert float(noise_correlation([jnp.ones((1, 4, 4, 1))])) == 0.0
     expected = 64 * (1.0 + 1.0)  # of ones, 8 wide, both products are 1
@@ -58,17 +58,17 @@ def test_projection_finds_the_styles_of_an_image_that_the_generator_can_make(spa
     layers, size = 3, 4
     matrices = jnp.asarray(rng.normal(size=(layers, size, 8 * 8 * 2)).astype(np.float32)) / 8.0
 
-    def synthesise(matrices, styles, noise):  # of one style for all layers, the noise adds what it should not
+    def synthesize(matrices, styles, noise):  # of one style for all layers, the noise adds what it should not
         images = jnp.einsum("bns,nsp->bp", styles, matrices).reshape(-1, 8, 8, 2)
         return images + 0.01 * noise[0]
 
     true = rng.normal(size=(1, size) if space == "w" else (layers, size)).astype(np.float32)
     styles = jnp.broadcast_to(true, (layers, size))
     noise = [jnp.asarray(rng.normal(size=(1, 8, 8, 1)).astype(np.float32))]
-    target = synthesise(matrices, styles[None], noise)[0]
-    heard, begun = [], [jnp.asarray(normalised_noise([rng.normal(size=(1, 8, 8, 1)).astype(np.float32)])[0])]
+    target = synthesize(matrices, styles[None], noise)[0]
+    heard, begun = [], [jnp.asarray(normalized_noise([rng.normal(size=(1, 8, 8, 1)).astype(np.float32)])[0])]
     found = project_image(
-        synthesise,
+        synthesize,
         matrices,
         target,
         average=jnp.zeros(size),

@@ -22,7 +22,7 @@ from jaxgen.metrics import (
 from jaxgen.metrics.feature_arrays import check_features
 from jaxgen.metrics.label_scores import label_agreement
 from jaxgen.metrics.moments import add_features, empty_moments
-from jaxgen.metrics.neighbours import nearest_training
+from jaxgen.metrics.neighbors import nearest_training
 from jaxgen.metrics.retrieval import caption_ranks, retrieval_scores
 
 GOOD = np.random.default_rng(0).normal(size=(12, 3))

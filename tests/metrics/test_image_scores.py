@@ -28,7 +28,7 @@ def digits():
 def scorer(digits):
     """Scores against the first half; 4,000 training digits."""
     training = of_array(load("mnist").train["image"][: 2 * HALF], "training images")
-    return ImageScorer(digits[0], load_extractor("mnist"), metrics_with("mnist", labelled=False), training=training)
+    return ImageScorer(digits[0], load_extractor("mnist"), metrics_with("mnist", labeled=False), training=training)
 
 
 @pytest.mark.slow
@@ -63,7 +63,7 @@ def test_copies_of_training_images_are_found(digits):
     training, count = load("mnist").train["image"][:800], 300
     options = {"training": of_array(training, "training images")}
     scorer = ImageScorer(
-        digits[0]._replace(count=count), load_extractor("mnist"), metrics_with("mnist", labelled=False), **options
+        digits[0]._replace(count=count), load_extractor("mnist"), metrics_with("mnist", labeled=False), **options
     )
     values = scorer.score(of_array(training[:count], "copies"))
     assert values["memorisation_ratio"] == 0.0
@@ -152,17 +152,17 @@ def test_each_metric_of_few_images_is_computed_or_left_out_by_name():
     assert least_images("fid", 128) == (129, 129)
 
 
-def test_grey_pictures_are_the_same_pictures_in_rgb(tmp_path):
+def test_gray_pictures_are_the_same_pictures_in_rgb(tmp_path):
     pictures = np.random.default_rng(0).integers(0, 256, (6, 16, 16), np.uint8)
     for mode in ("L", "RGB"):
         (tmp_path / mode).mkdir()
         for i, picture in enumerate(pictures):
             Image.fromarray(picture).convert(mode).save(tmp_path / mode / f"{i}.png")
-    grey, rgb = (of_path(tmp_path / mode) for mode in ("L", "RGB"))
-    for pair in ((grey, rgb), (rgb, grey)):
+    gray, rgb = (of_path(tmp_path / mode) for mode in ("L", "RGB"))
+    for pair in ((gray, rgb), (rgb, gray)):
         real, generated = with_equal_channels(*pair)
         assert real.shape == generated.shape == (16, 16, 3)
         np.testing.assert_array_equal(real.read(1, 4), generated.read(1, 4))
-    assert as_rgb(grey).name.endswith("L (grey, repeated to RGB)")
+    assert as_rgb(gray).name.endswith("L (gray, repeated to RGB)")
     assert as_rgb(rgb) is rgb
-    assert with_equal_channels(grey, grey) == (grey, grey)
+    assert with_equal_channels(gray, gray) == (gray, gray)

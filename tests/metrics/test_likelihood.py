@@ -19,7 +19,7 @@ from jaxgen.metrics.likelihood import (
     BIN_WIDTH,
     bits_per_character,
     bits_per_dimension,
-    dequantise,
+    dequantize,
     elbo,
     importance_weighted_bound,
     importance_weighted_log_likelihood,
@@ -218,9 +218,9 @@ def test_uniform_density_over_256_levels_has_8_bits_per_dimension():
     np.testing.assert_allclose(bits_per_dimension(over_scaled, dimensions, bin_width=BIN_WIDTH), 8.0, rtol=1e-6)
 
 
-def test_dequantised_levels_fill_their_bins():
+def test_dequantized_levels_fill_their_bins():
     levels = np.arange(256, dtype=np.uint8).repeat(400).reshape(100, 32, 32)
-    values = np.asarray(dequantise(jax.random.key(0), jnp.arange(100), levels), np.float64)
+    values = np.asarray(dequantize(jax.random.key(0), jnp.arange(100), levels), np.float64)
     within = (values + 1.0) / BIN_WIDTH - levels  # the noise
     assert values.min() >= -1.0
     assert values.max() < 1.0
@@ -230,26 +230,26 @@ def test_dequantised_levels_fill_their_bins():
 
 
 def test_a_density_that_is_flat_in_each_bin_has_the_bits_of_its_levels():
-    # log p(y) = log P(level of y) - log(bin width): then dequantisation costs nothing.
+    # log p(y) = log P(level of y) - log(bin width): then dequantization costs nothing.
     rng = np.random.default_rng(2)
     log_probabilities = np.log(rng.dirichlet(np.ones(256)))
     images = rng.integers(0, 256, (5, 8, 8, 1), np.uint8)
-    values = np.asarray(dequantise(jax.random.key(3), jnp.arange(5), images))
+    values = np.asarray(dequantize(jax.random.key(3), jnp.arange(5), images))
     log_density = log_probabilities[np.floor((values + 1.0) * 128).astype(int)] - np.log(2 / 256)
     found = bits_per_dimension(-log_density.sum((1, 2, 3)), 64, bin_width=BIN_WIDTH)
     np.testing.assert_allclose(found, -log_probabilities[images].mean((1, 2, 3)) / np.log(2), rtol=1e-6)
 
 
-def test_dequantisation_noise_belongs_to_the_example():
+def test_dequantization_noise_belongs_to_the_example():
     images = np.zeros((4, 3, 3, 1), np.uint8)
-    together = dequantise(jax.random.key(0), jnp.arange(4), images)
-    np.testing.assert_array_equal(dequantise(jax.random.key(0), jnp.arange(2, 4), images[2:]), together[2:])
+    together = dequantize(jax.random.key(0), jnp.arange(4), images)
+    np.testing.assert_array_equal(dequantize(jax.random.key(0), jnp.arange(2, 4), images[2:]), together[2:])
     assert len(np.unique(together)) > 30
 
 
-def test_only_bytes_can_be_dequantised():
+def test_only_bytes_can_be_dequantized():
     with pytest.raises(UserError, match="not float32"):
-        dequantise(jax.random.key(0), jnp.arange(1), np.zeros((1, 2, 2, 1), np.float32))
+        dequantize(jax.random.key(0), jnp.arange(1), np.zeros((1, 2, 2, 1), np.float32))
 
 
 @pytest.mark.parametrize("vocabulary", [2, 27, 50_257])

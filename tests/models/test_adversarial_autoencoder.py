@@ -15,10 +15,10 @@ from jaxgen.networks.mlp import MLPDiscriminator
 KEY = jax.random.key(0)
 
 
-def model_with(optimisers, **options):
+def model_with(optimizers, **options):
     networks = (*tiny_autoencoder_networks(2), MLPDiscriminator((8,)))
-    names = ("autoencoder_optimiser", "discriminator_optimiser")
-    return adversarial_autoencoder(*networks, latent_size=2, **dict(zip(names, optimisers, strict=True)), **options)
+    names = ("autoencoder_optimizer", "discriminator_optimizer")
+    return adversarial_autoencoder(*networks, latent_size=2, **dict(zip(names, optimizers, strict=True)), **options)
 
 
 def test_both_updates_are_those_of_the_papers_losses():

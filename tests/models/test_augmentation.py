@@ -84,7 +84,7 @@ def apply(augmentation, images, keys=None, probability=1.0):
     return np.asarray(jax.jit(augmentation.apply)(images, keys, jnp.asarray(probability)))
 
 
-def test_translations_move_by_whole_pixels_up_to_an_eighth_with_mid_grey_behind():
+def test_translations_move_by_whole_pixels_up_to_an_eighth_with_mid_gray_behind():
     images = np.random.default_rng(0).normal(size=(60, 16, 16, 3)).astype(np.float32)
     moved = apply(differentiable_augmentation(["translation"]), images)
     padded = np.pad(images, ((0, 0), (2, 2), (2, 2), (0, 0)))
@@ -112,17 +112,17 @@ def test_cutout_takes_a_square_of_half_the_size_or_what_of_it_lies_inside():
     assert cut.any(0).all()
 
 
-def test_colours_change_brightness_saturation_and_contrast_within_their_ranges():
+def test_colors_change_brightness_saturation_and_contrast_within_their_ranges():
     image = np.random.default_rng(0).uniform(-1, 1, (8, 8, 3)).astype(np.float32)
     changed = apply(differentiable_augmentation(["colour"]), np.broadcast_to(image, (100, 8, 8, 3)))
     brightness = changed.mean((1, 2, 3)) - image.mean()
     assert -0.5 <= brightness.min() < -0.4
     assert 0.4 < brightness.max() <= 0.5
-    grey = changed.mean(-1)
-    contrast = grey.std((1, 2)) / image.mean(-1).std()  # saturation leaves the mean of the channels as it is
+    gray = changed.mean(-1)
+    contrast = gray.std((1, 2)) / image.mean(-1).std()  # saturation leaves the mean of the channels as it is
     assert 0.5 <= contrast.min() < 0.6
     assert 1.4 < contrast.max() <= 1.5
-    saturation = (changed - grey[..., None]).std((1, 2, 3)) / (image - image.mean(-1)[..., None]).std() / contrast
+    saturation = (changed - gray[..., None]).std((1, 2, 3)) / (image - image.mean(-1)[..., None]).std() / contrast
     assert 0.0 <= saturation.min() < 0.1
     assert 1.9 < saturation.max() <= 2.0
 
@@ -152,7 +152,7 @@ def test_the_probability_says_how_many_images_are_changed():
     images = np.random.default_rng(0).uniform(-1, 1, (400, 8, 8, 1)).astype(np.float32)
     changed = apply(adaptive_augmentation(), images, probability=0.05)
     share = np.mean(np.abs(changed - images).reshape(400, -1).max(1) > 1e-4)
-    # Nine changes of grey images, of which flip, quarter turn and inversion are often the identity, and two turns with
+    # Nine changes of gray images, of which flip, quarter turn and inversion are often the identity, and two turns with
     # 1 - sqrt(1 - p) each.
     unchanged = (1 - 0.05 / 2) * (1 - 0.05 * 3 / 4) * (1 - 0.05) ** 7 * (1 - 0.05 / 2)
     assert share == pytest.approx(1 - unchanged, abs=4 * (unchanged * (1 - unchanged) / 400) ** 0.5)
@@ -169,7 +169,7 @@ def test_adaptive_augmentation_flips_left_and_right():
 
 
 def test_adaptive_augmentation_goes_as_far_as_the_paper_says():
-    """Karras et al. 2020, appendix B: what happens to ramps says where pixels came from, to flat images how colours
+    """Karras et al. 2020, appendix B: what happens to ramps says where pixels came from, to flat images how colors
     changed; the same keys for all."""
     count, size, middle = 600, 65, 32
     rows, columns = np.mgrid[:size, :size].astype(np.float32) - middle
@@ -206,11 +206,11 @@ def test_adaptive_augmentation_goes_as_far_as_the_paper_says():
 def test_hues_turn_as_far_as_the_circle_and_saturation_by_its_octave():
     count, red = 600, np.float32([2.0, -1.0, -1.0])
     flat = np.broadcast_to(np.stack([0 * red, red, np.ones_like(red)])[:, None, None], (3, 2, 2, 3)).astype(np.float32)
-    black, coloured, white = (
+    black, colored, white = (
         apply(adaptive_augmentation(), np.broadcast_to(image, (count, 2, 2, 3)))[:, 0, 0] for image in flat
     )
     contrast = np.abs((white - black).mean(-1))
-    chroma = coloured - black
+    chroma = colored - black
     np.testing.assert_allclose(chroma.sum(-1), 0.0, atol=1e-4 * np.abs(chroma).max())
     octaves = np.log2(np.linalg.norm(chroma, axis=-1) / np.linalg.norm(red) / contrast)
     assert octaves.mean() == pytest.approx(0.0, abs=4 / count**0.5)
@@ -220,12 +220,12 @@ def test_hues_turn_as_far_as_the_circle_and_saturation_by_its_octave():
     np.testing.assert_allclose(quarters, 0.25, atol=4 * (3 / 16 / count) ** 0.5)
 
 
-def test_hues_turn_about_grey():
-    grey = np.full((40, 8, 8, 3), 0.3, np.float32)
-    turned = apply(adaptive_augmentation(), grey)
+def test_hues_turn_about_gray():
+    gray = np.full((40, 8, 8, 3), 0.3, np.float32)
+    turned = apply(adaptive_augmentation(), gray)
     np.testing.assert_allclose(turned, np.broadcast_to(turned.mean(-1, keepdims=True), turned.shape), atol=1e-5)
 
 
 def test_an_unknown_policy_is_refused():
-    with pytest.raises(UserError, match="made of colour, translation, cutout, not of colr"):
+    with pytest.raises(UserError, match="made of color, translation, cutout, not of colr"):
         differentiable_augmentation(["colr"])

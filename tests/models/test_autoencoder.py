@@ -7,7 +7,7 @@ import numpy as np
 import optax
 import pytest
 import scipy.special
-from tiny import optimiser, tiny_autoencoder_networks, tiny_denoising_autoencoder, tiny_images
+from tiny import optimizer, tiny_autoencoder_networks, tiny_denoising_autoencoder, tiny_images
 
 from jaxgen.data import example_batch
 from jaxgen.models.autoencoder import MOMENTS_DECAY, RECONSTRUCTIONS, autoencoder, moved_moments
@@ -16,7 +16,7 @@ KEY = jax.random.key(0)
 
 
 def tiny_autoencoder(**options):
-    return autoencoder(*tiny_autoencoder_networks(), latent_size=3, optimiser=optimiser(), **options)
+    return autoencoder(*tiny_autoencoder_networks(), latent_size=3, optimizer=optimizer(), **options)
 
 
 def test_reconstruction_losses_agree_with_their_definitions():
@@ -85,7 +85,7 @@ class Remember(nn.Module):
 
 def corruption(**options):
     """(loss per pixel of a corrupted batch of ones, the same of each example)."""
-    model = autoencoder(Remember(), Remember(), latent_size=64, optimiser=optax.sgd(0.0), **options)
+    model = autoencoder(Remember(), Remember(), latent_size=64, optimizer=optax.sgd(0.0), **options)
     batch = {"image": jnp.ones((200, 8, 8, 1)), "index": jnp.arange(200)}
     metrics = model.eval_step(model.init(KEY, batch), batch, KEY)
     return {name: float(total / weight) for name, (total, weight) in metrics.items()}
@@ -104,7 +104,7 @@ def test_a_denoising_autoencoder_learns_to_remove_noise():
     """Images of one number each: the mean over the pixels, which a bottleneck finds, removes most of the noise."""
     levels = np.random.default_rng(2).uniform(-0.8, 0.8, (64, 1, 1, 1))
     batch = {"image": jnp.asarray(np.broadcast_to(levels, (64, 8, 8, 1)), jnp.float32), "index": jnp.arange(64)}
-    model = autoencoder(*tiny_autoencoder_networks(), latent_size=3, noise_level=0.5, optimiser=optax.adam(1e-2))
+    model = autoencoder(*tiny_autoencoder_networks(), latent_size=3, noise_level=0.5, optimizer=optax.adam(1e-2))
     state, step = jax.jit(model.init)(KEY, batch), jax.jit(model.train_step)
     for i in range(200):
         state, _ = step(state, batch, jax.random.fold_in(KEY, i))

@@ -60,10 +60,10 @@ def test_a_conditional_pixelcnn_has_a_bias_for_each_class_and_stack():
 
 
 @every_experiment
-def test_training_images_are_grey_or_binary_and_test_images_always_the_same(module, monkeypatch):
+def test_training_images_are_gray_or_binary_and_test_images_always_the_same(module, monkeypatch):
     monkeypatch.setattr(_binary_images, "load", lambda name: tiny_images())
     resampled, fixed = (
-        module.EXPERIMENT.load_data(dataclasses.replace(module.Config(), binarisation=how, seed=seed))
+        module.EXPERIMENT.load_data(dataclasses.replace(module.Config(), binarization=how, seed=seed))
         for how, seed in (("resampled", 0), ("fixed", 5))
     )
     np.testing.assert_array_equal(resampled.test["image"], fixed.test["image"])  # whatever --seed is

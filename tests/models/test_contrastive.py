@@ -79,7 +79,7 @@ def test_the_inverse_temperature_stops_at_100_and_falls_again():
             del train
             return self.param("scale", nn.initializers.ones, ()) * inputs.reshape(len(inputs), -1).astype(jnp.float32)
 
-    model = contrastive(Given(), Given(), optimiser=optax.sgd(50.0))
+    model = contrastive(Given(), Given(), optimizer=optax.sgd(50.0))
     vectors = jnp.eye(4)
     batch = {"image": vectors.reshape(4, 2, 2, 1), "caption": vectors.astype(jnp.int32), "index": jnp.arange(4)}
     mixed = {**batch, "caption": batch["caption"][::-1]}

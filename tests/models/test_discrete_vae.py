@@ -84,7 +84,7 @@ def test_the_loss_is_the_bound_with_its_weight_over_the_numbers_of_an_image():
         num_codes=4,
         code_size=3,
         grid_shape=(8, 8),
-        optimiser=optax.sgd(0.0),
+        optimizer=optax.sgd(0.0),
         temperature=lambda step: jnp.asarray(0.3),
         kl_weight=lambda step: jnp.asarray(2.5),
     )

@@ -6,11 +6,11 @@ import numpy as np
 import pytest
 import scipy.stats
 
-from jaxgen.models.likelihoods import bernoulli, discretised_logistic, gaussian
+from jaxgen.models.likelihoods import bernoulli, discretized_logistic, gaussian
 
 KEY = jax.random.key(2)
 LEVELS = np.arange(256) / 127.5 - 1
-LIKELIHOODS = {"bernoulli": bernoulli(), "gaussian": gaussian(), "discretised_logistic": discretised_logistic()}
+LIKELIHOODS = {"bernoulli": bernoulli(), "gaussian": gaussian(), "discretised_logistic": discretized_logistic()}
 every_likelihood = pytest.mark.parametrize("likelihood", LIKELIHOODS.values(), ids=LIKELIHOODS)
 
 
@@ -43,7 +43,7 @@ def test_bernoulli_is_finite_for_logits_of_any_size():
     assert float(bernoulli().log_prob(parameters, images)[0]) == -600.0
 
 
-def test_bernoulli_draws_grey_values_anew_with_their_own_probability():
+def test_bernoulli_draws_gray_values_anew_with_their_own_probability():
     images = jnp.broadcast_to(jnp.asarray(LEVELS, jnp.float32), (4_000, 1, 1, 256))
     index = jnp.arange(4_000, dtype=jnp.uint32)
     drawn, again = (np.asarray(bernoulli().targets(jax.random.key(k), index, images)) for k in (0, 1))
@@ -86,26 +86,26 @@ def test_gaussian_density_is_bounded_by_its_floor():
     assert densities == pytest.approx([scipy.stats.norm(0, np.exp(-3)).logpdf(0)] * 2, rel=1e-5)
 
 
-def test_discretised_logistic_is_a_difference_of_scipys():
+def test_discretized_logistic_is_a_difference_of_scipys():
     (mean, log_scale), parameters = random_parameters(2, scale=1.0)
     images = random_images()
     logistic = scipy.stats.logistic(mean, np.exp(log_scale))
     upper = np.where(images > 1 - 1 / 255, 1.0, logistic.cdf(images + 1 / 255))
     lower = np.where(images < -1 + 1 / 255, 0.0, logistic.cdf(images - 1 / 255))
-    actual = discretised_logistic().log_prob(parameters, jnp.asarray(images, jnp.float32))
+    actual = discretized_logistic().log_prob(parameters, jnp.asarray(images, jnp.float32))
     np.testing.assert_allclose(actual, total(np.log(upper - lower)), rtol=2e-6)
 
 
 @pytest.mark.parametrize(("mean", "log_scale"), [(0.1, -3.0), (-1.5, 0.0), (0.98, -5.0), (3.0, 1.0), (0.3, -30.0)])
-def test_discretised_logistic_sums_to_1_over_256_levels(mean, log_scale):
+def test_discretized_logistic_sums_to_1_over_256_levels(mean, log_scale):
     parameters = jnp.broadcast_to(jnp.array([mean, log_scale]), (256, 1, 1, 2))
-    log_probs = discretised_logistic().log_prob(parameters, jnp.asarray(LEVELS, jnp.float32).reshape(256, 1, 1, 1))
+    log_probs = discretized_logistic().log_prob(parameters, jnp.asarray(LEVELS, jnp.float32).reshape(256, 1, 1, 1))
     assert float(jnp.sum(jnp.exp(log_probs))) == pytest.approx(1.0, abs=2e-5)
 
 
-def test_discretised_logistic_has_finite_slopes_far_away_from_its_mean():
+def test_discretized_logistic_has_finite_slopes_far_away_from_its_mean():
     def log_prob(parameters):
-        return jnp.sum(discretised_logistic().log_prob(parameters, jnp.full((1, 1, 1, 1), -1.0 + 2 / 255)))
+        return jnp.sum(discretized_logistic().log_prob(parameters, jnp.full((1, 1, 1, 1), -1.0 + 2 / 255)))
 
     for mean, log_scale in ((50.0, -7.0), (-50.0, -20.0), (0.0, 15.0)):
         parameters = jnp.array([mean, log_scale]).reshape(1, 1, 1, 2)

@@ -26,7 +26,7 @@ def model_with(**options):
         RecurrentEncoder(2, 3, 6),
         NETWORK,
         latent_size=1,
-        optimiser=optax.adam(0.02),
+        optimizer=optax.adam(0.02),
         line_end=0,
         sample_length=4,
         **options,

@@ -24,8 +24,8 @@ NETWORKS = {
 
 
 def tiny(rate=1.0):
-    optimisers = {f"{name}_optimiser": optax.sgd(rate) for name in NETWORKS}
-    return vae_gan(*NETWORKS.values(), latent_size=2, feature_weight=GAMMA, **optimisers)
+    optimizers = {f"{name}_optimiser": optax.sgd(rate) for name in NETWORKS}
+    return vae_gan(*NETWORKS.values(), latent_size=2, feature_weight=GAMMA, **optimizers)
 
 
 def started():

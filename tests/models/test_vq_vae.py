@@ -140,7 +140,7 @@ def linear_vq_vae(codebook):
         grid_shape=(3, 3),
         commitment=0.7,
         codebook=codebook,
-        optimiser=optax.sgd(1.0),
+        optimizer=optax.sgd(1.0),
         revive_below=0,
     )
     rng = np.random.default_rng(5)
@@ -198,10 +198,10 @@ def test_reconstruction_is_decoding_of_the_codes_and_these_are_the_nearest():
     images = functions["decode_codes"](state, codes)
     np.testing.assert_allclose(functions["reconstruct"](state, batch["image"]), images, rtol=1e-5, atol=1e-6)
     vectors = 0.1 * jax.random.normal(KEY, (4, 3))
-    quantised, numbers = functions["quantise"](state, vectors)
+    quantized, numbers = functions["quantise"](state, vectors)
     table = np.asarray(state.model_state["codebook"]["codes"])
     np.testing.assert_array_equal(numbers, scipy.spatial.cKDTree(table).query(vectors)[1])
-    np.testing.assert_array_equal(quantised, table[numbers])
+    np.testing.assert_array_equal(quantized, table[numbers])
 
 
 @pytest.mark.slow

@@ -21,7 +21,7 @@ def outputs_and_count(network, *inputs):
     return outputs.shape, sum(int(np.prod(leaf.shape)) for leaf in jax.tree.leaves(variables["params"]))
 
 
-def initialised(network, *inputs):
+def initialized(network, *inputs):
     """(params, model state), compiled: much faster than Flax's eager `init`."""
     return jax.jit(lambda *x: init_network(network, KEY, *x))(*inputs)
 
@@ -79,7 +79,7 @@ def test_every_parameter_of_tiny_networks_learns(shared_size):
     discriminator = BigGANDiscriminator(**TINY, attention_size=4)
     inner = tuple(f"SelfAttention_0/{name}" for name in ("query", "key", "value", "output"))
     for network, inputs in ((generator, latents), (discriminator, images)):
-        params, model_state = initialised(network, inputs, LABELS)
+        params, model_state = initialized(network, inputs, LABELS)
 
         def loss(params, network=network, inputs=inputs, model_state=model_state):
             return jnp.sum(jnp.sin(apply_network(network, params, model_state, inputs, LABELS, train=True)[0]))
@@ -94,7 +94,7 @@ def test_every_parameter_of_tiny_networks_learns(shared_size):
 def test_each_chunk_of_the_latents_and_the_class_change_the_image():
     generator = BigGANGenerator(**TINY, shared_size=6)
     latents = jax.random.normal(KEY, (4, 4))
-    params, model_state = initialised(generator, latents, LABELS)
+    params, model_state = initialized(generator, latents, LABELS)
 
     @jax.jit
     def images(latents, labels):

@@ -11,7 +11,7 @@ from jaxgen.core.errors import UserError
 from jaxgen.networks.dit import DiT
 from jaxgen.networks.layers.attention import attend
 from jaxgen.networks.layers.embedding import sinusoids
-from jaxgen.networks.layers.normalization import GroupNorm, normalised_by_groups
+from jaxgen.networks.layers.normalization import GroupNorm, normalized_by_groups
 from jaxgen.networks.layers.resampling import depth_to_space, space_to_depth
 from jaxgen.networks.text_encoder import TextTransformer
 from jaxgen.networks.unet import AttentionBlock, UNet
@@ -99,7 +99,7 @@ def test_norms_by_groups_have_the_gradients_of_flax(groups):
         return jnp.sum(weights * norm.apply({"params": {"scale": scale, "bias": bias}}, x))
 
     def of_ours(x, scale, bias):
-        return jnp.sum(weights * normalised_by_groups(x, groups, 1e-6, scale, bias))
+        return jnp.sum(weights * normalized_by_groups(x, groups, 1e-6, scale, bias))
 
     with jax.enable_x64(True):
         arguments = tuple(map(jnp.asarray, (x, scale, bias)))

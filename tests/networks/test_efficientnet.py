@@ -42,7 +42,7 @@ def test_logits_equal_those_of_the_pytorch_model(outputs):
     np.testing.assert_allclose(outputs[1], REFERENCES["logits"], rtol=0, atol=1e-4)  # they go up to 9.7
 
 
-def test_photographs_of_a_cat_and_a_cup_of_espresso_are_recognised(outputs):
+def test_photographs_of_a_cat_and_a_cup_of_espresso_are_recognized(outputs):
     assert outputs[1][:2].argmax(-1).tolist() == [EGYPTIAN_CAT, ESPRESSO]
 
 

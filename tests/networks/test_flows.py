@@ -1,4 +1,4 @@
-"""Normalising flows: log-determinants against the Jacobian, invertibility."""
+"""Normalizing flows: log-determinants against the Jacobian, invertibility."""
 
 import jax
 import jax.numpy as jnp
@@ -22,7 +22,7 @@ def normal(seed, *shape):
     return jnp.asarray(np.random.default_rng(seed).normal(size=shape), jnp.float32)
 
 
-def initialised(network, latents, context):
+def initialized(network, latents, context):
     """Its variables, larger than at the start; no bias is 0."""
     variables = jax.jit(network.init)(jax.random.key(0), latents, context)
     return jax.tree.map(lambda x: 1.2 * x + 0.1, variables)
@@ -31,7 +31,7 @@ def initialised(network, latents, context):
 @every_flow
 def test_the_log_determinant_is_that_of_the_jacobian(flow):
     latents, context = normal(0, 5, SIZE), normal(1, 5, CONTEXT)
-    variables = initialised(flow, latents, context)
+    variables = initialized(flow, latents, context)
     _, log_det = flow.apply(variables, latents, context)
 
     def one(latents, context):
@@ -47,7 +47,7 @@ def test_the_log_determinant_is_that_of_the_jacobian(flow):
 @every_flow
 def test_latents_depend_on_the_context(flow):
     latents = normal(0, 5, SIZE)
-    variables = initialised(flow, latents, normal(1, 5, CONTEXT))
+    variables = initialized(flow, latents, normal(1, 5, CONTEXT))
     first, second = (flow.apply(variables, latents, normal(seed, 5, CONTEXT))[0] for seed in (1, 2))
     assert np.all(jnp.abs(first - second).max(0) > 1e-3)
 
@@ -55,7 +55,7 @@ def test_latents_depend_on_the_context(flow):
 def test_an_inverse_autoregressive_layer_is_undone_one_latent_after_the_other():
     flow = FLOWS["iaf_of_one_layer"]
     latents, context = normal(0, 5, SIZE), normal(1, 5, CONTEXT)
-    variables = initialised(flow, latents, context)
+    variables = initialized(flow, latents, context)
     moved, _ = flow.apply(variables, latents, context)
     made = {"params": variables["params"]["MADE_0"]}
     found = jnp.zeros_like(latents)
@@ -79,7 +79,7 @@ def test_planar_layers_are_invertible_whatever_the_network_says():
 
 def test_a_planar_layer_is_undone_along_its_normal():
     flow, latents, context = PlanarFlow(1), normal(0, 1, SIZE), normal(1, 1, CONTEXT)
-    variables = initialised(flow, latents, context)
+    variables = initialized(flow, latents, context)
     moved, _ = flow.apply(variables, latents, context)
     layer = np.asarray(context @ variables["params"]["Dense_0"]["kernel"] + variables["params"]["Dense_0"]["bias"])[0]
     direction, w, b = (np.asarray(x, np.float64) for x in np.split(layer, [SIZE, 2 * SIZE]))

@@ -26,7 +26,7 @@ def outputs_and_parameters(module, *shape):
     return outputs.shape, {"/".join(p.key for p in path): leaf.shape for path, leaf in leaves(variables["params"])}
 
 
-def initialised(module, inputs, *, train):
+def initialized(module, inputs, *, train):
     """(outputs, variables), compiled: much faster than Flax's eager `init`."""
     return jax.jit(lambda x: module.init_with_output(KEY, x, train=train))(inputs)
 
@@ -91,7 +91,7 @@ def test_wrong_number_of_widths_is_reported():
 def test_discriminator_without_batch_norm_judges_each_image_alone():
     images = jax.random.normal(KEY, (4, 28, 28, 1))
     discriminator = DCGANDiscriminator(base_width=4)
-    together, variables = initialised(discriminator, images, train=True)
+    together, variables = initialized(discriminator, images, train=True)
     assert "batch_stats" not in variables
     np.testing.assert_allclose(
         discriminator.apply(variables, images[:1], train=True), together[:1], rtol=1e-5, atol=1e-6
@@ -101,7 +101,7 @@ def test_discriminator_without_batch_norm_judges_each_image_alone():
 def test_generated_images_lie_between_minus_one_and_one():
     for generator in (DCGANGenerator(base_width=4), MLPGenerator(widths=(8, 8))):
         latents = 10 * jax.random.normal(KEY, (4, 6))
-        images, _ = initialised(generator, latents, train=True)
+        images, _ = initialized(generator, latents, train=True)
         chex.assert_shape(images, (4, 28, 28, 1))
         assert float(jnp.abs(images).max()) <= 1
 
@@ -118,7 +118,7 @@ def test_mlp_networks_have_the_stated_parameters():
 def test_classifier_gives_logits_and_the_features_before_them():
     images = jax.random.normal(KEY, (4, 28, 28, 1))
     classifier = ConvClassifier(widths=(4, 8), num_features=16)
-    logits, variables = initialised(classifier, images, train=False)
+    logits, variables = initialized(classifier, images, train=False)
     features = classifier.apply(variables, images, method="features")
     chex.assert_shape((logits, features), [(4, 10), (4, 16)])
     head = variables["params"]["head"]

@@ -27,7 +27,7 @@ def outputs_and_shapes(network, *inputs):
     return jax.tree.map(jnp.shape, outputs), {name: leaf.shape for name, leaf in parameters.items()}
 
 
-def initialised(network, *inputs):
+def initialized(network, *inputs):
     """(params, model state), compiled: much faster than Flax's eager `init`."""
     return jax.jit(lambda *x: init_network(network, KEY, *x))(*inputs)
 
@@ -65,7 +65,7 @@ def test_up_block_is_that_of_pytorch():
 
 
 @pytest.mark.parametrize(("case", "first"), [("down", False), ("first_down", True)])
-def test_spectrally_normalised_down_block_is_that_of_pytorch(case, first):
+def test_spectrally_normalized_down_block_is_that_of_pytorch(case, first):
     block = DownBlock(8, first=first)
     model_state = {COLLECTION: {f"SpectralNorm_{i}": {"u": REFERENCE[f"{case}/u{i}/u"]} for i in range(3)}}
     assert_agrees_with_pytorch(case, block, model_state=model_state)
@@ -135,7 +135,7 @@ def test_projection_adds_the_inner_product_with_the_label():
     """Swapping two classes' embeddings and the labels leaves the logits; a zero embedding leaves psi(h)."""
     discriminator = SNGANDiscriminator((8, 8, 1), 8, num_classes=3, spectral_norm=False)
     images = jax.random.normal(KEY, (4, 8, 8, 1))
-    params, model_state = initialised(discriminator, images, LABELS)
+    params, model_state = initialized(discriminator, images, LABELS)
     logits = apply_network(discriminator, params, model_state, images, LABELS, train=False)[0]
     head = params["ProjectionHead_0"]
     embedding = head["Embed_0"]["embedding"]
@@ -153,7 +153,7 @@ def test_projection_adds_the_inner_product_with_the_label():
 
 def assert_every_parameter_learns(network, *inputs, silent=()):
     """Nonzero gradients everywhere, but for names that contain one of `silent`, which have none."""
-    params, model_state = initialised(network, *inputs)
+    params, model_state = initialized(network, *inputs)
 
     def loss(params):
         outputs, _ = apply_network(network, params, model_state, *inputs, train=True)
@@ -179,7 +179,7 @@ def test_every_parameter_of_tiny_networks_learns():
 
 def test_training_moves_every_vector_and_judges_each_image_alone():
     discriminator, images = SNGANDiscriminator((8, 8, 1), 8), jax.random.normal(KEY, (4, 8, 8, 1))
-    params, model_state = initialised(discriminator, images)
+    params, model_state = initialized(discriminator, images)
     assert set(model_state) == {COLLECTION}
     run = jax.jit(lambda state, images: apply_network(discriminator, params, state, images, train=True))
     logits, updated = run(model_state, images)

@@ -13,7 +13,7 @@ from jax.test_util import check_grads
 
 from jaxgen.core.errors import UserError
 from jaxgen.networks.layers import equalized
-from jaxgen.networks.layers.equalized import EqualisedConv, EqualisedDense, ModulatedConv, convolve
+from jaxgen.networks.layers.equalized import EqualizedConv, EqualizedDense, ModulatedConv, convolve
 from jaxgen.networks.layers.resampling import TAPS, smooth, smooth_downsample, smooth_upsample
 from jaxgen.networks.stylegan2 import (
     StyleGAN2Discriminator,
@@ -32,7 +32,7 @@ def normal(seed, *shape):
     return np.random.default_rng(seed).normal(size=shape).astype(np.float32)
 
 
-def initialised(network, *inputs, **options):
+def initialized(network, *inputs, **options):
     return jax.jit(lambda *x: network.init(KEY, *x, **options))(*inputs)
 
 
@@ -129,7 +129,7 @@ def per_example(variables, x, style, *, demodulate, resample):
 def test_modulated_convolution_is_one_convolution_for_each_example_and_so_are_its_gradients(demodulate, size, resample):
     layer = ModulatedConv(5, size, demodulate, resample)
     x, style = normal(5, 3, 4, 4, 6), normal(6, 3, 7)
-    variables = initialised(layer, x, style)
+    variables = initialized(layer, x, style)
     explicit = jax.jit(lambda *a: per_example(*a, demodulate=demodulate, resample=resample))
     expected, pull_expected = jax.vjp(explicit, variables, x, style)
     actual, pull = jax.vjp(jax.jit(layer.apply), variables, x, style)
@@ -142,19 +142,19 @@ def test_modulated_convolution_is_one_convolution_for_each_example_and_so_are_it
         np.testing.assert_allclose(inner.std((1, 2)), 1.0, rtol=0.15)
 
 
-# ---------------------------------------------------------------- equalised learning rates
+# ---------------------------------------------------------------- equalized learning rates
 
 
-def test_equalised_layers_scale_weights_of_variance_one():
+def test_equalized_layers_scale_weights_of_variance_one():
     x = normal(9, 4, 50)
-    layer = EqualisedDense(300, bias=2.0, rate=0.01)
-    params = initialised(layer, x)["params"]
+    layer = EqualizedDense(300, bias=2.0, rate=0.01)
+    params = initialized(layer, x)["params"]
     assert np.std(params["kernel"]) == pytest.approx(100.0, rel=0.02)
     expected = x @ (0.01 / math.sqrt(50) * params["kernel"]) + 0.01 * params["bias"]
     np.testing.assert_allclose(layer.apply({"params": params}, x), expected, rtol=1e-4, atol=1e-4)
     np.testing.assert_allclose(0.01 * params["bias"], 2.0, rtol=1e-6)
-    layer, x = EqualisedConv(40), normal(10, 2, 8, 8, 30)
-    params = initialised(layer, x)["params"]
+    layer, x = EqualizedConv(40), normal(10, 2, 8, 8, 30)
+    params = initialized(layer, x)["params"]
     assert np.std(params["kernel"]) == pytest.approx(1.0, rel=0.02)
     expected = convolve(x, params["kernel"] / math.sqrt(9 * 30))
     np.testing.assert_allclose(layer.apply({"params": params}, x), expected, atol=1e-4)
@@ -162,11 +162,11 @@ def test_equalised_layers_scale_weights_of_variance_one():
 
 @pytest.mark.parametrize(("channels", "rate"), [(4, 1.0), (400, 1.0), (400, 0.01)])
 def test_a_step_of_adam_moves_what_is_used_by_the_same_share_of_its_size(channels, rate):
-    layer, x = EqualisedDense(50, rate=rate), normal(11, 8, channels)
-    params = initialised(layer, x)["params"]
-    optimiser = optax.adam(0.01)
+    layer, x = EqualizedDense(50, rate=rate), normal(11, 8, channels)
+    params = initialized(layer, x)["params"]
+    optimizer = optax.adam(0.01)
     grads = jax.grad(lambda params: jnp.sum(layer.apply({"params": params}, x) * normal(12, 8, 50)))(params)
-    updates, _ = optimiser.update(grads, optimiser.init(params), params)
+    updates, _ = optimizer.update(grads, optimizer.init(params), params)
     scale = rate / math.sqrt(channels)  # from what is kept to what is used
     moved, used = np.abs(scale * updates["kernel"]), 1.0 / math.sqrt(channels)
     assert np.median(moved) / used == pytest.approx(0.01 * rate, rel=0.01)
@@ -263,7 +263,7 @@ def test_every_power_of_two_has_its_maps(size):
 
     def make(noise):
         variables = generator.init(KEY, jnp.zeros((2, 8)), train=False)
-        return generator.apply(variables, jnp.zeros((2, layers, 8)), noise, method="synthesise")
+        return generator.apply(variables, jnp.zeros((2, layers, 8)), noise, method="synthesize")
 
     assert jax.eval_shape(make, noise).shape == (2, *shape)
 
@@ -275,12 +275,12 @@ def test_other_sizes_are_the_middle_of_the_next_power_of_two():
     options = {"style_size": 8, "mapping_layers": 1}
     small, large = (StyleGAN2Generator(s, **sizes, **options) for s in (shape, whole))
     latents = normal(16, 4, 8)
-    variables = initialised(large, latents, train=False)
+    variables = initialized(large, latents, train=False)
     images = large.apply(variables, latents, train=True)
     np.testing.assert_array_equal(small.apply(variables, latents, train=True), images[:, 1:7, 1:7])
     small, large = (StyleGAN2Discriminator(s, **sizes) for s in (shape, whole))
     edged = np.pad(images[:, 1:7, 1:7], ((0, 0), (1, 1), (1, 1), (0, 0)), mode="edge")
-    variables = initialised(large, edged, train=False)
+    variables = initialized(large, edged, train=False)
     logits = small.apply(variables, images[:, 1:7, 1:7], train=True)
     np.testing.assert_allclose(logits, large.apply(variables, edged, train=True), rtol=1e-5)
 
@@ -295,12 +295,12 @@ def test_sizes_that_cannot_be_made_are_refused(shape):
 def test_the_class_chooses_the_output_and_moves_the_style():
     generator = StyleGAN2Generator((8, 8, 1), 64, 8, style_size=8, mapping_layers=1, num_classes=3)
     latents, labels = np.repeat(normal(17, 1, 8), 3, 0), np.arange(3)
-    variables = initialised(generator, latents, labels, train=False)
+    variables = initialized(generator, latents, labels, train=False)
     styles = generator.apply(variables, latents, labels, method="map")
     assert len(np.unique(np.asarray(styles), axis=0)) == 3
     discriminator = StyleGAN2Discriminator((8, 8, 1), 64, 8, num_classes=3)
     images = np.repeat(normal(18, 1, 8, 8, 1), 3, 0)
-    variables = initialised(discriminator, images, labels, train=False)
+    variables = initialized(discriminator, images, labels, train=False)
     logits = discriminator.apply(variables, images, labels, train=True)
     assert len(np.unique(np.asarray(logits))) == 3
     moved = jax.tree.map(jnp.copy, variables)

@@ -172,7 +172,7 @@ def test_the_word_and_each_character_change_what_is_predicted():
         differences = np.abs(before - outputs_of(spoken(characters=changed)))
         assert differences[0].max() == 0
         heard = np.flatnonzero(differences[1].max(-1) > 1e-6)
-        # A character is in the middle of its 5 of 20 samples; it, its two neighbours, and the line to the next middle.
+        # A character is in the middle of its 5 of 20 samples; it, its two neighbors, and the line to the next middle.
         first = max(0, np.ceil(5 * (place - 2) + 2.5 - 0.5))
         assert first <= heard.min() <= first + 1
     assert heard.min() >= 7  # the last character says nothing of the beginning

@@ -29,7 +29,7 @@ def apply(name, variables, first, *others):
     labels, *noise = others
     style = network.apply(variables, first, labels, method="map")
     styles = jnp.repeat(style[:, None], num_styles(network.image_shape), 1)
-    return network.apply(variables, styles, noise, method="synthesise")
+    return network.apply(variables, styles, noise, method="synthesize")
 
 
 @pytest.mark.parametrize("name", NETWORKS)

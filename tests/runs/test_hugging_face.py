@@ -55,7 +55,7 @@ def test_a_network_without_biases_is_written_with_zeros_and_gives_the_same_logit
     )
 
 
-def test_pieces_of_words_are_written_as_a_tokeniser(tmp_path):
+def test_pieces_of_words_are_written_as_a_tokenizer(tmp_path):
     vocabulary = find_vocabulary("bpe-270", "in the beginning " * 20)
     network = GPT(270, 4, layers=1, heads=1, width=4)
     save_gpt2(

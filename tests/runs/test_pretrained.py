@@ -30,7 +30,7 @@ TOKENS = np.arange(12)[None] % 5
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory):
-    """mine.txt, a run `base` of it, and `gpt2`, a folder of transformers with a tokeniser."""
+    """mine.txt, a run `base` of it, and `gpt2`, a folder of transformers with a tokenizer."""
     folder = tmp_path_factory.mktemp("pretrained")
     with contextlib.chdir(folder):
         Path("mine.txt").write_text(TEXT)
@@ -125,7 +125,7 @@ def test_what_cannot_be_gone_on_from_is_refused(here, options, message):
 
 
 @pytest.mark.slow
-def test_a_network_of_another_experiment_and_a_gpt2_without_a_tokeniser_are_refused(here):
+def test_a_network_of_another_experiment_and_a_gpt2_without_a_tokenizer_are_refused(here):
     result = train(*OPTIONS, "new", "--pretrained", "base", experiment=kjv_rnn.EXPERIMENT)
     assert_refused(result, "is a GPT, but this is a RecurrentNetwork")
     Path("gpt2/tokenizer.json").unlink()
@@ -135,19 +135,19 @@ def test_a_network_of_another_experiment_and_a_gpt2_without_a_tokeniser_are_refu
 
 @pytest.fixture
 def gpt2(tmp_path):
-    """A GPT-2 of 17 tokens, with a tokeniser."""
+    """A GPT-2 of 17 tokens, with a tokenizer."""
     shutil.copytree(GPT2, tmp_path / "gpt2")
-    write_tokeniser(tmp_path / "gpt2", range(17))
+    write_tokenizer(tmp_path / "gpt2", range(17))
     return tmp_path / "gpt2"
 
 
-def write_tokeniser(folder, ids):
+def write_tokenizer(folder, ids):
     vocabulary = {f"word_{i}": i for i in ids}
     model = {"type": "WordLevel", "vocab": vocabulary, "unk_token": "word_0"}
     (folder / "tokenizer.json").write_text(json.dumps({"version": "1.0", "added_tokens": [], "model": model}))
 
 
-def test_a_gpt2_is_described_by_what_makes_its_network_and_its_tokeniser(gpt2):
+def test_a_gpt2_is_described_by_what_makes_its_network_and_its_tokenizer(gpt2):
     described, vocabulary = describe_pretrained(gpt2)
     assert (described["kind"], described["network"]["n_embd"]) == ("gpt2", 8)
     assert len(json.loads(vocabulary["tokeniser"])["model"]["vocab"]) == 17
@@ -172,8 +172,8 @@ def test_where_a_gpt2_became_another_its_weights_are_not_known(gpt2):
         ([*range(16), 20], r"tokenizer.json has 17 tokens up to number 20, but .*config.json has vocab_size = 17"),
     ],
 )
-def test_a_tokeniser_of_another_size_than_the_network_is_refused(gpt2, ids, message):
-    write_tokeniser(gpt2, ids)
+def test_a_tokenizer_of_another_size_than_the_network_is_refused(gpt2, ids, message):
+    write_tokenizer(gpt2, ids)
     with pytest.raises(UserError, match=message):
         describe_pretrained(gpt2)
 
@@ -182,7 +182,7 @@ def test_a_tokeniser_of_another_size_than_the_network_is_refused(gpt2, ids, mess
     ("file", "content", "message"),
     [
         ("tokenizer.json", None, "has no tokenizer.json"),
-        ("tokenizer.json", "{}", "is no tokeniser"),
+        ("tokenizer.json", "{}", "is no tokenizer"),
         ("model.safetensors", None, "There is no file"),
         ("model.safetensors", "damaged", "cannot be read as safetensors"),
         ("config.json", None, "neither a run nor a GPT-2 of transformers"),

@@ -50,16 +50,16 @@ def load_data(config: Config) -> Dataset:
 
 def build_model(config: Config, assets) -> GenerativeModel:
     """The mean of all that an example has: what compiles in no time."""
-    optimiser = optax.sgd(0.1)
+    optimizer = optax.sgd(0.1)
 
     def loss(batch):
         return sum(jnp.mean(x, dtype=jnp.float32) for x in batch.values())
 
     def init(key, batch):
-        return create_state(key, {"one": {"number": jnp.zeros(())}}, {"one": optimiser})
+        return create_state(key, {"one": {"number": jnp.zeros(())}}, {"one": optimizer})
 
     def train_step(state, batch, key):
-        state = update(state, "one", {"number": loss(batch)}, optimiser)
+        state = update(state, "one", {"number": loss(batch)}, optimizer)
         return state.replace(step=state.step + 1), {"one/loss": sum_and_count(loss(batch)[None])}
 
     def eval_step(state, batch, key):
@@ -79,9 +79,9 @@ EXPERIMENT = Experiment(
 )
 
 
-def draw(path, grey):
+def draw(path, gray):
     path.parent.mkdir(parents=True, exist_ok=True)
-    Image.new("RGB", (8, 8), (grey, grey, grey)).save(path)
+    Image.new("RGB", (8, 8), (gray, gray, gray)).save(path)
 
 
 def opened(folder: Path, **moved) -> Run:
@@ -90,13 +90,13 @@ def opened(folder: Path, **moved) -> Run:
     return Run(folder, record, EXPERIMENT, config, build_model(config, record["assets"]), moved)
 
 
-def greys(split, entry="image"):
+def grays(split, entry="image"):
     return sorted(split[entry][:, 0, 0, 0].tolist())
 
 
 @pytest.fixture
 def run(tmp_path, monkeypatch):
-    """A run of 2 steps on a folder of 200 pictures, whose grey is their number."""
+    """A run of 2 steps on a folder of 200 pictures, whose gray is their number."""
     monkeypatch.chdir(tmp_path)
     for i in range(200):
         draw(tmp_path / "pictures" / f"{i + 1:04d}.png", i)
@@ -121,7 +121,7 @@ def test_a_run_records_what_it_trains_on_and_where_that_lies(run, capsys):
     assert items["train"].keys() | items["test"].keys() == {f"{i + 1:04d}.png" for i in range(200)}
     assert capsys.readouterr().err == ""
     data = load_run_data(opened(run))
-    assert greys(data.test) == [int(name[:4]) - 1 for name in items["test"]]
+    assert grays(data.test) == [int(name[:4]) - 1 for name in items["test"]]
     assert capsys.readouterr().err == ""
 
 
@@ -134,8 +134,8 @@ def test_a_folder_that_changed_is_said_to_have_and_only_what_was_held_out_is_tak
     for i in range(60):  # of which some would be held out
         draw(Path("pictures") / f"new{i}.png", 254)
     after = load_run_data(opened(run))
-    assert greys(after.test) == [int(name[:4]) - 1 for name in kept]
-    assert greys(after.train) == greys(before.train)
+    assert grays(after.test) == [int(name[:4]) - 1 for name in kept]
+    assert grays(after.train) == grays(before.train)
     said = capsys.readouterr().err
     assert said == (
         f"The data of run have changed since it was trained: 61 added (0000.png, new0.png, new1.png, ...), 1 removed "
@@ -186,7 +186,7 @@ def test_a_run_of_an_earlier_version_is_opened_as_before_and_one_sentence_says_t
     edit(run, fingerprint=None, held_out=None, examples=190)
     (run / run_folder.DATA).unlink()
     data = load_run_data(opened(run))
-    assert greys(data.test) == list(range(19, 200, 20))  # as such runs held out
+    assert grays(data.test) == list(range(19, 200, 20))  # as such runs held out
     said = capsys.readouterr().err
     assert said.count("\n") == 1
     assert "made by a version that did not record its data" in said
@@ -256,9 +256,9 @@ def test_pairs_are_known_by_their_names(tmp_path, monkeypatch, capsys):
     draw(Path("a") / "000.png", 99)  # without a counterpart
     after = load_run_data(opened(Path("run")))
     assert f"1 changed ({trained})" in capsys.readouterr().err
-    assert greys(after.test) == greys(before.test)
+    assert grays(after.test) == grays(before.test)
     assert len(after.train["image"]) == len(before.train["image"]) - 1
-    assert [grey + 100 for grey in greys(after.train, "source")] == greys(after.train)
+    assert [gray + 100 for gray in grays(after.train, "source")] == grays(after.train)
     Path("b").rename("c")
     with pytest.raises(UserError, match=r"are not in .*/b any more.* with --target"):
         load_run_data(opened(Path("run")))

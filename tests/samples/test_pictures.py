@@ -38,7 +38,7 @@ def test_images_in_minus_one_to_one_become_0_to_255():
     assert [int(pixels[0, i * pixels.shape[0]]) for i in range(4)] == [0, 128, 255, 255]
 
 
-def test_colours_stay_colours():
+def test_colors_stay_colors():
     red = np.zeros((1, 2, 2, 3), np.uint8)
     red[..., 0] = 200
     sheet = image_grid(red, gap=1)
@@ -53,8 +53,8 @@ def test_a_gif_has_every_frame_and_loops(tmp_path):
         assert gif.n_frames == 5
         assert gif.info["loop"] == 0
         gif.seek(3)
-        centre = np.asarray(gif.convert("L"))[gif.height // 2, gif.width // 2]
-        assert int(centre) == pytest.approx(30, abs=1)
+        center = np.asarray(gif.convert("L"))[gif.height // 2, gif.width // 2]
+        assert int(center) == pytest.approx(30, abs=1)
 
 
 def test_the_progress_gif_takes_at_most_so_many_sheets(tmp_path):
@@ -98,9 +98,9 @@ def test_losses_are_plotted_one_panel_a_quantity(tmp_path):
 
 def test_rows_of_images_stand_under_their_titles():
     red, blue = np.array([1.0, -1.0, -1.0]), np.array([-1.0, -1.0, 1.0])
-    rows = [np.broadcast_to(colour, (count, 8, 8, 3)) for colour, count in ((red, 3), (blue, 5))]
+    rows = [np.broadcast_to(color, (count, 8, 8, 3)) for color, count in ((red, 3), (blue, 5))]
     sheet = np.asarray(titled_rows(rows, ["three", "five"], columns=4))
-    reds, blues = (np.all(sheet == colour, -1) for colour in ([255, 0, 0], [0, 0, 255]))
+    reds, blues = (np.all(sheet == color, -1) for color in ([255, 0, 0], [0, 0, 255]))
     scale = round((reds.sum() / 3) ** 0.5 / 8)
     assert (reds.sum(), blues.sum()) == (3 * (8 * scale) ** 2, 5 * (8 * scale) ** 2)
     letters = np.flatnonzero(np.all(sheet == 0, -1).any(1))

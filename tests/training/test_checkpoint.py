@@ -288,7 +288,7 @@ def test_steps_are_sorted_as_numbers(tmp_path):
 # ---------------------------------------------------------------- weights alone
 
 
-def test_weights_are_read_whatever_the_optimiser_was(tmp_path):
+def test_weights_are_read_whatever_the_optimizer_was(tmp_path):
     save_steps(tmp_path, 10)
     found = checkpoint.restore_weights(tmp_path, 10)
     assert {name: sorted(leaves) for name, leaves in found.items()} == {

@@ -233,13 +233,13 @@ def test_init_from_takes_weights_and_starts_anew(whole, tmp_path):
     assert max(float(jnp.abs(a - b).max()) for a, b in zip(old, new, strict=True)) < 0.05  # one step away
 
 
-def test_init_from_takes_weights_of_a_run_with_another_optimiser_average_and_augmentation(whole):
+def test_init_from_takes_weights_of_a_run_with_another_optimizer_average_and_augmentation(whole):
     model = gan(
         MLPGenerator((8, 8, 1), widths=(16, 32)),
         MLPDiscriminator(widths=(32, 16)),
         latent_size=6,
-        generator_optimiser=optax.chain(optax.clip_by_global_norm(1.0), optax.sgd(1e-2)),
-        discriminator_optimiser=optax.adam(optax.linear_schedule(1e-2, 0.0, 10)),
+        generator_optimizer=optax.chain(optax.clip_by_global_norm(1.0), optax.sgd(1e-2)),
+        discriminator_optimizer=optax.adam(optax.linear_schedule(1e-2, 0.0, 10)),
         augmentation=adaptive_augmentation(),
     )
     new = model.init(jax.random.key(3), example_batch(DATA, 2))

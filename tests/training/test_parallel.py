@@ -95,7 +95,7 @@ def test_noise_of_examples_is_standard_normal():
     noise = np.asarray(example_normal(jax.random.key(0), jnp.arange(20_000, dtype=jnp.uint32), (2,)))
     assert abs(noise.mean()) < 0.02
     assert abs(noise.std() - 1) < 0.02
-    assert abs(np.corrcoef(noise[:-1, 0], noise[1:, 0])[0, 1]) < 0.03  # neighbours are independent
+    assert abs(np.corrcoef(noise[:-1, 0], noise[1:, 0])[0, 1]) < 0.03  # neighbors are independent
 
 
 def test_a_key_may_be_placed():

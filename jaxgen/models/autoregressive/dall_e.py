@@ -13,7 +13,7 @@ from jaxgen.core.keys import example_chances, example_keys
 from jaxgen.core.state import Batch, GenerativeModel, Key, TrainState, averaged_params
 from jaxgen.models.augmentation import random_shift
 from jaxgen.models.autoregressive.decoding import Choice, choose, decoder
-from jaxgen.models.autoregressive.grids import Tokeniser
+from jaxgen.models.autoregressive.grids import Tokenizer
 from jaxgen.models.conditional_samples import captions_in_turn, sample_by_condition
 from jaxgen.models.single_loss import LossOutput, one_loss_model
 from jaxgen.models.variables import init_network
@@ -67,9 +67,9 @@ def dall_e(
     network: nn.Module,
     layout: Layout,
     *,
-    tokeniser: Tokeniser,
+    tokenizer: Tokenizer,
     prompts: Any,
-    optimiser: optax.GradientTransformation,
+    optimizer: optax.GradientTransformation,
     caption_in_training: Callable[[jax.Array, Batch], jax.Array] | None = None,
     caption_dropout: float = 0.1,
     guidance: float = 1.0,
@@ -87,7 +87,7 @@ def dall_e(
       network: `network(tokens int [B, T + N], train=...) -> logits [B, T + N, V]` of the token behind each, none of
         which depends on a later one, with what `decoding` lists. With an attribute `dropout` above 0 it
         gets `dropout_keys` [B] where it is trained.
-      tokeniser: the first stage, which makes codes [B, *grid] of images and back.
+      tokenizer: the first stage, which makes codes [B, *grid] of images and back.
       prompts: int [P, T], whose samples are drawn where nothing else is said.
       caption_in_training: (keys [B], batch) -> the captions that are trained on; None: the batch's `caption`.
       caption_dropout: how often the caption is empty in training, so that guidance has something to compare with.
@@ -111,7 +111,7 @@ def dall_e(
         tokens = jnp.zeros((len(batch["image"]), layout.context), jnp.int32)
         params, network_state = init_network(network, key, tokens)
         # Copied: the state's buffers are donated, and may not be those of another.
-        return params, {"network": network_state, "frozen": jax.tree.map(jnp.copy, tokeniser.load())}
+        return params, {"network": network_state, "frozen": jax.tree.map(jnp.copy, tokenizer.load())}
 
     def logits_of(params: Any, model_state: Any, tokens: jax.Array, **options: Any) -> tuple[jax.Array, jax.Array]:
         """Of tokens [B, T + N], those that can be: [B, T, K + T] and [B, N, C]."""
@@ -131,7 +131,7 @@ def dall_e(
             captions = jnp.where(example_chances(empty_key, index, caption_dropout)[:, None], 0, captions)
         if train and getattr(network, "dropout", 0.0):
             options["dropout_keys"] = example_keys(dropout_key, index)
-        codes = tokeniser.encode(model_state["frozen"], code_key, batch)
+        codes = tokenizer.encode(model_state["frozen"], code_key, batch)
         tokens = layout.tokens(captions, codes)
         logits = logits_of(params, model_state, tokens[:, :-1], train=train, **options)
         targets = tokens[:, 1 : layout.caption_length + 1], codes.reshape(len(codes), -1)
@@ -177,7 +177,7 @@ def dall_e(
 
     def drawn(state: TrainState, key: Key, num_samples: int, captions: jax.Array, **options: Any) -> jax.Array:
         del num_samples
-        return tokeniser.decode(state.model_state["frozen"], sample_codes(state, key, captions, **options))
+        return tokenizer.decode(state.model_state["frozen"], sample_codes(state, key, captions, **options))
 
     captions_of = captions_in_turn(prompts)
     by_condition = sample_by_condition(drawn, captions_of)
@@ -197,7 +197,7 @@ def dall_e(
         name="dall_e",
         init_networks=init_networks,
         loss=loss,
-        optimiser=optimiser,
+        optimizer=optimizer,
         ema_decay=ema_decay,
         micro_batches=micro_batches,
         sample=sample,

@@ -20,7 +20,7 @@ from jaxgen.models.variables import apply_network, init_network
 Arrays = dict[str, Any]
 
 
-class Tokeniser(NamedTuple):
+class Tokenizer(NamedTuple):
     """What makes tokens of a batch and samples of tokens: a first stage that was trained before, or a rule."""
 
     load: Callable[[], Arrays]
@@ -31,11 +31,11 @@ class Tokeniser(NamedTuple):
     """(arrays, tokens) -> samples [B, ...]."""
 
 
-def binary_pixels() -> Tokeniser:
+def binary_pixels() -> Tokenizer:
     """Images [B, H, W, 1] in [-1, 1] as tokens [B, H, W], 1 where a pixel is white, and back.
 
-    Grey values are drawn as black or white as the likelihood `bernoulli` draws them: anew at each step, where the data
-    were not binarised once and for all (`jaxgen.data.binarization`).
+    Gray values are drawn as black or white as the likelihood `bernoulli` draws them: anew at each step, where the data
+    were not binarized once and for all (`jaxgen.data.binarization`).
     """
 
     def encode(arrays: Arrays, key: Key, batch: Batch) -> jax.Array:
@@ -47,16 +47,16 @@ def binary_pixels() -> Tokeniser:
         del arrays
         return jnp.where(tokens[..., None] == 1, 1.0, -1.0)
 
-    return Tokeniser(dict, encode, decode)
+    return Tokenizer(dict, encode, decode)
 
 
 def autoregressive(
     network: nn.Module,
     *,
     token_shape: Sequence[int],
-    optimiser: optax.GradientTransformation,
+    optimizer: optax.GradientTransformation,
     num_classes: int | None = None,
-    tokeniser: Tokeniser | None = None,
+    tokenizer: Tokenizer | None = None,
     ema_decay: float | None = None,
 ) -> GenerativeModel:
     """-log p(x) = -sum_i log p(x_i | x_1, ..., x_{i-1}), the tokens x of an example in raster order.
@@ -67,7 +67,7 @@ def autoregressive(
         token i)`, which is asked for every i in order, samples are drawn by these; else by a whole pass for each token.
       token_shape: S.
       num_classes: None: no condition. N: the network gets the batch's `label` [B] in 0..N-1 as its last argument.
-      tokeniser: makes the tokens; None: they are the batch's `tokens`, and samples are tokens.
+      tokenizer: makes the tokens; None: they are the batch's `tokens`, and samples are tokens.
       ema_decay: of the moving average of the weights that evaluation and samples use; None: no average.
 
     Metrics, of -log p in nats: `autoregressive/loss`, per token; `autoregressive/nats`, per example.
@@ -86,17 +86,17 @@ def autoregressive(
             network, key, jnp.zeros((size, *token_shape), jnp.int32), *condition_of(batch)
         )
         # Copied: the state's buffers are donated, and may not be those of another.
-        frozen = {} if tokeniser is None else {"frozen": jax.tree.map(jnp.copy, tokeniser.load())}
+        frozen = {} if tokenizer is None else {"frozen": jax.tree.map(jnp.copy, tokenizer.load())}
         return params, {"network": network_state, **frozen}
 
     def condition_of(batch: Batch) -> tuple[jax.Array, ...]:
         return () if num_classes is None else (batch["label"],)
 
     def loss(params: Any, model_state: Arrays, batch: Batch, key: Key, *, train: bool) -> LossOutput:
-        if tokeniser is None:
+        if tokenizer is None:
             tokens = batch["tokens"].astype(jnp.int32)
         else:
-            tokens = tokeniser.encode(model_state["frozen"], key, batch)
+            tokens = tokenizer.encode(model_state["frozen"], key, batch)
         logits, network_state = apply_network(
             network, params, model_state["network"], tokens, *condition_of(batch), train=train
         )
@@ -137,7 +137,7 @@ def autoregressive(
 
     def draw(state: TrainState, key: Key, num_samples: int, *labels: jax.Array) -> jax.Array:
         tokens, _ = sample_tokens(state, key, num_samples, *labels)
-        return tokens if tokeniser is None else tokeniser.decode(state.model_state["frozen"], tokens)
+        return tokens if tokenizer is None else tokenizer.decode(state.model_state["frozen"], tokens)
 
     sample, functions = samples_by_class(draw, num_classes)
     functions |= {"sample_tokens": sample_tokens, "log_prob": log_prob}
@@ -145,7 +145,7 @@ def autoregressive(
         name="autoregressive",
         init_networks=init_networks,
         loss=loss,
-        optimiser=optimiser,
+        optimizer=optimizer,
         ema_decay=ema_decay,
         sample=sample,
         functions=functions,

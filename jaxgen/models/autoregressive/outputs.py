@@ -68,7 +68,7 @@ def mixture_of_logistics(components: int = 10, levels: int = 256, *, min_log_sca
 
 
 def mixture_in_amplitudes(components: int = 4, levels: int = 256, *, uniform: float = 1e-5) -> OutputDistribution:
-    """Tokens as mu-law codes, each with the mass of M logistics between the amplitudes in the middle to its neighbours:
+    """Tokens as mu-law codes, each with the mass of M logistics between the amplitudes in the middle to its neighbors:
 
         P(k) = (1 - u) sum_i w_i (sigmoid((e_{k+1} - m_i) / s_i) - sigmoid((e_k - m_i) / s_i)) + u / levels
 

@@ -25,7 +25,7 @@ Condition = tuple[Any, ...]
 def sequence_model(
     network: nn.Module,
     *,
-    optimiser: optax.GradientTransformation,
+    optimizer: optax.GradientTransformation,
     output: OutputDistribution | None = None,
     condition_of: Callable[[Batch], Condition] = lambda batch: (),
     conditions: Callable[[int], Condition] | None = None,
@@ -145,7 +145,7 @@ def sequence_model(
         name="autoregressive",
         init_networks=init_networks,
         loss=loss,
-        optimiser=optimiser,
+        optimizer=optimizer,
         ema_decay=ema_decay,
         micro_batches=micro_batches,
         sample=sample_by_condition(draw, conditions),

@@ -65,7 +65,7 @@ def diffusion(
     image_shape: Sequence[int],
     preconditioning: Preconditioning,
     noise_levels: NoiseLevels,
-    optimiser: optax.GradientTransformation,
+    optimizer: optax.GradientTransformation,
     condition: Condition | None = None,
     condition_dropout: float = 0.1,
     guidance: float = 1.0,
@@ -184,7 +184,7 @@ def diffusion(
         """Samples whose denoised images, cut to [-1, 1], go through `finish` at every step."""
         check_sampler(sampler, sampling_steps)
         if not given and guidance != 1.0:
-            raise UserError("--guidance is towards a condition, and this model has none: leave it out.")
+            raise UserError("--guidance is toward a condition, and this model has none: leave it out.")
         start_key, step_key = jax.random.split(key)
         denoiser, ladder = denoiser_of(state, given, guidance), jnp.asarray(noise_levels.ladder(sampling_steps))
         start = example_normal(start_key, jnp.arange(num_samples, dtype=jnp.uint32), image_shape)
@@ -270,7 +270,7 @@ def diffusion(
         name="diffusion",
         init_networks=init_networks,
         loss=loss,
-        optimiser=optimiser,
+        optimizer=optimizer,
         ema_decay=ema_decay,
         micro_batches=micro_batches,
         sample=sample,

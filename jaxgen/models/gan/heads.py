@@ -27,7 +27,7 @@ class Head(NamedTuple):
 def auxiliary_classifier(weight: float = 1.0) -> Head:
     """ACGAN (Odena et al. 2017, arXiv:1610.09585, eq. 3): cross entropy of the class, of real and of generated images.
 
-    The discriminator minimises both, the generator that of its own images; N is the number of classes.
+    The discriminator minimizes both, the generator that of its own images; N is the number of classes.
     """
     entropy = optax.softmax_cross_entropy_with_integer_labels
 
@@ -45,7 +45,7 @@ def auxiliary_classifier(weight: float = 1.0) -> Head:
 def mutual_information(num_codes: int, num_uniform: int, *, weight: float = 1.0, uniform_weight: float = 0.1) -> Head:
     """InfoGAN (Chen et al. 2016, arXiv:1606.03657, eqs. 5 and 6): a bound of the information the image has of its code.
 
-    Both networks minimise -log Q(c | G(z, c)): cross entropy of a categorical code of `num_codes` values, and the
+    Both networks minimize -log Q(c | G(z, c)): cross entropy of a categorical code of `num_codes` values, and the
     squared error of `num_uniform` codes uniform in [-1, 1] (Q normal with variance 1). The code's number is the
     "label"; N = num_codes + num_uniform.
     """

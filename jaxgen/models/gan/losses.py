@@ -1,4 +1,4 @@
-"""Adversarial losses: what the discriminator and the generator minimise, of the discriminator's logits."""
+"""Adversarial losses: what the discriminator and the generator minimize, of the discriminator's logits."""
 
 from collections.abc import Callable
 from typing import NamedTuple
@@ -36,9 +36,9 @@ def _relativistic_average(larger: jax.Array, smaller: jax.Array) -> jax.Array:
 
 
 LOSSES: dict[str, GANLoss] = {
-    # G minimises log(1 - s(D(G(z)))): Goodfellow et al. 2014 (arXiv:1406.2661), eq. 1.
+    # G minimizes log(1 - s(D(G(z)))): Goodfellow et al. 2014 (arXiv:1406.2661), eq. 1.
     "minimax": GANLoss(_classify_real_and_generated, lambda real, generated: -jax.nn.softplus(generated)),
-    # G minimises -log s(D(G(z))), section 3: the same fixed point, but strong gradients where D wins.
+    # G minimizes -log s(D(G(z))), section 3: the same fixed point, but strong gradients where D wins.
     "non_saturating": GANLoss(_classify_real_and_generated, lambda real, generated: jax.nn.softplus(-generated)),
     # Mao et al. 2017 (arXiv:1611.04076), eq. 2 with a = 0, b = c = 1 (eq. 9).
     "least_squares": GANLoss(
@@ -46,7 +46,7 @@ LOSSES: dict[str, GANLoss] = {
         lambda real, generated: 0.5 * jnp.square(generated - 1.0),
         boundary=0.5,
     ),
-    # Arjovsky et al. 2017 (arXiv:1701.07875), eq. 2: D must be kept Lipschitz by a penalty or spectral normalisation.
+    # Arjovsky et al. 2017 (arXiv:1701.07875), eq. 2: D must be kept Lipschitz by a penalty or spectral normalization.
     "wasserstein": GANLoss(
         lambda real, generated: generated - real, lambda real, generated: -generated, differences_only=True
     ),

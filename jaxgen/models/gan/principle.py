@@ -54,8 +54,8 @@ def gan(
     *,
     latent_size: int,
     loss: str | GANLoss = "non_saturating",
-    generator_optimiser: optax.GradientTransformation,
-    discriminator_optimiser: optax.GradientTransformation,
+    generator_optimizer: optax.GradientTransformation,
+    discriminator_optimizer: optax.GradientTransformation,
     discriminator_steps: int | None = None,
     ema_decay: float | None = 0.999,
     independent_examples: bool = False,
@@ -102,7 +102,7 @@ def gan(
             "Adaptive augmentation goes by the signs of real logits, which mean nothing with the wasserstein and "
             "relativistic_average losses: choose another loss, or augmentations that stay as they are."
         )
-    optimisers = {"generator": generator_optimiser, "discriminator": discriminator_optimiser}
+    optimizers = {"generator": generator_optimizer, "discriminator": discriminator_optimizer}
     averaged = () if ema_decay is None else ("generator",)
     augment = functools.partial(augmented, augmentation)
     draw = functools.partial(draw_for_update, latent_size=latent_size, num_classes=num_classes, head=head)
@@ -120,7 +120,7 @@ def gan(
             ("discriminator", discriminator, discriminator_key, told_discriminator(images, labels)),
         ):
             params[name], model_state[name] = init_network(network, network_key, *inputs)
-        return create_state(run_key, params, optimisers, model_state=model_state, averaged=averaged)
+        return create_state(run_key, params, optimizers, model_state=model_state, averaged=averaged)
 
     def told_generator(latents: jax.Array, labels: jax.Array | None) -> tuple[jax.Array, ...]:
         return (latents,) if labels is None else (latents, labels)
@@ -149,7 +149,7 @@ def gan(
         values = losses.generator(real.logits, fake.logits)
         return values if head is None else values + head.generator(fake.head, draws.labels, draws.latents)
 
-    def penalise(
+    def penalize(
         state: TrainState, params: Any, real: jax.Array, real_logits: jax.Array, fake: jax.Array, draws: Draws
     ) -> tuple[jax.Array, Metrics]:
         if not penalties:
@@ -173,7 +173,7 @@ def gan(
 
         def of_real(params: Any) -> tuple[tuple[Outputs, jax.Array], tuple[Any, Metrics]]:
             outputs, model_state = judge(old, params, real, draws.labels)
-            penalty, metrics = penalise(old, params, real, outputs.logits, shown, draws)
+            penalty, metrics = penalize(old, params, real, outputs.logits, shown, draws)
             return (outputs, penalty), (model_state, metrics)
 
         (real_outputs, penalty), pull_real, (model_state, metrics) = jax.vjp(
@@ -206,10 +206,10 @@ def gan(
             adapted(augmentation, state, real_outputs.logits, losses.boundary),
             "discriminator",
             grads,
-            discriminator_optimiser,
+            discriminator_optimizer,
         )
         generator_grads = pull_generator(*pull_augmentation(image_grads))[0]
-        state = update(state, "generator", generator_grads, generator_optimiser)
+        state = update(state, "generator", generator_grads, generator_optimizer)
         return average(state), {
             **metrics_of_both(real_outputs, fake_outputs, draws),
             **metrics,
@@ -222,7 +222,7 @@ def gan(
 
         def loss_of(params: Any) -> tuple[jax.Array, tuple[Outputs, Any, Metrics]]:
             real_outputs, model_state = judge(state, params, real, draws.labels)
-            penalty, metrics = penalise(state, params, real, real_outputs.logits, fake, draws)
+            penalty, metrics = penalize(state, params, real, real_outputs.logits, fake, draws)
             fake_outputs, model_state = judge(keep(state, "discriminator", model_state), params, fake, draws.labels)
             metrics |= metrics_of_both(real_outputs, fake_outputs, draws)
             loss = jnp.mean(discriminator_loss(real_outputs, fake_outputs, draws) + penalty)
@@ -231,7 +231,7 @@ def gan(
         grads, (outputs, model_state, metrics) = jax.grad(loss_of, has_aux=True)(state.params["discriminator"])
         state = keep(state, "discriminator", model_state)
         state = adapted(augmentation, state, outputs.logits, losses.boundary)
-        return update(state, "discriminator", grads, discriminator_optimiser), metrics
+        return update(state, "discriminator", grads, discriminator_optimizer), metrics
 
     def step_generator(state: TrainState, real: jax.Array, draws: Draws) -> tuple[TrainState, Metrics]:
         params = state.params["discriminator"]
@@ -245,7 +245,7 @@ def gan(
             return jnp.mean(values), (values, model_state)
 
         grads, (values, model_state) = jax.grad(loss_of, has_aux=True)(state.params["generator"])
-        state = update(keep(state, "generator", model_state), "generator", grads, generator_optimiser)
+        state = update(keep(state, "generator", model_state), "generator", grads, generator_optimizer)
         return average(state), {"generator/loss": sum_and_count(values)}
 
     def average(state: TrainState) -> TrainState:

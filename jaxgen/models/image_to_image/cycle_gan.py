@@ -45,8 +45,8 @@ def cycle_gan(
     generator: nn.Module,
     discriminator: nn.Module,
     *,
-    generator_optimiser: optax.GradientTransformation,
-    discriminator_optimiser: optax.GradientTransformation,
+    generator_optimizer: optax.GradientTransformation,
+    discriminator_optimizer: optax.GradientTransformation,
     cycle_weight: float = 10.0,
     identity_weight: float = 5.0,
     weight_rise_steps: int = 0,
@@ -85,8 +85,8 @@ def cycle_gan(
     """
     losses = LOSSES["least_squares"]
     networks = dict.fromkeys(GENERATORS.values(), generator) | dict.fromkeys(DISCRIMINATORS.values(), discriminator)
-    optimisers = dict.fromkeys(GENERATORS.values(), generator_optimiser)
-    optimisers |= dict.fromkeys(DISCRIMINATORS.values(), discriminator_optimiser)
+    optimizers = dict.fromkeys(GENERATORS.values(), generator_optimizer)
+    optimizers |= dict.fromkeys(DISCRIMINATORS.values(), discriminator_optimizer)
 
     def init(key: Key, batch: Batch) -> TrainState:
         run_key, *network_keys = jax.random.split(key, 1 + len(networks))
@@ -96,7 +96,7 @@ def cycle_gan(
         if buffer_size:
             model_state["buffer"] = {side: empty_buffer(buffer_size, images.shape[1:]) for side in SIDES}
         averaged = () if ema_decay is None else tuple(GENERATORS.values())
-        return create_state(run_key, params, optimisers, model_state=model_state, averaged=averaged)
+        return create_state(run_key, params, optimizers, model_state=model_state, averaged=averaged)
 
     def apply(params: Any, name: str, images: jax.Array, *, train: bool) -> jax.Array:
         # Networks of this model have no state of their own: instance norm needs none.
@@ -153,7 +153,7 @@ def cycle_gan(
         grads, (terms, generated) = jax.grad(mean_loss, has_aux=True)(mine)
         after, model_state = state, state.model_state
         for name in GENERATORS.values():
-            after = update(after, name, grads[name], optimisers[name])
+            after = update(after, name, grads[name], optimizers[name])
             if ema_decay is not None:
                 after = update_average(after, name, ema_decay)
         judged, buffers = 0.0, {}
@@ -167,7 +167,7 @@ def cycle_gan(
                 return jnp.mean(values), values
 
             grads, values = jax.grad(mean_judged, has_aux=True)(state.params[name])
-            after, judged = update(after, name, grads, optimisers[name]), judged + 0.5 * values
+            after, judged = update(after, name, grads, optimizers[name]), judged + 0.5 * values
         if buffer_size:
             model_state = {**model_state, "buffer": buffers}
         return after.replace(step=state.step + 1, model_state=model_state), metrics_of(terms, judged, state.step)

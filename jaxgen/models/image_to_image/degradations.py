@@ -1,4 +1,4 @@
-"""What is taken from images, to be restored: resolution, clearness, parts, colour.
+"""What is taken from images, to be restored: resolution, clearness, parts, color.
 
 Images are [B, H, W, C] in [-1, 1]. Noise and masks belong to the example: they come from one key for each.
 """
@@ -11,7 +11,7 @@ import jax.numpy as jnp
 import numpy as np
 
 LUMA = (0.299, 0.587, 0.114)
-"""Weights of red, green and blue in the grey image (ITU-R BT.601)."""
+"""Weights of red, green and blue in the gray image (ITU-R BT.601)."""
 
 
 class Degraded(NamedTuple):
@@ -114,8 +114,8 @@ def inpainting(hidden: str = "box") -> Degradation:
     return Degradation(degrade, of_given, take)
 
 
-def colourisation() -> Degradation:
-    """The grey image of an RGB one."""
+def colorization() -> Degradation:
+    """The gray image of an RGB one."""
 
     def of_given(given: jax.Array) -> Degraded:
         return Degraded(given, jnp.repeat(given, 3, -1))
@@ -128,7 +128,7 @@ def colourisation() -> Degradation:
 
 
 def luma(images: jax.Array) -> jax.Array:
-    """The grey images [B, H, W, 1] of RGB ones, or of grey ones these."""
+    """The gray images [B, H, W, 1] of RGB ones, or of gray ones these."""
     return images if images.shape[-1] == 1 else jnp.sum(images * jnp.asarray(LUMA), -1, keepdims=True)
 
 

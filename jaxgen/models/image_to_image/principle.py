@@ -56,7 +56,7 @@ class Adversary(NamedTuple):
 
     network: nn.Module
     """`network(images and baselines [B, H, W, 2 C], train=...) -> logits [B, ...]`, of the image or of its patches."""
-    optimiser: optax.GradientTransformation
+    optimizer: optax.GradientTransformation
     loss: str = "non_saturating"
     """A name in `jaxgen.models.gan.losses.LOSSES`."""
     weight: float = 1e-3
@@ -102,7 +102,7 @@ def image_to_image(
     *,
     pair_of: Callable[..., Pair],
     of_given: Callable[[jax.Array], Degraded],
-    optimiser: optax.GradientTransformation,
+    optimizer: optax.GradientTransformation,
     loss: str = "l1",
     residual: bool = True,
     adversary: Adversary | None = None,
@@ -138,7 +138,7 @@ def image_to_image(
     """
     content, losses = CONTENT_LOSSES[loss], None if adversary is None else LOSSES[adversary.loss]
     networks = {"generator": network} | ({} if adversary is None else {"discriminator": adversary.network})
-    optimisers = {"generator": optimiser} | ({} if adversary is None else {"discriminator": adversary.optimiser})
+    optimizers = {"generator": optimizer} | ({} if adversary is None else {"discriminator": adversary.optimizer})
 
     def init(key: Key, batch: Batch) -> TrainState:
         run_key, pair_key, *network_keys = jax.random.split(key, 4)
@@ -150,7 +150,7 @@ def image_to_image(
         if perceiver is not None:  # copied: the state's buffers are donated, and may not be those of another
             model_state["frozen"] = jax.tree.map(jnp.copy, perceiver.load())
         averaged = () if ema_decay is None else ("generator",)
-        return create_state(run_key, params, optimisers, model_state=model_state, averaged=averaged)
+        return create_state(run_key, params, optimizers, model_state=model_state, averaged=averaged)
 
     def generate(params: Any, model_state: Any, source: Degraded, *, train: bool) -> tuple[jax.Array, Any]:
         outputs, updated = apply_network(network, params, model_state["generator"], source.given, train=train)
@@ -201,7 +201,7 @@ def image_to_image(
             slopes["discriminator"] = zero._replace(discriminator=one.discriminator)
         after = state
         for name, slope in slopes.items():  # each network's own gradient of its own loss, all from one forward pass
-            after = update(after, name, pull(slope)[0][name], optimisers[name])
+            after = update(after, name, pull(slope)[0][name], optimizers[name])
         if ema_decay is not None:
             after = update_average(after, "generator", ema_decay)
         return after.replace(step=state.step + 1, model_state=updated), metrics_of(found, logits)

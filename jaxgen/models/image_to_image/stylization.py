@@ -86,18 +86,18 @@ def style_losses(
 
     Squared distances over the square of what they are measured from, a mean over the layers, so that layers and
     networks of any scale weigh the same (Gatys, eqs. 1 and 5 but for that). Smoothness is the mean squared difference
-    of neighbouring pixels.
+    of neighboring pixels.
     """
     smoothness = _mean_square(jnp.diff(images, axis=1)) + _mean_square(jnp.diff(images, axis=2))
     return Losses(relative_distance(content_of(maps), content), relative_distance(style_of(maps), style), smoothness)
 
 
-def stylisation(
+def stylization(
     network: nn.Module,
     *,
     style: Style,
     weights: Weights = WEIGHTS,
-    optimiser: optax.GradientTransformation,
+    optimizer: optax.GradientTransformation,
     turn: bool = False,
     ema_decay: float | None = None,
 ) -> GenerativeModel:
@@ -106,12 +106,12 @@ def stylisation(
     Args:
       network: `network(images, train=...) -> images`, of any size.
       turn: whether images are mirrored and turned by chance in training, each of the 8 ways as often.
-      ema_decay: of the moving average that evaluation and `stylise` use; None: no average.
+      ema_decay: of the moving average that evaluation and `stylize` use; None: no average.
 
     Metrics: `translator/loss` and its parts before their weights, `content`, `style`, `smoothness`; on evaluation also
     `plain_style`, that of the images as they are.
 
-    There is no `sample`: images come from images. `functions`: `stylise(state, images) -> images`; `compare(state, key,
+    There is no `sample`: images come from images. `functions`: `stylize(state, images) -> images`; `compare(state, key,
     batch) -> [B, 2, H, W, 3]`, images and what they become.
     """
 
@@ -132,21 +132,21 @@ def stylisation(
             metrics["plain_style"] = style_losses(images, given, content_of(given), frozen["grams"]).style
         return LossOutput(found.total(weights), metrics, {**model_state, "network": network_state})
 
-    def stylise(state: TrainState, images: jax.Array) -> jax.Array:
+    def stylize(state: TrainState, images: jax.Array) -> jax.Array:
         params, network_state = averaged_params(state, "translator"), state.model_state["network"]
         return jnp.clip(apply_network(network, params, network_state, images, train=False)[0], -1.0, 1.0)
 
     def compare(state: TrainState, key: Key, batch: Batch) -> jax.Array:
         del key
-        return jnp.stack([batch["image"], stylise(state, batch["image"])], 1)
+        return jnp.stack([batch["image"], stylize(state, batch["image"])], 1)
 
     return one_loss_model(
         name="translator",
         init_networks=init_networks,
         loss=loss,
-        optimiser=optimiser,
+        optimizer=optimizer,
         ema_decay=ema_decay,
-        functions={"stylise": stylise, "compare": compare},
+        functions={"stylise": stylize, "compare": compare},
     )
 
 

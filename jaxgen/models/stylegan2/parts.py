@@ -1,4 +1,4 @@
-"""What StyleGAN2 trains with besides its networks: mixed styles, path lengths, an optimiser for lazy penalties."""
+"""What StyleGAN2 trains with besides its networks: mixed styles, path lengths, an optimizer for lazy penalties."""
 
 from collections.abc import Callable
 
@@ -9,7 +9,7 @@ import optax
 from jaxgen.core.reductions import mean_over_devices
 
 PATH_DECAY = 0.01
-"""How far the mean path length moves in a step of its regulariser."""
+"""How far the mean path length moves in a step of its regularizer."""
 
 
 def lazy_adam(learning_rate: float, every: int | None) -> optax.GradientTransformation:
@@ -42,18 +42,18 @@ def mixed_styles(styles: jax.Array, keys: jax.Array, layers: int, probability: f
     return jnp.where(first[..., None], styles[:, :1], styles[:, 1:])
 
 
-def path_lengths(synthesise: Callable[[jax.Array], jax.Array], styles: jax.Array, directions: jax.Array) -> jax.Array:
+def path_lengths(synthesize: Callable[[jax.Array], jax.Array], styles: jax.Array, directions: jax.Array) -> jax.Array:
     """|J^T y| of each example, with J the derivatives of its image by its style (Karras et al. 2020, section 3.2).
 
     Args:
-      synthesise: [B, N, S] -> images [B, H, W, C].
+      synthesize: [B, N, S] -> images [B, H, W, C].
       styles: [B, N, S]; the squared length is that by the style of one layer, averaged over the N layers.
       directions: y, normal [B, H, W, C], over sqrt(H W) as in the authors' code.
 
     Returns:
       [B].
     """
-    (gradients,) = jax.vjp(synthesise, styles)[1](directions)
+    (gradients,) = jax.vjp(synthesize, styles)[1](directions)
     return jnp.sqrt(jnp.mean(jnp.sum(jnp.square(gradients), -1), -1) + 1e-12)
 
 

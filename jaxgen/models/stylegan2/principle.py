@@ -34,7 +34,7 @@ from jaxgen.models.gan.parts import (
     initial_probability,
     keep,
 )
-from jaxgen.models.gan.penalties import zero_centred
+from jaxgen.models.gan.penalties import zero_centerd
 from jaxgen.models.stylegan2.parts import mixed_styles, moved_mean, path_lengths
 from jaxgen.models.variables import apply_network, init_network
 from jaxgen.networks.stylegan2 import StyleGAN2Discriminator, StyleGAN2Generator, draw_noise, num_styles
@@ -45,8 +45,8 @@ def stylegan2(
     discriminator: StyleGAN2Discriminator,
     *,
     latent_size: int,
-    generator_optimiser: optax.GradientTransformation,
-    discriminator_optimiser: optax.GradientTransformation,
+    generator_optimizer: optax.GradientTransformation,
+    discriminator_optimizer: optax.GradientTransformation,
     r1_weight: float = 10.0,
     r1_every: int = 16,
     path_weight: float = 2.0,
@@ -61,17 +61,17 @@ def stylegan2(
 
     A step updates the generator by -log s(D(G(z))), in every `path_every`-th also by its path length, then the
     discriminator by -log s(D(x)) - log(1 - s(D(G(z)))), in every `r1_every`-th also by R1. Each of the four updates
-    has latents and noise of its own and is taken with the optimiser of its network; the regularisers are
+    has latents and noise of its own and is taken with the optimizer of its network; the regularizers are
     as many times as strong as their updates are rare (section 3.1).
 
     Args:
-      generator_optimiser, discriminator_optimiser: see `stylegan2_parts.lazy_adam`.
+      generator_optimizer, discriminator_optimizer: see `stylegan2_parts.lazy_adam`.
       r1_weight: gamma of gamma / 2 |grad_x D(x)|^2, at real images before augmentation. 0: no such update.
       path_weight: of (|J^T y| - a)^2, where a is the running mean of |J^T y| (eq. 4), and is held constant. 0: none.
       path_share: the path length is taken of one in so many examples of the batch.
       mixing: how often an example has two styles, the second from a random layer on (Karras et al. 2019, section 3.1).
       ema_decay: of the moving average of the generator.
-      style_decay: of the moving average of styles, towards which samples are truncated.
+      style_decay: of the moving average of styles, toward which samples are truncated.
       augmentation: of all that the discriminator sees while it is trained.
 
     `sample(..., truncation=t)` and `decode(..., truncation=t)` take styles t of the way from the average style to their
@@ -79,7 +79,7 @@ def stylegan2(
     has the same for all, so that it is a function of its latents alone. All are cut to [-1, 1].
 
     `functions`: `prior(key, num_samples) -> latents [B, L]`, `decode(state, latents, *condition, truncation=1)`,
-    `styles(state, latents, *condition, truncation=1) -> [B, N, S]`, `synthesise(state, styles, noise=None) -> images`
+    `styles(state, latents, *condition, truncation=1) -> [B, N, S]`, `synthesize(state, styles, noise=None) -> images`
     (not cut; noise: `networks.stylegan2.draw_noise`), `average_style(state) -> [S]`, `fixed_noise() -> noise`,
     `discriminate(state, images, *condition) -> logits`, which depend on the batch, and with classes `conditions`.
 
@@ -87,7 +87,7 @@ def stylegan2(
       UserError: a device's batch is no multiple of `path_share`.
     """
     losses = LOSSES["non_saturating"]
-    optimisers = {"generator": generator_optimiser, "discriminator": discriminator_optimiser}
+    optimizers = {"generator": generator_optimizer, "discriminator": discriminator_optimizer}
     image_shape, num_classes = tuple(generator.image_shape), generator.num_classes
     layers = num_styles(image_shape)
     conditions = None if num_classes is None else classes_in_turn(num_classes)
@@ -113,13 +113,13 @@ def stylegan2(
         }
         if path_weight:
             model_state["path_length"] = {"mean": jnp.zeros(())}
-        return create_state(run_key, params, optimisers, model_state=model_state, averaged=("generator",))
+        return create_state(run_key, params, optimizers, model_state=model_state, averaged=("generator",))
 
     def map_latents(params: Any, latents: jax.Array, labels: Sequence[jax.Array]) -> jax.Array:
         return generator.apply({"params": params}, latents, *labels, method="map")
 
-    def synthesise_with(params: Any, styles: jax.Array, noise: Sequence[jax.Array]) -> jax.Array:
-        return generator.apply({"params": params}, styles, noise, method="synthesise")
+    def synthesize_with(params: Any, styles: jax.Array, noise: Sequence[jax.Array]) -> jax.Array:
+        return generator.apply({"params": params}, styles, noise, method="synthesize")
 
     def judge(params: Any, images: jax.Array, labels: Sequence[jax.Array], *, train: bool = True) -> jax.Array:
         return apply_network(discriminator, params, {}, images, *labels, train=train)[0]
@@ -146,7 +146,7 @@ def stylegan2(
 
         def loss_of(params: Any) -> tuple[jax.Array, Any]:
             styles = draw_styles(params, styles_key, index, labels)
-            images = synthesise_with(params, styles, noise_of(noise_key, index))
+            images = synthesize_with(params, styles, noise_of(noise_key, index))
             logits = judge(
                 state.params["discriminator"], augment(state, images, example_keys(augment_key, index)), labels
             )
@@ -157,7 +157,7 @@ def stylegan2(
         average = state.model_state["average_style"]["mean"]
         average += (1.0 - style_decay) * (mean_over_devices(jnp.mean(styles[:, 0], 0)) - average)
         state = keep(state, "average_style", {"mean": average})
-        return update(state, "generator", grads, generator_optimiser), {"generator/loss": sum_and_count(values)}
+        return update(state, "generator", grads, generator_optimizer), {"generator/loss": sum_and_count(values)}
 
     def update_path_length(state: TrainState, batch: Batch, key: Key) -> tuple[TrainState, Metrics]:
         styles_key, noise_key, direction_key = jax.random.split(key, 3)
@@ -168,13 +168,13 @@ def stylegan2(
         def loss_of(params: Any) -> tuple[jax.Array, Any]:
             noise = noise_of(noise_key, index)
             styles = draw_styles(params, styles_key, index, labels)
-            lengths = path_lengths(lambda styles: synthesise_with(params, styles, noise), styles, directions)
+            lengths = path_lengths(lambda styles: synthesize_with(params, styles, noise), styles, directions)
             mean = moved_mean(state.model_state["path_length"]["mean"], lengths)
             values = jnp.square(lengths - mean)
             return path_every * path_weight * jnp.mean(values), (values, lengths, mean)
 
         grads, (values, lengths, mean) = jax.grad(loss_of, has_aux=True)(state.params["generator"])
-        state = update(keep(state, "path_length", {"mean": mean}), "generator", grads, generator_optimiser)
+        state = update(keep(state, "path_length", {"mean": mean}), "generator", grads, generator_optimizer)
         return state, {
             "generator/path_penalty": sum_and_count(jnp.repeat(values, path_share)),
             "generator/path_length": sum_and_count(jnp.repeat(lengths, path_share)),
@@ -183,7 +183,7 @@ def stylegan2(
     def update_discriminator(state: TrainState, batch: Batch, key: Key) -> tuple[TrainState, Metrics]:
         styles_key, noise_key, real_key, fake_key = jax.random.split(key, 4)
         index, labels, params = batch["index"], labels_of(batch), state.params["generator"]
-        fake = synthesise_with(params, draw_styles(params, styles_key, index, labels), noise_of(noise_key, index))
+        fake = synthesize_with(params, draw_styles(params, styles_key, index, labels), noise_of(noise_key, index))
         real = augment(state, batch["image"], example_keys(real_key, index))
         fake = augment(state, fake, example_keys(fake_key, index))
 
@@ -193,7 +193,7 @@ def stylegan2(
             return jnp.mean(values), (values, real_logits, fake_logits)
 
         grads, (values, *logits) = jax.grad(loss_of, has_aux=True)(state.params["discriminator"])
-        state = update(adapted(augmentation, state, logits[0]), "discriminator", grads, discriminator_optimiser)
+        state = update(adapted(augmentation, state, logits[0]), "discriminator", grads, discriminator_optimizer)
         return state, discriminator_metrics(values, *logits)
 
     def update_r1(state: TrainState, batch: Batch, key: Key) -> tuple[TrainState, Metrics]:
@@ -203,11 +203,11 @@ def stylegan2(
             def logits(images: jax.Array) -> jax.Array:
                 return judge(params, augment(state, images, example_keys(key, index)), labels)
 
-            values = zero_centred(logits, batch["image"])
+            values = zero_centerd(logits, batch["image"])
             return r1_every * r1_weight * jnp.mean(values), values
 
         grads, values = jax.grad(loss_of, has_aux=True)(state.params["discriminator"])
-        state = update(state, "discriminator", grads, discriminator_optimiser)
+        state = update(state, "discriminator", grads, discriminator_optimizer)
         return state, {"discriminator/r1": sum_and_count(values)}
 
     def lazily(
@@ -247,9 +247,9 @@ def stylegan2(
         average = average_style(state)
         return jnp.repeat((average + truncation * (style - average))[:, None], layers, 1)
 
-    def synthesise(state: TrainState, styles: jax.Array, noise: Sequence[jax.Array] | None = None) -> jax.Array:
+    def synthesize(state: TrainState, styles: jax.Array, noise: Sequence[jax.Array] | None = None) -> jax.Array:
         noise = fixed_noise() if noise is None else noise
-        return synthesise_with(averaged_params(state, "generator"), styles, noise)
+        return synthesize_with(averaged_params(state, "generator"), styles, noise)
 
     def average_style(state: TrainState) -> jax.Array:
         return state.model_state["average_style"]["mean"]
@@ -260,7 +260,7 @@ def stylegan2(
     def decode(
         state: TrainState, latents: jax.Array, *condition: jax.Array, truncation: float | jax.Array = 1.0
     ) -> jax.Array:
-        return jnp.clip(synthesise(state, styles_of(state, latents, *condition, truncation=truncation)), -1.0, 1.0)
+        return jnp.clip(synthesize(state, styles_of(state, latents, *condition, truncation=truncation)), -1.0, 1.0)
 
     def discriminate(state: TrainState, images: jax.Array, *condition: jax.Array) -> jax.Array:
         return judge(state.params["discriminator"], images, condition, train=False)
@@ -272,7 +272,7 @@ def stylegan2(
         condition = () if labels is None else (labels,)
         styles = styles_of(state, prior(latents_key, num_samples), *condition, truncation=truncation)
         noise = noise_of(noise_key, jnp.arange(num_samples, dtype=jnp.uint32))
-        return jnp.clip(synthesise(state, styles, noise), -1.0, 1.0)
+        return jnp.clip(synthesize(state, styles, noise), -1.0, 1.0)
 
     by_condition = sample_by_condition(drawn, conditions)
 
@@ -285,7 +285,7 @@ def stylegan2(
         latents_key, noise_key = jax.random.split(key)
         index, labels = batch["index"], labels_of(batch)
         styles = styles_of(state, example_normal(latents_key, index, (latent_size,)), *labels)
-        fake = jnp.clip(synthesise(state, styles, noise_of(noise_key, index)), -1.0, 1.0)
+        fake = jnp.clip(synthesize(state, styles, noise_of(noise_key, index)), -1.0, 1.0)
         logits = [discriminate(state, images, *labels) for images in (batch["image"], fake)]
         return discriminator_metrics(losses.discriminator(*logits), *logits)
 
@@ -293,7 +293,7 @@ def stylegan2(
         "prior": prior,
         "decode": decode,
         "styles": styles_of,
-        "synthesise": synthesise,
+        "synthesise": synthesize,
         "average_style": average_style,
         "fixed_noise": fixed_noise,
         "discriminate": discriminate,

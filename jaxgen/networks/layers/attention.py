@@ -10,7 +10,7 @@ from jax import Array
 from jaxgen.core.errors import UserError
 from jaxgen.networks.layers.convolution.conv import Conv
 from jaxgen.networks.layers.resampling import max_pool
-from jaxgen.networks.layers.spectral_norm import spectrally_normalised
+from jaxgen.networks.layers.spectral_norm import spectrally_normalized
 
 
 def attend(
@@ -55,8 +55,8 @@ class SelfAttention(nn.Module):
     starts at 0. As in the authors' code f and h are max pooled by 2x2: i runs over a quarter of the pixels.
 
     Attributes:
-      spectral_norm: whether the convolutions are spectrally normalised.
-      kernel_init: initialiser of the convolutions.
+      spectral_norm: whether the convolutions are spectrally normalized.
+      kernel_init: initializer of the convolutions.
     """
 
     spectral_norm: bool = True
@@ -75,7 +75,7 @@ class SelfAttention(nn.Module):
 
         def conv(features: int, name: str, inputs: Array) -> Array:
             layer = Conv(features, (1, 1), use_bias=False, kernel_init=self.kernel_init, name=name)
-            return spectrally_normalised(layer, train=train, enabled=self.spectral_norm)(inputs)
+            return spectrally_normalized(layer, train=train, enabled=self.spectral_norm)(inputs)
 
         queries = conv(channels // 8, "query", inputs).reshape(batch, height * width, -1)
         keys = max_pool(conv(channels // 8, "key", inputs)).reshape(batch, -1, channels // 8)

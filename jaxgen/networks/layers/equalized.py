@@ -1,4 +1,4 @@
-"""Layers with equalised learning rates, and convolutions modulated by a style.
+"""Layers with equalized learning rates, and convolutions modulated by a style.
 
 Weights are kept with variance 1 and scaled when they are used, by 1 / sqrt(fan-in), so that Adam moves all of them by a
 like share of their size (Karras et al. 2018, arXiv:1710.10196, section 4.1). A learning-rate multiplier m keeps them
@@ -23,11 +23,11 @@ Resample = Literal["up", "down"] | None
 
 
 def scaled_leaky_relu(inputs: Array) -> Array:
-    """sqrt(2) max(x, 0.2 x): the factor keeps the variance of what equalised layers give near 1."""
+    """sqrt(2) max(x, 0.2 x): the factor keeps the variance of what equalized layers give near 1."""
     return nn.leaky_relu(inputs, 0.2) * math.sqrt(2.0)
 
 
-class EqualisedDense(nn.Module):
+class EqualizedDense(nn.Module):
     """y = m (W / sqrt(C) x + b), with W [C, F] drawn with standard deviation 1 / m.
 
     Attributes:
@@ -49,7 +49,7 @@ class EqualisedDense(nn.Module):
         return inputs @ (kernel * (self.rate / math.sqrt(channels))) + self.rate * bias
 
 
-class EqualisedConv(nn.Module):
+class EqualizedConv(nn.Module):
     """A convolution of stride 1 and "SAME", with W [k, k, C, F] scaled by 1 / (k sqrt(C)).
 
     Attributes:
@@ -78,7 +78,7 @@ class ModulatedConv(nn.Module):
 
         w'[k, c, f] = s[c] w[k, c, f],    w''[k, c, f] = w'[k, c, f] / sqrt(sum_{k, c} w'[k, c, f]^2 + 1e-8)
 
-    of each example, with s = A(style), an equalised Dense layer with a bias that begins at 1. Here s scales the inputs
+    of each example, with s = A(style), an equalized Dense layer with a bias that begins at 1. Here s scales the inputs
     and the root the outputs, which is the same and leaves one kernel for the whole batch.
 
     Attributes:
@@ -97,7 +97,7 @@ class ModulatedConv(nn.Module):
     def __call__(self, inputs: Array, style: Array) -> Array:
         """[B, H, W, C] and [B, S] -> [B, H, W, F], with "up" [B, 2 H, 2 W, F]."""
         channels = inputs.shape[-1]
-        scale = EqualisedDense(channels, bias=1.0, name="style")(style)
+        scale = EqualizedDense(channels, bias=1.0, name="style")(style)
         kernel = _scaled_kernel(self, channels)
         outputs = convolve(inputs * scale[:, None, None], kernel, self.resample)
         if not self.demodulate:
@@ -106,7 +106,7 @@ class ModulatedConv(nn.Module):
         return outputs * lax.rsqrt(size + 1e-8)[:, None, None]
 
 
-def _scaled_kernel(layer: EqualisedConv | ModulatedConv, channels: int) -> Array:
+def _scaled_kernel(layer: EqualizedConv | ModulatedConv, channels: int) -> Array:
     shape = (layer.size, layer.size, channels, layer.features)
     return layer.param("kernel", nn.initializers.normal(1.0), shape, jnp.float32) / (layer.size * math.sqrt(channels))
 

@@ -1,4 +1,4 @@
-"""Normalisation layers."""
+"""Normalization layers."""
 
 from collections.abc import Callable
 
@@ -8,11 +8,11 @@ from flax.linen.dtypes import promote_dtype
 from jax import Array, lax
 
 from jaxgen.core.reductions import AXIS, axis_is_bound
-from jaxgen.networks.layers.spectral_norm import spectrally_normalised
+from jaxgen.networks.layers.spectral_norm import spectrally_normalized
 
 
 class BatchNorm(nn.Module):
-    """Batch normalisation with the statistics of the whole batch, over all devices where there are several.
+    """Batch normalization with the statistics of the whole batch, over all devices where there are several.
 
     y = scale (x - mean) / sqrt(variance + epsilon) + bias, with the mean and variance of each channel over every other
     axis (Ioffe and Szegedy 2015, arXiv:1502.03167, Algorithm 1). While training they come from the batch, and running
@@ -25,7 +25,7 @@ class BatchNorm(nn.Module):
       epsilon: added to the variance.
       use_scale: whether there is a learned `scale` [C].
       use_bias: whether there is a learned `bias` [C].
-      scale_init: initialiser of `scale`.
+      scale_init: initializer of `scale`.
     """
 
     momentum: float = 0.9
@@ -51,7 +51,7 @@ class BatchNorm(nn.Module):
 
 
 class ConditionalBatchNorm(nn.Module):
-    """Batch normalisation whose gain and bias come from a condition (de Vries et al. 2017, arXiv:1707.00683).
+    """Batch normalization whose gain and bias come from a condition (de Vries et al. 2017, arXiv:1707.00683).
 
     y = gain(c) (x - mean) / sqrt(variance + epsilon) + bias(c), with the statistics of `BatchNorm`. For labels gain and
     bias are learned for each class and start at 1 and 0 (Miyato and Koyama 2018, arXiv:1802.05637); for a vector e they
@@ -59,8 +59,8 @@ class ConditionalBatchNorm(nn.Module):
 
     Attributes:
       num_classes: the condition is labels in 0..K-1; None: it is a vector.
-      spectral_norm: whether W and V are spectrally normalised.
-      kernel_init: initialiser of W and V.
+      spectral_norm: whether W and V are spectrally normalized.
+      kernel_init: initializer of W and V.
     """
 
     num_classes: int | None = None
@@ -80,7 +80,7 @@ class ConditionalBatchNorm(nn.Module):
 
             def linear(name: str) -> Array:
                 layer = nn.Dense(channels, use_bias=False, kernel_init=self.kernel_init, name=name)
-                return spectrally_normalised(layer, train=train, enabled=self.spectral_norm)(condition)
+                return spectrally_normalized(layer, train=train, enabled=self.spectral_norm)(condition)
 
             gain, bias = 1.0 + linear("gain"), linear("bias")
         per_example = (-1,) + (1,) * (inputs.ndim - 2) + (channels,)
@@ -88,7 +88,7 @@ class ConditionalBatchNorm(nn.Module):
 
 
 class GroupNorm(nn.Module):
-    """Group normalisation (Wu and He 2018, arXiv:1803.08494, eqs. 1 to 6): of each example, by groups of channels.
+    """Group normalization (Wu and He 2018, arXiv:1803.08494, eqs. 1 to 6): of each example, by groups of channels.
 
     There are 32 groups, or as many as leave each of them 4 channels at least and all of one size.
 
@@ -107,7 +107,7 @@ class GroupNorm(nn.Module):
         bias = self.param("bias", nn.initializers.zeros, (channels,), jnp.float32)
         if moves is not None:
             scale, bias = scale * (1.0 + moves[0]), bias * (1.0 + moves[0]) + moves[1]
-        return normalised_by_groups(inputs, fitting[-1], self.epsilon, scale, bias)
+        return normalized_by_groups(inputs, fitting[-1], self.epsilon, scale, bias)
 
 
 class Moves(nn.Module):
@@ -136,7 +136,7 @@ class Moves(nn.Module):
 
 
 class InstanceNorm(nn.Module):
-    """Instance normalisation: of each channel of each example (Ulyanov et al. 2016, arXiv:1607.08022, eq. 2).
+    """Instance normalization: of each channel of each example (Ulyanov et al. 2016, arXiv:1607.08022, eq. 2).
 
     Attributes:
       epsilon: added to the variance.
@@ -152,13 +152,13 @@ class InstanceNorm(nn.Module):
         channels = inputs.shape[-1]
         scale = self.param("scale", nn.initializers.ones, (channels,), jnp.float32) if self.use_affine else 1.0
         bias = self.param("bias", nn.initializers.zeros, (channels,), jnp.float32) if self.use_affine else 0.0
-        return normalised_by_groups(inputs, channels, self.epsilon, scale, bias)
+        return normalized_by_groups(inputs, channels, self.epsilon, scale, bias)
 
 
-def normalised_by_groups(
+def normalized_by_groups(
     inputs: Array, groups: int, epsilon: float, scale: Array | float = 1.0, bias: Array | float = 0.0
 ) -> Array:
-    """(x - mean) / sqrt(variance + epsilon) * scale + bias, by groups of neighbouring channels of each example.
+    """(x - mean) / sqrt(variance + epsilon) * scale + bias, by groups of neighboring channels of each example.
 
     In two passes over the inputs for the sums and one for the outputs, in the order in which they lie in memory. The
     second and third are of d = x - k, with k the mean of each group as the first finds it, so that no digits are lost

@@ -28,7 +28,7 @@ def max_pool(inputs: Array) -> Array:
 
 
 def upsample(inputs: Array) -> Array:
-    """[B, H, W, C] -> [B, 2 H, 2 W, C]: each pixel four times (nearest neighbour)."""
+    """[B, H, W, C] -> [B, 2 H, 2 W, C]: each pixel four times (nearest neighbor)."""
     batch, height, width, channels = inputs.shape
     repeated = jnp.broadcast_to(inputs[:, :, None, :, None], (batch, height, 2, width, 2, channels))
     return repeated.reshape(batch, 2 * height, 2 * width, channels)

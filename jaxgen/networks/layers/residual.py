@@ -15,9 +15,9 @@ from jaxgen.core.errors import UserError
 from jaxgen.networks.layers.convolution.conv import Conv
 from jaxgen.networks.layers.normalization import BatchNorm
 from jaxgen.networks.layers.resampling import average_pool, upsample
-from jaxgen.networks.layers.spectral_norm import spectrally_normalised
+from jaxgen.networks.layers.spectral_norm import spectrally_normalized
 
-Initialiser = nn.initializers.Initializer
+Initializer = nn.initializers.Initializer
 
 STEMS = (4, 6, 7)
 """Sizes that the smallest map of a residual GAN may have."""
@@ -34,23 +34,23 @@ class UpBlock(nn.Module):
     Attributes:
       features: channels of the output, F.
       norm: makes a norm layer, which is called as `layer(inputs, *condition, train=...)`.
-      spectral_norm: whether the convolutions are spectrally normalised.
-      kernel_init, shortcut_init: initialisers of the residual branch and of the shortcut.
+      spectral_norm: whether the convolutions are spectrally normalized.
+      kernel_init, shortcut_init: initializers of the residual branch and of the shortcut.
     """
 
     features: int
     norm: Callable[[], nn.Module] = BatchNorm
     spectral_norm: bool = False
-    kernel_init: Initialiser = GLOROT_FOR_RELU
-    shortcut_init: Initialiser = GLOROT
+    kernel_init: Initializer = GLOROT_FOR_RELU
+    shortcut_init: Initializer = GLOROT
 
     @nn.compact
     def __call__(self, inputs: Array, *condition: Array, train: bool) -> Array:
         """[B, H, W, C] and what the norm wants -> [B, 2 H, 2 W, F]."""
 
-        def conv(size: int, init: Initialiser, inputs: Array, resample: Literal["up"] | None = None) -> Array:
+        def conv(size: int, init: Initializer, inputs: Array, resample: Literal["up"] | None = None) -> Array:
             layer = Conv(self.features, (size, size), use_bias=False, kernel_init=init, resample=resample)
-            return spectrally_normalised(layer, train=train, enabled=self.spectral_norm)(inputs)
+            return spectrally_normalized(layer, train=train, enabled=self.spectral_norm)(inputs)
 
         hidden = nn.relu(self.norm()(inputs, *condition, train=train))
         hidden = conv(3, self.kernel_init, hidden, "up")
@@ -70,8 +70,8 @@ class DownBlock(nn.Module):
       first: whether the inputs are the images: no ReLU before the first convolution.
       wide: whether the first convolution has F channels as in BigGAN (and wherever `first`), or as many as the inputs
         as in SNGAN.
-      spectral_norm: whether the convolutions are spectrally normalised.
-      kernel_init, shortcut_init: initialisers of the residual branch and of the shortcut.
+      spectral_norm: whether the convolutions are spectrally normalized.
+      kernel_init, shortcut_init: initializers of the residual branch and of the shortcut.
     """
 
     features: int
@@ -79,18 +79,18 @@ class DownBlock(nn.Module):
     first: bool = False
     wide: bool = False
     spectral_norm: bool = True
-    kernel_init: Initialiser = GLOROT_FOR_RELU
-    shortcut_init: Initialiser = GLOROT
+    kernel_init: Initializer = GLOROT_FOR_RELU
+    shortcut_init: Initializer = GLOROT
 
     @nn.compact
     def __call__(self, inputs: Array, *, train: bool) -> Array:
         """[B, H, W, C] -> [B, H', W', F] with H' = H // 2, or H without `downsample`."""
 
         def conv(
-            features: int, size: int, init: Initialiser, inputs: Array, resample: Literal["down"] | None = None
+            features: int, size: int, init: Initializer, inputs: Array, resample: Literal["down"] | None = None
         ) -> Array:
             layer = Conv(features, (size, size), kernel_init=init, resample=resample)
-            return spectrally_normalised(layer, train=train, enabled=self.spectral_norm)(inputs)
+            return spectrally_normalized(layer, train=train, enabled=self.spectral_norm)(inputs)
 
         channels = inputs.shape[-1]
         hidden = inputs if self.first else nn.relu(inputs)
@@ -111,14 +111,14 @@ class ProjectionHead(nn.Module):
     Attributes:
       num_classes: K; None: no labels.
       head_outputs: N outputs beside the logit, from the same features (an auxiliary classifier, a code); None: none.
-      spectral_norm: whether the layers are spectrally normalised.
-      kernel_init: initialiser of the layers.
+      spectral_norm: whether the layers are spectrally normalized.
+      kernel_init: initializer of the layers.
     """
 
     num_classes: int | None = None
     head_outputs: int | None = None
     spectral_norm: bool = True
-    kernel_init: Initialiser = GLOROT
+    kernel_init: Initializer = GLOROT
 
     @nn.compact
     def __call__(self, inputs: Array, *condition: Array, train: bool) -> Array | tuple[Array, Array]:
@@ -130,17 +130,17 @@ class ProjectionHead(nn.Module):
         if len(condition) != (self.num_classes is not None):
             raise ValueError("a discriminator gets labels exactly where it has `num_classes`")
 
-        def normalised(layer: nn.Module) -> Callable[[Array], Array]:
-            return spectrally_normalised(layer, train=train, enabled=self.spectral_norm)
+        def normalized(layer: nn.Module) -> Callable[[Array], Array]:
+            return spectrally_normalized(layer, train=train, enabled=self.spectral_norm)
 
         features = nn.relu(inputs).sum((1, 2))  # [B, C]
-        logits = normalised(nn.Dense(1, kernel_init=self.kernel_init))(features)[:, 0]
+        logits = normalized(nn.Dense(1, kernel_init=self.kernel_init))(features)[:, 0]
         for labels in condition:
             embed = nn.Embed(self.num_classes, features.shape[-1], embedding_init=self.kernel_init)
-            logits += jnp.sum(normalised(embed)(labels) * features, -1)
+            logits += jnp.sum(normalized(embed)(labels) * features, -1)
         if self.head_outputs is None:
             return logits
-        return logits, normalised(nn.Dense(self.head_outputs, kernel_init=self.kernel_init))(features)
+        return logits, normalized(nn.Dense(self.head_outputs, kernel_init=self.kernel_init))(features)
 
 
 def place_of_attention(attention_size: int | None, sizes: list[int]) -> int | None:

@@ -1,4 +1,4 @@
-"""Spectral normalisation (Miyato et al. 2018, arXiv:1802.05957)."""
+"""Spectral normalization (Miyato et al. 2018, arXiv:1802.05957)."""
 
 import functools
 from collections.abc import Callable
@@ -22,7 +22,7 @@ class SpectralNorm(nn.Module):
     the weights at hand (a moving average's, say). Biases are left alone.
 
     The parameters are those of the layer, under its own name, and start as it makes them (`flax.linen.SpectralNorm`
-    would start with them normalised, which changes how fast they learn).
+    would start with them normalized, which changes how fast they learn).
 
     Attributes:
       layer: `Conv`, `nn.Dense` or `nn.Embed`, made in the compact method that calls this.
@@ -44,13 +44,13 @@ class SpectralNorm(nn.Module):
         if train and not self.is_initializing():
             u.value = next_u
 
-        def normalise(variables: Any) -> Any:
+        def normalize(variables: Any) -> Any:
             return jax.tree.map(lambda leaf: leaf / sigma if leaf.ndim > 1 else leaf, variables)
 
-        return nn.map_variables(lambda layer: layer(inputs), "params", normalise)(self.layer)
+        return nn.map_variables(lambda layer: layer(inputs), "params", normalize)(self.layer)
 
 
-def spectrally_normalised(layer: nn.Module, *, train: bool, enabled: bool = True) -> Callable[[Array], Array]:
+def spectrally_normalized(layer: nn.Module, *, train: bool, enabled: bool = True) -> Callable[[Array], Array]:
     """`SpectralNorm(layer)` with its `train` given, or where not `enabled` the layer itself."""
     return functools.partial(SpectralNorm(layer), train=train) if enabled else layer
 

@@ -10,10 +10,10 @@ import optax
 import pytest
 import scipy.stats
 from helpers import floats
-from tiny import optimiser, tiny_first_stage, tiny_images, tiny_two_stages
+from tiny import optimizer, tiny_first_stage, tiny_images, tiny_two_stages
 
 from jaxgen.data import Dataset, example_batch
-from jaxgen.data.binarization import binarised
+from jaxgen.data.binarization import binarized
 from jaxgen.data.dataset import as_stored, scale_images, unscale_images
 from jaxgen.models.autoregressive.grids import autoregressive, binary_pixels
 from jaxgen.networks.made import TokenMADE
@@ -32,7 +32,7 @@ every_network = pytest.mark.parametrize("name", NETWORKS)
 @functools.cache
 def tiny_model(name="pixel_cnn", num_classes=None):
     network = NETWORKS[name](num_classes)
-    return autoregressive(network, token_shape=SHAPE, num_classes=num_classes, optimiser=optimiser())
+    return autoregressive(network, token_shape=SHAPE, num_classes=num_classes, optimizer=optimizer())
 
 
 def tiny_tokens(examples=50):
@@ -115,21 +115,21 @@ def test_the_loss_is_cross_entropy_per_token_and_nats_per_example():
 
 
 def test_tokens_of_binary_images_are_their_pixels_and_become_them_again():
-    tokeniser, data = binary_pixels(), binarised(tiny_images(), seed=0, train=True)
+    tokenizer, data = binary_pixels(), binarized(tiny_images(), seed=0, train=True)
     for split in (data.train, data.test):
         batch = scale_images({"image": jnp.asarray(split["image"]), "index": jnp.arange(len(split["image"]))})
-        tokens = tokeniser.encode(tokeniser.load(), KEY, batch)
+        tokens = tokenizer.encode(tokenizer.load(), KEY, batch)
         np.testing.assert_array_equal(tokens, split["image"][..., 0] == 255)
-        np.testing.assert_array_equal(unscale_images(tokeniser.decode({}, tokens)), split["image"])
+        np.testing.assert_array_equal(unscale_images(tokenizer.decode({}, tokens)), split["image"])
 
 
-def test_tokens_of_grey_images_are_drawn_anew_by_the_example():
+def test_tokens_of_gray_images_are_drawn_anew_by_the_example():
     batch = example_batch(tiny_images(examples=4_000), 4_000)
     tokens, again = (np.asarray(binary_pixels().encode({}, key, batch)) for key in jax.random.split(KEY))
-    grey = (np.asarray(batch["image"])[..., 0] + 1) / 2
-    errors = np.sqrt((grey * (1 - grey)).sum())
-    assert abs((tokens - grey).sum()) < 4 * errors
-    assert np.mean(tokens != again) == pytest.approx(np.mean(2 * grey * (1 - grey)), abs=0.01)
+    gray = (np.asarray(batch["image"])[..., 0] + 1) / 2
+    errors = np.sqrt((gray * (1 - gray)).sum())
+    assert abs((tokens - gray).sum()) < 4 * errors
+    assert np.mean(tokens != again) == pytest.approx(np.mean(2 * gray * (1 - gray)), abs=0.01)
     part = {name: values[10:20] for name, values in batch.items()}
     np.testing.assert_array_equal(binary_pixels().encode({}, jax.random.split(KEY)[0], part), tokens[10:20])
 
@@ -142,7 +142,7 @@ def test_tokens_of_grey_images_are_drawn_anew_by_the_example():
 def test_samples_of_a_model_of_one_image_are_that_image(network):
     image = np.where(np.random.default_rng(0).random((1, 4, 5, 1)) < 0.5, 1.0, -1.0).astype(np.float32)
     batch = {"image": jnp.asarray(np.tile(image, (4, 1, 1, 1))), "index": jnp.arange(4)}
-    options = {"optimiser": optax.adam(0.1), "tokeniser": binary_pixels()}
+    options = {"optimizer": optax.adam(0.1), "tokenizer": binary_pixels()}
     model = autoregressive(network, token_shape=(4, 5), **options)
 
     @jax.jit
@@ -179,7 +179,7 @@ def test_training_finds_what_tokens_have_in_common():
     rows = np.tile(np.arange(3), (64, 2, 1)) + np.random.default_rng(1).integers(0, 3, (64, 1, 1))
     data = {"tokens": jnp.asarray(rows % 3), "index": jnp.arange(64)}  # the first token says all
     network = GatedPixelCNN(3, width=8, layers=2, hidden_width=16)
-    model = autoregressive(network, token_shape=SHAPE, optimiser=optax.adam(2e-2))
+    model = autoregressive(network, token_shape=SHAPE, optimizer=optax.adam(2e-2))
     state, step = jax.jit(model.init)(KEY, data), jax.jit(model.train_step)
     for i in range(60):
         state, metrics = step(state, data, jax.random.fold_in(KEY, i))

@@ -49,7 +49,7 @@ def test_the_loss_is_an_eighth_of_the_text_and_seven_of_the_image(model_and_stat
     model, state = model_and_state
     batch = example_batch(tiny_captioned(), 6)
     metrics = {name: total / weight for name, (total, weight) in jax.jit(model.eval_step)(state, batch, KEY).items()}
-    # The first stage makes grey pixels binary by chance, so its codes are not known here: text first, then the sum.
+    # The first stage makes gray pixels binary by chance, so its codes are not known here: text first, then the sum.
     captions = np.asarray(batch["caption"])
     text = jax.nn.log_softmax(model.functions["logits"](state, captions, jnp.zeros((6, 2, 2), int))[0])
     targets = TINY_LAYOUT.begin(jnp.asarray(captions))[:, 1:]

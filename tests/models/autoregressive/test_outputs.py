@@ -9,7 +9,7 @@ from scipy.stats import logistic
 from jaxgen.data.mu_law import mu_law_decode
 from jaxgen.models.autoregressive.decoding import Choice
 from jaxgen.models.autoregressive.outputs import mixture_in_amplitudes, mixture_of_logistics, softmax
-from jaxgen.models.likelihoods import discretised_logistic
+from jaxgen.models.likelihoods import discretized_logistic
 
 KEY = jax.random.key(0)
 
@@ -27,12 +27,12 @@ def test_the_masses_of_all_levels_add_up_to_1(mixture, levels, spread):
     np.testing.assert_allclose(jnp.sum(masses, -1), 1.0, atol=1e-4)
 
 
-def test_one_component_is_the_discretised_logistic_of_images():
+def test_one_component_is_the_discretized_logistic_of_images():
     """Whose mean is the offset of the one place in the middle, 0."""
     parameters, levels = parameters_of(7, 1), jnp.arange(7) * 40
     found = mixture_of_logistics(1).log_prob(parameters, levels)
     images = (levels / 127.5 - 1.0).reshape(7, 1, 1, 1)
-    expected = discretised_logistic().log_prob(parameters[:, 1:].reshape(7, 1, 1, 2), images)
+    expected = discretized_logistic().log_prob(parameters[:, 1:].reshape(7, 1, 1, 2), images)
     np.testing.assert_allclose(found, expected, rtol=1e-4)
 
 

@@ -79,7 +79,7 @@ def test_a_network_trained_on_a_rhythm_goes_on_with_it(network):
     text = np.tile([1, 1, 2, 0], 30)
     windows = np.stack([text[i : i + 25] for i in range(64)])
     batch = {"tokens": jnp.asarray(windows), "index": jnp.arange(64, dtype=jnp.uint32)}
-    model = sequence_model(network, optimiser=optax.adam(1e-2))
+    model = sequence_model(network, optimizer=optax.adam(1e-2))
 
     @jax.jit
     def train(state):

@@ -77,7 +77,7 @@ def gaussian_model(network=None, **options):
         image_shape=SHAPE,
         preconditioning=PREDICTIONS["epsilon"],
         noise_levels=lognormal(),
-        optimiser=optax.sgd(0.0),
+        optimizer=optax.sgd(0.0),
         **options,
     )
     return model, model.init(jax.random.key(0), batch_of(2))
@@ -225,7 +225,7 @@ def test_the_class_is_left_out_as_often_as_asked_for():
         image_shape=SHAPE,
         preconditioning=edm(),
         noise_levels=lognormal(),
-        optimiser=optax.sgd(0.0),
+        optimizer=optax.sgd(0.0),
         condition=class_condition(3),
         condition_dropout=0.2,
     )

@@ -42,7 +42,7 @@ def test_mutual_information_is_the_likelihood_of_the_codes_read_from_generated_i
     np.testing.assert_allclose(head.discriminator(REAL, FAKE, LABELS, LATENTS), expected, rtol=1e-5)
 
 
-class Labelled(nn.Module):
+class Labeled(nn.Module):
     """A generator whose images show the label, one pixel for each, and a little of the latents."""
 
     @nn.compact
@@ -58,15 +58,15 @@ def build(head, generator=None, **options):
         latent_size=6,
         num_classes=10,
         head=head,
-        generator_optimiser=optax.adam(1e-2),
-        discriminator_optimiser=optax.adam(1e-2),
+        generator_optimizer=optax.adam(1e-2),
+        discriminator_optimizer=optax.adam(1e-2),
         **options,
     )
 
 
 @pytest.mark.parametrize("steps", [None, 1])
 def test_the_head_learns_to_read_a_code_that_was_drawn(steps):
-    model = build(mutual_information(10, 2), Labelled(), discriminator_steps=steps)
+    model = build(mutual_information(10, 2), Labeled(), discriminator_steps=steps)
     state = model.init(jax.random.key(0), BATCH)
     step = jax.jit(model.train_step)
     for i in range(150):

@@ -30,8 +30,8 @@ def build(**options):
     return gan(
         *NETWORKS,
         latent_size=LATENT_SIZE,
-        generator_optimiser=optax.sgd(1.0),
-        discriminator_optimiser=optax.sgd(1.0),
+        generator_optimizer=optax.sgd(1.0),
+        discriminator_optimizer=optax.sgd(1.0),
         **options,
     )
 

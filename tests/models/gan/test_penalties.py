@@ -142,8 +142,8 @@ def build(**options):
         MLPGenerator((8, 8, 1), widths=(16,)),
         NETWORK,
         latent_size=5,
-        generator_optimiser=optax.sgd(1.0),
-        discriminator_optimiser=optax.sgd(1.0),
+        generator_optimizer=optax.sgd(1.0),
+        discriminator_optimizer=optax.sgd(1.0),
         ema_decay=None,
         **options,
     )

@@ -39,7 +39,7 @@ class Judge(nn.Module):
 
 
 def started(**options):
-    options = {"generator_optimiser": optax.sgd(0.1), "discriminator_optimiser": optax.sgd(0.2), **options}
+    options = {"generator_optimizer": optax.sgd(0.1), "discriminator_optimizer": optax.sgd(0.2), **options}
     model = cycle_gan(Scale(), Judge(), buffer_size=0, **options)
     state = model.init(jax.random.key(0), BATCH)
     return model, state.replace(params={name: {"w": jnp.asarray(value)} for name, value in SCALES.items()})

@@ -8,7 +8,7 @@ import scipy.ndimage
 from PIL import Image
 
 from jaxgen.models.image_to_image.degradations import (
-    colourisation,
+    colorization,
     deblurring,
     denoising,
     in_levels,
@@ -82,9 +82,9 @@ def test_what_comes_with_a_mask_is_given_as_in_training():
     np.testing.assert_allclose(again.given, left.given, atol=1e-6)
 
 
-def test_colours_are_taken_as_in_pillow():
-    left = colourisation().degrade(KEYS[:3], IMAGES[:3])
-    grey = np.stack([np.asarray(Image.fromarray(image).convert("L")) for image in BYTES[:3]])
-    np.testing.assert_allclose((left.given[..., 0] + 1) * 127.5, grey, atol=1.0)
+def test_colors_are_taken_as_in_pillow():
+    left = colorization().degrade(KEYS[:3], IMAGES[:3])
+    gray = np.stack([np.asarray(Image.fromarray(image).convert("L")) for image in BYTES[:3]])
+    np.testing.assert_allclose((left.given[..., 0] + 1) * 127.5, gray, atol=1.0)
     np.testing.assert_allclose(left.baseline, jnp.repeat(left.given, 3, -1))
     np.testing.assert_array_equal(luma(left.given), left.given)

@@ -39,7 +39,7 @@ class Judge(nn.Module):
 
 
 def started(**options):
-    options = {"degradation": super_resolution(2), "optimiser": optax.sgd(0.5), **options}
+    options = {"degradation": super_resolution(2), "optimizer": optax.sgd(0.5), **options}
     model = restoration(Shift(), **options)
     return model, jax.jit(model.init)(jax.random.key(0), BATCH)
 
@@ -68,8 +68,8 @@ def test_scores_are_those_of_scikit_image_in_bytes_without_the_border():
     for image, truth in zip(*(np.rint((np.asarray(x) + 1) * 127.5) for x in (restored, BATCH["image"])), strict=True):
         inner = image[1:-1, 1:-1], truth[1:-1, 1:-1]
         scores["psnr"].append(peak_signal_noise_ratio(*inner, data_range=255))
-        greys = [x @ np.array([0.299, 0.587, 0.114]) for x in inner]
-        scores["psnr_y"].append(peak_signal_noise_ratio(*greys, data_range=255))
+        grays = [x @ np.array([0.299, 0.587, 0.114]) for x in inner]
+        scores["psnr_y"].append(peak_signal_noise_ratio(*grays, data_range=255))
         options = {"gaussian_weights": True, "use_sample_covariance": False, "channel_axis": -1, "data_range": 255}
         scores["ssim"].append(structural_similarity(*inner, **options))
     for name, expected in scores.items():
@@ -115,7 +115,7 @@ def test_features_are_compared_by_a_network_that_stays_as_it_is():
 @pytest.mark.slow
 def test_known_pixels_are_kept_and_the_others_come_from_the_network():
     network, degradation = UNetTranslator(3, 4, 2), inpainting()
-    model = restoration(network, degradation=degradation, optimiser=optax.sgd(0.1))
+    model = restoration(network, degradation=degradation, optimizer=optax.sgd(0.1))
     state = jax.jit(model.init)(jax.random.key(0), BATCH)
     given = model.functions["degrade"](KEY, BATCH["image"])
     known = np.asarray(given[..., -1:]) > 0

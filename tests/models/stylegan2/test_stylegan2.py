@@ -1,4 +1,4 @@
-"""StyleGAN2's regularisers against explicit derivatives and finite differences, and what its step does when."""
+"""StyleGAN2's regularizers against explicit derivatives and finite differences, and what its step does when."""
 
 import jax
 import jax.numpy as jnp
@@ -26,12 +26,12 @@ def normal(seed, *shape):
 def test_the_path_length_of_a_linear_map_is_that_of_its_matrix():
     matrices, styles, directions = normal(1, 3, 5, 12), normal(2, 4, 3, 5), normal(3, 4, 2, 3, 2)
 
-    def synthesise(styles):
+    def synthesize(styles):
         return jnp.einsum("bns,nsp->bp", styles, matrices).reshape(4, 2, 3, 2)
 
     pulled = np.einsum("nsp,bp->bns", matrices.astype(np.float64), directions.reshape(4, 12))
     expected = np.sqrt((pulled**2).sum(-1).mean(-1))
-    np.testing.assert_allclose(path_lengths(synthesise, styles, directions), expected, rtol=1e-5)
+    np.testing.assert_allclose(path_lengths(synthesize, styles, directions), expected, rtol=1e-5)
 
 
 @pytest.mark.slow
@@ -41,12 +41,12 @@ def test_the_path_length_of_a_generator_is_that_of_its_whole_jacobian():
     noise = [normal(i, 1, *shape) for i, shape in enumerate(noise_shapes(SHAPE))]
     variables = jax.jit(lambda: generator.init(KEY, jnp.zeros((2, 5)), train=False))()
 
-    def synthesise(styles):
-        return generator.apply(variables, styles, noise, method="synthesise")
+    def synthesize(styles):
+        return generator.apply(variables, styles, noise, method="synthesize")
 
-    lengths = jax.jit(lambda styles: path_lengths(synthesise, styles, directions))(styles)
+    lengths = jax.jit(lambda styles: path_lengths(synthesize, styles, directions))(styles)
     for i in range(2):
-        jacobian = jax.jit(jax.jacrev(lambda style: synthesise(style[None])[0]))(styles[i])  # [8, 8, 2, 4, 5]
+        jacobian = jax.jit(jax.jacrev(lambda style: synthesize(style[None])[0]))(styles[i])  # [8, 8, 2, 4, 5]
         pulled = np.einsum("hwcns,hwc->ns", jacobian, directions[i])
         np.testing.assert_allclose(lengths[i], np.sqrt((pulled**2).sum(-1).mean()), rtol=1e-4)
 
@@ -66,7 +66,7 @@ def test_the_gradient_of_the_path_penalty_is_its_finite_difference():
             style = generator.apply({"params": params}, latents, method="map")
             styles = jnp.repeat(style[:, None], 4, 1)
             lengths = path_lengths(
-                lambda styles: generator.apply({"params": params}, styles, noise, method="synthesise"),
+                lambda styles: generator.apply({"params": params}, styles, noise, method="synthesize"),
                 styles,
                 directions,
             )
@@ -89,7 +89,7 @@ def test_the_mean_path_length_moves_slowly_and_has_no_gradient():
     assert not jnp.any(jax.grad(lambda lengths: moved_mean(jnp.array(0.5), lengths))(lengths))
 
 
-# ---------------------------------------------------------------- mixed styles, the optimiser
+# ---------------------------------------------------------------- mixed styles, the optimizer
 
 
 def test_styles_are_mixed_from_a_layer_drawn_evenly_and_as_often_as_is_said():
@@ -103,12 +103,12 @@ def test_styles_are_mixed_from_a_layer_drawn_evenly_and_as_often_as_is_said():
     assert firsts[layers] == pytest.approx(0.1, abs=5 * (0.1 * 0.9 / examples) ** 0.5)
 
 
-def test_the_optimiser_of_lazy_penalties_has_the_papers_corrections():
+def test_the_optimizer_of_lazy_penalties_has_the_papers_corrections():
     grads = [jnp.array([1.0, -3.0]), jnp.array([0.5, 2.0]), jnp.array([-0.1, 1.0])]
     for every, share in ((4, 0.8), (16, 16 / 17), (None, 1.0)):
-        optimiser, state, square = lazy_adam(0.002, every), lazy_adam(0.002, every).init(grads[0]), 0.0
+        optimizer, state, square = lazy_adam(0.002, every), lazy_adam(0.002, every).init(grads[0]), 0.0
         for i, grad in enumerate(grads):
-            updates, state = optimiser.update(grad, state)
+            updates, state = optimizer.update(grad, state)
             beta = 0.99**share
             square = beta * square + (1 - beta) * np.asarray(grad, np.float64) ** 2
             corrected = square / (1 - beta ** (i + 1))
@@ -154,7 +154,7 @@ def test_lazy_penalties_are_as_strong_as_weight_and_distance_say():
 
 @pytest.fixture(scope="module")
 def trained():
-    """A model whose regularisers come in every 2nd and 3rd step, its states and metrics over 4 steps."""
+    """A model whose regularizers come in every 2nd and 3rd step, its states and metrics over 4 steps."""
     model = tiny_stylegan2(path_every=2, r1_every=3, style_decay=0.5)
     batch = example_batch(tiny_images(), 8)
     states, metrics = [jax.jit(model.init)(KEY, batch)], []
@@ -167,7 +167,7 @@ def trained():
 
 
 @pytest.mark.slow
-def test_the_regularisers_come_as_often_as_is_said(trained):
+def test_the_regularizers_come_as_often_as_is_said(trained):
     _, states, metrics = trained
     assert [m["generator/path_length"][1] for m in metrics] == [8.0, 0.0, 8.0, 0.0]
     assert [m["discriminator/r1"][1] for m in metrics] == [8.0, 0.0, 0.0, 8.0]

@@ -127,7 +127,7 @@ def test_the_networks_have_the_papers_sizes_and_fit_each_other():
     assert LATENT_SIZES == (64, 32, 16, 8, 4)
     assert WIDTHS == (512, 256, 128, 64, 32)
     model = hierarchical_vae(
-        encoder, decoder, latent_sizes=LATENT_SIZES, likelihood=bernoulli(), optimiser=optax.adam(1e-3)
+        encoder, decoder, latent_sizes=LATENT_SIZES, likelihood=bernoulli(), optimizer=optax.adam(1e-3)
     )
     batch = example_batch(tiny_images(28), 3)
     state = jax.eval_shape(model.init, KEY, batch)
@@ -146,7 +146,7 @@ def test_reconstructions_keep_their_images_shape():
         DECODER,
         latent_sizes=SIZES,
         likelihood=bernoulli(),
-        optimiser=optax.adam(1e-3),
+        optimizer=optax.adam(1e-3),
     )
     batch = example_batch(tiny_images(), 3)
     state = jax.jit(model.init)(KEY, batch)

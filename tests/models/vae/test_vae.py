@@ -12,7 +12,7 @@ from tiny import tiny_images, tiny_vae
 from jaxgen import UserError
 from jaxgen.data import example_batch
 from jaxgen.metrics.likelihood import importance_weighted_log_likelihood
-from jaxgen.models.likelihoods import bernoulli, discretised_logistic, gaussian
+from jaxgen.models.likelihoods import bernoulli, discretized_logistic, gaussian
 from jaxgen.models.vae.posteriors import (
     Generation,
     flow_posterior,
@@ -56,7 +56,7 @@ def linear_gaussian(posterior):
     """
     decoder = MLPGenerator((1, PIXELS, 2), widths=(), output_activation=None)
     encoder = MLPEncoder(posterior.num_outputs, widths=())
-    model = vae(encoder, decoder, posterior=posterior, likelihood=gaussian(FLOOR), optimiser=optax.sgd(0.0))
+    model = vae(encoder, decoder, posterior=posterior, likelihood=gaussian(FLOOR), optimizer=optax.sgd(0.0))
     rng = np.random.default_rng(1)
     matrix, bias, raw = rng.normal(size=(LATENTS, PIXELS)), rng.normal(size=PIXELS), rng.normal(size=PIXELS)
     variance = np.exp(FLOOR + np.logaddexp(0, raw - FLOOR))
@@ -241,7 +241,7 @@ def sgd_vae(**options):
     encoder = MLPEncoder(2 * LATENTS, (8,), activation=jnp.tanh)
     decoder = MLPGenerator((8, 8, 1), (8,), activation=jnp.tanh, output_activation=None)
     posterior, likelihood = gaussian_posterior(LATENTS), bernoulli()
-    return vae(encoder, decoder, posterior=posterior, likelihood=likelihood, optimiser=optax.sgd(1.0), **options)
+    return vae(encoder, decoder, posterior=posterior, likelihood=likelihood, optimizer=optax.sgd(1.0), **options)
 
 
 def test_the_weight_of_the_kl_term_rises_linearly_to_beta():
@@ -285,7 +285,7 @@ def test_free_bits_need_a_closed_form():
 
 
 def test_an_iwae_weighs_each_samples_gradient_by_its_importance():
-    # Burda et al. 2016, eq. 14: the gradient of L_K is sum_k w_k / sum w  grad log w_k, by the reparameterised z_k.
+    # Burda et al. 2016, eq. 14: the gradient of L_K is sum_k w_k / sum w  grad log w_k, by the reparameterized z_k.
     model = sgd_vae(importance_samples=4)
     state = started(model)
     encoder, decoder = (
@@ -359,6 +359,6 @@ def test_an_unconditional_vae_refuses_a_condition():
 
 
 def test_bits_per_dimension_are_of_levels():
-    model = tiny_vae(gaussian_posterior(LATENTS), discretised_logistic())
+    model = tiny_vae(gaussian_posterior(LATENTS), discretized_logistic())
     values = evaluated(model, started(model))
     assert values["vae/bits_per_dimension"] == pytest.approx(-values["vae/elbo"] / 64 / np.log(2), rel=1e-6)

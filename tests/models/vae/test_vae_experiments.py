@@ -85,12 +85,12 @@ def test_a_ladder_of_fewer_layers_is_smaller():
 
 
 def test_the_learning_rate_falls_at_its_steps():
-    config = dataclasses.replace(mnist_vae.Config(), decay_at=(2, 4), decay_factor=0.1, optimiser="adam")
-    optimiser = _vae.bound_options(config)["optimiser"]
+    config = dataclasses.replace(mnist_vae.Config(), decay_at=(2, 4), decay_factor=0.1, optimizer="adam")
+    optimizer = _vae.bound_options(config)["optimizer"]
     params = np.ones(1, np.float32)
-    state, moves = optimiser.init(params), []
+    state, moves = optimizer.init(params), []
     for _ in range(6):
-        updates, state = optimiser.update(params, state)
+        updates, state = optimizer.update(params, state)
         moves.append(-float(updates[0]))
     np.testing.assert_allclose(moves, np.array([1, 1, 0.1, 0.1, 0.01, 0.01]) * 1e-3, rtol=1e-4)
 
@@ -99,11 +99,11 @@ def test_data_are_made_binary_only_for_binary_pixels(monkeypatch):
     monkeypatch.setattr(_vae, "load", lambda name: tiny_images())
     config = mnist_vae.Config()
     resampled = _vae.load_data(config)
-    fixed = _vae.load_data(dataclasses.replace(config, binarisation="fixed", seed=5))
-    grey = _vae.load_data(dataclasses.replace(config, likelihood="gaussian"))
+    fixed = _vae.load_data(dataclasses.replace(config, binarization="fixed", seed=5))
+    gray = _vae.load_data(dataclasses.replace(config, likelihood="gaussian"))
     np.testing.assert_array_equal(resampled.test["image"], fixed.test["image"])  # whatever --seed is
-    assert [len(np.unique(data.train["image"])) == 2 for data in (resampled, fixed, grey)] == [False, True, False]
-    assert [len(np.unique(data.test["image"])) == 2 for data in (resampled, fixed, grey)] == [True, True, False]
+    assert [len(np.unique(data.train["image"])) == 2 for data in (resampled, fixed, gray)] == [False, True, False]
+    assert [len(np.unique(data.test["image"])) == 2 for data in (resampled, fixed, gray)] == [True, True, False]
 
 
 @pytest.mark.parametrize(

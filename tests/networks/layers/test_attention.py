@@ -13,7 +13,7 @@ REFERENCE = np.load(REFERENCES / "gan_networks.npz")
 KEY = jax.random.key(0, impl="unsafe_rbg")  # compiles much faster than the default
 
 
-def initialised(network, *inputs):
+def initialized(network, *inputs):
     """(outputs, variables), compiled: much faster than Flax's eager `init`."""
     return jax.jit(lambda *x: network.init_with_output(KEY, *x, train=True))(*inputs)
 
@@ -32,7 +32,7 @@ def test_outputs_and_gradients_are_those_of_pytorch():
 def test_at_the_start_it_passes_its_inputs_and_only_gamma_learns():
     inputs = jax.random.normal(KEY, (2, 4, 4, 8))
     attention = SelfAttention()
-    outputs, variables = initialised(attention, inputs)
+    outputs, variables = initialized(attention, inputs)
     np.testing.assert_array_equal(outputs, inputs)
 
     @jax.jit
@@ -52,7 +52,7 @@ def test_at_the_start_it_passes_its_inputs_and_only_gamma_learns():
 def test_odd_maps_and_other_images_are_no_matter():
     inputs = jax.random.normal(KEY, (3, 7, 7, 8))
     attention = SelfAttention()
-    _, variables = initialised(attention, inputs)
+    _, variables = initialized(attention, inputs)
     variables["params"]["gamma"] = jnp.ones(())
     together = attention.apply(variables, inputs, train=False)
     assert together.shape == inputs.shape

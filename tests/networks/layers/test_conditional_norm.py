@@ -21,7 +21,7 @@ def reference(case):
     )
 
 
-def initialised(network, *inputs):
+def initialized(network, *inputs):
     """(outputs, variables), compiled: much faster than Flax's eager `init`."""
     return jax.jit(lambda *x: network.init_with_output(KEY, *x, train=True))(*inputs)
 
@@ -43,8 +43,8 @@ def test_outputs_and_gradients_are_those_of_pytorch(case, condition, num_classes
 
 def test_at_the_start_every_class_has_plain_batch_norm():
     inputs, labels = jax.random.normal(KEY, (6, 4, 4, 3)), jnp.arange(6)
-    outputs, variables = initialised(ConditionalBatchNorm(6), inputs, labels)
-    plain, _ = initialised(BatchNorm(use_scale=False, use_bias=False), inputs)
+    outputs, variables = initialized(ConditionalBatchNorm(6), inputs, labels)
+    plain, _ = initialized(BatchNorm(use_scale=False, use_bias=False), inputs)
     np.testing.assert_allclose(outputs, plain, rtol=1e-6, atol=1e-6)
     np.testing.assert_array_equal(variables["params"]["gain"]["embedding"], np.ones((6, 3)))
     np.testing.assert_array_equal(variables["params"]["bias"]["embedding"], np.zeros((6, 3)))
@@ -53,7 +53,7 @@ def test_at_the_start_every_class_has_plain_batch_norm():
 def test_outside_training_an_example_does_not_depend_on_the_others():
     inputs, vectors = jax.random.normal(KEY, (5, 3, 3, 4)), jax.random.normal(KEY, (5, 7))
     norm = ConditionalBatchNorm()
-    _, variables = initialised(norm, inputs, vectors)
+    _, variables = initialized(norm, inputs, vectors)
     together = norm.apply(variables, inputs, vectors, train=False)
     alone = norm.apply(variables, inputs[:1], vectors[:1], train=False)
     np.testing.assert_allclose(alone, together[:1], rtol=1e-5, atol=1e-6)
@@ -62,7 +62,7 @@ def test_outside_training_an_example_does_not_depend_on_the_others():
 def test_spectral_norm_bounds_what_a_vector_does():
     inputs, vectors = jax.random.normal(KEY, (5, 3, 3, 4)), jax.random.normal(KEY, (5, 7))
     norm = ConditionalBatchNorm(spectral_norm=True)
-    _, variables = initialised(norm, inputs, vectors)
+    _, variables = initialized(norm, inputs, vectors)
     large = {**variables, "params": jax.tree.map(lambda x: 100.0 * x, variables["params"])}
     np.testing.assert_allclose(
         norm.apply(large, inputs, vectors, train=False), norm.apply(variables, inputs, vectors, train=False), rtol=1e-4

@@ -1,4 +1,4 @@
-"""Spectral normalisation against PyTorch's, singular values by SVD, and finite differences."""
+"""Spectral normalization against PyTorch's, singular values by SVD, and finite differences."""
 
 import chex
 import flax.linen as nn
@@ -10,7 +10,7 @@ from helpers import REFERENCES
 
 from jaxgen.models.variables import apply_network, init_network
 from jaxgen.networks.layers.convolution.conv import Conv
-from jaxgen.networks.layers.spectral_norm import COLLECTION, spectrally_normalised
+from jaxgen.networks.layers.spectral_norm import COLLECTION, spectrally_normalized
 from jaxgen.networks.mlp import MLPDiscriminator
 from jaxgen.training.parallel import device_mesh, per_device, split_over_devices
 
@@ -18,8 +18,8 @@ REFERENCE = np.load(REFERENCES / "gan_networks.npz")
 KEY = jax.random.key(0, impl="unsafe_rbg")  # compiles much faster than the default
 
 
-class Normalised(nn.Module):
-    """One layer of a kind, spectrally normalised."""
+class Normalized(nn.Module):
+    """One layer of a kind, spectrally normalized."""
 
     kind: str
     kernel_init: nn.initializers.Initializer = nn.initializers.lecun_normal()
@@ -31,7 +31,7 @@ class Normalised(nn.Module):
             "dense": lambda: nn.Dense(6, kernel_init=self.kernel_init),
             "embed": lambda: nn.Embed(7, 6),
         }[self.kind]()
-        return spectrally_normalised(layer, train=train)(inputs)
+        return spectrally_normalized(layer, train=train)(inputs)
 
 
 INPUTS = {
@@ -41,7 +41,7 @@ INPUTS = {
 }
 
 
-def initialised(network, *inputs):
+def initialized(network, *inputs):
     """(params, model state), compiled: much faster than Flax's eager `init`."""
     return jax.jit(lambda *x: init_network(network, KEY, *x))(*inputs)
 
@@ -62,7 +62,7 @@ def trained(network, params, model_state, inputs, *, calls):
 
 
 def test_one_iteration_and_its_gradients_are_those_of_pytorch():
-    network, inputs = Normalised("conv"), REFERENCE["spectral/inputs"]
+    network, inputs = Normalized("conv"), REFERENCE["spectral/inputs"]
     params = {"Conv_0": {name: REFERENCE[f"spectral/params/{name}"] for name in ("kernel", "bias")}}
     model_state = {COLLECTION: {"SpectralNorm_0": {"u": REFERENCE["spectral/u"]}}}
 
@@ -82,8 +82,8 @@ def test_one_iteration_and_its_gradients_are_those_of_pytorch():
 
 @pytest.mark.parametrize("kind", INPUTS)
 def test_after_many_training_calls_the_largest_singular_value_is_one(kind):
-    network, inputs = Normalised(kind), INPUTS[kind]
-    params, model_state = initialised(network, inputs)
+    network, inputs = Normalized(kind), INPUTS[kind]
+    params, model_state = initialized(network, inputs)
     model_state = trained(network, params, model_state, inputs, calls=200)
     sigma = np.linalg.svd(matrix(params), compute_uv=False)[0]
     outputs = apply_network(network, params, model_state, inputs, train=False)[0]
@@ -92,9 +92,9 @@ def test_after_many_training_calls_the_largest_singular_value_is_one(kind):
     np.testing.assert_allclose(outputs, plain.apply({"params": layer_params}, inputs) / sigma, rtol=1e-4, atol=1e-5)
 
 
-def test_evaluation_normalises_the_weights_at_hand_and_changes_nothing():
-    network, inputs = Normalised("dense"), INPUTS["dense"]
-    params, model_state = initialised(network, inputs)
+def test_evaluation_normalizes_the_weights_at_hand_and_changes_nothing():
+    network, inputs = Normalized("dense"), INPUTS["dense"]
+    params, model_state = initialized(network, inputs)
     tripled = jax.tree.map(lambda x: 3.0 * x, params)
     outputs, after = apply_network(network, params, model_state, inputs, train=False)
     of_tripled, _ = apply_network(network, tripled, model_state, inputs, train=False)
@@ -104,8 +104,8 @@ def test_evaluation_normalises_the_weights_at_hand_and_changes_nothing():
 
 def test_gradients_are_those_of_finite_differences_once_the_iteration_has_converged():
     """Where u and v are singular vectors, holding them constant is exact."""
-    network, inputs = Normalised("dense"), INPUTS["dense"]
-    params, model_state = initialised(network, inputs)
+    network, inputs = Normalized("dense"), INPUTS["dense"]
+    params, model_state = initialized(network, inputs)
     model_state = trained(network, params, model_state, inputs, calls=100)
     kernel = np.asarray(params["Dense_0"]["kernel"], np.float64)
 
@@ -126,16 +126,16 @@ def test_gradients_are_those_of_finite_differences_once_the_iteration_has_conver
 
 
 def test_parameters_are_named_and_start_as_those_of_the_plain_layer():
-    network, inputs = Normalised("conv", nn.initializers.constant(0.5)), INPUTS["conv"]
-    params, model_state = initialised(network, inputs)
+    network, inputs = Normalized("conv", nn.initializers.constant(0.5)), INPUTS["conv"]
+    params, model_state = initialized(network, inputs)
     assert jax.tree.map(jnp.shape, params) == {"Conv_0": {"kernel": (3, 3, 4, 6), "bias": (6,)}}
     np.testing.assert_array_equal(params["Conv_0"]["kernel"], np.full((3, 3, 4, 6), 0.5))
     assert jax.tree.map(jnp.shape, model_state) == {COLLECTION: {"SpectralNorm_0": {"u": (6,)}}}
 
 
 def test_every_device_gets_the_same_vector():
-    network, inputs = Normalised("conv"), jax.random.normal(KEY, (4, 5, 5, 4))
-    params, model_state = initialised(network, inputs)
+    network, inputs = Normalized("conv"), jax.random.normal(KEY, (4, 5, 5, 4))
+    params, model_state = initialized(network, inputs)
     mesh = device_mesh(2)
 
     def step(params, model_state, inputs):

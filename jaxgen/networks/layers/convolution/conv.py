@@ -53,9 +53,9 @@ class _Convolution(nn.Module):
       use_bias: whether to add a bias.
       mask: what the kernel is multiplied by, of its shape.
       dtype: of the computation; inferred where None.
-      param_dtype: of the parameters when they are initialised.
+      param_dtype: of the parameters when they are initialized.
       precision: of the products, as `jax.lax.Precision` has it.
-      kernel_init, bias_init: initialisers of `kernel` [kh, kw, C, F] and `bias` [F].
+      kernel_init, bias_init: initializers of `kernel` [kh, kw, C, F] and `bias` [F].
       promote_dtype: function of (inputs, kernel, bias, dtype=...) that brings them to one type.
       fast: the fast exact form where there is one (True), plain lax (False) or whichever the backend likes (None).
     """

@@ -1,4 +1,4 @@
-"""Nearest neighbours against brute force in float64, and the scores made of them against prdc and known answers."""
+"""Nearest neighbors against brute force in float64, and the scores made of them against prdc and known answers."""
 
 import json
 from pathlib import Path
@@ -10,7 +10,7 @@ from references import make_sample_metrics
 from jaxgen.core.errors import UserError
 from jaxgen.metrics import distances
 from jaxgen.metrics.distances import nearest_distances
-from jaxgen.metrics.neighbours import density_coverage, nearest_training, precision_recall
+from jaxgen.metrics.neighbors import density_coverage, nearest_training, precision_recall
 
 REFERENCE = json.loads(Path(make_sample_metrics.__file__).with_name("sample_metrics.json").read_text("utf-8"))
 CASES = make_sample_metrics.feature_cases()
@@ -27,7 +27,7 @@ def brute_force(queries, references):
 
 @pytest.mark.parametrize("name", CASES)
 @pytest.mark.parametrize("k", [1, 5])
-def test_neighbours_are_those_of_brute_force(name, k):
+def test_neighbors_are_those_of_brute_force(name, k):
     queries, references = CASES[name][0][:150], CASES[name][1][:300]
     found, indices = nearest_distances(queries, references, k)
     expected = brute_force(queries, references)
@@ -35,7 +35,7 @@ def test_neighbours_are_those_of_brute_force(name, k):
     np.testing.assert_allclose(found, np.sort(expected, axis=1)[:, :k], rtol=1e-6)
 
 
-def test_a_sample_is_not_its_own_neighbour_but_its_copy_is():
+def test_a_sample_is_not_its_own_neighbor_but_its_copy_is():
     features = normal(0, 60, 4)
     features[7] = features[50]
     found, indices = nearest_distances(features, features, 2, exclude_self=True)
@@ -45,15 +45,15 @@ def test_a_sample_is_not_its_own_neighbour_but_its_copy_is():
     assert found[7, 0] == 0.0
 
 
-def test_near_neighbours_far_from_zero_keep_their_digits():
-    centres = 1000.0 + normal(0, 50, 256)
-    near = (centres + 1e-2 * normal(1, 50, 256)).astype(np.float32)
-    found, indices = nearest_distances(near, centres, 1)
+def test_near_neighbors_far_from_zero_keep_their_digits():
+    centers = 1000.0 + normal(0, 50, 256)
+    near = (centers + 1e-2 * normal(1, 50, 256)).astype(np.float32)
+    found, indices = nearest_distances(near, centers, 1)
     np.testing.assert_array_equal(indices[:, 0], np.arange(50))
-    exact = np.sqrt(((near.astype(np.float64) - centres) ** 2).sum(-1))
+    exact = np.sqrt(((near.astype(np.float64) - centers) ** 2).sum(-1))
     np.testing.assert_allclose(found[:, 0], exact, rtol=1e-6)
     # which |x|^2 + |y|^2 - 2 x.y of the features as they are does not give
-    in_float32 = (near**2).sum(-1) + (centres**2).sum(-1) - 2 * (near * centres).sum(-1)
+    in_float32 = (near**2).sum(-1) + (centers**2).sum(-1) - 2 * (near * centers).sum(-1)
     assert np.max(np.abs(np.sqrt(np.maximum(in_float32, 0)) / exact - 1)) > 0.1
 
 
@@ -84,8 +84,8 @@ def test_scores_equal_those_of_prdc(name, k):
 
 def test_small_balls_far_from_the_mean_are_told_apart():
     # In groups of 6, whose radius is less than a thousandth of their distance from the mean
-    centres = 300.0 * normal(0, 100, 1, 16)
-    real, generated = ((centres + normal(seed, 100, 6, 16)).reshape(600, 16) for seed in (1, 2))
+    centers = 300.0 * normal(0, 100, 1, 16)
+    real, generated = ((centers + normal(seed, 100, 6, 16)).reshape(600, 16) for seed in (1, 2))
     inside = brute_force(generated, real) < np.sort(brute_force(real, real), axis=1)[:, 2]
     recalled = brute_force(real, generated) < np.sort(brute_force(generated, generated), axis=1)[:, 2]
     assert precision_recall(real, generated, k=2) == pytest.approx((inside.any(1).mean(), recalled.any(1).mean()))
@@ -95,16 +95,16 @@ def test_small_balls_far_from_the_mean_are_told_apart():
 def test_a_set_is_its_own_perfect_sample():
     real = CASES["alike"][0]
     assert precision_recall(real, real) == (1.0, 1.0)
-    assert density_coverage(real, real) == (1.2, 1.0)  # of 5 neighbours the fifth lies on the border, which is inside
+    assert density_coverage(real, real) == (1.2, 1.0)  # of 5 neighbors the fifth lies on the border, which is inside
     assert density_coverage(real, real, convention="prdc") == (1.0, 1.0)
 
 
 def by_definition(real, generated, k, within):
     """(precision, recall, density, coverage) of all distances in float64; `within` is `<=` or `<`."""
 
-    def balls(points, centres):
-        others = brute_force(centres, centres) + np.diag(np.full(len(centres), np.inf))
-        return within(brute_force(points, centres), np.sort(others, axis=1)[:, k - 1])
+    def balls(points, centers):
+        others = brute_force(centers, centers) + np.diag(np.full(len(centers), np.inf))
+        return within(brute_force(points, centers), np.sort(others, axis=1)[:, k - 1])
 
     of_real, of_generated = balls(generated, real), balls(real, generated)
     return of_real.any(1).mean(), of_generated.any(1).mean(), of_real.sum() / len(generated) / k, of_real.any(0).mean()
@@ -206,7 +206,7 @@ def test_copies_of_training_samples_are_told_from_new_ones():
     assert fresh.closer == pytest.approx(0.5, abs=0.1)
 
 
-def test_memorisation_is_what_its_definition_says():
+def test_memorization_is_what_its_definition_says():
     train, held_out, generated = normal(0, 40, 2), normal(1, 31, 2), 0.8 * normal(2, 23, 2)
     generated[:4] = held_out[:4]  # ties count as a half
     found = nearest_training(generated, train, held_out)
@@ -226,9 +226,9 @@ def test_held_out_samples_that_were_trained_on_are_refused():
 
 def test_too_few_samples_are_refused():
     real, generated = normal(0, 50, 2), normal(1, 3, 2)
-    with pytest.raises(UserError, match="The 3 nearest neighbours of a sample cannot be found among 2 others"):
+    with pytest.raises(UserError, match="The 3 nearest neighbors of a sample cannot be found among 2 others"):
         precision_recall(real, generated)
-    with pytest.raises(UserError, match="The 5 nearest neighbours of a sample cannot be found among 2 others"):
+    with pytest.raises(UserError, match="The 5 nearest neighbors of a sample cannot be found among 2 others"):
         density_coverage(generated, real)
-    with pytest.raises(UserError, match="The 4 nearest neighbours"):
+    with pytest.raises(UserError, match="The 4 nearest neighbors"):
         nearest_distances(real, generated, 4)

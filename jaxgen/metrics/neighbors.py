@@ -1,4 +1,4 @@
-"""What the nearest neighbours among features say: precision and recall, density and coverage, memorised images."""
+"""What the nearest neighbors among features say: precision and recall, density and coverage, memorized images."""
 
 from typing import Literal, NamedTuple
 
@@ -115,9 +115,9 @@ def density_coverage(
 def nearest_training(
     generated: np.ndarray, train: np.ndarray, held_out: np.ndarray, *, progress: Progress | None = None
 ) -> NearestTraining:
-    """Tells memorisation from generalisation: features of generated, training and held-out real samples, [*, F].
+    """Tells memorization from generalization: features of generated, training and held-out real samples, [*, F].
 
-    A model that learnt the distribution draws samples that are as far from the training set as held-out samples are.
+    A model that learned the distribution draws samples that are as far from the training set as held-out samples are.
     With L the distance to the nearest training sample,
 
         ratio = median L(generated) / median L(held-out)
