@@ -243,7 +243,7 @@ def tiny_stylegan2(num_classes: int | None = None, size: int = 8, **options: Any
         StyleGAN2Generator(**sizes, style_size=5, mapping_layers=2),
         StyleGAN2Discriminator(**sizes),
         latent_size=6,
-        **{f"{name}_optimiser": optimizer() for name in ("generator", "discriminator")} | {"ema_decay": 0.9, **options},
+        **{f"{name}_optimizer": optimizer() for name in ("generator", "discriminator")} | {"ema_decay": 0.9, **options},
     )
 
 
@@ -299,7 +299,7 @@ def tiny_adversarial_autoencoder() -> GenerativeModel:
 def tiny_vae_gan() -> GenerativeModel:
     decoder = MLPGenerator((8, 8, 1), widths=(16,), batch_norm=True)
     networks = (MLPEncoder(6, (16,)), decoder, FeatureDiscriminator(widths=(4,), hidden_width=8))
-    optimizers = {f"{name}_optimiser": optimizer() for name in ("encoder", "decoder", "discriminator")}
+    optimizers = {f"{name}_optimizer": optimizer() for name in ("encoder", "decoder", "discriminator")}
     return vae_gan(*networks, latent_size=3, feature_weight=0.1, **optimizers)
 
 
@@ -360,7 +360,7 @@ def tiny_pairs(size: int) -> Dataset:
 
 
 def tiny_cycle_gan() -> GenerativeModel:
-    optimizers = {f"{name}_optimiser": optimizer() for name in ("generator", "discriminator")}
+    optimizers = {f"{name}_optimizer": optimizer() for name in ("generator", "discriminator")}
     networks = ResNetTranslator(1, 4, halvings=1, blocks=1), PatchDiscriminator(4, 1)
     return cycle_gan(*networks, buffer_size=5, shift=1, mirror=True, ema_decay=0.9, **optimizers)
 

@@ -24,7 +24,7 @@ NETWORKS = {
 
 
 def tiny(rate=1.0):
-    optimizers = {f"{name}_optimiser": optax.sgd(rate) for name in NETWORKS}
+    optimizers = {f"{name}_optimizer": optax.sgd(rate) for name in NETWORKS}
     return vae_gan(*NETWORKS.values(), latent_size=2, feature_weight=GAMMA, **optimizers)
 
 

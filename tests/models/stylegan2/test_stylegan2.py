@@ -122,7 +122,7 @@ def test_the_optimizer_of_lazy_penalties_has_the_papers_corrections():
 def test_lazy_penalties_are_as_strong_as_weight_and_distance_say():
     """By plain descent: what a penalty moves is the difference from a step without it."""
     rate, batch = 0.01, example_batch(tiny_images(), 8)
-    plain = {f"{name}_optimiser": optax.sgd(rate) for name in ("generator", "discriminator")}
+    plain = {f"{name}_optimizer": optax.sgd(rate) for name in ("generator", "discriminator")}
 
     def after_a_step(**options):
         model = tiny_stylegan2(**{"r1_weight": 0.0, "path_weight": 0.0, **options}, **plain)
