@@ -55,7 +55,7 @@ from common import (
     examples,
 )
 
-from jaxgen.core.state import GenerativeModel
+from jaxgen.core.model import GenerativeModel
 from jaxgen.data.dataset import Dataset, as_stored, example_batch, scale_images
 from jaxgen.data.pairs import scale_both
 from jaxgen.models.autoregressive.sequences import sequence_model

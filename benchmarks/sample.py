@@ -26,7 +26,8 @@ import optax
 import tyro
 from common import chosen, cores, machine
 
-from jaxgen.core.state import GenerativeModel, TrainState
+from jaxgen.core.model import GenerativeModel
+from jaxgen.core.state import TrainState
 from jaxgen.data import example_batch
 from jaxgen.experiments import spoken_wavenet
 from jaxgen.models.autoregressive.decoding import Decoding

@@ -6,14 +6,15 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from jaxgen import data, metrics, models, networks
     from jaxgen.core.errors import RunFailed, RunStopped, UserError
-    from jaxgen.core.state import GenerativeModel, TrainState
+    from jaxgen.core.model import GenerativeModel
+    from jaxgen.core.state import TrainState
     from jaxgen.runs.experiment import Experiment, run
     from jaxgen.training.config import TrainConfig
     from jaxgen.training.loop import TrainResult, train
 
 _PARTS = {
     "Experiment": "jaxgen.runs.experiment",
-    "GenerativeModel": "jaxgen.core.state",
+    "GenerativeModel": "jaxgen.core.model",
     "RunFailed": "jaxgen.core.errors",
     "RunStopped": "jaxgen.core.errors",
     "TrainConfig": "jaxgen.training.config",

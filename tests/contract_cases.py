@@ -46,7 +46,7 @@ from tiny import (
     tiny_wavenet,
 )
 
-from jaxgen.core.state import GenerativeModel
+from jaxgen.core.model import GenerativeModel
 from jaxgen.data import Dataset, example_batch
 from jaxgen.models.augmentation import adaptive_augmentation, differentiable_augmentation
 from jaxgen.models.autoregressive.outputs import mixture_in_amplitudes, mixture_of_logistics, softmax

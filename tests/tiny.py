@@ -10,7 +10,8 @@ import jax.numpy as jnp
 import numpy as np
 import optax
 
-from jaxgen.core.state import GenerativeModel, TrainState
+from jaxgen.core.model import GenerativeModel
+from jaxgen.core.state import TrainState
 from jaxgen.data import Dataset, as_stored, example_batch
 from jaxgen.data.captions import random_caption
 from jaxgen.data.dataset import Batch

@@ -1,7 +1,7 @@
-"""The contract: what a generative model is, and the one immutable value that holds all state of a run."""
+"""The one immutable value that holds all state of a run, and how a step changes it."""
 
-from collections.abc import Callable, Mapping
-from typing import Any, NamedTuple
+from collections.abc import Mapping
+from typing import Any
 
 import flax.struct
 import jax
@@ -31,31 +31,6 @@ class TrainState:
     """What changes but is not trained by gradients: batch statistics, code-book counts, "frozen" networks."""
     ema_params: dict[str, Any]
     """Exponential moving averages of some of `params`; {} where unused."""
-
-
-class GenerativeModel(NamedTuple):
-    """A generative model is four pure functions, and a table of what else it can do.
-
-    - `init(key, batch) -> TrainState`; the batch gives shapes only.
-    - `train_step(state, batch, key) -> (state, metrics)` raises `state.step` by one. Written for one device: what is
-      averaged over devices says so (`jaxgen.training.parallel`).
-    - `eval_step(state, batch, key) -> metrics`, on held-out examples.
-    - `sample(state, key, num_samples, *, condition=None, **options) -> [num_samples, ...]`; None for a model that
-      generates nothing by itself (a classifier, a translation).
-    - `functions`: by name, e.g. `decode(state, latents)`, `prior(key, num_samples)`, `classify(state, images)`. A model
-      whose samples have a condition also has `conditions(num_samples)`: those that `sample` takes where none are given
-      (of classes, speakers, ...); or `captions(num_samples)`, if they are texts, int [num_samples, T] padded with 0.
-      One that makes images from images has `compare(state, key, batch) -> [B, K, H, W, C]`, by which a run shows them.
-
-    Every batch holds `index` [B], each example's number within the global batch of its step: noise is drawn from
-    `fold_in(key, index)`, so that it does not depend on how many devices share the batch.
-    """
-
-    init: Callable[[Key, Batch], TrainState]
-    train_step: Callable[[TrainState, Batch, Key], tuple[TrainState, Metrics]]
-    eval_step: Callable[[TrainState, Batch, Key], Metrics]
-    sample: Callable[..., jax.Array] | None
-    functions: Mapping[str, Callable[..., Any]]
 
 
 def create_state(

@@ -7,8 +7,8 @@ from typing import Annotated, Any, Literal
 import flax.linen as nn
 import optax
 
+from jaxgen.core.model import GenerativeModel
 from jaxgen.core.options import PositiveFloat, Rate, Text, formerly
-from jaxgen.core.state import GenerativeModel
 from jaxgen.data import Dataset, load
 from jaxgen.data.binarization import binarized
 from jaxgen.experiments._scored import LeastIsBest

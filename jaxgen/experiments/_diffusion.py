@@ -7,6 +7,7 @@ from typing import Annotated, Any, Literal
 import flax.linen as nn
 
 from jaxgen.core.errors import UserError
+from jaxgen.core.model import GenerativeModel
 from jaxgen.core.options import (
     Count,
     CountFromZero,
@@ -19,7 +20,6 @@ from jaxgen.core.options import (
     Size,
     within,
 )
-from jaxgen.core.state import GenerativeModel
 from jaxgen.data import Dataset
 from jaxgen.experiments._adamw import AdamWConfig, optimizer_of
 from jaxgen.experiments._images import ImagesConfig, load_images, with_data_variance

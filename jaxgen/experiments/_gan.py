@@ -6,8 +6,8 @@ from typing import Annotated, Literal
 import flax.linen as nn
 import optax
 
+from jaxgen.core.model import GenerativeModel
 from jaxgen.core.options import Count, CountFromZero, Names, NonNegativeFloat, PositiveFloat, Rate, Size
-from jaxgen.core.state import GenerativeModel
 from jaxgen.experiments._augmentation import AugmentationConfig, build_augmentation, named
 from jaxgen.experiments._scored import BestByFID
 from jaxgen.models.gan.heads import Head

@@ -5,8 +5,8 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 from jaxgen.core.errors import UserError
+from jaxgen.core.model import GenerativeModel
 from jaxgen.core.options import Count, CountFromZero, Depth, NonNegativeFloat, Size
-from jaxgen.core.state import GenerativeModel
 from jaxgen.data.vocabulary import vocabulary_of
 from jaxgen.experiments._text import DTYPES, Dtype, TextConfig, build_text_model, network_config
 from jaxgen.networks.gpt import GPT

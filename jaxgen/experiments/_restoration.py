@@ -8,6 +8,7 @@ import flax.linen as nn
 import optax
 
 from jaxgen.core.errors import UserError
+from jaxgen.core.model import GenerativeModel
 from jaxgen.core.options import (
     Count,
     CountFromZero,
@@ -19,7 +20,6 @@ from jaxgen.core.options import (
     Text,
     within,
 )
-from jaxgen.core.state import GenerativeModel
 from jaxgen.experiments._gan import Loss
 from jaxgen.experiments._scored import GreatestIsBest
 from jaxgen.metrics.extractors import efficientnet_maps

@@ -4,8 +4,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from jaxgen.core.model import GenerativeModel
 from jaxgen.core.options import ImageSize, Rate, Size
-from jaxgen.core.state import GenerativeModel
 from jaxgen.experiments._gan import Loss, build_gan
 from jaxgen.experiments._image_gan import ImageGANConfig
 from jaxgen.experiments._images import class_count

@@ -5,8 +5,8 @@ from dataclasses import dataclass
 from typing import Annotated, Any
 
 from jaxgen.core.errors import UserError
+from jaxgen.core.model import GenerativeModel
 from jaxgen.core.options import Count, CountFromZero, Depth, NonNegativeFloat, PositiveFloat, Probability, Size, within
-from jaxgen.core.state import GenerativeModel
 from jaxgen.experiments._augmentation import AugmentationConfig, build_augmentation
 from jaxgen.experiments._images import class_count
 from jaxgen.models.stylegan2.parts import lazy_adam

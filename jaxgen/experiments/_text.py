@@ -10,8 +10,8 @@ import flax.linen as nn
 import jax.numpy as jnp
 
 from jaxgen.core.errors import UserError
+from jaxgen.core.model import GenerativeModel
 from jaxgen.core.options import Rate, Size, Text, within
-from jaxgen.core.state import GenerativeModel
 from jaxgen.data import Dataset
 from jaxgen.data.lines import load_lines
 from jaxgen.data.text import load_text

@@ -8,6 +8,7 @@ import flax.linen as nn
 import jax.numpy as jnp
 import optax
 
+from jaxgen.core.model import GenerativeModel
 from jaxgen.core.options import (
     Count,
     CountFromZero,
@@ -20,7 +21,6 @@ from jaxgen.core.options import (
     formerly,
     within,
 )
-from jaxgen.core.state import GenerativeModel
 from jaxgen.data import Dataset, load
 from jaxgen.data.binarization import binarized
 from jaxgen.models.likelihoods import Likelihood, bernoulli, discretized_logistic, gaussian

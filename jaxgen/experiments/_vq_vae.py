@@ -7,8 +7,8 @@ from typing import Annotated, Any, Literal
 import optax
 
 from jaxgen.core.errors import UserError
+from jaxgen.core.model import GenerativeModel
 from jaxgen.core.options import Count, CountFromZero, DepthFromZero, NonNegativeFloat, PositiveFloat, Rate, Size, within
-from jaxgen.core.state import GenerativeModel
 from jaxgen.data import Dataset
 from jaxgen.data.binarization import binarized
 from jaxgen.experiments._images import with_data_variance

@@ -20,8 +20,8 @@ from typing import Annotated, Any, Literal
 import flax.linen as nn
 
 from jaxgen.core.errors import UserError
+from jaxgen.core.model import GenerativeModel
 from jaxgen.core.options import Count, CountFromZero, Depth, NonNegativeFloat, Rate, Size, Widths, within
-from jaxgen.core.state import GenerativeModel
 from jaxgen.data.captions import caption_writer
 from jaxgen.experiments._adamw import AdamWConfig, optimizer_of
 from jaxgen.experiments._captions import CaptionsConfig, caption_in_training, load_captions

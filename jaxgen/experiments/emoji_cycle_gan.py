@@ -17,8 +17,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Annotated, Any
 
+from jaxgen.core.model import GenerativeModel
 from jaxgen.core.options import Count, CountFromZero, DepthFromZero, NonNegativeFloat, Text, within
-from jaxgen.core.state import GenerativeModel
 from jaxgen.data import Dataset
 from jaxgen.experiments._scored import LeastIsBest
 from jaxgen.experiments._translation import TranslationConfig, load_translation, optimizer_of, patch_halvings

@@ -22,8 +22,8 @@ from pathlib import Path
 from typing import Annotated, Any, Literal
 
 from jaxgen.core.errors import UserError
+from jaxgen.core.model import GenerativeModel
 from jaxgen.core.options import Count, CountFromZero, Depth, NonNegativeFloat, Rate, Size, within
-from jaxgen.core.state import GenerativeModel
 from jaxgen.data import Dataset
 from jaxgen.data.captions import caption_writer
 from jaxgen.experiments._adamw import AdamWConfig, optimizer_of

@@ -13,8 +13,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Annotated, Any
 
+from jaxgen.core.model import GenerativeModel
 from jaxgen.core.options import Count, NonNegativeFloat, Text, within
-from jaxgen.core.state import GenerativeModel
 from jaxgen.data import Dataset
 from jaxgen.experiments._gan import Loss
 from jaxgen.experiments._scored import GreatestIsBest

@@ -19,8 +19,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from jaxgen.core.errors import UserError
+from jaxgen.core.model import GenerativeModel
 from jaxgen.core.options import Count, Depth, NonNegativeFloat, Rate, Size
-from jaxgen.core.state import GenerativeModel
 from jaxgen.data import Dataset
 from jaxgen.data.captions import caption_writer
 from jaxgen.experiments._captions import CaptionsConfig, caption_in_training, load_captions, prompt_tokens

@@ -11,8 +11,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from jaxgen.core.model import GenerativeModel
 from jaxgen.core.options import Size
-from jaxgen.core.state import GenerativeModel
 from jaxgen.experiments._gan import PlainDiscriminatorConfig, build_gan
 from jaxgen.experiments._image_gan import ImageGANConfig
 from jaxgen.experiments._images import load_images

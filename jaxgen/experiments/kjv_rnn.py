@@ -10,8 +10,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
 
+from jaxgen.core.model import GenerativeModel
 from jaxgen.core.options import Count, CountFromZero, Depth, PositiveFloat, Size
-from jaxgen.core.state import GenerativeModel
 from jaxgen.data.vocabulary import vocabulary_of
 from jaxgen.experiments._text import TextConfig, build_text_model, load_data, network_config
 from jaxgen.networks.recurrent import RecurrentNetwork

@@ -18,8 +18,8 @@ from dataclasses import dataclass
 from typing import Annotated, Any, Literal
 
 from jaxgen.core.errors import UserError
+from jaxgen.core.model import GenerativeModel
 from jaxgen.core.options import Count, CountFromZero, Depth, NonNegativeFloat, PositiveFloat, Rate, Size, Text, within
-from jaxgen.core.state import GenerativeModel
 from jaxgen.data import Dataset
 from jaxgen.data.lines import load_lines
 from jaxgen.data.vocabulary import vocabulary_of

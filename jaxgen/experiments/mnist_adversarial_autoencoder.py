@@ -14,8 +14,8 @@ from typing import Any
 
 import optax
 
+from jaxgen.core.model import GenerativeModel
 from jaxgen.core.options import CountFromZero, NonNegativeFloat, PositiveFloat, Size, Widths
-from jaxgen.core.state import GenerativeModel
 from jaxgen.data import load
 from jaxgen.experiments._autoencoder import AutoencoderConfig, build_networks
 from jaxgen.experiments._gan import Loss

@@ -15,8 +15,8 @@ from typing import Any
 
 import optax
 
+from jaxgen.core.model import GenerativeModel
 from jaxgen.core.options import CountFromZero, NonNegativeFloat, Rate
-from jaxgen.core.state import GenerativeModel
 from jaxgen.data import load
 from jaxgen.experiments._autoencoder import AutoencoderConfig, build_networks
 from jaxgen.models.autoencoder import autoencoder

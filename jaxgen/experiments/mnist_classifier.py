@@ -15,8 +15,8 @@ from typing import Annotated, Any
 import optax
 
 from jaxgen.core.errors import UserError
+from jaxgen.core.model import GenerativeModel
 from jaxgen.core.options import Count, PositiveFloat, Rate, within
-from jaxgen.core.state import GenerativeModel
 from jaxgen.data import Dataset, load
 from jaxgen.data.subset import few_per_class, joined
 from jaxgen.models.classifier import classifier

@@ -13,8 +13,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
 
+from jaxgen.core.model import GenerativeModel
 from jaxgen.core.options import Count
-from jaxgen.core.state import GenerativeModel
 from jaxgen.data import Dataset, load
 from jaxgen.data.subset import few_per_class
 from jaxgen.experiments._gan import MNISTGANConfig, build_gan

@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from jaxgen.core.state import GenerativeModel
+from jaxgen.core.model import GenerativeModel
 from jaxgen.experiments._vae import VAEConfig, build_vae, load_data
 from jaxgen.runs.experiment import Experiment, run
 

@@ -8,8 +8,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from jaxgen.core.model import GenerativeModel
 from jaxgen.core.options import Count, CountFromZero, NonNegativeFloat, PositiveFloat, Size, Widths
-from jaxgen.core.state import GenerativeModel
 from jaxgen.data import load
 from jaxgen.experiments._gan import MNISTGANConfig, PenaltyNames, build_gan
 from jaxgen.networks.dcgan import DCGANDiscriminator, DCGANGenerator

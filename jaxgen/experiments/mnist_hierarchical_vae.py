@@ -11,8 +11,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Annotated, Any
 
+from jaxgen.core.model import GenerativeModel
 from jaxgen.core.options import Count, CountFromZero, within
-from jaxgen.core.state import GenerativeModel
 from jaxgen.experiments._vae import BoundConfig, bound_options, load_data
 from jaxgen.models.vae.hierarchical import hierarchical_vae
 from jaxgen.networks.ladder import LATENT_SIZES, WIDTHS, LadderDecoder, LadderEncoder

@@ -13,8 +13,8 @@ from dataclasses import dataclass
 from typing import Annotated, Any
 
 from jaxgen.core.errors import UserError
+from jaxgen.core.model import GenerativeModel
 from jaxgen.core.options import Count, CountFromZero, PositiveFloat, Size, within
-from jaxgen.core.state import GenerativeModel
 from jaxgen.data import load
 from jaxgen.experiments._gan import MNISTGANConfig, build_gan
 from jaxgen.models.gan.heads import mutual_information

@@ -17,8 +17,8 @@ from typing import Annotated, Any, Literal
 
 import optax
 
+from jaxgen.core.model import GenerativeModel
 from jaxgen.core.options import Count, CountFromZero, Length, PositiveFloat, Seed, Size, formerly
-from jaxgen.core.state import GenerativeModel
 from jaxgen.experiments._binary_images import BinaryImagesConfig, build_image_model, load_data
 from jaxgen.networks.made import TokenMADE
 from jaxgen.runs.experiment import Experiment, run

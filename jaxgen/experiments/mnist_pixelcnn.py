@@ -16,8 +16,8 @@ from typing import Annotated, Any
 
 import optax
 
+from jaxgen.core.model import GenerativeModel
 from jaxgen.core.options import Count, CountFromZero, Depth, PositiveFloat, Size, within
-from jaxgen.core.state import GenerativeModel
 from jaxgen.experiments._binary_images import BinaryImagesConfig, build_image_model, load_data
 from jaxgen.networks.pixel_cnn import GatedPixelCNN
 from jaxgen.runs.experiment import Experiment, run

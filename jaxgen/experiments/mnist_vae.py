@@ -14,8 +14,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
 
+from jaxgen.core.model import GenerativeModel
 from jaxgen.core.options import Depth
-from jaxgen.core.state import GenerativeModel
 from jaxgen.experiments._vae import VAEConfig, build_vae, flow_of, load_data
 from jaxgen.runs.experiment import Experiment, run
 

@@ -14,8 +14,8 @@ from typing import Any
 
 import optax
 
+from jaxgen.core.model import GenerativeModel
 from jaxgen.core.options import Count, CountFromZero, NonNegativeFloat, PositiveFloat, Size
-from jaxgen.core.state import GenerativeModel
 from jaxgen.data import load
 from jaxgen.experiments._gan import Loss
 from jaxgen.experiments._scored import BestByFID

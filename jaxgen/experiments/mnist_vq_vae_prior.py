@@ -19,8 +19,8 @@ from typing import Any
 import optax
 
 from jaxgen.core.errors import UserError
+from jaxgen.core.model import GenerativeModel
 from jaxgen.core.options import Count, CountFromZero, Depth, PositiveFloat, Rate, Size
-from jaxgen.core.state import GenerativeModel
 from jaxgen.data import Dataset
 from jaxgen.experiments._images import class_count
 from jaxgen.models.autoregressive.grids import autoregressive

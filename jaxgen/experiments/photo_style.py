@@ -21,6 +21,7 @@ import jax
 import jax.numpy as jnp
 import optax
 
+from jaxgen.core.model import GenerativeModel
 from jaxgen.core.options import (
     Count,
     CountFromZero,
@@ -32,7 +33,6 @@ from jaxgen.core.options import (
     Text,
     within,
 )
-from jaxgen.core.state import GenerativeModel
 from jaxgen.data import Dataset
 from jaxgen.data.dataset import scaled
 from jaxgen.data.photos import PHOTOS, load_patches, photo_of

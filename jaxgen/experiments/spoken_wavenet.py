@@ -17,8 +17,8 @@ from typing import Annotated, Any, Literal
 
 import numpy as np
 
+from jaxgen.core.model import GenerativeModel
 from jaxgen.core.options import Count, CountFromZero, Depth, NonNegativeFloat, PositiveFloat, Rate, Size, within
-from jaxgen.core.state import GenerativeModel
 from jaxgen.data import Dataset, mu_law
 from jaxgen.data.spoken import load_spoken_windows, words_to_say
 from jaxgen.experiments._adamw import AdamWConfig, optimizer_of
@@ -143,7 +143,7 @@ def build_model(config: Config, assets: Mapping[str, Any]) -> GenerativeModel:
         report_bits=True,
         augment=random_loudness(config.other_loudness) if config.other_loudness else None,
     )
-    return model._replace(functions={**model.functions, "say": say, "sample_lengths": sample_lengths})
+    return model._replace(table={**model.functions, "say": say, "sample_lengths": sample_lengths})
 
 
 EXPERIMENT = Experiment(

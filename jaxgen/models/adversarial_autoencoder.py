@@ -8,7 +8,8 @@ import jax.numpy as jnp
 import optax
 
 from jaxgen.core.keys import example_normal
-from jaxgen.core.state import Batch, GenerativeModel, Key, Metrics, TrainState, create_state, sum_and_count, update
+from jaxgen.core.model import GenerativeModel
+from jaxgen.core.state import Batch, Key, Metrics, TrainState, create_state, sum_and_count, update
 from jaxgen.models.autoencoder import RECONSTRUCTIONS
 from jaxgen.models.conditional_samples import normal_prior, samples_by_class
 from jaxgen.models.gan.losses import LOSSES
@@ -153,4 +154,4 @@ def adversarial_autoencoder(
         "reconstruct": lambda state, images: decode(state, encode(state, images)),
         "discriminate_latents": discriminate_latents,
     }
-    return GenerativeModel(init, train_step, eval_step, sample, functions)
+    return GenerativeModel(init, train_step, eval_step, sample, table=functions)

@@ -9,9 +9,10 @@ import jax.numpy as jnp
 import optax
 
 from jaxgen.core.keys import example_keys, example_normal
+from jaxgen.core.model import GenerativeModel
 from jaxgen.core.per_example import row_means, rows
 from jaxgen.core.reductions import mean_over_devices
-from jaxgen.core.state import Batch, GenerativeModel, Key, TrainState
+from jaxgen.core.state import Batch, Key, TrainState
 from jaxgen.models.conditional_samples import normal_prior, samples_by_class
 from jaxgen.models.single_loss import LossOutput, one_loss_model
 from jaxgen.models.variables import apply_network, init_network

@@ -8,7 +8,8 @@ import jax.numpy as jnp
 import optax
 
 from jaxgen.core.keys import example_keys
-from jaxgen.core.state import Batch, GenerativeModel, Key, TrainState, averaged_params
+from jaxgen.core.model import GenerativeModel
+from jaxgen.core.state import Batch, Key, TrainState, averaged_params
 from jaxgen.models.augmentation import random_shift, random_turn
 from jaxgen.models.single_loss import LossOutput, one_loss_model
 from jaxgen.models.variables import apply_network, init_network

@@ -10,8 +10,9 @@ import jax.numpy as jnp
 import optax
 
 from jaxgen.core.keys import example_keys
+from jaxgen.core.model import GenerativeModel
 from jaxgen.core.per_example import row_sums
-from jaxgen.core.state import Batch, GenerativeModel, Key, TrainState, averaged_params
+from jaxgen.core.state import Batch, Key, TrainState, averaged_params
 from jaxgen.models.codebooks import moved_counts, perplexity, usage, use_of_codes
 from jaxgen.models.likelihoods import Likelihood
 from jaxgen.models.single_loss import LossOutput, one_loss_model

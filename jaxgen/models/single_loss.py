@@ -1,6 +1,8 @@
-"""Models with one loss and one optimizer: the helper that turns a loss into the contract."""
+"""Models with one loss and one optimizer: the steps that turn a loss into the contract."""
 
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from functools import partial
 from typing import Any, NamedTuple
 
 import jax
@@ -8,10 +10,10 @@ import jax.numpy as jnp
 import optax
 
 from jaxgen.core.errors import UserError
+from jaxgen.core.model import GenerativeModel
 from jaxgen.core.reductions import mean_over_devices
 from jaxgen.core.state import (
     Batch,
-    GenerativeModel,
     Key,
     Metrics,
     TrainState,
@@ -39,94 +41,115 @@ class LossOutput(NamedTuple):
     reported sum(values) / sum(weights): of sequences, losses are sums over tokens and weights are their numbers."""
 
 
-def one_loss_model(
-    *,
-    name: str,
-    init_networks: Callable[[Key, Batch], tuple[Params, dict[str, Any]]],
-    loss: Callable[..., LossOutput],
-    optimizer: optax.GradientTransformation,
-    ema_decay: float | None = None,
-    schedules: Mapping[str, optax.Schedule] | None = None,
-    micro_batches: int = 1,
-    sample: Callable[..., jax.Array] | None = None,
-    functions: Mapping[str, Callable[..., Any]] | None = None,
-) -> GenerativeModel:
-    """A model that trains all its parameters together on one loss.
+@dataclass(frozen=True)
+class SingleLoss:
+    """All parameters trained together on one loss."""
 
-    Args:
-      name: what `params`, `opt_state` and the metrics are called by.
-      init_networks: (key, batch) -> (params, model_state) of the network or networks.
-      loss: `loss(params, model_state, batch, key, *, train) -> LossOutput`.
-      ema_decay: of the moving average that evaluation and samples use; None: no average.
-      schedules: what the loss gets besides, by keyword: its value at the step, number of steps taken -> [].
-      micro_batches: M parts of each device's batch, one after another, whose gradients are added: the step of the whole
-        batch in the memory of a part. M must divide the batch of a device.
-    """
+    name: str
+    """What `params`, `opt_state` and the metrics are called by."""
+    init_networks: Callable[[Key, Batch], tuple[Params, dict[str, Any]]]
+    """(key, batch) -> (params, model_state) of the network or networks."""
+    loss: Callable[..., LossOutput]
+    """`loss(params, model_state, batch, key, *, train) -> LossOutput`."""
+    optimizer: optax.GradientTransformation
+    ema_decay: float | None = None
+    """Of the moving average that evaluation and samples use; None: no average."""
+    schedules: Mapping[str, optax.Schedule] | None = None
+    """What the loss gets besides, by keyword: its value at the step, number of steps taken -> []."""
+    micro_batches: int = 1
+    """M parts of each device's batch, one after another, whose gradients are added: the step of the whole batch in the
+    memory of a part. M must divide the batch of a device."""
 
-    def scheduled(state: TrainState) -> dict[str, jax.Array]:
-        return {keyword: schedule(state.step) for keyword, schedule in (schedules or {}).items()}
 
-    def init(key: Key, batch: Batch) -> TrainState:
-        run_key, network_key = jax.random.split(key)
-        params, model_state = init_networks(network_key, batch)
-        averaged = () if ema_decay is None else (name,)
-        return create_state(run_key, {name: params}, {name: optimizer}, model_state=model_state, averaged=averaged)
+def init(training: SingleLoss, key: Key, batch: Batch) -> TrainState:
+    """Return the state at step 0."""
+    run_key, network_key = jax.random.split(key)
+    params, model_state = training.init_networks(network_key, batch)
+    name, optimizers = training.name, {training.name: training.optimizer}
+    averaged = () if training.ema_decay is None else (name,)
+    return create_state(run_key, {name: params}, optimizers, model_state=model_state, averaged=averaged)
 
-    def named(output: LossOutput) -> Metrics:
-        def pair(values: jax.Array) -> tuple[jax.Array, jax.Array]:
-            if output.weights is None:
-                return sum_and_count(values)
-            return jnp.sum(values, dtype=jnp.float32), jnp.sum(output.weights, dtype=jnp.float32)
 
-        metrics = {f"{name}/{quantity}": pair(values) for quantity, values in output.metrics.items()}
-        return {f"{name}/loss": pair(output.losses), **metrics}
+def train_step(training: SingleLoss, state: TrainState, batch: Batch, key: Key) -> tuple[TrainState, Metrics]:
+    """Take one step down the loss of a batch."""
+    take = _gradient if training.micro_batches == 1 else _accumulated_gradient
+    grads, model_state, metrics = take(training, state, batch, key)
+    state = update(state.replace(model_state=model_state), training.name, grads, training.optimizer)
+    if training.ema_decay is not None:
+        state = update_average(state, training.name, training.ema_decay)
+    return state.replace(step=state.step + 1), metrics
 
-    def gradient(state: TrainState, batch: Batch, key: Key) -> tuple[Params, dict[str, Any], Metrics]:
-        """Gradient of this device's share of the mean loss, the model state behind the batch, and the metrics."""
 
-        def mean_loss(params: Params) -> tuple[jax.Array, LossOutput]:
-            output = loss(params, state.model_state, batch, key, train=True, **scheduled(state))
-            if output.weights is None:
-                return jnp.mean(output.losses), output
-            return jnp.sum(output.losses) / mean_over_devices(jnp.sum(output.weights)), output
+def eval_step(training: SingleLoss, state: TrainState, batch: Batch, key: Key) -> Metrics:
+    """Return the metrics of held-out examples, with the averaged parameters."""
+    params = averaged_params(state, training.name)
+    scheduled = _scheduled(training, state)
+    return _named(training, training.loss(params, state.model_state, batch, key, train=False, **scheduled))
 
-        grads, output = jax.grad(mean_loss, has_aux=True)(state.params[name])
-        return grads, output.model_state, named(output)
 
-    def accumulated_gradient(state: TrainState, batch: Batch, key: Key) -> tuple[Params, dict[str, Any], Metrics]:
-        """The same, by parts."""
-        size = len(next(iter(batch.values())))
-        if size % micro_batches:
-            raise UserError(f"The {size} examples of a device cannot be taken in {micro_batches} parts of one size.")
-        parts = jax.tree.map(lambda x: x.reshape(micro_batches, -1, *x.shape[1:]), batch)
+def bind(training: SingleLoss, **capabilities: Any) -> GenerativeModel:
+    """Return the model of these steps, with its `sample` and its other capabilities."""
+    return GenerativeModel(
+        partial(init, training), partial(train_step, training), partial(eval_step, training), **capabilities
+    )
 
-        def sum_of_losses(params: Params, model_state: dict[str, Any], part: Batch) -> tuple[jax.Array, LossOutput]:
-            output = loss(params, model_state, part, key, train=True, **scheduled(state))
-            return jnp.sum(output.losses), output
 
-        def add_part(carry: Any, part: Batch) -> tuple[Any, Metrics]:
-            grads, model_state, weight = carry
-            more, output = jax.grad(sum_of_losses, has_aux=True)(state.params[name], model_state, part)
-            size = float(len(output.losses)) if output.weights is None else jnp.sum(output.weights)
-            return (jax.tree.map(jnp.add, grads, more), output.model_state, weight + size), named(output)
+def _scheduled(training: SingleLoss, state: TrainState) -> dict[str, jax.Array]:
+    return {keyword: schedule(state.step) for keyword, schedule in (training.schedules or {}).items()}
 
-        zeros = jax.tree.map(jnp.zeros_like, state.params[name])
-        start = (zeros, state.model_state, jnp.zeros((), jnp.float32))
-        (grads, model_state, weight), metrics = jax.lax.scan(add_part, start, parts)
-        weight = mean_over_devices(weight)
-        grads = jax.tree.map(lambda g: g / weight, grads)
-        return grads, model_state, jax.tree.map(lambda values: jnp.sum(values, axis=0), metrics)
 
-    def train_step(state: TrainState, batch: Batch, key: Key) -> tuple[TrainState, Metrics]:
-        take = gradient if micro_batches == 1 else accumulated_gradient
-        grads, model_state, metrics = take(state, batch, key)
-        state = update(state.replace(model_state=model_state), name, grads, optimizer)
-        if ema_decay is not None:
-            state = update_average(state, name, ema_decay)
-        return state.replace(step=state.step + 1), metrics
+def _named(training: SingleLoss, output: LossOutput) -> Metrics:
+    def pair(values: jax.Array) -> tuple[jax.Array, jax.Array]:
+        if output.weights is None:
+            return sum_and_count(values)
+        return jnp.sum(values, dtype=jnp.float32), jnp.sum(output.weights, dtype=jnp.float32)
 
-    def eval_step(state: TrainState, batch: Batch, key: Key) -> Metrics:
-        params = averaged_params(state, name)
-        return named(loss(params, state.model_state, batch, key, train=False, **scheduled(state)))
+    metrics = {f"{training.name}/{quantity}": pair(values) for quantity, values in output.metrics.items()}
+    return {f"{training.name}/loss": pair(output.losses), **metrics}
 
-    return GenerativeModel(init, train_step, eval_step, sample, functions or {})
+
+def _gradient(
+    training: SingleLoss, state: TrainState, batch: Batch, key: Key
+) -> tuple[Params, dict[str, Any], Metrics]:
+    """Gradient of this device's share of the mean loss, the model state after the batch, and the metrics."""
+
+    def mean_loss(params: Params) -> tuple[jax.Array, LossOutput]:
+        output = training.loss(params, state.model_state, batch, key, train=True, **_scheduled(training, state))
+        if output.weights is None:
+            return jnp.mean(output.losses), output
+        return jnp.sum(output.losses) / mean_over_devices(jnp.sum(output.weights)), output
+
+    grads, output = jax.grad(mean_loss, has_aux=True)(state.params[training.name])
+    return grads, output.model_state, _named(training, output)
+
+
+def _accumulated_gradient(
+    training: SingleLoss, state: TrainState, batch: Batch, key: Key
+) -> tuple[Params, dict[str, Any], Metrics]:
+    """The same, by parts."""
+    size, count = len(next(iter(batch.values()))), training.micro_batches
+    if size % count:
+        raise UserError(f"The {size} examples of a device cannot be taken in {count} parts of one size.")
+    parts = jax.tree.map(lambda x: x.reshape(count, -1, *x.shape[1:]), batch)
+
+    def sum_of_losses(params: Params, model_state: dict[str, Any], part: Batch) -> tuple[jax.Array, LossOutput]:
+        output = training.loss(params, model_state, part, key, train=True, **_scheduled(training, state))
+        return jnp.sum(output.losses), output
+
+    def add_part(carry: Any, part: Batch) -> tuple[Any, Metrics]:
+        grads, model_state, weight = carry
+        more, output = jax.grad(sum_of_losses, has_aux=True)(state.params[training.name], model_state, part)
+        size = float(len(output.losses)) if output.weights is None else jnp.sum(output.weights)
+        return (jax.tree.map(jnp.add, grads, more), output.model_state, weight + size), _named(training, output)
+
+    zeros = jax.tree.map(jnp.zeros_like, state.params[training.name])
+    start = (zeros, state.model_state, jnp.zeros((), jnp.float32))
+    (grads, model_state, weight), metrics = jax.lax.scan(add_part, start, parts)
+    weight = mean_over_devices(weight)
+    grads = jax.tree.map(lambda g: g / weight, grads)
+    return grads, model_state, jax.tree.map(lambda values: jnp.sum(values, axis=0), metrics)
+
+
+def one_loss_model(*, sample: Any = None, functions: Any = None, **training: Any) -> GenerativeModel:
+    """A model of a `SingleLoss`, with a table of functions."""
+    return bind(SingleLoss(**training), sample=sample, table=functions)

@@ -8,7 +8,8 @@ import jax.numpy as jnp
 import optax
 
 from jaxgen.core.keys import example_keys, folded_keys
-from jaxgen.core.state import Batch, GenerativeModel, Key, TrainState, averaged_params
+from jaxgen.core.model import GenerativeModel
+from jaxgen.core.state import Batch, Key, TrainState, averaged_params
 from jaxgen.data.lines import until_line_end
 from jaxgen.metrics.likelihood import importance_weighted_log_likelihood
 from jaxgen.models.autoregressive.decoding import Choice, Decoding, decoder

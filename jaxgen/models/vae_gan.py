@@ -8,8 +8,9 @@ import jax.numpy as jnp
 import optax
 
 from jaxgen.core.keys import example_normal
+from jaxgen.core.model import GenerativeModel
 from jaxgen.core.per_example import row_means
-from jaxgen.core.state import Batch, GenerativeModel, Key, Metrics, TrainState, create_state, sum_and_count, update
+from jaxgen.core.state import Batch, Key, Metrics, TrainState, create_state, sum_and_count, update
 from jaxgen.metrics.likelihood import kl_to_standard_normal
 from jaxgen.models.conditional_samples import normal_prior, samples_by_class
 from jaxgen.models.gan.losses import LOSSES
@@ -166,4 +167,4 @@ def vae_gan(
         "reconstruct": reconstruct,
         "discriminate": discriminate,
     }
-    return GenerativeModel(init, train_step, eval_step, sample, functions)
+    return GenerativeModel(init, train_step, eval_step, sample, table=functions)

@@ -8,8 +8,9 @@ import jax
 import jax.numpy as jnp
 import optax
 
+from jaxgen.core.model import GenerativeModel
 from jaxgen.core.per_example import row_means, row_sums, rows
-from jaxgen.core.state import Batch, GenerativeModel, Key, TrainState
+from jaxgen.core.state import Batch, Key, TrainState
 from jaxgen.metrics.likelihood import bits_per_dimension
 from jaxgen.models.codebooks import (
     initial_codes,

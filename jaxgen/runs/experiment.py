@@ -23,8 +23,8 @@ from jaxgen.core import files, signals
 from jaxgen.core.cache import cache_folder
 from jaxgen.core.command_line import end_well, stoppable
 from jaxgen.core.errors import UserError
+from jaxgen.core.model import GenerativeModel
 from jaxgen.core.options import parse_options
-from jaxgen.core.state import GenerativeModel
 from jaxgen.core.terminal import printable
 from jaxgen.data.dataset import Dataset, example_batch
 from jaxgen.data.splits import as_recorded

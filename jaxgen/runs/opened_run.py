@@ -12,7 +12,8 @@ import jax
 
 from jaxgen.core import files
 from jaxgen.core.errors import UserError
-from jaxgen.core.state import GenerativeModel, TrainState
+from jaxgen.core.model import GenerativeModel
+from jaxgen.core.state import TrainState
 from jaxgen.runs.experiment import Experiment
 from jaxgen.runs.experiment_loading import load_experiment
 from jaxgen.training import checkpoint, run_folder, trusted

@@ -7,7 +7,8 @@ from typing import Any
 import jax
 import numpy as np
 
-from jaxgen.core.state import GenerativeModel, TrainState
+from jaxgen.core.model import GenerativeModel
+from jaxgen.core.state import TrainState
 from jaxgen.data.dataset import Dataset, length, pick_examples, unscale_images
 from jaxgen.metrics.image_features import Progress
 from jaxgen.metrics.image_source import ImageSource

@@ -7,7 +7,8 @@ from typing import Any, NamedTuple
 import jax
 import numpy as np
 
-from jaxgen.core.state import GenerativeModel, TrainState
+from jaxgen.core.model import GenerativeModel
+from jaxgen.core.state import TrainState
 from jaxgen.data.dataset import Dataset, length, pick_examples
 from jaxgen.data.vocabulary import vocabulary_of
 from jaxgen.samples import pictures, sounds

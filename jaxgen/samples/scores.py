@@ -3,7 +3,8 @@
 from collections.abc import Callable
 
 from jaxgen.core.errors import UserError
-from jaxgen.core.state import GenerativeModel, TrainState
+from jaxgen.core.model import GenerativeModel
+from jaxgen.core.state import TrainState
 from jaxgen.data.dataset import Dataset, length
 from jaxgen.metrics.extractors import extractor_for, load_extractor
 from jaxgen.metrics.image_scores import METRICS, ImageScorer, check_names, metric_names, refuse_too_few

@@ -6,7 +6,7 @@ import jax
 from jax.sharding import Mesh
 
 from jaxgen.core.errors import UserError
-from jaxgen.core.state import GenerativeModel
+from jaxgen.core.model import GenerativeModel
 from jaxgen.data.dataset import Dataset, example_batch
 from jaxgen.samples.scores import value_names
 from jaxgen.training.config import TrainConfig

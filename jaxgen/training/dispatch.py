@@ -9,8 +9,9 @@ import jax.numpy as jnp
 import numpy as np
 from jax.sharding import Mesh
 
+from jaxgen.core.model import GenerativeModel
 from jaxgen.core.reductions import sum_over_devices
-from jaxgen.core.state import Batch, GenerativeModel, Metrics, TrainState
+from jaxgen.core.state import Batch, Metrics, TrainState
 from jaxgen.data.dataset import Dataset, is_resident, length, read_examples
 from jaxgen.data.order import epoch_order
 from jaxgen.data.stream import stream_batches

@@ -13,7 +13,8 @@ from jax.sharding import Mesh
 
 from jaxgen.core import files
 from jaxgen.core.errors import RunFailed, RunStopped
-from jaxgen.core.state import GenerativeModel, TrainState
+from jaxgen.core.model import GenerativeModel
+from jaxgen.core.state import TrainState
 from jaxgen.data.dataset import Dataset
 from jaxgen.samples import pictures
 from jaxgen.samples.previews import build_preview

@@ -15,7 +15,8 @@ from jax.sharding import Mesh, NamedSharding, PartitionSpec
 
 from jaxgen.core import files
 from jaxgen.core.errors import UserError
-from jaxgen.core.state import GenerativeModel, TrainState
+from jaxgen.core.model import GenerativeModel
+from jaxgen.core.state import TrainState
 from jaxgen.data.dataset import Dataset, described, example_batch
 from jaxgen.data.identity import Identity
 from jaxgen.training import checkpoint, checkpoint_folder, data_record, run_folder, trusted

@@ -13,7 +13,8 @@ from command_lines import assert_refused, train
 from PIL import Image
 
 from jaxgen.core.errors import UserError
-from jaxgen.core.state import GenerativeModel, create_state, sum_and_count, update
+from jaxgen.core.model import GenerativeModel
+from jaxgen.core.state import create_state, sum_and_count, update
 from jaxgen.data import Dataset, load
 from jaxgen.data.pairs import load_pairs
 from jaxgen.data.text import load_text
@@ -65,7 +66,7 @@ def build_model(config: Config, assets) -> GenerativeModel:
     def eval_step(state, batch, key):
         return {"one/loss": sum_and_count(loss(batch)[None])}
 
-    return GenerativeModel(init, train_step, eval_step, None, {})
+    return GenerativeModel(init, train_step, eval_step, None, table={})
 
 
 EXPERIMENT = Experiment(

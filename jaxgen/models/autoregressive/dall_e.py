@@ -10,7 +10,8 @@ import jax.numpy as jnp
 import optax
 
 from jaxgen.core.keys import example_chances, example_keys
-from jaxgen.core.state import Batch, GenerativeModel, Key, TrainState, averaged_params
+from jaxgen.core.model import GenerativeModel
+from jaxgen.core.state import Batch, Key, TrainState, averaged_params
 from jaxgen.models.augmentation import random_shift
 from jaxgen.models.autoregressive.decoding import Choice, choose, decoder
 from jaxgen.models.autoregressive.grids import Tokenizer

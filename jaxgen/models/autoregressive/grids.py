@@ -10,8 +10,9 @@ import jax.numpy as jnp
 import optax
 
 from jaxgen.core.keys import example_keys
+from jaxgen.core.model import GenerativeModel
 from jaxgen.core.per_example import row_sums
-from jaxgen.core.state import Batch, GenerativeModel, Key, TrainState, averaged_params
+from jaxgen.core.state import Batch, Key, TrainState, averaged_params
 from jaxgen.models.conditional_samples import samples_by_class
 from jaxgen.models.likelihoods import bernoulli
 from jaxgen.models.single_loss import LossOutput, one_loss_model

@@ -10,7 +10,8 @@ import jax.numpy as jnp
 import optax
 
 from jaxgen.core.keys import example_keys
-from jaxgen.core.state import Batch, GenerativeModel, Key, TrainState, averaged_params
+from jaxgen.core.model import GenerativeModel
+from jaxgen.core.state import Batch, Key, TrainState, averaged_params
 from jaxgen.models.autoregressive.decoding import Choice, Decoding, decoder
 from jaxgen.models.autoregressive.low_rank import create_adapters, with_adapters
 from jaxgen.models.autoregressive.outputs import OutputDistribution, softmax

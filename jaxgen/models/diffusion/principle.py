@@ -12,8 +12,9 @@ import optax
 
 from jaxgen.core.errors import UserError
 from jaxgen.core.keys import example_chances, example_keys, example_normal
+from jaxgen.core.model import GenerativeModel
 from jaxgen.core.per_example import row_means, rows
-from jaxgen.core.state import Batch, GenerativeModel, Key, TrainState, averaged_params
+from jaxgen.core.state import Batch, Key, TrainState, averaged_params
 from jaxgen.metrics.likelihood import bits_per_dimension
 from jaxgen.models.conditional_samples import captions_in_turn, classes_in_turn, normal_prior, sample_by_condition
 from jaxgen.models.diffusion.noise_levels import NoiseLevels, evenly_drawn

@@ -10,9 +10,9 @@ import jax.numpy as jnp
 import optax
 
 from jaxgen.core.errors import UserError
+from jaxgen.core.model import GenerativeModel
 from jaxgen.core.state import (
     Batch,
-    GenerativeModel,
     Key,
     Metrics,
     TrainState,
@@ -315,4 +315,4 @@ def gan(
         functions["read_head"] = read_head
         if head.uniform_latents:
             functions["code_dimensions"] = lambda: tuple(range(latent_size - head.uniform_latents, latent_size))
-    return GenerativeModel(init, train_step, eval_step, sample, functions)
+    return GenerativeModel(init, train_step, eval_step, sample, table=functions)

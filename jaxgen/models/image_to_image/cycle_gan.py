@@ -8,10 +8,10 @@ import jax.numpy as jnp
 import optax
 
 from jaxgen.core.keys import example_keys
+from jaxgen.core.model import GenerativeModel
 from jaxgen.core.per_example import rows
 from jaxgen.core.state import (
     Batch,
-    GenerativeModel,
     Key,
     Metrics,
     TrainState,
@@ -214,4 +214,4 @@ def cycle_gan(
         return jnp.stack([source, translate(state, source), target, translate_back(state, target)], 1)
 
     functions = {"translate": translate, "translate_back": translate_back, "compare": compare}
-    return GenerativeModel(init, train_step, eval_step, None, functions)
+    return GenerativeModel(init, train_step, eval_step, None, table=functions)

@@ -9,10 +9,10 @@ import jax.numpy as jnp
 import optax
 
 from jaxgen.core.keys import example_keys
+from jaxgen.core.model import GenerativeModel
 from jaxgen.core.per_example import row_means, rows
 from jaxgen.core.state import (
     Batch,
-    GenerativeModel,
     Key,
     Metrics,
     TrainState,
@@ -94,7 +94,7 @@ def translation(network: nn.Module, *, shift: int = 0, mirror: bool = False, **o
     options = {"residual": False, **options}
     model = image_to_image(network, pair_of=pair_of, of_given=lambda given: Degraded(given, given), **options)
     functions = dict(model.functions)
-    return model._replace(functions={"translate": functions.pop("restore"), **functions})
+    return model._replace(table={"translate": functions.pop("restore"), **functions})
 
 
 def image_to_image(
@@ -247,7 +247,7 @@ def image_to_image(
     functions = {"restore": restore, "baseline": lambda given: of_given(given).baseline, "compare": compare}
     if adversary is not None:
         functions["discriminate"] = discriminate
-    return GenerativeModel(init, train_step, eval_step, None, functions)
+    return GenerativeModel(init, train_step, eval_step, None, table=functions)
 
 
 def _beside(images: jax.Array, source: Degraded) -> jax.Array:

@@ -7,7 +7,8 @@ import jax
 import jax.numpy as jnp
 
 from jaxgen.core.keys import example_keys
-from jaxgen.core.state import Batch, GenerativeModel, Key
+from jaxgen.core.model import GenerativeModel
+from jaxgen.core.state import Batch, Key
 from jaxgen.models.image_to_image.degradations import Degradation
 from jaxgen.models.image_to_image.principle import Pair, image_to_image
 
@@ -34,7 +35,7 @@ def restoration(network: nn.Module, *, degradation: Degradation, turn: bool = Fa
         return degradation.degrade(keys, images).given
 
     model = image_to_image(network, pair_of=pair_of, of_given=degradation.of_given, **options)
-    return model._replace(functions={**model.functions, "degrade": degrade, "take": degradation.take})
+    return model._replace(table={**model.functions, "degrade": degrade, "take": degradation.take})
 
 
 def turned(keys: jax.Array, images: jax.Array) -> jax.Array:

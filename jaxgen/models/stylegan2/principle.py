@@ -10,10 +10,10 @@ import optax
 
 from jaxgen.core.errors import UserError
 from jaxgen.core.keys import example_keys, example_normal
+from jaxgen.core.model import GenerativeModel
 from jaxgen.core.reductions import mean_over_devices
 from jaxgen.core.state import (
     Batch,
-    GenerativeModel,
     Key,
     Metrics,
     TrainState,
@@ -300,4 +300,4 @@ def stylegan2(
     }
     if conditions is not None:
         functions["conditions"] = conditions
-    return GenerativeModel(init, train_step, eval_step, sample, functions)
+    return GenerativeModel(init, train_step, eval_step, sample, table=functions)

@@ -8,7 +8,7 @@ import jax
 import jax.numpy as jnp
 
 from jaxgen.core.keys import folded_keys
-from jaxgen.core.state import GenerativeModel
+from jaxgen.core.model import GenerativeModel
 from jaxgen.models.vae.posteriors import Draw, Generation, Key, Params, Posterior, draw_normal, kl_by_latent
 from jaxgen.models.vae.principle import vae
 

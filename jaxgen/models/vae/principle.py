@@ -9,7 +9,8 @@ import optax
 
 from jaxgen.core.errors import UserError
 from jaxgen.core.keys import example_keys
-from jaxgen.core.state import Batch, GenerativeModel, Key, TrainState, averaged_params
+from jaxgen.core.model import GenerativeModel
+from jaxgen.core.state import Batch, Key, TrainState, averaged_params
 from jaxgen.metrics.likelihood import bits_per_dimension, importance_weighted_bound, importance_weighted_log_likelihood
 from jaxgen.models.conditional_samples import normal_prior, samples_by_class
 from jaxgen.models.likelihoods import Likelihood

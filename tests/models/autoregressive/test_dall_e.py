@@ -17,7 +17,7 @@ CODES = jnp.array([[[0, 5], [2, 1]], [[3, 3], [4, 0]], [[5, 1], [1, 2]]])
 @pytest.fixture(scope="module")
 def model_and_state():
     model = tiny_dall_e(caption_in_training=None, shift=0, caption_dropout=0.0)
-    model = model._replace(functions={**model.functions, "logits": jax.jit(model.functions["logits"])})
+    model = model._replace(table={**model.functions, "logits": jax.jit(model.functions["logits"])})
     return model, jax.jit(model.init)(jax.random.key(1), example_batch(tiny_captioned(), 2))
 
 
