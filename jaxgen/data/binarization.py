@@ -32,7 +32,7 @@ def binarized(data: Dataset, *, seed: int, train: bool) -> Dataset:
         white = rng.integers(0, 255, split["image"].shape, np.uint8) < split["image"]  # 0..254: below g in g of 255
         return {**split, "image": np.where(white, np.uint8(255), np.uint8(0))}
 
-    which = "binarised" if train else "test images binarized"
+    which = "binarised" if train else "test images binarised"  # as runs have recorded it
     return dataclasses.replace(
         data,
         name=f"{data.name}, {which} (seed {seed})",

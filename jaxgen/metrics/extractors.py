@@ -145,7 +145,7 @@ def _efficientnet_lite0() -> FeatureExtractor:
         lambda images: (resize_bilinear(_as_rgb(images), 224, method="half_pixel") - 127.0) / 128.0,
         num_features=1280,
         weights_sha256=sha256,
-        resize="bilinear to 224x224, half-pixel centers, no antialiasing; (x - 127) / 128",
+        resize="bilinear to 224x224, half-pixel centres, no antialiasing; (x - 127) / 128",
         image_shape=None,
         batch_size=32,
     )
@@ -174,7 +174,7 @@ def _inception(weights: Path) -> FeatureExtractor:
         lambda images: (resize_bilinear(_as_rgb(images), 299, method="tensorflow1") - 128.0) / 128.0,
         num_features=2048,
         weights_sha256=file_sha256(weights),
-        resize="bilinear to 299x299 as TensorFlow 1 does (align_corners=False, no half-pixel centers); (x - 128) / 128",
+        resize="bilinear to 299x299 as TensorFlow 1 does (align_corners=False, no half-pixel centres); (x - 128) / 128",
         image_shape=None,
         batch_size=32,
     )

@@ -154,7 +154,7 @@ def test_an_option_of_another_version_is_refused(tiny_copy):
     record = json.loads((tiny_copy / "config.json").read_text())
     record["config"]["colour"] = "red"
     (tiny_copy / "config.json").write_text(json.dumps(record))
-    assert_refused(command("sample", tiny_copy), r"config\.json has options .*color")
+    assert_refused(command("sample", tiny_copy), r"config\.json has options .*colour")
 
 
 def test_a_damaged_checkpoint_is_said_and_the_older_is_used(tiny_copy, here):

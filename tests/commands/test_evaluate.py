@@ -178,7 +178,7 @@ def test_bad_input_is_refused(run, digits, here):
         ((*both, "broken.npz"), "cannot be read as a file of arrays"),
         ((*both, "nothing.npz"), "no file nothing.npz"),
         ((*both, "nothing"), "neither a folder of images, a .npz or .npy file nor"),
-        ((*both, "other.npz", "--metrics", "memorisation"), "no metric 'memorization'"),
+        ((*both, "other.npz", "--metrics", "memorisation"), "no metric 'memorisation'"),
         ((*both, "other.npz", "--metrics", "labels"), "no metric 'labels'"),
         ((*both, "other.npz", "--metrics", "fid", "--num-samples", 50), "128 features"),
     ):

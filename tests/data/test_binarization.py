@@ -47,8 +47,8 @@ def test_the_test_images_are_the_same_whether_or_not_the_training_images_are_dra
 
 
 def test_its_name_says_how_the_images_were_drawn():
-    assert binarized(tiny_images(), seed=7, train=True).name == "tiny, binarized (seed 7)"
-    assert binarized(tiny_images(), seed=7, train=False).name == "tiny, test images binarized (seed 7)"
+    assert binarized(tiny_images(), seed=7, train=True).name == "tiny, binarised (seed 7)"
+    assert binarized(tiny_images(), seed=7, train=False).name == "tiny, test images binarised (seed 7)"
 
 
 def test_streamed_and_float_images_are_refused():

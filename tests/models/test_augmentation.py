@@ -227,5 +227,5 @@ def test_hues_turn_about_gray():
 
 
 def test_an_unknown_policy_is_refused():
-    with pytest.raises(UserError, match="made of color, translation, cutout, not of colr"):
+    with pytest.raises(UserError, match="made of colour, translation, cutout, not of colr"):
         differentiable_augmentation(["colr"])

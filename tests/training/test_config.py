@@ -88,7 +88,7 @@ def test_a_field_that_is_missing_keeps_its_default():
 
 
 def test_an_unknown_field_is_refused_by_name():
-    with pytest.raises(UserError, match=r"here.json .*color"):
+    with pytest.raises(UserError, match=r"here.json .*colour"):
         config_from_json(Config, {"colour": 1}, "here.json")
 
 

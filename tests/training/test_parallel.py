@@ -11,7 +11,7 @@ import pytest
 
 from jaxgen.core.errors import UserError
 from jaxgen.core.keys import example_normal
-from jaxgen.core.reductions import gather_over_devices, mean_over_devices, sum_over_devices
+from jaxgen.core.reductions import axis_is_bound, gather_over_devices, mean_over_devices, sum_over_devices
 from jaxgen.training import parallel
 from jaxgen.training.parallel import (
     device_mesh,
@@ -30,7 +30,7 @@ def test_reductions_do_nothing_where_no_device_axis_is_bound(reduce):
     tree = {"a": jnp.arange(3.0), "b": jnp.ones((2, 2))}
     for result in (reduce(tree), jax.jit(reduce)(tree)):
         jax.tree.map(np.testing.assert_array_equal, result, tree)
-    assert not parallel.axis_is_bound()
+    assert not axis_is_bound()
 
 
 @pytest.mark.parametrize("wrap", [per_device, shard_mapped])
@@ -40,7 +40,7 @@ def test_reductions_over_devices_are_those_of_the_whole_batch(wrap, devices):
     values = np.arange(16.0, dtype=np.float32).reshape(devices, -1)
 
     def function(x):
-        assert parallel.axis_is_bound()
+        assert axis_is_bound()
         return mean_over_devices(jnp.mean(x)), sum_over_devices(jnp.sum(x)), gather_over_devices(x)
 
     mean, total, gathered = wrap(function, mesh, (True,))(split_over_devices(mesh, values))
