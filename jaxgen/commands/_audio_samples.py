@@ -5,7 +5,7 @@ from pathlib import Path
 import jax
 import numpy as np
 
-from jaxgen.commands._options import function_of
+from jaxgen.commands._options import needed
 from jaxgen.commands._outputs import check_output, writing
 from jaxgen.commands._progress import doing
 from jaxgen.commands._text_samples import TextOptions, choice_of
@@ -37,7 +37,7 @@ def sample_sounds(
     """
     out, choice = out or Path("sound.wav"), choice_of(options)
     check_output(out, (".wav",), overwrite=overwrite, beside=(".png",))
-    say, assets = function_of(run, "say"), run.record["assets"]
+    speech, assets = needed(run, run.model.speech, "speech"), run.record["assets"]
     words, texts = assets["words"], [prompt.lower() for prompt in options.prompt]
     if label is not None:
         if texts:
@@ -46,9 +46,9 @@ def sample_sounds(
             raise UserError(f"--label {label} is no word of {run.experiment.name}: choose 0 to {len(words) - 1}.")
         texts = [words[label]]
     if texts:
-        condition = say([text for text in texts for _ in range(num or 1)])
+        condition = speech.say([text for text in texts for _ in range(num or 1)])
     else:
-        condition = function_of(run, "conditions")(num or SOUNDS_PER_FILE)
+        condition = run.model.condition.of_samples(num or SOUNDS_PER_FILE)
     lengths = np.asarray(condition[0].length)
     longest = int(lengths.max())
     state = restore_run(run, checkpoint)

@@ -5,13 +5,14 @@ import os
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import jax
 import numpy as np
 
 from jaxgen.commands._progress import progress_bars
 from jaxgen.core.errors import UserError
+from jaxgen.core.model import ImageMapping, Latents, capabilities
 from jaxgen.core.options import Options, parse_options
 from jaxgen.data.limits import MOST_CLASSES
 from jaxgen.runs.opened_run import Run, open_run
@@ -25,6 +26,9 @@ def parse(cls: type[Options], command: str, arguments: Sequence[str]) -> Options
       UserError: a value is not in its option's range.
     """
     return parse_options(cls, arguments, prog=f"jaxgen {command}", description=cls.__doc__ or "")
+
+
+Capability = TypeVar("Capability")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -54,16 +58,40 @@ def open_named(folder: Path, options: RunOptions) -> Run:
     return open_run(folder, experiment=options.experiment, trust=options.trust)._replace(moved=moved)
 
 
-def function_of(run: Run, name: str) -> Callable[..., Any]:
-    """The entry `name` of the model's functions.
+def needed(run: Run, capability: Capability | None, what: str) -> Capability:
+    """Return a capability of a run's model, or one of its functions.
+
+    Args:
+      what: names it in a sentence: "The model of mnist_gan has no ...".
 
     Raises:
       UserError: the model has none.
     """
-    if name not in run.model.functions:
-        has = ", ".join(sorted(run.model.functions)) or "nothing"
-        raise UserError(f"The model of {run.experiment.name} has no function {name!r} (it has {has}).")
-    return run.model.functions[name]
+    if capability is None:
+        has = ", ".join(capabilities(run.model)) or "nothing else than training"
+        raise UserError(f"The model of {run.experiment.name} has no {what} (it has: {has}).")
+    return capability
+
+
+def needed_latents(run: Run) -> Latents:
+    """Return the latents of a run's model.
+
+    Raises:
+      UserError: the model has none.
+    """
+    return needed(run, run.model.latents, "latents")
+
+
+def needed_mapping(run: Run, verb: str) -> ImageMapping:
+    """Return what a run's model makes of images, if it is this: "restore", "translate", "stylize".
+
+    Raises:
+      UserError: it does something else.
+    """
+    mapping = run.model.mapping
+    if mapping is not None and mapping.verb != verb:
+        raise UserError(f"{run.experiment.name} does not {verb} images: use jaxgen {mapping.verb}.")
+    return needed(run, mapping, f"way to {verb} images")
 
 
 def check_samples(run: Run) -> None:

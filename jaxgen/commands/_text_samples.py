@@ -9,7 +9,7 @@ from typing import Annotated, Any
 import jax
 import numpy as np
 
-from jaxgen.commands._options import function_of
+from jaxgen.commands._options import needed
 from jaxgen.commands._outputs import check_output, writing
 from jaxgen.commands._progress import progress_bars
 from jaxgen.core.errors import UserError
@@ -68,7 +68,8 @@ def sample_texts(
     is_music = run.record["assets"].get("notation") == "abc"
     if out is not None:
         check_output(out, (".txt", ".mid") if is_music else (".txt",), overwrite=overwrite)
-    begin, advance = function_of(run, "begin"), jax.jit(function_of(run, "advance"))
+    drawing = needed(run, run.model.tokens, "tokens that are drawn one by one")
+    advance = jax.jit(drawing.advance)
     vocabulary = vocabulary_of(run.record["assets"])
     prompts = options.prompt or ("",)
     prompts = prompts * (num or 1) if len(prompts) == 1 else prompts
@@ -79,7 +80,7 @@ def sample_texts(
         raise UserError(f"--num {num} does not fit {len(prompts)} prompts: leave it out, or give one prompt.")
     tokens, lengths = _prompt_tokens(prompts, vocabulary, run)
     state = restore_run(run, checkpoint)
-    decoding = begin(state, jax.random.key(seed), tokens, lengths, options.num_tokens)
+    decoding = drawing.begin(state, jax.random.key(seed), tokens, lengths, options.num_tokens)
     joined = as_lines if by_lines else texts_with_rules
     streamed = out is None and len(prompts) == 1
     with progress_bars() as progress:
@@ -117,7 +118,7 @@ def choice_of(options: TextOptions) -> Choice:
 
 def _prompt_tokens(prompts: Sequence[str], vocabulary: Vocabulary, run: Run) -> tuple[np.ndarray, list[int]]:
     """Prompts as tokens [B, P] and how many of each row they are; none is what samples begin behind."""
-    first = np.asarray([run.model.functions["first_token"]()])
+    first = np.asarray([run.model.tokens.first_token])
     rows = [vocabulary.encode(normalized(prompt)) if prompt else first for prompt in prompts]
     tokens = np.zeros((len(rows), max(map(len, rows))), np.int32)
     for row, values in zip(tokens, rows, strict=True):

@@ -10,7 +10,7 @@ import jax.export
 import jax.numpy as jnp
 import tyro
 
-from jaxgen.commands._options import RunOptions, check_samples, function_of, open_named, parse
+from jaxgen.commands._options import RunOptions, check_samples, needed, open_named, parse
 from jaxgen.commands._outputs import OutputOptions, check_new_folder, check_output, writing, writing_folder
 from jaxgen.commands._progress import doing
 from jaxgen.core.errors import UserError
@@ -61,8 +61,8 @@ def main(arguments: Sequence[str]) -> None:
     if options.to == "samples":
         check_samples(run)
     else:
-        function_of(run, "logits")
-        if "conditions" in run.model.functions:
+        _logits_of(run)
+        if run.model.condition is not None:
             raise UserError(f"{run.experiment.name} has a condition, which --to logits has no place for: use samples.")
     state = restore_run(run, options.checkpoint)
     function, arguments_like = {"samples": _samples, "logits": _logits}[options.to](run, state, options.num)
@@ -89,18 +89,24 @@ def _logits(run: Run, state: TrainState, num: int) -> tuple[Callable[..., jax.Ar
     del num
     context = run.record["batch"]["tokens"]["shape"][0] - 1
     batch, length = jax.export.symbolic_shape("b, t", constraints=[f"t <= {context}"])
-    logits = function_of(run, "logits")
+    logits = _logits_of(run)
     return lambda tokens: logits(state, tokens), (jax.ShapeDtypeStruct((batch, length), jnp.int32),)
 
 
+def _logits_of(run: Run) -> Callable[..., jax.Array]:
+    tokens = needed(run, run.model.tokens, "logits of tokens")
+    return needed(run, tokens.logits, "logits of tokens")
+
+
 def _export_gpt2(run: Run, options: Options) -> None:
-    network = run.model.functions["network"]() if "network" in run.model.functions else None
+    tokens = run.model.tokens
+    network = None if tokens is None else tokens.network
     if not isinstance(network, GPT):
         raise UserError(f"{run.experiment.name} is no GPT: only such a run can be written as a GPT-2.")
     check_is_gpt2(network)
     check_new_folder(options.out)
     state = restore_run(run, options.checkpoint)
-    params = function_of(run, "network_params")(state)
+    params = tokens.network_params(state)
     with writing_folder(options.out) as part:
         save_gpt2(part, network, params, vocabulary_of(run.record["assets"]))
     tell(f"{run.experiment.name} at step {int(state.step)}: {options.out}")

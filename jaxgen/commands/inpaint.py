@@ -9,7 +9,7 @@ import jax
 import numpy as np
 import tyro
 
-from jaxgen.commands._options import RunDataOptions, function_of, open_named, parse
+from jaxgen.commands._options import RunDataOptions, needed, open_named, parse
 from jaxgen.commands._outputs import OutputOptions, check_output, writing
 from jaxgen.commands._progress import doing
 from jaxgen.commands._sampling_options import SamplingOptions, sampling_options
@@ -23,8 +23,8 @@ from jaxgen.runs.run_data import load_run_data
 from jaxgen.samples.pictures import image_grid
 
 GRAY = 0.0
-CONDITIONS = {"conditions": "label", "captions": "caption"}
-"""The model's function for conditions -> what of a batch is the condition."""
+ENTRIES = {"class": "label", "caption": "caption"}
+"""The entry of a batch that is the condition, by its kind."""
 
 HIDDEN: dict[str, Callable[[np.ndarray, np.ndarray, np.random.Generator], np.ndarray]] = {
     "top": lambda y, x, generator: y < 0.5,
@@ -68,7 +68,8 @@ class Options(OutputOptions, SamplingOptions, RunDataOptions):
 def main(arguments: Sequence[str]) -> None:
     options = parse(Options, "inpaint", arguments)
     run = open_named(options.run, options)
-    inpaint, how = function_of(run, "inpaint"), sampling_options(run, options)
+    denoising = needed(run, run.model.denoising, "diffusion, which fills in")
+    how = sampling_options(run, options)
     check_output(options.out, (".png",), overwrite=options.overwrite)
     state = restore_run(run, options.checkpoint)
     data = load_run_data(run)
@@ -82,10 +83,11 @@ def main(arguments: Sequence[str]) -> None:
     y, x = (place + 0.5 for place in np.mgrid[:height, :width])
     hidden = HIDDEN[options.hide](y / height, x / width, np.random.default_rng(options.seed))
     mask = np.broadcast_to(~hidden[..., None], (*images.shape[:3], 1)).astype(np.float32)
-    entries = [entry for name, entry in CONDITIONS.items() if name in run.model.functions]
+    condition = run.model.condition
+    entries = [] if condition is None else [ENTRIES[condition.kind]]
     given = [batch[entry] for entry in entries]
     repeated = [np.repeat(array, options.draws, axis=0) for array in (images, mask, *given)]
-    draw = jax.jit(lambda key, *inputs: inpaint(state, key, *inputs, repeats=options.repeats, **how))
+    draw = jax.jit(lambda key, *inputs: denoising.inpaint(state, key, *inputs, repeats=options.repeats, **how))
     with doing(f"drawing what is hidden of {len(images)} images"):
         drawn = np.asarray(draw(jax.random.key(options.seed), *repeated))
     drawn = drawn.reshape(-1, options.draws, *images.shape[1:])

@@ -9,7 +9,7 @@ import jax
 import numpy as np
 import tyro
 
-from jaxgen.commands._options import RunOptions, function_of, in_batches, open_named, parse
+from jaxgen.commands._options import RunOptions, in_batches, needed_latents, open_named, parse
 from jaxgen.commands._outputs import OutputOptions, check_output, writing
 from jaxgen.commands._rows import write_rows
 from jaxgen.core.options import Seed, within
@@ -42,18 +42,18 @@ class Options(OutputOptions, RunOptions):
 def main(arguments: Sequence[str]) -> None:
     options = parse(Options, "interpolate", arguments)
     run = open_named(options.run, options)
-    prior, decode = function_of(run, "prior"), function_of(run, "decode")
+    latents = needed_latents(run)
     of_text = run.record["kind"] == "text"
     out = Path("interpolation.png") if options.out is None and not of_text else options.out
     if out is not None:
         check_output(out, (".txt",) if of_text else (".png", ".gif"), overwrite=options.overwrite)
     state = restore_run(run, options.checkpoint)
-    ends = prior(jax.random.key(options.seed), 2 * options.rows).reshape(options.rows, 2, -1)
+    ends = latents.prior(jax.random.key(options.seed), 2 * options.rows).reshape(options.rows, 2, -1)
     walks = walk(ends[:, 0], ends[:, 1], options.steps, spherical=True)  # [rows, steps, L]
     labels = draw_conditions(run.model, options.rows)  # one for a whole walk
     condition = () if labels is None else (np.repeat(labels, options.steps, axis=0),)
     points = walks.reshape(options.rows * options.steps, -1)
-    decoded = in_batches(lambda *inputs: decode(state, *inputs), points, *condition, what="decoding")
+    decoded = in_batches(lambda *inputs: latents.decode(state, *inputs), points, *condition, what="decoding")
     rows = np.split(decoded, options.rows)
     if out is None or out.suffix.lower() != ".gif":
         write_rows(run, rows, out)

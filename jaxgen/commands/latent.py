@@ -10,10 +10,11 @@ import jax.numpy as jnp
 import numpy as np
 import tyro
 
-from jaxgen.commands._options import RunDataOptions, check_label, function_of, in_batches, open_named, parse
+from jaxgen.commands._options import RunDataOptions, check_label, in_batches, needed, open_named, parse
 from jaxgen.commands._outputs import OutputOptions, check_output, writing
 from jaxgen.commands._rows import write_rows
 from jaxgen.core.errors import UserError
+from jaxgen.core.model import draws_classes
 from jaxgen.core.options import CountFromZero, Length, Seed, within
 from jaxgen.core.state import TrainState
 from jaxgen.core.terminal import tell
@@ -38,7 +39,7 @@ class Options(OutputOptions, RunDataOptions):
     classes. traverse: examples (one if none is named) with one latent at a time going from -3 to 3 times the latents'
     spread. manifold: the plane of a model's two latents, through the inverse normal CDF; with more latents the plane of
     their first two principal components, or the one through three examples, or samples. scatter: latents colored by
-    class (the first two principal components of more than two). neighbors: examples, each followed by the nearest
+    class (the first two principal components of more than two). neighbours: examples, each followed by the nearest
     others.
     """
 
@@ -132,7 +133,7 @@ class Subject(NamedTuple):
         return np.split(self._call("decode", rows.reshape(-1, rows.shape[-1]).astype(np.float32), numbers), len(rows))
 
     def _call(self, name: str, inputs: np.ndarray, numbers: np.ndarray) -> np.ndarray:
-        function = function_of(self.run, name)
+        function = _function(self.run, name)
         condition = ()
         if self.conditional:
             label = self.options.label if name == "decode" else None
@@ -206,7 +207,7 @@ def traverse(subject: Subject) -> tuple[Any, str]:
     latents = subject.all_latents()
     numbers = subject.chosen(1)
     spread = latents.std(0)
-    known = subject.run.model.functions.get("code_dimensions", lambda: ())()
+    known = subject.run.model.latents.code_dimensions
     dimensions = np.array(options.dimensions or known or np.argsort(-spread, kind="stable")[: options.rows])
     if wrong := [int(d) for d in dimensions if not 0 <= d < latents.shape[1]]:
         raise UserError(f"--dimensions has {wrong[0]}, but the latents are 0 to {latents.shape[1] - 1}.")
@@ -271,14 +272,24 @@ SHOWN: dict[str, Callable[[Subject], tuple[Any, str]]] = {
     "neighbours": neighbors,
 }
 NEEDS = {"reconstruct": ("reconstruct",), "scatter": ("encode",), "neighbours": ("encode",)}
-"""Functions of the model; the others need decode, and encode or prior."""
+"""Functions of the latents; the others need decode, and encode or prior."""
+
+
+def _function(run: Run, name: str) -> Callable[..., jax.Array]:
+    """A function of the latents, or of the codes where those do.
+
+    Raises:
+      UserError: the model has none.
+    """
+    source = run.model.codes if run.model.latents is None and name != "decode" else run.model.latents
+    return needed(run, getattr(source, name, None), f"latents to {name} with")
 
 
 def main(arguments: Sequence[str]) -> None:
     options = parse(Options, "latent", arguments)
     run = open_named(options.run, options)
     for name in NEEDS.get(options.what, ("prior" if _draws_latents(run) else "encode", "decode")):
-        function_of(run, name)
+        _function(run, name)
     if options.label is not None:
         check_label(run, options.label)
     out = options.out
@@ -298,14 +309,14 @@ def main(arguments: Sequence[str]) -> None:
 
 def _draws_latents(run: Run) -> bool:
     """Whether latents are drawn, since the model encodes nothing."""
-    return "encode" not in run.model.functions and "prior" in run.model.functions
+    return run.model.latents is not None and run.model.latents.encode is None
 
 
 def _look_at(run: Run, options: Options) -> Subject:
     state = restore_run(run, options.checkpoint)
-    conditional = "conditions" in run.model.functions
+    conditional = draws_classes(run.model)
     if _draws_latents(run):
-        latents = np.asarray(run.model.functions["prior"](jax.random.key(options.seed), options.num))
+        latents = np.asarray(run.model.latents.prior(jax.random.key(options.seed), options.num))
         return Subject(options, run, state, latents, latents, draw_conditions(run.model, options.num), (), conditional)
     data = load_run_data(run)
     split = data.train if data.test is None else data.test

@@ -10,7 +10,7 @@ import jax.numpy as jnp
 import numpy as np
 import tyro
 
-from jaxgen.commands._options import RunOptions, check_label, function_of, open_named, parse
+from jaxgen.commands._options import RunOptions, check_label, needed, open_named, parse
 from jaxgen.commands._outputs import OutputOptions, check_output, writing
 from jaxgen.commands._progress import progress_bars
 from jaxgen.core.options import Count, CountFromZero, NonNegativeFloat, PositiveFloat, Seed
@@ -67,7 +67,7 @@ class Options(OutputOptions, RunOptions):
 def main(arguments: Sequence[str]) -> None:
     options = parse(Options, "project", arguments)
     run = open_named(options.run, options)
-    prior, styles_of, synthesize = (function_of(run, name) for name in ("prior", "styles", "synthesise"))
+    of = needed(run, run.model.styles, "styles")
     if options.label is not None:
         check_label(run, options.label)
     check_output(options.out, (".png",), overwrite=options.overwrite, beside=(".npz",), inputs=[options.image])
@@ -78,10 +78,10 @@ def main(arguments: Sequence[str]) -> None:
 
     labels = labels_of_samples(run.model, FOR_SPREAD, options.label)
     condition = () if labels is None else (labels,)
-    styles = styles_of(state, prior(jax.random.key(options.seed), FOR_SPREAD), *condition)
+    styles = of.of_latents(state, run.model.latents.prior(jax.random.key(options.seed), FOR_SPREAD), *condition)
     average = styles[:, 0].mean(0)
     spread = jnp.sqrt(jnp.mean(jnp.sum(jnp.square(styles[:, 0] - average), -1)))
-    noise = function_of(run, "fixed_noise")()
+    noise = of.fixed_noise()
 
     layers = styles.shape[1]
     with progress_bars() as progress:
@@ -91,7 +91,7 @@ def main(arguments: Sequence[str]) -> None:
 
         progress("looking for styles", 0, options.steps)
         found = project_image(
-            synthesize,
+            of.synthesize,
             state,
             target,
             average=average,
@@ -107,8 +107,8 @@ def main(arguments: Sequence[str]) -> None:
             noise_weight=options.noise_weight,
             progress=say,
         )
-    begun = synthesize(state, jnp.broadcast_to(average, (1, layers, len(average))), noise)
-    made = synthesize(state, found.styles[None], found.noise)
+    begun = of.synthesize(state, jnp.broadcast_to(average, (1, layers, len(average))), noise)
+    made = of.synthesize(state, found.styles[None], found.noise)
     images = jnp.clip(jnp.concatenate([target[None], begun, made]), -1.0, 1.0)
     arrays = options.out.with_suffix(".npz")
     maps = {f"noise_{i}": np.asarray(values) for i, values in enumerate(found.noise)}

@@ -11,7 +11,7 @@ import numpy as np
 import tyro
 from rich.table import Table
 
-from jaxgen.commands._options import RunOptions, function_of, open_named, parse
+from jaxgen.commands._options import RunOptions, needed_mapping, open_named, parse
 from jaxgen.commands._outputs import OutputOptions, check_output_folder, writing
 from jaxgen.commands._tiles import in_tiles, tiles_of
 from jaxgen.core.errors import UserError
@@ -59,7 +59,7 @@ def main(arguments: Sequence[str]) -> None:
     if not options.images:
         raise UserError("Name one or more images to restore.")
     run = open_named(options.run, options)
-    restore, take, degrade = (function_of(run, name) for name in ("restore", "take", "degrade"))
+    mapping = needed_mapping(run, "restore")
     *trained_size, channels = run.record["assets"]["image_shape"]
     degradation = getattr(run.config, "degradation", None)
     factor = run.config.factor if degradation == "super_resolution" else 1
@@ -85,16 +85,16 @@ def main(arguments: Sequence[str]) -> None:
     state = restore_run(run, options.checkpoint)
 
     def network(given: jax.Array) -> jax.Array:
-        return restore(state, given)
+        return mapping.apply(state, given)
 
     scores, done = [], 0
     for path, output in zip(options.images, outputs, strict=True):
         image = scaled(read_picture(path, channels))
         if options.degrade:
-            image, given = _degraded(degrade, factor, image, options.seed)
+            image, given = _degraded(mapping.degrade, factor, image, options.seed)
         else:
             known = np.ones((*image.shape[:2], 1), np.float32) if mask is None else (mask < 128).astype(np.float32)
-            given = np.asarray(take(image[None], known[None]))[0]
+            given = np.asarray(mapping.take(image[None], known[None]))[0]
         if [side * factor for side in given.shape[:2]] == trained_size:  # as in training: no tiles
             restored = np.asarray(network(given[None]))[0]
         else:
@@ -103,7 +103,7 @@ def main(arguments: Sequence[str]) -> None:
         with writing(output) as part:
             save_image(unscale_images(restored), part)
         if options.degrade:
-            baseline = np.asarray(function_of(run, "baseline")(given[None]))[0]
+            baseline = np.asarray(mapping.baseline(given[None]))[0]
             with writing(output.with_stem(output.stem + WITHOUT)) as part:
                 save_image(unscale_images(baseline), part)
             both = np.stack([baseline, restored])

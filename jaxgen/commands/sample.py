@@ -16,6 +16,7 @@ from jaxgen.commands._prompt_samples import PromptOptions, sample_prompts
 from jaxgen.commands._sampling_options import SamplingOptions, sampling_options
 from jaxgen.commands._text_samples import TextOptions, sample_texts
 from jaxgen.core.errors import UserError
+from jaxgen.core.model import draws_captions
 from jaxgen.core.options import CountFromZero, Seed, within
 from jaxgen.core.terminal import tell
 from jaxgen.runs.opened_run import Run, restore_run
@@ -50,7 +51,7 @@ def main(arguments: Sequence[str]) -> None:
     run = open_named(options.run, options)
     check_samples(run)
     how = sampling_options(run, options)
-    if "captions" not in run.model.functions:
+    if not draws_captions(run.model):
         _refuse(options, run, *PromptOptions.__dataclass_fields__)
     common = {name: getattr(options, name) for name in ("num", "seed", "out", "overwrite", "checkpoint")}
     if run.record["kind"] == "text":
@@ -59,7 +60,7 @@ def main(arguments: Sequence[str]) -> None:
     elif run.record["kind"] == "audio":
         _refuse(options, run, "num_tokens", "stop")
         sample_sounds(run, options, label=options.label, **common)
-    elif "captions" in run.model.functions:
+    elif draws_captions(run.model):
         _refuse(options, run, "label", "num_tokens", "stop")
         sample_prompts(run, options, options, how, **common)
     else:
@@ -97,5 +98,5 @@ def _refuse(options: Options, run: Run, *names: str) -> None:
     for name in names:
         if getattr(options, name) != fields[name].default:
             kind = run.record["kind"] + ("s without captions" if run.record["kind"] == "image" else "")
-            kind = "images by captions" if "captions" in run.model.functions else kind
+            kind = "images by captions" if draws_captions(run.model) else kind
             raise UserError(f"{run.experiment.name} is a model of {kind}, for which {option(name)} means nothing.")

@@ -10,7 +10,7 @@ import jax.numpy as jnp
 import numpy as np
 import tyro
 
-from jaxgen.commands._options import RunOptions, check_label, function_of, in_batches, open_named, parse
+from jaxgen.commands._options import RunOptions, check_label, in_batches, needed, open_named, parse
 from jaxgen.commands._outputs import OutputOptions, check_output
 from jaxgen.commands._rows import write_rows
 from jaxgen.core.errors import UserError
@@ -67,14 +67,14 @@ class Subject(NamedTuple):
 
     def styles(self, count: int, truncation: float = 1.0) -> jax.Array:
         """[count, N, S], of latents drawn by the seed."""
-        latents = function_of(self.run, "prior")(jax.random.key(self.options.seed), count)
+        latents = self.run.model.latents.prior(jax.random.key(self.options.seed), count)
         labels = labels_of_samples(self.run.model, count, self.options.label)
         condition = () if labels is None else (labels,)
-        return function_of(self.run, "styles")(self.state, latents, *condition, truncation=truncation)
+        return self.run.model.styles.of_latents(self.state, latents, *condition, truncation=truncation)
 
     def images(self, styles: jax.Array) -> np.ndarray:
         """[n, N, S] -> [n, H, W, C] in [-1, 1], all with the same noise."""
-        synthesize = function_of(self.run, "synthesise")
+        synthesize = self.run.model.styles.synthesize
         return in_batches(
             lambda styles: jnp.clip(synthesize(self.state, styles), -1.0, 1.0), styles, what="drawing", batch_size=64
         )
@@ -103,7 +103,7 @@ def mixing(subject: Subject) -> tuple[list[np.ndarray], str]:
 def truncation(subject: Subject) -> tuple[list[np.ndarray], str]:
     options = subject.options
     rows = options.rows or 8
-    average = function_of(subject.run, "average_style")(subject.state)
+    average = subject.run.model.styles.average(subject.state)
     styles = maths.truncated(subject.styles(rows), average, jnp.array(options.amounts))
     images = np.split(subject.images(styles.reshape(-1, *styles.shape[2:])), rows)
     return images, f"{rows} images, truncated by {', '.join(f'{amount:g}' for amount in options.amounts)}"
@@ -115,8 +115,7 @@ SHOWN: dict[str, Callable[[Subject], tuple[list[np.ndarray], str]]] = {"mixing":
 def main(arguments: Sequence[str]) -> None:
     options = parse(Options, "styles", arguments)
     run = open_named(options.run, options)
-    for name in ("styles", "synthesise"):
-        function_of(run, name)
+    needed(run, run.model.styles, "styles")
     if options.label is not None:
         check_label(run, options.label)
     out = options.out or Path(f"styles_{options.what}.png")

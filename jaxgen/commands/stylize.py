@@ -9,7 +9,7 @@ import jax
 import numpy as np
 import tyro
 
-from jaxgen.commands._options import RunOptions, function_of, open_named, parse
+from jaxgen.commands._options import RunOptions, needed_mapping, open_named, parse
 from jaxgen.commands._outputs import OutputOptions, check_output, writing
 from jaxgen.commands._progress import doing, progress_bars
 from jaxgen.core.options import Count, NonNegativeFloat, within
@@ -79,7 +79,7 @@ def _by_descent(options: Options, content: np.ndarray) -> jax.Array:
 def _by_run(options: Options, content: np.ndarray) -> np.ndarray:
     """The whole picture at once: the network's norms are over all of it."""
     run = open_named(options.style, options)
-    draw = function_of(run, "stylise")
+    draw = needed_mapping(run, "stylize").apply
     state = restore_run(run, options.checkpoint)
     height, width = content.shape[:2]
     pads = [(0, -size % SIDES) for size in (height, width)]

@@ -8,7 +8,7 @@ import jax
 import numpy as np
 import tyro
 
-from jaxgen.commands._options import RunDataOptions, function_of, in_batches, open_named, parse
+from jaxgen.commands._options import RunDataOptions, in_batches, needed, needed_mapping, open_named, parse
 from jaxgen.commands._outputs import OutputOptions, check_files, check_output_folder, writing
 from jaxgen.core.errors import UserError
 from jaxgen.core.terminal import tell
@@ -50,7 +50,8 @@ def main(arguments: Sequence[str]) -> None:
     if bool(options.images) == options.held_out:
         raise UserError("Name one or more images to translate, or give --held-out.")
     run = open_named(options.run, options)
-    translate = function_of(run, "translate_back" if options.back else "translate")
+    mapping = needed_mapping(run, "translate")
+    translate = needed(run, mapping.back, "way back") if options.back else mapping.apply
     size, _, channels = run.record["assets"]["image_shape"]
     outputs = check_output_folder(options.images, options.out, overwrite=options.overwrite)
     examples = None

@@ -240,6 +240,16 @@ def as_model(model: GenerativeModel | ModelSpec) -> GenerativeModel:
     return model.model() if isinstance(model, ModelSpec) else model
 
 
+def capabilities(model: GenerativeModel) -> list[str]:
+    """Return the names of what a model can do besides training."""
+    return [name for name in model._fields[3:] if getattr(model, name) is not None]
+
+
+def draws_captions(model: GenerativeModel) -> bool:
+    """Whether samples are of captions."""
+    return model.condition is not None and model.condition.kind == "caption"
+
+
 def draws_classes(model: GenerativeModel) -> bool:
     """Whether samples are of classes."""
     return model.condition is not None and model.condition.kind == "class"

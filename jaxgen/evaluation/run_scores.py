@@ -11,6 +11,7 @@ import numpy as np
 
 from jaxgen.core.errors import UserError
 from jaxgen.core.json_values import from_json, read_json
+from jaxgen.core.model import draws_captions, draws_classes
 from jaxgen.core.state import TrainState
 from jaxgen.data.dataset import Dataset, Split, length, read_examples
 from jaxgen.evaluation import text_agreement, texts
@@ -33,9 +34,8 @@ if TYPE_CHECKING:
 
 HELD_OUT = "held_out"
 DISCRIMINATOR = "discriminator"
-DISCRIMINATOR_FUNCTION = "discriminate"
-LOG_LIKELIHOOD = "log_likelihood"  # the metric, and the model's function
-BITS_FUNCTION = "bits_per_dimension"
+LOG_LIKELIHOOD = "log_likelihood"
+BITS = "bits_per_dimension"
 NUM_SAMPLES = 10_000
 IMPORTANCE_SAMPLES = 200
 IMAGES_AT_ONCE = 500  # whose likelihood is estimated
@@ -48,19 +48,23 @@ def applicable_metrics(run: Run, data: Dataset, extractor_name: str) -> list[str
     if data.test is not None:
         names.append(HELD_OUT)
     if run.model.sample is not None and data.kind == "image":
-        names += metrics_with(extractor_name, labeled="conditions" in run.model.functions)
-        if DISCRIMINATOR_FUNCTION in run.model.functions and data.test is not None:
+        names += metrics_with(extractor_name, labeled=draws_classes(run.model))
+        if run.model.discriminate is not None and data.test is not None:
             names.append(DISCRIMINATOR)
     if data.kind == "text" and data.test is not None:
         names += texts.metrics_of(data)
     if data.test is not None:
-        if "embed_captions" in run.model.functions:
+        if run.model.embeddings is not None:
             names.append(RETRIEVAL)
-        if "captions" in run.model.functions:
+        if draws_captions(run.model):
             names.append(TEXT_AGREEMENT)
-        if LOG_LIKELIHOOD in run.model.functions:
+        if _estimates_likelihood(run):
             names.append(LOG_LIKELIHOOD)
     return names
+
+
+def _estimates_likelihood(run: Run) -> bool:
+    return run.model.likelihood is not None and run.model.likelihood.log_likelihood is not None
 
 
 def evaluate_run(
@@ -226,9 +230,8 @@ def _held_out_values(run: Run, state: TrainState, data: Dataset) -> dict[str, fl
 def _discriminator_values(run: Run, state: TrainState, data: Dataset, count: int, seed: int) -> dict[str, float]:
     """The discriminator's accuracy on the first `count` training, held-out and generated images."""
     model = run.model
-    judge = model.functions[DISCRIMINATOR_FUNCTION]
-    discriminate = jax.jit(lambda images, *condition: judge(state, images, *condition))
-    conditional = "conditions" in model.functions
+    discriminate = jax.jit(lambda images, *condition: model.discriminate(state, images, *condition))
+    conditional = draws_classes(model)
 
     def of_real(split: Split) -> np.ndarray:
         logits = []
@@ -256,8 +259,8 @@ def _likelihood_values(
     progress: Progress | None,
 ) -> dict[str, float]:
     """log p(x) of the first `count` held-out examples, estimated with so many samples for each: mean and its error."""
-    functions = run.model.functions
-    estimate = jax.jit(functions[LOG_LIKELIHOOD], static_argnums=3)
+    likelihood = run.model.likelihood
+    estimate = jax.jit(likelihood.log_likelihood, static_argnums=3)
     blocks = []
     for start in range(0, count, IMAGES_AT_ONCE):
         stop = min(start + IMAGES_AT_ONCE, count)
@@ -268,8 +271,8 @@ def _likelihood_values(
             progress(LOG_LIKELIHOOD, stop, count)
     nats = np.concatenate(blocks)
     values = {"nats": np.mean(nats), "standard_error": np.std(nats, ddof=1) / np.sqrt(count)}
-    if BITS_FUNCTION in functions:
-        values[BITS_FUNCTION] = np.mean(functions[BITS_FUNCTION](nats))
+    if likelihood.bits_per_dimension is not None:
+        values[BITS] = np.mean(likelihood.bits_per_dimension(nats))
     return {f"{LOG_LIKELIHOOD}/{name}": float(value) for name, value in values.items()}
 
 

@@ -43,7 +43,7 @@ def open_text_scorer(run_dir: Path, image_shape: Sequence[int], option: str) -> 
       UserError: another kind of run, or one of images of another shape; the sentence names the option.
     """
     run = open_run(run_dir)
-    if "embed_captions" not in run.model.functions:
+    if run.model.embeddings is None:
         raise UserError(f"{option} {run_dir} is a run of {run.experiment.name}: name one of emoji_clip.")
     own = run.record["assets"]["image_shape"]
     if list(own) != list(image_shape):
@@ -57,8 +57,8 @@ def open_text_scorer(run_dir: Path, image_shape: Sequence[int], option: str) -> 
 def text_scorer(run: Run, state: TrainState) -> TextScorer:
     """That of an opened run with its state."""
     writer = caption_writer(run.record["assets"])
-    embed_images = jax.jit(run.model.functions["embed_images"])
-    embed_captions = jax.jit(run.model.functions["embed_captions"])
+    embed_images = jax.jit(run.model.embeddings.images)
+    embed_captions = jax.jit(run.model.embeddings.captions)
 
     def images(values: np.ndarray) -> np.ndarray:
         return _in_blocks(lambda block: embed_images(state, block), np.asarray(values, np.float32))

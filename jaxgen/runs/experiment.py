@@ -244,11 +244,11 @@ def summary(experiment: Experiment, config: TrainConfig, result: TrainResult) ->
     lines += [f"  samples  {samples[-1]}"] if samples else []
     lines += [f"  progress {run_dir / run_folder.PROGRESS}"] if sheets else []
     lines += [f"  losses   {run_dir / run_folder.LOSSES}", f"  state    {run_dir / checkpoint.FOLDER}", "Next:"]
-    for name in ("restore", "translate"):
-        if name in result.model.functions:
-            lines.append(f"  jaxgen {name} {typed} IMAGE... --out {name}d")
-    if "stylise" in result.model.functions:
+    mapping = result.model.mapping
+    if mapping is not None and mapping.verb == "stylize":
         lines.append(f"  jaxgen stylize IMAGE {typed} --out stylized.png")
+    elif mapping is not None:
+        lines.append(f"  jaxgen {mapping.verb} {typed} IMAGE... --out {mapping.verb}d")
     if samples and result.model.sample is not None:
         prompts = prompts_of(result.model, run_folder.read_record(run_dir)["assets"])
         options = {  # by what the samples are shown as
@@ -257,9 +257,10 @@ def summary(experiment: Experiment, config: TrainConfig, result: TrainResult) ->
             ".wav": "--seed 1 --out sound.wav",
         }
         lines.append(f"  jaxgen sample {typed} {options[samples[-1].suffix]}")
-    if {"prior", "decode"} <= result.model.functions.keys():
+    latents, codes = result.model.latents, result.model.codes
+    if latents is not None:
         lines.append(f"  jaxgen interpolate {typed} --out between.gif")
-    if "encode" in result.model.functions:
+    if codes is not None or (latents is not None and latents.encode is not None):
         lines.append(f"  jaxgen latent {typed} reconstruct")
     lines += [f"  jaxgen info {typed}", f"  {how} --resume {typed} --steps {2 * config.steps}"]
     return "\n".join(lines)

@@ -19,9 +19,6 @@ from jaxgen.runs.run_data import load_run_data
 from jaxgen.training import checkpoint, run_folder
 from jaxgen.training.config import TrainConfig
 
-FUNCTIONS = ("draw_codes", "decode_codes")
-"""What a first stage's model must have, see `jaxgen.models.vq_vae`."""
-
 
 def describe_first_stage(run_dir: Path) -> dict[str, Any]:
     """What the second run keeps of the first among its assets, so that it can be opened where the first is not.
@@ -33,13 +30,13 @@ def describe_first_stage(run_dir: Path) -> dict[str, Any]:
     """
     run = open_run(run_dir)
     name = run.experiment.name
-    if missing := [function for function in FUNCTIONS if function not in run.model.functions]:
-        raise UserError(f"--first-stage {run_dir} is a run of {name}, which has no {missing[0]}: name one of a VQ-VAE.")
+    if run.model.codes is None:
+        raise UserError(f"--first-stage {run_dir} is a run of {name}, which has no codes: name one of a VQ-VAE.")
     if run.record["experiment"]["module"] is None:
         raise UserError(f"--first-stage {run_dir} is a run of {name}, which is not one of the package's experiments.")
     state = restore_run(run)
     batch = {"image": jnp.zeros((1, *run.record["batch"]["image"]["shape"])), "index": jnp.zeros(1, jnp.uint32)}
-    codes = jax.eval_shape(run.model.functions["draw_codes"], state, jax.random.key(0), batch)
+    codes = jax.eval_shape(run.model.codes.draw, state, jax.random.key(0), batch)
     return {
         **{key: run.record[key] for key in ("experiment", "config", "assets", "kind", "batch")},
         "step": int(state.step),
@@ -91,11 +88,11 @@ def first_stage_tokenizer(described: Mapping[str, Any], run_dir: Path) -> Tokeni
         networks = {name: frozen[name] for name in ("params", "model_state", "ema_params")}
         return TrainState(step=jnp.zeros((), jnp.int32), key=jax.random.key(0), opt_state={}, **networks)
 
-    functions = run.model.functions
+    codes = run.model.codes
     return Tokenizer(
         load=load,
-        encode=lambda frozen, key, batch: functions["draw_codes"](thaw(frozen), key, batch),
-        decode=lambda frozen, tokens: functions["decode_codes"](thaw(frozen), tokens),
+        encode=lambda frozen, key, batch: codes.draw(thaw(frozen), key, batch),
+        decode=lambda frozen, tokens: codes.decode(thaw(frozen), tokens),
     )
 
 

@@ -39,11 +39,12 @@ def describe_pretrained(folder: Path) -> tuple[dict[str, Any], dict[str, Any]]:
             f"--pretrained {folder} is neither a run nor a GPT-2 of transformers: its {CONFIG} has no model_type."
         )
     run = open_run(folder)
-    if "network_params" not in run.model.functions:
+    tokens = run.model.tokens
+    if tokens is None or tokens.network_params is None:
         raise UserError(f"--pretrained {folder} is a run of {run.experiment.name}, which is no model of text.")
     state, assets = restore_run(run), run.record["assets"]
     # A run that began from another has the network of that one.
-    own = {"class": type(run.model.functions["network"]()).__name__, "kind": "run", "network": run.record["config"]}
+    own = {"class": type(tokens.network).__name__, "kind": "run", "network": run.record["config"]}
     network = {name: (assets["pretrained"] or own)[name] for name in own}
     facts = {"experiment": run.experiment.name, "step": int(state.step), "sha256": checkpoint.digest(state)}
     return {**network, **facts}, assets["vocabulary"]
@@ -88,7 +89,7 @@ def pretrained_params(described: Mapping[str, Any], folder: Path, network: nn.Mo
 def _read(described: Mapping[str, Any], folder: Path) -> Any | None:
     if "sha256" in described:
         found = read_again(described, folder)
-        return None if found is None else found[0].model.functions["network_params"](found[1])
+        return None if found is None else found[0].model.tokens.network_params(found[1])
     try:
         return load_gpt2(folder)[1]
     except UserError:

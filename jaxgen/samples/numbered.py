@@ -7,7 +7,7 @@ from typing import Any
 import jax
 import numpy as np
 
-from jaxgen.core.model import GenerativeModel
+from jaxgen.core.model import GenerativeModel, draws_captions, draws_classes
 from jaxgen.core.state import TrainState
 from jaxgen.data.dataset import Dataset, length, pick_examples, unscale_images
 from jaxgen.metrics.image_features import Progress
@@ -68,7 +68,7 @@ def draw_samples(
 
 def draw_conditions(model: GenerativeModel, num: int) -> np.ndarray | None:
     """The conditions of the first `num` samples, labels [num], each class in turn; None for a model without classes."""
-    return np.asarray(model.functions["conditions"](num)) if "conditions" in model.functions else None
+    return np.asarray(model.condition.of_samples(num)) if draws_classes(model) else None
 
 
 def labels_of_samples(model: GenerativeModel, num: int, label: int | None) -> np.ndarray | None:
@@ -80,7 +80,7 @@ def labels_of_samples(model: GenerativeModel, num: int, label: int | None) -> np
 def held_out_captions(model: GenerativeModel, data: Dataset, num: int) -> dict[str, np.ndarray]:
     """As keywords of the samples that are compared with real images: the captions [num, T] of those that are held out
     (or, without, trained on), all of them again and again; nothing for a model without captions."""
-    if "captions" not in model.functions:
+    if not draws_captions(model):
         return {}
     split = data.train if data.test is None else data.test
     rows = np.arange(min(num, length(split)))  # each is read once

@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 import jax
 import numpy as np
 
-from jaxgen.core.model import GenerativeModel
+from jaxgen.core.model import GenerativeModel, draws_captions
 from jaxgen.core.state import TrainState
 from jaxgen.data.dataset import Dataset, length, pick_examples
 from jaxgen.data.vocabulary import vocabulary_of
@@ -35,13 +35,13 @@ def build_preview(
 ) -> SamplePreview | None:
     """Return how the samples of a model of `data` are shown; None for a model without any, or data of another kind.
 
-    A model that makes images from images has `compare` among its functions: then held-out ones are shown by that.
+    A model that makes images from images shows held-out ones.
 
     Args:
       place: puts keys and examples on the devices that hold the state.
       seed: of the noise.
     """
-    if "compare" in model.functions:
+    if model.mapping is not None:
         return _comparison(model, data, place, seed=seed)
     writers = {"image": _sheet_writer, "text": _text_writer, "audio": _sound_writer}
     if model.sample is None or data.kind not in writers:
@@ -63,7 +63,7 @@ def _comparison(model: GenerativeModel, data: Dataset, place: Callable[[Any], An
     batch = data.prepare(pick_examples(split, rows))
     batch["index"] = np.arange(len(rows), dtype=np.uint32)
     key, batch = place((jax.random.key(2**32 - 1 - seed), batch))
-    draw = jax.jit(lambda state: model.functions["compare"](state, key, batch))
+    draw = jax.jit(lambda state: model.mapping.compare(state, key, batch))
 
     def write(tiles: np.ndarray, path: Path) -> None:  # [B, K, H, W, C]
         sheet = pictures.image_grid(tiles.reshape(-1, *tiles.shape[2:]), columns=2 * tiles.shape[1])
@@ -88,7 +88,7 @@ def _sheet_writer(model: GenerativeModel, data: Dataset) -> Callable[[np.ndarray
 
 def prompts_of(model: GenerativeModel, assets: Mapping[str, Any]) -> list[str] | None:
     """What the samples of a model of captions are of, in turn; None of another model."""
-    return assets["prompts"] if "captions" in model.functions else None
+    return assets["prompts"] if draws_captions(model) else None
 
 
 def _text_writer(model: GenerativeModel, data: Dataset) -> Callable[[np.ndarray, Path], None]:
@@ -104,10 +104,8 @@ def _text_writer(model: GenerativeModel, data: Dataset) -> Callable[[np.ndarray,
 
 
 def _sound_writer(model: GenerativeModel, data: Dataset) -> Callable[[np.ndarray, Path], None]:
-    """One sound after another, each as long as `sample_lengths` of the model's functions says."""
-    lengths = None
-    if "sample_lengths" in model.functions:
-        lengths = model.functions["sample_lengths"](SOUNDS_PER_FILE)
+    """One sound after another, each as long as `Speech.sample_lengths` says."""
+    lengths = None if model.speech is None else model.speech.sample_lengths(SOUNDS_PER_FILE)
 
     def write(samples: np.ndarray, path: Path) -> None:
         sounds.save_with_picture(sounds.in_a_row(samples, lengths), path, data.assets["sample_rate"])

@@ -3,7 +3,7 @@
 from collections.abc import Callable
 
 from jaxgen.core.errors import UserError
-from jaxgen.core.model import GenerativeModel
+from jaxgen.core.model import GenerativeModel, draws_classes
 from jaxgen.core.state import TrainState
 from jaxgen.data.dataset import Dataset, length
 from jaxgen.metrics.extractors import extractor_for, load_extractor
@@ -26,7 +26,7 @@ def value_names(model: GenerativeModel, data: Dataset, names: str | None, *, num
     check_names(metrics)
     if metrics and (model.sample is None or data.kind != "image"):
         raise UserError("--eval-metrics score samples of images, which this model does not make: leave it out.")
-    if "conditions" not in model.functions and any(METRICS[name].needs_labels for name in metrics):
+    if not draws_classes(model) and any(METRICS[name].needs_labels for name in metrics):
         raise UserError("--eval-metrics labels needs a model that is given classes: leave it out.")
     real = length(data.train if data.test is None else data.test)
     if metrics and real < 2:

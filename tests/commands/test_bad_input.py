@@ -195,7 +195,7 @@ def test_a_classifier_has_no_samples(here):
     assert "jaxgen sample" not in out
     assert not (here / "runs/judge/001/samples").exists()
     assert_refused(command("sample", "runs/judge/001"), "judge has no samples of its own")
-    assert_refused(command("interpolate", "runs/judge/001"), "has no function 'prior' .*classify")
+    assert_refused(command("interpolate", "runs/judge/001"), "has no latents .*classify")
 
 
 def test_real_processes_end_with_the_same_codes(here):

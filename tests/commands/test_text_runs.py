@@ -130,7 +130,7 @@ def test_impossible_exports_are_refused(run, options, message):
 def test_logits_and_gpt2_are_of_models_of_text(tiny, monkeypatch):
     monkeypatch.chdir(tiny)
     export = ("export", "runs/tiny_experiment/001", "--to")
-    assert_refused(command(*export, "logits", "--out", "x.stablehlo"), "has no function 'logits'")
+    assert_refused(command(*export, "logits", "--out", "x.stablehlo"), "has no logits of tokens")
     assert_refused(command(*export, "gpt2", "--out", "x"), "is no GPT")
     assert command(*export, "samples", "--out", "x.stablehlo")[0] == 0
 
