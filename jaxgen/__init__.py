@@ -6,13 +6,16 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from jaxgen import data, metrics, models, networks
     from jaxgen.core.errors import RunFailed, RunStopped, UserError
-    from jaxgen.core.model import GenerativeModel
+    from jaxgen.core.model import GenerativeModel, ModelSpec
     from jaxgen.core.state import TrainState
     from jaxgen.runs.experiment import Experiment, run
+    from jaxgen.runs.opened_run import Run, open_run
     from jaxgen.training.config import TrainConfig
     from jaxgen.training.loop import TrainResult, train
 
 _PARTS = {
+    "ModelSpec": "jaxgen.core.model",
+    "Run": "jaxgen.runs.opened_run",
     "Experiment": "jaxgen.runs.experiment",
     "GenerativeModel": "jaxgen.core.model",
     "RunFailed": "jaxgen.core.errors",
@@ -25,6 +28,7 @@ _PARTS = {
     "metrics": None,
     "models": None,
     "networks": None,
+    "open_run": "jaxgen.runs.opened_run",
     "run": "jaxgen.runs.experiment",
     "train": "jaxgen.training.loop",
 }
@@ -34,6 +38,8 @@ catch signals from its beginning on, and help is there at once."""
 __all__ = [
     "Experiment",
     "GenerativeModel",
+    "ModelSpec",
+    "Run",
     "RunFailed",
     "RunStopped",
     "TrainConfig",
@@ -44,12 +50,15 @@ __all__ = [
     "metrics",
     "models",
     "networks",
+    "open_run",
     "run",
     "train",
 ]
 
 
 def __getattr__(name: str) -> Any:
+    if name == "__version__":
+        return importlib.import_module("importlib.metadata").version("jaxgen")
     if name not in _PARTS:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     module = importlib.import_module(_PARTS[name] or f"{__name__}.{name}")
@@ -57,4 +66,4 @@ def __getattr__(name: str) -> Any:
 
 
 def __dir__() -> list[str]:
-    return sorted({*globals(), *__all__})
+    return sorted({*globals(), *__all__, "__version__"})

@@ -2,28 +2,28 @@
 
 import importlib
 import sys
+import textwrap
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 from jaxgen.core import command_line
-from jaxgen.core.errors import UserError
+from jaxgen.core.errors import UserError, nearest
 
-COMMANDS = {
-    "list": "the experiments of the package",
-    "sample": "draw samples from a run",
-    "interpolate": "walk between latents of a run",
-    "styles": "show what the styles of a StyleGAN2 do",
-    "project": "look for an image among those that a StyleGAN2 can make",
-    "latent": "show what the latents of a run mean",
-    "restore": "images of any size larger, without noise, filled in, in color",
-    "translate": "images in the other style",
-    "stylize": "a picture in the manner of another",
-    "inpaint": "let a diffusion model draw what is hidden of images",
-    "augment": "write generated examples as a data set",
-    "export": "write a model as a program that jax alone runs, or as a GPT-2",
-    "evaluate": "score the samples of a run, or images from anywhere",
-    "info": "what a run is and how far it got",
-}
+
+def _found() -> dict[str, str]:
+    """The commands by their files in `jaxgen/commands`, with what the first line of each says after its colon.
+
+    The files are read and not imported, so that help is there at once.
+    """
+    found = {}
+    for file in sorted((Path(__file__).parent / "commands").glob("[a-z]*.py")):
+        with file.open(encoding="utf-8") as lines:
+            found[file.stem] = lines.readline().split(": ", 1)[1].strip().rstrip('".')
+    return found
+
+
+COMMANDS = _found()
 
 
 def run(arguments: Sequence[str] | None = None) -> int:
@@ -42,15 +42,24 @@ def _ask_outputs(function: str) -> Any:
 def _run(arguments: Sequence[str]) -> int:
     importlib.import_module("jaxgen.commands._outputs").forget()  # not imported before signals are caught
     if not arguments or arguments[0] in ("-h", "--help"):
-        print("usage: jaxgen COMMAND ...   (jaxgen COMMAND --help says more)\n")
-        print("\n".join(f"  {name:<12} {what}" for name, what in COMMANDS.items()))
+        print(_help())
         return 0 if arguments else 2
-    if arguments[0] not in COMMANDS:
-        raise UserError(f"There is no command {arguments[0][:100]!r}: use {', '.join(COMMANDS)}.")
-    command = importlib.import_module(f"jaxgen.commands.{arguments[0]}")
+    if arguments[0] == "--version":
+        print(importlib.import_module("jaxgen").__version__)
+        return 0
+    name = arguments[0]
+    if name not in COMMANDS:
+        raise UserError(f"There is no command {name[:100]!r}{nearest(name, COMMANDS)}: jaxgen --help shows them all.")
+    command = importlib.import_module(f"jaxgen.commands.{name}")
     with importlib.import_module("jaxgen.commands._progress").progress_bars():
-        command.main(arguments[1:])
-    return 0
+        return command.main(arguments[1:]) or 0
+
+
+def _help() -> str:
+    lines = ["usage: jaxgen COMMAND ...   (jaxgen COMMAND --help says more)", ""]
+    for name, what in COMMANDS.items():
+        lines += textwrap.wrap(what, 79, initial_indent=f"  {name:<12} ", subsequent_indent=" " * 15)
+    return "\n".join(lines)
 
 
 def main() -> None:

@@ -20,7 +20,9 @@ from jaxgen.runs.experiment_loading import all_experiments
 from jaxgen.training.config import config_from_json, config_to_json, validate
 
 EXPERIMENTS = {experiment.name: experiment for experiment in all_experiments()}
-OPTIONS = {command: importlib.import_module(f"jaxgen.commands.{command}").Options for command in COMMANDS}
+OPTIONS = {
+    command: importlib.import_module(f"jaxgen.commands.{command}").Options for command in COMMANDS if command != "train"
+}
 NUMBERS = [
     "0",
     "1",

@@ -1,5 +1,6 @@
 """What the commands share: parsing by tyro, and calling a model in batches."""
 
+import dataclasses
 import math
 import os
 from collections.abc import Callable, Sequence
@@ -55,7 +56,8 @@ class RunDataOptions(RunOptions):
 def open_named(folder: Path, options: RunOptions) -> Run:
     """Open the run that a command names, by the options of that command."""
     moved = {name: value for name in ("data", "target") if (value := getattr(options, name, None)) is not None}
-    return open_run(folder, experiment=options.experiment, trust=options.trust)._replace(moved=moved)
+    run = open_run(folder, experiment=options.experiment, trust=options.trust)
+    return dataclasses.replace(run, moved=moved)
 
 
 def needed(run: Run, capability: Capability | None, what: str) -> Capability:

@@ -1,4 +1,4 @@
-"""`jaxgen augment RUN --num N --out FILE.npz`: generated examples to train something else on."""
+"""`jaxgen augment RUN --num N --out FILE.npz`: write generated examples as a data set."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass

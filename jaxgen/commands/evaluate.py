@@ -1,4 +1,4 @@
-"""`jaxgen evaluate RUN`, or `--real A --generated B`: scores of generated images, and how they were made."""
+"""`jaxgen evaluate RUN`, or `--real A --generated B`: score the samples of a run, or images from anywhere."""
 
 import json
 from collections.abc import Mapping, Sequence

@@ -1,4 +1,4 @@
-"""`jaxgen export RUN --to samples --out FILE`: a model as a program that jax alone runs, or as a folder of GPT-2."""
+"""`jaxgen export RUN --to samples --out FILE`: write a model as a program that jax alone runs, or as a GPT-2."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass

@@ -1,4 +1,4 @@
-"""`jaxgen info RUN`: what a run is, how far it got, how it went."""
+"""`jaxgen info RUN`: say what a run is and how far it got."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -10,8 +10,9 @@ from rich.table import Table
 
 from jaxgen.commands._options import RunOptions, open_named, parse
 from jaxgen.core.terminal import console
-from jaxgen.runs.opened_run import state_shapes
+from jaxgen.runs.opened_run import state_shapes, was_made_by_script
 from jaxgen.training import checkpoint, run_folder
+from jaxgen.training.config import TrainConfig
 
 
 @dataclass(frozen=True)
@@ -24,27 +25,30 @@ class Options(RunOptions):
 
 def main(arguments: Sequence[str]) -> None:
     options = parse(Options, "info", arguments)
-    run = open_named(options.run, options)
-    record = run.record
-    state = state_shapes(run)
-    steps = sorted(checkpoint.steps_on_disk(run.folder / checkpoint.FOLDER))
-    lines = run_folder.read_metrics(run.folder)
+    record = run_folder.read_record(options.run)
+    by_script = options.experiment is None and was_made_by_script(options.run, record)
+    run = None if by_script else open_named(options.run, options)
+    steps = sorted(checkpoint.steps_on_disk(options.run / checkpoint.FOLDER))
+    lines = run_folder.read_metrics(options.run)
     latest: dict[str, float] = {}
     for line in lines:
         latest |= line
+    what = run.experiment.summary if run else "made by a script"
     facts = {
-        "experiment": f"{run.experiment.name}: {run.experiment.summary}",
-        "steps": f"{steps[-1] if steps else 0} of {run.config.steps}",
+        "experiment": f"{record['experiment']['name']}: {what}",
+        if run
+        else f"{record['experiment']['name']}, of a script",
+        "steps": f"{steps[-1] if steps else 0} of {record['config']['steps']}",
         "checkpoints": ", ".join(map(str, steps)) or "none",
         "made with": ", ".join(f"{name} {number}" for name, number in record["versions"].items()),
     }
-    for name, params in state.params.items():
+    for name, params in state_shapes(run).params.items() if run else ():
         facts[f"{name}"] = f"{sum(x.size for x in jax.tree.leaves(params)):,} parameters"
     for name, value in latest.items():
         facts[name] = f"{value:g}"
-    default = run.experiment.presets["default"]
+    default = run.experiment.presets["default"] if run else TrainConfig()
     for name, value in record["config"].items():
-        changed = value != getattr(default, name) and name != "run_dir"
+        changed = value != getattr(default, name, value) and name != "run_dir"
         facts[f"--{name.replace('_', '-')}"] = f"{value}{'   (not the default)' if changed else ''}"
     table = Table(box=None, show_header=False, pad_edge=False)
     for name, value in facts.items():

@@ -1,4 +1,4 @@
-"""`jaxgen inpaint RUN`: what a diffusion model puts where a part of an image is hidden."""
+"""`jaxgen inpaint RUN`: let a diffusion model draw hidden parts of images."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass

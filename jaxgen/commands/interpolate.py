@@ -1,4 +1,4 @@
-"""`jaxgen interpolate RUN`: what lies between latents."""
+"""`jaxgen interpolate RUN`: walk between latents of a run."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass

@@ -1,4 +1,4 @@
-"""`jaxgen latent RUN WHAT`: what a model's latents mean, by pictures or by lines of text."""
+"""`jaxgen latent RUN WHAT`: show what the latents of a run mean."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass

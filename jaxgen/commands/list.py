@@ -1,4 +1,4 @@
-"""`jaxgen list`: one line per experiment."""
+"""`jaxgen list`: list the experiments of the package."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass

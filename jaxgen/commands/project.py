@@ -1,4 +1,4 @@
-"""`jaxgen project RUN IMAGE`: the styles of a StyleGAN2 whose image is nearest to a given one."""
+"""`jaxgen project RUN IMAGE`: find the styles of a StyleGAN2 whose image is nearest to a given one."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass

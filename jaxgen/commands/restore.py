@@ -1,4 +1,4 @@
-"""`jaxgen restore RUN IMAGE...`: images of any size, larger, without noise, whole, in color."""
+"""`jaxgen restore RUN IMAGE...`: upscale, denoise, inpaint or colorize images."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass

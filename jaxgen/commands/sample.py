@@ -1,4 +1,4 @@
-"""`jaxgen sample RUN`: images as a sheet or as raw arrays, texts as they are drawn, sounds with their spectrogram."""
+"""`jaxgen sample RUN`: draw samples of a run: images, texts, sounds."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass

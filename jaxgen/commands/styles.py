@@ -1,4 +1,4 @@
-"""`jaxgen styles RUN WHAT`: what the styles of a StyleGAN2 do, as pictures."""
+"""`jaxgen styles RUN WHAT`: show what the styles of a StyleGAN2 do."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass

@@ -1,4 +1,4 @@
-"""`jaxgen stylize CONTENT STYLE`: a picture in the manner of another, by descent or by a run that has learned it."""
+"""`jaxgen stylize CONTENT STYLE`: redraw a picture in the style of another."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass

@@ -1,4 +1,4 @@
-"""`jaxgen translate RUN IMAGE...`: images in the other style."""
+"""`jaxgen translate RUN IMAGE...`: translate images into the other domain."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass

@@ -1,6 +1,8 @@
 """The exceptions that command lines turn into one sentence."""
 
+import difflib
 import signal
+from collections.abc import Iterable
 from typing import Any
 
 from jaxgen.core import signals
@@ -42,3 +44,9 @@ class RunStopped(KeyboardInterrupt):
     def exit_code(self) -> int:
         """128 and the signal's number, as shells have it."""
         return signals.exit_code(signal.Signals[self.signal_name])
+
+
+def nearest(name: str, names: Iterable[str]) -> str:
+    """Return " (did you mean ...?)" for a name that is not among others, or "" where none is like it."""
+    found = difflib.get_close_matches(name[:100], list(names), n=1)
+    return f" (did you mean {found[0]}?)" if found else ""

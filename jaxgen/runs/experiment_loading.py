@@ -29,7 +29,7 @@ def load_experiment(module: str | None, file: Path | tuple[Path, bytes] | None) 
 
 def _own_module(module: str) -> Any:
     """A module of `jaxgen.experiments`; no other is imported by a name that a file says."""
-    if module not in [f"{PACKAGE}.{name}" for name in _own_names()]:
+    if module not in [f"{PACKAGE}.{name}" for name in experiment_names()]:
         raise UserError(
             f"{module!a} is none of the experiments of this version of jaxgen ('jaxgen list' shows them), so it is not "
             "run: use the version that made the run."
@@ -70,9 +70,12 @@ def _defined(module: Any, kind: type[Any]) -> list[Any]:
 
 
 def _all_defined(kind: type[Any]) -> list[Any]:
-    return [value for name in _own_names() for value in _defined(importlib.import_module(f"{PACKAGE}.{name}"), kind)]
+    return [
+        value for name in experiment_names() for value in _defined(importlib.import_module(f"{PACKAGE}.{name}"), kind)
+    ]
 
 
-def _own_names() -> list[str]:
+def experiment_names() -> list[str]:
+    """Return the names of the experiments and studies of the package."""
     folder = Path(__file__).parents[1] / "experiments"
     return sorted(p.stem for p in folder.glob("*.py") if not p.stem.startswith("_"))

@@ -4,62 +4,145 @@ import contextlib
 import dataclasses
 import sys
 from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from types import MappingProxyType
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import jax
+import numpy as np
 
 from jaxgen.core import files
 from jaxgen.core.errors import UserError
-from jaxgen.core.model import GenerativeModel
+from jaxgen.core.model import GenerativeModel, ModelSpec, as_model
 from jaxgen.core.state import TrainState
 from jaxgen.runs.experiment import Experiment
 from jaxgen.runs.experiment_loading import load_experiment
+from jaxgen.samples.numbered import draw_samples
+from jaxgen.samples.pictures import metrics_figure
 from jaxgen.training import checkpoint, run_folder, trusted
 from jaxgen.training.config import TrainConfig, config_from_json, validate
 from jaxgen.training.parallel import device_mesh
 from jaxgen.training.run_setup import with_sharding
 
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
 
-class Run(NamedTuple):
-    """A run that was opened again."""
+
+class Series(NamedTuple):
+    """A metric over the steps of a run."""
+
+    steps: np.ndarray
+    """int [N], rising."""
+    values: np.ndarray
+    """float64 [N]."""
+
+
+@dataclass(frozen=True)
+class Run:
+    """A run that was opened again: its model, its config, its states and figures.
+
+    run = jaxgen.open_run("runs/mnist_vae/001")
+    images = run.sample(64, seed=1)                                # [64, 28, 28, 1] in [-1, 1]
+    latents = run.model.latents.encode(run.state(), images)        # [64, L]
+    """
 
     folder: Path
     record: dict[str, Any]
-    experiment: Experiment
+    """What config.json says."""
+    experiment: Experiment | None
+    """None: the run was made by `jaxgen.train` in a script."""
     config: TrainConfig
     model: GenerativeModel
     moved: Mapping[str, Any] = MappingProxyType({})
     """Where its data lie now, if they were moved: `data`, `target`."""
 
+    @property
+    def name(self) -> str:
+        """What was run."""
+        return self.record["experiment"]["name"]
 
-def open_run(run_dir: Path, *, experiment: Path | None = None, trust: bool = False) -> Run:
-    """The experiment, config and model of a run, from its folder alone.
+    def state(self, which: str | int = "last") -> TrainState:
+        """Return the state of a checkpoint, on one device.
+
+        Args:
+          which: "last": the latest whole checkpoint; "best": the one that --best-metric kept; or a step.
+
+        Raises:
+          UserError: there is no such checkpoint.
+        """
+        return restore_run(self, str(which))
+
+    def metrics(self) -> dict[str, Series]:
+        """Return every metric that was reported, by name."""
+        lines = run_folder.read_metrics(self.folder)
+        names = sorted({name for line in lines for name in line if name != "step"})
+        points = {name: [(line["step"], line[name]) for line in lines if name in line] for name in names}
+        return {
+            name: Series(np.array([step for step, _ in found]), np.array([value for _, value in found], np.float64))
+            for name, found in points.items()
+        }
+
+    def sample(self, num: int, *, seed: int = 0, checkpoint: str | int = "last", **options: Any) -> np.ndarray:
+        """Draw samples [num, ...], those of `jaxgen sample --num NUM --seed SEED`: images in [-1, 1], or tokens.
+
+        Args:
+          num: how many; sample i does not depend on it.
+          options: those of the model's `sample`, such as `condition`.
+
+        Raises:
+          UserError: the model generates nothing, or there is no such checkpoint.
+        """
+        if self.model.sample is None:
+            raise UserError(f"{self.name} has no samples of its own.")
+        return draw_samples(self.model, self.state(checkpoint), num=num, seed=seed, **options)
+
+    def plot(self) -> "Figure":
+        """Return a matplotlib figure of the metrics: a panel for each quantity, a curve for each network."""
+        return metrics_figure(run_folder.read_metrics(self.folder))
+
+
+def open_run(
+    run_dir: str | Path,
+    *,
+    model: GenerativeModel | ModelSpec | None = None,
+    experiment: str | Path | None = None,
+    trust: bool = False,
+) -> Run:
+    """Return a run with its experiment, config and model, from its folder alone.
 
     The folder may come from anybody. An experiment of the package is run by its name; the `experiment.py` of a folder
     only where `jaxgen.training.trusted` knows its content.
 
     Args:
+      model: of a run that a script made by `jaxgen.train`: the model it trained, which the folder does not know.
       experiment: the file that defines the run's experiment, which is run in place of the folder's copy.
       trust: run the folder's copy, whatever it is, and remember it as known.
 
     Raises:
       UserError: not a run, one whose experiment is not known, or that was made by `jaxgen.train` without one.
     """
+    run_dir = Path(run_dir)
     record = run_folder.read_record(run_dir)
+    if model is not None:
+        return Run(run_dir, record, None, recorded_config(run_dir, record), as_model(model))
     module = record["experiment"]["module"]
     if module is not None and experiment is not None:
         raise UserError(f"{run_dir} is a run of the package's own {module!a}: leave out --experiment.")
     if module is not None:
         found = load_experiment(module, None)
     elif experiment is not None:
-        found = load_experiment(None, experiment)
+        found = load_experiment(None, Path(experiment))
     else:
         file = record["experiment"]["file"] or run_folder.EXPERIMENT
-        found = dataclasses.replace(load_experiment(None, _known_copy(Path(run_dir), trust)), file=file)
-    config, model = build_recorded(found, record, str(Path(run_dir) / run_folder.CONFIG))
-    return Run(Path(run_dir), record, found, config, model)
+        found = dataclasses.replace(load_experiment(None, _known_copy(run_dir, trust)), file=file)
+    config, model = build_recorded(found, record, str(run_dir / run_folder.CONFIG))
+    return Run(run_dir, record, found, config, model)
+
+
+def was_made_by_script(run_dir: Path, record: Mapping[str, Any]) -> bool:
+    """Whether a run was made by `jaxgen.train` in a script, so that nothing says how its model is built."""
+    return record["experiment"]["module"] is None and not (run_dir / run_folder.EXPERIMENT).is_file()
 
 
 def _known_copy(run_dir: Path, trust: bool) -> tuple[Path, bytes]:
@@ -68,7 +151,8 @@ def _known_copy(run_dir: Path, trust: bool) -> tuple[Path, bytes]:
     if not path.is_file():
         raise UserError(
             f"The run in {run_dir} was made by a script through jaxgen.train, which does not say how its model is "
-            "built, so no command can open it: define a jaxgen.Experiment in a file and run that."
+            "built: open it in Python, jaxgen.open_run(FOLDER, model=...), or define a jaxgen.Experiment in a file and "
+            "run that. jaxgen info needs no model."
         )
     content = files.read_bytes(path)
     if trust:
@@ -80,6 +164,13 @@ def _known_copy(run_dir: Path, trust: bool) -> tuple[Path, bytes]:
             "remembered then), or read it and give --trust."
         )
     return path, content
+
+
+def recorded_config(run_dir: Path, record: Mapping[str, Any]) -> TrainConfig:
+    """Return the options of a record that all runs have, whatever others its experiment has."""
+    known = {field.name for field in dataclasses.fields(TrainConfig)}
+    values = {name: value for name, value in record["config"].items() if name in known}
+    return config_from_json(TrainConfig, values, str(run_dir / run_folder.CONFIG))
 
 
 def build_recorded(

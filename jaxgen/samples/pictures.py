@@ -1,7 +1,7 @@
 """What a run shows: sample sheets, their GIF, spectrograms, and the plot of its losses."""
 
 import contextlib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -13,7 +13,11 @@ from jaxgen.data.dataset import unscale_images
 from jaxgen.data.picture_file import open_picture
 
 if TYPE_CHECKING:  # `import jaxgen` loads Pillow only when a picture is made
+    from matplotlib.figure import Figure
     from PIL import Image
+
+Points = Sequence[tuple[float, float]]
+"""(step, value) of a curve."""
 
 
 def image_grid(
@@ -162,27 +166,38 @@ def spectrogram(amplitudes: np.ndarray, sample_rate: int) -> "Image.Image":
     return Image.fromarray(np.asarray(canvas.buffer_rgba())).convert("RGB")
 
 
-def loss_plot(lines: Sequence[dict[str, float]], path: Path) -> None:
-    """Every metric of metrics.jsonl over the steps, one panel per quantity, one curve per network."""
+def metrics_figure(lines: Sequence[dict[str, float]]) -> "Figure":
+    """Plot every metric of metrics.jsonl over the steps, one panel per quantity, one curve per network."""
+    names = sorted({name for line in lines for name in line if "/" in name and not name.startswith("speed/")})
+    panels: dict[str, dict[str, Points]] = {}
+    for name in names:
+        points = [(line["step"], line[name]) for line in lines if name in line]
+        panels.setdefault(name.rsplit("/", 1)[-1], {})[name] = points
+    return panels_figure(panels)
+
+
+def panels_figure(panels: Mapping[str, Mapping[str, Points]]) -> "Figure":
+    """Plot curves, by name, in panels one below the other, by their names."""
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 
-    names = sorted({name for line in lines for name in line if "/" in name and not name.startswith("speed/")})
-    panels: dict[str, list[str]] = {}
-    for name in names:
-        panels.setdefault(name.rsplit("/", 1)[-1], []).append(name)
-    if not panels:
-        return
-    figure = Figure(figsize=(7, 2.4 * len(panels)), layout="constrained")
+    figure = Figure(figsize=(7, 2.4 * max(1, len(panels))), layout="constrained")
     FigureCanvasAgg(figure)
+    if not panels:
+        return figure
     for axis, (quantity, curves) in zip(figure.subplots(len(panels), squeeze=False)[:, 0], panels.items(), strict=True):
-        for name in curves:
-            points = [(line["step"], line[name]) for line in lines if name in line]
+        for name, points in curves.items():
             steps, values = zip(*points, strict=True)
             axis.plot(steps, values, label=name, linewidth=1.2, marker="." if len(points) < 30 else None)
         axis.set_ylabel(quantity)
         axis.grid(alpha=0.3)
         axis.legend(fontsize=8, frameon=False)
     axis.set_xlabel("step")
-    with files.replacing(path) as part:
-        figure.savefig(part, dpi=120)
+    return figure
+
+
+def loss_plot(lines: Sequence[dict[str, float]], path: Path) -> None:
+    """Write the figure of all metrics; nothing where there are none."""
+    if any("/" in name and not name.startswith("speed/") for line in lines for name in line):
+        with files.replacing(path) as part:
+            metrics_figure(lines).savefig(part, dpi=120)

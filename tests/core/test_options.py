@@ -24,7 +24,9 @@ def option_classes():
     """Each dataclass of options by the name of what has it, with the defaults that it is used with."""
     found = {e.name: (type(e.presets["default"]), tuple(e.presets.values())) for e in all_experiments()}
     studies = {study.name: importlib.import_module(f"jaxgen.experiments.{study.name}") for study in all_studies()}
-    commands = {command: importlib.import_module(f"jaxgen.commands.{command}") for command in COMMANDS}
+    commands = {
+        command: importlib.import_module(f"jaxgen.commands.{command}") for command in COMMANDS if command != "train"
+    }
     return found | {name: (module.Options, ()) for name, module in (studies | commands).items()}
 
 

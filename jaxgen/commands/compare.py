@@ -1,0 +1,122 @@
+"""`jaxgen compare RUN RUN ...`: plot metrics of several runs together."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import tyro
+from rich.table import Column, Table
+
+from jaxgen.commands._options import parse
+from jaxgen.commands._outputs import OutputOptions, check_output, writing
+from jaxgen.core.errors import UserError
+from jaxgen.core.terminal import console, tell
+from jaxgen.samples.pictures import Points, panels_figure
+from jaxgen.training import run_folder
+
+OF_THE_CALL = (
+    "run_dir",
+    "resume",
+    "overwrite",
+    "preset",
+    "devices",
+    "wandb",
+    "coordinator",
+    "num_processes",
+    "process_id",
+)
+"""Options that say nothing about what was trained."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Options(OutputOptions):
+    """Compares runs by what they reported; nothing but their folders is needed, and nothing in them is run."""
+
+    runs: tyro.conf.Positional[tuple[Path, ...]] = ()
+    """The folders of two runs or more."""
+    metrics: str | None = None
+    """Names with commas between them, such as generator/loss,eval/fid. None: those that two runs or more have."""
+    out: Path = Path("compare.png")
+    """Where the picture goes (.png): a panel for each metric, a curve for each run."""
+
+
+class Found(NamedTuple):
+    """What a run reported."""
+
+    folder: Path
+    record: dict[str, Any]
+    curves: dict[str, Points]
+    """(step, value) of each metric, by name."""
+
+
+def main(arguments: Sequence[str]) -> None:
+    options = parse(Options, "compare", arguments)
+    if len(options.runs) < 2:
+        raise UserError("Name the folders of two runs or more to compare.")
+    check_output(options.out, (".png",), overwrite=options.overwrite)
+    runs = [_read(folder) for folder in options.runs]
+    names = _names(runs, options.metrics)
+    terminal = console()
+    for number, run in enumerate(runs, 1):
+        terminal.print(f"{number}  {run.folder}  ({run.record['experiment']['name']})", soft_wrap=True)
+    print()
+    terminal.print(_table("last value", {name: [_last(run, name) for run in runs] for name in names}, len(runs)))
+    if different := _different_options(runs):
+        print()
+        terminal.print(_table("option", different, len(runs)))
+    panels = {
+        name: {f"{i} {run.folder}": run.curves[name] for i, run in enumerate(runs, 1) if name in run.curves}
+        for name in names
+    }
+    figure = panels_figure(panels)
+    with writing(options.out) as part:
+        figure.savefig(part, dpi=120)
+    tell(f"{len(names)} metrics of {len(runs)} runs: {options.out}")
+
+
+def _read(folder: Path) -> Found:
+    curves: dict[str, list[tuple[float, float]]] = {}
+    for line in run_folder.read_metrics(folder):
+        for name, value in line.items():
+            if name != "step":
+                curves.setdefault(name, []).append((line["step"], value))
+    return Found(folder, run_folder.read_record(folder), curves)
+
+
+def _names(runs: Sequence[Found], asked: str | None) -> list[str]:
+    """Return the names of the metrics to show.
+
+    Raises:
+      UserError: one that was asked for and no run has, or none in common.
+    """
+    counts = {name: sum(name in run.curves for run in runs) for name in sorted({n for run in runs for n in run.curves})}
+    if asked is None:
+        names = [name for name, count in counts.items() if count > 1 and not name.startswith("speed/")]
+        if not names:
+            raise UserError("These runs have no metric in common: say which with --metrics NAME,NAME,...")
+        return names
+    names = [name.strip() for name in asked.split(",")]
+    if unknown := [name for name in names if name not in counts]:
+        raise UserError(f"No run has the metric {unknown[0]!r}: --metrics are among {', '.join(counts) or 'none'}.")
+    return names
+
+
+def _last(run: Found, name: str) -> str:
+    return f"{run.curves[name][-1][1]:.4g}" if name in run.curves else "-"
+
+
+def _different_options(runs: Sequence[Found]) -> dict[str, list[str]]:
+    """Return the options that have more than one value among the runs; "-" where a run has none of that name."""
+    configs = [run.record["config"] for run in runs]
+    names = [name for name in dict.fromkeys(n for config in configs for n in config) if name not in OF_THE_CALL]
+    values = {f"--{name.replace('_', '-')}": [str(config.get(name, "-")) for config in configs] for name in names}
+    return {name: found for name, found in values.items() if len(set(found)) > 1}
+
+
+def _table(title: str, rows: dict[str, list[str]], count: int) -> Table:
+    columns = [Column(str(number), justify="right", overflow="fold") for number in range(1, count + 1)]
+    table = Table(Column(title, overflow="fold"), *columns, box=None, pad_edge=False)
+    for name, cells in rows.items():
+        table.add_row(name, *cells)
+    return table
