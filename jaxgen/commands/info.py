@@ -36,8 +36,6 @@ def main(arguments: Sequence[str]) -> None:
     what = run.experiment.summary if run else "made by a script"
     facts = {
         "experiment": f"{record['experiment']['name']}: {what}",
-        if run
-        else f"{record['experiment']['name']}, of a script",
         "steps": f"{steps[-1] if steps else 0} of {record['config']['steps']}",
         "checkpoints": ", ".join(map(str, steps)) or "none",
         "made with": ", ".join(f"{name} {number}" for name, number in record["versions"].items()),

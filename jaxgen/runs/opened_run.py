@@ -4,9 +4,8 @@ import contextlib
 import dataclasses
 import sys
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
-from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import jax
@@ -54,7 +53,7 @@ class Run:
     """None: the run was made by `jaxgen.train` in a script."""
     config: TrainConfig
     model: GenerativeModel
-    moved: Mapping[str, Any] = MappingProxyType({})
+    moved: Mapping[str, Any] = field(default_factory=dict)
     """Where its data lie now, if they were moved: `data`, `target`."""
 
     @property
@@ -168,7 +167,7 @@ def _known_copy(run_dir: Path, trust: bool) -> tuple[Path, bytes]:
 
 def recorded_config(run_dir: Path, record: Mapping[str, Any]) -> TrainConfig:
     """Return the options of a record that all runs have, whatever others its experiment has."""
-    known = {field.name for field in dataclasses.fields(TrainConfig)}
+    known = {entry.name for entry in dataclasses.fields(TrainConfig)}
     values = {name: value for name, value in record["config"].items() if name in known}
     return config_from_json(TrainConfig, values, str(run_dir / run_folder.CONFIG))
 
