@@ -189,7 +189,7 @@ def panels_figure(panels: Mapping[str, Mapping[str, Points]]) -> "Figure":
         for name, points in curves.items():
             steps, values = zip(*points, strict=True)
             axis.plot(steps, values, label=name, linewidth=1.2, marker="." if len(points) < 30 else None)
-        axis.set_ylabel(quantity)
+        axis.set_title(quantity, loc="left", fontsize=9)
         axis.grid(alpha=0.3)
         axis.legend(fontsize=8, frameon=False)
     axis.set_xlabel("step")

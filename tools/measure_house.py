@@ -1,0 +1,93 @@
+"""How open the house is, in figures: python tools/measure_house.py [FOLDER OF A CHECKOUT]."""
+
+import ast
+import re
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+ROOMS = [
+    "core",
+    "data",
+    "networks",
+    "metrics",
+    "models",
+    "samples",
+    "training",
+    "runs",
+    "evaluation",
+    "editing",
+    "experiments",
+    "commands",
+]
+Function = ast.FunctionDef | ast.AsyncFunctionDef
+
+
+def functions(tree: ast.AST) -> Iterator[Function]:
+    return (node for node in ast.walk(tree) if isinstance(node, Function))
+
+
+def inner(function: Function) -> int:
+    """How many functions a function holds, however deep; lambdas not counted."""
+    return sum(1 for _ in functions(function)) - 1
+
+
+def any_in_signature(function: Function) -> int:
+    arguments = [*function.args.posonlyargs, *function.args.args, *function.args.kwonlyargs]
+    hints = [a.annotation for a in [*arguments, function.args.vararg, function.args.kwarg] if a] + [function.returns]
+    return sum(isinstance(n, ast.Name) and n.id == "Any" for hint in hints if hint for n in ast.walk(hint))
+
+
+def upward(package: Path) -> list[str]:
+    found = []
+    for file in package.rglob("*.py"):
+        room = file.relative_to(package).parts[0]
+        for node in ast.walk(ast.parse(file.read_text())):
+            if isinstance(node, ast.ImportFrom) and node.module and node.module.startswith("jaxgen."):
+                other = node.module.split(".")[1]
+                if room in ROOMS and other in ROOMS and ROOMS.index(other) > ROOMS.index(room):
+                    found.append(f"{file.relative_to(package)}: {node.module}")
+    return found
+
+
+def options(package: Path) -> tuple[int, int, int]:
+    """(declarations, different names, classes of the deepest config) of the experiments' options."""
+    names, bases = [], {}
+    for file in [*package.glob("experiments/*.py"), *package.rglob("training/config.py")]:
+        for node in ast.parse(file.read_text()).body:
+            if isinstance(node, ast.ClassDef) and any("dataclass" in ast.unparse(d) for d in node.decorator_list):
+                key = node.name if node.name != "Config" else f"{file.stem}.Config"
+                bases[key] = [ast.unparse(base).split(".")[-1] for base in node.bases]
+                names += [e.target.id for e in node.body if isinstance(e, ast.AnnAssign)]
+
+    def depth(name: str) -> int:
+        return 1 + sum(depth(base) for base in bases.get(name, []) if base in bases)
+
+    return len(names), len(set(names)), max(map(depth, bases))
+
+
+def main() -> None:
+    root = Path(sys.argv[1] if len(sys.argv) > 1 else ".")
+    package = root / "jaxgen"
+    found = [(file, f) for file in package.rglob("*.py") for f in functions(ast.parse(file.read_text()))]
+    length = {f"{file.relative_to(root)}:{f.name}": f.end_lineno - f.lineno + 1 for file, f in found}
+    holds = {f"{file.relative_to(root)}:{f.name}": inner(f) for file, f in found}
+    longest, most = max(length, key=length.get), max(holds, key=holds.get)
+    declared, different, deepest = options(package)
+    long = sum(n > 60 for n in length.values())
+    print(f"longest function: {length[longest]} lines ({longest}); above 60 lines: {long}")
+    print(f"most functions in a function: {holds[most]} ({most}); more than two: {sum(n > 2 for n in holds.values())}")
+    print(f"Any in signatures: {sum(any_in_signature(f) for _, f in found)}")
+    print(f"options: {declared} declarations of {different}; classes of the deepest config: {deepest}")
+    print(f"imports upwards: {len(upward(package))} {upward(package)[:5]}")
+    lines = (root / "README.md").read_text().splitlines()
+    files = [file for file in package.rglob("*.py")]
+    total = [len(file.read_text().splitlines()) for file in files]
+    print(f"README: {len(lines)} lines")
+    print(f"modules: {len(files)}, {sum(total)} lines; above 300 lines: {sum(n > 300 for n in total)}")
+    strings = sum(len(re.findall(r"functions\[\"|in [\w.]*\.functions", file.read_text())) for file in files)
+    print(f"look-ups in tables of strings: {strings}")
+
+
+if __name__ == "__main__":
+    main()
