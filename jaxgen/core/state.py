@@ -15,22 +15,60 @@ Batch = dict[str, jax.Array]
 Metrics = dict[str, tuple[jax.Array, jax.Array]]
 
 
+class Frozen(dict[str, Any]):
+    """A mapping that cannot be changed, like a dict in all else: `{**mapping, name: value}` makes another."""
+
+    def _refuse(self, *_: Any, **__: Any) -> Any:
+        raise TypeError("a state cannot be changed: make another, state.replace(params={**state.params, name: value})")
+
+    __setitem__ = __delitem__ = __ior__ = clear = pop = popitem = setdefault = update = _refuse
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return Frozen, (dict(self),)
+
+
+def _children(mapping: Frozen) -> tuple[tuple[Any, ...], tuple[str, ...]]:
+    names = tuple(sorted(mapping))
+    return tuple(mapping[name] for name in names), names
+
+
+def _children_with_keys(mapping: Frozen) -> tuple[tuple[Any, ...], tuple[str, ...]]:
+    names = tuple(sorted(mapping))
+    return tuple((jax.tree_util.DictKey(name), mapping[name]) for name in names), names
+
+
+jax.tree_util.register_pytree_with_keys(
+    Frozen, _children_with_keys, lambda names, values: Frozen(zip(names, values, strict=True)), _children
+)
+
+
+def freeze(tree: Any) -> Any:
+    """Return a tree of dicts as one that cannot be changed; anything else as it is."""
+    if isinstance(tree, Frozen) or not isinstance(tree, Mapping):
+        return tree
+    return Frozen({name: freeze(value) for name, value in tree.items()})
+
+
 @flax.struct.dataclass
 class TrainState:
-    """All run state: immutable, arrays only. The checkpoint is this and nothing else."""
+    """All run state: immutable, its mappings too; arrays only. The checkpoint is this and nothing else."""
 
     step: jax.Array
     """[] int32, the number of train steps taken."""
     key: jax.Array
     """The run's key; only ever folded with the step, never split or advanced."""
-    params: dict[str, Any]
+    params: Mapping[str, Any]
     """What is trained, by network: {"generator": ..., "discriminator": ...}."""
-    opt_state: dict[str, Any]
+    opt_state: Mapping[str, Any]
     """Optimizer states, under the same names as `params`."""
-    model_state: dict[str, Any]
+    model_state: Mapping[str, Any]
     """What changes but is not trained by gradients: batch statistics, code-book counts, "frozen" networks."""
-    ema_params: dict[str, Any]
+    ema_params: Mapping[str, Any]
     """Exponential moving averages of some of `params`; {} where unused."""
+
+    def __post_init__(self) -> None:
+        for name in ("params", "opt_state", "model_state", "ema_params"):
+            object.__setattr__(self, name, freeze(getattr(self, name)))
 
 
 def create_state(
@@ -41,7 +79,8 @@ def create_state(
     model_state: dict[str, Any] | None = None,
     averaged: tuple[str, ...] = (),
 ) -> TrainState:
-    """The state at step 0; `averaged` names the entries of `params` that get a moving average."""
+    """Return the state at step 0; `averaged` names the entries of `params` that get a moving average."""
+    params = freeze(params)
     return TrainState(
         step=jnp.zeros((), jnp.int32),
         key=key,
@@ -55,10 +94,10 @@ def create_state(
 
 def update(state: TrainState, name: str, grads: Any, optimizer: optax.GradientTransformation) -> TrainState:
     """Applies one optimizer's step to `params[name]`, with the gradients averaged over all devices."""
-    grads = mean_over_devices(grads)
+    grads = freeze(mean_over_devices(grads))
     updates, opt_state = optimizer.update(grads, state.opt_state[name], state.params[name])
     return state.replace(
-        params={**state.params, name: optax.apply_updates(state.params[name], updates)},
+        params={**state.params, name: optax.apply_updates(state.params[name], freeze(updates))},
         opt_state={**state.opt_state, name: opt_state},
     )
 

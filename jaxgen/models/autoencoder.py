@@ -159,7 +159,7 @@ def autoencoder(
 def moved_moments(moments: dict[str, jax.Array], codes: jax.Array) -> dict[str, jax.Array]:
     """Running `mean` [L] and `covariance` [L, L], moved toward those of the whole batch's codes [B, L]."""
     mean = mean_over_devices(jnp.mean(codes, 0))
-    centerd = codes - mean
-    covariance = mean_over_devices(centerd.T @ centerd / len(codes))
+    centered = codes - mean
+    covariance = mean_over_devices(centered.T @ centered / len(codes))
     batch = {"mean": mean, "covariance": covariance}
-    return jax.tree.map(lambda old, new: MOMENTS_DECAY * old + (1.0 - MOMENTS_DECAY) * new, moments, batch)
+    return {name: MOMENTS_DECAY * old + (1.0 - MOMENTS_DECAY) * batch[name] for name, old in moments.items()}

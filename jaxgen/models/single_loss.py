@@ -19,6 +19,7 @@ from jaxgen.core.state import (
     TrainState,
     averaged_params,
     create_state,
+    freeze,
     sum_and_count,
     update,
     update_average,
@@ -140,7 +141,7 @@ def _accumulated_gradient(
         grads, model_state, weight = carry
         more, output = jax.grad(sum_of_losses, has_aux=True)(state.params[training.name], model_state, part)
         size = float(len(output.losses)) if output.weights is None else jnp.sum(output.weights)
-        return (jax.tree.map(jnp.add, grads, more), output.model_state, weight + size), _named(training, output)
+        return (jax.tree.map(jnp.add, grads, more), freeze(output.model_state), weight + size), _named(training, output)
 
     zeros = jax.tree.map(jnp.zeros_like, state.params[training.name])
     start = (zeros, state.model_state, jnp.zeros((), jnp.float32))

@@ -1,12 +1,15 @@
 """Optimizer steps, moving averages and metrics, against numbers computed by hand."""
 
+import dataclasses
+import pickle
+
 import jax
 import jax.numpy as jnp
 import numpy as np
 import optax
 import pytest
 
-from jaxgen.core.state import averaged_params, create_state, sum_and_count, update, update_average
+from jaxgen.core.state import averaged_params, create_state, freeze, sum_and_count, update, update_average
 from jaxgen.training.dispatch import add_metrics, mean_metrics
 
 
@@ -61,3 +64,24 @@ def test_a_metric_without_weight_is_left_out():
 def test_metrics_over_tokens_count_tokens():
     total, weight = sum_and_count(jnp.ones((4, 7)))
     assert (float(total), float(weight)) == (28.0, 28.0)
+
+
+def test_nothing_of_a_state_can_be_changed():
+    state = create_state(jax.random.key(0), {"network": {"w": jnp.ones(2)}}, {"network": optax.adam(0.1)})
+    with pytest.raises(dataclasses.FrozenInstanceError):
+        state.step = 1
+    for mapping in (state.params, state.params["network"], state.opt_state, state.model_state, state.ema_params):
+        with pytest.raises(TypeError, match="cannot be changed"):
+            mapping["w"] = jnp.zeros(2)
+    changed = state.replace(params={**state.params, "network": {"w": jnp.zeros(2)}})
+    assert jax.tree.structure(changed) == jax.tree.structure(state)
+    with pytest.raises(TypeError, match="cannot be changed"):
+        changed.params["network"].update(w=1)
+    again = pickle.loads(pickle.dumps(state.params["network"]))
+    assert type(again) is type(state.params["network"])
+
+
+def test_frozen_mappings_have_the_paths_of_dicts():
+    tree = {"b": {"y": 1.0, "x": 2.0}, "a": 3.0}
+    paths = [[(jax.tree_util.keystr(p), x) for p, x in jax.tree.leaves_with_path(t)] for t in (tree, freeze(tree))]
+    assert paths[0] == paths[1]

@@ -7,6 +7,7 @@ import jax
 import jax.numpy as jnp
 
 from jaxgen.core.reductions import AXIS, axis_is_bound, gather_over_devices
+from jaxgen.core.state import freeze
 
 Buffer = dict[str, Any]
 """`images` [N, H, W, C], and how many of them there are: `count` [] int32."""
@@ -38,8 +39,8 @@ def exchange(buffer: Buffer, key: jax.Array, images: jax.Array) -> tuple[Buffer,
         old = held[place]
         kept = jnp.where(filling | swap, image, old)
         seen = jnp.where(~filling & swap, old, image)
-        return {"images": held.at[place].set(kept), "count": jnp.minimum(count + 1, size)}, seen
+        return freeze({"images": held.at[place].set(kept), "count": jnp.minimum(count + 1, size)}), seen
 
-    buffer, seen = jax.lax.scan(one, buffer, (everything, swaps, places))
+    buffer, seen = jax.lax.scan(one, freeze(buffer), (everything, swaps, places))
     first = jax.lax.axis_index(AXIS) * len(images) if axis_is_bound() else 0
     return buffer, jax.lax.dynamic_slice_in_dim(seen, first, len(images))
