@@ -23,9 +23,10 @@ from jaxgen.core.options import (
 from jaxgen.data import Dataset
 from jaxgen.experiments._adamw import AdamWConfig, optimizer_of
 from jaxgen.experiments._images import ImagesConfig, load_images, with_data_variance
+from jaxgen.models.diffusion.condition_sources import ConditionSource, class_condition
 from jaxgen.models.diffusion.noise_levels import NoiseLevels, cosine_betas, flow_times, linear_betas, lognormal
 from jaxgen.models.diffusion.preconditioning import PREDICTIONS, edm
-from jaxgen.models.diffusion.principle import Condition, class_condition, diffusion
+from jaxgen.models.diffusion.spec import Diffusion
 from jaxgen.networks.dit import DiT
 from jaxgen.networks.text_encoder import TextTransformer
 from jaxgen.networks.unet import UNet
@@ -126,10 +127,10 @@ def build_diffusion(
     config: DiffusionConfig,
     assets: Mapping[str, Any],
     *,
-    condition: Condition | None = None,
+    condition: ConditionSource | None = None,
     text: TextTransformer | None = None,
 ) -> GenerativeModel:
-    """`jaxgen.models.diffusion`.
+    """Return the diffusion model of a config.
 
     Args:
       condition: what images are drawn for; None: the data's classes, if they have some.
@@ -142,7 +143,7 @@ def build_diffusion(
     if classes:
         condition = class_condition(len(classes))
     shape = tuple(assets["image_shape"])
-    return diffusion(
+    return Diffusion(
         network_of(config, shape[-1], len(classes) if classes else None, None if condition is None else text),
         image_shape=shape,
         preconditioning=edm(assets["data_variance"] ** 0.5)
@@ -157,7 +158,7 @@ def build_diffusion(
         sampling_steps=config.sampling_steps,
         ema_decay=config.ema_decay,
         micro_batches=config.micro_batches,
-    )
+    ).model()
 
 
 def noise_levels_of(config: DiffusionConfig) -> NoiseLevels:

@@ -24,22 +24,24 @@ from jaxgen.experiments._gan import Loss
 from jaxgen.experiments._scored import GreatestIsBest
 from jaxgen.metrics.extractors import efficientnet_maps
 from jaxgen.metrics.restoration import WINDOW_SIZE
-from jaxgen.models.image_to_image.degradations import (
+from jaxgen.models.image_to_image import (
+    Adversary,
     Degradation,
+    PerceptualLoss,
+    Restoration,
     colorization,
     deblurring,
     denoising,
     inpainting,
     super_resolution,
 )
-from jaxgen.models.image_to_image.principle import Adversary, Perceiver
-from jaxgen.models.image_to_image.restoration import restoration
 from jaxgen.networks.super_resolution import SRDiscriminator, SRResNet
 from jaxgen.networks.translators import PatchDiscriminator, ResNetTranslator, UNetTranslator
 from jaxgen.training.config import TrainConfig
 
-PERCEIVED = (1, 3)
-"""Of EfficientNet-Lite0's maps, those behind the first stage and the third, at a half and an eighth of the size."""
+PERCEPTUAL_MAPS = (1, 3)
+"""Which of EfficientNet-Lite0's maps are compared: after the first stage and the third, at a half and an eighth of the
+size."""
 
 
 @dataclass(frozen=True)
@@ -107,7 +109,7 @@ class RestorationConfig(GreatestIsBest, TrainConfig):
 
 
 def build_restoration(config: RestorationConfig, assets: Mapping[str, Any]) -> GenerativeModel:
-    """`jaxgen.models.image_to_image.restoration`.
+    """Return the restoration of a config.
 
     Raises:
       UserError: a number out of range, or options that do not fit each other or the images.
@@ -125,9 +127,9 @@ def build_restoration(config: RestorationConfig, assets: Mapping[str, Any]) -> G
     adversary = None
     if config.adversary is not None:
         size = config.discriminator_width
-        judge = PatchDiscriminator(size, 2) if config.adversary == "patch" else SRDiscriminator(size)
-        adversary = Adversary(judge, optimizer(), config.adversarial_loss, config.adversarial_weight)
-    return restoration(
+        discriminator = PatchDiscriminator(size, 2) if config.adversary == "patch" else SRDiscriminator(size)
+        adversary = Adversary(discriminator, optimizer(), config.adversarial_loss, config.adversarial_weight)
+    return Restoration(
         network_of(config, channels),
         turn=config.turn,
         degradation=degradation_of(config, assets["image_shape"]),
@@ -135,10 +137,10 @@ def build_restoration(config: RestorationConfig, assets: Mapping[str, Any]) -> G
         loss=config.loss,
         residual=config.residual,
         adversary=adversary,
-        perceiver=_perceiver(config.perceptual_weight),
+        perceptual_loss=_perceptual_loss(config.perceptual_weight),
         ema_decay=config.ema_decay,
         border=config.border,
-    )
+    ).model()
 
 
 def degradation_of(config: RestorationConfig, image_shape: tuple[int, int, int]) -> Degradation:
@@ -180,13 +182,13 @@ def network_of(config: RestorationConfig, channels: int) -> nn.Module:
     return ResNetTranslator(channels, config.width, config.halvings, config.blocks, bounded)
 
 
-def _perceiver(weight: float) -> Perceiver | None:
+def _perceptual_loss(weight: float) -> PerceptualLoss | None:
     if not weight:
         return None
     variables, maps = efficientnet_maps()
 
     def features(variables: Any, images: Any) -> list[Any]:
         found = maps(variables, images)
-        return [found[i] for i in PERCEIVED]
+        return [found[i] for i in PERCEPTUAL_MAPS]
 
-    return Perceiver(lambda: variables, features, weight)
+    return PerceptualLoss(lambda: variables, features, weight)

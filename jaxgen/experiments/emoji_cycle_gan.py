@@ -22,7 +22,7 @@ from jaxgen.core.options import Count, CountFromZero, DepthFromZero, NonNegative
 from jaxgen.data import Dataset
 from jaxgen.experiments._scored import LeastIsBest
 from jaxgen.experiments._translation import TranslationConfig, load_translation, optimizer_of, patch_halvings
-from jaxgen.models.image_to_image.cycle_gan import cycle_gan
+from jaxgen.models.image_to_image import CycleGAN
 from jaxgen.networks.translators import PatchDiscriminator, ResNetTranslator
 from jaxgen.runs.experiment import Experiment, run
 
@@ -62,7 +62,7 @@ def load_data(config: Config) -> Dataset:
 def build_model(config: Config, assets: Mapping[str, Any]) -> GenerativeModel:
     """Two ResNets and two PatchGANs."""
     channels = assets["image_shape"][-1]
-    return cycle_gan(
+    return CycleGAN(
         ResNetTranslator(
             channels, config.width, config.halvings, config.blocks, residual=config.residual, norm=config.norm
         ),
@@ -76,7 +76,7 @@ def build_model(config: Config, assets: Mapping[str, Any]) -> GenerativeModel:
         shift=config.shift,
         mirror=config.mirror,
         ema_decay=config.ema_decay,
-    )
+    ).model()
 
 
 EXPERIMENT = Experiment(

@@ -26,7 +26,7 @@ from jaxgen.data.captions import caption_writer
 from jaxgen.experiments._captions import CaptionsConfig, caption_in_training, load_captions, prompt_tokens
 from jaxgen.experiments._diffusion import QUICK, DiffusionConfig, build_diffusion
 from jaxgen.experiments._images import with_data_variance
-from jaxgen.models.diffusion.principle import caption_condition
+from jaxgen.models.diffusion.condition_sources import caption_condition
 from jaxgen.networks.text_encoder import TextTransformer
 from jaxgen.runs.experiment import Experiment, run
 
@@ -57,7 +57,7 @@ def load_data(config: Config) -> Dataset:
 
 
 def build_model(config: Config, assets: Mapping[str, Any]) -> GenerativeModel:
-    """`jaxgen.models.diffusion`, of captions.
+    """Return the diffusion model of captions.
 
     Raises:
       UserError: a number out of range, or a network that takes no text.
