@@ -75,13 +75,13 @@ class RestorationConfig(GreatestIsBest, TrainConfig):
     network: Literal["srresnet", "unet", "resnet"] = "srresnet"
     """SRResNet, pix2pix's U-Net or CycleGAN's ResNet; super_resolution takes the first."""
     width: Size = 32
-    """Its channels, at the first size."""
+    """Channels of the network at its first size."""
     blocks: DepthFromZero = 6
     """Residual blocks of srresnet and resnet."""
     halvings: Annotated[int, *within(1, 16)] = 2
     """How often unet and resnet halve the size."""
     batch_norm: bool = False
-    """Of srresnet: with the paper's norms."""
+    """Whether srresnet has the paper's batch norm."""
     residual: bool = True
     """The network gives the difference from what is done without it (bicubic interpolation, the image as given)."""
     loss: Literal["l1", "mse"] = "l1"
@@ -93,7 +93,7 @@ class RestorationConfig(GreatestIsBest, TrainConfig):
     adversarial_loss: Loss = "non_saturating"
     """The adversarial loss (jaxgen.models.gan.losses says whose)."""
     adversarial_weight: NonNegativeFloat = 1e-3
-    """Of the adversarial loss beside the others."""
+    """Weight of the adversarial loss beside the others."""
     discriminator_width: Size = 32
     """Channels of the discriminator's first layer."""
     learning_rate: PositiveFloat = 5e-4
@@ -105,7 +105,7 @@ class RestorationConfig(GreatestIsBest, TrainConfig):
     turn: bool = False
     """Images are mirrored and turned by chance in training."""
     border: Annotated[int, *within(0, 2**15)] = 2
-    """So many pixels at each side are left out of PSNR and SSIM."""
+    """How many pixels at each side are left out of PSNR and SSIM."""
 
 
 def build_restoration(config: RestorationConfig, assets: Mapping[str, Any]) -> GenerativeModel:
@@ -144,7 +144,7 @@ def build_restoration(config: RestorationConfig, assets: Mapping[str, Any]) -> G
 
 
 def degradation_of(config: RestorationConfig, image_shape: tuple[int, int, int]) -> Degradation:
-    """What --degradation names.
+    """Return what --degradation names.
 
     Raises:
       UserError: a number out of range, images that cannot be made so small, or that have no colors to be taken.
@@ -166,7 +166,7 @@ def degradation_of(config: RestorationConfig, image_shape: tuple[int, int, int])
 
 
 def network_of(config: RestorationConfig, channels: int) -> nn.Module:
-    """What --network names.
+    """Return what --network names.
 
     Raises:
       UserError: another one than srresnet, which alone makes images larger.

@@ -37,7 +37,7 @@ class Config(GreatestIsBest, TranslationConfig):
     adversarial_loss: Loss = "non_saturating"
     """The adversarial loss (jaxgen.models.gan.losses says whose)."""
     adversarial_weight: NonNegativeFloat = 0.01
-    """Of the adversarial loss beside the L1 distance: the paper's 1 to 100."""
+    """Weight of the adversarial loss beside the L1 distance: the paper's 1 to 100."""
 
 
 def load_data(config: Config) -> Dataset:

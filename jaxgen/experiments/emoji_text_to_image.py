@@ -40,15 +40,15 @@ class Config(CaptionsConfig, DiffusionConfig):
     batch_size: Count = 32
     """Examples per step, over all devices together."""
     dropout: Rate = 0.1
-    """In the blocks."""
+    """Dropout rate in the blocks."""
     guidance: NonNegativeFloat = 3.0
     """How far samples go toward their caption, from what images are like without (0) to it (1) and beyond."""
     text_width: Size = 128
-    """Of the text transformer: of each place between the blocks."""
+    """Width of the text transformer, at each place between its blocks."""
     text_layers: Depth = 2
-    """Of the text transformer: blocks."""
+    """Blocks of the text transformer."""
     text_head_width: Size = 32
-    """Of the text transformer: of each head."""
+    """Width of each head of the text transformer."""
 
 
 def load_data(config: Config) -> Dataset:

@@ -57,7 +57,7 @@ def model(restoration: Restoration) -> GenerativeModel:
 
 
 def turned(keys: jax.Array, images: jax.Array) -> jax.Array:
-    """Mirror each of the images [B, H, W, C], or not, along each axis and, of squares, along the diagonal, by its key."""
+    """Mirror images [B, H, W, C] by chance along each axis and, if square, along the diagonal, each by its key [B]."""
     chances = jax.vmap(lambda key: jax.random.bernoulli(key, 0.5, (3,)))(keys)[:, :, None, None, None]
     images = jnp.where(chances[:, 0], images[:, ::-1], images)
     images = jnp.where(chances[:, 1], images[:, :, ::-1], images)
