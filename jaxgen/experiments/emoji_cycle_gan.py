@@ -49,8 +49,8 @@ class Config(LeastIsBest, TranslationConfig):
     identity_weight: NonNegativeFloat = 5.0
     """Weight of the identity loss: images of a generator's own target side should stay as they are."""
     weight_rise_steps: CountFromZero = 0
-    """--cycle-weight and --identity-weight rise from a tenth over this many steps, for --residual. 0: they are whole from
-    the start."""
+    """--cycle-weight and --identity-weight rise from a tenth over this many steps, for --residual. 0: they are whole
+    from the start."""
     buffer_size: Annotated[int, *within(0, 10**6)] = 50
     """Earlier translations of each side that the discriminators see again. 0: none."""
 
