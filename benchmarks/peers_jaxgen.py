@@ -59,11 +59,9 @@ from jaxgen.core.model import GenerativeModel
 from jaxgen.data.dataset import Dataset, as_stored, example_batch, scale_images
 from jaxgen.data.pairs import scale_both
 from jaxgen.models.autoregressive.sequences import sequence_model
-from jaxgen.models.diffusion.noise_levels import lognormal
-from jaxgen.models.diffusion.preconditioning import edm
-from jaxgen.models.diffusion.principle import diffusion
+from jaxgen.models.diffusion import Diffusion, edm, lognormal
 from jaxgen.models.gan.principle import gan
-from jaxgen.models.image_to_image.cycle_gan import cycle_gan
+from jaxgen.models.image_to_image import CycleGAN
 from jaxgen.models.likelihoods import bernoulli
 from jaxgen.models.stylegan2.parts import lazy_adam
 from jaxgen.models.stylegan2.principle import stylegan2
@@ -140,7 +138,7 @@ def conv_vq_vae(adam: Adam) -> GenerativeModel:
 
 
 def cycle(adam: Adam) -> GenerativeModel:
-    return cycle_gan(
+    return CycleGAN(
         ResNetTranslator(3, CYCLE_WIDTH, CYCLE_HALVINGS, CYCLE_BLOCKS),
         PatchDiscriminator(CYCLE_WIDTH, CYCLE_JUDGE_HALVINGS),
         generator_optimizer=optax.adam(*adam),
@@ -148,7 +146,7 @@ def cycle(adam: Adam) -> GenerativeModel:
         cycle_weight=CYCLE_WEIGHT,
         identity_weight=IDENTITY_WEIGHT,
         buffer_size=CYCLE_BUFFER,
-    )
+    ).model()
 
 
 def style_gan(adam: Adam) -> GenerativeModel:
@@ -179,13 +177,13 @@ def edm_diffusion(adam: Adam) -> GenerativeModel:
         head_width=UNET_HEAD_WIDTH,
         patch_size=UNET_PATCH,
     )
-    return diffusion(
+    return Diffusion(
         network,
         image_shape=shape,
         preconditioning=edm(DATA_VARIANCE**0.5),
         noise_levels=lognormal(),
         optimizer=optax.adam(*adam),
-    )
+    ).model()
 
 
 def gpt(adam: Adam) -> GenerativeModel:

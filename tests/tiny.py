@@ -25,17 +25,13 @@ from jaxgen.models.autoregressive.outputs import OutputDistribution
 from jaxgen.models.autoregressive.sequences import sequence_model
 from jaxgen.models.classifier import classifier
 from jaxgen.models.contrastive import contrastive
-from jaxgen.models.diffusion.noise_levels import lognormal
-from jaxgen.models.diffusion.preconditioning import edm
-from jaxgen.models.diffusion.principle import caption_condition, class_condition, diffusion
+from jaxgen.models.diffusion import Diffusion, caption_condition, class_condition, edm, lognormal
 from jaxgen.models.discrete_vae import cosine_between, discrete_vae
 from jaxgen.models.gan.heads import Head
 from jaxgen.models.gan.principle import gan
-from jaxgen.models.image_to_image.cycle_gan import cycle_gan
+from jaxgen.models.image_to_image import Adversary, CycleGAN, PerceptualLoss, Restoration, Translation
 from jaxgen.models.image_to_image.degradations import inpainting, super_resolution
-from jaxgen.models.image_to_image.principle import Adversary, Perceiver, translation
-from jaxgen.models.image_to_image.restoration import restoration
-from jaxgen.models.image_to_image.stylization import Style, Weights, style_of, stylization
+from jaxgen.models.image_to_image.stylization import Style, Stylization, Weights, style_of
 from jaxgen.models.likelihoods import Likelihood, bernoulli, logit_laplace
 from jaxgen.models.stylegan2.principle import stylegan2
 from jaxgen.models.text_vae import text_vae
@@ -311,9 +307,9 @@ def tiny_diffusion(network: str, **options: Any) -> GenerativeModel:
     else:
         network = DiT(**sizes, layers=1, heads=2)
     options = {"preconditioning": edm(), "noise_levels": lognormal(), "sampling_steps": 3, **options}
-    return diffusion(
+    return Diffusion(
         network, image_shape=(8, 8, 1), condition=class_condition(10), optimizer=optimizer(), ema_decay=0.9, **options
-    )
+    ).model()
 
 
 def tiny_text_to_image(**options: Any) -> GenerativeModel:
@@ -321,7 +317,7 @@ def tiny_text_to_image(**options: Any) -> GenerativeModel:
     text = TextTransformer(5, 8, 1, 2)
     sizes = {"factors": (1, 2), "blocks": 1, "attention_sizes": (2,), "head_width": 8}
     network = UNet(channels=1, width=8, patch_size=2, dropout=0.2, text=text, **sizes)
-    return diffusion(
+    return Diffusion(
         network,
         image_shape=(8, 8, 1),
         preconditioning=edm(),
@@ -332,7 +328,7 @@ def tiny_text_to_image(**options: Any) -> GenerativeModel:
         optimizer=optimizer(),
         ema_decay=0.9,
         **options,
-    )
+    ).model()
 
 
 def tiny_contrastive(kind: str = "mean", **options: Any) -> GenerativeModel:
@@ -363,33 +359,35 @@ def tiny_pairs(size: int) -> Dataset:
 def tiny_cycle_gan() -> GenerativeModel:
     optimizers = {f"{name}_optimizer": optimizer() for name in ("generator", "discriminator")}
     networks = ResNetTranslator(1, 4, halvings=1, blocks=1), PatchDiscriminator(4, 1)
-    return cycle_gan(*networks, buffer_size=5, shift=1, mirror=True, ema_decay=0.9, **optimizers)
+    return CycleGAN(*networks, buffer_size=5, shift=1, mirror=True, ema_decay=0.9, **optimizers).model()
 
 
 def tiny_restoration() -> GenerativeModel:
     adversary = Adversary(PatchDiscriminator(4, 1), optimizer(), weight=0.1)
     network = UNetTranslator(1, 4, 2, bounded=False)
-    return restoration(
+    return Restoration(
         network, degradation=inpainting(), optimizer=optimizer(), adversary=adversary, ema_decay=0.9, border=1
-    )
+    ).model()
 
 
 def tiny_super_resolution() -> GenerativeModel:
-    perceiver = Perceiver(lambda: {"scale": jnp.ones(())}, lambda arrays, x: [arrays["scale"] * x, jnp.square(x)], 0.5)
-    return restoration(
+    perceptual_loss = PerceptualLoss(
+        lambda: {"scale": jnp.ones(())}, lambda arrays, x: [arrays["scale"] * x, jnp.square(x)], 0.5
+    )
+    return Restoration(
         SRResNet(1, 2, 4, 1, batch_norm=True),
         degradation=super_resolution(2),
         turn=True,
         optimizer=optimizer(),
-        perceiver=perceiver,
+        perceptual_loss=perceptual_loss,
         border=1,
-    )
+    ).model()
 
 
 def tiny_translation() -> GenerativeModel:
     adversary = Adversary(PatchDiscriminator(4, 1), optimizer(), loss="hinge", weight=0.1)
     options = {"adversary": adversary, "shift": 1, "mirror": True, "ema_decay": 0.9}
-    return translation(UNetTranslator(1, 4, 2), optimizer=optimizer(), **options)
+    return Translation(UNetTranslator(1, 4, 2), optimizer=optimizer(), **options).model()
 
 
 def all_maps(images: jax.Array) -> list[jax.Array]:
@@ -404,14 +402,14 @@ def tiny_stylization() -> GenerativeModel:
         lambda variables, images: all_maps(variables["scale"] * images),
     )
     network = ResNetTranslator(1, 4, 1, 1)
-    return stylization(
+    return Stylization(
         network,
         style=style,
         weights=Weights(style=1.0, smoothness=1.0),
         optimizer=optimizer(),
         turn=True,
         ema_decay=0.9,
-    )
+    ).model()
 
 
 def tiny_vq_vae(**options: Any) -> GenerativeModel:

@@ -23,9 +23,10 @@ from jaxgen.core.options import (
 from jaxgen.data import Dataset
 from jaxgen.experiments._adamw import AdamWConfig, optimizer_of
 from jaxgen.experiments._images import ImagesConfig, load_images, with_data_variance
+from jaxgen.models.diffusion.condition_sources import ConditionSource, class_condition
 from jaxgen.models.diffusion.noise_levels import NoiseLevels, cosine_betas, flow_times, linear_betas, lognormal
 from jaxgen.models.diffusion.preconditioning import PREDICTIONS, edm
-from jaxgen.models.diffusion.principle import Condition, class_condition, diffusion
+from jaxgen.models.diffusion.spec import Diffusion
 from jaxgen.networks.dit import DiT
 from jaxgen.networks.text_encoder import TextTransformer
 from jaxgen.networks.unet import UNet
@@ -57,12 +58,12 @@ class DiffusionConfig(AdamWConfig):
     prediction: Literal["edm", "epsilon", "x0", "v", "flow"] = EDM
     """What the network predicts: EDM's mixture of image and noise, the noise, the image, v, or a flow's velocity."""
     noise_levels: Literal["lognormal", "linear", "cosine", "flow", "logit_normal"] = "lognormal"
-    """Which noise levels it is trained on, and samplers go through: EDM's, those of DDPM's linear or cosine betas, or
+    """Noise levels of training and of samplers: EDM's, those of DDPM's linear or cosine betas, or
     those of a flow whose times are uniform or logit-normal."""
     level_mean: Annotated[float, *within(-20, 20)] = -1.2
-    """Of the lognormal noise levels of training: the mean of log sigma; the higher, the more shapes count."""
+    """Mean of log sigma in training (EDM's P_mean), of lognormal noise levels; the higher, the more shapes count."""
     level_deviation: Annotated[float, *within(0, 20)] = 1.2
-    """and its standard deviation."""
+    """Standard deviation of log sigma in training (EDM's P_std), of lognormal noise levels."""
     conditional: bool = True
     """Learns the images of each class, where the data have classes, or of each caption."""
     condition_dropout: Rate = 0.1
@@ -82,19 +83,19 @@ class DiffusionConfig(AdamWConfig):
     attention_sizes: Annotated[tuple[ImageSize, ...], Length(0, 16)] = (7, 8)
     """Of the U-Net: the sizes of maps with self-attention."""
     head_width: Size = 32
-    """Of a head of attention."""
+    """Channels of a head of attention."""
     dropout: Rate = 0.0
-    """In the blocks."""
+    """Dropout rate in the blocks."""
     weight_decay: NonNegativeFloat = 0.0
     """AdamW's, of matrices only: not of biases and norms."""
     min_learning_rate: NonNegativeFloat = 1e-5
-    """and at the end of the run, where it has fallen along a cosine."""
+    """Learning rate at the end of the cosine decay."""
     ema_decay: Rate | None = 0.999
     """Decay of the moving average of the weights that evaluation and samples use, once it is warm. None: no average."""
     sampler: SamplerName = "heun"
     """How samples are drawn: DDPM's own steps, DDIM's, Euler's, Heun's, EDM's with noise, or DPM-Solver++ (2M)."""
     sampling_steps: Annotated[int, *within(1, 100_000)] = 18
-    """In how many steps; each is one pass of the network, of heun and stochastic_heun two."""
+    """How many steps the sampler takes; each is one pass of the network, of heun and stochastic_heun two."""
     guidance: NonNegativeFloat = 1.0
     """How far samples go toward their class or caption, from what images are like without (0) to it (1) and beyond."""
 
@@ -105,11 +106,11 @@ class ShapesFirst:
     shapes are decided, and steps whose noise mends them (experiments/mnist_diffusion has the comparison)."""
 
     level_mean: Annotated[float, *within(-20, 20)] = -0.4
-    """Of the lognormal noise levels of training: the mean of log sigma; the higher, the more shapes count."""
+    """Mean of log sigma in training (EDM's P_mean), of lognormal noise levels; the higher, the more shapes count."""
     sampler: SamplerName = "ancestral"
     """How samples are drawn: DDPM's own steps, DDIM's, Euler's, Heun's, EDM's with noise, or DPM-Solver++ (2M)."""
     sampling_steps: Annotated[int, *within(1, 100_000)] = 50
-    """In how many steps; each is one pass of the network, of heun and stochastic_heun two."""
+    """How many steps the sampler takes; each is one pass of the network, of heun and stochastic_heun two."""
 
 
 @dataclass(frozen=True)
@@ -118,7 +119,7 @@ class ImageDiffusionConfig(ImagesConfig, DiffusionConfig):
 
 
 def load_diffusion_images(config: ImageDiffusionConfig) -> Dataset:
-    """The images named by --data, with what EDM needs to know of them."""
+    """Load the images named by --data, with what EDM needs to know of them."""
     return with_data_variance(load_images(config))
 
 
@@ -126,10 +127,10 @@ def build_diffusion(
     config: DiffusionConfig,
     assets: Mapping[str, Any],
     *,
-    condition: Condition | None = None,
+    condition: ConditionSource | None = None,
     text: TextTransformer | None = None,
 ) -> GenerativeModel:
-    """`jaxgen.models.diffusion`.
+    """Return the diffusion model of a config.
 
     Args:
       condition: what images are drawn for; None: the data's classes, if they have some.
@@ -142,7 +143,7 @@ def build_diffusion(
     if classes:
         condition = class_condition(len(classes))
     shape = tuple(assets["image_shape"])
-    return diffusion(
+    return Diffusion(
         network_of(config, shape[-1], len(classes) if classes else None, None if condition is None else text),
         image_shape=shape,
         preconditioning=edm(assets["data_variance"] ** 0.5)
@@ -157,11 +158,11 @@ def build_diffusion(
         sampling_steps=config.sampling_steps,
         ema_decay=config.ema_decay,
         micro_batches=config.micro_batches,
-    )
+    ).model()
 
 
 def noise_levels_of(config: DiffusionConfig) -> NoiseLevels:
-    """Those that --noise-levels names."""
+    """Return those that --noise-levels names."""
     return {
         "lognormal": lambda: lognormal(config.level_mean, config.level_deviation),
         "linear": linear_betas,
@@ -174,7 +175,7 @@ def noise_levels_of(config: DiffusionConfig) -> NoiseLevels:
 def network_of(
     config: DiffusionConfig, channels: int, num_classes: int | None, text: TextTransformer | None = None
 ) -> nn.Module:
-    """The U-Net or the transformer; `text` is of the U-Net alone.
+    """Return the U-Net or the transformer; `text` is of the U-Net alone.
 
     Raises:
       UserError: heads that do not divide the channels, or a transformer whose positions do not fit its width.

@@ -24,22 +24,24 @@ from jaxgen.experiments._gan import Loss
 from jaxgen.experiments._scored import GreatestIsBest
 from jaxgen.metrics.extractors import efficientnet_maps
 from jaxgen.metrics.restoration import WINDOW_SIZE
-from jaxgen.models.image_to_image.degradations import (
+from jaxgen.models.image_to_image import (
+    Adversary,
     Degradation,
+    PerceptualLoss,
+    Restoration,
     colorization,
     deblurring,
     denoising,
     inpainting,
     super_resolution,
 )
-from jaxgen.models.image_to_image.principle import Adversary, Perceiver
-from jaxgen.models.image_to_image.restoration import restoration
 from jaxgen.networks.super_resolution import SRDiscriminator, SRResNet
 from jaxgen.networks.translators import PatchDiscriminator, ResNetTranslator, UNetTranslator
 from jaxgen.training.config import TrainConfig
 
-PERCEIVED = (1, 3)
-"""Of EfficientNet-Lite0's maps, those behind the first stage and the third, at a half and an eighth of the size."""
+PERCEPTUAL_MAPS = (1, 3)
+"""Which of EfficientNet-Lite0's maps are compared: after the first stage and the third, at a half and an eighth of the
+size."""
 
 
 @dataclass(frozen=True)
@@ -73,13 +75,13 @@ class RestorationConfig(GreatestIsBest, TrainConfig):
     network: Literal["srresnet", "unet", "resnet"] = "srresnet"
     """SRResNet, pix2pix's U-Net or CycleGAN's ResNet; super_resolution takes the first."""
     width: Size = 32
-    """Its channels, at the first size."""
+    """Channels of the network at its first size."""
     blocks: DepthFromZero = 6
     """Residual blocks of srresnet and resnet."""
     halvings: Annotated[int, *within(1, 16)] = 2
     """How often unet and resnet halve the size."""
     batch_norm: bool = False
-    """Of srresnet: with the paper's norms."""
+    """Whether srresnet has the paper's batch norm."""
     residual: bool = True
     """The network gives the difference from what is done without it (bicubic interpolation, the image as given)."""
     loss: Literal["l1", "mse"] = "l1"
@@ -91,7 +93,7 @@ class RestorationConfig(GreatestIsBest, TrainConfig):
     adversarial_loss: Loss = "non_saturating"
     """The adversarial loss (jaxgen.models.gan.losses says whose)."""
     adversarial_weight: NonNegativeFloat = 1e-3
-    """Of the adversarial loss beside the others."""
+    """Weight of the adversarial loss beside the others."""
     discriminator_width: Size = 32
     """Channels of the discriminator's first layer."""
     learning_rate: PositiveFloat = 5e-4
@@ -103,11 +105,11 @@ class RestorationConfig(GreatestIsBest, TrainConfig):
     turn: bool = False
     """Images are mirrored and turned by chance in training."""
     border: Annotated[int, *within(0, 2**15)] = 2
-    """So many pixels at each side are left out of PSNR and SSIM."""
+    """How many pixels at each side are left out of PSNR and SSIM."""
 
 
 def build_restoration(config: RestorationConfig, assets: Mapping[str, Any]) -> GenerativeModel:
-    """`jaxgen.models.image_to_image.restoration`.
+    """Return the restoration of a config.
 
     Raises:
       UserError: a number out of range, or options that do not fit each other or the images.
@@ -125,9 +127,9 @@ def build_restoration(config: RestorationConfig, assets: Mapping[str, Any]) -> G
     adversary = None
     if config.adversary is not None:
         size = config.discriminator_width
-        judge = PatchDiscriminator(size, 2) if config.adversary == "patch" else SRDiscriminator(size)
-        adversary = Adversary(judge, optimizer(), config.adversarial_loss, config.adversarial_weight)
-    return restoration(
+        discriminator = PatchDiscriminator(size, 2) if config.adversary == "patch" else SRDiscriminator(size)
+        adversary = Adversary(discriminator, optimizer(), config.adversarial_loss, config.adversarial_weight)
+    return Restoration(
         network_of(config, channels),
         turn=config.turn,
         degradation=degradation_of(config, assets["image_shape"]),
@@ -135,14 +137,14 @@ def build_restoration(config: RestorationConfig, assets: Mapping[str, Any]) -> G
         loss=config.loss,
         residual=config.residual,
         adversary=adversary,
-        perceiver=_perceiver(config.perceptual_weight),
+        perceptual_loss=_perceptual_loss(config.perceptual_weight),
         ema_decay=config.ema_decay,
         border=config.border,
-    )
+    ).model()
 
 
 def degradation_of(config: RestorationConfig, image_shape: tuple[int, int, int]) -> Degradation:
-    """What --degradation names.
+    """Return what --degradation names.
 
     Raises:
       UserError: a number out of range, images that cannot be made so small, or that have no colors to be taken.
@@ -164,7 +166,7 @@ def degradation_of(config: RestorationConfig, image_shape: tuple[int, int, int])
 
 
 def network_of(config: RestorationConfig, channels: int) -> nn.Module:
-    """What --network names.
+    """Return what --network names.
 
     Raises:
       UserError: another one than srresnet, which alone makes images larger.
@@ -180,13 +182,13 @@ def network_of(config: RestorationConfig, channels: int) -> nn.Module:
     return ResNetTranslator(channels, config.width, config.halvings, config.blocks, bounded)
 
 
-def _perceiver(weight: float) -> Perceiver | None:
+def _perceptual_loss(weight: float) -> PerceptualLoss | None:
     if not weight:
         return None
     variables, maps = efficientnet_maps()
 
     def features(variables: Any, images: Any) -> list[Any]:
         found = maps(variables, images)
-        return [found[i] for i in PERCEIVED]
+        return [found[i] for i in PERCEPTUAL_MAPS]
 
-    return Perceiver(lambda: variables, features, weight)
+    return PerceptualLoss(lambda: variables, features, weight)

@@ -38,13 +38,13 @@ class TranslationConfig(TrainConfig):
     steps_per_dispatch: Count = 10
     """Steps run on the device between two returns to Python (results do not depend on it)."""
     width: Size = 32
-    """Channels of the generators at their first size,"""
+    """Channels of the generators at their first size."""
     discriminator_width: Size = 32
-    """and of the discriminators."""
+    """Channels of the discriminators' first layer."""
     shift: Annotated[int, *within(0, 1000)] = 2
-    """Training images are moved by up to this many pixels (a pair alike),"""
+    """Training images are moved by up to this many pixels (a pair alike)."""
     mirror: bool = True
-    """and mirrored by chance."""
+    """Training images are mirrored by chance (a pair alike)."""
     learning_rate: PositiveFloat = 2e-4
     """Adam's, of all networks; it falls to 0 over the second half of the run."""
     beta1: Rate = 0.5

@@ -22,7 +22,7 @@ from jaxgen.core.options import Count, CountFromZero, DepthFromZero, NonNegative
 from jaxgen.data import Dataset
 from jaxgen.experiments._scored import LeastIsBest
 from jaxgen.experiments._translation import TranslationConfig, load_translation, optimizer_of, patch_halvings
-from jaxgen.models.image_to_image.cycle_gan import cycle_gan
+from jaxgen.models.image_to_image import CycleGAN
 from jaxgen.networks.translators import PatchDiscriminator, ResNetTranslator
 from jaxgen.runs.experiment import Experiment, run
 
@@ -37,19 +37,20 @@ class Config(LeastIsBest, TranslationConfig):
     """Keep in checkpoints_best/ the checkpoint with the best value of this evaluation metric. All of eval/generator/ is
     of held-out pairs: of two collections without any, horses and zebras, it tells nothing (--best-metric None)."""
     halvings: Annotated[int, *within(0, 16)] = 2
-    """How often the generators halve the size,"""
+    """How often the generators halve the size."""
     blocks: DepthFromZero = 3
-    """and their residual blocks."""
+    """Residual blocks of the generators."""
     residual: bool = False
-    """They say what is to be added to an image, at first nothing, rather than the image."""
+    """The generators give what is to be added to an image, at first nothing, rather than the image."""
     norm: bool = True
-    """They have instance norm, as in the paper."""
+    """The generators have instance norm, as in the paper."""
     cycle_weight: NonNegativeFloat = 10.0
-    """Weight of the way there and back,"""
+    """Weight of the cycle consistency: there and back again, an image should be the same."""
     identity_weight: NonNegativeFloat = 5.0
-    """and of what should stay as it is."""
+    """Weight of the identity loss: images of a generator's own target side should stay as they are."""
     weight_rise_steps: CountFromZero = 0
-    """Both weights rise from a tenth over this many steps, for --residual. 0: they are whole from the start."""
+    """--cycle-weight and --identity-weight rise from a tenth over this many steps, for --residual. 0: they are whole
+    from the start."""
     buffer_size: Annotated[int, *within(0, 10**6)] = 50
     """Earlier translations of each side that the discriminators see again. 0: none."""
 
@@ -62,7 +63,7 @@ def load_data(config: Config) -> Dataset:
 def build_model(config: Config, assets: Mapping[str, Any]) -> GenerativeModel:
     """Two ResNets and two PatchGANs."""
     channels = assets["image_shape"][-1]
-    return cycle_gan(
+    return CycleGAN(
         ResNetTranslator(
             channels, config.width, config.halvings, config.blocks, residual=config.residual, norm=config.norm
         ),
@@ -76,7 +77,7 @@ def build_model(config: Config, assets: Mapping[str, Any]) -> GenerativeModel:
         shift=config.shift,
         mirror=config.mirror,
         ema_decay=config.ema_decay,
-    )
+    ).model()
 
 
 EXPERIMENT = Experiment(

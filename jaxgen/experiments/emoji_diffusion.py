@@ -28,7 +28,7 @@ class Config(ShapesFirst, ImageDiffusionConfig):
     """Options of emoji_diffusion."""
 
     dropout: Rate = 0.1
-    """In the blocks."""
+    """Dropout rate in the blocks."""
 
 
 EXPERIMENT = Experiment(

@@ -19,7 +19,7 @@ from jaxgen.data import Dataset
 from jaxgen.experiments._gan import Loss
 from jaxgen.experiments._scored import GreatestIsBest
 from jaxgen.experiments._translation import TranslationConfig, load_translation, optimizer_of, patch_halvings
-from jaxgen.models.image_to_image.principle import Adversary, translation
+from jaxgen.models.image_to_image import Adversary, Translation
 from jaxgen.networks.translators import PatchDiscriminator, UNetTranslator
 from jaxgen.runs.experiment import Experiment, run
 
@@ -37,7 +37,7 @@ class Config(GreatestIsBest, TranslationConfig):
     adversarial_loss: Loss = "non_saturating"
     """The adversarial loss (jaxgen.models.gan.losses says whose)."""
     adversarial_weight: NonNegativeFloat = 0.01
-    """Of the adversarial loss beside the L1 distance: the paper's 1 to 100."""
+    """Weight of the adversarial loss beside the L1 distance: the paper's 1 to 100."""
 
 
 def load_data(config: Config) -> Dataset:
@@ -54,14 +54,14 @@ def build_model(config: Config, assets: Mapping[str, Any]) -> GenerativeModel:
         config.adversarial_loss,
         config.adversarial_weight,
     )
-    return translation(
+    return Translation(
         UNetTranslator(channels, config.width, config.halvings),
         optimizer=optimizer_of(config),
         adversary=adversary,
         shift=config.shift,
         mirror=config.mirror,
         ema_decay=config.ema_decay,
-    )
+    ).model()
 
 
 EXPERIMENT = Experiment(

@@ -26,7 +26,7 @@ from jaxgen.data.captions import caption_writer
 from jaxgen.experiments._captions import CaptionsConfig, caption_in_training, load_captions, prompt_tokens
 from jaxgen.experiments._diffusion import QUICK, DiffusionConfig, build_diffusion
 from jaxgen.experiments._images import with_data_variance
-from jaxgen.models.diffusion.principle import caption_condition
+from jaxgen.models.diffusion.condition_sources import caption_condition
 from jaxgen.networks.text_encoder import TextTransformer
 from jaxgen.runs.experiment import Experiment, run
 
@@ -40,15 +40,15 @@ class Config(CaptionsConfig, DiffusionConfig):
     batch_size: Count = 32
     """Examples per step, over all devices together."""
     dropout: Rate = 0.1
-    """In the blocks."""
+    """Dropout rate in the blocks."""
     guidance: NonNegativeFloat = 3.0
     """How far samples go toward their caption, from what images are like without (0) to it (1) and beyond."""
     text_width: Size = 128
-    """Of the text transformer: of each place between the blocks."""
+    """Width of the text transformer, at each place between its blocks."""
     text_layers: Depth = 2
-    """Of the text transformer: blocks."""
+    """Blocks of the text transformer."""
     text_head_width: Size = 32
-    """Of the text transformer: of each head."""
+    """Width of each head of the text transformer."""
 
 
 def load_data(config: Config) -> Dataset:
@@ -57,7 +57,7 @@ def load_data(config: Config) -> Dataset:
 
 
 def build_model(config: Config, assets: Mapping[str, Any]) -> GenerativeModel:
-    """`jaxgen.models.diffusion`, of captions.
+    """Return the diffusion model of captions.
 
     Raises:
       UserError: a number out of range, or a network that takes no text.

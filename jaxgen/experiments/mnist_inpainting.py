@@ -30,7 +30,7 @@ class Config(RestorationConfig):
     network: Literal["srresnet", "unet", "resnet"] = "unet"
     """SRResNet, pix2pix's U-Net or CycleGAN's ResNet; super_resolution takes the first."""
     border: Annotated[int, *within(0, 2**15)] = 0
-    """So many pixels at each side are left out of PSNR and SSIM."""
+    """How many pixels at each side are left out of PSNR and SSIM."""
 
 
 def load_data(config: Config) -> Dataset:

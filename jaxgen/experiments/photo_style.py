@@ -38,7 +38,7 @@ from jaxgen.data.dataset import scaled
 from jaxgen.data.photos import PHOTOS, load_patches, photo_of
 from jaxgen.data.picture_file import read_scaled
 from jaxgen.metrics.extractors import efficientnet_maps
-from jaxgen.models.image_to_image.stylization import Style, Weights, style_of, stylization
+from jaxgen.models.image_to_image.stylization import Style, Stylization, Weights, style_of
 from jaxgen.networks.translators import ResNetTranslator
 from jaxgen.runs.experiment import Experiment, run
 from jaxgen.runs.first_stage import unknown_arrays
@@ -105,14 +105,14 @@ def load_data(config: Config) -> Dataset:
 
 def build_model(config: Config, assets: Mapping[str, Any]) -> GenerativeModel:
     """CycleGAN's ResNet: the paper's network but for 7x7 kernels in place of 9x9, and instance norm."""
-    return stylization(
+    return Stylization(
         ResNetTranslator(3, config.width, blocks=config.blocks, bounded=not config.residual, residual=config.residual),
         style=style_from(Path(assets["style"]), config.style_size),
         weights=Weights(style=config.style_weight, smoothness=config.smoothness),
         optimizer=optax.adam(optax.cosine_decay_schedule(config.learning_rate, config.steps)),
         turn=config.turn,
         ema_decay=config.ema_decay,
-    )
+    ).model()
 
 
 def style_from(path: Path, size: int) -> Style:

@@ -18,50 +18,50 @@ Coefficient = Callable[[jax.Array], jax.Array]
 
 
 class Preconditioning(NamedTuple):
-    """c_skip, c_out and c_in of a noise level, each an array of its shape."""
+    """The coefficients of a noise level sigma, each an array of its shape."""
 
-    skip: Coefficient
-    out: Coefficient
-    into: Coefficient
+    c_skip: Coefficient
+    c_out: Coefficient
+    c_in: Coefficient
 
 
-def edm(data_deviation: float = 0.5) -> Preconditioning:
-    """Inputs and targets of variance 1 at every level, and as little as possible asked of F (ibid., table 1).
+def edm(sigma_data: float = 0.5) -> Preconditioning:
+    """Return EDM's: inputs and targets of variance 1 at every level, errors of F amplified least (ibid., table 1).
 
     Args:
-      data_deviation: the standard deviation of the images, over all pixels.
+      sigma_data: the standard deviation of the images, over all pixels.
     """
-    variance = data_deviation**2
+    variance = sigma_data**2
 
     def total(sigma: jax.Array) -> jax.Array:
         return jnp.square(sigma) + variance
 
     return Preconditioning(
         lambda sigma: variance / total(sigma),
-        lambda sigma: sigma * data_deviation / jnp.sqrt(total(sigma)),
+        lambda sigma: sigma * sigma_data / jnp.sqrt(total(sigma)),
         lambda sigma: 1.0 / jnp.sqrt(total(sigma)),
     )
 
 
-def _in_of_unit_variance(sigma: jax.Array) -> jax.Array:
+def _c_in_of_unit_variance(sigma: jax.Array) -> jax.Array:
     """sqrt(alpha-bar): x scaled to what DDPM calls x_t."""
     return 1.0 / jnp.sqrt(1.0 + jnp.square(sigma))
 
 
 PREDICTIONS: dict[str, Preconditioning] = {
     # The noise n (Ho et al. 2020),
-    "epsilon": Preconditioning(jnp.ones_like, jnp.negative, _in_of_unit_variance),
+    "epsilon": Preconditioning(jnp.ones_like, jnp.negative, _c_in_of_unit_variance),
     # the image,
-    "x0": Preconditioning(jnp.zeros_like, jnp.ones_like, _in_of_unit_variance),
+    "x0": Preconditioning(jnp.zeros_like, jnp.ones_like, _c_in_of_unit_variance),
     # v = sqrt(a) n - sqrt(1 - a) y (Salimans and Ho 2022, arXiv:2202.00512, appendix D),
     "v": Preconditioning(
         lambda sigma: 1.0 / (1.0 + jnp.square(sigma)),
-        lambda sigma: -sigma * _in_of_unit_variance(sigma),
-        _in_of_unit_variance,
+        lambda sigma: -sigma * _c_in_of_unit_variance(sigma),
+        _c_in_of_unit_variance,
     ),
     # the velocity n - y of the straight line (1 - t) y + t n (Lipman et al. 2023, arXiv:2210.02747).
     "flow": Preconditioning(
         lambda sigma: 1.0 / (1.0 + sigma), lambda sigma: -sigma / (1.0 + sigma), lambda sigma: 1.0 / (1.0 + sigma)
     ),
 }
-"""What F predicts, by name; `edm` besides, which depends on the data."""
+"""What F predicts, by name. EDM's own, `edm`, depends on the data."""

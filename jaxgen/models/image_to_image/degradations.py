@@ -1,4 +1,4 @@
-"""What is taken from images, to be restored: resolution, clearness, parts, color.
+"""What is taken from images, to be restored: resolution, sharpness, parts, color.
 
 Images are [B, H, W, C] in [-1, 1]. Noise and masks belong to the example: they come from one key for each.
 """
@@ -37,7 +37,8 @@ class Degradation(NamedTuple):
 
 
 def super_resolution(factor: int) -> Degradation:
-    """Antialiased bicubic interpolation to 1 / factor of the size, in 256 levels; back up by bicubic interpolation.
+    """Shrink images to 1 / factor of their size by antialiased bicubic interpolation, in 256 levels; the baseline
+    enlarges them again by bicubic interpolation.
 
     Keys' kernel with a = -1/2, stretched by the factor on the way down: what Pillow's BICUBIC does. (MATLAB's, which
     most papers' figures are of, has the same kernel.)
@@ -58,7 +59,7 @@ def super_resolution(factor: int) -> Degradation:
 
 
 def denoising(noise_level: float) -> Degradation:
-    """Gaussian noise of this standard deviation, in units of 0..255; neither rounded nor cut, as is usual."""
+    """Add Gaussian noise of this standard deviation, in units of 0..255; neither rounded nor cut, as is usual."""
 
     def of_given(given: jax.Array) -> Degraded:
         return Degraded(given, jnp.clip(given, -1.0, 1.0))
@@ -70,8 +71,8 @@ def denoising(noise_level: float) -> Degradation:
     return Degradation(degrade, of_given)
 
 
-def deblurring(deviation: float) -> Degradation:
-    """A Gaussian blur of this standard deviation in pixels, the image going on beyond its border as its mirror.
+def deblurring(sigma: float) -> Degradation:
+    """Apply a Gaussian blur of this standard deviation in pixels, to images mirrored at their borders.
 
     In 256 levels, as a file has it: what is lost in rounding is most of what could be undone exactly.
     """
@@ -81,14 +82,14 @@ def deblurring(deviation: float) -> Degradation:
 
     def degrade(keys: jax.Array, images: jax.Array) -> Degraded:
         del keys
-        rows, columns = (jnp.asarray(_blur_matrix(size, deviation)) for size in images.shape[1:3])
+        rows, columns = (jnp.asarray(_blur_matrix(size, sigma)) for size in images.shape[1:3])
         return of_given(in_levels(jnp.einsum("yh,xw,bhwc->byxc", rows, columns, images)))
 
     return Degradation(degrade, of_given)
 
 
 def inpainting(hidden: str = "box") -> Degradation:
-    """A part of the image is missing; the baseline has the mean of what is known of the image there.
+    """Hide a part of the image; the baseline has the mean of what is known of the image there.
 
     What is given has one more channel, 1 where the image is known.
 
@@ -106,16 +107,13 @@ def inpainting(hidden: str = "box") -> Degradation:
         height, width = images.shape[1:3]
         mask = {"box": _box, "pixels": _pixels}[hidden]
         known = jax.vmap(lambda key: mask(key, height, width))(keys)[..., None].astype(images.dtype)
-        return of_given(take(images, known))
+        return of_given(_masked(images, known))
 
-    def take(images: jax.Array, known: jax.Array) -> jax.Array:
-        return jnp.concatenate([images * known, known], -1)
-
-    return Degradation(degrade, of_given, take)
+    return Degradation(degrade, of_given, _masked)
 
 
 def colorization() -> Degradation:
-    """The gray image of an RGB one."""
+    """Take the color from RGB images; the baseline is gray."""
 
     def of_given(given: jax.Array) -> Degraded:
         return Degraded(given, jnp.repeat(given, 3, -1))
@@ -128,7 +126,7 @@ def colorization() -> Degradation:
 
 
 def luma(images: jax.Array) -> jax.Array:
-    """The gray images [B, H, W, 1] of RGB ones, or of gray ones these."""
+    """Return the gray images [B, H, W, 1] of RGB ones, and gray ones as they are."""
     return images if images.shape[-1] == 1 else jnp.sum(images * jnp.asarray(LUMA), -1, keepdims=True)
 
 
@@ -159,11 +157,16 @@ def _pixels(key: jax.Array, height: int, width: int) -> jax.Array:
     return jax.random.bernoulli(key, 0.25, (height, width))
 
 
-def _blur_matrix(size: int, deviation: float) -> np.ndarray:
+def _masked(images: jax.Array, known: jax.Array) -> jax.Array:
+    """Return images with 0 where they are not known, and the mask: [B, H, W, C + 1]."""
+    return jnp.concatenate([images * known, known], -1)
+
+
+def _blur_matrix(size: int, sigma: float) -> np.ndarray:
     """float32 [size, size]: the weights of each pixel in each blurred one, the border a mirror between two pixels."""
-    reach = int(np.ceil(4 * deviation))
+    reach = int(np.ceil(4 * sigma))
     offsets = np.arange(-reach, reach + 1)
-    weights = np.exp(-0.5 * (offsets / deviation) ** 2)
+    weights = np.exp(-0.5 * (offsets / sigma) ** 2)
     places = (np.arange(size)[:, None] + offsets) % (2 * size)
     matrix = np.zeros((size, size))
     np.add.at(matrix, (np.arange(size)[:, None], np.minimum(places, 2 * size - 1 - places)), weights / weights.sum())

@@ -14,11 +14,12 @@ Buffer = dict[str, Any]
 
 
 def empty_buffer(size: int, image_shape: tuple[int, ...]) -> Buffer:
+    """Return a buffer with room for `size` images, without any."""
     return {"images": jnp.zeros((size, *image_shape)), "count": jnp.zeros((), jnp.int32)}
 
 
 def exchange(buffer: Buffer, key: jax.Array, images: jax.Array) -> tuple[Buffer, jax.Array]:
-    """(the buffer behind a batch, what is to be seen in place of the images [B, H, W, C]).
+    """Return the buffer after a batch, and what is to be seen in place of the images [B, H, W, C].
 
     One image after the other, of the whole batch in the order of its numbers: as long as there is room it is put in and
     seen itself; then, half of the time, it changes places with one from the buffer. All devices do the same with the

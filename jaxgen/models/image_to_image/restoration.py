@@ -1,45 +1,63 @@
 """Restoration: images from what a degradation leaves of them."""
 
-from typing import Any
+from dataclasses import dataclass
+from functools import partial
 
-import flax.linen as nn
 import jax
 import jax.numpy as jnp
 
 from jaxgen.core.keys import example_keys
 from jaxgen.core.model import GenerativeModel
-from jaxgen.core.state import Batch, Key
-from jaxgen.models.image_to_image.degradations import Degradation
-from jaxgen.models.image_to_image.principle import Pair, image_to_image
+from jaxgen.core.state import Batch, Key, TrainState
+from jaxgen.models.image_to_image import principle
+from jaxgen.models.image_to_image.degradations import Degradation, Degraded
+from jaxgen.models.image_to_image.spec import ImageToImage, Pair
 
 
-def restoration(network: nn.Module, *, degradation: Degradation, turn: bool = False, **options: Any) -> GenerativeModel:
-    """`image_to_image` from what a degradation leaves of `image` to the image itself.
+@dataclass(frozen=True, kw_only=True)
+class Restoration(ImageToImage):
+    """From what a degradation leaves of a batch's `image` to the image itself.
 
-    Args:
-      turn: whether images are mirrored and turned by chance in training, each of the 8 ways as often.
-
-    `functions` also has `degrade(key, images) -> given`, and `take(images, known [B, H, W, 1]) -> given`, of images
-    that came degraded.
+    The rest is `ImageToImage`'s.
     """
 
-    def pair_of(batch: Batch, key: Key, *, train: bool) -> Pair:
+    degradation: Degradation
+    turn: bool = False
+    """Whether images are mirrored and turned by chance in training, each of the 8 ways equally often."""
+
+    def pair_of(self, batch: Batch, key: Key, *, train: bool) -> Pair:
         turn_key, degradation_key = jax.random.split(key)
         images = batch["image"].astype(float)  # float64 where it is enabled: sums over pixels depend on their order
-        if turn and train:
+        if self.turn and train:
             images = turned(example_keys(turn_key, batch["index"]), images)
-        return Pair(degradation.degrade(example_keys(degradation_key, batch["index"]), images), images)
+        return Pair(self.degradation.degrade(example_keys(degradation_key, batch["index"]), images), images)
 
-    def degrade(key: Key, images: jax.Array) -> jax.Array:
-        keys = example_keys(key, jnp.arange(len(images), dtype=jnp.uint32))
-        return degradation.degrade(keys, images).given
+    def of_given(self, given: jax.Array) -> Degraded:
+        return self.degradation.of_given(given)
 
-    model = image_to_image(network, pair_of=pair_of, of_given=degradation.of_given, **options)
-    return model._replace(table={**model.functions, "degrade": degrade, "take": degradation.take})
+    def model(self) -> GenerativeModel:
+        return model(self)
+
+
+def restore(restoration: Restoration, state: TrainState, given: jax.Array) -> jax.Array:
+    """Return the restored images [B, H, W, C] in [-1, 1] of what is left of them [B, h, w, C']."""
+    return principle.apply(restoration, state, given)
+
+
+def degrade(restoration: Restoration, key: Key, images: jax.Array) -> jax.Array:
+    """Return what the degradation leaves [B, h, w, C'] of images [B, H, W, C]."""
+    keys = example_keys(key, jnp.arange(len(images), dtype=jnp.uint32))
+    return restoration.degradation.degrade(keys, images).given
+
+
+def model(restoration: Restoration) -> GenerativeModel:
+    """Return the model of a spec."""
+    take = restoration.degradation.take
+    return principle.bind(restoration, "restore", degrade=partial(degrade, restoration), take=take)
 
 
 def turned(keys: jax.Array, images: jax.Array) -> jax.Array:
-    """Images [B, H, W, C], each mirrored or not along each axis and, of squares, along the diagonal, by its key [B]."""
+    """Mirror images [B, H, W, C] by chance along each axis and, if square, along the diagonal, each by its key [B]."""
     chances = jax.vmap(lambda key: jax.random.bernoulli(key, 0.5, (3,)))(keys)[:, :, None, None, None]
     images = jnp.where(chances[:, 0], images[:, ::-1], images)
     images = jnp.where(chances[:, 1], images[:, :, ::-1], images)

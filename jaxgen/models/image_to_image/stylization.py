@@ -3,6 +3,8 @@
 (Johnson et al. 2016, https://arxiv.org/abs/1603.08155)."""
 
 from collections.abc import Callable, Sequence
+from dataclasses import KW_ONLY, dataclass
+from functools import partial
 from typing import Any, NamedTuple
 
 import flax.linen as nn
@@ -11,21 +13,23 @@ import jax.numpy as jnp
 import optax
 
 from jaxgen.core.keys import example_keys
-from jaxgen.core.model import GenerativeModel
+from jaxgen.core.model import GenerativeModel, ImageMapping, ModelSpec
 from jaxgen.core.per_example import row_means, rows
-from jaxgen.core.state import Batch, Key, TrainState, averaged_params
+from jaxgen.core.state import Batch, Key, Metrics, TrainState, averaged_params
+from jaxgen.models import single_loss
 from jaxgen.models.image_to_image.restoration import turned
-from jaxgen.models.single_loss import LossOutput, one_loss_model
+from jaxgen.models.single_loss import LossOutput, SingleLoss
 from jaxgen.models.variables import apply_network, init_network
 
 CONTENT_MAPS = (4,)
-"""Of EfficientNet-Lite0's maps (behind the stem, then behind each stage), at a sixteenth of the size."""
+"""Indices of EfficientNet-Lite0's maps (after the stem, then after each stage) that say what an image shows: at a
+sixteenth of its size."""
 STYLE_MAPS = (1, 2, 3, 4)
-"""From a half of the size to a sixteenth."""
+"""Indices of the maps that say in what manner: from a half of the size to a sixteenth."""
 
 
 class Weights(NamedTuple):
-    """Of the parts of the loss."""
+    """Weights of the parts of the loss."""
 
     content: float = 1.0
     style: float = 100.0
@@ -48,7 +52,7 @@ class Losses(NamedTuple):
 
 
 class Style(NamedTuple):
-    """The manner of a picture, and the network that sees it."""
+    """The manner of a picture, and the network whose maps it is seen in."""
 
     load: Callable[[], dict[str, Any]]
     """() -> {"network": its arrays, "grams": those of `style_of`}, which go to `model_state["frozen"]`."""
@@ -64,17 +68,17 @@ def gram_matrix(maps: jax.Array) -> jax.Array:
 
 
 def content_of(maps: Sequence[jax.Array]) -> list[jax.Array]:
-    """Those of all maps of images that say what they show."""
+    """Return the maps of images that say what they show."""
     return [maps[i] for i in CONTENT_MAPS]
 
 
 def style_of(maps: Sequence[jax.Array]) -> list[jax.Array]:
-    """The Gram matrices [B, C, C] that say in what manner."""
+    """Return the Gram matrices [B, C, C] that say in what manner."""
     return [gram_matrix(maps[i]) for i in STYLE_MAPS]
 
 
 def relative_distance(found: Sequence[jax.Array], targets: Sequence[jax.Array]) -> jax.Array:
-    """The mean over layers of |a - b|^2 / |b|^2, with a found [B, ...] and b wanted [B or 1, ...]: [B]."""
+    """Return the mean over layers of |a - b|^2 / |b|^2, with a found [B, ...] and b wanted [B or 1, ...]: [B]."""
     parts = [_mean_square(a - b) / _mean_square(b) for a, b in zip(found, targets, strict=True)]
     return sum(parts) / len(parts)
 
@@ -82,8 +86,8 @@ def relative_distance(found: Sequence[jax.Array], targets: Sequence[jax.Array]) 
 def style_losses(
     images: jax.Array, maps: Sequence[jax.Array], content: Sequence[jax.Array], style: Sequence[jax.Array]
 ) -> Losses:
-    """How far images [B, H, W, 3] in [-1, 1], of which `maps` are the maps, are from what `content_of` and `style_of`
-    gave of others (of as many, or of one).
+    """Return how far images [B, H, W, 3] in [-1, 1] with these `maps` are from others: from what `content_of` and
+    `style_of` gave of as many, or of one.
 
     Squared distances over the square of what they are measured from, a mean over the layers, so that layers and
     networks of any scale weigh the same (Gatys, eqs. 1 and 5 but for that). Smoothness is the mean squared difference
@@ -93,62 +97,95 @@ def style_losses(
     return Losses(relative_distance(content_of(maps), content), relative_distance(style_of(maps), style), smoothness)
 
 
-def stylization(
-    network: nn.Module,
-    *,
-    style: Style,
-    weights: Weights = WEIGHTS,
-    optimizer: optax.GradientTransformation,
-    turn: bool = False,
-    ema_decay: float | None = None,
-) -> GenerativeModel:
+@dataclass(frozen=True)
+class Stylization(ModelSpec):
     """A network that draws `image` [B, H, W, 3] in the manner of one picture.
-
-    Args:
-      network: `network(images, train=...) -> images`, of any size.
-      turn: whether images are mirrored and turned by chance in training, each of the 8 ways as often.
-      ema_decay: of the moving average that evaluation and `stylize` use; None: no average.
 
     Metrics: `translator/loss` and its parts before their weights, `content`, `style`, `smoothness`; on evaluation also
     `plain_style`, that of the images as they are.
 
-    There is no `sample`: images come from images. `functions`: `stylize(state, images) -> images`; `compare(state, key,
-    batch) -> [B, 2, H, W, 3]`, images and what they become.
+    There is no `sample`: images come from images.
     """
 
-    def init_networks(key: Key, batch: Batch) -> tuple[Any, dict[str, Any]]:
-        params, network_state = init_network(network, key, batch["image"])
-        # Copied: the state's buffers are donated, and may not be those of another.
-        return params, {"network": network_state, "frozen": jax.tree.map(jnp.copy, style.load())}
+    network: nn.Module
+    """`network(images, train=...) -> images`, of any size."""
+    _: KW_ONLY
+    style: Style
+    weights: Weights = WEIGHTS
+    optimizer: optax.GradientTransformation
+    turn: bool = False
+    """Whether images are mirrored and turned by chance in training, each of the 8 ways equally often."""
+    ema_decay: float | None = None
+    """Decay of the moving average that evaluation and `stylize` use; None: no average."""
 
-    def loss(params: Any, model_state: dict[str, Any], batch: Batch, key: Key, *, train: bool) -> LossOutput:
-        images, frozen = batch["image"], model_state["frozen"]
-        if turn and train:
-            images = turned(example_keys(key, batch["index"]), images)
-        outputs, network_state = apply_network(network, params, model_state["network"], images, train=train)
-        given = style.maps(frozen["network"], images)
-        found = style_losses(outputs, style.maps(frozen["network"], outputs), content_of(given), frozen["grams"])
-        metrics = found._asdict()
-        if not train:
-            metrics["plain_style"] = style_losses(images, given, content_of(given), frozen["grams"]).style
-        return LossOutput(found.total(weights), metrics, {**model_state, "network": network_state})
+    def model(self) -> GenerativeModel:
+        return model(self)
 
-    def stylize(state: TrainState, images: jax.Array) -> jax.Array:
-        params, network_state = averaged_params(state, "translator"), state.model_state["network"]
-        return jnp.clip(apply_network(network, params, network_state, images, train=False)[0], -1.0, 1.0)
 
-    def compare(state: TrainState, key: Key, batch: Batch) -> jax.Array:
-        del key
-        return jnp.stack([batch["image"], stylize(state, batch["image"])], 1)
+def init(stylization: Stylization, key: Key, batch: Batch) -> TrainState:
+    """Return the state at step 0."""
+    return single_loss.init(training(stylization), key, batch)
 
-    return one_loss_model(
+
+def train_step(stylization: Stylization, state: TrainState, batch: Batch, key: Key) -> tuple[TrainState, Metrics]:
+    """Take one step down the loss of a batch."""
+    return single_loss.train_step(training(stylization), state, batch, key)
+
+
+def eval_step(stylization: Stylization, state: TrainState, batch: Batch, key: Key) -> Metrics:
+    """Return the metrics of held-out examples, with the averaged parameters."""
+    return single_loss.eval_step(training(stylization), state, batch, key)
+
+
+def stylize(stylization: Stylization, state: TrainState, images: jax.Array) -> jax.Array:
+    """Return images [B, H, W, 3] in the manner of the picture, in [-1, 1]."""
+    params, network_state = averaged_params(state, "translator"), state.model_state["network"]
+    return jnp.clip(apply_network(stylization.network, params, network_state, images, train=False)[0], -1.0, 1.0)
+
+
+def compare(stylization: Stylization, state: TrainState, key: Key, batch: Batch) -> jax.Array:
+    """Return images and what they become, [B, 2, H, W, 3]."""
+    del key
+    return jnp.stack([batch["image"], stylize(stylization, state, batch["image"])], 1)
+
+
+def model(stylization: Stylization) -> GenerativeModel:
+    """Return the model of a spec."""
+    mapping = ImageMapping("stylize", partial(stylize, stylization), partial(compare, stylization))
+    return single_loss.bind(training(stylization), mapping=mapping)
+
+
+def training(stylization: Stylization) -> SingleLoss:
+    """Return what is trained: the network, on `style_losses`."""
+    return SingleLoss(
         name="translator",
-        init_networks=init_networks,
-        loss=loss,
-        optimizer=optimizer,
-        ema_decay=ema_decay,
-        functions={"stylise": stylize, "compare": compare},
+        init_networks=partial(_init_networks, stylization),
+        loss=partial(_loss, stylization),
+        optimizer=stylization.optimizer,
+        ema_decay=stylization.ema_decay,
     )
+
+
+def _init_networks(stylization: Stylization, key: Key, batch: Batch) -> tuple[Any, dict[str, Any]]:
+    params, network_state = init_network(stylization.network, key, batch["image"])
+    # Copied: the state's buffers are donated, and may not be those of another.
+    return params, {"network": network_state, "frozen": jax.tree.map(jnp.copy, stylization.style.load())}
+
+
+def _loss(
+    stylization: Stylization, params: Any, model_state: dict[str, Any], batch: Batch, key: Key, *, train: bool
+) -> LossOutput:
+    network, maps = stylization.network, stylization.style.maps
+    images, frozen = batch["image"], model_state["frozen"]
+    if stylization.turn and train:
+        images = turned(example_keys(key, batch["index"]), images)
+    outputs, network_state = apply_network(network, params, model_state["network"], images, train=train)
+    given = maps(frozen["network"], images)
+    found = style_losses(outputs, maps(frozen["network"], outputs), content_of(given), frozen["grams"])
+    metrics = found._asdict()
+    if not train:
+        metrics["plain_style"] = style_losses(images, given, content_of(given), frozen["grams"]).style
+    return LossOutput(found.total(stylization.weights), metrics, {**model_state, "network": network_state})
 
 
 def _mean_square(values: jax.Array) -> jax.Array:

@@ -1,5 +1,8 @@
 """Diffusion: what networks predict against each paper's formulas, and a model whose denoiser and density are known."""
 
+import dataclasses
+from functools import partial
+
 import flax.linen as nn
 import jax
 import jax.numpy as jnp
@@ -9,9 +12,17 @@ import pytest
 from tiny import tiny_diffusion
 
 from jaxgen.core.errors import UserError
-from jaxgen.models.diffusion.noise_levels import linear_betas, lognormal
-from jaxgen.models.diffusion.preconditioning import PREDICTIONS, edm
-from jaxgen.models.diffusion.principle import WIDEST_RANGE, class_condition, diffusion
+from jaxgen.models import diffusion
+from jaxgen.models.diffusion import (
+    PREDICTIONS,
+    Diffusion,
+    caption_condition,
+    class_condition,
+    edm,
+    linear_betas,
+    lognormal,
+)
+from jaxgen.models.diffusion.latents import WIDEST_RANGE
 from jaxgen.models.diffusion.probability_flow import log_density
 
 KEY = jax.random.key(3)
@@ -24,7 +35,7 @@ MEANS = jnp.asarray(np.random.default_rng(0).uniform(-0.3, 0.3, (4, *SHAPE)), jn
 def target(preconditioning, image, noise, sigma):
     """F where D is the image itself."""
     x = image + sigma * noise
-    return (image - preconditioning.skip(sigma) * x) / preconditioning.out(sigma)
+    return (image - preconditioning.c_skip(sigma) * x) / preconditioning.c_out(sigma)
 
 
 @pytest.mark.parametrize("alpha_bar", [0.9, 0.4, 0.02])
@@ -36,11 +47,11 @@ def test_predictions_are_those_of_their_papers(alpha_bar):
     papers = {"epsilon": noise, "x0": image, "v": a * noise - b * image}
     for name, expected in papers.items():
         np.testing.assert_allclose(target(PREDICTIONS[name], image, noise, sigma), expected, atol=2e-5)
-        np.testing.assert_allclose(PREDICTIONS[name].into(sigma) * (image + sigma * noise), scaled, atol=1e-5)
+        np.testing.assert_allclose(PREDICTIONS[name].c_in(sigma) * (image + sigma * noise), scaled, atol=1e-5)
     t = sigma / (1 + sigma)
     np.testing.assert_allclose(target(PREDICTIONS["flow"], image, noise, sigma), noise - image, atol=2e-5)
     line = (1 - t) * image + t * noise
-    np.testing.assert_allclose(PREDICTIONS["flow"].into(sigma) * (image + sigma * noise), line, atol=1e-5)
+    np.testing.assert_allclose(PREDICTIONS["flow"].c_in(sigma) * (image + sigma * noise), line, atol=1e-5)
 
 
 @pytest.mark.parametrize("sigma", [0.01, 0.5, 30.0])
@@ -49,7 +60,7 @@ def test_inputs_and_targets_of_edm_have_variance_1(sigma):
     image, noise = jnp.asarray(0.4 * rng.normal(size=100_000)), jnp.asarray(rng.normal(size=100_000))
     sigma = jnp.asarray(sigma)
     assert np.std(target(edm(0.4), image, noise, sigma)) == pytest.approx(1, abs=0.01)
-    assert np.std(edm(0.4).into(sigma) * (image + sigma * noise)) == pytest.approx(1, abs=0.01)
+    assert np.std(edm(0.4).c_in(sigma) * (image + sigma * noise)) == pytest.approx(1, abs=0.01)
 
 
 # ---------------------------------------------------------------- a model whose density is known
@@ -72,14 +83,14 @@ class OfGaussians(nn.Module):
 
 def gaussian_model(network=None, **options):
     options = {"condition": class_condition(3), "sampler": "heun", "sampling_steps": 60, **options}
-    model = diffusion(
+    model = Diffusion(
         network or OfGaussians(),
         image_shape=SHAPE,
         preconditioning=PREDICTIONS["epsilon"],
         noise_levels=lognormal(),
         optimizer=optax.sgd(0.0),
         **options,
-    )
+    ).model()
     return model, model.init(jax.random.key(0), batch_of(2))
 
 
@@ -117,13 +128,13 @@ def test_guidance_goes_from_the_images_without_a_class_towards_those_of_it():
 def test_log_likelihoods_are_those_of_the_gaussian():
     model, state = gaussian_model()
     batch = batch_of(300)
-    nats = jax.jit(model.functions["log_likelihood"], static_argnums=3)(state, KEY, batch, 1)
+    nats = jax.jit(model.likelihood.log_likelihood, static_argnums=3)(state, KEY, batch, 1)
     deviation = (DEVIATION**2 + WIDEST_RANGE[0] ** 2 + (2 / 255) ** 2 / 12) ** 0.5
     exact = jax.scipy.stats.norm.logpdf(batch["image"], MEANS[batch["label"]], deviation).sum((1, 2, 3))
     # 0.004 either way is what makes a level continuous; the trace is exact, as dD/dx is diagonal.
     np.testing.assert_allclose(nats, exact, atol=0.15)
     assert abs(float(jnp.mean(nats - exact))) < 0.02
-    bits = model.functions["bits_per_dimension"](nats)
+    bits = model.likelihood.bits_per_dimension(nats)
     np.testing.assert_allclose(bits, -(nats / 4 + np.log(2 / 255)) / np.log(2), rtol=1e-5)
 
 
@@ -149,17 +160,17 @@ def test_the_trace_is_estimated_without_bias():
 def test_an_image_is_decoded_from_its_latents_which_are_those_of_the_gaussian():
     model, state = gaussian_model(sampling_steps=100)
     batch = batch_of(50)
-    latents = model.functions["encode"](state, batch["image"], batch["label"])
+    latents = model.latents.encode(state, batch["image"], batch["label"])
     expected = (batch["image"] - MEANS[batch["label"]]) / DEVIATION
     np.testing.assert_allclose(latents, expected.reshape(50, 4), atol=0.05)
-    again = model.functions["reconstruct"](state, batch["image"], batch["label"])
+    again = model.latents.reconstruct(state, batch["image"], batch["label"])
     np.testing.assert_allclose(again, batch["image"], atol=0.01)
 
 
 def test_what_is_inpainted_is_as_given_where_it_is_known():
     model, state = gaussian_model()
     batch, mask = batch_of(2000), jnp.zeros((2000, 2, 2, 1)).at[:, 0].set(1.0)
-    images = model.functions["inpaint"](state, KEY, batch["image"], mask, batch["label"])
+    images = model.denoising.inpaint(state, KEY, batch["image"], mask, batch["label"])
     np.testing.assert_allclose(images[:, 0], jnp.clip(batch["image"][:, 0], -1, 1), atol=1e-5)
     drawn, means = np.asarray(images[:, 1]), np.asarray(MEANS[batch["label"]][:, 1])
     assert np.abs(drawn - batch["image"][:, 1]).mean() > 0.1
@@ -186,7 +197,7 @@ def test_what_is_inpainted_goes_with_what_is_known():
     model, state = gaussian_model(OfPairs(), condition=None, sampler="ancestral", sampling_steps=50)
     images = jnp.asarray(DEVIATION * np.random.default_rng(0).normal(size=(2000, *SHAPE)), jnp.float32)
     mask = jnp.zeros((2000, 2, 2, 1)).at[:, 0].set(1.0)
-    drawn = np.asarray(jax.jit(model.functions["inpaint"])(state, KEY, images, mask))[:, 1].ravel()
+    drawn = np.asarray(jax.jit(model.denoising.inpaint)(state, KEY, images, mask))[:, 1].ravel()
     known = np.asarray(images[:, 0]).ravel()
     slope = np.mean(drawn * known) / np.mean(known**2)
     assert slope == pytest.approx(CORRELATION, abs=0.07)  # E[x | known] = CORRELATION known
@@ -206,7 +217,7 @@ def test_the_loss_of_the_exact_network_is_what_no_network_can_know():
     model, state = gaussian_model(condition_dropout=0.0)
     batch = batch_of(3000)
     total, weight = jax.jit(model.eval_step)(state, batch, KEY)["diffusion/loss"]
-    levels = lognormal().quantile((jnp.arange(3000) + 0.5) / 3000)
+    levels = lognormal().icdf((jnp.arange(3000) + 0.5) / 3000)
     expected = jnp.mean(DEVIATION**2 / (DEVIATION**2 + levels**2))
     assert float(total / weight) == pytest.approx(float(expected), rel=0.03)
 
@@ -220,7 +231,7 @@ def test_the_class_is_left_out_as_often_as_asked_for():
             jax.debug.callback(lambda labels: seen.append(np.asarray(labels)), labels)
             return self.param("scale", nn.initializers.ones, ()) * x
 
-    model = diffusion(
+    model = Diffusion(
         Watch(),
         image_shape=SHAPE,
         preconditioning=edm(),
@@ -228,7 +239,7 @@ def test_the_class_is_left_out_as_often_as_asked_for():
         optimizer=optax.sgd(0.0),
         condition=class_condition(3),
         condition_dropout=0.2,
-    )
+    ).model()
     batch = batch_of(2000)
     state = model.init(jax.random.key(0), batch_of(2))
     seen.clear()
@@ -253,6 +264,24 @@ def test_a_batch_in_parts_is_the_whole_batch():
         states.append(jax.jit(model.train_step)(state, batch, KEY)[0].params)
     for whole, parts in zip(*map(jax.tree.leaves, states), strict=True):
         np.testing.assert_allclose(whole, parts, atol=1e-5)
+
+
+def test_functions_of_a_spec_are_those_of_its_model():
+    spec = Diffusion(
+        OfGaussians(),
+        image_shape=list(SHAPE),
+        preconditioning=PREDICTIONS["epsilon"],
+        noise_levels=lognormal(),
+        optimizer=optax.sgd(0.1),
+        condition=class_condition(3),
+        sampling_steps=5,
+    )
+    jitted, model = jax.jit(diffusion.sample, static_argnums=(0, 3)), spec.model()  # a spec is hashable
+    state = diffusion.init(spec, jax.random.key(0), batch_of(2))
+    np.testing.assert_allclose(jitted(spec, state, KEY, 4), model.sample(state, KEY, 4), atol=1e-5)
+    stepped = [step(state, batch_of(4), KEY) for step in (partial(diffusion.train_step, spec), model.train_step)]
+    jax.tree.map(np.testing.assert_array_equal, stepped[0][0].params, stepped[1][0].params)
+    assert hash(dataclasses.replace(spec, condition=caption_condition(np.ones((2, 3), int))))
 
 
 def test_what_makes_no_sense_is_refused():

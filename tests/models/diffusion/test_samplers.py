@@ -12,7 +12,13 @@ from helpers import REFERENCES
 from jaxgen.core.errors import UserError
 from jaxgen.experiments._diffusion import DiffusionConfig, noise_levels_of
 from jaxgen.models.diffusion import samplers
-from jaxgen.models.diffusion.noise_levels import cosine_betas, evenly_drawn, flow_times, linear_betas, lognormal
+from jaxgen.models.diffusion.noise_levels import (
+    cosine_betas,
+    flow_times,
+    linear_betas,
+    lognormal,
+    low_discrepancy_uniform,
+)
 from jaxgen.models.diffusion.samplers import SAMPLERS, check_sampler
 
 REFERENCE = np.load(REFERENCES / "diffusion.npz")  # make_diffusion.py
@@ -39,9 +45,9 @@ def test_a_sampler_ends_where_that_of_diffusers_does(name, monkeypatch):
         np.testing.assert_allclose(end, REFERENCE[name], rtol=1e-4, atol=1e-5)
 
 
-def one_after_the_other(step, start, noise_levels):
-    for i, (now, then) in enumerate(itertools.pairwise(noise_levels)):
-        start = step(start, jnp.asarray(i), now, then)
+def one_after_the_other(step, start, sigmas):
+    for i, (sigma, sigma_next) in enumerate(itertools.pairwise(sigmas)):
+        start = step(start, jnp.asarray(i), sigma, sigma_next)
     return start
 
 
@@ -62,9 +68,9 @@ def mixture_denoiser(x, level):
 )
 @pytest.mark.parametrize("name", SAMPLERS)
 def test_the_exact_denoiser_of_a_mixture_gives_samples_of_its_moments(name, levels):
-    ladder = jnp.asarray(levels.ladder(200))
-    start = ladder[0] * jax.random.normal(jax.random.key(0), (4000, 2))
-    x = np.asarray(jax.jit(lambda x: SAMPLERS[name](mixture_denoiser, x, ladder, jax.random.key(1)))(start))
+    sigmas = jnp.asarray(levels.sigmas(200))
+    start = sigmas[0] * jax.random.normal(jax.random.key(0), (4000, 2))
+    x = np.asarray(jax.jit(lambda x: SAMPLERS[name](mixture_denoiser, x, sigmas, jax.random.key(1)))(start))
     mean = SHARES @ MEANS
     moved = MEANS - mean
     covariance = SPREAD**2 * np.eye(2) + (SHARES[:, None] * moved).T @ moved
@@ -89,7 +95,7 @@ def test_a_solver_converges_by_its_order(name, order):
 
 @pytest.mark.parametrize("name", SAMPLERS)
 def test_a_sample_does_not_depend_on_how_many_are_drawn(name):
-    levels = jnp.asarray(lognormal().ladder(8))
+    levels = jnp.asarray(lognormal().sigmas(8))
     start = levels[0] * jax.random.normal(jax.random.key(0), (5, 2))
     sampler = jax.jit(lambda x: SAMPLERS[name](mixture_denoiser, x, levels, jax.random.key(1)))
     np.testing.assert_allclose(sampler(start)[:2], sampler(start[:2]), rtol=1e-5, atol=1e-6)
@@ -97,7 +103,7 @@ def test_a_sample_does_not_depend_on_how_many_are_drawn(name):
 
 @pytest.mark.parametrize("name", ["euler", "heun"])
 def test_up_and_down_again_ends_where_it_began(name):
-    levels = jnp.asarray(lognormal().ladder(200)[:-1])
+    levels = jnp.asarray(lognormal().sigmas(200)[:-1])
     images = jnp.asarray(MEANS[[0, 0, 1, 1]] + 0.1 * np.random.default_rng(0).normal(size=(4, 2)), jnp.float32)
     up = SAMPLERS[name](mixture_denoiser, images, levels[::-1], None)
     np.testing.assert_allclose(SAMPLERS[name](mixture_denoiser, up, levels, None), images, atol=0.02)
@@ -106,52 +112,52 @@ def test_up_and_down_again_ends_where_it_began(name):
 # ---------------------------------------------------------------- noise levels
 
 
-def test_the_ladder_of_edm_is_that_of_the_paper():
+def test_the_noise_levels_of_edm_are_those_of_the_paper():
     """Equation 5 with its defaults, at both ends and in the middle; diffusers has the same."""
-    levels = lognormal().ladder(3)
+    levels = lognormal().sigmas(3)
     np.testing.assert_allclose(levels, [80.0, ((80 ** (1 / 7) + 0.002 ** (1 / 7)) / 2) ** 7, 0.002, 0.0], rtol=1e-5)
-    np.testing.assert_allclose(lognormal().ladder(12), REFERENCE["euler_edm/levels"], rtol=1e-5)
+    np.testing.assert_allclose(lognormal().sigmas(12), REFERENCE["euler_edm/levels"], rtol=1e-5)
 
 
 @pytest.mark.parametrize(("name", "levels"), [("linear", linear_betas()), ("cosine", cosine_betas())])
-def test_ladders_of_betas_are_those_of_diffusers(name, levels):
-    np.testing.assert_allclose(levels.ladder(12), REFERENCE[f"ancestral_{name}/levels"], rtol=5e-4)  # float32 there
+def test_noise_levels_of_betas_are_those_of_diffusers(name, levels):
+    np.testing.assert_allclose(levels.sigmas(12), REFERENCE[f"ancestral_{name}/levels"], rtol=5e-4)  # float32 there
 
 
 def test_all_levels_of_the_betas_are_trained_on_equally_often():
     levels = linear_betas(steps=7)
-    drawn = levels.quantile((jnp.arange(700) + 0.5) / 700)
+    drawn = levels.icdf((jnp.arange(700) + 0.5) / 700)
     values, counts = np.unique(drawn, return_counts=True)
-    np.testing.assert_allclose(values[::-1], levels.ladder(7)[:-1], rtol=1e-5)
+    np.testing.assert_allclose(values[::-1], levels.sigmas(7)[:-1], rtol=1e-5)
     np.testing.assert_array_equal(counts, 100)
 
 
 def test_training_levels_of_edm_are_lognormal():
-    logs = np.log(lognormal(-1.2, 1.3).quantile((jnp.arange(10_000) + 0.5) / 10_000))
+    logs = np.log(lognormal(-1.2, 1.3).icdf((jnp.arange(10_000) + 0.5) / 10_000))
     assert (logs.mean(), logs.std()) == (pytest.approx(-1.2, abs=1e-3), pytest.approx(1.3, abs=2e-3))
 
 
 def test_the_options_of_an_experiment_are_those_of_its_levels():
     config = DiffusionConfig(level_mean=0.5, level_deviation=0.3)
-    logs = np.log(noise_levels_of(config).quantile((jnp.arange(10_000) + 0.5) / 10_000))
+    logs = np.log(noise_levels_of(config).icdf((jnp.arange(10_000) + 0.5) / 10_000))
     assert (logs.mean(), logs.std()) == (pytest.approx(0.5, abs=1e-3), pytest.approx(0.3, abs=2e-3))
 
 
 def test_times_of_a_flow_are_even_or_logit_normal():
     u = (jnp.arange(1000) + 0.5) / 1000
-    sigma = flow_times(last=0.9).quantile(u)
+    sigma = flow_times(last=0.9).icdf(u)
     np.testing.assert_allclose(sigma / (1 + sigma), 0.9 * u, rtol=1e-5)
-    np.testing.assert_allclose(np.log(flow_times(logit_normal=True).quantile(u)).std(), 1.0, atol=0.01)
+    np.testing.assert_allclose(np.log(flow_times(logit_normal=True).icdf(u)).std(), 1.0, atol=0.01)
 
 
-def test_numbers_evenly_drawn_are_uniform_and_each_belongs_to_its_example():
+def test_low_discrepancy_numbers_are_uniform_and_each_belongs_to_its_example():
     index = jnp.arange(64, dtype=jnp.uint32)
-    drawn = np.sort(evenly_drawn(jax.random.key(0), index))
+    drawn = np.sort(low_discrepancy_uniform(jax.random.key(0), index))
     assert np.abs(np.diff(drawn) - 1 / 64).max() < 1 / 64  # by chance some would lie next to each other
     np.testing.assert_array_equal(
-        evenly_drawn(jax.random.key(0), index)[5:9], evenly_drawn(jax.random.key(0), index[5:9])
+        low_discrepancy_uniform(jax.random.key(0), index)[5:9], low_discrepancy_uniform(jax.random.key(0), index[5:9])
     )
-    first = [float(evenly_drawn(jax.random.key(seed), index[:1])[0]) for seed in range(300)]
+    first = [float(low_discrepancy_uniform(jax.random.key(seed), index[:1])[0]) for seed in range(300)]
     assert np.mean(first) == pytest.approx(0.5, abs=0.05)
 
 

@@ -7,7 +7,7 @@ import numpy as np
 import optax
 import pytest
 
-from jaxgen.models.image_to_image.cycle_gan import cycle_gan
+from jaxgen.models.image_to_image.cycle_gan import CycleGAN
 from jaxgen.models.image_to_image.image_buffer import empty_buffer, exchange
 from jaxgen.training.parallel import device_mesh, per_device, replicate, split_over_devices
 
@@ -40,7 +40,7 @@ class Judge(nn.Module):
 
 def started(**options):
     options = {"generator_optimizer": optax.sgd(0.1), "discriminator_optimizer": optax.sgd(0.2), **options}
-    model = cycle_gan(Scale(), Judge(), buffer_size=0, **options)
+    model = CycleGAN(Scale(), Judge(), buffer_size=0, **options).model()
     state = model.init(jax.random.key(0), BATCH)
     return model, state.replace(params={name: {"w": jnp.asarray(value)} for name, value in SCALES.items()})
 
@@ -97,7 +97,7 @@ def test_translations_are_compared_with_their_counterparts_and_with_nothing_done
     assert values["generator/l1_back"] == pytest.approx(float(jnp.mean(jnp.abs(0.7 * y - x))), rel=1e-5)
     assert values["baseline/l1"] == pytest.approx(float(jnp.mean(jnp.abs(x - y))), rel=1e-5)
     assert len({values[name] for name in ("generator/ssim", "generator/ssim_back", "baseline/ssim")}) == 3
-    tiles = model.functions["compare"](state, KEY, BATCH)
+    tiles = model.mapping.compare(state, KEY, BATCH)
     np.testing.assert_allclose(tiles, jnp.stack([x, 0.9 * x, y, 0.7 * y], 1), rtol=1e-6)
 
 

@@ -1,5 +1,7 @@
 """From images to images: losses against their formulas, whose gradients train which network, scores of 256 levels."""
 
+import dataclasses
+
 import flax.linen as nn
 import jax
 import jax.numpy as jnp
@@ -8,9 +10,16 @@ import optax
 import pytest
 from skimage.metrics import peak_signal_noise_ratio, structural_similarity
 
-from jaxgen.models.image_to_image.degradations import inpainting, super_resolution
-from jaxgen.models.image_to_image.principle import Adversary, Perceiver
-from jaxgen.models.image_to_image.restoration import restoration, turned
+from jaxgen.models import image_to_image
+from jaxgen.models.image_to_image import (
+    Adversary,
+    PerceptualLoss,
+    Restoration,
+    Translation,
+    inpainting,
+    super_resolution,
+)
+from jaxgen.models.image_to_image.restoration import turned
 from jaxgen.networks.translators import PatchDiscriminator, UNetTranslator
 
 KEY = jax.random.key(2)
@@ -40,7 +49,7 @@ class Judge(nn.Module):
 
 def started(**options):
     options = {"degradation": super_resolution(2), "optimizer": optax.sgd(0.5), **options}
-    model = restoration(Shift(), **options)
+    model = Restoration(Shift(), **options).model()
     return model, jax.jit(model.init)(jax.random.key(0), BATCH)
 
 
@@ -101,10 +110,10 @@ def test_each_network_steps_down_its_own_loss():
 
 
 def test_features_are_compared_by_a_network_that_stays_as_it_is():
-    perceiver = Perceiver(
+    perceptual_loss = PerceptualLoss(
         lambda: {"scale": jnp.asarray(3.0)}, lambda arrays, images: [arrays["scale"] * images, images[:, :1]], 0.2
     )
-    model, state = started(perceiver=perceiver)
+    model, state = started(perceptual_loss=perceptual_loss)
     after, metrics = jax.jit(model.train_step)(state, BATCH, KEY)
     squares = jnp.square(BASELINE + 0.1 - BATCH["image"])
     expected = 0.2 * float(9 * squares.mean() + squares[:, :1].mean())
@@ -115,13 +124,13 @@ def test_features_are_compared_by_a_network_that_stays_as_it_is():
 @pytest.mark.slow
 def test_known_pixels_are_kept_and_the_others_come_from_the_network():
     network, degradation = UNetTranslator(3, 4, 2), inpainting()
-    model = restoration(network, degradation=degradation, optimizer=optax.sgd(0.1))
-    state = jax.jit(model.init)(jax.random.key(0), BATCH)
-    given = model.functions["degrade"](KEY, BATCH["image"])
+    spec = Restoration(network, degradation=degradation, optimizer=optax.sgd(0.1))
+    state = jax.jit(image_to_image.init, static_argnums=0)(spec, jax.random.key(0), BATCH)
+    given = image_to_image.degrade(spec, KEY, BATCH["image"])
     known = np.asarray(given[..., -1:]) > 0
-    restored = np.asarray(model.functions["restore"](state, given))
+    restored = np.asarray(image_to_image.restore(spec, state, given))
     np.testing.assert_array_equal(np.where(known, restored, 0), np.where(known, BATCH["image"], 0))
-    tiles = np.asarray(model.functions["compare"](state, KEY, BATCH))
+    tiles = np.asarray(image_to_image.compare(spec, state, KEY, BATCH))
     assert tiles.shape == (6, 3, 16, 16, 3)
     np.testing.assert_array_equal(tiles[:, 2], BATCH["image"])
     assert np.abs(tiles[:, 0] - tiles[:, 1]).max() > 0.01
@@ -142,11 +151,21 @@ def test_images_are_turned_in_all_8_ways_equally_often_in_training_alone():
     np.testing.assert_array_equal(*losses)
 
 
+def test_specs_are_hashable_and_refuse_unknown_losses():
+    options = {"optimizer": optax.sgd(0.1), "adversary": Adversary(Judge(), optax.sgd(0.1))}
+    for spec in (Restoration(Shift(), degradation=inpainting(), **options), Translation(Shift(), **options)):
+        assert hash(spec) == hash(dataclasses.replace(spec))
+        assert spec == dataclasses.replace(spec) != dataclasses.replace(spec, border=1)
+        with pytest.raises(KeyError, match="x"):
+            dataclasses.replace(spec, loss="x")
+        with pytest.raises(KeyError, match="x"):
+            dataclasses.replace(spec, adversary=spec.adversary._replace(loss="x"))
+
+
 @pytest.mark.slow
 def test_the_discriminator_judges_patches_beside_what_they_were_made_from():
     adversary = Adversary(PatchDiscriminator(4, 1), optax.sgd(0.1))
     model, state = started(adversary=adversary)
-    judge = model.functions["discriminate"]
-    logits = judge(state, BATCH["image"], BASELINE)
+    logits = model.discriminate(state, BATCH["image"], BASELINE)
     assert logits.shape == (6,)
-    assert np.abs(logits - judge(state, BATCH["image"], -BASELINE)).max() > 1e-4
+    assert np.abs(logits - model.discriminate(state, BATCH["image"], -BASELINE)).max() > 1e-4
