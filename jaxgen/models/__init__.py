@@ -2,6 +2,7 @@
 
 from jaxgen.models.adversarial_autoencoder import adversarial_autoencoder
 from jaxgen.models.autoencoder import autoencoder
+from jaxgen.models.autoregressive.dall_e import DALLE
 from jaxgen.models.autoregressive.grids import AutoregressiveGrid
 from jaxgen.models.autoregressive.sequences import SequenceModel
 from jaxgen.models.classifier import classifier
@@ -13,6 +14,7 @@ from jaxgen.models.vae_gan import vae_gan
 from jaxgen.models.vq_vae import vq_vae
 
 __all__ = [
+    "DALLE",
     "AutoregressiveGrid",
     "GANLoss",
     "SequenceModel",
