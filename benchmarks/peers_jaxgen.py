@@ -58,7 +58,7 @@ from common import (
 from jaxgen.core.model import GenerativeModel
 from jaxgen.data.dataset import Dataset, as_stored, example_batch, scale_images
 from jaxgen.data.pairs import scale_both
-from jaxgen.models.autoregressive.sequences import sequence_model
+from jaxgen.models.autoregressive.sequences import SequenceModel
 from jaxgen.models.diffusion import Diffusion, edm, lognormal
 from jaxgen.models.gan.principle import gan
 from jaxgen.models.image_to_image import CycleGAN
@@ -190,7 +190,7 @@ def gpt(adam: Adam) -> GenerativeModel:
     adamw = optax.adamw(
         *adam, weight_decay=WEIGHT_DECAY, mask=lambda params: jax.tree.map(lambda x: x.ndim > 1, params)
     )
-    return sequence_model(GPT(**GPT_SIZES), optimizer=optax.chain(optax.clip_by_global_norm(CLIP_NORM), adamw))
+    return SequenceModel(GPT(**GPT_SIZES), optimizer=optax.chain(optax.clip_by_global_norm(CLIP_NORM), adamw)).model()
 
 
 MODELS = {

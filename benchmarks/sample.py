@@ -30,8 +30,8 @@ from jaxgen.core.model import GenerativeModel
 from jaxgen.core.state import TrainState
 from jaxgen.data import example_batch
 from jaxgen.experiments import spoken_wavenet
-from jaxgen.models.autoregressive.decoding import Decoding
-from jaxgen.models.autoregressive.sequences import sequence_model
+from jaxgen.models.autoregressive.decoding import DecodeState
+from jaxgen.models.autoregressive.sequences import SequenceModel
 from jaxgen.networks.gpt import GPT
 from jaxgen.runs.hugging_face import save_gpt2
 
@@ -88,7 +88,7 @@ def row(name: str, library: str, position: int, entry: Entry, config: Config, ti
 def measured_in_transformers(entry: Entry, model: GenerativeModel, state: TrainState, config: Config) -> list[float]:
     """The seconds that `count` tokens behind the first took, each time."""
     with tempfile.TemporaryDirectory() as folder:
-        save_gpt2(Path(folder), model.functions["network"](), model.functions["network_params"](state))
+        save_gpt2(Path(folder), model.tokens.network, model.tokens.network_params(state))
         numbers = [str(n) for n in (config.sequences, entry.count, config.repeats)]
         command = [sys.executable, __file__, "--worker", folder, *numbers]
         return json.loads(subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True).stdout)
@@ -113,14 +113,13 @@ def work(folder: str, sequences: str, count: str, repeats: str) -> None:
 
 def measured(entry: Entry, model: GenerativeModel, state: TrainState, config: Config) -> dict[int, list[float]]:
     """Of each position, the seconds that `count` tokens from it on took, each time."""
-    functions = model.functions
-    condition = functions["conditions"](config.sequences) if "conditions" in functions else ()
-    advance = jax.jit(functions["advance"])
-    prompts = jnp.full((config.sequences, 1), functions["first_token"](), jnp.int32)
+    condition = () if model.condition is None else model.condition.of_samples(config.sequences)
+    advance = jax.jit(model.tokens.advance)
+    prompts = jnp.full((config.sequences, 1), model.tokens.first_token, jnp.int32)
     num_tokens = max(entry.positions) + entry.count
     lengths = [1] * config.sequences
-    decoding = functions["begin"](state, jax.random.key(1), prompts, lengths, num_tokens, *condition)
-    begun: dict[int, Decoding] = {}
+    decoding = model.tokens.begin(state, jax.random.key(1), prompts, lengths, num_tokens, *condition)
+    begun: dict[int, DecodeState] = {}
     for position in sorted(entry.positions):
         decoding = begun[position] = advance(state, decoding, position - int(decoding.position))
     seconds: dict[int, list[float]] = {position: [] for position in begun}
@@ -142,7 +141,7 @@ def wavenet() -> tuple[GenerativeModel, Any]:
 def gpt(layers: int, heads: int, width: int, vocabulary_size: int, context: int) -> tuple[GenerativeModel, Any]:
     """A GPT-2 of these sizes."""
     network = GPT(vocabulary_size, context, layers, heads, width, use_bias=True, feed_forward="gelu_tanh")
-    return sequence_model(network, optimizer=optax.sgd(0.0)), {"tokens": jnp.zeros((1, 3), jnp.int32)}
+    return SequenceModel(network, optimizer=optax.sgd(0.0)).model(), {"tokens": jnp.zeros((1, 3), jnp.int32)}
 
 
 ENTRIES = {

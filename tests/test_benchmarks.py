@@ -68,7 +68,7 @@ def test_networks_of_binary_images_give_the_logits_of_jaxgen(peer, name):
     assert not params
     pixels = np.random.default_rng(0).integers(0, 2, (3, 28, 28))
     nats = train.nats(theirs, torch.from_numpy(pixels).float()).detach()
-    np.testing.assert_allclose(model.functions["log_prob"](state, pixels), -nats, rtol=1e-5)
+    np.testing.assert_allclose(model.likelihood.log_prob(state, pixels), -nats, rtol=1e-5)
 
 
 OTHER_NAMES = {

@@ -19,10 +19,10 @@ from jaxgen.data.lines import until_line_end
 from jaxgen.data.pairs import scale_both
 from jaxgen.models.adversarial_autoencoder import adversarial_autoencoder
 from jaxgen.models.autoencoder import autoencoder
-from jaxgen.models.autoregressive.dall_e import Layout, dall_e
-from jaxgen.models.autoregressive.grids import Tokenizer, autoregressive, binary_pixels
+from jaxgen.models.autoregressive.dall_e import DALLE, Layout
+from jaxgen.models.autoregressive.grids import AutoregressiveGrid, Tokenizer, binary_pixels
 from jaxgen.models.autoregressive.outputs import OutputDistribution
-from jaxgen.models.autoregressive.sequences import sequence_model
+from jaxgen.models.autoregressive.sequences import SequenceModel
 from jaxgen.models.classifier import classifier
 from jaxgen.models.contrastive import contrastive
 from jaxgen.models.diffusion import Diffusion, caption_condition, class_condition, edm, lognormal
@@ -428,7 +428,7 @@ def tiny_first_stage() -> tuple[GenerativeModel, TrainState]:
 def tiny_made() -> GenerativeModel:
     """A MADE over pixels that are made binary by chance at each step."""
     options = {"optimizer": optimizer(), "tokenizer": binary_pixels(), "ema_decay": 0.9}
-    return autoregressive(TokenMADE(2, (16,), direct=True), token_shape=(8, 8), **options)
+    return AutoregressiveGrid(TokenMADE(2, (16,), direct=True), token_shape=(8, 8), **options).model()
 
 
 def tiny_tokenizer() -> Tokenizer:
@@ -467,24 +467,32 @@ TINY_LAYOUT = Layout(num_text_tokens=5, caption_length=5, num_codes=6, grid_shap
 
 
 def tiny_dall_e(**options: Any) -> GenerativeModel:
+    return tiny_dall_e_spec(**options).model()
+
+
+def tiny_dall_e_spec(**options: Any) -> DALLE:
     """A GPT over captions and the codes of the first stage."""
     network = GPT(TINY_LAYOUT.vocabulary_size, TINY_LAYOUT.context, layers=1, heads=2, width=8, dropout=0.2)
     options = {"caption_in_training": tiny_caption_in_training, "guidance": 2.0, "shift": 1, **options}
     shared = {"tokenizer": tiny_tokenizer(), "prompts": TINY_PROMPTS, "optimizer": optimizer(), "ema_decay": 0.9}
-    return dall_e(network, TINY_LAYOUT, **shared, **options)
+    return DALLE(network, TINY_LAYOUT, **shared, **options)
 
 
 def tiny_two_stages() -> GenerativeModel:
+    return tiny_two_stages_spec().model()
+
+
+def tiny_two_stages_spec() -> AutoregressiveGrid:
     """A PixelCNN over the codes of the first stage."""
     tokenizer = tiny_tokenizer()
     network = GatedPixelCNN(6, width=4, layers=2, hidden_width=8)
     options = {"optimizer": optimizer(), "ema_decay": 0.9}
-    return autoregressive(network, token_shape=(2, 2), tokenizer=tokenizer, **options)
+    return AutoregressiveGrid(network, token_shape=(2, 2), tokenizer=tokenizer, **options)
 
 
 def tiny_gpt(**options: Any) -> GenerativeModel:
     network = GPT(5, 6, layers=1, heads=2, width=8, dropout=0.2)
-    return sequence_model(network, optimizer=optimizer(), sample_length=9, **options)
+    return SequenceModel(network, optimizer=optimizer(), sample_length=9, **options).model()
 
 
 def tiny_wavenet(output: OutputDistribution, **options: Any) -> GenerativeModel:
@@ -506,7 +514,7 @@ def tiny_wavenet(output: OutputDistribution, **options: Any) -> GenerativeModel:
         ones = jax.numpy.ones((num_samples, 4), int)
         return (Spoken(jax.numpy.arange(num_samples) % 3, ones, 0 * ones[:, 0], 9 * ones[:, 0]),)
 
-    return sequence_model(
+    return SequenceModel(
         network,
         output=output,
         condition_of=lambda batch: (Spoken(*(batch[name] for name in Spoken._fields)),),
@@ -514,12 +522,12 @@ def tiny_wavenet(output: OutputDistribution, **options: Any) -> GenerativeModel:
         optimizer=optimizer(),
         sample_length=9,
         ema_decay=0.9,
-    )
+    ).model()
 
 
 def tiny_rnn(kind: str) -> GenerativeModel:
     network = RecurrentNetwork(5, 8, 1, kind, dropout=0.2)
-    return sequence_model(network, optimizer=optimizer(), sample_length=9, ema_decay=0.9)
+    return SequenceModel(network, optimizer=optimizer(), sample_length=9, ema_decay=0.9).model()
 
 
 def tiny_text_vae(kind: str) -> GenerativeModel:

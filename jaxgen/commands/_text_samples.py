@@ -18,7 +18,7 @@ from jaxgen.core.terminal import printable, tell
 from jaxgen.data.music import BETWEEN, write_midi
 from jaxgen.data.text_file import normalized
 from jaxgen.data.vocabulary import Vocabulary, vocabulary_of
-from jaxgen.models.autoregressive.decoding import Choice, Decoding
+from jaxgen.models.autoregressive.decoding import DecodeState, SamplingParams
 from jaxgen.runs.opened_run import Run, restore_run
 from jaxgen.samples.previews import as_lines, texts_with_rules
 
@@ -111,9 +111,9 @@ def sample_texts(
         tell(f"{len(texts)} texts of {run.experiment.name} at step {int(state.step)}: {out}")
 
 
-def choice_of(options: TextOptions) -> Choice:
+def choice_of(options: TextOptions) -> SamplingParams:
     """Return how tokens are chosen."""
-    return Choice(options.temperature, options.top_k, options.top_p)
+    return SamplingParams(options.temperature, options.top_k, options.top_p)
 
 
 def _prompt_tokens(prompts: Sequence[str], vocabulary: Vocabulary, run: Run) -> tuple[np.ndarray, list[int]]:
@@ -127,8 +127,8 @@ def _prompt_tokens(prompts: Sequence[str], vocabulary: Vocabulary, run: Run) -> 
 
 
 def _draw(
-    decoding: Decoding,
-    advance: Callable[[Decoding], Decoding],
+    decoding: DecodeState,
+    advance: Callable[[DecodeState], DecodeState],
     vocabulary: Vocabulary,
     prompts: Sequence[str],
     options: TextOptions,

@@ -13,7 +13,7 @@ from jaxgen.data import Dataset, load
 from jaxgen.data.binarization import binarized
 from jaxgen.experiments._scored import LeastIsBest
 from jaxgen.experiments._vae import BINARIZATION_SEED
-from jaxgen.models.autoregressive.grids import autoregressive, binary_pixels
+from jaxgen.models.autoregressive.grids import AutoregressiveGrid, binary_pixels
 from jaxgen.training.config import TrainConfig
 
 
@@ -46,11 +46,11 @@ def build_image_model(
 ) -> GenerativeModel:
     """The model of `network_of(number of classes, or None)`, pixel by pixel in raster order."""
     num_classes = len(assets["class_names"]) if config.conditional else None
-    return autoregressive(
+    return AutoregressiveGrid(
         network_of(num_classes),
         token_shape=assets["image_shape"][:2],
         optimizer=optimizer,
         num_classes=num_classes,
         tokenizer=binary_pixels(),
         ema_decay=config.ema_decay,
-    )
+    ).model()

@@ -17,7 +17,7 @@ from jaxgen.data.lines import load_lines
 from jaxgen.data.text import load_text
 from jaxgen.data.vocabulary import Vocabulary, vocabulary_from_json, vocabulary_of
 from jaxgen.experiments._adamw import AdamWConfig, optimizer_of
-from jaxgen.models.autoregressive.sequences import sequence_model
+from jaxgen.models.autoregressive.sequences import SequenceModel
 from jaxgen.runs.pretrained import describe_pretrained, pretrained_params
 from jaxgen.training import run_folder
 from jaxgen.training.config import config_from_json
@@ -94,9 +94,9 @@ def network_config(config: TextConfig, assets: Mapping[str, Any], network: type[
 
 
 def build_text_model(config: TextConfig, network: nn.Module, assets: Mapping[str, Any]) -> GenerativeModel:
-    """A model of a network with the optimizer that the options describe, and with the weights it begins from."""
+    """Return the model of a network, with the optimizer of the options and the weights it begins from."""
     described = assets["pretrained"]
-    return sequence_model(
+    return SequenceModel(
         network,
         pretrained=None if described is None else pretrained_params(described, config.pretrained, network),
         adapter_rank=config.adapter_rank,
@@ -104,11 +104,11 @@ def build_text_model(config: TextConfig, network: nn.Module, assets: Mapping[str
         first_token=first_token(vocabulary_of(assets)),
         sample_length=config.sample_length,
         micro_batches=config.micro_batches,
-    )
+    ).model()
 
 
 def first_token(vocabulary: Vocabulary) -> int:
-    """What samples without a prompt begin behind: a line end, if the vocabulary has one."""
+    """Return what samples without a prompt follow: a line end, if the vocabulary has one."""
     try:
         return int(vocabulary.encode("\n")[0])
     except (UserError, IndexError):

@@ -29,7 +29,7 @@ from jaxgen.data.captions import caption_writer
 from jaxgen.experiments._adamw import AdamWConfig, optimizer_of
 from jaxgen.experiments._captions import CaptionsConfig, caption_in_training, load_captions, prompt_tokens
 from jaxgen.experiments._text import DTYPES, Dtype
-from jaxgen.models.autoregressive.dall_e import Layout, dall_e
+from jaxgen.models.autoregressive.dall_e import DALLE, Layout
 from jaxgen.networks.gpt import GPT
 from jaxgen.runs.experiment import Experiment, run
 from jaxgen.runs.first_stage import first_stage_of, first_stage_tokenizer
@@ -93,7 +93,7 @@ def load_data(config: Config) -> Dataset:
 
 
 def build_model(config: Config, assets: Mapping[str, Any]) -> GenerativeModel:
-    """`jaxgen.models.autoregressive.dall_e`.
+    """Return the model of a `DALLE`.
 
     Raises:
       UserError: a number out of range.
@@ -105,7 +105,7 @@ def build_model(config: Config, assets: Mapping[str, Any]) -> GenerativeModel:
     layout = Layout(writer.size, writer.length, described["num_codes"], tuple(described["grid_shape"]))
     of_network = ("layers", "heads", "width", "norm", "feed_forward", "use_bias", "dropout", "remat")
     options = {name: getattr(config, name) for name in of_network}
-    return dall_e(
+    return DALLE(
         GPT(layout.vocabulary_size, layout.context, positions="learned", dtype=DTYPES[config.dtype], **options),
         layout,
         tokenizer=first_stage_tokenizer(described, config.first_stage),
@@ -117,7 +117,7 @@ def build_model(config: Config, assets: Mapping[str, Any]) -> GenerativeModel:
         shift=config.shift,
         ema_decay=config.ema_decay,
         micro_batches=config.micro_batches,
-    )
+    ).model()
 
 
 EXPERIMENT = Experiment(

@@ -23,7 +23,7 @@ from jaxgen.core.model import GenerativeModel
 from jaxgen.core.options import Count, CountFromZero, Depth, PositiveFloat, Rate, Size
 from jaxgen.data import Dataset
 from jaxgen.experiments._images import class_count
-from jaxgen.models.autoregressive.grids import autoregressive
+from jaxgen.models.autoregressive.grids import AutoregressiveGrid
 from jaxgen.networks.pixel_cnn import GatedPixelCNN
 from jaxgen.runs.experiment import Experiment, run
 from jaxgen.runs.first_stage import first_stage_of, first_stage_tokenizer, load_first_stage_data
@@ -76,14 +76,14 @@ def build_model(config: Config, assets: Mapping[str, Any]) -> GenerativeModel:
         hidden_width=4 * config.width,
         num_classes=num_classes,
     )
-    return autoregressive(
+    return AutoregressiveGrid(
         network,
         token_shape=described["grid_shape"],
         optimizer=optax.adam(config.learning_rate),
         num_classes=num_classes,
         tokenizer=first_stage_tokenizer(described, config.first_stage),
         ema_decay=config.ema_decay,
-    )
+    ).model()
 
 
 EXPERIMENT = Experiment(

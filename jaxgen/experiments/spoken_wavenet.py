@@ -17,7 +17,7 @@ from typing import Annotated, Any, Literal
 
 import numpy as np
 
-from jaxgen.core.model import GenerativeModel
+from jaxgen.core.model import GenerativeModel, Speech
 from jaxgen.core.options import Count, CountFromZero, Depth, NonNegativeFloat, PositiveFloat, Rate, Size, within
 from jaxgen.data import Dataset, mu_law
 from jaxgen.data.spoken import load_spoken_windows, words_to_say
@@ -29,7 +29,7 @@ from jaxgen.models.autoregressive.outputs import (
     mixture_of_logistics,
     softmax,
 )
-from jaxgen.models.autoregressive.sequences import sequence_model
+from jaxgen.models.autoregressive.sequences import SequenceModel
 from jaxgen.models.autoregressive.sound_augmentation import random_loudness
 from jaxgen.networks.linear_prediction import LinearPredictor
 from jaxgen.networks.wavenet import Spoken, WaveNet
@@ -117,8 +117,7 @@ def output_of(config: Config) -> OutputDistribution:
 
 
 def build_model(config: Config, assets: Mapping[str, Any]) -> GenerativeModel:
-    """Sequences of codes, begun behind silence. Its functions have, besides, `say(texts) -> condition` of samples, and
-    `sample_lengths(num_samples) -> int [num_samples]`, how long the clips are that `conditions` asks for."""
+    """Return the model of codes that follow silence, whose condition is what is said; words come in turn."""
 
     def say(texts: Sequence[str]) -> tuple[Spoken]:
         return (Spoken(**words_to_say(assets, texts)),)
@@ -130,7 +129,7 @@ def build_model(config: Config, assets: Mapping[str, Any]) -> GenerativeModel:
     def sample_lengths(num_samples: int) -> np.ndarray:
         return np.minimum(conditions(num_samples)[0].length, config.sample_length)
 
-    model = sequence_model(
+    sequences = SequenceModel(
         build_network(config, len(assets["words"]), len(assets["characters"])),
         output=output_of(config),
         condition_of=lambda batch: (Spoken(*(batch[name] for name in Spoken._fields)),),
@@ -143,7 +142,7 @@ def build_model(config: Config, assets: Mapping[str, Any]) -> GenerativeModel:
         report_bits=True,
         augment=random_loudness(config.other_loudness) if config.other_loudness else None,
     )
-    return model._replace(table={**model.functions, "say": say, "sample_lengths": sample_lengths})
+    return sequences.model()._replace(speech=Speech(say, sample_lengths))
 
 
 EXPERIMENT = Experiment(

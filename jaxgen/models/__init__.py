@@ -2,8 +2,9 @@
 
 from jaxgen.models.adversarial_autoencoder import adversarial_autoencoder
 from jaxgen.models.autoencoder import autoencoder
-from jaxgen.models.autoregressive.grids import autoregressive
-from jaxgen.models.autoregressive.sequences import sequence_model
+from jaxgen.models.autoregressive.dall_e import DALLE
+from jaxgen.models.autoregressive.grids import AutoregressiveGrid
+from jaxgen.models.autoregressive.sequences import SequenceModel
 from jaxgen.models.classifier import classifier
 from jaxgen.models.gan.losses import GANLoss
 from jaxgen.models.gan.principle import gan
@@ -13,14 +14,15 @@ from jaxgen.models.vae_gan import vae_gan
 from jaxgen.models.vq_vae import vq_vae
 
 __all__ = [
+    "DALLE",
+    "AutoregressiveGrid",
     "GANLoss",
+    "SequenceModel",
     "adversarial_autoencoder",
     "autoencoder",
-    "autoregressive",
     "classifier",
     "gan",
     "hierarchical_vae",
-    "sequence_model",
     "vae",
     "vae_gan",
     "vq_vae",

@@ -12,7 +12,8 @@ from jaxgen.core.model import GenerativeModel
 from jaxgen.core.state import Batch, Key, TrainState, averaged_params
 from jaxgen.data.lines import until_line_end
 from jaxgen.metrics.likelihood import importance_weighted_log_likelihood
-from jaxgen.models.autoregressive.decoding import Choice, Decoding, decoder
+from jaxgen.models.autoregressive import decoding as decoding_loop
+from jaxgen.models.autoregressive.decoding import Decoder, DecodeState, SamplingParams
 from jaxgen.models.autoregressive.outputs import softmax
 from jaxgen.models.conditional_samples import normal_prior, sample_by_condition
 from jaxgen.models.single_loss import LossOutput, one_loss_model
@@ -48,7 +49,7 @@ def text_vae(
     Args:
       encoder: `encoder(tokens int [B, T], mask [B, T], train=...) -> [B, 2 L]`, m and log v.
       network: `network(tokens int [B, T], latents [B, L], train=...) -> logits [B, T, K]` of the token behind each,
-        with what `decoding` lists to be drawn from; an attribute `dropout` is as of `sequence_model`.
+        with what `decoding` lists to be drawn from; an attribute `dropout` is as of `SequenceModel`.
       latent_size: L.
       line_end: the token that lines end with, which also comes before their first.
       beta, kl_warmup_steps, free_bits: of the KL term (`jaxgen.models.vae.kl_terms`).
@@ -67,9 +68,9 @@ def text_vae(
     `encode(state, tokens) -> latents [N, L]`, the posterior's means; `decode(state, latents) -> tokens [N, T + 1]`,
     always the likeliest; `reconstruct(state, tokens) -> tokens`; `posterior(state, tokens) -> (mean, log_variance)`;
     `log_weights` and `log_likelihood` as of `jaxgen.models.vae`; `begin`, `advance` and `first_token` as of
-    `sequence_model`, of a latent from the prior for each prompt.
+    `SequenceModel`, of a latent from the prior for each prompt.
     """
-    output, drawing, prior = softmax(), decoder(network), normal_prior(latent_size)
+    output, drawing, prior = softmax(), Decoder(network), normal_prior(latent_size)
 
     def init_networks(key: Key, batch: Batch) -> tuple[Params, dict[str, Any]]:
         encoder_key, decoder_key = jax.random.split(key)
@@ -125,22 +126,26 @@ def text_vae(
 
     def begin_at(
         state: TrainState, key: Key, prompts: jax.Array, lengths: Any, num_tokens: int, latents: jax.Array
-    ) -> Decoding:
-        return drawing.begin({"params": params_of(state)["decoder"]}, key, prompts, lengths, num_tokens, latents)
+    ) -> DecodeState:
+        return decoding_loop.begin(
+            drawing, {"params": params_of(state)["decoder"]}, key, prompts, lengths, num_tokens, latents
+        )
 
-    def begin(state: TrainState, key: Key, prompts: jax.Array, lengths: Any, num_tokens: int) -> Decoding:
+    def begin(state: TrainState, key: Key, prompts: jax.Array, lengths: Any, num_tokens: int) -> DecodeState:
         latent_key, token_key = jax.random.split(key)
         return begin_at(state, token_key, prompts, lengths, num_tokens, prior(latent_key, len(prompts)))
 
     def advance(
-        state: TrainState, decoding: Decoding, count: int | jax.Array, choice: Choice | None = None
-    ) -> Decoding:
-        return drawing.advance({"params": params_of(state)["decoder"]}, decoding, count, choice or Choice())
+        state: TrainState, decoding: DecodeState, count: int | jax.Array, choice: SamplingParams | None = None
+    ) -> DecodeState:
+        return decoding_loop.advance(
+            drawing, {"params": params_of(state)["decoder"]}, decoding, count, choice or SamplingParams()
+        )
 
     def decode(state: TrainState, latents: jax.Array) -> jax.Array:
         prompts, lengths = jnp.full((len(latents), 1), line_end, jnp.int32), [1] * len(latents)
         decoding = begin_at(state, jax.random.key(0), prompts, lengths, sample_length, latents)
-        return advance(state, decoding, sample_length, Choice(temperature=0.0)).tokens
+        return advance(state, decoding, sample_length, SamplingParams(temperature=0.0)).tokens
 
     def draw(state: TrainState, key: Key, num_samples: int, condition: None, **options: Any) -> jax.Array:
         del condition

@@ -56,7 +56,7 @@ class DiT(nn.Module):
         keys = dropout_keys if train and self.dropout else None
         for i in range(self.layers):
             tokens = DiTBlock(self.heads, self.dropout, name=f"block_{i}")(tokens, embedding, folded(keys, i))
-        shift, scale = _moves(embedding, 2, self.width, "last_moves")
+        shift, scale = _modulation(embedding, 2, self.width, "last_moves")
         rows_out = (_norm()(tokens) * (1.0 + scale) + shift).reshape(-1, self.width)
         out = nn.Dense(self.channels * self.patch_size**2, kernel_init=ZEROS, name="last")(rows_out)
         return depth_to_space(out.reshape(batch, rows, columns, -1), steps)
@@ -77,27 +77,27 @@ class DiTBlock(nn.Module):
     def __call__(self, x: Array, embedding: Array, dropout_keys: Array | None = None) -> Array:
         """[B, T, E] and [B, E'] -> [B, T, E]."""
         batch, length, width = x.shape
-        moves = _moves(embedding, 6, width, "moves")
-        rows = (_norm()(x) * (1.0 + moves[1]) + moves[0]).reshape(-1, width)
+        modulation = _modulation(embedding, 6, width, "moves")
+        rows = (_norm()(x) * (1.0 + modulation[1]) + modulation[0]).reshape(-1, width)
         joined = nn.Dense(3 * width, kernel_init=GLOROT, name="queries_keys_values")(rows)
         heads = joined.reshape(batch, length, 3, self.heads, -1).transpose(2, 0, 3, 1, 4)  # 3 times [B, H, T, D]
         mixed = attend(*heads).reshape(-1, width)
         attended = nn.Dense(width, kernel_init=GLOROT, name="attention_output")(mixed).reshape(x.shape)
-        x = x + moves[2] * apply_dropout(attended, self.dropout, dropout_keys, 0)
-        rows = (_norm()(x) * (1.0 + moves[4]) + moves[3]).reshape(-1, width)
+        x = x + modulation[2] * apply_dropout(attended, self.dropout, dropout_keys, 0)
+        rows = (_norm()(x) * (1.0 + modulation[4]) + modulation[3]).reshape(-1, width)
         hidden = nn.gelu(nn.Dense(4 * width, kernel_init=GLOROT, name="hidden")(rows))
         fed = nn.Dense(width, kernel_init=GLOROT, name="output")(hidden).reshape(x.shape)
-        return x + moves[5] * apply_dropout(fed, self.dropout, dropout_keys, 1)
+        return x + modulation[5] * apply_dropout(fed, self.dropout, dropout_keys, 1)
 
 
 def _norm() -> nn.LayerNorm:
     return nn.LayerNorm(epsilon=1e-6, use_bias=False, use_scale=False)
 
 
-def _moves(embedding: Array, count: int, width: int, name: str) -> list[Array]:
-    """[B, E'] -> so many [B, 1, E], 0 at first."""
-    moves = nn.Dense(count * width, kernel_init=ZEROS, name=name)(embedding)
-    return jnp.split(moves[:, None], count, -1)
+def _modulation(embedding: Array, count: int, width: int, name: str) -> list[Array]:
+    """[B, E'] -> so many shifts, scales and gates [B, 1, E], 0 at first (adaLN-Zero)."""
+    modulation = nn.Dense(count * width, kernel_init=ZEROS, name=name)(embedding)
+    return jnp.split(modulation[:, None], count, -1)
 
 
 def _positions(rows: int, columns: int, width: int) -> Array:

@@ -11,7 +11,7 @@ from jax import Array
 from jaxgen.networks.layers.convolution.conv import fast_forms_pay
 from jaxgen.networks.layers.convolution.dft import Pair
 from jaxgen.networks.layers.convolution.dispatch import local_convolution
-from jaxgen.networks.layers.convolution.im2col import patch_convolution
+from jaxgen.networks.layers.convolution.im2col import im2col_convolution
 
 Cache = dict[str, list[Array]]
 """What is known of a grid while it is drawn, of each layer: `above` [B, R, w, C], the R rows that the vertical stack
@@ -165,7 +165,7 @@ class _Convolution(nn.Module):
 
     @nn.compact
     def __call__(
-        self, inputs: Array, befores: Pair = (0, 0), shape: Pair | None = None, labels: Array | None = None
+        self, inputs: Array, pad_before: Pair = (0, 0), shape: Pair | None = None, labels: Array | None = None
     ) -> Array:
         """[B, h, w, C], with so many zeros before the first row and column -> [B, *shape, F]; `shape` None: (h, w)."""
         kernel = self.param(
@@ -173,9 +173,9 @@ class _Convolution(nn.Module):
         )
         shape = shape or inputs.shape[1:3]
         if fast_forms_pay():
-            outputs = local_convolution(inputs, kernel, (-befores[0], -befores[1]), shape)
+            outputs = local_convolution(inputs, kernel, (-pad_before[0], -pad_before[1]), shape)
         else:
-            outputs = patch_convolution(inputs, kernel, (1, 1), befores, shape)
+            outputs = im2col_convolution(inputs, kernel, (1, 1), pad_before, shape)
         if self.use_bias:
             outputs = outputs + self.param("bias", nn.initializers.zeros, (self.features,), jnp.float32)
         if self.num_classes is not None:

@@ -11,7 +11,7 @@ from jaxgen.networks.layers.attention import attend
 from jaxgen.networks.layers.convolution.conv import Conv
 from jaxgen.networks.layers.dropout import apply_dropout, folded
 from jaxgen.networks.layers.noise_embedding import NoiseEmbedding
-from jaxgen.networks.layers.normalization import GroupNorm, Moves
+from jaxgen.networks.layers.normalization import GroupNorm, ScaleShift
 from jaxgen.networks.layers.resampling import average_pool, depth_to_space, space_to_depth, upsample
 from jaxgen.networks.layers.sizes import check_multiple
 from jaxgen.networks.text_encoder import TextTransformer, caption_places, mean_inside
@@ -125,8 +125,8 @@ class ResidualBlock(nn.Module):
         if self.resample == "down":
             x, hidden = average_pool(x), average_pool(hidden)
         hidden = Conv(self.features, (3, 3), resample="up" if self.resample == "up" else None, name="conv_0")(hidden)
-        moves = Moves(self.features, name="embedding")(embedding)
-        hidden = nn.silu(GroupNorm(name="norm_1")(hidden, moves))
+        scale_shift = ScaleShift(self.features, name="embedding")(embedding)
+        hidden = nn.silu(GroupNorm(name="norm_1")(hidden, scale_shift))
         hidden = apply_dropout(hidden, self.dropout, dropout_keys, 0)
         hidden = Conv(self.features, (3, 3), kernel_init=ZEROS, name="conv_1")(hidden)
         if self.resample == "up":

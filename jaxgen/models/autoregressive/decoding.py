@@ -1,20 +1,27 @@
-"""Drawing tokens one after another, in one compiled loop over a network's cache.
+"""Draw tokens one after another, in one compiled loop over a network's cache.
 
 A network that is decoded has, besides `network(tokens [B, T], *condition, train=...) -> logits [B, T, K]`,
 
-    start(batch_size, *condition) -> cache            the cache behind no tokens
-    step(cache, tokens [B], position []) -> (cache, logits [B, K] of the next)
+    start(batch_size, *condition) -> cache            an empty cache
+    step(cache, tokens [B], position []) -> (cache, next-token logits [B, K])
 
 and, if it looks back at no more than so many tokens, `context`. Then it also has
 
-    fill(tokens [B, T], *condition) -> cache          the cache behind T tokens, T at most `context`
+    fill(tokens [B, T], *condition) -> cache          the cache after T tokens, T at most `context`
 
-When the context is full, the second half of it is kept: it is read again as if it were the beginning. So a token costs
+When the context is full, its second half is kept: it is read again as if it were the beginning. So a token costs
 the same on average, however many came before, and `window_start` says which tokens each one depends on.
+
+    decoder = Decoder(network)
+    decoding = begin(decoder, variables, key, prompts, lengths, num_tokens)
+    decoding = advance(decoder, variables, decoding, num_tokens, SamplingParams(temperature=0.8))
+    decoding.tokens
 """
 
-from collections.abc import Callable
-from typing import Any, NamedTuple
+import functools
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
 
 import flax.linen as nn
 import flax.struct
@@ -30,13 +37,61 @@ _FILL_MULTIPLE = 64
 
 
 @flax.struct.dataclass
-class Decoding:
+class SamplingParams:
+    """How a token is drawn from its logits."""
+
+    temperature: float | jax.Array = 1.0
+    """Logits are divided by it; 0: the likeliest token is taken."""
+    top_k: int | None = flax.struct.field(pytree_node=False, default=None)
+    """Only the k likeliest tokens are possible. None: all."""
+    top_p: float | jax.Array | None = None
+    """Only the likeliest tokens, until their probabilities add up to p, are possible (nucleus sampling: Holtzman et al.
+    2020, arXiv:1904.09751). None: all."""
+
+
+Draw = Callable[[jax.Array, jax.Array, SamplingParams], jax.Array]
+"""(what a network's `step` gives [B, P], keys [B], params) -> tokens int [B]."""
+
+
+def choose(logits: jax.Array, keys: jax.Array, params: SamplingParams) -> jax.Array:
+    """Draw one token int [B] for each row of logits [B, K], with one key for each row [B]."""
+    temperature = jnp.asarray(params.temperature, jnp.float32)
+    logits = logits.astype(jnp.float32) / jnp.where(temperature > 0, temperature, 1.0)
+    if params.top_k is not None:
+        least = jax.lax.top_k(logits, min(params.top_k, logits.shape[-1]))[0][:, -1:]
+        logits = jnp.where(logits < least, -jnp.inf, logits)
+    if params.top_p is not None:
+        ordered = jnp.sort(logits, axis=-1, descending=True)
+        before = jnp.cumsum(jax.nn.softmax(ordered), axis=-1) - jax.nn.softmax(ordered)
+        least = jnp.min(jnp.where(before < params.top_p, ordered, jnp.inf), axis=-1, keepdims=True)
+        logits = jnp.where(logits < least, -jnp.inf, logits)
+    drawn = jax.vmap(jax.random.categorical)(keys, logits)
+    return jnp.where(temperature > 0, drawn, jnp.argmax(logits, axis=-1)).astype(jnp.int32)
+
+
+@dataclass(frozen=True)
+class Decoder:
+    """A network, and how tokens are drawn from what it gives."""
+
+    network: nn.Module
+    """With `start` and `step`, and where it has `context` also `fill`, as above."""
+    draw: Draw = choose
+    """Draws tokens from what `step` gives, which are logits where nothing else is said."""
+
+    @property
+    def context(self) -> int | None:
+        """How many tokens the network can look back at; None: there is no limit."""
+        return getattr(self.network, "context", None)
+
+
+@flax.struct.dataclass
+class DecodeState:
     """All that is known while tokens are drawn."""
 
     tokens: jax.Array
-    """int [B, N]: what was given, and behind it what was drawn."""
+    """int [B, N]: the prompts, and after them what was drawn."""
     given: jax.Array
-    """int [B]: how many of each row were given."""
+    """int [B]: how many tokens of each row were given."""
     position: jax.Array
     """[]: the last place that holds a token in all rows, whose next token is not drawn yet."""
     start: jax.Array
@@ -45,124 +100,98 @@ class Decoding:
     keys: jax.Array
     """[B], of each row."""
     condition: tuple[Any, ...] = ()
-    """What the network gets behind the tokens."""
-
-
-@flax.struct.dataclass
-class Choice:
-    """How a token is chosen by its logits."""
-
-    temperature: float | jax.Array = 1.0
-    """Logits are divided by it; 0: the likeliest is taken."""
-    top_k: int | None = flax.struct.field(pytree_node=False, default=None)
-    """Only the k likeliest are possible."""
-    top_p: float | jax.Array | None = None
-    """Only the likeliest, until their probabilities add up to p (nucleus sampling: Holtzman et al. 2020,
-    arXiv:1904.09751)."""
-
-
-Draw = Callable[[jax.Array, jax.Array, Choice], jax.Array]
-
-
-class Decoder(NamedTuple):
-    """What `decoder` makes of a network."""
-
-    begin: Callable[..., Decoding]
-    """(variables, key, prompts int [B, P], lengths int [B], num_tokens, *condition) -> Decoding with place for
-    `num_tokens` behind the longest prompt. Lengths are at least 1 and known (not traced). Reads what all rows are given
-    but for one token, which `advance` begins with."""
-    advance: Callable[..., Decoding]
-    """(variables, decoding, count, choice) -> the same, `count` tokens further in each row (fewer where no
-    place is left); rows with longer prompts go through those first."""
+    """What the network gets after the tokens."""
 
 
 def window_start(position: int, context: int) -> int:
-    """Of the token at `position`: the first of those up to it that its successor depends on."""
+    """Return the place of the first token that the successor of the token at `position` depends on."""
     kept = context // 2
     return 0 if position < context else (position - kept) // (context - kept) * (context - kept)
 
 
-def decoder(network: nn.Module, draw: Draw | None = None) -> Decoder:
-    """The two functions that draw tokens with a network, pure and to be compiled.
+def begin(
+    decoder: Decoder,
+    variables: Variables,
+    key: Key,
+    prompts: jax.Array,
+    lengths: Sequence[int] | jax.Array,
+    num_tokens: int,
+    *condition: Any,
+) -> DecodeState:
+    """Return the state after the prompts, with room for `num_tokens` after the longest.
 
     Args:
-      draw: (what `step` gives [B, P], keys [B], choice) -> tokens [B]; None: `choose`, since those are logits.
+      prompts: int [B, P], of which the first `lengths` [B] tokens of each row count. Lengths are at least 1 and known
+        (not traced). All but one of the tokens that every row is given are read here; `advance` goes on with the rest.
     """
-    draw = draw or choose
-    context = getattr(network, "context", None)
-
-    def begin(
-        variables: Variables, key: Key, prompts: jax.Array, lengths: Any, num_tokens: int, *condition: Any
-    ) -> Decoding:
-        batch_size, longest = prompts.shape
-        tokens = jnp.zeros((batch_size, longest + num_tokens), jnp.int32).at[:, :longest].set(prompts)
-        position = min(int(n) for n in lengths) - 1  # what lies before it in all rows is read here
-        start = 0 if context is None else window_start(position, context)
-        known = position - start
-        if context is not None and known > 0:
-            padded = min(context, -(-known // _FILL_MULTIPLE) * _FILL_MULTIPLE)
-            window = jnp.pad(tokens[:, start : start + padded], ((0, 0), (0, max(0, start + padded - tokens.shape[1]))))
-            cache = network.apply(variables, window, *condition, method="fill")
-        else:
-            cache = network.apply(variables, batch_size, *condition, method="start")
-            cache = jax.lax.fori_loop(
-                0,
-                known,
-                lambda i, cache: network.apply(variables, cache, tokens[:, i], i, *condition, method="step")[0],
-                cache,
-            )
-        return Decoding(
-            tokens=tokens,
-            given=jnp.asarray(lengths, jnp.int32),
-            position=jnp.asarray(position, jnp.int32),
-            start=jnp.asarray(start, jnp.int32),
-            cache=cache,
-            keys=example_keys(key, jnp.arange(batch_size, dtype=jnp.uint32)),
-            condition=condition,
-        )
-
-    def advance(variables: Variables, decoding: Decoding, count: jax.Array, choice: Choice) -> Decoding:
-        condition, last = decoding.condition, decoding.tokens.shape[1] - 1
-        end = jnp.minimum(decoding.position + count, last)
-
-        def make_room(decoding: Decoding) -> Decoding:
-            """Keeps the second half of a full context."""
-            kept = context // 2
-            start = decoding.position - kept
-            window = jax.lax.dynamic_slice_in_dim(decoding.tokens, start, kept, axis=1)
-            return decoding.replace(cache=network.apply(variables, window, *condition, method="fill"), start=start)
-
-        def draw_next(decoding: Decoding) -> Decoding:
-            if context is not None and context <= last:
-                full = decoding.position - decoding.start >= context
-                decoding = jax.lax.cond(full, make_room, lambda decoding: decoding, decoding)
-            position = decoding.position
-            current = jax.lax.dynamic_index_in_dim(decoding.tokens, position, axis=1, keepdims=False)
-            cache, logits = network.apply(
-                variables, decoding.cache, current, position - decoding.start, *condition, method="step"
-            )
-            chosen = draw(logits, folded_keys(decoding.keys, position + 1), choice)
-            known = jax.lax.dynamic_index_in_dim(decoding.tokens, position + 1, axis=1, keepdims=False)
-            following = jnp.where(position + 1 < decoding.given, known, chosen)
-            tokens = jax.lax.dynamic_update_index_in_dim(decoding.tokens, following, position + 1, axis=1)
-            return decoding.replace(tokens=tokens, position=position + 1, cache=cache)
-
-        return jax.lax.while_loop(lambda decoding: decoding.position < end, draw_next, decoding)
-
-    return Decoder(begin, advance)
+    batch_size, longest = prompts.shape
+    tokens = jnp.zeros((batch_size, longest + num_tokens), jnp.int32).at[:, :longest].set(prompts)
+    position = min(int(n) for n in lengths) - 1  # what lies before it in all rows is read here
+    start = 0 if decoder.context is None else window_start(position, decoder.context)
+    return DecodeState(
+        tokens=tokens,
+        given=jnp.asarray(lengths, jnp.int32),
+        position=jnp.asarray(position, jnp.int32),
+        start=jnp.asarray(start, jnp.int32),
+        cache=_cache_of(decoder, variables, tokens, start, position - start, condition),
+        keys=example_keys(key, jnp.arange(batch_size, dtype=jnp.uint32)),
+        condition=condition,
+    )
 
 
-def choose(logits: jax.Array, keys: jax.Array, choice: Choice) -> jax.Array:
-    """Logits [B, K], one key for each row [B] -> tokens int [B]."""
-    temperature = jnp.asarray(choice.temperature, jnp.float32)
-    logits = logits.astype(jnp.float32) / jnp.where(temperature > 0, temperature, 1.0)
-    if choice.top_k is not None:
-        least = jax.lax.top_k(logits, min(choice.top_k, logits.shape[-1]))[0][:, -1:]
-        logits = jnp.where(logits < least, -jnp.inf, logits)
-    if choice.top_p is not None:
-        ordered = jnp.sort(logits, axis=-1, descending=True)
-        before = jnp.cumsum(jax.nn.softmax(ordered), axis=-1) - jax.nn.softmax(ordered)
-        least = jnp.min(jnp.where(before < choice.top_p, ordered, jnp.inf), axis=-1, keepdims=True)
-        logits = jnp.where(logits < least, -jnp.inf, logits)
-    drawn = jax.vmap(jax.random.categorical)(keys, logits)
-    return jnp.where(temperature > 0, drawn, jnp.argmax(logits, axis=-1)).astype(jnp.int32)
+def _cache_of(
+    decoder: Decoder, variables: Variables, tokens: jax.Array, start: int, count: int, condition: tuple[Any, ...]
+) -> Any:
+    """Return the cache after `count` of the tokens int [B, N], from place `start` on."""
+    context, network = decoder.context, decoder.network
+    if context is not None and count > 0:
+        padded = min(context, -(-count // _FILL_MULTIPLE) * _FILL_MULTIPLE)
+        window = jnp.pad(tokens[:, start : start + padded], ((0, 0), (0, max(0, start + padded - tokens.shape[1]))))
+        return network.apply(variables, window, *condition, method="fill")
+    cache = network.apply(variables, len(tokens), *condition, method="start")
+    return jax.lax.fori_loop(
+        0,
+        count,
+        lambda i, cache: network.apply(variables, cache, tokens[:, i], i, *condition, method="step")[0],
+        cache,
+    )
+
+
+def advance(
+    decoder: Decoder, variables: Variables, decoding: DecodeState, count: int | jax.Array, params: SamplingParams
+) -> DecodeState:
+    """Return the state `count` tokens later in each row, or fewer where no room is left.
+
+    Rows with longer prompts go through those first.
+    """
+    end = jnp.minimum(decoding.position + count, decoding.tokens.shape[1] - 1)
+    draw_next = functools.partial(_draw_next, decoder, variables, params)
+    return jax.lax.while_loop(lambda decoding: decoding.position < end, draw_next, decoding)
+
+
+def _draw_next(decoder: Decoder, variables: Variables, params: SamplingParams, decoding: DecodeState) -> DecodeState:
+    """Draw the next token of each row, or take it from the row's prompt."""
+    context = decoder.context
+    if context is not None and context <= decoding.tokens.shape[1] - 1:
+        full = decoding.position - decoding.start >= context
+        make_room = functools.partial(_make_room, decoder, variables)
+        decoding = jax.lax.cond(full, make_room, lambda decoding: decoding, decoding)
+    position = decoding.position
+    current = jax.lax.dynamic_index_in_dim(decoding.tokens, position, axis=1, keepdims=False)
+    cache, logits = decoder.network.apply(
+        variables, decoding.cache, current, position - decoding.start, *decoding.condition, method="step"
+    )
+    drawn = decoder.draw(logits, folded_keys(decoding.keys, position + 1), params)
+    known = jax.lax.dynamic_index_in_dim(decoding.tokens, position + 1, axis=1, keepdims=False)
+    following = jnp.where(position + 1 < decoding.given, known, drawn)
+    tokens = jax.lax.dynamic_update_index_in_dim(decoding.tokens, following, position + 1, axis=1)
+    return decoding.replace(tokens=tokens, position=position + 1, cache=cache)
+
+
+def _make_room(decoder: Decoder, variables: Variables, decoding: DecodeState) -> DecodeState:
+    """Keep the second half of a full context."""
+    kept = decoder.context // 2
+    start = decoding.position - kept
+    window = jax.lax.dynamic_slice_in_dim(decoding.tokens, start, kept, axis=1)
+    cache = decoder.network.apply(variables, window, *decoding.condition, method="fill")
+    return decoding.replace(cache=cache, start=start)

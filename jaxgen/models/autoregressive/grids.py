@@ -1,7 +1,9 @@
-"""Autoregressive models: p(tokens) as the product of each token's probability given those before it."""
+"""Autoregressive models of grids: p(tokens) as the product of each token's probability given those before it."""
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import partial
 from typing import Any, NamedTuple
 
 import flax.linen as nn
@@ -10,12 +12,13 @@ import jax.numpy as jnp
 import optax
 
 from jaxgen.core.keys import example_keys
-from jaxgen.core.model import GenerativeModel
+from jaxgen.core.model import Condition, GenerativeModel, Likelihood, ModelSpec
 from jaxgen.core.per_example import row_sums
-from jaxgen.core.state import Batch, Key, TrainState, averaged_params
-from jaxgen.models.conditional_samples import samples_by_class
+from jaxgen.core.state import Batch, Key, Metrics, TrainState, averaged_params
+from jaxgen.models import single_loss
+from jaxgen.models.conditional_samples import classes_in_turn
 from jaxgen.models.likelihoods import bernoulli
-from jaxgen.models.single_loss import LossOutput, one_loss_model
+from jaxgen.models.single_loss import LossOutput, SingleLoss
 from jaxgen.models.variables import apply_network, init_network
 
 Arrays = dict[str, Any]
@@ -33,7 +36,7 @@ class Tokenizer(NamedTuple):
 
 
 def binary_pixels() -> Tokenizer:
-    """Images [B, H, W, 1] in [-1, 1] as tokens [B, H, W], 1 where a pixel is white, and back.
+    """Return the tokenizer of images [B, H, W, 1] in [-1, 1] to tokens [B, H, W], 1 where a pixel is white, and back.
 
     Gray values are drawn as black or white as the likelihood `bernoulli` draws them: anew at each step, where the data
     were not binarized once and for all (`jaxgen.data.binarization`).
@@ -51,108 +54,148 @@ def binary_pixels() -> Tokenizer:
     return Tokenizer(dict, encode, decode)
 
 
-def autoregressive(
-    network: nn.Module,
-    *,
-    token_shape: Sequence[int],
-    optimizer: optax.GradientTransformation,
-    num_classes: int | None = None,
-    tokenizer: Tokenizer | None = None,
-    ema_decay: float | None = None,
-) -> GenerativeModel:
+@dataclass(frozen=True)
+class AutoregressiveGrid(ModelSpec):
     """-log p(x) = -sum_i log p(x_i | x_1, ..., x_{i-1}), the tokens x of an example in raster order.
 
-    Args:
-      network: `network(tokens int [B, *S], train=...) -> logits [B, *S, K]`, each of which depends on no token but
-        those before it. If it has `start(tokens) -> cache` and `logits_at(cache, tokens, i) -> (cache, logits [B, K] of
-        token i)`, which is asked for every i in order, samples are drawn by these; else by a whole pass for each token.
-      token_shape: S.
-      num_classes: None: no condition. N: the network gets the batch's `label` [B] in 0..N-1 as its last argument.
-      tokenizer: makes the tokens; None: they are the batch's `tokens`, and samples are tokens.
-      ema_decay: of the moving average of the weights that evaluation and samples use; None: no average.
-
     Metrics, of -log p in nats: `autoregressive/loss`, per token; `autoregressive/nats`, per example.
-
-    `sample` takes labels [num_samples] as `condition`; without, those of `conditions`.
-
-    `functions`: `sample_tokens(state, key, num_samples, *condition) -> (tokens [N, *S], their log p [N])`;
-    `log_prob(state, tokens, *condition) -> [B]`, nats; with classes `conditions(num_samples) -> labels`, each in turn.
     """
-    token_shape = tuple(token_shape)
-    length = math.prod(token_shape)
 
-    def init_networks(key: Key, batch: Batch) -> tuple[Any, Arrays]:
-        size = len(next(iter(batch.values())))
-        params, network_state = init_network(
-            network, key, jnp.zeros((size, *token_shape), jnp.int32), *condition_of(batch)
-        )
-        # Copied: the state's buffers are donated, and may not be those of another.
-        frozen = {} if tokenizer is None else {"frozen": jax.tree.map(jnp.copy, tokenizer.load())}
-        return params, {"network": network_state, **frozen}
+    network: nn.Module
+    """`network(tokens int [B, *S], train=...) -> logits [B, *S, K]`, each of which depends on no token but those before
+    it. If it has `start(tokens) -> cache` and `logits_at(cache, tokens, i) -> (cache, logits [B, K] of token i)`, which
+    is asked for every i in order, samples are drawn by these; else by a whole pass for each token."""
+    token_shape: tuple[int, ...]
+    """S."""
+    optimizer: optax.GradientTransformation
+    num_classes: int | None = None
+    """None: no condition. N: the network gets the batch's `label` [B] in 0..N-1 as its last argument."""
+    tokenizer: Tokenizer | None = None
+    """Makes the tokens; None: they are the batch's `tokens`, and samples are tokens."""
+    ema_decay: float | None = None
+    """Of the moving average of the weights that evaluation and samples use; None: no average."""
 
-    def condition_of(batch: Batch) -> tuple[jax.Array, ...]:
-        return () if num_classes is None else (batch["label"],)
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "token_shape", tuple(self.token_shape))
 
-    def loss(params: Any, model_state: Arrays, batch: Batch, key: Key, *, train: bool) -> LossOutput:
-        if tokenizer is None:
-            tokens = batch["tokens"].astype(jnp.int32)
+    def model(self) -> GenerativeModel:
+        return model(self)
+
+
+def init(grid: AutoregressiveGrid, key: Key, batch: Batch) -> TrainState:
+    """Return the state at step 0."""
+    return single_loss.init(_training(grid), key, batch)
+
+
+def train_step(grid: AutoregressiveGrid, state: TrainState, batch: Batch, key: Key) -> tuple[TrainState, Metrics]:
+    """Take one step down the loss of a batch."""
+    return single_loss.train_step(_training(grid), state, batch, key)
+
+
+def eval_step(grid: AutoregressiveGrid, state: TrainState, batch: Batch, key: Key) -> Metrics:
+    """Return the metrics of held-out examples."""
+    return single_loss.eval_step(_training(grid), state, batch, key)
+
+
+def loss(
+    grid: AutoregressiveGrid, params: Any, model_state: Arrays, batch: Batch, key: Key, *, train: bool
+) -> LossOutput:
+    """Return -log p per token [B], in nats."""
+    if grid.tokenizer is None:
+        tokens = batch["tokens"].astype(jnp.int32)
+    else:
+        tokens = grid.tokenizer.encode(model_state["frozen"], key, batch)
+    condition = _condition_of(grid, batch)
+    logits, network_state = apply_network(grid.network, params, model_state["network"], tokens, *condition, train=train)
+    nats = _nats(logits, tokens)
+    losses = nats / math.prod(grid.token_shape)
+    return LossOutput(losses, {"nats": nats}, {**model_state, "network": network_state})
+
+
+def log_prob(grid: AutoregressiveGrid, state: TrainState, tokens: jax.Array, *labels: jax.Array) -> jax.Array:
+    """Return log p [B] of tokens int [B, *S], in nats."""
+    return -_nats(_apply(grid, state, tokens, *labels, train=False), tokens)
+
+
+def sample_tokens(
+    grid: AutoregressiveGrid, state: TrainState, key: Key, num_samples: int, *labels: jax.Array
+) -> tuple[jax.Array, jax.Array]:
+    """Draw tokens int [num_samples, *S], and return them with their log p [num_samples]."""
+    keys = example_keys(key, jnp.arange(num_samples, dtype=jnp.uint32))
+    length, cached = math.prod(grid.token_shape), hasattr(grid.network, "logits_at")
+
+    def draw_next(i: jax.Array, drawn: tuple[jax.Array, jax.Array, Any]) -> tuple[jax.Array, jax.Array, Any]:
+        tokens, log_probs, cache = drawn  # [N, T], [N]
+        inputs = tokens.reshape(-1, *grid.token_shape)
+        if cached:
+            cache, logits = _apply(grid, state, cache, inputs, i, *labels, method="logits_at")
         else:
-            tokens = tokenizer.encode(model_state["frozen"], key, batch)
-        logits, network_state = apply_network(
-            network, params, model_state["network"], tokens, *condition_of(batch), train=train
-        )
-        nats = _nats(logits, tokens)
-        return LossOutput(nats / length, {"nats": nats}, {**model_state, "network": network_state})
+            logits = _apply(grid, state, inputs, *labels, train=False).reshape(num_samples, length, -1)[:, i]
+        logits = jax.nn.log_softmax(logits)  # [N, K]
+        chosen = jax.vmap(lambda k, row: jax.random.categorical(jax.random.fold_in(k, i), row))(keys, logits)
+        log_probs += jnp.take_along_axis(logits, chosen[:, None], -1)[:, 0]
+        return tokens.at[:, i].set(chosen.astype(tokens.dtype)), log_probs, cache
 
-    # ------------------------------------------------------------ use
+    empty = jnp.zeros((num_samples, length), jnp.int32)
+    cache = _apply(grid, state, empty.reshape(-1, *grid.token_shape), *labels, method="start") if cached else ()
+    tokens, log_probs, _ = jax.lax.fori_loop(0, length, draw_next, (empty, jnp.zeros(num_samples), cache))
+    return tokens.reshape(-1, *grid.token_shape), log_probs
 
-    def apply(state: TrainState, *inputs: Any, **options: Any) -> Any:
-        variables = {"params": averaged_params(state, "autoregressive"), **state.model_state["network"]}
-        return network.apply(variables, *inputs, **options)
 
-    def log_prob(state: TrainState, tokens: jax.Array, *condition: jax.Array) -> jax.Array:
-        return -_nats(apply(state, tokens, *condition, train=False), tokens)
+def sample(
+    grid: AutoregressiveGrid, state: TrainState, key: Key, num_samples: int, *, condition: jax.Array | None = None
+) -> jax.Array:
+    """Draw samples [num_samples, ...], of labels [num_samples] where there are classes; None: every class in turn.
 
-    def sample_tokens(
-        state: TrainState, key: Key, num_samples: int, *condition: jax.Array
-    ) -> tuple[jax.Array, jax.Array]:
-        keys = example_keys(key, jnp.arange(num_samples, dtype=jnp.uint32))
-        cached = hasattr(network, "logits_at")
+    Raises:
+      ValueError: a condition for a model without classes.
+    """
+    if grid.num_classes is None and condition is not None:
+        raise ValueError("this model is unconditional: leave out `condition`")
+    if grid.num_classes is not None and condition is None:
+        condition = classes_in_turn(grid.num_classes)(num_samples)
+    tokens, _ = sample_tokens(grid, state, key, num_samples, *(() if condition is None else (condition,)))
+    return tokens if grid.tokenizer is None else grid.tokenizer.decode(state.model_state["frozen"], tokens)
 
-        def draw_next(i: jax.Array, drawn: tuple[jax.Array, jax.Array, Any]) -> tuple[jax.Array, jax.Array, Any]:
-            tokens, log_probs, cache = drawn  # [N, T], [N]
-            grid = tokens.reshape(-1, *token_shape)
-            if cached:
-                cache, logits = apply(state, cache, grid, i, *condition, method="logits_at")
-            else:
-                logits = apply(state, grid, *condition, train=False).reshape(num_samples, length, -1)[:, i]
-            logits = jax.nn.log_softmax(logits)  # [N, K]
-            chosen = jax.vmap(lambda k, row: jax.random.categorical(jax.random.fold_in(k, i), row))(keys, logits)
-            log_probs += jnp.take_along_axis(logits, chosen[:, None], -1)[:, 0]
-            return tokens.at[:, i].set(chosen.astype(tokens.dtype)), log_probs, cache
 
-        empty = jnp.zeros((num_samples, length), jnp.int32)
-        cache = apply(state, empty.reshape(-1, *token_shape), *condition, method="start") if cached else ()
-        tokens, log_probs, _ = jax.lax.fori_loop(0, length, draw_next, (empty, jnp.zeros(num_samples), cache))
-        return tokens.reshape(-1, *token_shape), log_probs
-
-    def draw(state: TrainState, key: Key, num_samples: int, *labels: jax.Array) -> jax.Array:
-        tokens, _ = sample_tokens(state, key, num_samples, *labels)
-        return tokens if tokenizer is None else tokenizer.decode(state.model_state["frozen"], tokens)
-
-    sample, functions = samples_by_class(draw, num_classes)
-    functions |= {"sample_tokens": sample_tokens, "log_prob": log_prob}
-    return one_loss_model(
-        name="autoregressive",
-        init_networks=init_networks,
-        loss=loss,
-        optimizer=optimizer,
-        ema_decay=ema_decay,
-        sample=sample,
-        functions=functions,
+def model(grid: AutoregressiveGrid) -> GenerativeModel:
+    """Return the model of a spec, with its capabilities."""
+    return single_loss.bind(
+        _training(grid),
+        sample=partial(sample, grid),
+        condition=None if grid.num_classes is None else Condition("class", classes_in_turn(grid.num_classes)),
+        likelihood=Likelihood(log_prob=partial(log_prob, grid)),
     )
 
 
+def _training(grid: AutoregressiveGrid) -> SingleLoss:
+    return SingleLoss(
+        name="autoregressive",
+        init_networks=partial(_init_networks, grid),
+        loss=partial(loss, grid),
+        optimizer=grid.optimizer,
+        ema_decay=grid.ema_decay,
+    )
+
+
+def _init_networks(grid: AutoregressiveGrid, key: Key, batch: Batch) -> tuple[Any, Arrays]:
+    size = len(next(iter(batch.values())))
+    tokens = jnp.zeros((size, *grid.token_shape), jnp.int32)
+    params, network_state = init_network(grid.network, key, tokens, *_condition_of(grid, batch))
+    # Copied: the state's buffers are donated, and may not be those of another.
+    frozen = {} if grid.tokenizer is None else {"frozen": jax.tree.map(jnp.copy, grid.tokenizer.load())}
+    return params, {"network": network_state, **frozen}
+
+
+def _condition_of(grid: AutoregressiveGrid, batch: Batch) -> tuple[jax.Array, ...]:
+    return () if grid.num_classes is None else (batch["label"],)
+
+
+def _apply(grid: AutoregressiveGrid, state: TrainState, *inputs: Any, **options: Any) -> Any:
+    variables = {"params": averaged_params(state, "autoregressive"), **state.model_state["network"]}
+    return grid.network.apply(variables, *inputs, **options)
+
+
 def _nats(logits: jax.Array, tokens: jax.Array) -> jax.Array:
-    """-log p of tokens [B, *S] under logits [B, *S, K]: [B]."""
+    """Return -log p [B] of tokens [B, *S] under logits [B, *S, K]."""
     return row_sums(optax.softmax_cross_entropy_with_integer_labels(logits, tokens))

@@ -1,6 +1,8 @@
 """What a sequence network's outputs are the parameters of: the distribution of the next token, in three forms."""
 
+from abc import ABC, abstractmethod
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import NamedTuple
 
 import jax
@@ -9,7 +11,7 @@ import numpy as np
 import optax
 
 from jaxgen.data import mu_law
-from jaxgen.models.autoregressive.decoding import Choice, choose
+from jaxgen.models.autoregressive.decoding import SamplingParams, choose
 from jaxgen.models.likelihoods import logistic_log_mass, logistic_log_mass_between
 
 
@@ -22,12 +24,12 @@ class OutputDistribution(NamedTuple):
     """(parameters [..., P], tokens int [...]) -> log p [...] in nats."""
     likeliest: Callable[[jax.Array], jax.Array]
     """parameters [..., P] -> tokens [...]."""
-    draw: Callable[[jax.Array, jax.Array, Choice], jax.Array]
-    """(parameters [B, P], keys [B], choice) -> tokens int [B]."""
+    draw: Callable[[jax.Array, jax.Array, SamplingParams], jax.Array]
+    """(parameters [B, P], keys [B], sampling params) -> tokens int [B]."""
 
 
 def softmax() -> OutputDistribution:
-    """The parameters are logits, one for each token."""
+    """Return the distribution whose parameters are logits, one for each token."""
 
     def log_prob(logits: jax.Array, tokens: jax.Array) -> jax.Array:
         return -optax.softmax_cross_entropy_with_integer_labels(logits, tokens)
@@ -36,7 +38,7 @@ def softmax() -> OutputDistribution:
 
 
 def mixture_of_logistics(components: int = 10, levels: int = 256, *, min_log_scale: float = -7.0) -> OutputDistribution:
-    """Tokens as even levels of [-1, 1], each with the mass around it of M logistics:
+    """Return the distribution of tokens as even levels of [-1, 1], each with the mass around it of M logistics:
 
         P(x) = sum_i pi_i (sigmoid((x + h - m_i) / s_i) - sigmoid((x - h - m_i) / s_i)),      h = 1 / (levels - 1)
 
@@ -45,30 +47,17 @@ def mixture_of_logistics(components: int = 10, levels: int = 256, *, min_log_sca
     amplitude. Parameters: M logits of pi, of which m_i is an offset from M even places of [-1, 1], and log s_i.
 
     `likeliest` is the level nearest to the mean of the component with the largest weight over scale, which is the mode
-    where components lie apart; drawing knows all levels' masses, so that a `Choice` means the same as for logits.
+    where components lie apart; `draw` knows all levels' masses, so that `SamplingParams` mean the same as for logits.
 
     Args:
       min_log_scale: log s is cut off here: below, one level has all the mass.
     """
-    half = 1.0 / (levels - 1)
-    places = jnp.linspace(-1.0, 1.0, 2 * components + 1)[1::2]  # so that components differ from the beginning
-
-    def placed(offsets: jax.Array, log_scales: jax.Array) -> tuple[jax.Array, jax.Array]:
-        log_scales = jnp.maximum(log_scales - jnp.log(components), min_log_scale)
-        return offsets + places.astype(offsets.dtype), log_scales
-
-    def log_masses(tokens: jax.Array, means: jax.Array, log_scales: jax.Array) -> jax.Array:
-        values = (2.0 * half * tokens - 1.0).astype(means.dtype)
-        return logistic_log_mass(values, means, log_scales, half)
-
-    def level_of(mean: jax.Array) -> jax.Array:
-        return jnp.clip(jnp.round((mean + 1.0) / (2.0 * half)), 0, levels - 1)
-
-    return _mixture(components, levels, placed, log_masses, level_of)
+    return _InLevels(components, levels, min_log_scale=min_log_scale).distribution()
 
 
 def mixture_in_amplitudes(components: int = 4, levels: int = 256, *, uniform: float = 1e-5) -> OutputDistribution:
-    """Tokens as mu-law codes, each with the mass of M logistics between the amplitudes in the middle to its neighbors:
+    """Return the distribution of tokens as mu-law codes, each with the mass of M logistics between the amplitudes
+    halfway to its neighbors:
 
         P(k) = (1 - u) sum_i w_i (sigmoid((e_{k+1} - m_i) / s_i) - sigmoid((e_k - m_i) / s_i)) + u / levels
 
@@ -76,53 +65,98 @@ def mixture_in_amplitudes(components: int = 4, levels: int = 256, *, uniform: fl
     amplitudes. Unlike levels, amplitudes mean the same at any loudness: `networks.wavenet` with a predictor.
 
     `likeliest` is the code of the mean of the component with the largest weight over scale, which is the mode where
-    components lie apart and are no wider than levels; drawing knows all levels' masses.
+    components lie apart and are no wider than levels; `draw` knows all levels' masses.
 
     Args:
       uniform: u, the share of the uniform distribution, which bounds what a surprise costs.
     """
-    edges = mu_law.amplitudes_of(np.arange(levels + 1) - 0.5, levels=levels)
+    return _InAmplitudes(components, levels, uniform).distribution()
 
-    def placed(means: jax.Array, log_scales: jax.Array) -> tuple[jax.Array, jax.Array]:
+
+@dataclass(frozen=True)
+class _Mixture(ABC):
+    """M components over tokens, by three parameters of each: the logit of its weight, and those of its place."""
+
+    components: int
+    """M."""
+    levels: int
+    """How many tokens there are."""
+    uniform: float = 0.0
+    """The share of the uniform distribution."""
+
+    @abstractmethod
+    def place(self, means: jax.Array, log_scales: jax.Array) -> tuple[jax.Array, jax.Array]:
+        """Return means and log scales, of the second and the last third of the parameters."""
+
+    @abstractmethod
+    def log_masses(self, tokens: jax.Array, means: jax.Array, log_scales: jax.Array) -> jax.Array:
+        """Return the components' log masses [..., M] at tokens [..., 1]."""
+
+    @abstractmethod
+    def level_of(self, mean: jax.Array) -> jax.Array:
+        """Return the token at a component's mean."""
+
+    def distribution(self) -> OutputDistribution:
+        return OutputDistribution(3 * self.components, self.log_prob, self.likeliest, self.draw)
+
+    def split(self, parameters: jax.Array) -> tuple[jax.Array, jax.Array, jax.Array]:
+        """Return the components' log weights, means and log scales."""
+        logits, *others = jnp.split(parameters, 3, axis=-1)
+        return jax.nn.log_softmax(logits), *self.place(*others)
+
+    def log_prob(self, parameters: jax.Array, tokens: jax.Array) -> jax.Array:
+        log_weights, means, log_scales = self.split(parameters)
+        mixed = jax.nn.logsumexp(log_weights + self.log_masses(tokens[..., None], means, log_scales), axis=-1)
+        if not self.uniform:
+            return mixed
+        return jnp.logaddexp(mixed + np.log1p(-self.uniform), np.log(self.uniform / self.levels))
+
+    def likeliest(self, parameters: jax.Array) -> jax.Array:
+        log_weights, means, log_scales = self.split(parameters)
+        first = jnp.argmax(log_weights - log_scales, axis=-1, keepdims=True)
+        return self.level_of(jnp.take_along_axis(means, first, axis=-1)[..., 0]).astype(jnp.int32)
+
+    def draw(self, parameters: jax.Array, keys: jax.Array, params: SamplingParams) -> jax.Array:
+        return choose(self.log_prob(parameters[:, None], jnp.arange(self.levels)), keys, params)
+
+
+@dataclass(frozen=True)
+class _InLevels(_Mixture):
+    """Logistics over even levels of [-1, 1]."""
+
+    min_log_scale: float = -7.0
+
+    @property
+    def half(self) -> float:
+        """Half the distance between two levels."""
+        return 1.0 / (self.levels - 1)
+
+    def place(self, means: jax.Array, log_scales: jax.Array) -> tuple[jax.Array, jax.Array]:
+        with jax.ensure_compile_time_eval():
+            places = jnp.linspace(-1.0, 1.0, 2 * self.components + 1)[1::2]  # components differ from the beginning
+        log_scales = jnp.maximum(log_scales - jnp.log(self.components), self.min_log_scale)
+        return means + places.astype(means.dtype), log_scales
+
+    def log_masses(self, tokens: jax.Array, means: jax.Array, log_scales: jax.Array) -> jax.Array:
+        values = (2.0 * self.half * tokens - 1.0).astype(means.dtype)
+        return logistic_log_mass(values, means, log_scales, self.half)
+
+    def level_of(self, mean: jax.Array) -> jax.Array:
+        return jnp.clip(jnp.round((mean + 1.0) / (2.0 * self.half)), 0, self.levels - 1)
+
+
+@dataclass(frozen=True)
+class _InAmplitudes(_Mixture):
+    """Logistics over the amplitudes of mu-law codes."""
+
+    def place(self, means: jax.Array, log_scales: jax.Array) -> tuple[jax.Array, jax.Array]:
         return means, jnp.clip(log_scales, -12.0, 2.0)
 
-    def log_masses(tokens: jax.Array, means: jax.Array, log_scales: jax.Array) -> jax.Array:
+    def log_masses(self, tokens: jax.Array, means: jax.Array, log_scales: jax.Array) -> jax.Array:
+        edges = mu_law.amplitudes_of(np.arange(self.levels + 1) - 0.5, levels=self.levels)
         lower, upper = (jnp.asarray(edges, means.dtype)[tokens + side] for side in (0, 1))
-        ends = tokens == 0, tokens == levels - 1
+        ends = tokens == 0, tokens == self.levels - 1
         return logistic_log_mass_between(lower, upper, upper - lower, *ends, means, log_scales)
 
-    def level_of(mean: jax.Array) -> jax.Array:
-        return mu_law.codes_of(jnp.clip(mean, -1.0, 1.0), jnp, levels)
-
-    return _mixture(components, levels, placed, log_masses, level_of, uniform)
-
-
-def _mixture(
-    components: int,
-    levels: int,
-    placed: Callable[[jax.Array, jax.Array], tuple[jax.Array, jax.Array]],
-    log_masses: Callable[[jax.Array, jax.Array, jax.Array], jax.Array],
-    level_of: Callable[[jax.Array], jax.Array],
-    uniform: float = 0.0,
-) -> OutputDistribution:
-    """Of components whose masses at tokens [..., 1] are `log_masses(tokens, means, log_scales)`, with
-    `placed(the second, the last third of the parameters) -> (means, log_scales)`; the first are their logits."""
-
-    def split(parameters: jax.Array) -> tuple[jax.Array, jax.Array, jax.Array]:
-        logits, *others = jnp.split(parameters, 3, axis=-1)
-        return jax.nn.log_softmax(logits), *placed(*others)
-
-    def log_prob(parameters: jax.Array, tokens: jax.Array) -> jax.Array:
-        log_weights, means, log_scales = split(parameters)
-        mixed = jax.nn.logsumexp(log_weights + log_masses(tokens[..., None], means, log_scales), axis=-1)
-        return jnp.logaddexp(mixed + np.log1p(-uniform), np.log(uniform / levels)) if uniform else mixed
-
-    def likeliest(parameters: jax.Array) -> jax.Array:
-        log_weights, means, log_scales = split(parameters)
-        first = jnp.argmax(log_weights - log_scales, axis=-1, keepdims=True)
-        return level_of(jnp.take_along_axis(means, first, axis=-1)[..., 0]).astype(jnp.int32)
-
-    def draw(parameters: jax.Array, keys: jax.Array, choice: Choice) -> jax.Array:
-        return choose(log_prob(parameters[:, None], jnp.arange(levels)), keys, choice)
-
-    return OutputDistribution(3 * components, log_prob, likeliest, draw)
+    def level_of(self, mean: jax.Array) -> jax.Array:
+        return mu_law.codes_of(jnp.clip(mean, -1.0, 1.0), jnp, self.levels)

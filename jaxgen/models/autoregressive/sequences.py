@@ -1,8 +1,10 @@
 """Sequences of any length, autoregressively: text by a GPT or a recurrent network, audio by a WaveNet."""
 
 import math
-from collections.abc import Callable
-from typing import Any
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import partial
+from typing import Any, Literal
 
 import flax.linen as nn
 import jax
@@ -10,153 +12,229 @@ import jax.numpy as jnp
 import optax
 
 from jaxgen.core.keys import example_keys
-from jaxgen.core.model import GenerativeModel
-from jaxgen.core.state import Batch, Key, TrainState, averaged_params
-from jaxgen.models.autoregressive.decoding import Choice, Decoding, decoder
+from jaxgen.core.model import Condition, GenerativeModel, ModelSpec, Tokens
+from jaxgen.core.state import Batch, Key, Metrics, TrainState, averaged_params
+from jaxgen.models import single_loss
+from jaxgen.models.autoregressive import decoding as decoding_loop
+from jaxgen.models.autoregressive.decoding import Decoder, DecodeState, SamplingParams
 from jaxgen.models.autoregressive.low_rank import create_adapters, with_adapters
 from jaxgen.models.autoregressive.outputs import OutputDistribution, softmax
-from jaxgen.models.conditional_samples import sample_by_condition
-from jaxgen.models.single_loss import LossOutput, one_loss_model
+from jaxgen.models.single_loss import LossOutput, SingleLoss
 from jaxgen.models.variables import Variables, init_network
 
-Condition = tuple[Any, ...]
-"""What a network gets behind the tokens: arrays, or trees of them, all with one row for each example."""
+NetworkCondition = tuple[Any, ...]
+"""What a network gets after the tokens: arrays, or trees of them, all with one row for each example."""
 
 
-def sequence_model(
-    network: nn.Module,
-    *,
-    optimizer: optax.GradientTransformation,
-    output: OutputDistribution | None = None,
-    condition_of: Callable[[Batch], Condition] = lambda batch: (),
-    conditions: Callable[[int], Condition] | None = None,
-    pretrained: Callable[[], Any] | None = None,
-    adapter_rank: int | None = None,
-    first_token: int = 0,
-    sample_length: int = 256,
-    ema_decay: float | None = None,
-    micro_batches: int = 1,
-    report_bits: bool = False,
-    augment: Callable[[Key, jax.Array], jax.Array] | None = None,
-) -> GenerativeModel:
+def no_condition(batch: Batch) -> NetworkCondition:
+    """Return the condition of a network that gets tokens alone."""
+    del batch
+    return ()
+
+
+@dataclass(frozen=True)
+class SequenceModel(ModelSpec):
     """-log p(x_1, ..., x_T | x_0) = -sum_t log p(x_t | x_0, ..., x_{t-1}) of windows of tokens.
 
     A batch has `tokens` int [B, T + 1], of which the first is given, and may have `weights` float [B, T]: of each token
     predicted, 1 or, for padding, 0.
 
-    Args:
-      network: `network(tokens int [B, T], *condition, train=...) -> logits [B, T, K]` of the token behind each, none of
-        which depends on a later one; to be sampled it has what `decoding` lists. With an attribute
-        `dropout` above 0 it gets `dropout_keys` [B] where it is trained.
-      output: the distribution that the network gives the parameters of (`outputs`); None: `softmax`.
-      condition_of: what of a batch is the condition.
-      conditions: the condition of so many samples, where none is given; needed if there is one.
-      pretrained: gives the network's params to begin with; None: they are drawn.
-      adapter_rank: only low-rank adapters of this rank are trained (`low_rank`), beside the params that
-        `pretrained` gives, which go to `model_state["frozen"]`; None: all is trained.
-      first_token: what samples without a prompt begin behind (a line end).
-      sample_length: how many tokens a sample has if nothing is said.
-      ema_decay: of the moving average of the weights that evaluation and samples use; None: no average.
-      micro_batches: see `one_loss_model`.
-      report_bits: whether `autoregressive/bits`, the loss over ln 2, is reported besides.
-      augment: (key, tokens [T + 1] of one example) -> others that are trained on in their place.
-
     Metrics, averaged over tokens: `autoregressive/loss`, -log p in nats; `autoregressive/accuracy`, how often the
-    likeliest token is the right one.
-
-    `sample(state, key, num_samples, *, condition=None, num_tokens=sample_length, choice=None) -> tokens int
-    [num_samples, num_tokens]`, where a condition is a tuple as `condition_of` gives it.
-
-    `functions`: `logits(state, tokens [B, T], *condition) -> [B, T, K]`;
-    `begin(state, key, prompts [B, P], lengths [B], num_tokens, *condition) -> Decoding` and
-    `advance(state, decoding, count, choice=None) -> Decoding`, see `decoding`;
-    `first_token()` and `network()`, as they were given; `network_params(state)`, with adapters added; and `conditions`,
-    if it was given.
+    likeliest token is the right one; with `report_bits` also `autoregressive/bits`, the loss over ln 2.
     """
-    output = output or softmax()
-    drawing = decoder(network, output.draw)
 
-    def init_networks(key: Key, batch: Batch) -> tuple[Any, dict[str, Any]]:
-        network_key, adapter_key = jax.random.split(key)
-        tokens = batch["tokens"][:, :-1].astype(jnp.int32)
-        params, model_state = init_network(network, network_key, tokens, *condition_of(batch))
-        if pretrained is not None:
-            params = jax.tree.map(jnp.copy, pretrained())  # the state's buffers are donated, and may not be another's
-        if adapter_rank is None:
-            return params, model_state
-        return create_adapters(adapter_key, params, adapter_rank), {**model_state, "frozen": params}
+    network: nn.Module
+    """`network(tokens int [B, T], *condition, train=...) -> next-token logits [B, T, K]`, none of which depends on a
+    later token; to be sampled it has what `decoding` lists. With an attribute `dropout` above 0 it gets `dropout_keys`
+    [B] where it is trained."""
+    optimizer: optax.GradientTransformation
+    output: OutputDistribution | None = None
+    """The distribution that the network gives the parameters of (`outputs`); None: `softmax`."""
+    condition_of: Callable[[Batch], NetworkCondition] = no_condition
+    """batch -> the condition."""
+    conditions: Callable[[int], NetworkCondition] | None = None
+    """num_samples -> the condition of samples where none is given; needed if there is one."""
+    pretrained: Callable[[], Any] | None = None
+    """() -> the network's params to begin with; None: they are drawn."""
+    adapter_rank: int | None = None
+    """Train only low-rank adapters of this rank (`low_rank`), beside the params that `pretrained` gives, which go to
+    `model_state["frozen"]`; None: all is trained."""
+    first_token: int = 0
+    """What samples without a prompt follow (a line end)."""
+    sample_length: int = 256
+    """How many tokens a sample has if nothing is said."""
+    ema_decay: float | None = None
+    """Of the moving average of the weights that evaluation and samples use; None: no average."""
+    micro_batches: int = 1
+    """Parts of each device's batch, one after another, as of `SingleLoss`."""
+    report_bits: bool = False
+    """Whether `autoregressive/bits` is reported."""
+    augment: Callable[[Key, jax.Array], jax.Array] | None = None
+    """(key, tokens [T + 1] of one example) -> others that are trained on in their place."""
+    condition_kind: Literal["class", "caption", "speech"] = "speech"
+    """What the condition says of samples, where there is one."""
 
-    def variables_of(params: Any, model_state: dict[str, Any]) -> Variables:
-        """What the network is applied with."""
-        others = {name: value for name, value in model_state.items() if name != "frozen"}
-        if adapter_rank is not None:
-            params = with_adapters(model_state["frozen"], params)
-        return {"params": params, **others}
+    def __post_init__(self) -> None:
+        if self.output is None:
+            object.__setattr__(self, "output", softmax())
 
-    def loss(params: Any, model_state: dict[str, Any], batch: Batch, key: Key, *, train: bool) -> LossOutput:
-        tokens = batch["tokens"].astype(jnp.int32)
-        options = {}
-        if train and augment is not None:
-            augment_key, key = jax.random.split(key)
-            tokens = jax.vmap(augment)(example_keys(augment_key, batch["index"]), tokens)
-        if train and getattr(network, "dropout", 0.0):
-            options["dropout_keys"] = example_keys(key, batch["index"])
-        condition = condition_of(batch)
-        logits = network.apply(variables_of(params, model_state), tokens[:, :-1], *condition, train=train, **options)
-        targets, weights = tokens[:, 1:], batch.get("weights", jnp.ones(logits.shape[:2], jnp.float32))
-        nats = -output.log_prob(logits, targets)  # [B, T]
-        right = output.likeliest(logits) == targets
-        losses, metrics = jnp.sum(nats * weights, axis=1), {"accuracy": jnp.sum(right * weights, axis=1)}
-        if report_bits:
-            metrics["bits"] = losses / math.log(2.0)
-        return LossOutput(losses, metrics, model_state, weights=jnp.sum(weights, axis=1))
+    @property
+    def decoder(self) -> Decoder:
+        """How tokens are drawn."""
+        return Decoder(self.network, self.output.draw)
 
-    # ------------------------------------------------------------ use
+    def model(self) -> GenerativeModel:
+        return model(self)
 
-    def variables(state: TrainState) -> Variables:
-        return variables_of(averaged_params(state, "autoregressive"), state.model_state)
 
-    def logits(state: TrainState, tokens: jax.Array, *condition: Any) -> jax.Array:
-        return network.apply(variables(state), tokens, *condition, train=False)
+def init(sequences: SequenceModel, key: Key, batch: Batch) -> TrainState:
+    """Return the state at step 0."""
+    return single_loss.init(_training(sequences), key, batch)
 
-    def begin(
-        state: TrainState, key: Key, prompts: jax.Array, lengths: Any, num_tokens: int, *condition: Any
-    ) -> Decoding:
-        return drawing.begin(variables(state), key, prompts, lengths, num_tokens, *condition)
 
-    def advance(
-        state: TrainState, decoding: Decoding, count: int | jax.Array, choice: Choice | None = None
-    ) -> Decoding:
-        return drawing.advance(variables(state), decoding, count, choice or Choice())
+def train_step(sequences: SequenceModel, state: TrainState, batch: Batch, key: Key) -> tuple[TrainState, Metrics]:
+    """Take one step down the loss of a batch."""
+    return single_loss.train_step(_training(sequences), state, batch, key)
 
-    def draw(
-        state: TrainState,
-        key: Key,
-        num_samples: int,
-        condition: Condition | None,
-        *,
-        num_tokens: int = sample_length,
-        choice: Choice | None = None,
-    ) -> jax.Array:
-        prompts = jnp.full((num_samples, 1), first_token, jnp.int32)
-        decoding = begin(state, key, prompts, [1] * num_samples, num_tokens, *(condition or ()))
-        return advance(state, decoding, num_tokens, choice).tokens[:, 1:]
 
-    return one_loss_model(
-        name="autoregressive",
-        init_networks=init_networks,
-        loss=loss,
-        optimizer=optimizer,
-        ema_decay=ema_decay,
-        micro_batches=micro_batches,
-        sample=sample_by_condition(draw, conditions),
-        functions={
-            "logits": logits,
-            "begin": begin,
-            "advance": advance,
-            "first_token": lambda: first_token,
-            "network": lambda: network,
-            "network_params": lambda state: variables(state)["params"],
-            **({} if conditions is None else {"conditions": conditions}),
-        },
+def eval_step(sequences: SequenceModel, state: TrainState, batch: Batch, key: Key) -> Metrics:
+    """Return the metrics of held-out examples."""
+    return single_loss.eval_step(_training(sequences), state, batch, key)
+
+
+def loss(
+    sequences: SequenceModel, params: Any, model_state: dict[str, Any], batch: Batch, key: Key, *, train: bool
+) -> LossOutput:
+    """Return -log p [B], the sum over the tokens of each example, in nats."""
+    tokens = batch["tokens"].astype(jnp.int32)
+    network, options = sequences.network, {}
+    if train and sequences.augment is not None:
+        augment_key, key = jax.random.split(key)
+        tokens = jax.vmap(sequences.augment)(example_keys(augment_key, batch["index"]), tokens)
+    if train and getattr(network, "dropout", 0.0):
+        options["dropout_keys"] = example_keys(key, batch["index"])
+    condition = sequences.condition_of(batch)
+    variables = _variables_of(sequences, params, model_state)
+    logits = network.apply(variables, tokens[:, :-1], *condition, train=train, **options)
+    targets, weights = tokens[:, 1:], batch.get("weights", jnp.ones(logits.shape[:2], jnp.float32))
+    nats = -sequences.output.log_prob(logits, targets)  # [B, T]
+    right = sequences.output.likeliest(logits) == targets
+    losses, metrics = jnp.sum(nats * weights, axis=1), {"accuracy": jnp.sum(right * weights, axis=1)}
+    if sequences.report_bits:
+        metrics["bits"] = losses / math.log(2.0)
+    return LossOutput(losses, metrics, model_state, weights=jnp.sum(weights, axis=1))
+
+
+def logits(sequences: SequenceModel, state: TrainState, tokens: jax.Array, *condition: Any) -> jax.Array:
+    """Return the next-token logits [B, T, K] of tokens int [B, T]."""
+    return sequences.network.apply(_variables(sequences, state), tokens, *condition, train=False)
+
+
+def begin(
+    sequences: SequenceModel,
+    state: TrainState,
+    key: Key,
+    prompts: jax.Array,
+    lengths: Sequence[int] | jax.Array,
+    num_tokens: int,
+    *condition: Any,
+) -> DecodeState:
+    """Return the state of decoding after prompts int [B, P] of `lengths` [B], with room for `num_tokens` more."""
+    variables = _variables(sequences, state)
+    return decoding_loop.begin(sequences.decoder, variables, key, prompts, lengths, num_tokens, *condition)
+
+
+def advance(
+    sequences: SequenceModel,
+    state: TrainState,
+    decoding: DecodeState,
+    count: int | jax.Array,
+    params: SamplingParams | None = None,
+) -> DecodeState:
+    """Return the state of decoding `count` tokens later."""
+    variables = _variables(sequences, state)
+    return decoding_loop.advance(sequences.decoder, variables, decoding, count, params or SamplingParams())
+
+
+def sample(
+    sequences: SequenceModel,
+    state: TrainState,
+    key: Key,
+    num_samples: int,
+    *,
+    condition: NetworkCondition | None = None,
+    num_tokens: int | None = None,
+    choice: SamplingParams | None = None,
+) -> jax.Array:
+    """Draw tokens int [num_samples, num_tokens] that follow `first_token`.
+
+    Args:
+      condition: a tuple as `condition_of` gives it; None: that of `conditions`.
+      num_tokens: None: `sample_length`.
+      choice: how tokens are drawn.
+
+    Raises:
+      ValueError: a condition for a model without one.
+    """
+    if sequences.conditions is None and condition is not None:
+        raise ValueError("this model is unconditional: leave out `condition`")
+    if sequences.conditions is not None and condition is None:
+        condition = sequences.conditions(num_samples)
+    num_tokens = sequences.sample_length if num_tokens is None else num_tokens
+    prompts = jnp.full((num_samples, 1), sequences.first_token, jnp.int32)
+    decoding = begin(sequences, state, key, prompts, [1] * num_samples, num_tokens, *(condition or ()))
+    return advance(sequences, state, decoding, num_tokens, choice).tokens[:, 1:]
+
+
+def network_params(sequences: SequenceModel, state: TrainState) -> Any:
+    """Return the network's parameters, with adapters added."""
+    return _variables(sequences, state)["params"]
+
+
+def model(sequences: SequenceModel) -> GenerativeModel:
+    """Return the model of a spec, with its capabilities."""
+    tokens = Tokens(
+        begin=partial(begin, sequences),
+        advance=partial(advance, sequences),
+        first_token=sequences.first_token,
+        logits=partial(logits, sequences),
+        network=sequences.network,
+        network_params=partial(network_params, sequences),
     )
+    conditional = sequences.conditions is not None
+    condition = Condition(sequences.condition_kind, sequences.conditions) if conditional else None
+    return single_loss.bind(_training(sequences), sample=partial(sample, sequences), tokens=tokens, condition=condition)
+
+
+def _training(sequences: SequenceModel) -> SingleLoss:
+    return SingleLoss(
+        name="autoregressive",
+        init_networks=partial(_init_networks, sequences),
+        loss=partial(loss, sequences),
+        optimizer=sequences.optimizer,
+        ema_decay=sequences.ema_decay,
+        micro_batches=sequences.micro_batches,
+    )
+
+
+def _init_networks(sequences: SequenceModel, key: Key, batch: Batch) -> tuple[Any, dict[str, Any]]:
+    network_key, adapter_key = jax.random.split(key)
+    tokens = batch["tokens"][:, :-1].astype(jnp.int32)
+    params, model_state = init_network(sequences.network, network_key, tokens, *sequences.condition_of(batch))
+    if sequences.pretrained is not None:
+        params = jax.tree.map(jnp.copy, sequences.pretrained())  # the state's buffers are donated: not another's
+    if sequences.adapter_rank is None:
+        return params, model_state
+    return create_adapters(adapter_key, params, sequences.adapter_rank), {**model_state, "frozen": params}
+
+
+def _variables_of(sequences: SequenceModel, params: Any, model_state: dict[str, Any]) -> Variables:
+    """Return what the network is applied with."""
+    others = {name: value for name, value in model_state.items() if name != "frozen"}
+    if sequences.adapter_rank is not None:
+        params = with_adapters(model_state["frozen"], params)
+    return {"params": params, **others}
+
+
+def _variables(sequences: SequenceModel, state: TrainState) -> Variables:
+    return _variables_of(sequences, averaged_params(state, "autoregressive"), state.model_state)

@@ -99,22 +99,22 @@ class GroupNorm(nn.Module):
     epsilon: float = 1e-5
 
     @nn.compact
-    def __call__(self, inputs: Array, moves: tuple[Array, Array] | None = None) -> Array:
-        """[B, ..., C] -> [B, ..., C], times 1 + s and plus t where there are `moves` (s, t), both [B, C]."""
+    def __call__(self, inputs: Array, scale_shift: tuple[Array, Array] | None = None) -> Array:
+        """[B, ..., C] -> [B, ..., C], times 1 + s and plus t where there is a `scale_shift` (s, t), both [B, C]."""
         channels = inputs.shape[-1]
         fitting = [n for n in range(1, 33) if channels % n == 0 and (n == 1 or channels // n >= 4)]
         scale = self.param("scale", nn.initializers.ones, (channels,), jnp.float32)
         bias = self.param("bias", nn.initializers.zeros, (channels,), jnp.float32)
-        if moves is not None:
-            scale, bias = scale * (1.0 + moves[0]), bias * (1.0 + moves[0]) + moves[1]
+        if scale_shift is not None:
+            scale, bias = scale * (1.0 + scale_shift[0]), bias * (1.0 + scale_shift[0]) + scale_shift[1]
         return normalized_by_groups(inputs, fitting[-1], self.epsilon, scale, bias)
 
 
-class Moves(nn.Module):
-    """What an embedding scales and shifts a map by: `nn.Dense(2 F)` and its halves, as two products.
+class ScaleShift(nn.Module):
+    """What an embedding scales and shifts a map by (FiLM): `nn.Dense(2 F)` and its halves, as two products.
 
-    XLA's CPU code computes halves of one product anew for each number of the map that they move: 2.0 ms for group norm,
-    moves and SiLU of [64,16,16,32] with their gradients, 0.5 with two products.
+    XLA's CPU code computes halves of one product anew for each number of the map: 2.0 ms for group norm, scale,
+    shift and SiLU of [64,16,16,32] with their gradients, 0.5 with two products.
 
     Attributes:
       features: F.
@@ -124,7 +124,7 @@ class Moves(nn.Module):
 
     @nn.compact
     def __call__(self, embedding: Array) -> tuple[Array, Array]:
-        """[B, E] -> two [B, F], the moves of `GroupNorm`."""
+        """[B, E] -> two [B, F], the `scale_shift` of `GroupNorm`."""
         shape = embedding.shape[-1], 2 * self.features
         kernel = self.param("kernel", nn.initializers.lecun_normal(), shape, jnp.float32)
         bias = self.param("bias", nn.initializers.zeros, shape[1:], jnp.float32)

@@ -10,12 +10,13 @@ import optax
 import pytest
 import scipy.stats
 from helpers import floats
-from tiny import optimizer, tiny_first_stage, tiny_images, tiny_two_stages
+from tiny import optimizer, tiny_first_stage, tiny_images, tiny_two_stages_spec
 
 from jaxgen.data import Dataset, example_batch
 from jaxgen.data.binarization import binarized
 from jaxgen.data.dataset import as_stored, scale_images, unscale_images
-from jaxgen.models.autoregressive.grids import autoregressive, binary_pixels
+from jaxgen.models.autoregressive import grids
+from jaxgen.models.autoregressive.grids import AutoregressiveGrid, binary_pixels
 from jaxgen.networks.made import TokenMADE
 from jaxgen.networks.pixel_cnn import GatedPixelCNN
 
@@ -31,8 +32,12 @@ every_network = pytest.mark.parametrize("name", NETWORKS)
 
 @functools.cache
 def tiny_model(name="pixel_cnn", num_classes=None):
+    return tiny_spec(name, num_classes).model()
+
+
+def tiny_spec(name="pixel_cnn", num_classes=None):
     network = NETWORKS[name](num_classes)
-    return autoregressive(network, token_shape=SHAPE, num_classes=num_classes, optimizer=optimizer())
+    return AutoregressiveGrid(network, token_shape=SHAPE, num_classes=num_classes, optimizer=optimizer())
 
 
 def tiny_tokens(examples=50):
@@ -53,7 +58,7 @@ def all_log_probs(name):
     """log p of all grids of tokens, and how many tokens there are."""
     num_tokens = 2 if name == "binary_made" else 3
     grids = jnp.array(list(itertools.product(range(num_tokens), repeat=6))).reshape(-1, *SHAPE)
-    log_probs = jax.jit(tiny_model(name).functions["log_prob"])(sharpened(name), grids)
+    log_probs = jax.jit(tiny_model(name).likelihood.log_prob)(sharpened(name), grids)
     return np.asarray(log_probs, np.float64), num_tokens
 
 
@@ -66,10 +71,10 @@ def test_probabilities_of_all_grids_add_up_to_one(name):
 
 @every_network
 def test_samples_come_as_often_as_their_probability_says(name):
-    model, state = tiny_model(name), sharpened(name)
+    spec, state = tiny_spec(name), sharpened(name)
     log_probs, num_tokens = all_log_probs(name)
     probabilities = np.exp(log_probs)
-    tokens, _ = jax.jit(lambda key: model.functions["sample_tokens"](state, key, 4_000))(KEY)
+    tokens, _ = jax.jit(lambda key: grids.sample_tokens(spec, state, key, 4_000))(KEY)
     numbers = np.asarray(tokens).reshape(-1, 6) @ (num_tokens ** np.arange(5, -1, -1))
     counts = np.bincount(numbers, minlength=len(probabilities))
     common = probabilities > 10 / 4_000
@@ -81,10 +86,10 @@ def test_samples_come_as_often_as_their_probability_says(name):
 @every_network
 @pytest.mark.parametrize("num_classes", [None, 4])
 def test_the_likelihood_while_sampling_is_the_teacher_forced_one(num_classes, name):
-    model, state = tiny_model(name, num_classes), sharpened(name, num_classes)
+    spec, state = tiny_spec(name, num_classes), sharpened(name, num_classes)
     condition = () if num_classes is None else (jnp.arange(20) % 4,)
-    tokens, log_probs = jax.jit(lambda *c: model.functions["sample_tokens"](state, KEY, 20, *c))(*condition)
-    forced = jax.jit(model.functions["log_prob"])(state, tokens, *condition)
+    tokens, log_probs = jax.jit(lambda *c: grids.sample_tokens(spec, state, KEY, 20, *c))(*condition)
+    forced = jax.jit(spec.model().likelihood.log_prob)(state, tokens, *condition)
     np.testing.assert_allclose(log_probs, forced, rtol=1e-4, atol=1e-4)
     assert float(log_probs.std()) > 0.1
 
@@ -94,7 +99,7 @@ def test_a_sample_belongs_to_its_number_and_its_class():
     many, few = (np.asarray(model.sample(state, KEY, n)) for n in (20, 8))
     np.testing.assert_array_equal(many[:8], few)
     assert len(np.unique(many, axis=0)) > 5
-    np.testing.assert_array_equal(model.functions["conditions"](6), [0, 1, 2, 3, 0, 1])
+    np.testing.assert_array_equal(model.condition.of_samples(6), [0, 1, 2, 3, 0, 1])
     other = np.asarray(model.sample(state, KEY, 20, condition=jnp.full(20, 2)))
     np.testing.assert_array_equal(other[2::4], many[2::4])
     assert not np.array_equal(other, many)
@@ -106,7 +111,7 @@ def test_the_loss_is_cross_entropy_per_token_and_nats_per_example():
     model, state = tiny_model(), sharpened()
     batch = example_batch(tiny_tokens(), 5)
     metrics = jax.jit(model.eval_step)(state, batch, KEY)
-    log_prob = jax.jit(model.functions["log_prob"])(state, batch["tokens"].astype(jnp.int32))
+    log_prob = jax.jit(model.likelihood.log_prob)(state, batch["tokens"].astype(jnp.int32))
     assert float(metrics["autoregressive/nats"][0]) == pytest.approx(-float(log_prob.sum()), rel=1e-5)
     assert float(metrics["autoregressive/loss"][0]) == pytest.approx(-float(log_prob.sum()) / 6, rel=1e-5)
 
@@ -143,7 +148,7 @@ def test_samples_of_a_model_of_one_image_are_that_image(network):
     image = np.where(np.random.default_rng(0).random((1, 4, 5, 1)) < 0.5, 1.0, -1.0).astype(np.float32)
     batch = {"image": jnp.asarray(np.tile(image, (4, 1, 1, 1))), "index": jnp.arange(4)}
     options = {"optimizer": optax.adam(0.1), "tokenizer": binary_pixels()}
-    model = autoregressive(network, token_shape=(4, 5), **options)
+    model = AutoregressiveGrid(network, token_shape=(4, 5), **options).model()
 
     @jax.jit
     def train(state):
@@ -160,7 +165,8 @@ def test_samples_of_a_model_of_one_image_are_that_image(network):
 
 def test_a_first_stage_stays_frozen_and_its_decoder_makes_the_samples():
     first, first_state = tiny_first_stage()
-    model, batch = tiny_two_stages(), example_batch(tiny_images(), 16)
+    spec, batch = tiny_two_stages_spec(), example_batch(tiny_images(), 16)
+    model = spec.model()
     state, step = jax.jit(model.init)(KEY, batch), jax.jit(model.train_step)
     for i in range(2):
         state, _ = step(state, batch, jax.random.fold_in(KEY, i))
@@ -169,7 +175,7 @@ def test_a_first_stage_stays_frozen_and_its_decoder_makes_the_samples():
         for (path, old), (_, new) in zip(floats(getattr(first_state, name)), floats(frozen[name]), strict=True):
             np.testing.assert_array_equal(new, old, err_msg=path)
     images, (tokens, _) = jax.jit(
-        lambda state: (model.sample(state, KEY, 5), model.functions["sample_tokens"](state, KEY, 5))
+        lambda state: (model.sample(state, KEY, 5), grids.sample_tokens(spec, state, KEY, 5))
     )(state)
     assert images.shape == (5, 8, 8, 1)
     np.testing.assert_allclose(images, first.functions["decode_codes"](first_state, tokens), rtol=1e-5, atol=1e-6)
@@ -179,7 +185,7 @@ def test_training_finds_what_tokens_have_in_common():
     rows = np.tile(np.arange(3), (64, 2, 1)) + np.random.default_rng(1).integers(0, 3, (64, 1, 1))
     data = {"tokens": jnp.asarray(rows % 3), "index": jnp.arange(64)}  # the first token says all
     network = GatedPixelCNN(3, width=8, layers=2, hidden_width=16)
-    model = autoregressive(network, token_shape=SHAPE, optimizer=optax.adam(2e-2))
+    model = AutoregressiveGrid(network, token_shape=SHAPE, optimizer=optax.adam(2e-2)).model()
     state, step = jax.jit(model.init)(KEY, data), jax.jit(model.train_step)
     for i in range(60):
         state, metrics = step(state, data, jax.random.fold_in(KEY, i))

@@ -4,21 +4,22 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from tiny import TINY_LAYOUT, TINY_PROMPTS, tiny_captioned, tiny_dall_e
+from tiny import TINY_LAYOUT, TINY_PROMPTS, tiny_captioned, tiny_dall_e_spec
 
 from jaxgen.core.keys import example_keys, folded_keys
 from jaxgen.data import example_batch
-from jaxgen.models.autoregressive.decoding import Choice, choose
+from jaxgen.models.autoregressive import dall_e
+from jaxgen.models.autoregressive.decoding import SamplingParams, choose
 
 KEY = jax.random.key(0)
+logits = jax.jit(dall_e.logits, static_argnums=0)
 CODES = jnp.array([[[0, 5], [2, 1]], [[3, 3], [4, 0]], [[5, 1], [1, 2]]])
 
 
 @pytest.fixture(scope="module")
-def model_and_state():
-    model = tiny_dall_e(caption_in_training=None, shift=0, caption_dropout=0.0)
-    model = model._replace(table={**model.functions, "logits": jax.jit(model.functions["logits"])})
-    return model, jax.jit(model.init)(jax.random.key(1), example_batch(tiny_captioned(), 2))
+def spec_and_state():
+    spec = tiny_dall_e_spec(caption_in_training=None, shift=0, caption_dropout=0.0)
+    return spec, jax.jit(spec.model().init)(jax.random.key(1), example_batch(tiny_captioned(), 2))
 
 
 def test_each_place_of_a_caption_has_a_padding_of_its_own_and_codes_stand_behind_it():
@@ -29,29 +30,31 @@ def test_each_place_of_a_caption_has_a_padding_of_its_own_and_codes_stand_behind
     assert tokens.shape[1] == TINY_LAYOUT.context + 1
 
 
-def test_a_caption_does_not_see_codes_and_codes_do_not_see_later_ones(model_and_state):
-    model, state = model_and_state
-    text, image = model.functions["logits"](state, TINY_PROMPTS, CODES)
+def test_a_caption_does_not_see_codes_and_codes_do_not_see_later_ones(spec_and_state):
+    spec, state = spec_and_state
+    text, image = logits(spec, state, TINY_PROMPTS, CODES)
     assert text.shape == (3, 5, 10)
     assert image.shape == (3, 4, 6)
-    other_text, other_image = model.functions["logits"](state, TINY_PROMPTS, CODES.at[:, 1, 0].add(1) % 6)
+    other_text, other_image = logits(spec, state, TINY_PROMPTS, CODES.at[:, 1, 0].add(1) % 6)
     np.testing.assert_array_equal(other_text, text)
     np.testing.assert_array_equal(other_image[:, :3], image[:, :3])
     assert not np.allclose(other_image[:, 3], image[:, 3])
     changed = TINY_PROMPTS.copy()
     changed[:, 0] = 4
-    later = model.functions["logits"](state, changed, CODES)[1]
+    later = logits(spec, state, changed, CODES)[1]
     assert not np.allclose(later[0], image[0])  # every code sees the caption
     np.testing.assert_array_equal(later[1], image[1])  # whose first token is 4 already
 
 
-def test_the_loss_is_an_eighth_of_the_text_and_seven_of_the_image(model_and_state):
-    model, state = model_and_state
+def test_the_loss_is_an_eighth_of_the_text_and_seven_of_the_image(spec_and_state):
+    spec, state = spec_and_state
     batch = example_batch(tiny_captioned(), 6)
-    metrics = {name: total / weight for name, (total, weight) in jax.jit(model.eval_step)(state, batch, KEY).items()}
+    metrics = {
+        name: total / weight for name, (total, weight) in jax.jit(spec.model().eval_step)(state, batch, KEY).items()
+    }
     # The first stage makes gray pixels binary by chance, so its codes are not known here: text first, then the sum.
     captions = np.asarray(batch["caption"])
-    text = jax.nn.log_softmax(model.functions["logits"](state, captions, jnp.zeros((6, 2, 2), int))[0])
+    text = jax.nn.log_softmax(logits(spec, state, captions, jnp.zeros((6, 2, 2), int))[0])
     targets = TINY_LAYOUT.begin(jnp.asarray(captions))[:, 1:]
     nats = -np.take_along_axis(np.asarray(text), np.asarray(targets)[..., None], -1).mean()
     assert float(metrics["dall_e/text_nats"]) == pytest.approx(nats, rel=1e-5)
@@ -61,16 +64,16 @@ def test_the_loss_is_an_eighth_of_the_text_and_seven_of_the_image(model_and_stat
 
 
 @pytest.mark.parametrize("guidance", [1.0, 3.0])
-def test_cached_draws_are_those_of_whole_passes(model_and_state, guidance):
-    model, state = model_and_state
-    choice = Choice(temperature=0.8)
+def test_cached_draws_are_those_of_whole_passes(spec_and_state, guidance):
+    spec, state = spec_and_state
+    choice = SamplingParams(temperature=0.8)
     options = {"guidance": guidance, "choice": choice}
-    draw = jax.jit(lambda state, captions: model.functions["sample_codes"](state, KEY, captions, **options))
+    draw = jax.jit(lambda state, captions: dall_e.sample_codes(spec, state, KEY, captions, **options))
     drawn = draw(state, jnp.asarray(TINY_PROMPTS))
     keys, codes = example_keys(KEY, jnp.arange(3, dtype=jnp.uint32)), jnp.zeros((3, 4), int)
     for i in range(4):
         own, free = (
-            model.functions["logits"](state, captions, codes.reshape(3, 2, 2))[1][:, i]
+            logits(spec, state, captions, codes.reshape(3, 2, 2))[1][:, i]
             for captions in (TINY_PROMPTS, np.zeros_like(TINY_PROMPTS))
         )
         chosen = choose(free + guidance * (own - free), folded_keys(keys, 6 + i), choice)
@@ -79,9 +82,9 @@ def test_cached_draws_are_those_of_whole_passes(model_and_state, guidance):
 
 
 @pytest.mark.slow
-def test_samples_are_of_the_prompts_in_turn_and_the_same_however_many(model_and_state):
-    model, state = model_and_state
-    np.testing.assert_array_equal(model.functions["captions"](5), TINY_PROMPTS[[0, 1, 2, 0, 1]])
-    five = model.sample(state, KEY, 5)
+def test_samples_are_of_the_prompts_in_turn_and_the_same_however_many(spec_and_state):
+    spec, state = spec_and_state
+    np.testing.assert_array_equal(spec.model().condition.of_samples(5), TINY_PROMPTS[[0, 1, 2, 0, 1]])
+    five = dall_e.sample(spec, state, KEY, 5)
     for options in ({}, {"condition": jnp.asarray(TINY_PROMPTS)}):  # the same codes; sums in another order decode them
-        np.testing.assert_allclose(model.sample(state, KEY, 3, **options), five[:3], rtol=1e-4, atol=1e-6)
+        np.testing.assert_allclose(dall_e.sample(spec, state, KEY, 3, **options), five[:3], rtol=1e-4, atol=1e-6)

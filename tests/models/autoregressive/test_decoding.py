@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from jax import Array
 
-from jaxgen.models.autoregressive.decoding import Choice, choose, decoder, window_start
+from jaxgen.models.autoregressive.decoding import Decoder, SamplingParams, advance, begin, choose, window_start
 from jaxgen.networks.gpt import GPT
 from jaxgen.networks.recurrent import RecurrentNetwork
 from jaxgen.networks.wavenet import WaveNet
@@ -41,16 +41,20 @@ def variables_of(name: str):
     return jax.tree.map(lambda x: x if x.ndim < 2 else 20 * x, variables) if "gpt" in name else variables
 
 
-def decoded(name: str, prompts: Array, lengths: list[int], num_tokens: int, choice: Choice, counts: list[int]) -> Array:
-    draw = decoder(NETWORKS[name])
-    decoding = draw.begin(variables_of(name), jax.random.key(5), prompts, lengths, num_tokens)
-    advance = jax.jit(draw.advance)
+def decoded(
+    name: str, prompts: Array, lengths: list[int], num_tokens: int, params: SamplingParams, counts: list[int]
+) -> Array:
+    decoder = Decoder(NETWORKS[name])
+    decoding = begin(decoder, variables_of(name), jax.random.key(5), prompts, lengths, num_tokens)
+    go_on = jax.jit(functools.partial(advance, decoder))
     for count in counts:
-        decoding = advance(variables_of(name), decoding, count, choice)
+        decoding = go_on(variables_of(name), decoding, count, params)
     return np.asarray(decoding.tokens)
 
 
-def drawn_without_a_cache(name: str, prompts: Array, lengths: list[int], num_tokens: int, choice: Choice) -> Array:
+def drawn_without_a_cache(
+    name: str, prompts: Array, lengths: list[int], num_tokens: int, params: SamplingParams
+) -> Array:
     """One pass over the whole window for each token (with zeros behind it, so that one length is compiled)."""
     network, variables = NETWORKS[name], variables_of(name)
     context = getattr(network, "context", None)
@@ -65,7 +69,7 @@ def drawn_without_a_cache(name: str, prompts: Array, lengths: list[int], num_tok
         window = np.zeros((len(tokens), size), np.int32)
         window[:, : position + 1 - start] = tokens[:, start : position + 1]
         logits = apply(variables, window)[:, position - start]
-        chosen = choose(logits, jax.vmap(jax.random.fold_in, (0, None))(keys, position + 1), choice)
+        chosen = choose(logits, jax.vmap(jax.random.fold_in, (0, None))(keys, position + 1), params)
         for row, length in enumerate(lengths):
             if position + 1 >= length:
                 tokens[row, position + 1] = chosen[row]
@@ -82,7 +86,7 @@ EVERY_NETWORK = [pytest.param(name, marks=[] if name in QUICK else pytest.mark.s
 @pytest.mark.parametrize("name", EVERY_NETWORK)
 def test_tokens_drawn_with_a_cache_are_those_drawn_without(name):
     """Of prompts of different lengths, past the end of the context twice, in pieces of different lengths."""
-    arguments = (name, *PROMPTS, 14, Choice())
+    arguments = (name, *PROMPTS, 14, SamplingParams())
     cached = decoded(*arguments, [3, 1, 100])
     np.testing.assert_array_equal(cached, drawn_without_a_cache(*arguments))
     assert len(np.unique(cached)) > 3
@@ -92,42 +96,42 @@ def test_tokens_drawn_with_a_cache_are_those_drawn_without(name):
 @pytest.mark.parametrize("name", ["gpt", pytest.param("lstm", marks=pytest.mark.slow)])
 def test_a_prompt_longer_than_the_context_is_gone_on_with(name):
     prompts = np.arange(2 * 13, dtype=np.int32).reshape(2, 13) % VOCABULARY
-    arguments = (name, prompts, [13, 12], 6, Choice())
+    arguments = (name, prompts, [13, 12], 6, SamplingParams())
     np.testing.assert_array_equal(decoded(*arguments, [100]), drawn_without_a_cache(*arguments))
 
 
 @pytest.mark.slow
 def test_prompts_are_kept_and_rows_do_not_depend_on_each_other():
     prompts, lengths = PROMPTS
-    both = decoded("gpt", prompts, lengths, 6, Choice(), [100])
+    both = decoded("gpt", prompts, lengths, 6, SamplingParams(), [100])
     for row, length in enumerate(lengths):
         np.testing.assert_array_equal(both[row, :length], prompts[row, :length])
-    alone = decoded("gpt", prompts[:1], lengths[:1], 6, Choice(), [100])
+    alone = decoded("gpt", prompts[:1], lengths[:1], 6, SamplingParams(), [100])
     np.testing.assert_array_equal(alone[0], both[0])
 
 
 def test_no_temperature_takes_the_likeliest_token():
     logits = jax.random.normal(jax.random.key(0), (6, VOCABULARY))
     keys = jax.random.split(jax.random.key(1), 6)
-    np.testing.assert_array_equal(choose(logits, keys, Choice(0.0)), jnp.argmax(logits, -1))
+    np.testing.assert_array_equal(choose(logits, keys, SamplingParams(0.0)), jnp.argmax(logits, -1))
 
 
 @pytest.mark.parametrize(
-    ("choice", "possible"),
+    ("params", "possible"),
     [
-        (Choice(), {0, 1, 2, 3}),
-        (Choice(top_k=2), {0, 2}),
-        (Choice(top_k=100), {0, 1, 2, 3}),
-        (Choice(top_p=0.5), {2}),
-        (Choice(top_p=0.51), {0, 2}),
-        (Choice(top_p=0.9), {0, 1, 2}),
-        (Choice(top_p=1.0), {0, 1, 2, 3}),
+        (SamplingParams(), {0, 1, 2, 3}),
+        (SamplingParams(top_k=2), {0, 2}),
+        (SamplingParams(top_k=100), {0, 1, 2, 3}),
+        (SamplingParams(top_p=0.5), {2}),
+        (SamplingParams(top_p=0.51), {0, 2}),
+        (SamplingParams(top_p=0.9), {0, 1, 2}),
+        (SamplingParams(top_p=1.0), {0, 1, 2, 3}),
     ],
 )
-def test_only_the_likeliest_tokens_are_drawn(choice, possible):
+def test_only_the_likeliest_tokens_are_drawn(params, possible):
     """Of probabilities 0.3, 0.15, 0.5, 0.05."""
     logits = jnp.log(jnp.asarray([[0.3, 0.15, 0.5, 0.05]])).repeat(4000, 0)
-    drawn = choose(logits, jax.random.split(jax.random.key(0), 4000), choice)
+    drawn = choose(logits, jax.random.split(jax.random.key(0), 4000), params)
     assert set(np.unique(drawn).tolist()) == possible
 
 
@@ -135,7 +139,7 @@ def test_only_the_likeliest_tokens_are_drawn(choice, possible):
 def test_tokens_are_drawn_as_often_as_their_probability_at_a_temperature_says(temperature):
     probabilities = np.asarray([0.3, 0.15, 0.5, 0.05])
     logits = jnp.log(jnp.asarray(probabilities))[None].repeat(20_000, 0)
-    drawn = choose(logits, jax.random.split(jax.random.key(0), 20_000), Choice(temperature))
+    drawn = choose(logits, jax.random.split(jax.random.key(0), 20_000), SamplingParams(temperature))
     expected = probabilities ** (1 / temperature)
     shares = np.bincount(np.asarray(drawn), minlength=4) / 20_000
     np.testing.assert_allclose(shares, expected / expected.sum(), atol=0.015)

@@ -7,7 +7,7 @@ import pytest
 from scipy.stats import logistic
 
 from jaxgen.data.mu_law import mu_law_decode
-from jaxgen.models.autoregressive.decoding import Choice
+from jaxgen.models.autoregressive.decoding import SamplingParams
 from jaxgen.models.autoregressive.outputs import mixture_in_amplitudes, mixture_of_logistics, softmax
 from jaxgen.models.likelihoods import discretized_logistic
 
@@ -68,7 +68,7 @@ def test_a_mixture_in_amplitudes_is_that_of_scipy_between_the_levels_of_mu_law()
 def test_levels_are_drawn_as_often_as_their_mass_says(output, temperature):
     count = 20_000
     parameters = parameters_of(1, 3)
-    draw = jax.jit(lambda keys: output.draw(parameters.repeat(count, 0), keys, Choice(temperature)))
+    draw = jax.jit(lambda keys: output.draw(parameters.repeat(count, 0), keys, SamplingParams(temperature)))
     drawn = draw(jax.random.split(jax.random.key(1), count))
     expected = np.exp(np.asarray(output.log_prob(parameters, jnp.arange(16)), np.float64) / temperature)
     shares = np.bincount(np.asarray(drawn), minlength=16) / count

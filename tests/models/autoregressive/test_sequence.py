@@ -9,9 +9,9 @@ from tiny import tiny_gpt, tiny_rnn, tiny_speech, tiny_text, tiny_wavenet
 
 from jaxgen.core.errors import UserError
 from jaxgen.data import example_batch
-from jaxgen.models.autoregressive.decoding import Choice
+from jaxgen.models.autoregressive.decoding import SamplingParams
 from jaxgen.models.autoregressive.outputs import softmax
-from jaxgen.models.autoregressive.sequences import sequence_model
+from jaxgen.models.autoregressive.sequences import SequenceModel
 from jaxgen.networks.gpt import GPT
 from jaxgen.networks.recurrent import RecurrentNetwork
 
@@ -27,7 +27,7 @@ def test_the_loss_is_the_mean_over_tokens_of_minus_log_p_of_the_next():
     state = model.init(KEY, batch)
     total, count = model.eval_step(state, batch, KEY)["autoregressive/loss"]
     tokens = batch["tokens"].astype(int)
-    log_p = jax.nn.log_softmax(model.functions["logits"](state, tokens[:, :-1]))
+    log_p = jax.nn.log_softmax(model.tokens.logits(state, tokens[:, :-1]))
     chosen = [log_p[i, t, tokens[i, t + 1]] for i in range(8) for t in range(6)]
     assert int(count) == 8 * 6
     assert float(total) == pytest.approx(-sum(map(float, chosen)), rel=1e-5)
@@ -79,7 +79,7 @@ def test_a_network_trained_on_a_rhythm_goes_on_with_it(network):
     text = np.tile([1, 1, 2, 0], 30)
     windows = np.stack([text[i : i + 25] for i in range(64)])
     batch = {"tokens": jnp.asarray(windows), "index": jnp.arange(64, dtype=jnp.uint32)}
-    model = sequence_model(network, optimizer=optax.adam(1e-2))
+    model = SequenceModel(network, optimizer=optax.adam(1e-2)).model()
 
     @jax.jit
     def train(state):
@@ -87,15 +87,15 @@ def test_a_network_trained_on_a_rhythm_goes_on_with_it(network):
 
     state = train(model.init(KEY, batch))
     assert float(model.eval_step(state, batch, KEY)["autoregressive/accuracy"][0]) > 0.93 * 64 * 24
-    begin, advance = model.functions["begin"], model.functions["advance"]
-    decoding = advance(state, begin(state, KEY, jnp.asarray([[1, 2]]), [2], 20), 20, Choice(temperature=0.0))
+    begin, advance = model.tokens.begin, model.tokens.advance
+    decoding = advance(state, begin(state, KEY, jnp.asarray([[1, 2]]), [2], 20), 20, SamplingParams(temperature=0.0))
     np.testing.assert_array_equal(decoding.tokens[0], np.tile([1, 1, 2, 0], 10)[1:23])
 
 
 def test_samples_begin_behind_the_first_token_and_have_the_length_asked_for():
     model = tiny_rnn("gru")
     state = model.init(KEY, batch_of())
-    assert model.functions["first_token"]() == 0
+    assert model.tokens.first_token == 0
     short, longer = (model.sample(state, KEY, 3, num_tokens=n) for n in (4, 7))
     assert longer.shape == (3, 7)
     np.testing.assert_array_equal(short, longer[:, :4])
@@ -109,19 +109,18 @@ def test_samples_follow_their_condition_and_take_that_of_conditions_where_none_i
     model = tiny_wavenet(softmax())
     state = model.init(KEY, example_batch(tiny_speech(), 2))
     state = state.replace(ema_params=jax.tree.map(lambda x: 3.0 * x, state.ema_params))
-    own = model.functions["conditions"](6)
+    own = model.condition.of_samples(6)
     (said,) = own
     draw = jax.jit(lambda condition: model.sample(state, KEY, 6, condition=condition))
     np.testing.assert_array_equal(model.sample(state, KEY, 6), draw(own))
     others = draw((said._replace(label=(said.label + 1) % 3),))
     assert not np.array_equal(others, draw(own))
-    begin, advance = model.functions["begin"], model.functions["advance"]
+    begin, advance = model.tokens.begin, model.tokens.advance
     decoding = advance(state, begin(state, KEY, jnp.zeros((6, 1), int), [1] * 6, 9, *own), 9)
     np.testing.assert_array_equal(decoding.tokens[:, 1:], draw(own))
     tokens = jnp.zeros((6, 5), int)
     logits = [
-        model.functions["logits"](state, tokens, *condition)
-        for condition in (own, (said._replace(start=said.start + 4),))
+        model.tokens.logits(state, tokens, *condition) for condition in (own, (said._replace(start=said.start + 4),))
     ]
     assert np.abs(logits[0] - logits[1]).max() > 1e-3
 

@@ -11,20 +11,20 @@ import jax.numpy as jnp
 from jax import Array, lax
 
 from jaxgen.networks.layers.convolution.dft import Pair
-from jaxgen.networks.layers.convolution.im2col import patches_of, tall_product
+from jaxgen.networks.layers.convolution.im2col import extract_patches, tall_product
 
 
 @functools.partial(jax.custom_vjp, nondiff_argnums=(2, 3, 4))
-def scatter_convolution(inputs: Array, kernel: Array, strides: Pair, befores: Pair, out_sizes: Pair) -> Array:
-    """y[j] = sum of x[i] w[t] over all i and t with s i + t - before = j, for 0 <= j < out_size on each axis.
+def col2im_convolution(inputs: Array, kernel: Array, strides: Pair, pad_before: Pair, out_sizes: Pair) -> Array:
+    """Add up y[j] = sum of x[i] w[t] over all i, t with s i + t - pad_before = j, for 0 <= j < out_size on each axis.
 
-    Both gradients are products with the patches that `patch_convolution` with these strides takes of the output's.
+    Both gradients are products with the patches that `im2col_convolution` with these strides takes of the output's.
 
     Args:
       inputs: [B, H, W, C].
       kernel: [kh, kw, C, F].
       strides: s, pixels of the output for each pixel of the inputs.
-      befores: how many outputs are left out before the first row and column.
+      pad_before: how many outputs are left out before the first row and column.
       out_sizes: H', W'.
 
     Returns:
@@ -32,8 +32,8 @@ def scatter_convolution(inputs: Array, kernel: Array, strides: Pair, befores: Pa
     """
     products = jnp.einsum("klcf,nc->klnf", kernel, inputs.reshape(-1, inputs.shape[-1]))
     products = products.reshape(*kernel.shape[:2], *inputs.shape[:3], -1)  # [kh, kw, B, H, W, F]
-    rows = _overlapped(products, 2, strides[0], befores[0], out_sizes[0])  # [kw, B, H', W, F]
-    return _overlapped(rows, 2, strides[1], befores[1], out_sizes[1])
+    rows = _overlapped(products, 2, strides[0], pad_before[0], out_sizes[0])  # [kw, B, H', W, F]
+    return _overlapped(rows, 2, strides[1], pad_before[1], out_sizes[1])
 
 
 def _overlapped(pieces: Sequence[Array], axis: int, stride: int, before: int, size: int) -> Array:
@@ -55,17 +55,17 @@ def _overlapped(pieces: Sequence[Array], axis: int, stride: int, before: int, si
 
 
 def _forward(
-    inputs: Array, kernel: Array, strides: Pair, befores: Pair, out_sizes: Pair
+    inputs: Array, kernel: Array, strides: Pair, pad_before: Pair, out_sizes: Pair
 ) -> tuple[Array, tuple[Array, Array]]:
-    return scatter_convolution(inputs, kernel, strides, befores, out_sizes), (inputs, kernel)
+    return col2im_convolution(inputs, kernel, strides, pad_before, out_sizes), (inputs, kernel)
 
 
 def _backward(
-    strides: Pair, befores: Pair, out_sizes: Pair, saved: tuple[Array, Array], grads: Array
+    strides: Pair, pad_before: Pair, out_sizes: Pair, saved: tuple[Array, Array], grads: Array
 ) -> tuple[Array, Array]:
     inputs, kernel = saved
     del out_sizes
-    rows = patches_of(grads, kernel.shape[:2], strides, befores, inputs.shape[1:3])
+    rows = extract_patches(grads, kernel.shape[:2], strides, pad_before, inputs.shape[1:3])
     rows = rows.reshape(-1, rows.shape[-1])  # [B H W, kh kw F]
     turned = kernel.swapaxes(2, 3)
     # dw is the gradient of the product of these rows with the turned kernel.
@@ -74,4 +74,4 @@ def _backward(
     return input_grads.reshape(inputs.shape), kernel_grads.swapaxes(2, 3)
 
 
-scatter_convolution.defvjp(_forward, _backward)
+col2im_convolution.defvjp(_forward, _backward)

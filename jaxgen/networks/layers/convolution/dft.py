@@ -11,14 +11,14 @@ from jax import Array
 Pair = tuple[int, int]
 
 
-def transform_convolution(inputs: Array, kernel: Array, firsts: Pair, out_sizes: Pair) -> Array:
-    """`unit_convolution` as y = O ((I x) * (K w)): one product [B, C] x [C, F] for each row of the transform.
+def dft_convolution(inputs: Array, kernel: Array, offsets: Pair, out_sizes: Pair) -> Array:
+    """Do `unit_convolution` as y = O ((I x) * (K w)): one product [B, C] x [C, F] for each row of the transform.
 
     Each product is a multiplication of matrices and so are its gradients.
     """
     batch, height, width, channels = inputs.shape
     features = kernel.shape[-1]
-    matrices = _transform_matrices((height, width), kernel.shape[:2], firsts, out_sizes)
+    matrices = _transform_matrices((height, width), kernel.shape[:2], offsets, out_sizes)
     to_inputs, to_kernel, to_outputs = (jnp.asarray(matrix, inputs.dtype) for matrix in matrices)
     positions = inputs.reshape(batch, height * width, channels).swapaxes(0, 1)
     inputs = _mix(to_inputs, positions)  # [P, B, C]
@@ -39,21 +39,21 @@ _mix.defvjp(
 )
 
 
-def shortest_periods(sizes: Pair, kernel_sizes: Pair, firsts: Pair, out_sizes: Pair) -> Pair:
+def shortest_periods(sizes: Pair, kernel_sizes: Pair, offsets: Pair, out_sizes: Pair) -> Pair:
     """The shortest periods at which a cyclic correlation has the wanted outputs: no tap may meet a wrong x[m]."""
-    rows = zip(sizes, kernel_sizes, firsts, out_sizes, strict=True)
-    return tuple(max(n - first, size + first + k - 1) for n, k, first, size in rows)
+    rows = zip(sizes, kernel_sizes, offsets, out_sizes, strict=True)
+    return tuple(max(n - offset, size + offset + k - 1) for n, k, offset, size in rows)
 
 
 @functools.cache
-def _transform_matrices(sizes: Pair, kernel_sizes: Pair, firsts: Pair, out_sizes: Pair) -> tuple[np.ndarray, ...]:
+def _transform_matrices(sizes: Pair, kernel_sizes: Pair, offsets: Pair, out_sizes: Pair) -> tuple[np.ndarray, ...]:
     """The matrices [P, H W], [P, K L] and [H' W', P] of the transform, in float64.
 
     With the two-dimensional discrete Fourier transform of the periods, Y = X V where V = conj(W). Of each pair of
     conjugate frequencies one is kept. A complex product (a + ib)(c + id) takes three real ones (Gauss):
     k1 = (a + b) c, k2 = a (d - c), k3 = b (c + d), and is (k1 - k3) + i (k1 + k2).
     """
-    periods = shortest_periods(sizes, kernel_sizes, firsts, out_sizes)
+    periods = shortest_periods(sizes, kernel_sizes, offsets, out_sizes)
 
     def angles(frequency: Pair, starts: Pair, counts: Pair) -> np.ndarray:
         axes = [
@@ -68,7 +68,7 @@ def _transform_matrices(sizes: Pair, kernel_sizes: Pair, firsts: Pair, out_sizes
         if conjugate < frequency:
             continue
         x = np.exp(-1j * angles(frequency, (0, 0), sizes))
-        v = np.exp(1j * angles(frequency, firsts, kernel_sizes))
+        v = np.exp(1j * angles(frequency, offsets, kernel_sizes))
         y = np.exp(1j * angles(frequency, (0, 0), out_sizes)) / math.prod(periods)
         if conjugate == frequency:  # X, V and Y are real
             to_inputs.append(x.real)

@@ -3,9 +3,9 @@
 A convolution of few taps is one product of its patches with the kernel. Every other becomes one with stride 1: the
 strided one by space-to-depth of its input, the transposed one by depth-to-space of its output (the sub-pixel form of
 Shi et al. 2016, arXiv:1609.05158), unless that multiplies by many zeros or takes large patches for few outputs: then
-by `scatter_convolution`. What has stride 1 is then done by a discrete Fourier transform of small maps where that takes
-much less arithmetic, by patches of few channels, by `thin_convolution` for few features, and else by
-`direct_convolution`.
+by `col2im_convolution`. What has stride 1 is then done by a discrete Fourier transform of small maps where that takes
+much less arithmetic, by patches of few channels, by `shift_sum_convolution` for few features, and else by
+`lax_vjp_convolution`.
 
 Gradients of any order work in reverse mode; forward mode (`jax.jvp`) needs the plain form.
 """
@@ -16,19 +16,19 @@ from collections.abc import Sequence
 import jax.numpy as jnp
 from jax import Array, lax
 
-from jaxgen.networks.layers.convolution.col2im import scatter_convolution
-from jaxgen.networks.layers.convolution.dft import Pair, shortest_periods, transform_convolution
-from jaxgen.networks.layers.convolution.im2col import patch_convolution
-from jaxgen.networks.layers.convolution.lax_vjp import direct_convolution
+from jaxgen.networks.layers.convolution.col2im import col2im_convolution
+from jaxgen.networks.layers.convolution.dft import Pair, dft_convolution, shortest_periods
+from jaxgen.networks.layers.convolution.im2col import im2col_convolution
+from jaxgen.networks.layers.convolution.lax_vjp import lax_vjp_convolution
 from jaxgen.networks.layers.convolution.plain import transposed_pads
-from jaxgen.networks.layers.convolution.shift_sum import thin_convolution
+from jaxgen.networks.layers.convolution.shift_sum import shift_sum_convolution
 from jaxgen.networks.layers.resampling import space_to_depth
 
 Padding = str | Sequence[tuple[int, int]]
 
 
 def strided_convolution(inputs: Array, kernel: Array, strides: Pair, padding: Padding) -> Array:
-    """`lax.conv_general_dilated` by patches, or as a stride-1 convolution of the space-to-depth inputs.
+    """Do `lax.conv_general_dilated` by patches, or as a stride-1 convolution of the space-to-depth inputs.
 
     With the tap t of the padded input written as t - pad = s q + r, 0 <= r < s,
     y[i] = sum_t x[s i + t - pad] w[t] = sum_{q, r} X[i + q, r] W[q, r], where X[m, r] = x[s m + r].
@@ -53,18 +53,19 @@ def strided_convolution(inputs: Array, kernel: Array, strides: Pair, padding: Pa
     shifts = tuple(_best_shift(k, s, pad[0], -1) for k, s, pad in zip(kernel.shape, strides, pads, strict=False))
     starts = tuple(pad[0] - shift for pad, shift in zip(pads, shifts, strict=True))
     if math.prod(last - first + 1 for first, last in map(_cells_met, kernel.shape, strides, starts)) <= FEW_TAPS:
-        return patch_convolution(inputs, kernel, strides, [pad[0] for pad in pads], out_sizes)
+        return im2col_convolution(inputs, kernel, strides, [pad[0] for pad in pads], out_sizes)
     if any(shifts):  # zeros before the first row and column
         inputs = jnp.pad(inputs, ((0, 0), *((shift, 0) for shift in shifts), (0, 0)))
-    kernel, firsts = _split_taps(kernel, strides, starts)  # [K, s, L, t, C, F]
+    kernel, offsets = _split_taps(kernel, strides, starts)  # [K, s, L, t, C, F]
     rows, row_step, columns, column_step, channels, features = kernel.shape
     kernel = kernel.transpose(0, 2, 1, 3, 4, 5).reshape(rows, columns, row_step * column_step * channels, features)
-    return unit_convolution(_padded_space_to_depth(inputs, strides), kernel, firsts, out_sizes)
+    return unit_convolution(_padded_space_to_depth(inputs, strides), kernel, offsets, out_sizes)
 
 
 def transposed_convolution(inputs: Array, kernel: Array, strides: Pair, padding: Padding) -> Array:
-    """`lax.conv_transpose` as a stride-1 convolution followed by depth-to-space, or, where that would multiply by many
-    zeros or take larger patches than there are products, by `scatter_convolution`.
+    """Do `lax.conv_transpose` as a stride-1 convolution followed by depth-to-space, or by `col2im_convolution`.
+
+    The latter where the former would multiply by many zeros or take larger patches than there are products.
 
     y[s i + p] = sum_q x[i + q] w[s q + pad - p] for each phase 0 <= p < s of the output.
 
@@ -95,21 +96,21 @@ def transposed_convolution(inputs: Array, kernel: Array, strides: Pair, padding:
     # By the numbers at each place of the inputs: the products of all taps, or the patch that gives all phases.
     patches_are_larger = met <= FEW_TAPS and taps * kernel.shape[3] <= met * kernel.shape[2]
     if many_zeros or patches_are_larger:
-        befores = tuple(k - 1 - pad[0] for k, pad in zip(kernel.shape, pads, strict=False))
-        return scatter_convolution(inputs, jnp.flip(kernel, (0, 1)), strides, befores, out_sizes)
-    kernel, firsts = _split_taps(kernel, strides, starts)  # [K, s, L, t, C, F], the phases in falling order
+        pad_before = tuple(k - 1 - pad[0] for k, pad in zip(kernel.shape, pads, strict=False))
+        return col2im_convolution(inputs, jnp.flip(kernel, (0, 1)), strides, pad_before, out_sizes)
+    kernel, offsets = _split_taps(kernel, strides, starts)  # [K, s, L, t, C, F], the phases in falling order
     rows, row_step, columns, column_step, channels, features = kernel.shape
     kernel = jnp.flip(kernel, (1, 3)).transpose(0, 2, 4, 1, 3, 5)
     kernel = kernel.reshape(rows, columns, channels, row_step * column_step * features)
     cells = tuple(-(-(shift + n) // s) for shift, n, s in zip(shifts, out_sizes, strides, strict=True))
-    outputs = unit_convolution(inputs, kernel, firsts, cells)
+    outputs = unit_convolution(inputs, kernel, offsets, cells)
     outputs = outputs.reshape(batch, *cells, row_step, column_step, features).transpose(0, 1, 3, 2, 4, 5)
     outputs = outputs.reshape(batch, cells[0] * row_step, cells[1] * column_step, features)
     return outputs[:, shifts[0] : shifts[0] + out_sizes[0], shifts[1] : shifts[1] + out_sizes[1]]
 
 
 def upsampled_convolution(inputs: Array, kernel: Array) -> Array:
-    """The map with each pixel four times under an odd kernel, "SAME", as one transposed convolution of stride 2.
+    """Apply an odd kernel, "SAME", to the map with each pixel four times, as one transposed convolution of stride 2.
 
     Of the k taps of an axis several meet the same pixel: with u[t] = w[t] + w[t - 1] there are k + 1 taps on the
     dilated map, (k + 1) / 2 for each output, so that 3x3 takes 4 multiplications instead of 9.
@@ -126,7 +127,9 @@ def upsampled_convolution(inputs: Array, kernel: Array) -> Array:
 
 
 def pooled_convolution(inputs: Array, kernel: Array) -> Array:
-    """The means over windows of 2x2 of an odd kernel's outputs, "SAME": every second output of the windows' means.
+    """Return the means over windows of 2x2 of an odd kernel's outputs, "SAME".
+
+    They are every second output of the kernel on the windows' means:
 
     y[i] = sum_t w[t] S[2 i + t - (k - 1) / 2] with S[m] = (x[m] + x[m + 1]) / 2 on each axis, so that 3x3 takes 9
     multiplications instead of 36; as one product of the patches of S with the kernel.
@@ -142,7 +145,7 @@ def pooled_convolution(inputs: Array, kernel: Array) -> Array:
     for axis, k in zip((1, 2), kernel.shape, strict=False):
         means = 0.5 * _pair_sums(means, axis, zeros=(k + 1) // 2)  # its entry n is S[n - (k + 1) / 2]
     # Tap t of output i is entry 2 i + t + 1: the first row and column are left out.
-    return patch_convolution(means, kernel, (2, 2), (-1, -1), tuple(n // 2 for n in inputs.shape[1:3]))
+    return im2col_convolution(means, kernel, (2, 2), (-1, -1), tuple(n // 2 for n in inputs.shape[1:3]))
 
 
 def _summed_in_pairs(kernel: Array) -> Array:
@@ -151,7 +154,7 @@ def _summed_in_pairs(kernel: Array) -> Array:
 
 
 def _pair_sums(array: Array, axis: int, *, zeros: int) -> Array:
-    """x[n] + x[n + 1] along an axis, behind and before so many zeros."""
+    """x[n] + x[n + 1] along an axis, with so many zeros before and after."""
     pads = [(0, 0)] * array.ndim
     pads[axis] = (zeros, zeros)
     array = jnp.pad(array, pads)
@@ -159,41 +162,42 @@ def _pair_sums(array: Array, axis: int, *, zeros: int) -> Array:
     return lax.slice_in_dim(array, 0, size, axis=axis) + lax.slice_in_dim(array, 1, size + 1, axis=axis)
 
 
-def unit_convolution(inputs: Array, kernel: Array, firsts: Pair, out_sizes: Pair) -> Array:
-    """Stride 1, y[i] = sum_q x[i + q] w[q - first] for 0 <= i < out_size, with x zero outside.
+def unit_convolution(inputs: Array, kernel: Array, offsets: Pair, out_sizes: Pair) -> Array:
+    """Convolve with stride 1, y[i] = sum_q x[i + q] w[q - offset] for 0 <= i < out_size, with x zero outside.
 
     Args:
       inputs: [B, H, W, C].
       kernel: [K, L, C, F].
-      firsts: the offsets of the kernel's first tap.
+      offsets: the offset of the kernel's first tap on each axis.
       out_sizes: H', W'.
 
     Returns:
       [B, H', W', F].
     """
-    if math.prod(kernel.shape[:2]) > FEW_TAPS and _transform_pays(inputs, kernel, firsts, out_sizes):
-        return transform_convolution(inputs, kernel, firsts, out_sizes)
-    return local_convolution(inputs, kernel, firsts, out_sizes)
+    if math.prod(kernel.shape[:2]) > FEW_TAPS and _transform_pays(inputs, kernel, offsets, out_sizes):
+        return dft_convolution(inputs, kernel, offsets, out_sizes)
+    return local_convolution(inputs, kernel, offsets, out_sizes)
 
 
-def local_convolution(inputs: Array, kernel: Array, firsts: Pair, out_sizes: Pair) -> Array:
-    """`unit_convolution` without the transform: an output depends, to the bit, on what its taps meet and nothing else.
+def local_convolution(inputs: Array, kernel: Array, offsets: Pair, out_sizes: Pair) -> Array:
+    """Do `unit_convolution` without the transform.
 
+    An output depends, to the bit, on what its taps meet and on nothing else.
     (On a CPU. Elsewhere XLA may choose a transform by itself.)
     """
     channels, features = kernel.shape[2:]
     few_taps = math.prod(kernel.shape[:2]) <= FEW_TAPS
     if not few_taps and features <= THIN:
-        return thin_convolution(inputs, kernel, firsts, out_sizes)
+        return shift_sum_convolution(inputs, kernel, offsets, out_sizes)
     if few_taps or channels <= THIN:
-        return patch_convolution(inputs, kernel, (1, 1), [-first for first in firsts], out_sizes)
-    return direct_convolution(inputs, kernel, firsts, out_sizes)
+        return im2col_convolution(inputs, kernel, (1, 1), [-offset for offset in offsets], out_sizes)
+    return lax_vjp_convolution(inputs, kernel, offsets, out_sizes)
 
 
-def _transform_pays(inputs: Array, kernel: Array, firsts: Pair, out_sizes: Pair) -> bool:
-    """By the multiplications for each example: of the direct form, and of the transform's three products."""
+def _transform_pays(inputs: Array, kernel: Array, offsets: Pair, out_sizes: Pair) -> bool:
+    """Compare the multiplications for each example of the direct form and of the transform's three products."""
     channels, features = kernel.shape[2:]
-    periods = shortest_periods(inputs.shape[1:3], kernel.shape[:2], firsts, out_sizes)
+    periods = shortest_periods(inputs.shape[1:3], kernel.shape[:2], offsets, out_sizes)
     direct = math.prod(out_sizes) * math.prod(kernel.shape)
     ends = math.prod(inputs.shape[1:3]) * channels + math.prod(out_sizes) * features
     return 1.5 * math.prod(periods) * (ends + channels * features) < TRANSFORM_PAYS * direct
@@ -202,7 +206,7 @@ def _transform_pays(inputs: Array, kernel: Array, firsts: Pair, out_sizes: Pair)
 MANY_ZEROS = 1.5  # times as many numbers in the kernel of the sub-pixel form as there are: 16 for 9, not 36 for 25
 TRANSFORM_PAYS = 0.5  # where it needs less than this part of the multiplications
 FEW_TAPS = 4  # for which patches and one product are faster than XLA's convolution,
-THIN = 4  # as they are for at most so many channels (for so few features it is `thin_convolution`),
+THIN = 4  # as they are for at most so many channels (for so few features it is `shift_sum_convolution`),
 
 
 # ---------------------------------------------------------------- rearrangements
@@ -217,17 +221,17 @@ def _padded_space_to_depth(inputs: Array, steps: Pair) -> Array:
 
 
 def _split_taps(kernel: Array, steps: Pair, starts: Pair) -> tuple[Array, Pair]:
-    """Writes each tap t as t - start = s q + r: [kh, kw, C, F] -> [K, s, L, t, C, F] and the first q of each axis."""
-    pads, shape, firsts = [], [], []
+    """Write each tap t as t - start = s q + r: [kh, kw, C, F] -> [K, s, L, t, C, F] and the first q of each axis."""
+    pads, shape, offsets = [], [], []
     for size, step, start in zip(kernel.shape, steps, starts, strict=False):
         first, last = _cells_met(size, step, start)
         count = last - first + 1
         before = -start - step * first
         pads.append((before, count * step - before - size))
         shape += [count, step]
-        firsts.append(first)
+        offsets.append(first)
     kernel = jnp.pad(kernel, (*pads, (0, 0), (0, 0)))
-    return kernel.reshape(*shape, *kernel.shape[2:]), tuple(firsts)
+    return kernel.reshape(*shape, *kernel.shape[2:]), tuple(offsets)
 
 
 def _best_shift(size: int, step: int, start: int, sign: int) -> int:

@@ -9,8 +9,10 @@ from jax import Array, lax
 from jaxgen.networks.layers.convolution.dft import Pair
 
 
-def patch_convolution(inputs: Array, kernel: Array, strides: Pair, befores: Sequence[int], out_sizes: Pair) -> Array:
-    """y[i] = sum_t x[s i + t - before] w[t] for 0 <= i < out_size on each axis, with x zero outside.
+def im2col_convolution(
+    inputs: Array, kernel: Array, strides: Pair, pad_before: Sequence[int], out_sizes: Pair
+) -> Array:
+    """y[i] = sum_t x[s i + t - pad_before] w[t] for 0 <= i < out_size on each axis, with x zero outside.
 
     The patches [B H' W', kh kw C] take kh kw / (s t) times the memory of the inputs. They hold the taps that the kernel
     has and no others: 9 for 3x3 with stride 2, where cells of space-to-depth hold 16.
@@ -19,27 +21,29 @@ def patch_convolution(inputs: Array, kernel: Array, strides: Pair, befores: Sequ
       inputs: [B, H, W, C].
       kernel: [kh, kw, C, F].
       strides: s, t.
-      befores: how many zeros lie before the first row and column; below 0: how many rows and columns are left out.
+      pad_before: how many zeros lie before the first row and column; below 0: how many rows and columns are left out.
       out_sizes: H', W'.
 
     Returns:
       [B, H', W', F].
     """
-    rows = patches_of(inputs, kernel.shape[:2], strides, befores, out_sizes)
+    rows = extract_patches(inputs, kernel.shape[:2], strides, pad_before, out_sizes)
     outputs = tall_product(rows.reshape(-1, rows.shape[-1]), kernel.reshape(rows.shape[-1], -1))
     return outputs.reshape(*rows.shape[:3], -1)
 
 
-def patches_of(inputs: Array, kernel_sizes: Pair, strides: Pair, befores: Sequence[int], out_sizes: Pair) -> Array:
-    """What the kernel meets at each place, as one vector: [B, H, W, C] -> [B, H', W', kh kw C].
+def extract_patches(
+    inputs: Array, kernel_sizes: Pair, strides: Pair, pad_before: Sequence[int], out_sizes: Pair
+) -> Array:
+    """Return what the kernel meets at each place, as one vector: [B, H, W, C] -> [B, H', W', kh kw C].
 
     First along the rows, then along the columns: kw + kh pieces are put together rather than kw kh.
     """
     batch, *sizes, channels = inputs.shape
     cells = [n + (k - 1) // s for n, k, s in zip(out_sizes, kernel_sizes, strides, strict=True)]
-    afters = [m * s - n - before for m, s, n, before in zip(cells, strides, sizes, befores, strict=True)]
+    afters = [m * s - n - before for m, s, n, before in zip(cells, strides, sizes, pad_before, strict=True)]
     # Of rows and columns that no patch meets, those at the end are cut off: the padding is negative then.
-    pads = [(0, 0, 0), *((before, after, 0) for before, after in zip(befores, afters, strict=True)), (0, 0, 0)]
+    pads = [(0, 0, 0), *((before, after, 0) for before, after in zip(pad_before, afters, strict=True)), (0, 0, 0)]
     inputs = lax.pad(inputs, jnp.zeros((), inputs.dtype), pads)
     inputs = inputs.reshape(batch, cells[0], strides[0], cells[1], strides[1], channels)
     taps = [[divmod(t, s) for t in range(k)] for k, s in zip(kernel_sizes, strides, strict=True)]

@@ -17,45 +17,45 @@ MOST_GROUPS = 16  # but no more parts than these, each of which is an operation 
 
 
 @functools.partial(jax.custom_vjp, nondiff_argnums=(2, 3))
-def direct_convolution(inputs: Array, kernel: Array, firsts: Pair, out_sizes: Pair) -> Array:
-    """`fast_convolution.unit_convolution`, of the same arguments, by XLA.
+def lax_vjp_convolution(inputs: Array, kernel: Array, offsets: Pair, out_sizes: Pair) -> Array:
+    """Do `dispatch.unit_convolution`, of the same arguments, by XLA.
 
     The gradients are again this function, of operands laid out anew. XLA has fast CPU code for a convolution in the
     order NHWC, HWIO. It brings other orders into this one, but not inside loops, where its own gradients run up to 50
     times slower. The barriers keep it from undoing the transpositions here.
     """
-    pads = unit_pads(inputs.shape[1:3], kernel.shape[:2], firsts, out_sizes)
+    pads = unit_pads(inputs.shape[1:3], kernel.shape[:2], offsets, out_sizes)
     return lax.conv_general_dilated(inputs, kernel, (1, 1), pads, dimension_numbers=DIMENSION_NUMBERS)
 
 
-def _forward(inputs: Array, kernel: Array, firsts: Pair, out_sizes: Pair) -> tuple[Array, tuple]:
-    return direct_convolution(inputs, kernel, firsts, out_sizes), (inputs, kernel)
+def _forward(inputs: Array, kernel: Array, offsets: Pair, out_sizes: Pair) -> tuple[Array, tuple]:
+    return lax_vjp_convolution(inputs, kernel, offsets, out_sizes), (inputs, kernel)
 
 
-def _backward(firsts: Pair, out_sizes: Pair, saved: tuple, grads: Array) -> tuple[Array, Array]:
+def _backward(offsets: Pair, out_sizes: Pair, saved: tuple, grads: Array) -> tuple[Array, Array]:
     inputs, kernel = saved
     flipped = lax.optimization_barrier(jnp.flip(kernel, (0, 1)).swapaxes(2, 3))
-    flipped_firsts = tuple(-(first + k - 1) for first, k in zip(firsts, kernel.shape, strict=False))
-    input_grads = direct_convolution(grads, flipped, flipped_firsts, inputs.shape[1:3])
+    flipped_offsets = tuple(-(offset + k - 1) for offset, k in zip(offsets, kernel.shape, strict=False))
+    input_grads = lax_vjp_convolution(grads, flipped, flipped_offsets, inputs.shape[1:3])
     if any(size > n for size, n in zip(out_sizes, inputs.shape[1:], strict=False)):
         # XLA would take the convolution below for one of the gradients with the inputs, by slow code.
-        inputs, firsts = _padded(inputs, kernel.shape[:2], firsts, out_sizes)
+        inputs, offsets = _padded(inputs, kernel.shape[:2], offsets, out_sizes)
     size = _group_size(grads.shape)
     kernel_grads = sum(
-        _kernel_grads(inputs[start : start + size], grads[start : start + size], kernel.shape[:2], firsts)
+        _kernel_grads(inputs[start : start + size], grads[start : start + size], kernel.shape[:2], offsets)
         for start in range(0, len(grads), size)
     )
     return input_grads, kernel_grads.transpose(1, 2, 0, 3)
 
 
-direct_convolution.defvjp(_forward, _backward)
+lax_vjp_convolution.defvjp(_forward, _backward)
 
 
-def _kernel_grads(inputs: Array, grads: Array, kernel_sizes: Pair, firsts: Pair) -> Array:
+def _kernel_grads(inputs: Array, grads: Array, kernel_sizes: Pair, offsets: Pair) -> Array:
     """dw[q] = sum_i x[i + q] g[i], as [C, K, L, F]: g is the kernel, channels are the batch, examples the channels."""
     by_channel = lax.optimization_barrier(inputs.transpose(3, 1, 2, 0))
     by_position = lax.optimization_barrier(grads.transpose(1, 2, 0, 3))
-    return direct_convolution(by_channel, by_position, firsts, kernel_sizes)
+    return lax_vjp_convolution(by_channel, by_position, offsets, kernel_sizes)
 
 
 def _group_size(shape: Sequence[int]) -> int:
@@ -66,17 +66,17 @@ def _group_size(shape: Sequence[int]) -> int:
     return max((n for n in sizes if n <= most), default=sizes[0])
 
 
-def unit_pads(sizes: Pair, kernel_sizes: Pair, firsts: Pair, out_sizes: Pair) -> list[Pair]:
+def unit_pads(sizes: Pair, kernel_sizes: Pair, offsets: Pair, out_sizes: Pair) -> list[Pair]:
     """How many zeros a convolution of stride 1 meets before and after each axis; below 0: what it leaves out there."""
     return [
-        (-first, out_size + first + k - 1 - n)
-        for n, k, first, out_size in zip(sizes, kernel_sizes, firsts, out_sizes, strict=True)
+        (-offset, out_size + offset + k - 1 - n)
+        for n, k, offset, out_size in zip(sizes, kernel_sizes, offsets, out_sizes, strict=True)
     ]
 
 
-def _padded(inputs: Array, kernel_sizes: Pair, firsts: Pair, out_sizes: Pair) -> tuple[Array, Pair]:
-    """The inputs with all zeros that a convolution meets, and the offsets of its first tap there."""
-    pads = unit_pads(inputs.shape[1:3], kernel_sizes, firsts, out_sizes)
+def _padded(inputs: Array, kernel_sizes: Pair, offsets: Pair, out_sizes: Pair) -> tuple[Array, Pair]:
+    """Return the inputs with all zeros that a convolution meets, and the offsets of its first tap there."""
+    pads = unit_pads(inputs.shape[1:3], kernel_sizes, offsets, out_sizes)
     pads = [(max(0, before), max(0, after)) for before, after in pads]
-    starts = tuple(first + pad[0] for first, pad in zip(firsts, pads, strict=True))
+    starts = tuple(offset + pad[0] for offset, pad in zip(offsets, pads, strict=True))
     return jnp.pad(inputs, ((0, 0), *pads, (0, 0))), starts
