@@ -30,14 +30,14 @@ from jaxgen.models.diffusion.preconditioning import edm
 from jaxgen.models.diffusion.principle import caption_condition, class_condition, diffusion
 from jaxgen.models.discrete_vae import cosine_between, discrete_vae
 from jaxgen.models.gan.heads import Head
-from jaxgen.models.gan.principle import gan
+from jaxgen.models.gan.spec import GAN
 from jaxgen.models.image_to_image.cycle_gan import cycle_gan
 from jaxgen.models.image_to_image.degradations import inpainting, super_resolution
 from jaxgen.models.image_to_image.principle import Adversary, Perceiver, translation
 from jaxgen.models.image_to_image.restoration import restoration
 from jaxgen.models.image_to_image.stylization import Style, Weights, style_of, stylization
 from jaxgen.models.likelihoods import Likelihood, bernoulli, logit_laplace
-from jaxgen.models.stylegan2.principle import stylegan2
+from jaxgen.models.stylegan2.spec import StyleGAN2
 from jaxgen.models.text_vae import text_vae
 from jaxgen.models.vae.hierarchical import hierarchical_vae
 from jaxgen.models.vae.posteriors import Posterior
@@ -176,18 +176,18 @@ def optimizer(learning_rate: float = 1e-2) -> optax.GradientTransformation:
 
 
 def tiny_mlp_gan(learning_rate: float = 1e-2, **options: Any) -> GenerativeModel:
-    return gan(
+    return GAN(
         MLPGenerator((8, 8, 1), widths=(16, 32)),
         MLPDiscriminator(widths=(32, 16)),
         latent_size=6,
         generator_optimizer=optimizer(learning_rate),
         discriminator_optimizer=optimizer(learning_rate),
         **options,
-    )
+    ).model()
 
 
 def tiny_conditional_gan(**options: Any) -> GenerativeModel:
-    return gan(
+    return GAN(
         ConditionalGenerator(MLPGenerator((8, 8, 1), widths=(16, 32)), num_classes=10),
         ConditionalDiscriminator(MLPDiscriminator(widths=(32, 16)), num_classes=10),
         num_classes=10,
@@ -195,13 +195,13 @@ def tiny_conditional_gan(**options: Any) -> GenerativeModel:
         generator_optimizer=optimizer(),
         discriminator_optimizer=optimizer(),
         **options,
-    )
+    ).model()
 
 
 def tiny_gan_with_head(
     head: Head, head_outputs: int, generator: nn.Module | None = None, **options: Any
 ) -> GenerativeModel:
-    return gan(
+    return GAN(
         generator or ConditionalGenerator(MLPGenerator((8, 8, 1), widths=(16, 32)), num_classes=10),
         MLPDiscriminator(widths=(32, 16), head_outputs=head_outputs),
         num_classes=10,
@@ -210,24 +210,24 @@ def tiny_gan_with_head(
         generator_optimizer=optimizer(),
         discriminator_optimizer=optimizer(),
         **options,
-    )
+    ).model()
 
 
 def tiny_dcgan(size: int, **options: Any) -> GenerativeModel:
-    return gan(
+    return GAN(
         DCGANGenerator((size, size, 1), 4),
         DCGANDiscriminator((size, size, 1), 4),
         latent_size=6,
         generator_optimizer=optimizer(),
         discriminator_optimizer=optimizer(),
         **options,
-    )
+    ).model()
 
 
 def tiny_residual_gan(**options: Any) -> GenerativeModel:
     """With norms told latents and class, the projection on the class, attention, and spectral norms."""
     sizes = {"image_shape": (8, 8, 1), "width": 2, "num_classes": 10, "attention_size": 8}
-    return gan(
+    return GAN(
         BigGANGenerator(**sizes, shared_size=3),
         SNGANDiscriminator(**sizes | {"width": 8, "attention_size": 4}),
         latent_size=6,
@@ -235,17 +235,17 @@ def tiny_residual_gan(**options: Any) -> GenerativeModel:
         generator_optimizer=optimizer(),
         discriminator_optimizer=optimizer(),
         **options,
-    )
+    ).model()
 
 
 def tiny_stylegan2(num_classes: int | None = None, size: int = 8, **options: Any) -> GenerativeModel:
     sizes = {"image_shape": (size, size, 1), "channel_base": 32, "channel_max": 6, "num_classes": num_classes}
-    return stylegan2(
+    return StyleGAN2(
         StyleGAN2Generator(**sizes, style_size=5, mapping_layers=2),
         StyleGAN2Discriminator(**sizes),
         latent_size=6,
         **{f"{name}_optimizer": optimizer() for name in ("generator", "discriminator")} | {"ema_decay": 0.9, **options},
-    )
+    ).model()
 
 
 def tiny_classifier() -> GenerativeModel:

@@ -12,7 +12,7 @@ from jaxgen.experiments._augmentation import AugmentationConfig, build_augmentat
 from jaxgen.experiments._scored import BestByFID
 from jaxgen.models.gan.heads import Head
 from jaxgen.models.gan.penalties import PENALTIES
-from jaxgen.models.gan.principle import gan
+from jaxgen.models.gan.spec import GAN
 from jaxgen.training.config import TrainConfig
 
 PenaltyNames = Annotated[str, Names(tuple(PENALTIES))]
@@ -77,7 +77,7 @@ def build_gan(
     num_classes: int | None = None,
     head: Head | None = None,
 ) -> GenerativeModel:
-    """`jaxgen.models.gan` with the networks and these options.
+    """`jaxgen.models.GAN` with the networks and these options.
 
     Raises:
       UserError: an unknown penalty or augmentation, or a number of steps below 1.
@@ -89,7 +89,7 @@ def build_gan(
         adam = optax.adam(rate, b1=config.beta1, b2=config.beta2)
         return adam if config.clip_norm is None else optax.chain(optax.clip_by_global_norm(config.clip_norm), adam)
 
-    return gan(
+    return GAN(
         generator,
         discriminator,
         latent_size=config.latent_size,
@@ -104,4 +104,4 @@ def build_gan(
         penalties=dict.fromkeys(named(config.penalties), config.penalty_weight),
         penalty_every=config.penalty_every,
         augmentation=build_augmentation(config),
-    )
+    ).model()

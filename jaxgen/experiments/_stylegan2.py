@@ -9,8 +9,7 @@ from jaxgen.core.model import GenerativeModel
 from jaxgen.core.options import Count, CountFromZero, Depth, NonNegativeFloat, PositiveFloat, Probability, Size, within
 from jaxgen.experiments._augmentation import AugmentationConfig, build_augmentation
 from jaxgen.experiments._images import class_count
-from jaxgen.models.stylegan2.parts import lazy_adam
-from jaxgen.models.stylegan2.principle import stylegan2
+from jaxgen.models.stylegan2 import StyleGAN2, lazy_adam
 from jaxgen.networks.stylegan2 import StyleGAN2Discriminator, StyleGAN2Generator
 from jaxgen.training.config import TrainConfig
 
@@ -101,7 +100,7 @@ def build_stylegan2(config: StyleGAN2Config, assets: Mapping[str, Any]) -> Gener
     if config.channel_base < 2 * image_shape[0]:
         raise UserError(f"--channel-base {config.channel_base} leaves no channels for maps of {image_shape[0]} pixels.")
     sizes = {"image_shape": image_shape, "channel_base": config.channel_base, "channel_max": config.channel_max}
-    return stylegan2(
+    return StyleGAN2(
         StyleGAN2Generator(
             **sizes,
             style_size=config.latent_size,
@@ -116,7 +115,7 @@ def build_stylegan2(config: StyleGAN2Config, assets: Mapping[str, Any]) -> Gener
         r1_every=config.r1_every,
         path_weight=config.path_weight,
         path_every=config.path_every,
-        mixing=config.mixing,
+        mixing_prob=config.mixing,
         ema_decay=0.5 ** (config.batch_size / config.ema_images),
         augmentation=build_augmentation(config),
-    )
+    ).model()
