@@ -17,7 +17,7 @@ from jaxgen.data.captions import random_caption
 from jaxgen.data.dataset import Batch
 from jaxgen.data.lines import until_line_end
 from jaxgen.data.pairs import scale_both
-from jaxgen.models.adversarial_autoencoder import adversarial_autoencoder
+from jaxgen.models.adversarial_autoencoder import AdversarialAutoencoder
 from jaxgen.models.autoencoder import autoencoder
 from jaxgen.models.autoregressive.dall_e import Layout, dall_e
 from jaxgen.models.autoregressive.grids import Tokenizer, autoregressive, binary_pixels
@@ -42,7 +42,7 @@ from jaxgen.models.text_vae import text_vae
 from jaxgen.models.vae.hierarchical import hierarchical_vae
 from jaxgen.models.vae.posteriors import Posterior
 from jaxgen.models.vae.principle import vae
-from jaxgen.models.vae_gan import vae_gan
+from jaxgen.models.vae_gan import VAEGAN
 from jaxgen.models.vq_vae import vq_vae
 from jaxgen.networks.biggan import BigGANGenerator
 from jaxgen.networks.classifier import ConvClassifier
@@ -294,14 +294,14 @@ def tiny_denoising_autoencoder() -> GenerativeModel:
 def tiny_adversarial_autoencoder() -> GenerativeModel:
     networks = (*tiny_autoencoder_networks(), MLPDiscriminator((8,)))
     optimizers = {"autoencoder_optimizer": optimizer(), "discriminator_optimizer": optimizer()}
-    return adversarial_autoencoder(*networks, latent_size=3, adversarial_weight=0.5, **optimizers)
+    return AdversarialAutoencoder(*networks, latent_size=3, adversarial_weight=0.5, **optimizers).model()
 
 
 def tiny_vae_gan() -> GenerativeModel:
     decoder = MLPGenerator((8, 8, 1), widths=(16,), batch_norm=True)
     networks = (MLPEncoder(6, (16,)), decoder, FeatureDiscriminator(widths=(4,), hidden_width=8))
     optimizers = {f"{name}_optimizer": optimizer() for name in ("encoder", "decoder", "discriminator")}
-    return vae_gan(*networks, latent_size=3, feature_weight=0.1, **optimizers)
+    return VAEGAN(*networks, latent_size=3, feature_weight=0.1, **optimizers).model()
 
 
 def tiny_diffusion(network: str, **options: Any) -> GenerativeModel:
