@@ -32,9 +32,9 @@ class Config(BestByFID, AutoencoderConfig):
     latent_size: Size = 8
     """Length of the latent vectors."""
     loss: Loss = "non_saturating"
-    """The adversarial loss (jaxgen.models.gan.losses says whose)."""
+    """Adversarial loss (see jaxgen.models.gan.losses)."""
     adversarial_weight: NonNegativeFloat = 0.01
-    """Weight of that loss in the encoder's, beside the reconstruction."""
+    """Weight of the adversarial loss in the encoder's loss, beside the reconstruction."""
     discriminator_widths: Widths = (256, 256)
     """Hidden layers of the discriminator."""
     discriminator_learning_rate: PositiveFloat = 2e-4

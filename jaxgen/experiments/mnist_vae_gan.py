@@ -41,7 +41,7 @@ class Config(BestByFID, TrainConfig):
     feature_weight: NonNegativeFloat = 0.01
     """Weight of the feature-wise reconstruction in the decoder's loss, beside the adversarial one."""
     loss: Loss = "non_saturating"
-    """The adversarial loss (jaxgen.models.gan.losses says whose)."""
+    """Adversarial loss (see jaxgen.models.gan.losses)."""
     learning_rate: PositiveFloat = 3e-4
     """Adam's learning rate for encoder and decoder."""
     discriminator_learning_rate: PositiveFloat = 3e-4

@@ -65,9 +65,11 @@ class GAN(ModelSpec):
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "penalties", tuple(dict(self.penalties or ()).items()))
-        for name, _ in self.penalties:
-            if name not in PENALTIES:
-                raise KeyError(name)
+        unknown = [name for name, _ in self.penalties if name not in PENALTIES]
+        if isinstance(self.loss, str) and self.loss not in LOSSES:
+            unknown.append(self.loss)
+        if unknown:
+            raise KeyError(unknown[0])
         adaptive = self.augmentation is not None and self.augmentation.target is not None
         if self.losses.differences_only and adaptive:
             raise UserError(
