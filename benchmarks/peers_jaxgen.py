@@ -60,11 +60,10 @@ from jaxgen.data.dataset import Dataset, as_stored, example_batch, scale_images
 from jaxgen.data.pairs import scale_both
 from jaxgen.models.autoregressive.sequences import SequenceModel
 from jaxgen.models.diffusion import Diffusion, edm, lognormal
-from jaxgen.models.gan.principle import gan
+from jaxgen.models.gan import GAN
 from jaxgen.models.image_to_image import CycleGAN
 from jaxgen.models.likelihoods import bernoulli
-from jaxgen.models.stylegan2.parts import lazy_adam
-from jaxgen.models.stylegan2.principle import stylegan2
+from jaxgen.models.stylegan2 import StyleGAN2, lazy_adam
 from jaxgen.models.vae.posteriors import gaussian_posterior
 from jaxgen.models.vae.principle import vae
 from jaxgen.models.vq_vae import scaled_squared_error, vq_vae
@@ -97,7 +96,7 @@ def image_gan(
     generator: nn.Module, discriminator: nn.Module, adam: Adam, *, latent_size: int = LATENT_SIZE, **options: Any
 ) -> GenerativeModel:
     """Both networks updated at the same point, with one forward pass through D(G(z)) for both losses."""
-    return gan(
+    return GAN(
         generator,
         discriminator,
         latent_size=latent_size,
@@ -106,7 +105,7 @@ def image_gan(
         ema_decay=None,
         independent_examples=True,
         **options,
-    )
+    ).model()
 
 
 def conv_vae(adam: Adam) -> GenerativeModel:
@@ -151,7 +150,7 @@ def cycle(adam: Adam) -> GenerativeModel:
 
 def style_gan(adam: Adam) -> GenerativeModel:
     maps = {"image_shape": PROBLEMS["stylegan2"].image_shape, **STYLE_MAPS}
-    return stylegan2(
+    return StyleGAN2(
         StyleGAN2Generator(**maps, style_size=STYLE_LATENT_SIZE, mapping_layers=MAPPING_LAYERS),
         StyleGAN2Discriminator(**maps),
         latent_size=STYLE_LATENT_SIZE,
@@ -161,9 +160,9 @@ def style_gan(adam: Adam) -> GenerativeModel:
         r1_every=R1_EVERY,
         path_weight=PATH_WEIGHT,
         path_every=PATH_EVERY,
-        mixing=MIXING,
+        mixing_prob=MIXING,
         ema_decay=STYLE_EMA,
-    )
+    ).model()
 
 
 def edm_diffusion(adam: Adam) -> GenerativeModel:

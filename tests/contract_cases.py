@@ -131,7 +131,7 @@ CASES = {
     "stylegan2": Case(functools.partial(tiny_stylegan2, r1_every=3, path_every=2), data_metric=None, slow=True),
     "stylegan2_with_classes_adaptive_augmentation_and_cropped_images": Case(
         functools.partial(
-            tiny_stylegan2, 10, 6, augmentation=adaptive_augmentation(target=-1.0, images_to_one=1000), mixing=0.5
+            tiny_stylegan2, 10, 6, augmentation=adaptive_augmentation(target=-1.0, images_to_one=1000), mixing_prob=0.5
         ),
         image_size=6,
         data_metric=None,

@@ -17,7 +17,7 @@ from jaxgen.data.captions import random_caption
 from jaxgen.data.dataset import Batch
 from jaxgen.data.lines import until_line_end
 from jaxgen.data.pairs import scale_both
-from jaxgen.models.adversarial_autoencoder import adversarial_autoencoder
+from jaxgen.models.adversarial_autoencoder import AdversarialAutoencoder
 from jaxgen.models.autoencoder import autoencoder
 from jaxgen.models.autoregressive.dall_e import DALLE, Layout
 from jaxgen.models.autoregressive.grids import AutoregressiveGrid, Tokenizer, binary_pixels
@@ -28,17 +28,17 @@ from jaxgen.models.contrastive import contrastive
 from jaxgen.models.diffusion import Diffusion, caption_condition, class_condition, edm, lognormal
 from jaxgen.models.discrete_vae import cosine_between, discrete_vae
 from jaxgen.models.gan.heads import Head
-from jaxgen.models.gan.principle import gan
+from jaxgen.models.gan.spec import GAN
 from jaxgen.models.image_to_image import Adversary, CycleGAN, PerceptualLoss, Restoration, Translation
 from jaxgen.models.image_to_image.degradations import inpainting, super_resolution
 from jaxgen.models.image_to_image.stylization import Style, Stylization, Weights, style_of
 from jaxgen.models.likelihoods import Likelihood, bernoulli, logit_laplace
-from jaxgen.models.stylegan2.principle import stylegan2
+from jaxgen.models.stylegan2.spec import StyleGAN2
 from jaxgen.models.text_vae import text_vae
 from jaxgen.models.vae.hierarchical import hierarchical_vae
 from jaxgen.models.vae.posteriors import Posterior
 from jaxgen.models.vae.principle import vae
-from jaxgen.models.vae_gan import vae_gan
+from jaxgen.models.vae_gan import VAEGAN
 from jaxgen.models.vq_vae import vq_vae
 from jaxgen.networks.biggan import BigGANGenerator
 from jaxgen.networks.classifier import ConvClassifier
@@ -172,18 +172,18 @@ def optimizer(learning_rate: float = 1e-2) -> optax.GradientTransformation:
 
 
 def tiny_mlp_gan(learning_rate: float = 1e-2, **options: Any) -> GenerativeModel:
-    return gan(
+    return GAN(
         MLPGenerator((8, 8, 1), widths=(16, 32)),
         MLPDiscriminator(widths=(32, 16)),
         latent_size=6,
         generator_optimizer=optimizer(learning_rate),
         discriminator_optimizer=optimizer(learning_rate),
         **options,
-    )
+    ).model()
 
 
 def tiny_conditional_gan(**options: Any) -> GenerativeModel:
-    return gan(
+    return GAN(
         ConditionalGenerator(MLPGenerator((8, 8, 1), widths=(16, 32)), num_classes=10),
         ConditionalDiscriminator(MLPDiscriminator(widths=(32, 16)), num_classes=10),
         num_classes=10,
@@ -191,13 +191,13 @@ def tiny_conditional_gan(**options: Any) -> GenerativeModel:
         generator_optimizer=optimizer(),
         discriminator_optimizer=optimizer(),
         **options,
-    )
+    ).model()
 
 
 def tiny_gan_with_head(
     head: Head, head_outputs: int, generator: nn.Module | None = None, **options: Any
 ) -> GenerativeModel:
-    return gan(
+    return GAN(
         generator or ConditionalGenerator(MLPGenerator((8, 8, 1), widths=(16, 32)), num_classes=10),
         MLPDiscriminator(widths=(32, 16), head_outputs=head_outputs),
         num_classes=10,
@@ -206,24 +206,24 @@ def tiny_gan_with_head(
         generator_optimizer=optimizer(),
         discriminator_optimizer=optimizer(),
         **options,
-    )
+    ).model()
 
 
 def tiny_dcgan(size: int, **options: Any) -> GenerativeModel:
-    return gan(
+    return GAN(
         DCGANGenerator((size, size, 1), 4),
         DCGANDiscriminator((size, size, 1), 4),
         latent_size=6,
         generator_optimizer=optimizer(),
         discriminator_optimizer=optimizer(),
         **options,
-    )
+    ).model()
 
 
 def tiny_residual_gan(**options: Any) -> GenerativeModel:
     """With norms told latents and class, the projection on the class, attention, and spectral norms."""
     sizes = {"image_shape": (8, 8, 1), "width": 2, "num_classes": 10, "attention_size": 8}
-    return gan(
+    return GAN(
         BigGANGenerator(**sizes, shared_size=3),
         SNGANDiscriminator(**sizes | {"width": 8, "attention_size": 4}),
         latent_size=6,
@@ -231,17 +231,17 @@ def tiny_residual_gan(**options: Any) -> GenerativeModel:
         generator_optimizer=optimizer(),
         discriminator_optimizer=optimizer(),
         **options,
-    )
+    ).model()
 
 
 def tiny_stylegan2(num_classes: int | None = None, size: int = 8, **options: Any) -> GenerativeModel:
     sizes = {"image_shape": (size, size, 1), "channel_base": 32, "channel_max": 6, "num_classes": num_classes}
-    return stylegan2(
+    return StyleGAN2(
         StyleGAN2Generator(**sizes, style_size=5, mapping_layers=2),
         StyleGAN2Discriminator(**sizes),
         latent_size=6,
         **{f"{name}_optimizer": optimizer() for name in ("generator", "discriminator")} | {"ema_decay": 0.9, **options},
-    )
+    ).model()
 
 
 def tiny_classifier() -> GenerativeModel:
@@ -290,14 +290,14 @@ def tiny_denoising_autoencoder() -> GenerativeModel:
 def tiny_adversarial_autoencoder() -> GenerativeModel:
     networks = (*tiny_autoencoder_networks(), MLPDiscriminator((8,)))
     optimizers = {"autoencoder_optimizer": optimizer(), "discriminator_optimizer": optimizer()}
-    return adversarial_autoencoder(*networks, latent_size=3, adversarial_weight=0.5, **optimizers)
+    return AdversarialAutoencoder(*networks, latent_size=3, adversarial_weight=0.5, **optimizers).model()
 
 
 def tiny_vae_gan() -> GenerativeModel:
     decoder = MLPGenerator((8, 8, 1), widths=(16,), batch_norm=True)
     networks = (MLPEncoder(6, (16,)), decoder, FeatureDiscriminator(widths=(4,), hidden_width=8))
     optimizers = {f"{name}_optimizer": optimizer() for name in ("encoder", "decoder", "discriminator")}
-    return vae_gan(*networks, latent_size=3, feature_weight=0.1, **optimizers)
+    return VAEGAN(*networks, latent_size=3, feature_weight=0.1, **optimizers).model()
 
 
 def tiny_diffusion(network: str, **options: Any) -> GenerativeModel:

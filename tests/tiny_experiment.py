@@ -8,7 +8,7 @@ import optax
 
 from jaxgen import Experiment, TrainConfig, run
 from jaxgen.data import Dataset
-from jaxgen.models.gan.principle import gan
+from jaxgen.models import GAN
 from jaxgen.networks.mlp import MLPDiscriminator, MLPGenerator
 
 
@@ -53,13 +53,13 @@ def load_data(config):
 
 
 def build_model(config, assets):
-    return gan(
+    return GAN(
         MLPGenerator(tuple(assets["image_shape"]), widths=(16,)),
         MLPDiscriminator(widths=(16,)),
         latent_size=config.latent_size,
         generator_optimizer=optax.adam(1e-2, eps=1e-2),
         discriminator_optimizer=optax.adam(1e-2, eps=1e-2),
-    )
+    ).model()
 
 
 EXPERIMENT = Experiment(

@@ -16,12 +16,12 @@ class AugmentationConfig:
     """What a config gets by naming this before the class of its other options."""
 
     augmentation: AugmentationNames | None = None
-    """What images go through before the discriminator: color, translation, cutout (DiffAugment; with commas between
-    them), or ada (adaptive: the less, the less the discriminator overfits)."""
+    """Augmentation of what the discriminator sees: colour, translation, cutout (DiffAugment; separated by commas), or
+    ada (adaptive: strength rises as the discriminator overfits)."""
     ada_target: Annotated[float, *within(-1, 1)] = 0.6
-    """The mean sign of real logits that --augmentation ada aims at."""
+    """Mean sign of the real logits that --augmentation ada aims at."""
     ada_images: Count = 500_000
-    """How many images --augmentation ada needs to go from never to always."""
+    """Number of images in which the probability of --augmentation ada can go from 0 to 1."""
 
 
 def named(text: str | None) -> list[str]:
@@ -30,7 +30,7 @@ def named(text: str | None) -> list[str]:
 
 
 def build_augmentation(config: AugmentationConfig) -> Augmentation | None:
-    """Of these options; None for none.
+    """Return the augmentation of these options, or None.
 
     Raises:
       UserError: ada beside others.

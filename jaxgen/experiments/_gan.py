@@ -12,7 +12,7 @@ from jaxgen.experiments._augmentation import AugmentationConfig, build_augmentat
 from jaxgen.experiments._scored import BestByFID
 from jaxgen.models.gan.heads import Head
 from jaxgen.models.gan.penalties import PENALTIES
-from jaxgen.models.gan.principle import gan
+from jaxgen.models.gan.spec import GAN
 from jaxgen.training.config import TrainConfig
 
 PenaltyNames = Annotated[str, Names(tuple(PENALTIES))]
@@ -26,26 +26,26 @@ class GANConfig(AugmentationConfig, TrainConfig):
     latent_size: Size = 100
     """Length of the latent vectors."""
     loss: Loss = "non_saturating"
-    """The adversarial loss (jaxgen.models.gan.losses says whose)."""
+    """Adversarial loss (see jaxgen.models.gan.losses)."""
     discriminator_steps: Count | None = None
-    """None: both networks step at once. n: n discriminator steps for each generator step."""
+    """Discriminator steps for each generator step. None: both networks step at once."""
     generator_learning_rate: PositiveFloat = 2e-4
     """Adam's learning rate for the generator."""
     discriminator_learning_rate: PositiveFloat = 2e-4
     """Adam's learning rate for the discriminator."""
     decay_steps: Count | None = None
-    """Both learning rates fall linearly to 0 at this step, whichever network it is of. None: they stay."""
+    """Step at which both learning rates reach 0, after a linear decay. None: they are constant."""
     beta1: Rate = 0.5
     """Adam's decay of the first moment, for both networks."""
     beta2: Rate = 0.999
     """Adam's decay of the second moment, for both networks."""
     clip_norm: PositiveFloat | None = None
-    """A network's gradient longer than this is cut to this length (over all parameters). None: no limit."""
+    """Maximum global norm of a network's gradient; longer ones are scaled down. None: no limit."""
     ema_decay: Rate = 0.999
     """Decay of the moving average of the generator that samples are drawn with, once it is warm."""
     penalties: PenaltyNames | None = None
-    """What is added to the discriminator's loss, names with commas between them: r1, r2, r1_estimate,
-    gradient_penalty (WGAN-GP), dragan, consistency (jaxgen.models.gan.penalties says what they are)."""
+    """Discriminator regularizers, names separated by commas: r1, r2, r1_estimate, gradient_penalty (WGAN-GP), dragan,
+    consistency (see jaxgen.models.gan.penalties)."""
     penalty_weight: NonNegativeFloat = 10.0
     """Weight of each penalty."""
     penalty_every: Count = 1
@@ -57,7 +57,7 @@ class PlainDiscriminatorConfig:
     """What a config gets by naming this before the class of its other options, where it has no norm of its own."""
 
     discriminator_spectral_norm: bool = False
-    """Whether the discriminator's layers are spectrally normalized."""
+    """Whether the discriminator's layers have spectral normalization."""
 
 
 @dataclass(frozen=True)
@@ -77,7 +77,7 @@ def build_gan(
     num_classes: int | None = None,
     head: Head | None = None,
 ) -> GenerativeModel:
-    """`jaxgen.models.gan` with the networks and these options.
+    """Return `jaxgen.models.GAN` with the networks and these options.
 
     Raises:
       UserError: an unknown penalty or augmentation, or a number of steps below 1.
@@ -89,7 +89,7 @@ def build_gan(
         adam = optax.adam(rate, b1=config.beta1, b2=config.beta2)
         return adam if config.clip_norm is None else optax.chain(optax.clip_by_global_norm(config.clip_norm), adam)
 
-    return gan(
+    return GAN(
         generator,
         discriminator,
         latent_size=config.latent_size,
@@ -104,4 +104,4 @@ def build_gan(
         penalties=dict.fromkeys(named(config.penalties), config.penalty_weight),
         penalty_every=config.penalty_every,
         augmentation=build_augmentation(config),
-    )
+    ).model()

@@ -19,7 +19,7 @@ class SNGANConfig(ImageGANConfig):
     latent_size: Size = 128
     """Length of the latent vectors."""
     loss: Loss = "hinge"
-    """The adversarial loss (jaxgen.models.gan.losses says whose)."""
+    """Adversarial loss (see jaxgen.models.gan.losses)."""
     beta1: Rate = 0.0
     """Adam's decay of the first moment, for both networks."""
     beta2: Rate = 0.9
@@ -37,7 +37,7 @@ class SNGANConfig(ImageGANConfig):
 
 
 def build_sngan(config: SNGANConfig, assets: Mapping[str, Any]) -> GenerativeModel:
-    """Generator and discriminator of `jaxgen.networks.sngan`.
+    """Return a GAN with the networks of `jaxgen.networks.sngan`.
 
     Raises:
       UserError: a conditional model of images without classes.

@@ -9,8 +9,7 @@ from jaxgen.core.model import GenerativeModel
 from jaxgen.core.options import Count, CountFromZero, Depth, NonNegativeFloat, PositiveFloat, Probability, Size, within
 from jaxgen.experiments._augmentation import AugmentationConfig, build_augmentation
 from jaxgen.experiments._images import class_count
-from jaxgen.models.stylegan2.parts import lazy_adam
-from jaxgen.models.stylegan2.principle import stylegan2
+from jaxgen.models.stylegan2 import StyleGAN2, lazy_adam
 from jaxgen.networks.stylegan2 import StyleGAN2Discriminator, StyleGAN2Generator
 from jaxgen.training.config import TrainConfig
 
@@ -49,13 +48,13 @@ class StyleGAN2Config(AugmentationConfig, TrainConfig):
     r1_every: Count = 16
     """R1 is taken in every n-th step only, n times as strong."""
     path_weight: NonNegativeFloat = 2.0
-    """Weight of the path length's distance from its mean. 0: none."""
+    """Weight of the path length regularizer, (|J^T y| - a)^2. 0: none."""
     path_every: Count = 4
-    """The path length is taken in every n-th step only, of every second example, n times as strong."""
+    """The path length is regularized in every n-th step only, of every second example, n times as strong."""
     mixing: Probability = 0.9
-    """How often an image is made with two styles while training."""
+    """Probability that a training image is made with two styles."""
     ema_images: PositiveFloat = 10_000.0
-    """After so many images half of the generator's moving average is new."""
+    """Half-life of the generator's moving average, in training images."""
 
 
 @dataclass(frozen=True)
@@ -85,13 +84,13 @@ class SmallStyleGAN2Config(StyleGAN2Config):
     learning_rate: PositiveFloat = 0.0025
     """Adam's learning rate, for both networks."""
     path_weight: NonNegativeFloat = 0.0
-    """Weight of the path length's distance from its mean. 0: none, as the authors have it for small images,"""
+    """Weight of the path length regularizer. 0: none, as the authors have it for small images."""
     mixing: Probability = 0.0
-    """and so is this: how often an image is made with two styles while training."""
+    """Probability that a training image is made with two styles. 0: none, as the authors have it for small images."""
 
 
 def build_stylegan2(config: StyleGAN2Config, assets: Mapping[str, Any]) -> GenerativeModel:
-    """Generator and discriminator of `jaxgen.networks.stylegan2`.
+    """Return `jaxgen.models.StyleGAN2` with the networks of `jaxgen.networks.stylegan2`.
 
     Raises:
       UserError: images of a size that it cannot make, a conditional model of images without classes, or an option out
@@ -101,7 +100,7 @@ def build_stylegan2(config: StyleGAN2Config, assets: Mapping[str, Any]) -> Gener
     if config.channel_base < 2 * image_shape[0]:
         raise UserError(f"--channel-base {config.channel_base} leaves no channels for maps of {image_shape[0]} pixels.")
     sizes = {"image_shape": image_shape, "channel_base": config.channel_base, "channel_max": config.channel_max}
-    return stylegan2(
+    return StyleGAN2(
         StyleGAN2Generator(
             **sizes,
             style_size=config.latent_size,
@@ -116,7 +115,7 @@ def build_stylegan2(config: StyleGAN2Config, assets: Mapping[str, Any]) -> Gener
         r1_every=config.r1_every,
         path_weight=config.path_weight,
         path_every=config.path_every,
-        mixing=config.mixing,
+        mixing_prob=config.mixing,
         ema_decay=0.5 ** (config.batch_size / config.ema_images),
         augmentation=build_augmentation(config),
-    )
+    ).model()

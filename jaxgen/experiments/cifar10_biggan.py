@@ -32,7 +32,7 @@ class Config(ImageGANConfig):
     latent_size: Size = 80
     """Length of the latent vectors, which are cut into as many parts as the generator has blocks and its stem."""
     loss: Loss = "hinge"
-    """The adversarial loss (jaxgen.models.gan.losses says whose)."""
+    """Adversarial loss (see jaxgen.models.gan.losses)."""
     discriminator_steps: Count | None = 5
     """None: both networks step at once. n: n discriminator steps for each generator step."""
     width: Size = 32

@@ -29,7 +29,8 @@ class Config(BestByKID, SNGANConfig):
     discriminator_width: Size | None = 64
     """Channels of the discriminator's maps. None: the paper's 128."""
     augmentation: AugmentationNames | None = "colour,translation,cutout"
-    """What images go through before the discriminator: there are only 3,440 to learn from."""
+    """Augmentation of what the discriminator sees (there are only 3,440 images to learn from): colour, translation,
+    cutout (DiffAugment; separated by commas), or ada."""
     eval_every: CountFromZero = 1_000
     """Steps between evaluations on the held-out examples. 0: only at the end."""
 

@@ -25,7 +25,8 @@ class Config(BestByKID, ImagesConfig, SmallStyleGAN2Config):
     r1_weight: NonNegativeFloat = 20.0
     """Weight gamma of gamma / 2 |grad D|^2 at real images. 0: none."""
     augmentation: AugmentationNames | None = "colour,translation,cutout"
-    """What images go through before the discriminator: there are only 3,440 to learn from."""
+    """Augmentation of what the discriminator sees (there are only 3,440 images to learn from): colour, translation,
+    cutout (DiffAugment; separated by commas), or ada."""
     eval_every: CountFromZero = 2_500
     """Steps between evaluations on the held-out examples. 0: only at the end."""
 

@@ -28,7 +28,7 @@ class Config(ImagesConfig, SmallStyleGAN2Config):
     channel_base: Annotated[int, *within(1, 2**20)] = 2_048
     """A map of side R has channel_base / R channels in both networks. 32768: configuration F, 16384: E."""
     augmentation: AugmentationNames | None = "ada"
-    """What images go through before the discriminator: ada (adaptive), or color, translation, cutout (DiffAugment)."""
+    """Augmentation of what the discriminator sees: ada (adaptive), or colour, translation, cutout (DiffAugment)."""
 
 
 EXPERIMENT = Experiment(

@@ -20,7 +20,7 @@ from jaxgen.data import load
 from jaxgen.experiments._autoencoder import AutoencoderConfig, build_networks
 from jaxgen.experiments._gan import Loss
 from jaxgen.experiments._scored import BestByFID
-from jaxgen.models.adversarial_autoencoder import adversarial_autoencoder
+from jaxgen.models.adversarial_autoencoder import AdversarialAutoencoder
 from jaxgen.networks.mlp import MLPDiscriminator
 from jaxgen.runs.experiment import Experiment, run
 
@@ -32,9 +32,9 @@ class Config(BestByFID, AutoencoderConfig):
     latent_size: Size = 8
     """Length of the latent vectors."""
     loss: Loss = "non_saturating"
-    """The adversarial loss (jaxgen.models.gan.losses says whose)."""
+    """Adversarial loss (see jaxgen.models.gan.losses)."""
     adversarial_weight: NonNegativeFloat = 0.01
-    """Weight of that loss in the encoder's, beside the reconstruction."""
+    """Weight of the adversarial loss in the encoder's loss, beside the reconstruction."""
     discriminator_widths: Widths = (256, 256)
     """Hidden layers of the discriminator."""
     discriminator_learning_rate: PositiveFloat = 2e-4
@@ -45,7 +45,7 @@ class Config(BestByFID, AutoencoderConfig):
 
 def build_model(config: Config, assets: Mapping[str, Any]) -> GenerativeModel:
     """784-512-256-8 and back by default."""
-    return adversarial_autoencoder(
+    return AdversarialAutoencoder(
         *build_networks(config, assets),
         MLPDiscriminator(config.discriminator_widths),
         latent_size=config.latent_size,
@@ -54,7 +54,7 @@ def build_model(config: Config, assets: Mapping[str, Any]) -> GenerativeModel:
         adversarial_weight=config.adversarial_weight,
         autoencoder_optimizer=optax.adam(config.learning_rate, b1=0.5),
         discriminator_optimizer=optax.adam(config.discriminator_learning_rate, b1=0.5),
-    )
+    ).model()
 
 
 EXPERIMENT = Experiment(

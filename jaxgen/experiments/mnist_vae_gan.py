@@ -19,7 +19,7 @@ from jaxgen.core.options import Count, CountFromZero, NonNegativeFloat, Positive
 from jaxgen.data import load
 from jaxgen.experiments._gan import Loss
 from jaxgen.experiments._scored import BestByFID
-from jaxgen.models.vae_gan import vae_gan
+from jaxgen.models.vae_gan import VAEGAN
 from jaxgen.networks.dcgan import DCGANEncoder, DCGANGenerator
 from jaxgen.networks.feature_discriminator import FeatureDiscriminator
 from jaxgen.runs.experiment import Experiment, run
@@ -41,7 +41,7 @@ class Config(BestByFID, TrainConfig):
     feature_weight: NonNegativeFloat = 0.01
     """Weight of the feature-wise reconstruction in the decoder's loss, beside the adversarial one."""
     loss: Loss = "non_saturating"
-    """The adversarial loss (jaxgen.models.gan.losses says whose)."""
+    """Adversarial loss (see jaxgen.models.gan.losses)."""
     learning_rate: PositiveFloat = 3e-4
     """Adam's learning rate for encoder and decoder."""
     discriminator_learning_rate: PositiveFloat = 3e-4
@@ -53,7 +53,7 @@ class Config(BestByFID, TrainConfig):
 def build_model(config: Config, assets: Mapping[str, Any]) -> GenerativeModel:
     """The networks of mnist_dcgan, and a discriminator that also gives its features."""
     image_shape = tuple(assets["image_shape"])
-    return vae_gan(
+    return VAEGAN(
         DCGANEncoder(2 * config.latent_size, image_shape, config.base_width),
         DCGANGenerator(image_shape, config.base_width),
         FeatureDiscriminator((config.base_width, 2 * config.base_width), 8 * config.base_width),
@@ -63,7 +63,7 @@ def build_model(config: Config, assets: Mapping[str, Any]) -> GenerativeModel:
         encoder_optimizer=optax.adam(config.learning_rate, b1=0.5),
         decoder_optimizer=optax.adam(config.learning_rate, b1=0.5),
         discriminator_optimizer=optax.adam(config.discriminator_learning_rate, b1=0.5),
-    )
+    ).model()
 
 
 EXPERIMENT = Experiment(

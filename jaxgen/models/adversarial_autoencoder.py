@@ -1,5 +1,7 @@
 """Adversarial autoencoders (Makhzani et al. 2016, https://arxiv.org/abs/1511.05644)."""
 
+from dataclasses import KW_ONLY, dataclass
+from functools import partial
 from typing import Any
 
 import flax.linen as nn
@@ -8,26 +10,16 @@ import jax.numpy as jnp
 import optax
 
 from jaxgen.core.keys import example_normal
-from jaxgen.core.model import GenerativeModel
+from jaxgen.core.model import GenerativeModel, Latents, ModelSpec
 from jaxgen.core.state import Batch, Key, Metrics, TrainState, create_state, sum_and_count, update
-from jaxgen.models.autoencoder import RECONSTRUCTIONS
-from jaxgen.models.conditional_samples import normal_prior, samples_by_class
-from jaxgen.models.gan.losses import LOSSES
+from jaxgen.models.autoencoder import RECONSTRUCTIONS, Reconstruction
+from jaxgen.models.conditional_samples import labels_of_samples, normal_prior
+from jaxgen.models.gan.losses import LOSSES, GANLoss
 from jaxgen.models.variables import apply_network, init_network
 
 
-def adversarial_autoencoder(
-    encoder: nn.Module,
-    decoder: nn.Module,
-    discriminator: nn.Module,
-    *,
-    latent_size: int,
-    reconstruction: str = "mse",
-    loss: str = "non_saturating",
-    adversarial_weight: float = 0.01,
-    autoencoder_optimizer: optax.GradientTransformation,
-    discriminator_optimizer: optax.GradientTransformation,
-) -> GenerativeModel:
+@dataclass(frozen=True)
+class AdversarialAutoencoder(ModelSpec):
     """An autoencoder whose latents a discriminator cannot tell from N(0, I), on batches with `image` in [-1, 1].
 
     Each step trains, as in the paper's section 2, first the discriminator, with latents of the prior as the real ones
@@ -38,120 +30,200 @@ def adversarial_autoencoder(
     The paper gives these two terms an update each; here they share one, and w stands for the two learning rates. The
     encoder is deterministic.
 
-    Args:
-      encoder: `encoder(images [B, H, W, C], train=...) -> latents [B, latent_size]`.
-      decoder: `decoder(latents, train=...) -> outputs [B, H, W, C]`.
-      discriminator: `discriminator(latents, train=...) -> logits [B]`.
-      reconstruction: a name in `jaxgen.models.autoencoder.RECONSTRUCTIONS`.
-      loss: a name in `jaxgen.models.gan.losses.LOSSES`.
-      adversarial_weight: w.
-
-    `functions`: `prior(key, num_samples) -> latents`; `decode(state, latents) -> images`; `encode(state, images) ->
-    latents`; `reconstruct(state, images) -> images`; `discriminate_latents(state, latents) -> logits [B]`.
+    Metrics: `discriminator/loss`, `discriminator/accuracy_prior`, `discriminator/accuracy_encoded`,
+    `autoencoder/reconstruction`, `autoencoder/adversarial`.
 
     Raises:
       KeyError: an unknown loss or reconstruction.
     """
-    adversarial, reconstructed = LOSSES[loss], RECONSTRUCTIONS[reconstruction]
-    optimizers = {"autoencoder": autoencoder_optimizer, "discriminator": discriminator_optimizer}
 
-    def init(key: Key, batch: Batch) -> TrainState:
-        run_key, encoder_key, decoder_key, discriminator_key = jax.random.split(key, 4)
-        images = batch["image"]
-        latents = jnp.zeros((len(images), latent_size), images.dtype)
-        params, model_state = {}, {}
-        for name, network, network_key, inputs in (
-            ("encoder", encoder, encoder_key, images),
-            ("decoder", decoder, decoder_key, latents),
-            ("discriminator", discriminator, discriminator_key, latents),
-        ):
-            params[name], model_state[name] = init_network(network, network_key, inputs)
-        params = {"discriminator": params.pop("discriminator"), "autoencoder": params}
-        return create_state(run_key, params, optimizers, model_state=model_state)
+    encoder: nn.Module
+    """`encoder(images [B, H, W, C], train=...) -> latents [B, latent_size]`."""
+    decoder: nn.Module
+    """`decoder(latents, train=...) -> outputs [B, H, W, C]`."""
+    discriminator: nn.Module
+    """`discriminator(latents, train=...) -> logits [B]`."""
+    _: KW_ONLY
+    latent_size: int
+    """Length of the latent vectors."""
+    reconstruction: str = "mse"
+    """A name in `jaxgen.models.autoencoder.RECONSTRUCTIONS`."""
+    loss: str = "non_saturating"
+    """A name in `jaxgen.models.gan.LOSSES`."""
+    adversarial_weight: float = 0.01
+    """w, the weight of the generator loss beside the reconstruction."""
+    autoencoder_optimizer: optax.GradientTransformation
+    """The optimizer of encoder and decoder."""
+    discriminator_optimizer: optax.GradientTransformation
+    """The discriminator's."""
 
-    def judge(
-        model_state: Any, params: Any, real: jax.Array, generated: jax.Array, *, train: bool
-    ) -> tuple[jax.Array, jax.Array, Any]:
-        """The logits of both kinds of latents, [B] each, and the discriminator's state."""
-        both = jnp.concatenate([real, generated])
-        logits, updated = apply_network(discriminator, params, model_state["discriminator"], both, train=train)
-        return *jnp.split(logits, 2), updated
+    def __post_init__(self) -> None:
+        for name, known in ((self.loss, LOSSES), (self.reconstruction, RECONSTRUCTIONS)):
+            if name not in known:
+                raise KeyError(name)
 
-    def autoencode(
-        model_state: Any, params: Any, images: jax.Array, *, train: bool
-    ) -> tuple[jax.Array, jax.Array, Any]:
-        """Latents [B, L], outputs [B, H, W, C] and the networks' states."""
-        latents, encoder_state = apply_network(encoder, params["encoder"], model_state["encoder"], images, train=train)
-        outputs, decoder_state = apply_network(decoder, params["decoder"], model_state["decoder"], latents, train=train)
-        return latents, outputs, {"encoder": encoder_state, "decoder": decoder_state}
+    @property
+    def adversarial(self) -> GANLoss:
+        """The losses of discriminator and encoder."""
+        return LOSSES[self.loss]
 
-    def train_step(state: TrainState, batch: Batch, key: Key) -> tuple[TrainState, Metrics]:
-        images, real = batch["image"], example_normal(key, batch["index"], (latent_size,))
-        old = state.model_state
-        latents = autoencode(old, state.params["autoencoder"], images, train=True)[0]
+    @property
+    def reconstructions(self) -> Reconstruction:
+        """What the decoder's outputs mean."""
+        return RECONSTRUCTIONS[self.reconstruction]
 
-        def discriminator_loss(params: Any) -> tuple[jax.Array, tuple[Metrics, Any]]:
-            real_logits, fake_logits, updated = judge(old, params, real, latents, train=True)
-            return jnp.mean(adversarial.discriminator(real_logits, fake_logits)), (
-                discriminator_metrics(real_logits, fake_logits),
-                updated,
-            )
+    def model(self) -> GenerativeModel:
+        return model(self)
 
-        grads, (metrics, updated) = jax.grad(discriminator_loss, has_aux=True)(state.params["discriminator"])
-        state = update(state, "discriminator", grads, discriminator_optimizer)
-        judging = {"discriminator": updated}
 
-        def autoencoder_loss(params: Any) -> tuple[jax.Array, tuple[Metrics, Any]]:
-            latents, outputs, updated = autoencode(old, params, images, train=True)
-            real_logits, fake_logits, _ = judge(judging, state.params["discriminator"], real, latents, train=True)
-            errors = reconstructed.losses(outputs, images)
-            fooling = adversarial.generator(real_logits, fake_logits)
-            return jnp.mean(errors + adversarial_weight * fooling), (autoencoder_metrics(errors, fooling), updated)
+def init(aae: AdversarialAutoencoder, key: Key, batch: Batch) -> TrainState:
+    """Return the state at step 0."""
+    run_key, encoder_key, decoder_key, discriminator_key = jax.random.split(key, 4)
+    images = batch["image"]
+    latents = jnp.zeros((len(images), aae.latent_size), images.dtype)
+    params, model_state = {}, {}
+    for name, network, network_key, inputs in (
+        ("encoder", aae.encoder, encoder_key, images),
+        ("decoder", aae.decoder, decoder_key, latents),
+        ("discriminator", aae.discriminator, discriminator_key, latents),
+    ):
+        params[name], model_state[name] = init_network(network, network_key, inputs)
+    params = {"discriminator": params.pop("discriminator"), "autoencoder": params}
+    optimizers = {"autoencoder": aae.autoencoder_optimizer, "discriminator": aae.discriminator_optimizer}
+    return create_state(run_key, params, optimizers, model_state=model_state)
 
-        grads, (own_metrics, updated) = jax.grad(autoencoder_loss, has_aux=True)(state.params["autoencoder"])
-        state = update(state, "autoencoder", grads, autoencoder_optimizer)
-        return state.replace(step=state.step + 1, model_state={**updated, **judging}), {**metrics, **own_metrics}
 
-    def discriminator_metrics(real_logits: jax.Array, fake_logits: jax.Array) -> Metrics:
-        return {
-            "discriminator/loss": sum_and_count(adversarial.discriminator(real_logits, fake_logits)),
-            "discriminator/accuracy_prior": sum_and_count((real_logits > adversarial.boundary).astype(jnp.float32)),
-            "discriminator/accuracy_encoded": sum_and_count((fake_logits < adversarial.boundary).astype(jnp.float32)),
-        }
+def train_step(aae: AdversarialAutoencoder, state: TrainState, batch: Batch, key: Key) -> tuple[TrainState, Metrics]:
+    """Update the discriminator, then encoder and decoder against the updated discriminator."""
+    real = example_normal(key, batch["index"], (aae.latent_size,))
+    state, metrics = _update_discriminator(aae, state, batch["image"], real)
+    state, own_metrics = _update_autoencoder(aae, state, batch["image"], real)
+    return state.replace(step=state.step + 1), {**metrics, **own_metrics}
 
-    def autoencoder_metrics(errors: jax.Array, fooling: jax.Array) -> Metrics:
-        return {"autoencoder/reconstruction": sum_and_count(errors), "autoencoder/adversarial": sum_and_count(fooling)}
 
-    def eval_step(state: TrainState, batch: Batch, key: Key) -> Metrics:
-        images, real = batch["image"], example_normal(key, batch["index"], (latent_size,))
-        latents, outputs, _ = autoencode(state.model_state, state.params["autoencoder"], images, train=False)
-        logits = judge(state.model_state, state.params["discriminator"], real, latents, train=False)[:2]
-        errors = reconstructed.losses(outputs, images)
-        return {**discriminator_metrics(*logits), **autoencoder_metrics(errors, adversarial.generator(*logits))}
-
-    # ------------------------------------------------------------ use
-
-    prior = normal_prior(latent_size)
-
-    def decode(state: TrainState, latents: jax.Array) -> jax.Array:
-        params = state.params["autoencoder"]["decoder"]
-        outputs = apply_network(decoder, params, state.model_state["decoder"], latents, train=False)[0]
-        return reconstructed.images(outputs)
-
-    def encode(state: TrainState, images: jax.Array) -> jax.Array:
-        params = state.params["autoencoder"]["encoder"]
-        return apply_network(encoder, params, state.model_state["encoder"], images, train=False)[0]
-
-    def discriminate_latents(state: TrainState, latents: jax.Array) -> jax.Array:
-        params, model_state = state.params["discriminator"], state.model_state["discriminator"]
-        return apply_network(discriminator, params, model_state, latents, train=False)[0]
-
-    sample, _ = samples_by_class(lambda state, key, num_samples: decode(state, prior(key, num_samples)))
-    functions = {
-        "prior": prior,
-        "decode": decode,
-        "encode": encode,
-        "reconstruct": lambda state, images: decode(state, encode(state, images)),
-        "discriminate_latents": discriminate_latents,
+def eval_step(aae: AdversarialAutoencoder, state: TrainState, batch: Batch, key: Key) -> Metrics:
+    """Return the metrics of held-out examples."""
+    images, real = batch["image"], example_normal(key, batch["index"], (aae.latent_size,))
+    latents, outputs, _ = _autoencode(aae, state.model_state, state.params["autoencoder"], images, train=False)
+    logits = _discriminate(aae, state.model_state, state.params["discriminator"], real, latents, train=False)[:2]
+    errors = aae.reconstructions.losses(outputs, images)
+    return {
+        **_discriminator_metrics(aae, *logits),
+        **_autoencoder_metrics(errors, aae.adversarial.generator(*logits)),
     }
-    return GenerativeModel(init, train_step, eval_step, sample, table=functions)
+
+
+def sample(
+    aae: AdversarialAutoencoder, state: TrainState, key: Key, num_samples: int, *, condition: jax.Array | None = None
+) -> jax.Array:
+    """Generate images [num_samples, H, W, C]; there is no condition."""
+    labels_of_samples(condition, num_samples, None)
+    return decode(aae, state, prior(aae, key, num_samples))
+
+
+def prior(aae: AdversarialAutoencoder, key: Key, num_samples: int) -> jax.Array:
+    """Sample normal latents [num_samples, L]; latent i is the same, however many are drawn."""
+    return normal_prior(aae.latent_size)(key, num_samples)
+
+
+def decode(aae: AdversarialAutoencoder, state: TrainState, latents: jax.Array) -> jax.Array:
+    """Decode latents [N, L] to images [N, H, W, C]."""
+    params = state.params["autoencoder"]["decoder"]
+    outputs = apply_network(aae.decoder, params, state.model_state["decoder"], latents, train=False)[0]
+    return aae.reconstructions.images(outputs)
+
+
+def encode(aae: AdversarialAutoencoder, state: TrainState, images: jax.Array) -> jax.Array:
+    """Encode images [N, H, W, C] to latents [N, L]."""
+    params = state.params["autoencoder"]["encoder"]
+    return apply_network(aae.encoder, params, state.model_state["encoder"], images, train=False)[0]
+
+
+def reconstruct(aae: AdversarialAutoencoder, state: TrainState, images: jax.Array) -> jax.Array:
+    """Encode and decode images [N, H, W, C]."""
+    return decode(aae, state, encode(aae, state, images))
+
+
+def discriminate_latents(aae: AdversarialAutoencoder, state: TrainState, latents: jax.Array) -> jax.Array:
+    """Return the discriminator's logits [N] of latents [N, L]: large for those of the prior."""
+    params, model_state = state.params["discriminator"], state.model_state["discriminator"]
+    return apply_network(aae.discriminator, params, model_state, latents, train=False)[0]
+
+
+def model(aae: AdversarialAutoencoder) -> GenerativeModel:
+    """Bind these functions to a spec."""
+    return GenerativeModel(
+        partial(init, aae),
+        partial(train_step, aae),
+        partial(eval_step, aae),
+        partial(sample, aae),
+        latents=Latents(*(partial(function, aae) for function in (prior, decode, encode, reconstruct))),
+    )
+
+
+# ---------------------------------------------------------------- the two updates
+
+
+def _discriminate(
+    aae: AdversarialAutoencoder, model_state: Any, params: Any, real: jax.Array, generated: jax.Array, *, train: bool
+) -> tuple[jax.Array, jax.Array, Any]:
+    """Return the logits of both kinds of latents, [B] each, and the discriminator's new model state."""
+    both = jnp.concatenate([real, generated])
+    logits, updated = apply_network(aae.discriminator, params, model_state["discriminator"], both, train=train)
+    return *jnp.split(logits, 2), updated
+
+
+def _autoencode(
+    aae: AdversarialAutoencoder, model_state: Any, params: Any, images: jax.Array, *, train: bool
+) -> tuple[jax.Array, jax.Array, Any]:
+    """Return latents [B, L], outputs [B, H, W, C] and the new model states of encoder and decoder."""
+    latents, encoder_state = apply_network(aae.encoder, params["encoder"], model_state["encoder"], images, train=train)
+    outputs, decoder_state = apply_network(aae.decoder, params["decoder"], model_state["decoder"], latents, train=train)
+    return latents, outputs, {"encoder": encoder_state, "decoder": decoder_state}
+
+
+def _update_discriminator(
+    aae: AdversarialAutoencoder, state: TrainState, images: jax.Array, real: jax.Array
+) -> tuple[TrainState, Metrics]:
+    """Update the discriminator, with latents `real` [B, L] of the prior."""
+    latents = _autoencode(aae, state.model_state, state.params["autoencoder"], images, train=True)[0]
+
+    def loss_of(params: Any) -> tuple[jax.Array, tuple[Metrics, Any]]:
+        real_logits, fake_logits, updated = _discriminate(aae, state.model_state, params, real, latents, train=True)
+        loss = jnp.mean(aae.adversarial.discriminator(real_logits, fake_logits))
+        return loss, (_discriminator_metrics(aae, real_logits, fake_logits), updated)
+
+    grads, (metrics, updated) = jax.grad(loss_of, has_aux=True)(state.params["discriminator"])
+    state = update(state, "discriminator", grads, aae.discriminator_optimizer)
+    return state.replace(model_state={**state.model_state, "discriminator": updated}), metrics
+
+
+def _update_autoencoder(
+    aae: AdversarialAutoencoder, state: TrainState, images: jax.Array, real: jax.Array
+) -> tuple[TrainState, Metrics]:
+    """Update encoder and decoder against the discriminator as it is."""
+
+    def loss_of(params: Any) -> tuple[jax.Array, tuple[Metrics, Any]]:
+        latents, outputs, updated = _autoencode(aae, state.model_state, params, images, train=True)
+        discriminator_params = state.params["discriminator"]
+        logits = _discriminate(aae, state.model_state, discriminator_params, real, latents, train=True)[:2]
+        errors, adversarial = aae.reconstructions.losses(outputs, images), aae.adversarial.generator(*logits)
+        loss = jnp.mean(errors + aae.adversarial_weight * adversarial)
+        return loss, (_autoencoder_metrics(errors, adversarial), updated)
+
+    grads, (metrics, updated) = jax.grad(loss_of, has_aux=True)(state.params["autoencoder"])
+    state = update(state, "autoencoder", grads, aae.autoencoder_optimizer)
+    return state.replace(model_state={**state.model_state, **updated}), metrics
+
+
+def _discriminator_metrics(aae: AdversarialAutoencoder, real_logits: jax.Array, fake_logits: jax.Array) -> Metrics:
+    adversarial = aae.adversarial
+    return {
+        "discriminator/loss": sum_and_count(adversarial.discriminator(real_logits, fake_logits)),
+        "discriminator/accuracy_prior": sum_and_count((real_logits > adversarial.boundary).astype(jnp.float32)),
+        "discriminator/accuracy_encoded": sum_and_count((fake_logits < adversarial.boundary).astype(jnp.float32)),
+    }
+
+
+def _autoencoder_metrics(errors: jax.Array, adversarial: jax.Array) -> Metrics:
+    return {"autoencoder/reconstruction": sum_and_count(errors), "autoencoder/adversarial": sum_and_count(adversarial)}

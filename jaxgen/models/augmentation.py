@@ -1,4 +1,4 @@
-"""Random changes of images [B, H, W, C], each image by its own key: for classifiers, and for discriminators."""
+"""Random changes of images [B, H, W, C], each by its own key: data augmentation, DiffAugment and ADA."""
 
 import functools
 from collections.abc import Callable, Sequence
@@ -9,13 +9,13 @@ import jax.numpy as jnp
 
 from jaxgen.core.errors import UserError
 
-# ---------------------------------------------------------------- of training data
+# ---------------------------------------------------------------- data augmentation
 
 
 def random_turn(images: jax.Array, keys: jax.Array, *, degrees: float, scale: float) -> jax.Array:
-    """Turns each image [B, H, W, C] by up to `degrees` and scales it by up to a factor 1 +- `scale`, about its center.
+    """Rotate each image [B, H, W, C] by up to `degrees` and scale it by up to a factor 1 +- `scale`, about its center.
 
-    Each by its own key; bilinear, edges are repeated.
+    Each has its own key [B]; bilinear, edges are repeated.
     """
 
     def turn(image: jax.Array, key: jax.Array) -> jax.Array:
@@ -27,7 +27,7 @@ def random_turn(images: jax.Array, keys: jax.Array, *, degrees: float, scale: fl
 
 
 def random_shift(images: jax.Array, keys: jax.Array, pixels: int) -> jax.Array:
-    """Moves each image [B, H, W, C] by up to `pixels` in both directions, each by its own key; edges are repeated."""
+    """Shift each image [B, H, W, C] by up to `pixels` in both directions, by its own key [B]; edges are repeated."""
     padded = jnp.pad(images, ((0, 0), (pixels, pixels), (pixels, pixels), (0, 0)), mode="edge")
 
     def shift(image: jax.Array, key: jax.Array) -> jax.Array:
@@ -38,15 +38,15 @@ def random_shift(images: jax.Array, keys: jax.Array, pixels: int) -> jax.Array:
 
 
 def random_mirror(images: jax.Array, keys: jax.Array) -> jax.Array:
-    """Each image [B, H, W, C] as it is, or left for right, by its own key."""
+    """Flip each image [B, H, W, C] horizontally with probability 1/2, by its own key [B]."""
     mirrored = jax.vmap(jax.random.bernoulli)(keys)[:, None, None, None]
     return jnp.where(mirrored, images[:, :, ::-1], images)
 
 
 def jitter(images: jax.Array, keys: jax.Array, *, pixels: int, mirror: bool) -> jax.Array:
-    """`random_shift` and, if asked for, `random_mirror`: the same of all images that are given the same keys [B].
+    """Apply `random_mirror`, if asked for, and `random_shift`: images with the same keys [B] change alike.
 
-    As of pix2pix (Isola et al. 2017, arXiv:1611.07004, appendix 6.2), whose crops are of images made larger.
+    The jitter of pix2pix (Isola et al. 2017, arXiv:1611.07004, appendix 6.2), whose crops are of images made larger.
     """
     pairs = jax.vmap(jax.random.split)(keys)  # [B, 2]
     images = random_mirror(images, pairs[:, 0]) if mirror else images
@@ -54,7 +54,7 @@ def jitter(images: jax.Array, keys: jax.Array, *, pixels: int, mirror: bool) -> 
 
 
 def _resample(image: jax.Array, matrix: jax.Array, offset: jax.Array, *, mode: str) -> jax.Array:
-    """The image [H, W, C] whose pixel p (from the center) is that at `matrix @ p + offset`, (row, column), bilinear."""
+    """Resample an image [H, W, C], bilinearly: pixel p (row, column; from the center) is that at `matrix @ p + offset`."""
     height, width = image.shape[:2]
     center = jnp.array([(height - 1) / 2, (width - 1) / 2])
     places = jnp.stack(jnp.mgrid[:height, :width], -1) - center  # [H, W, 2]
@@ -63,11 +63,11 @@ def _resample(image: jax.Array, matrix: jax.Array, offset: jax.Array, *, mode: s
     return jax.vmap(at, in_axes=-1, out_axes=-1)(image)
 
 
-# ---------------------------------------------------------------- of what a discriminator sees
+# ---------------------------------------------------------------- augmentation for discriminators
 
 
 class Augmentation(NamedTuple):
-    """What real and generated images alike go through before the discriminator. Differentiable."""
+    """A differentiable change of real and generated images alike, before the discriminator."""
 
     apply: Callable[[jax.Array, jax.Array, jax.Array], jax.Array]
     """(images [B, H, W, C] in [-1, 1], keys [B], probability []) -> images."""
@@ -78,7 +78,11 @@ class Augmentation(NamedTuple):
 
 
 def differentiable_augmentation(policy: Sequence[str] = ("colour", "translation", "cutout")) -> Augmentation:
-    """DiffAugment (Zhao et al. 2020, arXiv:2006.10738, section 3.2): some of `POLICIES`, one after the other."""
+    """Return DiffAugment (Zhao et al. 2020, arXiv:2006.10738, section 3.2): some of `POLICIES`, one after the other.
+
+    Raises:
+      UserError: an unknown policy, or none.
+    """
     unknown = [name for name in policy if name not in POLICIES]
     if unknown or not policy:
         raise UserError(
@@ -99,7 +103,7 @@ def differentiable_augmentation(policy: Sequence[str] = ("colour", "translation"
 
 
 def _color(image: jax.Array, key: jax.Array) -> jax.Array:
-    """Brightness + U(-0.5, 0.5), saturation x U(0, 2), contrast x U(0.5, 1.5)."""
+    """Change the color: brightness + U(-0.5, 0.5), saturation x U(0, 2), contrast x U(0.5, 1.5)."""
     brightness, saturation, contrast = jax.random.uniform(key, (3,))
     image = image + (brightness - 0.5)
     gray = jnp.mean(image, -1, keepdims=True)
@@ -109,7 +113,7 @@ def _color(image: jax.Array, key: jax.Array) -> jax.Array:
 
 
 def _translation(image: jax.Array, key: jax.Array) -> jax.Array:
-    """By up to an eighth of the size, with zeros (mid-gray) behind."""
+    """Shift by up to an eighth of the size; what is uncovered is 0 (mid-gray)."""
     most = [int(size / 8 + 0.5) for size in image.shape[:2]]
     row_key, column_key = jax.random.split(key)
     rows = jax.random.randint(row_key, (), -most[0], most[0] + 1)
@@ -118,14 +122,14 @@ def _translation(image: jax.Array, key: jax.Array) -> jax.Array:
 
 
 def _shift_axis(image: jax.Array, by: jax.Array, axis: int) -> jax.Array:
-    """image[i + by] along an axis, zero outside: a product with a shifted identity, whose gradient is a product too."""
+    """Return image[i + by] along an axis, zero outside: a product with a shifted identity, like its gradient."""
     place = jnp.arange(image.shape[axis])
     matrix = (place[:, None] + by == place[None, :]).astype(image.dtype)
     return jnp.moveaxis(jnp.tensordot(matrix, image, (1, axis)), 0, axis)
 
 
 def _cutout(image: jax.Array, key: jax.Array) -> jax.Array:
-    """Zeros (mid-gray) in a square of half the size whose center lies anywhere in the image."""
+    """Set to 0 (mid-gray) a square of half the size whose center lies anywhere in the image."""
     center = jnp.floor(jax.random.uniform(key, (2,)) * jnp.array(image.shape[:2]))
     inside = []
     for axis in (0, 1):
@@ -143,7 +147,7 @@ POLICIES: dict[str, Callable[[jax.Array, jax.Array], jax.Array]] = {
 
 
 def adaptive_augmentation(target: float = 0.6, images_to_one: int = 500_000) -> Augmentation:
-    """ADA (Karras et al. 2020, arXiv:2006.06676, section 3 and appendix B): each change happens with a probability.
+    """Return ADA (Karras et al. 2020, arXiv:2006.06676, section 3 and appendix B): each change has a probability.
 
     The probability rises where the mean sign of the real logits is above `target` (the discriminator overfits) and
     falls below, so fast that it could go from 0 to 1 within `images_to_one` images. Pixel blitting (flip, quarter
@@ -204,7 +208,7 @@ def _ada_color(image: jax.Array, key: jax.Array, happens: jax.Array) -> jax.Arra
 
 
 def _turn_about(axis: jax.Array, angle: jax.Array) -> jax.Array:
-    """The rotation [3, 3] by `angle` about a unit vector [3] (Rodrigues)."""
+    """Return the rotation [3, 3] by `angle` about a unit vector [3] (Rodrigues)."""
     x, y, z = axis
     cross = jnp.array([[0.0, -z, y], [z, 0.0, -x], [-y, x, 0.0]])
     return jnp.eye(3) + jnp.sin(angle) * cross + (1.0 - jnp.cos(angle)) * (cross @ cross)

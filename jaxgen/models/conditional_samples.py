@@ -25,6 +25,23 @@ def captions_in_turn(prompts: Any) -> Callable[[int], jax.Array]:
     return lambda num_samples: jnp.asarray(prompts, jnp.int32)[jnp.arange(num_samples) % len(prompts)]
 
 
+def labels_of_samples(
+    condition: jax.Array | None, num_samples: int, num_classes: int | None
+) -> tuple[()] | tuple[jax.Array]:
+    """Return what samples of labels `condition` [num_samples] are decoded with besides their latents.
+
+    Without classes (`num_classes` None) that is nothing; without labels it is every class in turn.
+
+    Raises:
+      ValueError: a condition for a model without classes.
+    """
+    if num_classes is None:
+        if condition is not None:
+            raise ValueError("this model is unconditional: leave out `condition`")
+        return ()
+    return (classes_in_turn(num_classes)(num_samples) if condition is None else condition,)
+
+
 def samples_by_class(
     draw: Callable[..., jax.Array], num_classes: int | None = None
 ) -> tuple[Callable[..., jax.Array], dict[str, Callable[..., jax.Array]]]:

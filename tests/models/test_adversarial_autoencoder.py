@@ -9,21 +9,22 @@ from tiny import tiny_autoencoder_networks, tiny_images
 
 from jaxgen.core.keys import example_normal
 from jaxgen.data import example_batch
-from jaxgen.models.adversarial_autoencoder import adversarial_autoencoder
+from jaxgen.models import AdversarialAutoencoder
+from jaxgen.models import adversarial_autoencoder as aae
 from jaxgen.networks.mlp import MLPDiscriminator
 
 KEY = jax.random.key(0)
 
 
-def model_with(optimizers, **options):
+def spec_with(optimizers, **options):
     networks = (*tiny_autoencoder_networks(2), MLPDiscriminator((8,)))
     names = ("autoencoder_optimizer", "discriminator_optimizer")
-    return adversarial_autoencoder(*networks, latent_size=2, **dict(zip(names, optimizers, strict=True)), **options)
+    return AdversarialAutoencoder(*networks, latent_size=2, **dict(zip(names, optimizers, strict=True)), **options)
 
 
 def test_both_updates_are_those_of_the_papers_losses():
     weight = 0.5
-    model = model_with((optax.sgd(1.0), optax.sgd(1.0)), adversarial_weight=weight)
+    model = spec_with((optax.sgd(1.0), optax.sgd(1.0)), adversarial_weight=weight).model()
     batch = example_batch(tiny_images(), 16)
     state = jax.jit(model.init)(KEY, batch)
     after, _ = jax.jit(model.train_step)(state, batch, KEY)
@@ -62,12 +63,12 @@ def test_both_updates_are_those_of_the_papers_losses():
 
 
 def test_training_brings_the_latents_to_the_prior():
-    model = model_with((optax.adam(3e-3, b1=0.5), optax.adam(3e-3, b1=0.5)), adversarial_weight=1.0)
+    model = spec_with((optax.adam(3e-3, b1=0.5), optax.adam(3e-3, b1=0.5)), adversarial_weight=1.0).model()
     batch = example_batch(tiny_images(examples=256), 256)
     state, step = jax.jit(model.init)(KEY, batch), jax.jit(model.train_step)
 
     def distance(state):
-        latents = np.asarray(model.functions["encode"](state, batch["image"]))
+        latents = np.asarray(model.latents.encode(state, batch["image"]))
         return max(scipy.stats.kstest(column, "norm").statistic for column in latents.T)
 
     before = distance(state)
@@ -77,13 +78,12 @@ def test_training_brings_the_latents_to_the_prior():
 
 
 def test_the_functions_fit_each_other():
-    model = model_with((optax.sgd(0.1), optax.sgd(0.1)))
+    spec = spec_with((optax.sgd(0.1), optax.sgd(0.1)))
+    model = spec.model()
     batch = example_batch(tiny_images(), 4)
     state = jax.jit(model.init)(KEY, batch)
-    functions = model.functions
-    latents = functions["encode"](state, batch["image"])
-    np.testing.assert_allclose(
-        functions["reconstruct"](state, batch["image"]), functions["decode"](state, latents), rtol=1e-5
-    )
-    assert functions["discriminate_latents"](state, latents).shape == (4,)
-    np.testing.assert_array_equal(model.sample(state, KEY, 3), functions["decode"](state, functions["prior"](KEY, 3)))
+    _, decode, encode, reconstruct, *_ = model.latents
+    latents = encode(state, batch["image"])
+    np.testing.assert_allclose(reconstruct(state, batch["image"]), decode(state, latents), rtol=1e-5)
+    assert aae.discriminate_latents(spec, state, latents).shape == (4,)
+    np.testing.assert_array_equal(model.sample(state, KEY, 3), decode(state, model.latents.prior(KEY, 3)))

@@ -10,7 +10,7 @@ from tiny import tiny_images
 
 from jaxgen.core.keys import example_normal
 from jaxgen.data import example_batch
-from jaxgen.models.vae_gan import vae_gan
+from jaxgen.models.vae_gan import VAEGAN
 from jaxgen.networks.feature_discriminator import FeatureDiscriminator
 from jaxgen.networks.mlp import MLPEncoder, MLPGenerator
 
@@ -25,7 +25,7 @@ NETWORKS = {
 
 def tiny(rate=1.0):
     optimizers = {f"{name}_optimizer": optax.sgd(rate) for name in NETWORKS}
-    return vae_gan(*NETWORKS.values(), latent_size=2, feature_weight=GAMMA, **optimizers)
+    return VAEGAN(*NETWORKS.values(), latent_size=2, feature_weight=GAMMA, **optimizers).model()
 
 
 def started():
@@ -91,9 +91,9 @@ def test_a_feature_discriminator_gives_the_logits_of_its_features():
 def test_encoding_gives_the_posteriors_mean():
     model, state, batch = started()
     outputs = NETWORKS["encoder"].apply({"params": state.params["encoder"]}, batch["image"], train=False)
-    latents = model.functions["encode"](state, batch["image"])
+    latents = model.latents.encode(state, batch["image"])
     np.testing.assert_allclose(latents, outputs[:, :2], rtol=1e-5, atol=1e-6)
     np.testing.assert_allclose(
-        model.functions["reconstruct"](state, batch["image"]), model.functions["decode"](state, latents), rtol=1e-5
+        model.latents.reconstruct(state, batch["image"]), model.latents.decode(state, latents), rtol=1e-5
     )
-    assert model.functions["discriminate"](state, batch["image"]).shape == (16,)
+    assert model.discriminate(state, batch["image"]).shape == (16,)

@@ -17,7 +17,7 @@ from tiny import streamed, tiny_classifier, tiny_images, tiny_mlp_gan
 from jaxgen.core.errors import RunFailed, UserError
 from jaxgen.data import example_batch, scale_images
 from jaxgen.models.augmentation import adaptive_augmentation
-from jaxgen.models.gan.principle import gan
+from jaxgen.models.gan.spec import GAN
 from jaxgen.networks.mlp import MLPDiscriminator, MLPGenerator
 from jaxgen.training import checkpoint, run_folder
 from jaxgen.training.loop import train
@@ -234,14 +234,14 @@ def test_init_from_takes_weights_and_starts_anew(whole, tmp_path):
 
 
 def test_init_from_takes_weights_of_a_run_with_another_optimizer_average_and_augmentation(whole):
-    model = gan(
+    model = GAN(
         MLPGenerator((8, 8, 1), widths=(16, 32)),
         MLPDiscriminator(widths=(32, 16)),
         latent_size=6,
         generator_optimizer=optax.chain(optax.clip_by_global_norm(1.0), optax.sgd(1e-2)),
         discriminator_optimizer=optax.adam(optax.linear_schedule(1e-2, 0.0, 10)),
         augmentation=adaptive_augmentation(),
-    )
+    ).model()
     new = model.init(jax.random.key(3), example_batch(DATA, 2))
     taken = take_weights(new, whole.run_dir)
     chex.assert_trees_all_equal(taken.params, whole.state.params)

@@ -1,4 +1,4 @@
-"""Objectives of a discriminator's second output, which reads from an image what the generator was told."""
+"""Objectives of a discriminator's second output, which predicts the generator's labels or codes from an image."""
 
 from collections.abc import Callable
 from typing import NamedTuple
@@ -9,7 +9,7 @@ import optax
 
 
 class Head(NamedTuple):
-    """What the outputs [B, N] of a discriminator's head are trained for; the discriminator is not told the labels.
+    """The losses of the outputs [B, N] of a discriminator's head; the discriminator itself gets no labels.
 
     Every function gives one value per example, [B], that is added to the loss.
     """
@@ -25,7 +25,9 @@ class Head(NamedTuple):
 
 
 def auxiliary_classifier(weight: float = 1.0) -> Head:
-    """ACGAN (Odena et al. 2017, arXiv:1610.09585, eq. 3): cross entropy of the class, of real and of generated images.
+    """Return ACGAN's head: cross entropy of the class, of real and of generated images.
+
+    Odena et al. 2017, arXiv:1610.09585, eq. 3.
 
     The discriminator minimizes both, the generator that of its own images; N is the number of classes.
     """
@@ -43,7 +45,9 @@ def auxiliary_classifier(weight: float = 1.0) -> Head:
 
 
 def mutual_information(num_codes: int, num_uniform: int, *, weight: float = 1.0, uniform_weight: float = 0.1) -> Head:
-    """InfoGAN (Chen et al. 2016, arXiv:1606.03657, eqs. 5 and 6): a bound of the information the image has of its code.
+    """Return InfoGAN's head: a lower bound of the mutual information of an image and its code.
+
+    Chen et al. 2016, arXiv:1606.03657, eqs. 5 and 6.
 
     Both networks minimize -log Q(c | G(z, c)): cross entropy of a categorical code of `num_codes` values, and the
     squared error of `num_uniform` codes uniform in [-1, 1] (Q normal with variance 1). The code's number is the

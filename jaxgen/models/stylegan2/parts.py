@@ -1,4 +1,4 @@
-"""What StyleGAN2 trains with besides its networks: mixed styles, path lengths, an optimizer for lazy penalties."""
+"""StyleGAN2's style mixing, path lengths, and optimizer for lazy penalties."""
 
 from collections.abc import Callable
 
@@ -9,11 +9,11 @@ import optax
 from jaxgen.core.reductions import mean_over_devices
 
 PATH_DECAY = 0.01
-"""How far the mean path length moves in a step of its regularizer."""
+"""The weight of a batch in the running mean path length."""
 
 
 def lazy_adam(learning_rate: float, every: int | None) -> optax.GradientTransformation:
-    """Adam with betas 0 and 0.99 for a network with one more update, of a penalty, in every `every`-th step.
+    """Return Adam with betas 0 and 0.99 for a network with one more update, of a penalty, in every `every`-th step.
 
     With c = every / (every + 1) the rate is c times as large and the betas are to the power of c, so that the network
     is moved as far as if the penalty were part of each step (Karras et al. 2020, arXiv:1912.04958, appendix B). None:
@@ -23,11 +23,11 @@ def lazy_adam(learning_rate: float, every: int | None) -> optax.GradientTransfor
     return optax.adam(share * learning_rate, b1=0.0, b2=0.99**share, eps=1e-8)
 
 
-def mixed_styles(styles: jax.Array, keys: jax.Array, layers: int, probability: float) -> jax.Array:
-    """The style of each layer: the first of an example's two, with a probability the second from some layer on.
+def mix_styles(styles: jax.Array, keys: jax.Array, layers: int, probability: float) -> jax.Array:
+    """Return each layer's style: the first of an example's two, and with some probability the second from a layer on.
 
-    From which, is drawn among 1 to `layers` - 1 (Karras et al. 2019, arXiv:1812.04948, section 3.1): for each example
-    by its own key, where the authors' code draws once for a batch.
+    That layer is drawn among 1 to `layers` - 1 (Karras et al. 2019, arXiv:1812.04948, section 3.1), for each
+    example by its own key, where the authors' code draws once for a batch.
 
     Args:
       styles: [B, 2, S].
@@ -43,7 +43,7 @@ def mixed_styles(styles: jax.Array, keys: jax.Array, layers: int, probability: f
 
 
 def path_lengths(synthesize: Callable[[jax.Array], jax.Array], styles: jax.Array, directions: jax.Array) -> jax.Array:
-    """|J^T y| of each example, with J the derivatives of its image by its style (Karras et al. 2020, section 3.2).
+    """Return |J^T y| of each example, with J the Jacobian of its image by its style (Karras et al. 2020, section 3.2).
 
     Args:
       synthesize: [B, N, S] -> images [B, H, W, C].
@@ -57,6 +57,6 @@ def path_lengths(synthesize: Callable[[jax.Array], jax.Array], styles: jax.Array
     return jnp.sqrt(jnp.mean(jnp.sum(jnp.square(gradients), -1), -1) + 1e-12)
 
 
-def moved_mean(mean: jax.Array, lengths: jax.Array) -> jax.Array:
-    """The running mean [] of path lengths after those of a batch [B], over all devices; a constant for gradients."""
+def update_mean_path_length(mean: jax.Array, lengths: jax.Array) -> jax.Array:
+    """Return the running mean [] of path lengths after a batch's [B], over all devices; a constant for gradients."""
     return mean + PATH_DECAY * (mean_over_devices(jnp.mean(jax.lax.stop_gradient(lengths))) - mean)

@@ -11,8 +11,8 @@ import scipy.stats
 from tiny import tiny_images
 
 from jaxgen.data import example_batch
-from jaxgen.models.gan.heads import auxiliary_classifier, mutual_information
-from jaxgen.models.gan.principle import gan
+from jaxgen.models import GAN, gan
+from jaxgen.models.gan import auxiliary_classifier, mutual_information
 from jaxgen.networks.layers.conditional import ConditionalGenerator
 from jaxgen.networks.mlp import MLPDiscriminator, MLPGenerator
 
@@ -51,8 +51,8 @@ class Labeled(nn.Module):
         return (jax.nn.one_hot(labels, 64) + small).reshape(-1, 8, 8, 1)
 
 
-def build(head, generator=None, **options):
-    return gan(
+def spec_of(head, generator=None, **options):
+    return GAN(
         generator or ConditionalGenerator(MLPGenerator((8, 8, 1), widths=(16,)), 10),
         MLPDiscriminator(widths=(16,), head_outputs=12),
         latent_size=6,
@@ -66,20 +66,23 @@ def build(head, generator=None, **options):
 
 @pytest.mark.parametrize("steps", [None, 1])
 def test_the_head_learns_to_read_a_code_that_was_drawn(steps):
-    model = build(mutual_information(10, 2), Labeled(), discriminator_steps=steps)
+    spec = spec_of(mutual_information(10, 2), Labeled(), discriminator_steps=steps)
+    model = spec.model()
     state = model.init(jax.random.key(0), BATCH)
     step = jax.jit(model.train_step)
     for i in range(150):
         state, _ = step(state, BATCH, jax.random.key(i))
-    codes = model.functions["conditions"](40)
+    codes = model.condition.of_samples(40)
     images = model.sample(state, jax.random.key(0), 40, condition=codes)
-    read = model.functions["read_head"](state, images)
+    read = gan.read_head(spec, state, images)
     assert read.shape == (40, 12)
     assert np.mean(np.argmax(read[:, :10], -1) == np.asarray(codes)) > 0.7
 
 
 def test_the_last_latents_are_uniform_where_a_head_wants_them_so():
-    latents = np.asarray(build(mutual_information(10, 2)).functions["prior"](jax.random.key(0), 2000))
+    model = spec_of(mutual_information(10, 2)).model()
+    assert model.latents.code_dimensions == (4, 5)
+    latents = np.asarray(model.latents.prior(jax.random.key(0), 2000))
     assert scipy.stats.kstest(latents[:, 0], "norm").pvalue > 1e-3
     for column in latents[:, -2:].T:
         assert scipy.stats.kstest(column, scipy.stats.uniform(-1, 2).cdf).pvalue > 1e-3
@@ -101,7 +104,7 @@ def test_codes_are_drawn_and_labels_are_those_of_the_batch():
                 real, generated = real[:, :10], generated[:, :10]
             return head.discriminator(real, generated, labels, latents)
 
-        model = build(head._replace(generator=note, discriminator=on_both))
+        model = spec_of(head._replace(generator=note, discriminator=on_both)).model()
         jax.block_until_ready(model.train_step(model.init(jax.random.key(0), BATCH), only_threes, jax.random.key(1)))
         seen[name] = noted[0]
     assert set(seen["given"].tolist()) == {3}

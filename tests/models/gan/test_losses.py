@@ -12,9 +12,8 @@ from tiny import tiny_images
 
 from jaxgen.core.keys import example_normal
 from jaxgen.data import example_batch
-from jaxgen.models import GANLoss
+from jaxgen.models import GAN, GANLoss
 from jaxgen.models.gan.losses import LOSSES
-from jaxgen.models.gan.principle import gan
 from jaxgen.networks.mlp import MLPDiscriminator, MLPGenerator
 from jaxgen.training.parallel import device_mesh, per_device, replicate, split_over_devices
 
@@ -27,13 +26,13 @@ NETWORKS = (MLPGenerator((8, 8, 1), widths=(16,)), MLPDiscriminator(widths=(16, 
 def build(**options):
     """A GAN under plain gradient descent of rate 1: old minus new parameters are the gradients."""
     options = {"ema_decay": None} | options
-    return gan(
+    return GAN(
         *NETWORKS,
         latent_size=LATENT_SIZE,
         generator_optimizer=optax.sgd(1.0),
         discriminator_optimizer=optax.sgd(1.0),
         **options,
-    )
+    ).model()
 
 
 @functools.cache

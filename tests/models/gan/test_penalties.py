@@ -13,8 +13,8 @@ from tiny import tiny_images
 from jaxgen.core.keys import example_normal
 from jaxgen.data import example_batch
 from jaxgen.models.augmentation import Augmentation, adaptive_augmentation
-from jaxgen.models.gan.penalties import NOISE, PENALTIES, Judged
-from jaxgen.models.gan.principle import gan
+from jaxgen.models.gan.penalties import NOISE, PENALTIES, PenaltyInputs
+from jaxgen.models.gan.spec import GAN
 from jaxgen.networks.mlp import MLPDiscriminator, MLPGenerator
 
 KEY = jax.random.key(11)
@@ -24,8 +24,8 @@ NETWORK = MLPDiscriminator(widths=(16, 8))
 PARAMS = jax.jit(functools.partial(NETWORK.init, train=True))(jax.random.key(0), BATCH["image"])
 
 
-def judged_by(logits, real=BATCH["image"], generated=GENERATED, key=KEY):
-    return Judged(logits, real, logits(real), generated, key, jnp.arange(len(real), dtype=jnp.uint32))
+def inputs_of(logits, real=BATCH["image"], generated=GENERATED, key=KEY):
+    return PenaltyInputs(logits, real, logits(real), generated, key, jnp.arange(len(real), dtype=jnp.uint32))
 
 
 def smooth(images, weights=(1.0, 0.5)):
@@ -42,7 +42,7 @@ def gradient_of_smooth(images, weights=(1.0, 0.5)):
 def test_r1_and_r2_are_half_the_squared_gradient_at_real_and_at_generated_images():
     for name, images in (("r1", BATCH["image"]), ("r2", GENERATED)):
         expected = 0.5 * (gradient_of_smooth(images) ** 2).sum(-1)
-        np.testing.assert_allclose(PENALTIES[name](judged_by(smooth)), expected, rtol=1e-5)
+        np.testing.assert_allclose(PENALTIES[name](inputs_of(smooth)), expected, rtol=1e-5)
 
 
 def test_the_gradient_penalty_is_taken_between_real_and_generated_images():
@@ -50,7 +50,7 @@ def test_the_gradient_penalty_is_taken_between_real_and_generated_images():
         return jnp.sum(images.reshape(images.shape[0], -1) ** 2, -1)
 
     real, generated = jnp.zeros((500, 2, 2, 1)), jnp.full((500, 2, 2, 1), 1.0)
-    lengths = np.sqrt(np.asarray(PENALTIES["gradient_penalty"](judged_by(line, real, generated)))) + 1.0
+    lengths = np.sqrt(np.asarray(PENALTIES["gradient_penalty"](inputs_of(line, real, generated)))) + 1.0
     # |2 x| = 4 s with s uniform; below 1 the root is of (1 - 4 s)^2
     places = np.sort(np.where(lengths - 1.0 <= 1.0, np.nan, lengths / 4.0))
     assert np.nanmax(places) < 1.0
@@ -63,11 +63,11 @@ def test_gradient_penalty_and_dragan_vanish_for_a_gradient_of_length_one_and_sta
     slope = np.zeros(64, np.float32)
     slope[:4] = 0.5
     for name in ("gradient_penalty", "dragan"):
-        flat = PENALTIES[name](judged_by(lambda x: x.reshape(x.shape[0], -1) @ slope))
+        flat = PENALTIES[name](inputs_of(lambda x: x.reshape(x.shape[0], -1) @ slope))
         np.testing.assert_allclose(flat, 0.0, atol=1e-6)
 
         def constant(scale, name=name):
-            return jnp.sum(PENALTIES[name](judged_by(lambda x: scale * jnp.sum(x**2, (1, 2, 3)))))
+            return jnp.sum(PENALTIES[name](inputs_of(lambda x: scale * jnp.sum(x**2, (1, 2, 3)))))
 
         assert float(constant(0.0)) == pytest.approx(12.0, rel=1e-5)
         assert jnp.isfinite(jax.grad(constant)(0.0))
@@ -78,13 +78,13 @@ def test_dragan_looks_around_real_images_at_half_their_standard_deviation():
         return 0.5 * jnp.sum(images**2, (1, 2, 3))
 
     real = jnp.asarray(np.random.default_rng(0).normal(0, 0.7, (400, 8, 8, 1)).astype(np.float32))
-    lengths = np.sqrt(np.asarray(PENALTIES["dragan"](judged_by(half_square, real, real)))) + 1.0
+    lengths = np.sqrt(np.asarray(PENALTIES["dragan"](inputs_of(half_square, real, real)))) + 1.0
     assert np.mean(lengths**2) / 64 == pytest.approx(0.7**2 + 0.35**2, rel=0.02)
 
 
 def test_the_estimate_of_r1_is_unbiased_for_a_linear_discriminator():
     slope = jnp.array([0.5, -2.0, 1.0])
-    values = PENALTIES["r1_estimate"](judged_by(lambda x: x[:, :, 0, 0] @ slope, jnp.zeros((100_000, 3, 1, 1))))
+    values = PENALTIES["r1_estimate"](inputs_of(lambda x: x[:, :, 0, 0] @ slope, jnp.zeros((100_000, 3, 1, 1))))
     error = float(values.std()) / len(values) ** 0.5
     assert float(values.mean()) == pytest.approx(0.5 * float(slope @ slope), abs=4 * error)
 
@@ -92,21 +92,21 @@ def test_the_estimate_of_r1_is_unbiased_for_a_linear_discriminator():
 def test_the_estimate_of_r1_is_near_r1():
     logits = functools.partial(NETWORK.apply, PARAMS, train=True)
     image = jnp.repeat(BATCH["image"][:1], 20_000, 0)
-    estimate = PENALTIES["r1_estimate"](judged_by(logits, image)).mean()
-    assert float(estimate) == pytest.approx(float(PENALTIES["r1"](judged_by(logits, image[:1]))[0]), rel=0.05)
+    estimate = PENALTIES["r1_estimate"](inputs_of(logits, image)).mean()
+    assert float(estimate) == pytest.approx(float(PENALTIES["r1"](inputs_of(logits, image[:1]))[0]), rel=0.05)
     assert NOISE < 0.1
 
 
 def test_consistency_compares_an_image_with_itself_moved():
     blank = jnp.ones((4, 16, 16, 1))  # edges are repeated: the same wherever it is moved
-    np.testing.assert_allclose(PENALTIES["consistency"](judged_by(smooth, blank)), 0.0, atol=1e-6)
-    assert float(PENALTIES["consistency"](judged_by(smooth)).max()) > 0.0
+    np.testing.assert_allclose(PENALTIES["consistency"](inputs_of(smooth, blank)), 0.0, atol=1e-6)
+    assert float(PENALTIES["consistency"](inputs_of(smooth)).max()) > 0.0
 
     def pixel(images):  # says where it lay: 10 rows + columns
         return images[:, 8, 8, 0]
 
     ramp = 10.0 * jnp.arange(16.0)[:, None] + jnp.arange(16.0)
-    values = PENALTIES["consistency"](judged_by(pixel, jnp.broadcast_to(ramp[..., None], (1000, 16, 16, 1))))
+    values = PENALTIES["consistency"](inputs_of(pixel, jnp.broadcast_to(ramp[..., None], (1000, 16, 16, 1))))
     moves = range(-2, 3)  # an eighth of 16
     assert set(np.asarray(values)) == {float((10 * down + right) ** 2) for down in moves for right in moves}
 
@@ -122,7 +122,7 @@ def test_the_gradient_of_a_penalty_is_that_of_finite_differences(name):
         @jax.jit
         def value(params):
             logits = functools.partial(NETWORK.apply, params, train=True)
-            return jnp.mean(PENALTIES[name](judged_by(logits, batch["image"], generated)))
+            return jnp.mean(PENALTIES[name](inputs_of(logits, batch["image"], generated)))
 
         grads = jax.jit(jax.grad(value))(params)
         flat, rebuild = jax.flatten_util.ravel_pytree(params)
@@ -138,7 +138,7 @@ def test_the_gradient_of_a_penalty_is_that_of_finite_differences(name):
 
 
 def build(**options):
-    return gan(
+    return GAN(
         MLPGenerator((8, 8, 1), widths=(16,)),
         NETWORK,
         latent_size=5,
@@ -146,7 +146,7 @@ def build(**options):
         discriminator_optimizer=optax.sgd(1.0),
         ema_decay=None,
         **options,
-    )
+    ).model()
 
 
 def discriminator_gradient(model, state, key=KEY):

@@ -9,7 +9,7 @@ from tiny import tiny_images, tiny_stylegan2
 
 from jaxgen.core.errors import UserError
 from jaxgen.data import example_batch
-from jaxgen.models.stylegan2.parts import PATH_DECAY, lazy_adam, mixed_styles, moved_mean, path_lengths
+from jaxgen.models.stylegan2.parts import PATH_DECAY, lazy_adam, mix_styles, path_lengths, update_mean_path_length
 from jaxgen.networks.stylegan2 import StyleGAN2Discriminator, StyleGAN2Generator, noise_shapes
 
 KEY = jax.random.key(0, impl="unsafe_rbg")  # compiles much faster than the default
@@ -85,8 +85,8 @@ def test_the_gradient_of_the_path_penalty_is_its_finite_difference():
 
 def test_the_mean_path_length_moves_slowly_and_has_no_gradient():
     lengths = jnp.array([1.0, 3.0])
-    assert moved_mean(jnp.array(0.5), lengths) == pytest.approx(0.5 + PATH_DECAY * 1.5)
-    assert not jnp.any(jax.grad(lambda lengths: moved_mean(jnp.array(0.5), lengths))(lengths))
+    assert update_mean_path_length(jnp.array(0.5), lengths) == pytest.approx(0.5 + PATH_DECAY * 1.5)
+    assert not jnp.any(jax.grad(lambda lengths: update_mean_path_length(jnp.array(0.5), lengths))(lengths))
 
 
 # ---------------------------------------------------------------- mixed styles, the optimizer
@@ -95,7 +95,7 @@ def test_the_mean_path_length_moves_slowly_and_has_no_gradient():
 def test_styles_are_mixed_from_a_layer_drawn_evenly_and_as_often_as_is_said():
     examples, layers = 20_000, 6
     styles = jnp.broadcast_to(jnp.array([[0.0], [1.0]]), (examples, 2, 1))
-    mixed = np.asarray(mixed_styles(styles, jax.random.split(jax.random.key(1), examples), layers, 0.9))[..., 0]
+    mixed = np.asarray(mix_styles(styles, jax.random.split(jax.random.key(1), examples), layers, 0.9))[..., 0]
     assert not mixed[:, 0].any()
     assert (np.diff(mixed, axis=1) >= 0).all()  # once the second, always the second
     firsts = np.bincount(layers - mixed.sum(1).astype(int), minlength=layers + 1) / examples
@@ -155,7 +155,7 @@ def test_lazy_penalties_are_as_strong_as_weight_and_distance_say():
 @pytest.fixture(scope="module")
 def trained():
     """A model whose regularizers come in every 2nd and 3rd step, its states and metrics over 4 steps."""
-    model = tiny_stylegan2(path_every=2, r1_every=3, style_decay=0.5)
+    model = tiny_stylegan2(path_every=2, r1_every=3, w_avg_decay=0.5)
     batch = example_batch(tiny_images(), 8)
     states, metrics = [jax.jit(model.init)(KEY, batch)], []
     step = jax.jit(model.train_step)
@@ -183,21 +183,21 @@ def test_the_regularizers_come_as_often_as_is_said(trained):
 @pytest.mark.slow
 def test_truncation_leads_to_the_average_style(trained):
     model, states, _ = trained
-    state, functions = states[-1], model.functions
-    latents = functions["prior"](jax.random.key(2), 5)
-    styles = jax.jit(functions["styles"])(state, latents)
+    state = states[-1]
+    latents = model.latents.prior(jax.random.key(2), 5)
+    styles = jax.jit(model.styles.of_latents)(state, latents)
     assert styles.shape == (5, 4, 5)
-    average = functions["average_style"](state)
+    average = model.styles.average(state)
     assert np.abs(average).max() > 0.0
-    half = jax.jit(lambda *a: functions["styles"](*a, truncation=0.5))(state, latents)
+    half = jax.jit(lambda *a: model.styles.of_latents(*a, truncation=0.5))(state, latents)
     np.testing.assert_allclose(half, 0.5 * styles + 0.5 * average, atol=1e-5)
-    decode = jax.jit(lambda t, state, latents: functions["decode"](state, latents, truncation=t))
+    decode = jax.jit(lambda t, state, latents: model.latents.decode(state, latents, truncation=t))
     images = decode(1.0, state, latents)
     np.testing.assert_array_equal(images, decode(1.0, state, latents))
     assert len(np.unique(np.asarray(images), axis=0)) == 5
     same = np.asarray(decode(0.0, state, latents))
     np.testing.assert_array_equal(same, same[:1].repeat(5, 0))
-    whole = jax.jit(lambda *a: functions["synthesise"](*a))(state, styles)
+    whole = jax.jit(model.styles.synthesize)(state, styles)
     np.testing.assert_allclose(jnp.clip(whole, -1.0, 1.0), images, atol=1e-5)
 
 
@@ -210,7 +210,7 @@ def test_samples_have_noise_of_their_own_and_decode_has_not(trained):
     state = states[-1].replace(ema_params=strong)
     samples = np.asarray(model.sample(state, jax.random.key(3), 4, truncation=0.0))
     assert len(np.unique(samples, axis=0)) == 4  # one style, four noises
-    images = np.asarray(model.functions["decode"](state, jnp.zeros((2, 6)), truncation=0.0))
+    images = np.asarray(model.latents.decode(state, jnp.zeros((2, 6)), truncation=0.0))
     np.testing.assert_allclose(images[0], images[1], atol=1e-6)
 
 
@@ -219,9 +219,9 @@ def test_the_average_style_is_that_of_the_styles_that_were_trained_on(trained):
     model, states, _ = trained
     average, before = (s.model_state["average_style"]["mean"] for s in (states[1], states[0]))
     assert not jnp.any(before)
-    prior = model.functions["prior"](jax.random.key(4), 4000)
+    prior = model.latents.prior(jax.random.key(4), 4000)
     state = states[0].replace(ema_params=states[0].params)
-    expected = model.functions["styles"](state, prior)[:, 0]
+    expected = model.styles.of_latents(state, prior)[:, 0]
     # half the mean of 8 styles, of which each has the spread of the styles
     spread = 0.5 * np.std(expected, 0) / 8**0.5
     assert (np.abs(average - 0.5 * np.mean(expected, 0)) < 5 * spread + 1e-6).all()
