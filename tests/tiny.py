@@ -28,7 +28,7 @@ from jaxgen.models.contrastive import contrastive
 from jaxgen.models.diffusion.noise_levels import lognormal
 from jaxgen.models.diffusion.preconditioning import edm
 from jaxgen.models.diffusion.principle import caption_condition, class_condition, diffusion
-from jaxgen.models.discrete_vae import cosine_between, discrete_vae
+from jaxgen.models.discrete_vae import DiscreteVAE, cosine_between
 from jaxgen.models.gan.heads import Head
 from jaxgen.models.gan.principle import gan
 from jaxgen.models.image_to_image.cycle_gan import cycle_gan
@@ -36,14 +36,12 @@ from jaxgen.models.image_to_image.degradations import inpainting, super_resoluti
 from jaxgen.models.image_to_image.principle import Adversary, Perceiver, translation
 from jaxgen.models.image_to_image.restoration import restoration
 from jaxgen.models.image_to_image.stylization import Style, Weights, style_of, stylization
-from jaxgen.models.likelihoods import Likelihood, bernoulli, logit_laplace
+from jaxgen.models.likelihoods import PixelLikelihood, bernoulli, logit_laplace
 from jaxgen.models.stylegan2.principle import stylegan2
 from jaxgen.models.text_vae import text_vae
-from jaxgen.models.vae.hierarchical import hierarchical_vae
-from jaxgen.models.vae.posteriors import Posterior
-from jaxgen.models.vae.principle import vae
+from jaxgen.models.vae import VAE, HierarchicalVAE, Posterior
 from jaxgen.models.vae_gan import vae_gan
-from jaxgen.models.vq_vae import vq_vae
+from jaxgen.models.vq_vae import VQVAE
 from jaxgen.networks.biggan import BigGANGenerator
 from jaxgen.networks.classifier import ConvClassifier
 from jaxgen.networks.dcgan import DCGANDiscriminator, DCGANEncoder, DCGANGenerator
@@ -254,7 +252,7 @@ def tiny_classifier() -> GenerativeModel:
 
 
 def tiny_vae(
-    posterior: Posterior, likelihood: Likelihood, num_classes: int | None = None, **options: Any
+    posterior: Posterior, likelihood: PixelLikelihood, num_classes: int | None = None, **options: Any
 ) -> GenerativeModel:
     encoder = MLPEncoder(posterior.num_outputs, (16,), activation=jax.numpy.tanh)
     shape = (8, 8, likelihood.parameters_per_channel)
@@ -262,23 +260,23 @@ def tiny_vae(
     if num_classes is not None:
         encoder, decoder = ConditionalDiscriminator(encoder, num_classes), ConditionalGenerator(decoder, num_classes)
     options |= {"num_classes": num_classes, "optimizer": optimizer()}
-    return vae(encoder, decoder, posterior=posterior, likelihood=likelihood, **options)
+    return VAE(encoder, decoder, posterior=posterior, likelihood=likelihood, **options).model()
 
 
 def tiny_convolutional_vae(posterior: Posterior) -> GenerativeModel:
-    return vae(
+    return VAE(
         DCGANEncoder(posterior.num_outputs, (8, 8, 1), 4, batch_norm=False),
         DCGANGenerator((8, 8, 1), 4, output_activation=None),
         posterior=posterior,
         likelihood=bernoulli(),
         optimizer=optimizer(),
-    )
+    ).model()
 
 
 def tiny_ladder_vae() -> GenerativeModel:
     sizes, widths = (4, 2), (16, 8)
     networks = LadderEncoder(sizes, widths), LadderDecoder((8, 8, 1), sizes, widths)
-    return hierarchical_vae(*networks, latent_sizes=sizes, likelihood=bernoulli(), optimizer=optimizer())
+    return HierarchicalVAE(*networks, latent_sizes=sizes, likelihood=bernoulli(), optimizer=optimizer()).model()
 
 
 def tiny_autoencoder_networks(num_outputs: int = 3) -> tuple[MLPEncoder, MLPGenerator]:
@@ -415,10 +413,14 @@ def tiny_stylization() -> GenerativeModel:
 
 
 def tiny_vq_vae(**options: Any) -> GenerativeModel:
+    return tiny_vq_vae_spec(**options).model()
+
+
+def tiny_vq_vae_spec(**options: Any) -> VQVAE:
     sizes = {"width": 4, "residual_width": 4, "residual_blocks": 1}
     networks = VQEncoder(3, **sizes), VQDecoder(1, **sizes)
     options |= {"num_codes": 6, "code_size": 3, "grid_shape": (2, 2), "optimizer": optimizer()}
-    return vq_vae(*networks, likelihood=bernoulli(), **options)
+    return VQVAE(*networks, likelihood=bernoulli(), **options)
 
 
 @functools.cache
@@ -442,14 +444,14 @@ def tiny_tokenizer() -> Tokenizer:
 
     return Tokenizer(
         load=lambda: {"params": state.params, "model_state": state.model_state},
-        encode=lambda frozen, key, batch: first.functions["draw_codes"](thaw(frozen), key, batch),
-        decode=lambda frozen, tokens: first.functions["decode_codes"](thaw(frozen), tokens),
+        encode=lambda frozen, key, batch: first.codes.draw(thaw(frozen), key, batch),
+        decode=lambda frozen, tokens: first.codes.decode(thaw(frozen), tokens),
     )
 
 
 def tiny_discrete_vae(**options: Any) -> GenerativeModel:
     sizes = {"width": 4, "groups": 2, "blocks": 1}
-    return discrete_vae(
+    return DiscreteVAE(
         DVAEEncoder(6, **sizes),
         DVAEDecoder(2, **sizes),
         likelihood=logit_laplace(),
@@ -462,7 +464,7 @@ def tiny_discrete_vae(**options: Any) -> GenerativeModel:
         decay=0.5,
         ema_decay=0.9,
         **options,
-    )
+    ).model()
 
 
 TINY_LAYOUT = Layout(num_text_tokens=5, caption_length=5, num_codes=6, grid_shape=(2, 2))

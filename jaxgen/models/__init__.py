@@ -5,23 +5,24 @@ from jaxgen.models.autoencoder import autoencoder
 from jaxgen.models.autoregressive.grids import autoregressive
 from jaxgen.models.autoregressive.sequences import sequence_model
 from jaxgen.models.classifier import classifier
+from jaxgen.models.discrete_vae import DiscreteVAE
 from jaxgen.models.gan.losses import GANLoss
 from jaxgen.models.gan.principle import gan
-from jaxgen.models.vae.hierarchical import hierarchical_vae
-from jaxgen.models.vae.principle import vae
+from jaxgen.models.vae import VAE, HierarchicalVAE
 from jaxgen.models.vae_gan import vae_gan
-from jaxgen.models.vq_vae import vq_vae
+from jaxgen.models.vq_vae import VQVAE
 
 __all__ = [
+    "VAE",
+    "VQVAE",
+    "DiscreteVAE",
     "GANLoss",
+    "HierarchicalVAE",
     "adversarial_autoencoder",
     "autoencoder",
     "autoregressive",
     "classifier",
     "gan",
-    "hierarchical_vae",
     "sequence_model",
-    "vae",
     "vae_gan",
-    "vq_vae",
 ]

@@ -15,6 +15,12 @@ def normal_prior(latent_size: int) -> Callable[[Key, int], jax.Array]:
     return lambda key, num_samples: example_normal(key, jnp.arange(num_samples, dtype=jnp.uint32), (latent_size,))
 
 
+def refuse_condition(condition: Any) -> None:
+    """Raise a ValueError where a model without a condition is given one."""
+    if condition is not None:
+        raise ValueError("this model is unconditional: leave out `condition`")
+
+
 def classes_in_turn(num_classes: int) -> Callable[[int], jax.Array]:
     """`conditions(num_samples) -> labels int32 [num_samples]`, 0..K-1 again and again."""
     return lambda num_samples: jnp.arange(num_samples, dtype=jnp.int32) % num_classes
@@ -23,6 +29,23 @@ def classes_in_turn(num_classes: int) -> Callable[[int], jax.Array]:
 def captions_in_turn(prompts: Any) -> Callable[[int], jax.Array]:
     """`captions(num_samples) -> int32 [num_samples, T]`, those of `prompts` [P, T] again and again."""
     return lambda num_samples: jnp.asarray(prompts, jnp.int32)[jnp.arange(num_samples) % len(prompts)]
+
+
+def labels_of_samples(
+    condition: jax.Array | None, num_samples: int, num_classes: int | None
+) -> tuple[()] | tuple[jax.Array]:
+    """Return what samples of labels `condition` [num_samples] are decoded with besides their latents.
+
+    Without classes (`num_classes` None) that is nothing; without labels it is every class in turn.
+
+    Raises:
+      ValueError: a condition for a model without classes.
+    """
+    if num_classes is None:
+        if condition is not None:
+            raise ValueError("this model is unconditional: leave out `condition`")
+        return ()
+    return (classes_in_turn(num_classes)(num_samples) if condition is None else condition,)
 
 
 def samples_by_class(
