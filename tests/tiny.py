@@ -18,13 +18,13 @@ from jaxgen.data.dataset import Batch
 from jaxgen.data.lines import until_line_end
 from jaxgen.data.pairs import scale_both
 from jaxgen.models.adversarial_autoencoder import adversarial_autoencoder
-from jaxgen.models.autoencoder import autoencoder
+from jaxgen.models.autoencoder import Autoencoder
 from jaxgen.models.autoregressive.dall_e import Layout, dall_e
 from jaxgen.models.autoregressive.grids import Tokenizer, autoregressive, binary_pixels
 from jaxgen.models.autoregressive.outputs import OutputDistribution
 from jaxgen.models.autoregressive.sequences import sequence_model
-from jaxgen.models.classifier import classifier
-from jaxgen.models.contrastive import contrastive
+from jaxgen.models.classifier import Classifier
+from jaxgen.models.contrastive import Contrastive
 from jaxgen.models.diffusion.noise_levels import lognormal
 from jaxgen.models.diffusion.preconditioning import edm
 from jaxgen.models.diffusion.principle import caption_condition, class_condition, diffusion
@@ -38,7 +38,7 @@ from jaxgen.models.image_to_image.restoration import restoration
 from jaxgen.models.image_to_image.stylization import Style, Weights, style_of, stylization
 from jaxgen.models.likelihoods import PixelLikelihood, bernoulli, logit_laplace
 from jaxgen.models.stylegan2.principle import stylegan2
-from jaxgen.models.text_vae import text_vae
+from jaxgen.models.text_vae import TextVAE
 from jaxgen.models.vae import VAE, HierarchicalVAE, Posterior
 from jaxgen.models.vae_gan import vae_gan
 from jaxgen.models.vq_vae import VQVAE
@@ -248,7 +248,7 @@ def tiny_stylegan2(num_classes: int | None = None, size: int = 8, **options: Any
 
 def tiny_classifier() -> GenerativeModel:
     network = ConvClassifier(num_classes=10, widths=(4, 8), num_features=16)
-    return classifier(network, optimizer=optimizer(), shift=2, label_smoothing=0.1, ema_decay=0.9)
+    return Classifier(network, optimizer=optimizer(), shift=2, label_smoothing=0.1, ema_decay=0.9).model()
 
 
 def tiny_vae(
@@ -286,7 +286,7 @@ def tiny_autoencoder_networks(num_outputs: int = 3) -> tuple[MLPEncoder, MLPGene
 
 def tiny_denoising_autoencoder() -> GenerativeModel:
     options = {"noise_level": 0.2, "masking": 0.2, "loss": "cross_entropy", "optimizer": optimizer()}
-    return autoencoder(*tiny_autoencoder_networks(), latent_size=3, **options)
+    return Autoencoder(*tiny_autoencoder_networks(), latent_size=3, **options).model()
 
 
 def tiny_adversarial_autoencoder() -> GenerativeModel:
@@ -337,7 +337,7 @@ def tiny_contrastive(kind: str = "mean", **options: Any) -> GenerativeModel:
     causal = kind == "last"
     text = TextTransformer(5, 8, 1, 2, 5, positions="learned" if causal else "rotary", causal=causal)
     image = ViT(6, 4, 8, 1, 2) if causal else ConvClassifier(6, (4, 8), 16)
-    return contrastive(
+    return Contrastive(
         image,
         CaptionEncoder(6, text, kind),
         optimizer=optimizer(),
@@ -345,7 +345,7 @@ def tiny_contrastive(kind: str = "mean", **options: Any) -> GenerativeModel:
         shift=1,
         ema_decay=0.9,
         **options,
-    )
+    ).model()
 
 
 def tiny_pairs(size: int) -> Dataset:
@@ -532,7 +532,7 @@ def tiny_text_vae(kind: str) -> GenerativeModel:
         network = GPT(5, 7, 1, 2, 8, dropout=0.2, positions="rotary", latent_size=3)
     else:
         encoder, network = RecurrentEncoder(6, 5, 8, kind), RecurrentNetwork(5, 8, 2, kind, 0.2, latent_size=3)
-    return text_vae(
+    return TextVAE(
         encoder,
         network,
         latent_size=3,
@@ -542,4 +542,4 @@ def tiny_text_vae(kind: str) -> GenerativeModel:
         free_bits=0.1,
         word_dropout=0.3,
         sample_length=9,
-    )
+    ).model()

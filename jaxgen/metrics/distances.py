@@ -35,12 +35,12 @@ class _Points(NamedTuple):
 
     exact: np.ndarray
     """As they were given."""
-    centerd: np.ndarray
+    centered: np.ndarray
     """Minus the references' mean, without which the digits of |x|^2 would go into it."""
 
     def at(self, rows: np.ndarray | slice) -> "_Points":
         """Some of them."""
-        return _Points(self.exact[rows], self.centerd[rows])
+        return _Points(self.exact[rows], self.centered[rows])
 
 
 def nearest_distances(
@@ -69,9 +69,9 @@ def nearest_distances(
     kept = _first_copies(references, k + 1)  # no other copy can be among the k nearest, not even beside itself
     places = np.full(len(references), -1)
     places[kept] = np.arange(len(kept))
-    points, others = _centerd(queries, references)
+    points, others = _centered(queries, references)
     others = others.at(kept)
-    norms = _squared_norms(others.centerd)
+    norms = _squared_norms(others.centered)
     distances, indices = [], []
     for rows in _blocks(len(queries), len(kept)):
         own = places[rows] if exclude_self else None
@@ -91,7 +91,7 @@ def check_enough(k: int, others: int) -> None:
         )
 
 
-def _centerd(queries: np.ndarray, references: np.ndarray) -> tuple[_Points, _Points]:
+def _centered(queries: np.ndarray, references: np.ndarray) -> tuple[_Points, _Points]:
     mean = references.mean(0, dtype=np.float64).astype(references.dtype)
     return _Points(queries, queries - mean), _Points(references, references - mean)
 
@@ -141,7 +141,7 @@ def _nearest(
     Queries [B, F], which reference each is [B] (-1: none) or None, references [M, F], their squared norms [M]
     -> [B, k], [B, k].
     """
-    order = queries.centerd @ references.centerd.T
+    order = queries.centered @ references.centered.T
     order *= order.dtype.type(-2)
     order += norms  # |query|^2 is the same along a row
     if own is not None:
@@ -154,7 +154,7 @@ def _nearest(
         squared[candidates == own[:, None]] = np.inf
     chosen = np.argsort(squared, axis=1, kind="stable")[:, :k]
     squared, indices = np.take_along_axis(squared, chosen, 1), np.take_along_axis(candidates, chosen, 1)
-    own_norms = _squared_norms(queries.centerd)
+    own_norms = _squared_norms(queries.centered)
     most = squared[:, -1] - own_norms + ROUNDING[order.dtype] * (own_norms + norms.max())
     # What rounding could have kept from being a candidate comes in at no more than `most`.
     unsure = (
@@ -179,7 +179,7 @@ def balls_around(
       border: whether a ball's border belongs to it.
     """
     (firsts, point_groups), (kept, centre_groups) = _groups(points), _groups(centers)
-    queries, others = _centerd(points, centers)
+    queries, others = _centered(points, centers)
     queries, others, squared_radii = queries.at(firsts), others.at(kept), np.square(radii[kept])
     done, copies = np.cumsum(np.bincount(point_groups)), np.bincount(centre_groups)
     counts, reached = [], np.zeros(len(kept), bool)
@@ -194,8 +194,8 @@ def balls_around(
 
 def _inside(points: _Points, centers: _Points, squared_radii: np.ndarray, border: bool) -> np.ndarray:
     """One block of `balls_around`: points [B, F], centers [M, F], squared radii [M] -> bool [B, M]."""
-    norms, own_norms = _squared_norms(centers.centerd), _squared_norms(points.centerd)[:, None]
-    depth = points.centerd @ centers.centerd.T  # becomes r^2 - |x - y|^2
+    norms, own_norms = _squared_norms(centers.centered), _squared_norms(points.centered)[:, None]
+    depth = points.centered @ centers.centered.T  # becomes r^2 - |x - y|^2
     depth *= depth.dtype.type(2)
     depth += (squared_radii - norms).astype(depth.dtype)
     depth -= own_norms

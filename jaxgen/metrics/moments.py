@@ -41,16 +41,16 @@ def add_features(moments: Moments, features: np.ndarray) -> Moments:
             f"The given features are {features.shape[1]} a sample, and those before {len(moments.mean)}: use one "
             "extractor for all."
         )
-    centerd = features.astype(np.float64)
-    mean = centerd.mean(0)
-    centerd -= mean
-    total = moments.count + len(centerd)
+    centered = features.astype(np.float64)
+    mean = centered.mean(0)
+    centered -= mean
+    total = moments.count + len(centered)
     difference = mean - moments.mean
-    scatter = centerd.T @ centerd
+    scatter = centered.T @ centered
     scatter += moments.scatter
     if moments.count:
-        scatter += moments.count * len(centerd) / total * np.outer(difference, difference)
-    return Moments(total, moments.mean + len(centerd) / total * difference, scatter)
+        scatter += moments.count * len(centered) / total * np.outer(difference, difference)
+    return Moments(total, moments.mean + len(centered) / total * difference, scatter)
 
 
 def moments_of(features: np.ndarray) -> Moments:

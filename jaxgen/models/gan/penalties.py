@@ -42,19 +42,19 @@ def _distance_of_norm_from_one(gradients: jax.Array) -> jax.Array:
     return jnp.square(jnp.sqrt(jnp.sum(jnp.square(gradients), -1) + 1e-12) - 1.0)
 
 
-def zero_centerd(discriminator: Callable[[jax.Array], jax.Array], images: jax.Array) -> jax.Array:
+def zero_centered(discriminator: Callable[[jax.Array], jax.Array], images: jax.Array) -> jax.Array:
     """1/2 |grad_x D(x)|^2 of each image, [B, H, W, C] -> [B]."""
     return 0.5 * jnp.sum(jnp.square(_input_gradients(discriminator, images)), -1)
 
 
 def r1(judged: Judged) -> jax.Array:
-    """`zero_centerd` at real images (Mescheder et al. 2018, arXiv:1801.04406, eq. 9)."""
-    return zero_centerd(judged.discriminator, judged.real)
+    """`zero_centered` at real images (Mescheder et al. 2018, arXiv:1801.04406, eq. 9)."""
+    return zero_centered(judged.discriminator, judged.real)
 
 
 def r2(judged: Judged) -> jax.Array:
-    """`zero_centerd` at generated images (Mescheder et al. 2018, eq. 10)."""
-    return zero_centerd(judged.discriminator, judged.generated)
+    """`zero_centered` at generated images (Mescheder et al. 2018, eq. 10)."""
+    return zero_centered(judged.discriminator, judged.generated)
 
 
 NOISE = 0.01

@@ -34,7 +34,7 @@ from jaxgen.models.gan.parts import (
     initial_probability,
     keep,
 )
-from jaxgen.models.gan.penalties import zero_centerd
+from jaxgen.models.gan.penalties import zero_centered
 from jaxgen.models.stylegan2.parts import mixed_styles, moved_mean, path_lengths
 from jaxgen.models.variables import apply_network, init_network
 from jaxgen.networks.stylegan2 import StyleGAN2Discriminator, StyleGAN2Generator, draw_noise, num_styles
@@ -203,7 +203,7 @@ def stylegan2(
             def logits(images: jax.Array) -> jax.Array:
                 return judge(params, augment(state, images, example_keys(key, index)), labels)
 
-            values = zero_centerd(logits, batch["image"])
+            values = zero_centered(logits, batch["image"])
             return r1_every * r1_weight * jnp.mean(values), values
 
         grads, values = jax.grad(loss_of, has_aux=True)(state.params["discriminator"])

@@ -21,8 +21,8 @@ def test_digits_are_kept_far_from_zero(groups):
         for mean in (0.0, 30.0, 1e3, 1e5):
             x, weights = (mean + rng.normal(size=(2, 8, 8, 6))).astype(np.float32), rng.normal(size=(2, 8, 8, 6))
             grouped = x.astype(np.float64).reshape(2, 64, groups, -1)
-            centerd = grouped - grouped.mean((1, 3), keepdims=True)
-            expected = (centerd / np.sqrt(grouped.var((1, 3), keepdims=True) + 1e-5)).reshape(x.shape)
+            centered = grouped - grouped.mean((1, 3), keepdims=True)
+            expected = (centered / np.sqrt(grouped.var((1, 3), keepdims=True) + 1e-5)).reshape(x.shape)
             outputs, gradient = values_and_gradient(jnp.asarray(x), weights, groups)
             np.testing.assert_allclose(outputs, expected, rtol=0, atol=2e-6)
             exact = values_and_gradient(jnp.asarray(x, jnp.float64), weights, groups)[1]
