@@ -74,7 +74,7 @@ def of_jaxgen(
     fixed = dataclasses.replace(config, **DYNAMICS, learn_dynamics=False, initial_temperature=1.0)
     model = mnist_hamiltonian_vae.build_model(fixed, assets)
     state = state.replace(params={"vae": {**params, "posterior": {}}}, ema_params={})
-    estimate = jax.jit(model.functions["log_likelihood"], static_argnums=3)
+    estimate = jax.jit(model.likelihood.log_likelihood, static_argnums=3)
     return np.asarray(estimate(state, jax.random.key(0), batch, SAMPLES), np.float64)
 
 

@@ -62,11 +62,10 @@ from jaxgen.models.autoregressive.sequences import SequenceModel
 from jaxgen.models.diffusion import Diffusion, edm, lognormal
 from jaxgen.models.gan import GAN
 from jaxgen.models.image_to_image import CycleGAN
-from jaxgen.models.likelihoods import bernoulli
+from jaxgen.models.likelihoods import bernoulli, scaled_squared_error
 from jaxgen.models.stylegan2 import StyleGAN2, lazy_adam
-from jaxgen.models.vae.posteriors import gaussian_posterior
-from jaxgen.models.vae.principle import vae
-from jaxgen.models.vq_vae import scaled_squared_error, vq_vae
+from jaxgen.models.vae import VAE, gaussian_posterior
+from jaxgen.models.vq_vae import VQVAE
 from jaxgen.networks.dcgan import DCGANDiscriminator, DCGANEncoder, DCGANGenerator
 from jaxgen.networks.gpt import GPT
 from jaxgen.networks.mlp import MLPDiscriminator, MLPGenerator
@@ -110,19 +109,19 @@ def image_gan(
 
 def conv_vae(adam: Adam) -> GenerativeModel:
     posterior = gaussian_posterior(VAE_LATENT_SIZE)
-    return vae(
+    return VAE(
         DCGANEncoder(posterior.num_outputs, widths=VAE_ENCODER),
         DCGANGenerator(widths=VAE_DECODER, output_activation=None),
         posterior=posterior,
         likelihood=bernoulli(),
         optimizer=optax.adam(*adam),
-    )
+    ).model()
 
 
 def conv_vq_vae(adam: Adam) -> GenerativeModel:
     height, width, channels = PROBLEMS["vq_vae"].image_shape
     sizes = {"width": VQ_WIDTH, "residual_width": VQ_WIDTH, "residual_blocks": VQ_BLOCKS}
-    return vq_vae(
+    return VQVAE(
         VQEncoder(CODE_SIZE, **sizes),
         VQDecoder(channels, **sizes),
         likelihood=scaled_squared_error(DATA_VARIANCE),
@@ -133,7 +132,7 @@ def conv_vq_vae(adam: Adam) -> GenerativeModel:
         commitment=COMMITMENT,
         decay=CODEBOOK_DECAY,
         revive_below=0.0,
-    )
+    ).model()
 
 
 def cycle(adam: Adam) -> GenerativeModel:

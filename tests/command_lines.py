@@ -59,13 +59,16 @@ def classifier_experiment(path: Path) -> Experiment:
     """Writes the tiny experiment with a classifier in place of its GAN to a file, and loads it."""
     text = Path(tiny_experiment.__file__).read_text()
     for old, new in (
-        ("from jaxgen.models import GAN", "from jaxgen.models import GAN, classifier"),
+        ("from jaxgen.models import GAN", "from jaxgen.models import GAN, Classifier"),
         (
             'Streamed(images) if config.streamed else {"image": images}, {"image": images[:21]})',
             '{"image": images, "label": np.arange(50) % 10}, assets={"class_names": list("0123456789")})',
         ),
         ("from jaxgen.networks", "from jaxgen.networks.classifier import ConvClassifier\nfrom jaxgen.networks"),
-        ("return GAN(", "return classifier(ConvClassifier(10, (4,), 8), optimizer=optax.sgd(0.1))\n    return GAN("),
+        (
+            "return GAN(",
+            "return Classifier(ConvClassifier(10, (4,), 8), optimizer=optax.sgd(0.1)).model()\n    return GAN(",
+        ),
     ):
         assert text.count(old) == 1
         text = text.replace(old, new)

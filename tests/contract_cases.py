@@ -54,7 +54,7 @@ from jaxgen.models.diffusion.noise_levels import flow_times
 from jaxgen.models.diffusion.preconditioning import PREDICTIONS
 from jaxgen.models.gan.heads import auxiliary_classifier, mutual_information
 from jaxgen.models.likelihoods import bernoulli, discretized_logistic, gaussian
-from jaxgen.models.vae.posteriors import flow_posterior, gaussian_posterior, hamiltonian_posterior
+from jaxgen.models.vae import flow_posterior, gaussian_posterior, hamiltonian_posterior
 from jaxgen.networks.flows import InverseAutoregressiveFlow, PlanarFlow
 from jaxgen.networks.linear_prediction import LinearPredictor
 from jaxgen.networks.sngan import SNGANGenerator

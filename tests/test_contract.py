@@ -237,7 +237,7 @@ def test_samples_have_the_shape_and_range_of_images(case):
 def test_a_classifier_generates_nothing_and_classifies():
     model, state = model_of("classifier"), initial_state("classifier")
     assert model.sample is None
-    assert model.functions["classify"](state, batch_of("classifier", 3)["image"]).shape == (3, 10)
+    assert model.classify(state, batch_of("classifier", 3)["image"]).shape == (3, 10)
 
 
 @every_case

@@ -18,28 +18,26 @@ from jaxgen.data.dataset import Batch
 from jaxgen.data.lines import until_line_end
 from jaxgen.data.pairs import scale_both
 from jaxgen.models.adversarial_autoencoder import AdversarialAutoencoder
-from jaxgen.models.autoencoder import autoencoder
+from jaxgen.models.autoencoder import Autoencoder
 from jaxgen.models.autoregressive.dall_e import DALLE, Layout
 from jaxgen.models.autoregressive.grids import AutoregressiveGrid, Tokenizer, binary_pixels
 from jaxgen.models.autoregressive.outputs import OutputDistribution
 from jaxgen.models.autoregressive.sequences import SequenceModel
-from jaxgen.models.classifier import classifier
-from jaxgen.models.contrastive import contrastive
+from jaxgen.models.classifier import Classifier
+from jaxgen.models.contrastive import Contrastive
 from jaxgen.models.diffusion import Diffusion, caption_condition, class_condition, edm, lognormal
-from jaxgen.models.discrete_vae import cosine_between, discrete_vae
+from jaxgen.models.discrete_vae import DiscreteVAE, cosine_between
 from jaxgen.models.gan.heads import Head
 from jaxgen.models.gan.spec import GAN
 from jaxgen.models.image_to_image import Adversary, CycleGAN, PerceptualLoss, Restoration, Translation
 from jaxgen.models.image_to_image.degradations import inpainting, super_resolution
 from jaxgen.models.image_to_image.stylization import Style, Stylization, Weights, style_of
-from jaxgen.models.likelihoods import Likelihood, bernoulli, logit_laplace
+from jaxgen.models.likelihoods import PixelLikelihood, bernoulli, logit_laplace
 from jaxgen.models.stylegan2.spec import StyleGAN2
-from jaxgen.models.text_vae import text_vae
-from jaxgen.models.vae.hierarchical import hierarchical_vae
-from jaxgen.models.vae.posteriors import Posterior
-from jaxgen.models.vae.principle import vae
+from jaxgen.models.text_vae import TextVAE
+from jaxgen.models.vae import VAE, HierarchicalVAE, Posterior
 from jaxgen.models.vae_gan import VAEGAN
-from jaxgen.models.vq_vae import vq_vae
+from jaxgen.models.vq_vae import VQVAE
 from jaxgen.networks.biggan import BigGANGenerator
 from jaxgen.networks.classifier import ConvClassifier
 from jaxgen.networks.dcgan import DCGANDiscriminator, DCGANEncoder, DCGANGenerator
@@ -246,11 +244,11 @@ def tiny_stylegan2(num_classes: int | None = None, size: int = 8, **options: Any
 
 def tiny_classifier() -> GenerativeModel:
     network = ConvClassifier(num_classes=10, widths=(4, 8), num_features=16)
-    return classifier(network, optimizer=optimizer(), shift=2, label_smoothing=0.1, ema_decay=0.9)
+    return Classifier(network, optimizer=optimizer(), shift=2, label_smoothing=0.1, ema_decay=0.9).model()
 
 
 def tiny_vae(
-    posterior: Posterior, likelihood: Likelihood, num_classes: int | None = None, **options: Any
+    posterior: Posterior, likelihood: PixelLikelihood, num_classes: int | None = None, **options: Any
 ) -> GenerativeModel:
     encoder = MLPEncoder(posterior.num_outputs, (16,), activation=jax.numpy.tanh)
     shape = (8, 8, likelihood.parameters_per_channel)
@@ -258,23 +256,23 @@ def tiny_vae(
     if num_classes is not None:
         encoder, decoder = ConditionalDiscriminator(encoder, num_classes), ConditionalGenerator(decoder, num_classes)
     options |= {"num_classes": num_classes, "optimizer": optimizer()}
-    return vae(encoder, decoder, posterior=posterior, likelihood=likelihood, **options)
+    return VAE(encoder, decoder, posterior=posterior, likelihood=likelihood, **options).model()
 
 
 def tiny_convolutional_vae(posterior: Posterior) -> GenerativeModel:
-    return vae(
+    return VAE(
         DCGANEncoder(posterior.num_outputs, (8, 8, 1), 4, batch_norm=False),
         DCGANGenerator((8, 8, 1), 4, output_activation=None),
         posterior=posterior,
         likelihood=bernoulli(),
         optimizer=optimizer(),
-    )
+    ).model()
 
 
 def tiny_ladder_vae() -> GenerativeModel:
     sizes, widths = (4, 2), (16, 8)
     networks = LadderEncoder(sizes, widths), LadderDecoder((8, 8, 1), sizes, widths)
-    return hierarchical_vae(*networks, latent_sizes=sizes, likelihood=bernoulli(), optimizer=optimizer())
+    return HierarchicalVAE(*networks, latent_sizes=sizes, likelihood=bernoulli(), optimizer=optimizer()).model()
 
 
 def tiny_autoencoder_networks(num_outputs: int = 3) -> tuple[MLPEncoder, MLPGenerator]:
@@ -284,7 +282,7 @@ def tiny_autoencoder_networks(num_outputs: int = 3) -> tuple[MLPEncoder, MLPGene
 
 def tiny_denoising_autoencoder() -> GenerativeModel:
     options = {"noise_level": 0.2, "masking": 0.2, "loss": "cross_entropy", "optimizer": optimizer()}
-    return autoencoder(*tiny_autoencoder_networks(), latent_size=3, **options)
+    return Autoencoder(*tiny_autoencoder_networks(), latent_size=3, **options).model()
 
 
 def tiny_adversarial_autoencoder() -> GenerativeModel:
@@ -335,7 +333,7 @@ def tiny_contrastive(kind: str = "mean", **options: Any) -> GenerativeModel:
     causal = kind == "last"
     text = TextTransformer(5, 8, 1, 2, 5, positions="learned" if causal else "rotary", causal=causal)
     image = ViT(6, 4, 8, 1, 2) if causal else ConvClassifier(6, (4, 8), 16)
-    return contrastive(
+    return Contrastive(
         image,
         CaptionEncoder(6, text, kind),
         optimizer=optimizer(),
@@ -343,7 +341,7 @@ def tiny_contrastive(kind: str = "mean", **options: Any) -> GenerativeModel:
         shift=1,
         ema_decay=0.9,
         **options,
-    )
+    ).model()
 
 
 def tiny_pairs(size: int) -> Dataset:
@@ -413,10 +411,14 @@ def tiny_stylization() -> GenerativeModel:
 
 
 def tiny_vq_vae(**options: Any) -> GenerativeModel:
+    return tiny_vq_vae_spec(**options).model()
+
+
+def tiny_vq_vae_spec(**options: Any) -> VQVAE:
     sizes = {"width": 4, "residual_width": 4, "residual_blocks": 1}
     networks = VQEncoder(3, **sizes), VQDecoder(1, **sizes)
     options |= {"num_codes": 6, "code_size": 3, "grid_shape": (2, 2), "optimizer": optimizer()}
-    return vq_vae(*networks, likelihood=bernoulli(), **options)
+    return VQVAE(*networks, likelihood=bernoulli(), **options)
 
 
 @functools.cache
@@ -440,14 +442,14 @@ def tiny_tokenizer() -> Tokenizer:
 
     return Tokenizer(
         load=lambda: {"params": state.params, "model_state": state.model_state},
-        encode=lambda frozen, key, batch: first.functions["draw_codes"](thaw(frozen), key, batch),
-        decode=lambda frozen, tokens: first.functions["decode_codes"](thaw(frozen), tokens),
+        encode=lambda frozen, key, batch: first.codes.draw(thaw(frozen), key, batch),
+        decode=lambda frozen, tokens: first.codes.decode(thaw(frozen), tokens),
     )
 
 
 def tiny_discrete_vae(**options: Any) -> GenerativeModel:
     sizes = {"width": 4, "groups": 2, "blocks": 1}
-    return discrete_vae(
+    return DiscreteVAE(
         DVAEEncoder(6, **sizes),
         DVAEDecoder(2, **sizes),
         likelihood=logit_laplace(),
@@ -460,7 +462,7 @@ def tiny_discrete_vae(**options: Any) -> GenerativeModel:
         decay=0.5,
         ema_decay=0.9,
         **options,
-    )
+    ).model()
 
 
 TINY_LAYOUT = Layout(num_text_tokens=5, caption_length=5, num_codes=6, grid_shape=(2, 2))
@@ -536,7 +538,7 @@ def tiny_text_vae(kind: str) -> GenerativeModel:
         network = GPT(5, 7, 1, 2, 8, dropout=0.2, positions="rotary", latent_size=3)
     else:
         encoder, network = RecurrentEncoder(6, 5, 8, kind), RecurrentNetwork(5, 8, 2, kind, 0.2, latent_size=3)
-    return text_vae(
+    return TextVAE(
         encoder,
         network,
         latent_size=3,
@@ -546,4 +548,4 @@ def tiny_text_vae(kind: str) -> GenerativeModel:
         free_bits=0.1,
         word_dropout=0.3,
         sample_length=9,
-    )
+    ).model()

@@ -23,9 +23,8 @@ from jaxgen.core.options import (
 )
 from jaxgen.data import Dataset, load
 from jaxgen.data.binarization import binarized
-from jaxgen.models.likelihoods import Likelihood, bernoulli, discretized_logistic, gaussian
-from jaxgen.models.vae.posteriors import Posterior, flow_posterior, gaussian_posterior
-from jaxgen.models.vae.principle import vae
+from jaxgen.models.likelihoods import PixelLikelihood, bernoulli, discretized_logistic, gaussian
+from jaxgen.models.vae import VAE, Posterior, flow_posterior, gaussian_posterior
 from jaxgen.networks.dcgan import DCGANEncoder, DCGANGenerator
 from jaxgen.networks.flows import InverseAutoregressiveFlow, PlanarFlow
 from jaxgen.networks.layers.conditional import ConditionalDiscriminator, ConditionalGenerator
@@ -36,7 +35,7 @@ BINARIZATION_SEED = 0
 """Of the test images, whatever --seed is: likelihoods of all runs are of the same images."""
 CONTEXT_SIZE = 64
 """What the encoder tells a flow, besides a mean and a variance."""
-LIKELIHOODS: dict[str, Callable[[], Likelihood]] = {
+LIKELIHOODS: dict[str, Callable[[], PixelLikelihood]] = {
     "bernoulli": bernoulli,
     "gaussian": gaussian,
     "discretised_logistic": discretized_logistic,
@@ -112,7 +111,7 @@ _BOUND = ("kl_warmup_steps", "free_bits", "beta", "importance_samples", "eval_im
 
 
 def bound_options(config: BoundConfig) -> dict[str, Any]:
-    """Return the options of `jaxgen.models.vae` that have nothing to do with its networks."""
+    """Return the fields of a `VAE` that have nothing to do with its networks."""
     schedule = optax.piecewise_constant_schedule(
         config.learning_rate, dict.fromkeys(config.decay_at, config.decay_factor)
     )
@@ -131,7 +130,7 @@ def build_vae(
     posterior: Posterior | None = None,
     num_classes: int | None = None,
 ) -> GenerativeModel:
-    """`jaxgen.models.vae` with these options; `posterior` None: the Gaussian one."""
+    """Return a `VAE` with these options; `posterior` None: the Gaussian one."""
     posterior = posterior or gaussian_posterior(config.latent_size)
     options = bound_options(config)
     height, width, channels = assets["image_shape"]
@@ -145,9 +144,9 @@ def build_vae(
         decoder = DCGANGenerator(parameters, config.base_width, output_activation=None)
     if num_classes is not None:
         encoder, decoder = ConditionalDiscriminator(encoder, num_classes), ConditionalGenerator(decoder, num_classes)
-    return vae(encoder, decoder, posterior=posterior, num_classes=num_classes, **options)
+    return VAE(encoder, decoder, posterior=posterior, num_classes=num_classes, **options).model()
 
 
 def flow_of(name: str, num_layers: int, latent_size: int) -> Posterior:
-    """The posterior with a flow by its name in `FLOWS`."""
+    """Return the posterior with a flow by its name in `FLOWS`."""
     return flow_posterior(FLOWS[name](num_layers), latent_size, CONTEXT_SIZE)

@@ -13,8 +13,8 @@ from jaxgen.data import Dataset
 from jaxgen.data.binarization import binarized
 from jaxgen.experiments._images import with_data_variance
 from jaxgen.experiments._vae import BINARIZATION_SEED, LIKELIHOODS
-from jaxgen.models.likelihoods import Likelihood
-from jaxgen.models.vq_vae import scaled_squared_error, vq_vae
+from jaxgen.models.likelihoods import PixelLikelihood, scaled_squared_error
+from jaxgen.models.vq_vae import VQVAE
 from jaxgen.networks.vq_conv import VQDecoder, VQEncoder
 from jaxgen.training.config import TrainConfig
 
@@ -68,7 +68,7 @@ def with_variance(config: VQVAEConfig, data: Dataset) -> Dataset:
 
 
 def build_vq_vae(config: VQVAEConfig, assets: Mapping[str, Any]) -> GenerativeModel:
-    """`jaxgen.models.vq_vae`: two convolutions of stride 2 and residual blocks each way, as in the paper's section 4.1.
+    """Return a `VQVAE`: two convolutions of stride 2 and residual blocks each way, as in the paper's section 4.1.
 
     Raises:
       UserError: images that cannot be halved twice.
@@ -84,7 +84,7 @@ def build_vq_vae(config: VQVAEConfig, assets: Mapping[str, Any]) -> GenerativeMo
         "residual_blocks": config.residual_blocks,
         "halvings": HALVINGS,
     }
-    return vq_vae(
+    return VQVAE(
         VQEncoder(config.code_size, **sizes),
         VQDecoder(channels * likelihood.parameters_per_channel, **sizes),
         likelihood=likelihood,
@@ -96,10 +96,10 @@ def build_vq_vae(config: VQVAEConfig, assets: Mapping[str, Any]) -> GenerativeMo
         codebook=config.codebook,
         decay=config.decay,
         revive_below=config.revive_below,
-    )
+    ).model()
 
 
-def _likelihood(config: VQVAEConfig, assets: Mapping[str, Any]) -> Likelihood:
+def _likelihood(config: VQVAEConfig, assets: Mapping[str, Any]) -> PixelLikelihood:
     if config.likelihood == "squared_error":
         return scaled_squared_error(assets["data_variance"])
     return LIKELIHOODS[config.likelihood]()

@@ -25,7 +25,7 @@ from jaxgen.core.options import Count, CountFromZero, Depth, NonNegativeFloat, R
 from jaxgen.data.captions import caption_writer
 from jaxgen.experiments._adamw import AdamWConfig, optimizer_of
 from jaxgen.experiments._captions import CaptionsConfig, caption_in_training, load_captions
-from jaxgen.models.contrastive import contrastive
+from jaxgen.models.contrastive import Contrastive
 from jaxgen.networks.classifier import ConvClassifier
 from jaxgen.networks.text_encoder import CaptionEncoder, TextTransformer
 from jaxgen.networks.vit import ViT
@@ -79,7 +79,7 @@ class Config(CaptionsConfig, AdamWConfig):
 
 
 def build_model(config: Config, assets: Mapping[str, Any]) -> GenerativeModel:
-    """`jaxgen.models.contrastive`.
+    """Return a `Contrastive` model.
 
     Raises:
       UserError: a number out of range.
@@ -98,7 +98,7 @@ def build_model(config: Config, assets: Mapping[str, Any]) -> GenerativeModel:
         config.text_width // config.head_width,
         **kind,
     )
-    return contrastive(
+    return Contrastive(
         image_encoder_of(config),
         CaptionEncoder(config.embedding_size, transformer, "last" if config.text_kind == "clip" else "mean"),
         optimizer=optimizer_of(config),
@@ -107,7 +107,7 @@ def build_model(config: Config, assets: Mapping[str, Any]) -> GenerativeModel:
         degrees=config.degrees,
         scale=config.scale,
         ema_decay=config.ema_decay,
-    )
+    ).model()
 
 
 CLIP_TEXT = {"positions": "learned", "norm": "layer", "feed_forward": "gelu", "use_bias": True, "causal": True}

@@ -26,9 +26,8 @@ from jaxgen.core.options import Count, CountFromZero, Depth, NonNegativeFloat, P
 from jaxgen.data import Dataset
 from jaxgen.experiments._adamw import AdamWConfig, optimizer_of
 from jaxgen.experiments._images import ImagesConfig, load_images, with_data_variance
-from jaxgen.models.discrete_vae import cosine_between, discrete_vae
-from jaxgen.models.likelihoods import discretized_logistic, logit_laplace
-from jaxgen.models.vq_vae import scaled_squared_error
+from jaxgen.models.discrete_vae import DiscreteVAE, cosine_between
+from jaxgen.models.likelihoods import discretized_logistic, logit_laplace, scaled_squared_error
 from jaxgen.networks.dvae import DVAEDecoder, DVAEEncoder
 from jaxgen.networks.vq_conv import VQDecoder, VQEncoder
 from jaxgen.runs.experiment import Experiment, run
@@ -85,7 +84,7 @@ def load_data(config: Config) -> Dataset:
 
 
 def build_model(config: Config, assets: Mapping[str, Any]) -> GenerativeModel:
-    """`jaxgen.models.discrete_vae`.
+    """Return a `DiscreteVAE`.
 
     Raises:
       UserError: a number out of range, or images that cannot be halved as often.
@@ -99,7 +98,7 @@ def build_model(config: Config, assets: Mapping[str, Any]) -> GenerativeModel:
         "squared_error": lambda: scaled_squared_error(assets["data_variance"]),
         "discretised_logistic": discretized_logistic,
     }[config.likelihood]()
-    return discrete_vae(
+    return DiscreteVAE(
         *networks_of(config, channels * likelihood.parameters_per_channel),
         likelihood=likelihood,
         num_codes=config.num_codes,
@@ -109,7 +108,7 @@ def build_model(config: Config, assets: Mapping[str, Any]) -> GenerativeModel:
         temperature=cosine_between(config.first_temperature, config.last_temperature, config.temperature_steps),
         kl_weight=cosine_between(0.0, config.kl_weight, config.kl_warmup_steps),
         ema_decay=config.ema_decay,
-    )
+    ).model()
 
 
 def networks_of(config: Config, num_outputs: int) -> tuple[nn.Module, nn.Module]:

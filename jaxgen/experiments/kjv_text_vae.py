@@ -25,7 +25,7 @@ from jaxgen.data.lines import load_lines
 from jaxgen.data.vocabulary import vocabulary_of
 from jaxgen.experiments._adamw import optimizer_of
 from jaxgen.experiments._text import TextDataConfig
-from jaxgen.models.text_vae import text_vae
+from jaxgen.models.text_vae import TextVAE
 from jaxgen.networks.gpt import GPT
 from jaxgen.networks.recurrent import RecurrentNetwork
 from jaxgen.networks.text_encoder import AttentionEncoder, RecurrentEncoder
@@ -110,7 +110,7 @@ def build_model(config: Config, assets: Mapping[str, Any]) -> GenerativeModel:
         network = RecurrentNetwork(
             tokens, config.width, config.layers, config.network, config.dropout, latent_size=config.latent_size
         )
-    return text_vae(
+    return TextVAE(
         encoder,
         network,
         latent_size=config.latent_size,
@@ -121,7 +121,7 @@ def build_model(config: Config, assets: Mapping[str, Any]) -> GenerativeModel:
         free_bits=config.free_bits,
         word_dropout=config.word_dropout,
         sample_length=config.sample_length,
-    )
+    ).model()
 
 
 EXPERIMENT = Experiment(

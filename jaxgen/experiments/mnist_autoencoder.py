@@ -19,7 +19,7 @@ from jaxgen.core.model import GenerativeModel
 from jaxgen.core.options import CountFromZero, NonNegativeFloat, Rate
 from jaxgen.data import load
 from jaxgen.experiments._autoencoder import AutoencoderConfig, build_networks
-from jaxgen.models.autoencoder import autoencoder
+from jaxgen.models.autoencoder import Autoencoder
 from jaxgen.runs.experiment import Experiment, run
 
 
@@ -37,14 +37,14 @@ class Config(AutoencoderConfig):
 
 def build_model(config: Config, assets: Mapping[str, Any]) -> GenerativeModel:
     """784-512-256-16 and back by default."""
-    return autoencoder(
+    return Autoencoder(
         *build_networks(config, assets),
         latent_size=config.latent_size,
         noise_level=config.noise_level,
         masking=config.masking,
         loss=config.reconstruction,
         optimizer=optax.adam(config.learning_rate),
-    )
+    ).model()
 
 
 EXPERIMENT = Experiment(

@@ -19,7 +19,7 @@ from jaxgen.core.model import GenerativeModel
 from jaxgen.core.options import Count, PositiveFloat, Rate, within
 from jaxgen.data import Dataset, load
 from jaxgen.data.subset import few_per_class, joined
-from jaxgen.models.classifier import classifier
+from jaxgen.models.classifier import Classifier
 from jaxgen.networks.classifier import ConvClassifier
 from jaxgen.runs.experiment import Experiment, run
 from jaxgen.training.config import TrainConfig
@@ -70,7 +70,7 @@ def load_data(config: Config) -> Dataset:
 
 
 def build_model(config: Config, assets: Mapping[str, Any]) -> GenerativeModel:
-    return classifier(
+    return Classifier(
         ConvClassifier(num_classes=len(assets["class_names"])),
         optimizer=optax.adam(optax.cosine_decay_schedule(config.learning_rate, config.decay_steps)),
         shift=config.shift,
@@ -78,7 +78,7 @@ def build_model(config: Config, assets: Mapping[str, Any]) -> GenerativeModel:
         scale=config.scale,
         label_smoothing=config.label_smoothing,
         ema_decay=config.ema_decay,
-    )
+    ).model()
 
 
 EXPERIMENT = Experiment(

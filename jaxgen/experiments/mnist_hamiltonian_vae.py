@@ -17,7 +17,7 @@ from typing import Annotated, Any, Literal
 from jaxgen.core.model import GenerativeModel
 from jaxgen.core.options import Count, CountFromZero, Depth, PositiveFloat, Size, Widths, formerly, within
 from jaxgen.experiments._vae import DecayAt, VAEConfig, build_vae, load_data
-from jaxgen.models.vae.posteriors import hamiltonian_posterior
+from jaxgen.models.vae import hamiltonian_posterior
 from jaxgen.runs.experiment import Experiment, run
 
 EPOCH = 600

@@ -14,7 +14,7 @@ from typing import Annotated, Any
 from jaxgen.core.model import GenerativeModel
 from jaxgen.core.options import Count, CountFromZero, within
 from jaxgen.experiments._vae import BoundConfig, bound_options, load_data
-from jaxgen.models.vae.hierarchical import hierarchical_vae
+from jaxgen.models.vae import HierarchicalVAE
 from jaxgen.networks.ladder import LATENT_SIZES, WIDTHS, LadderDecoder, LadderEncoder
 from jaxgen.runs.experiment import Experiment, run
 
@@ -39,12 +39,12 @@ def build_model(config: Config, assets: Mapping[str, Any]) -> GenerativeModel:
     options = bound_options(config)
     height, width, channels = assets["image_shape"]
     parameters = (height, width, channels * options["likelihood"].parameters_per_channel)
-    return hierarchical_vae(
+    return HierarchicalVAE(
         LadderEncoder(sizes, widths, config.batch_norm),
         LadderDecoder(parameters, sizes, widths, config.batch_norm),
         latent_sizes=sizes,
         **options,
-    )
+    ).model()
 
 
 EXPERIMENT = Experiment(

@@ -1,6 +1,8 @@
 """Plain and denoising autoencoders (Vincent et al. 2008, "Extracting and composing robust features", ICML)."""
 
 from collections.abc import Callable
+from dataclasses import KW_ONLY, dataclass
+from functools import partial
 from typing import Any, NamedTuple
 
 import flax.linen as nn
@@ -9,12 +11,13 @@ import jax.numpy as jnp
 import optax
 
 from jaxgen.core.keys import example_keys, example_normal
-from jaxgen.core.model import GenerativeModel
+from jaxgen.core.model import GenerativeModel, Latents, ModelSpec
 from jaxgen.core.per_example import row_means, rows
 from jaxgen.core.reductions import mean_over_devices
-from jaxgen.core.state import Batch, Key, TrainState
-from jaxgen.models.conditional_samples import normal_prior, samples_by_class
-from jaxgen.models.single_loss import LossOutput, one_loss_model
+from jaxgen.core.state import Batch, Key, Metrics, TrainState
+from jaxgen.models import single_loss
+from jaxgen.models.conditional_samples import normal_prior, refuse_condition
+from jaxgen.models.single_loss import LossOutput, SingleLoss
 from jaxgen.models.variables import apply_network, init_network
 
 MOMENTS_DECAY = 0.99
@@ -46,16 +49,8 @@ RECONSTRUCTIONS: dict[str, Reconstruction] = {
 }
 
 
-def autoencoder(
-    encoder: nn.Module,
-    decoder: nn.Module,
-    *,
-    latent_size: int,
-    noise_level: float = 0.0,
-    masking: float = 0.0,
-    loss: str = "mse",
-    optimizer: optax.GradientTransformation,
-) -> GenerativeModel:
+@dataclass(frozen=True)
+class Autoencoder(ModelSpec):
     """Codes from which images can be told again, on batches with `image` [B, H, W, C] in [-1, 1].
 
     With noise or masking, the clean image is told from a corrupted one (denoising autoencoder). An autoencoder has no
@@ -64,102 +59,182 @@ def autoencoder(
     that they have mean 0 and covariance 1 over the training set, and a standard normal z is decoded to a sample. Where
     codes are far from Gaussian, samples are poor: that is what variational and adversarial autoencoders mend.
 
-    Args:
-      encoder: `encoder(images, train=...) -> codes [B, latent_size]`.
-      decoder: `decoder(codes, train=...) -> outputs [B, H, W, C]`.
-      noise_level: standard deviation of Gaussian noise on training images, in units of [-1, 1].
-      masking: share of the pixels of a training image that become black.
-      loss: a name in `RECONSTRUCTIONS`; with "cross_entropy" the outputs are logits.
-
     Metrics: `autoencoder/loss`; on evaluation also `autoencoder/clean_loss`, of images that were not corrupted.
-
-    `functions`: `prior(key, num_samples) -> latents [N, L]`; `decode(state, latents) -> images`; `encode(state, images)
-    -> latents`; `reconstruct(state, images) -> images`, of corrupted images the clean ones.
 
     Raises:
       KeyError: an unknown loss.
     """
-    reconstruction = RECONSTRUCTIONS[loss]
 
-    def init_networks(key: Key, batch: Batch) -> tuple[Any, dict[str, Any]]:
-        encoder_key, decoder_key = jax.random.split(key)
-        images = batch["image"]
-        encoder_params, encoder_state = init_network(encoder, encoder_key, images)
-        codes = jnp.zeros((len(images), latent_size), images.dtype)
-        decoder_params, decoder_state = init_network(decoder, decoder_key, codes)
-        moments = {"mean": jnp.zeros(latent_size), "covariance": jnp.eye(latent_size)}
-        params = {"encoder": encoder_params, "decoder": decoder_params}
-        return params, {"encoder": encoder_state, "decoder": decoder_state, "codes": moments}
+    encoder: nn.Module
+    """`encoder(images, train=...) -> codes [B, latent_size]`."""
+    decoder: nn.Module
+    """`decoder(codes, train=...) -> outputs [B, H, W, C]`."""
+    _: KW_ONLY
+    latent_size: int
+    """L."""
+    noise_level: float = 0.0
+    """Standard deviation of Gaussian noise on training images, in units of [-1, 1]."""
+    masking: float = 0.0
+    """Share of the pixels of a training image that become black."""
+    loss: str = "mse"
+    """A name in `RECONSTRUCTIONS`; with "cross_entropy" the outputs are logits."""
+    optimizer: optax.GradientTransformation
 
-    def corrupted(key: Key, index: jax.Array, images: jax.Array) -> jax.Array:
-        noise_key, masking_key = jax.random.split(key)
-        if noise_level:
-            images = images + noise_level * example_normal(noise_key, index, images.shape[1:])
-        if masking:
-            pixels = (*images.shape[1:-1], 1)  # all channels of a pixel together
-            keys = example_keys(masking_key, index)
-            masked = jax.vmap(lambda key: jax.random.bernoulli(key, masking, pixels))(keys)
-            images = jnp.where(masked, -1.0, images)
-        return images
+    def __post_init__(self) -> None:
+        if self.loss not in RECONSTRUCTIONS:
+            raise KeyError(self.loss)
 
-    def compute(params: Any, model_state: Any, images: jax.Array, *, train: bool) -> tuple[jax.Array, jax.Array, Any]:
-        """Codes [B, L], outputs [B, H, W, C] and the networks' states."""
-        codes, encoder_state = apply_network(encoder, params["encoder"], model_state["encoder"], images, train=train)
-        outputs, decoder_state = apply_network(decoder, params["decoder"], model_state["decoder"], codes, train=train)
-        return codes, outputs, {"encoder": encoder_state, "decoder": decoder_state}
+    @property
+    def reconstruction(self) -> Reconstruction:
+        """What the decoder's outputs mean."""
+        return RECONSTRUCTIONS[self.loss]
 
-    def compute_losses(params: Any, model_state: Any, batch: Batch, key: Key, *, train: bool) -> LossOutput:
-        images, corrupts, metrics = batch["image"], bool(noise_level or masking), {}
-        seen = corrupted(key, batch["index"], images) if corrupts else images
-        codes, outputs, updated = compute(params, model_state, seen, train=train)
-        if corrupts:
-            codes, clean_outputs, _ = compute(params, model_state, images, train=False)
-            metrics = {} if train else {"clean_loss": reconstruction.losses(clean_outputs, images)}
-        moments = model_state["codes"]
-        if train:
-            moments = moved_moments(moments, jax.lax.stop_gradient(codes))
-        return LossOutput(reconstruction.losses(outputs, images), metrics, {**updated, "codes": moments})
+    def model(self) -> GenerativeModel:
+        return model(self)
 
-    # ------------------------------------------------------------ use
 
-    def lower(moments: dict[str, jax.Array]) -> jax.Array:
-        covariance = moments["covariance"]
-        jitter = JITTER * jnp.trace(covariance) / latent_size + jnp.finfo(covariance.dtype).tiny
-        return jnp.linalg.cholesky(covariance + jitter * jnp.eye(latent_size, dtype=covariance.dtype))
+# ---------------------------------------------------------------- training
 
-    prior = normal_prior(latent_size)
 
-    def decode(state: TrainState, latents: jax.Array) -> jax.Array:
-        moments, network_state = state.model_state["codes"], state.model_state["decoder"]
-        codes = moments["mean"] + latents @ lower(moments).T
-        params = state.params["autoencoder"]["decoder"]
-        return reconstruction.images(apply_network(decoder, params, network_state, codes, train=False)[0])
-
-    def encode(state: TrainState, images: jax.Array) -> jax.Array:
-        moments, network_state = state.model_state["codes"], state.model_state["encoder"]
-        params = state.params["autoencoder"]["encoder"]
-        codes = apply_network(encoder, params, network_state, images, train=False)[0]
-        return jax.scipy.linalg.solve_triangular(lower(moments), (codes - moments["mean"]).T, lower=True).T
-
-    def reconstruct(state: TrainState, images: jax.Array) -> jax.Array:
-        outputs = compute(state.params["autoencoder"], state.model_state, images, train=False)[1]
-        return reconstruction.images(outputs)
-
-    sample, _ = samples_by_class(lambda state, key, num_samples: decode(state, prior(key, num_samples)))
-    return one_loss_model(
+def training(autoencoder: Autoencoder) -> SingleLoss:
+    """Return how an autoencoder is trained: on its reconstructions."""
+    return SingleLoss(
         name="autoencoder",
-        init_networks=init_networks,
-        loss=compute_losses,
-        optimizer=optimizer,
-        sample=sample,
-        functions={"prior": prior, "decode": decode, "encode": encode, "reconstruct": reconstruct},
+        init_networks=partial(init_networks, autoencoder),
+        loss=partial(loss, autoencoder),
+        optimizer=autoencoder.optimizer,
     )
 
 
+def init(autoencoder: Autoencoder, key: Key, batch: Batch) -> TrainState:
+    """Return the state at step 0."""
+    return single_loss.init(training(autoencoder), key, batch)
+
+
+def train_step(autoencoder: Autoencoder, state: TrainState, batch: Batch, key: Key) -> tuple[TrainState, Metrics]:
+    """Take one step down the loss of a batch, and move the codes' moments."""
+    return single_loss.train_step(training(autoencoder), state, batch, key)
+
+
+def eval_step(autoencoder: Autoencoder, state: TrainState, batch: Batch, key: Key) -> Metrics:
+    """Return the metrics of held-out images."""
+    return single_loss.eval_step(training(autoencoder), state, batch, key)
+
+
+def init_networks(autoencoder: Autoencoder, key: Key, batch: Batch) -> tuple[Any, dict[str, Any]]:
+    """Return (params, model_state) of both networks and the codes' moments."""
+    encoder_key, decoder_key = jax.random.split(key)
+    images, latent_size = batch["image"], autoencoder.latent_size
+    encoder_params, encoder_state = init_network(autoencoder.encoder, encoder_key, images)
+    codes = jnp.zeros((len(images), latent_size), images.dtype)
+    decoder_params, decoder_state = init_network(autoencoder.decoder, decoder_key, codes)
+    moments = {"mean": jnp.zeros(latent_size), "covariance": jnp.eye(latent_size)}
+    params = {"encoder": encoder_params, "decoder": decoder_params}
+    return params, {"encoder": encoder_state, "decoder": decoder_state, "codes": moments}
+
+
+def loss(autoencoder: Autoencoder, params: Any, model_state: Any, batch: Batch, key: Key, *, train: bool) -> LossOutput:
+    """Return how far the reconstruction of each image [B] is from it."""
+    images, metrics, reconstruction = batch["image"], {}, autoencoder.reconstruction
+    corrupts = bool(autoencoder.noise_level or autoencoder.masking)
+    seen = corrupt(autoencoder, key, batch["index"], images) if corrupts else images
+    codes, outputs, updated = _apply(autoencoder, params, model_state, seen, train=train)
+    if corrupts:
+        codes, clean_outputs, _ = _apply(autoencoder, params, model_state, images, train=False)
+        metrics = {} if train else {"clean_loss": reconstruction.losses(clean_outputs, images)}
+    moments = model_state["codes"]
+    if train:
+        moments = moved_moments(moments, jax.lax.stop_gradient(codes))
+    return LossOutput(reconstruction.losses(outputs, images), metrics, {**updated, "codes": moments})
+
+
+def corrupt(autoencoder: Autoencoder, key: Key, index: jax.Array, images: jax.Array) -> jax.Array:
+    """Return images [B, H, W, C] numbered `index` [B] with noise added and pixels masked."""
+    noise_key, masking_key = jax.random.split(key)
+    if autoencoder.noise_level:
+        images = images + autoencoder.noise_level * example_normal(noise_key, index, images.shape[1:])
+    if autoencoder.masking:
+        pixels = (*images.shape[1:-1], 1)  # all channels of a pixel together
+        keys = example_keys(masking_key, index)
+        masked = jax.vmap(lambda key: jax.random.bernoulli(key, autoencoder.masking, pixels))(keys)
+        images = jnp.where(masked, -1.0, images)
+    return images
+
+
+def _apply(
+    autoencoder: Autoencoder, params: Any, model_state: Any, images: jax.Array, *, train: bool
+) -> tuple[jax.Array, jax.Array, Any]:
+    """Codes [B, L], outputs [B, H, W, C] and the networks' states."""
+    codes, encoder_state = apply_network(
+        autoencoder.encoder, params["encoder"], model_state["encoder"], images, train=train
+    )
+    outputs, decoder_state = apply_network(
+        autoencoder.decoder, params["decoder"], model_state["decoder"], codes, train=train
+    )
+    return codes, outputs, {"encoder": encoder_state, "decoder": decoder_state}
+
+
 def moved_moments(moments: dict[str, jax.Array], codes: jax.Array) -> dict[str, jax.Array]:
-    """Running `mean` [L] and `covariance` [L, L], moved toward those of the whole batch's codes [B, L]."""
+    """Return running `mean` [L] and `covariance` [L, L], moved toward those of the whole batch's codes [B, L]."""
     mean = mean_over_devices(jnp.mean(codes, 0))
     centered = codes - mean
     covariance = mean_over_devices(centered.T @ centered / len(codes))
     batch = {"mean": mean, "covariance": covariance}
     return {name: MOMENTS_DECAY * old + (1.0 - MOMENTS_DECAY) * batch[name] for name, old in moments.items()}
+
+
+# ---------------------------------------------------------------- use
+
+
+def sample(
+    autoencoder: Autoencoder, state: TrainState, key: Key, num_samples: int, *, condition: None = None
+) -> jax.Array:
+    """Decode latents of the Gaussian that has the codes' moments, to images [N, H, W, C]."""
+    refuse_condition(condition)
+    return decode(autoencoder, state, prior(autoencoder, key, num_samples))
+
+
+def prior(autoencoder: Autoencoder, key: Key, num_samples: int) -> jax.Array:
+    """Draw latents [N, L], standard normal."""
+    return normal_prior(autoencoder.latent_size)(key, num_samples)
+
+
+def decode(autoencoder: Autoencoder, state: TrainState, latents: jax.Array) -> jax.Array:
+    """Return images [N, H, W, C] of latents [N, L], whitened codes."""
+    moments, network_state = state.model_state["codes"], state.model_state["decoder"]
+    codes = moments["mean"] + latents @ _lower(moments).T
+    params = state.params["autoencoder"]["decoder"]
+    outputs = apply_network(autoencoder.decoder, params, network_state, codes, train=False)[0]
+    return autoencoder.reconstruction.images(outputs)
+
+
+def encode(autoencoder: Autoencoder, state: TrainState, images: jax.Array) -> jax.Array:
+    """Return latents [N, L], the whitened codes, of images [N, H, W, C]."""
+    moments, network_state = state.model_state["codes"], state.model_state["encoder"]
+    params = state.params["autoencoder"]["encoder"]
+    codes = apply_network(autoencoder.encoder, params, network_state, images, train=False)[0]
+    return jax.scipy.linalg.solve_triangular(_lower(moments), (codes - moments["mean"]).T, lower=True).T
+
+
+def reconstruct(autoencoder: Autoencoder, state: TrainState, images: jax.Array) -> jax.Array:
+    """Return the images [N, H, W, C] told again, of corrupted ones the clean ones."""
+    outputs = _apply(autoencoder, state.params["autoencoder"], state.model_state, images, train=False)[1]
+    return autoencoder.reconstruction.images(outputs)
+
+
+def model(autoencoder: Autoencoder) -> GenerativeModel:
+    """Bind these functions to a spec."""
+    functions = (prior, decode, encode, reconstruct)
+    return single_loss.bind(
+        training(autoencoder),
+        sample=partial(sample, autoencoder),
+        latents=Latents(*(partial(function, autoencoder) for function in functions)),
+    )
+
+
+def _lower(moments: dict[str, jax.Array]) -> jax.Array:
+    """L [L, L] with L L^T the codes' covariance."""
+    covariance = moments["covariance"]
+    size = len(covariance)
+    jitter = JITTER * jnp.trace(covariance) / size + jnp.finfo(covariance.dtype).tiny
+    return jnp.linalg.cholesky(covariance + jitter * jnp.eye(size, dtype=covariance.dtype))

@@ -1,5 +1,7 @@
 """An image classifier: not a generative model, but what judges them."""
 
+from dataclasses import KW_ONLY, dataclass
+from functools import partial
 from typing import Any
 
 import flax.linen as nn
@@ -8,63 +10,98 @@ import jax.numpy as jnp
 import optax
 
 from jaxgen.core.keys import example_keys
-from jaxgen.core.model import GenerativeModel
-from jaxgen.core.state import Batch, Key, TrainState, averaged_params
+from jaxgen.core.model import GenerativeModel, ModelSpec
+from jaxgen.core.state import Batch, Key, Metrics, TrainState, averaged_params
+from jaxgen.models import single_loss
 from jaxgen.models.augmentation import random_shift, random_turn
-from jaxgen.models.single_loss import LossOutput, one_loss_model
+from jaxgen.models.single_loss import LossOutput, SingleLoss
 from jaxgen.models.variables import apply_network, init_network
 
 
-def classifier(
-    network: nn.Module,
-    *,
-    optimizer: optax.GradientTransformation,
-    shift: int = 0,
-    degrees: float = 0.0,
-    scale: float = 0.0,
-    label_smoothing: float = 0.0,
-    ema_decay: float | None = None,
-) -> GenerativeModel:
-    """Cross entropy of `network(images [B, H, W, C], train=...) -> logits [B, K]` on batches with `image` and `label`.
+@dataclass(frozen=True)
+class Classifier(ModelSpec):
+    """A network trained on the cross entropy of the labels of images, on batches with `image` and `label`.
 
-    Args:
-      shift: training images are moved by up to this many pixels,
-      degrees: turned by up to this angle,
-      scale: and scaled by up to a factor 1 +- `scale`.
-      label_smoothing: how much of each label's weight is spread over all classes (Szegedy et al. 2016, section 7).
-
-    `functions`: `classify(state, images) -> logits [B, K]`.
+    Metrics: `classifier/loss`, with smoothed labels in training; `classifier/accuracy`; `classifier/confidence`, the
+    largest probability of a class.
     """
 
-    def init_networks(key: Key, batch: Batch) -> tuple[Any, dict[str, Any]]:
-        params, model_state = init_network(network, key, batch["image"])
-        return params, {"classifier": model_state}
+    network: nn.Module
+    """`network(images [B, H, W, C], train=...) -> logits [B, K]`."""
+    _: KW_ONLY
+    optimizer: optax.GradientTransformation
+    shift: int = 0
+    """Training images are moved by up to this many pixels."""
+    degrees: float = 0.0
+    """They are turned by up to this angle."""
+    scale: float = 0.0
+    """They are scaled by up to a factor 1 +- `scale`."""
+    label_smoothing: float = 0.0
+    """How much of each label's weight is spread over all classes (Szegedy et al. 2016, section 7)."""
+    ema_decay: float | None = None
+    """Of the moving average that evaluation uses; None: no average."""
 
-    def loss(params: Any, model_state: Any, batch: Batch, key: Key, *, train: bool) -> LossOutput:
-        images = batch["image"]
-        if train and (degrees or scale):
-            key, turn_key = jax.random.split(key)
-            images = random_turn(images, example_keys(turn_key, batch["index"]), degrees=degrees, scale=scale)
-        if train and shift:
-            images = random_shift(images, example_keys(key, batch["index"]), shift)
-        logits, updated = apply_network(network, params, model_state["classifier"], images, train=train)
-        targets = jax.nn.one_hot(batch["label"], logits.shape[-1])
-        if train:
-            targets = optax.smooth_labels(targets, label_smoothing)
-        losses = optax.softmax_cross_entropy(logits, targets)  # [B]
-        hits = (jnp.argmax(logits, -1) == batch["label"]).astype(jnp.float32)
-        confidence = jnp.max(jax.nn.softmax(logits), -1)
-        return LossOutput(losses, {"accuracy": hits, "confidence": confidence}, {"classifier": updated})
+    def model(self) -> GenerativeModel:
+        return model(self)
 
-    def classify(state: TrainState, images: jax.Array) -> jax.Array:
-        params = averaged_params(state, "classifier")
-        return apply_network(network, params, state.model_state["classifier"], images, train=False)[0]
 
-    return one_loss_model(
+def training(classifier: Classifier) -> SingleLoss:
+    """Return how a classifier is trained: on the cross entropy."""
+    return SingleLoss(
         name="classifier",
-        init_networks=init_networks,
-        loss=loss,
-        optimizer=optimizer,
-        ema_decay=ema_decay,
-        functions={"classify": classify},
+        init_networks=partial(init_networks, classifier),
+        loss=partial(loss, classifier),
+        optimizer=classifier.optimizer,
+        ema_decay=classifier.ema_decay,
     )
+
+
+def init(classifier: Classifier, key: Key, batch: Batch) -> TrainState:
+    """Return the state at step 0."""
+    return single_loss.init(training(classifier), key, batch)
+
+
+def train_step(classifier: Classifier, state: TrainState, batch: Batch, key: Key) -> tuple[TrainState, Metrics]:
+    """Take one step down the cross entropy of a batch."""
+    return single_loss.train_step(training(classifier), state, batch, key)
+
+
+def eval_step(classifier: Classifier, state: TrainState, batch: Batch, key: Key) -> Metrics:
+    """Return the metrics of held-out images."""
+    return single_loss.eval_step(training(classifier), state, batch, key)
+
+
+def init_networks(classifier: Classifier, key: Key, batch: Batch) -> tuple[Any, dict[str, Any]]:
+    """Return (params, model_state) of the network."""
+    params, model_state = init_network(classifier.network, key, batch["image"])
+    return params, {"classifier": model_state}
+
+
+def loss(classifier: Classifier, params: Any, model_state: Any, batch: Batch, key: Key, *, train: bool) -> LossOutput:
+    """Return the cross entropy of each image [B], in training of an augmented one."""
+    images = batch["image"]
+    if train and (classifier.degrees or classifier.scale):
+        key, turn_key = jax.random.split(key)
+        keys = example_keys(turn_key, batch["index"])
+        images = random_turn(images, keys, degrees=classifier.degrees, scale=classifier.scale)
+    if train and classifier.shift:
+        images = random_shift(images, example_keys(key, batch["index"]), classifier.shift)
+    logits, updated = apply_network(classifier.network, params, model_state["classifier"], images, train=train)
+    targets = jax.nn.one_hot(batch["label"], logits.shape[-1])
+    if train:
+        targets = optax.smooth_labels(targets, classifier.label_smoothing)
+    losses = optax.softmax_cross_entropy(logits, targets)  # [B]
+    hits = (jnp.argmax(logits, -1) == batch["label"]).astype(jnp.float32)
+    confidence = jnp.max(jax.nn.softmax(logits), -1)
+    return LossOutput(losses, {"accuracy": hits, "confidence": confidence}, {"classifier": updated})
+
+
+def classify(classifier: Classifier, state: TrainState, images: jax.Array) -> jax.Array:
+    """Return the logits [N, K] of images [N, H, W, C]."""
+    params = averaged_params(state, "classifier")
+    return apply_network(classifier.network, params, state.model_state["classifier"], images, train=False)[0]
+
+
+def model(classifier: Classifier) -> GenerativeModel:
+    """Bind these functions to a spec."""
+    return single_loss.bind(training(classifier), classify=partial(classify, classifier))

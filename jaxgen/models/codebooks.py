@@ -1,28 +1,26 @@
 """A code book: vectors that stand for those nearest to them (VQ-VAE, van den Oord et al. 2017, arXiv:1711.00937)."""
 
-from collections.abc import Callable
-from typing import Any
-
 import jax
 import jax.numpy as jnp
 
 from jaxgen.core.keys import example_keys
 from jaxgen.core.reductions import gather_over_devices, sum_over_devices
-from jaxgen.core.state import Batch, Key, TrainState
-from jaxgen.models.conditional_samples import samples_by_class
-from jaxgen.models.likelihoods import Likelihood
+from jaxgen.core.state import Key
 
 SMOOTHING = 1e-5
 """Of the counts (Laplace), so that a code that is never used is not divided by zero."""
 
 
 def initial_codes(key: Key, num_codes: int, code_size: int) -> jax.Array:
-    """[K, D], uniform in [-1/K, 1/K]: near to each other, so that no code is out of reach of the first vectors."""
+    """Draw codes [K, D], uniform in [-1/K, 1/K].
+
+    They are near to each other, so that no code is out of reach of the first vectors.
+    """
     return jax.random.uniform(key, (num_codes, code_size), jnp.float32, -1.0 / num_codes, 1.0 / num_codes)
 
 
 def nearest_codes(vectors: jax.Array, codes: jax.Array) -> jax.Array:
-    """The number of the nearest of the codes [K, D] to each of the vectors [..., D]: int32 [...]. Eq. 1."""
+    """Return the number, int32 [...], of the nearest of the codes [K, D] to each of the vectors [..., D] (eq. 1)."""
     center = jnp.mean(codes, 0)  # without it, the digits of |e|^2 would go into where the code book lies
     codes = codes - center
     dots = jnp.matmul(vectors - center, codes.T, precision=jax.lax.Precision.HIGHEST)
@@ -35,12 +33,15 @@ def nearest_codes(vectors: jax.Array, codes: jax.Array) -> jax.Array:
 
 
 def straight_through(vectors: jax.Array, quantized: jax.Array) -> jax.Array:
-    """`quantized`, whose gradient goes to `vectors` unchanged (section 3.2)."""
+    """Return `quantized`, whose gradient goes to `vectors` unchanged (section 3.2)."""
     return vectors + jax.lax.stop_gradient(quantized - vectors)
 
 
 def moved_counts(counts: jax.Array, numbers: jax.Array, decay: float) -> jax.Array:
-    """N_i <- gamma N_i + (1 - gamma) n_i, n_i how often code i [K] is among the numbers [N] of all devices. Eq. 6."""
+    """Return the running counts [K] of uses after a batch with the numbers [N] (eq. 6).
+
+    N_i <- gamma N_i + (1 - gamma) n_i, n_i how often code i is among the numbers of all devices.
+    """
     uses = jax.nn.one_hot(numbers, len(counts), dtype=counts.dtype)  # [N, K]
     return decay * counts + (1.0 - decay) * sum_over_devices(jnp.sum(uses, 0))
 
@@ -54,7 +55,9 @@ def moved_codebook(
     decay: float,
     revive_below: float,
 ) -> dict[str, jax.Array]:
-    """The code book after a batch of vectors [N, D] with nearest codes [N], as running means (appendix A.1, eqs. 6-8).
+    """Return the code book of running means after a batch of vectors [N, D] with nearest codes [N].
+
+    Appendix A.1, eqs. 6 to 8:
 
         N_i <- gamma N_i + (1 - gamma) n_i,   m_i <- gamma m_i + (1 - gamma) sum_j z_ij,   e_i = m_i / N_i
 
@@ -80,45 +83,17 @@ def moved_codebook(
 
 
 def usage(counts: jax.Array) -> jax.Array:
-    """[K], the share of each code, none of them 0."""
+    """Return the share of each code [K], none of them 0."""
     return (counts + SMOOTHING) / jnp.sum(counts + SMOOTHING)
 
 
 def perplexity(counts: jax.Array) -> jax.Array:
-    """exp(-sum_i p_i log p_i) of the codes' shares p [K]: [], how many codes are in use."""
+    """Return exp(-sum_i p_i log p_i) [] of the codes' shares p [K]: how many codes are in use."""
     shares = usage(counts)
     return jnp.exp(-jnp.sum(shares * jnp.log(shares)))
 
 
-def use_of_codes(
-    *,
-    encode: Callable[[TrainState, jax.Array], jax.Array],
-    decode_codes: Callable[[TrainState, jax.Array], jax.Array],
-    likelihood: Likelihood,
-    num_codes: int,
-    grid_shape: tuple[int, int],
-) -> tuple[Callable[..., jax.Array], dict[str, Callable[..., Any]]]:
-    """`sample`, of codes of the uniform prior, and the `functions` of every autoencoder with grids of codes.
-
-    Those are `encode` and `decode_codes` as given, `reconstruct(state, images) -> images`, `draw_codes(state, key,
-    batch) -> codes` of the likelihood's targets, and `prior(key, num_samples) -> codes int32 [N, *grid_shape]`.
-    """
-
-    def reconstruct(state: TrainState, images: jax.Array) -> jax.Array:
-        return decode_codes(state, encode(state, images))
-
-    def draw_codes(state: TrainState, key: Key, batch: Batch) -> jax.Array:
-        return encode(state, likelihood.targets(key, batch["index"], batch["image"]))
-
-    def prior(key: Key, num_samples: int) -> jax.Array:
-        keys = example_keys(key, jnp.arange(num_samples, dtype=jnp.uint32))
-        return jax.vmap(lambda k: jax.random.randint(k, grid_shape, 0, num_codes, jnp.int32))(keys)
-
-    sample, _ = samples_by_class(lambda state, key, num_samples: decode_codes(state, prior(key, num_samples)))
-    return sample, {
-        "prior": prior,
-        "encode": encode,
-        "decode_codes": decode_codes,
-        "reconstruct": reconstruct,
-        "draw_codes": draw_codes,
-    }
+def uniform_codes(key: Key, num_samples: int, grid_shape: tuple[int, int], num_codes: int) -> jax.Array:
+    """Draw codes int32 [N, *grid_shape] of 0..K-1; grid i is the same, however many are drawn."""
+    keys = example_keys(key, jnp.arange(num_samples, dtype=jnp.uint32))
+    return jax.vmap(lambda k: jax.random.randint(k, grid_shape, 0, num_codes, jnp.int32))(keys)

@@ -15,6 +15,12 @@ def normal_prior(latent_size: int) -> Callable[[Key, int], jax.Array]:
     return lambda key, num_samples: example_normal(key, jnp.arange(num_samples, dtype=jnp.uint32), (latent_size,))
 
 
+def refuse_condition(condition: Any) -> None:
+    """Raise a ValueError where a model without a condition is given one."""
+    if condition is not None:
+        raise ValueError("this model is unconditional: leave out `condition`")
+
+
 def classes_in_turn(num_classes: int) -> Callable[[int], jax.Array]:
     """`conditions(num_samples) -> labels int32 [num_samples]`, 0..K-1 again and again."""
     return lambda num_samples: jnp.arange(num_samples, dtype=jnp.int32) % num_classes

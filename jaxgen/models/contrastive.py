@@ -2,6 +2,8 @@
 
 import math
 from collections.abc import Callable
+from dataclasses import KW_ONLY, dataclass
+from functools import partial
 from typing import Any
 
 import flax.linen as nn
@@ -10,102 +12,125 @@ import jax.numpy as jnp
 import optax
 
 from jaxgen.core.keys import example_keys
-from jaxgen.core.model import GenerativeModel
+from jaxgen.core.model import Embeddings, GenerativeModel, ModelSpec
 from jaxgen.core.reductions import gather_over_devices
-from jaxgen.core.state import Batch, Key, TrainState, averaged_params
+from jaxgen.core.state import Batch, Key, Metrics, TrainState, averaged_params
+from jaxgen.models import single_loss
 from jaxgen.models.augmentation import random_shift, random_turn
-from jaxgen.models.single_loss import LossOutput, one_loss_model
+from jaxgen.models.single_loss import LossOutput, SingleLoss
 from jaxgen.models.variables import apply_network, init_network
 
 FIRST_TEMPERATURE, LARGEST_SCALE = 0.07, 100.0
 """Of the paper, section 2.5."""
 
 
-def contrastive(
-    image_encoder: nn.Module,
-    text_encoder: nn.Module,
-    *,
-    optimizer: optax.GradientTransformation,
-    caption_in_training: Callable[[jax.Array, Batch], jax.Array] | None = None,
-    shift: int = 0,
-    degrees: float = 0.0,
-    scale: float = 0.0,
-    ema_decay: float | None = None,
-) -> GenerativeModel:
+@dataclass(frozen=True)
+class Contrastive(ModelSpec):
     """Which caption belongs to which image, on batches with `image` [B, H, W, C] and `caption` int [B, T].
 
     The loss of one pair of the global batch is that of `pair_losses`, whose 1 / temperature is learned, from 1 / 0.07,
     and held at 100 or less after each step, so that it may fall again.
 
-    Args:
-      image_encoder: `image_encoder(images, train=...) -> [B, E]`; it may have batch statistics.
-      text_encoder: `text_encoder(captions, train=...) -> [B, E]`.
-      caption_in_training: (keys [B], batch) -> the captions that are trained on; None: the batch's `caption`.
-      shift, degrees, scale: of training images, as of `jaxgen.models.classifier`.
-      ema_decay: of the moving average that evaluation and `functions` use; None: no average.
-
     Metrics, within a batch: `contrastive/loss`; `contrastive/image_accuracy`, how often an image's nearest caption is
     its own, and `contrastive/text_accuracy`, the other way round; `contrastive/scale`, 1 / temperature.
-
-    `functions`: `embed_images(state, images) -> [B, E]` and `embed_captions(state, captions) -> [B, E]`, of length 1.
     """
 
-    def init_networks(key: Key, batch: Batch) -> tuple[Any, dict[str, Any]]:
-        image_key, text_key = jax.random.split(key)
-        image_params, image_state = init_network(image_encoder, image_key, batch["image"])
-        text_params, text_state = init_network(text_encoder, text_key, batch["caption"])
-        log_scale = jnp.full((), -math.log(FIRST_TEMPERATURE), jnp.float32)
-        params = {"image": image_params, "text": text_params, "log_scale": log_scale}
-        return params, {"image": image_state, "text": text_state}
+    image_encoder: nn.Module
+    """`image_encoder(images, train=...) -> [B, E]`; it may have batch statistics."""
+    text_encoder: nn.Module
+    """`text_encoder(captions, train=...) -> [B, E]`."""
+    _: KW_ONLY
+    optimizer: optax.GradientTransformation
+    caption_in_training: Callable[[jax.Array, Batch], jax.Array] | None = None
+    """(keys [B], batch) -> the captions that are trained on; None: the batch's `caption`."""
+    shift: int = 0
+    """Of training images, as are `degrees` and `scale`: see `jaxgen.models.classifier`."""
+    degrees: float = 0.0
+    scale: float = 0.0
+    ema_decay: float | None = None
+    """Of the moving average that evaluation and embeddings use; None: no average."""
 
-    def loss(params: Any, model_state: Any, batch: Batch, key: Key, *, train: bool) -> LossOutput:
-        caption_key, turn_key, shift_key = jax.random.split(key, 3)
-        images, captions, index = batch["image"], batch["caption"], batch["index"]
-        if train and caption_in_training is not None:
-            captions = caption_in_training(example_keys(caption_key, index), batch)
-        if train and (degrees or scale):
-            images = random_turn(images, example_keys(turn_key, index), degrees=degrees, scale=scale)
-        if train and shift:
-            images = random_shift(images, example_keys(shift_key, index), shift)
-        image_vectors, image_state = apply_network(
-            image_encoder, params["image"], model_state["image"], images, train=train
-        )
-        text_vectors, text_state = apply_network(
-            text_encoder, params["text"], model_state["text"], captions, train=train
-        )
-        inverse_temperature = jnp.exp(params["log_scale"])
-        losses, image_hits, text_hits = pair_losses(
-            _unit(image_vectors), _unit(text_vectors), inverse_temperature, batch["caption"]
-        )
-        metrics = {
-            "image_accuracy": image_hits,
-            "text_accuracy": text_hits,
-            "scale": jnp.broadcast_to(inverse_temperature, losses.shape),
-        }
-        return LossOutput(losses, metrics, {"image": image_state, "text": text_state})
+    def model(self) -> GenerativeModel:
+        return model(self)
 
-    def embed(network: nn.Module, name: str) -> Callable[[TrainState, jax.Array], jax.Array]:
-        def vectors(state: TrainState, inputs: jax.Array) -> jax.Array:
-            params = averaged_params(state, "contrastive")[name]
-            return _unit(apply_network(network, params, state.model_state[name], inputs, train=False)[0])
 
-        return vectors
+# ---------------------------------------------------------------- training
 
-    return one_loss_model(
+
+def training(contrastive: Contrastive) -> SingleLoss:
+    """Return how both encoders and the temperature are trained: on the loss of pairs."""
+    return SingleLoss(
         name="contrastive",
-        init_networks=init_networks,
-        loss=loss,
-        optimizer=optax.chain(optimizer, _scale_at_most(LARGEST_SCALE)),
-        ema_decay=ema_decay,
-        functions={
-            "embed_images": embed(image_encoder, "image"),
-            "embed_captions": embed(text_encoder, "text"),
-        },
+        init_networks=partial(init_networks, contrastive),
+        loss=partial(loss, contrastive),
+        optimizer=optax.chain(contrastive.optimizer, _scale_at_most(LARGEST_SCALE)),
+        ema_decay=contrastive.ema_decay,
     )
 
 
+def init(contrastive: Contrastive, key: Key, batch: Batch) -> TrainState:
+    """Return the state at step 0."""
+    return single_loss.init(training(contrastive), key, batch)
+
+
+def train_step(contrastive: Contrastive, state: TrainState, batch: Batch, key: Key) -> tuple[TrainState, Metrics]:
+    """Take one step down the loss of the pairs of a batch."""
+    return single_loss.train_step(training(contrastive), state, batch, key)
+
+
+def eval_step(contrastive: Contrastive, state: TrainState, batch: Batch, key: Key) -> Metrics:
+    """Return the metrics of held-out pairs."""
+    return single_loss.eval_step(training(contrastive), state, batch, key)
+
+
+def init_networks(contrastive: Contrastive, key: Key, batch: Batch) -> tuple[Any, dict[str, Any]]:
+    """Return (params, model_state) of both encoders and the temperature."""
+    image_key, text_key = jax.random.split(key)
+    image_params, image_state = init_network(contrastive.image_encoder, image_key, batch["image"])
+    text_params, text_state = init_network(contrastive.text_encoder, text_key, batch["caption"])
+    log_scale = jnp.full((), -math.log(FIRST_TEMPERATURE), jnp.float32)
+    params = {"image": image_params, "text": text_params, "log_scale": log_scale}
+    return params, {"image": image_state, "text": text_state}
+
+
+def loss(contrastive: Contrastive, params: Any, model_state: Any, batch: Batch, key: Key, *, train: bool) -> LossOutput:
+    """Return the loss of each pair [B]."""
+    images, captions = _training_pairs(contrastive, batch, key) if train else (batch["image"], batch["caption"])
+    image_vectors, image_state = apply_network(
+        contrastive.image_encoder, params["image"], model_state["image"], images, train=train
+    )
+    text_vectors, text_state = apply_network(
+        contrastive.text_encoder, params["text"], model_state["text"], captions, train=train
+    )
+    inverse_temperature = jnp.exp(params["log_scale"])
+    losses, image_hits, text_hits = pair_losses(
+        _unit(image_vectors), _unit(text_vectors), inverse_temperature, batch["caption"]
+    )
+    metrics = {
+        "image_accuracy": image_hits,
+        "text_accuracy": text_hits,
+        "scale": jnp.broadcast_to(inverse_temperature, losses.shape),
+    }
+    return LossOutput(losses, metrics, {"image": image_state, "text": text_state})
+
+
+def _training_pairs(contrastive: Contrastive, batch: Batch, key: Key) -> tuple[jax.Array, jax.Array]:
+    """Images and captions as they are trained on."""
+    caption_key, turn_key, shift_key = jax.random.split(key, 3)
+    images, captions, index = batch["image"], batch["caption"], batch["index"]
+    if contrastive.caption_in_training is not None:
+        captions = contrastive.caption_in_training(example_keys(caption_key, index), batch)
+    if contrastive.degrees or contrastive.scale:
+        keys = example_keys(turn_key, index)
+        images = random_turn(images, keys, degrees=contrastive.degrees, scale=contrastive.scale)
+    if contrastive.shift:
+        images = random_shift(images, example_keys(shift_key, index), contrastive.shift)
+    return images, captions
+
+
 def _scale_at_most(largest: float) -> optax.GradientTransformation:
-    """Updates that would lift `log_scale` above log(largest) lift it that far."""
+    """Return a transformation of updates: those that would lift `log_scale` above log(largest) lift it that
+    far."""
 
     def cut(updates: Any, params: Any) -> Any:
         return {**updates, "log_scale": jnp.minimum(updates["log_scale"], math.log(largest) - params["log_scale"])}
@@ -116,7 +141,7 @@ def _scale_at_most(largest: float) -> optax.GradientTransformation:
 def pair_losses(
     images: jax.Array, texts: jax.Array, inverse_temperature: jax.Array, names: jax.Array
 ) -> tuple[jax.Array, jax.Array, jax.Array]:
-    """The symmetric InfoNCE loss of each pair (figure 3 of the paper), among those of all devices.
+    """Return the symmetric InfoNCE loss of each pair (figure 3 of the paper), among those of all devices.
 
     With s_ij = <image_i, text_j> / temperature, pair i has
 
@@ -145,6 +170,30 @@ def pair_losses(
     image_losses, image_hits = one_way(images, all_texts)
     text_losses, text_hits = one_way(texts, all_images)
     return 0.5 * (image_losses + text_losses), image_hits, text_hits
+
+
+# ---------------------------------------------------------------- use
+
+
+def embed_images(contrastive: Contrastive, state: TrainState, images: jax.Array) -> jax.Array:
+    """Return vectors [N, E], of length 1, of images [N, H, W, C]."""
+    return _embed(contrastive.image_encoder, "image", state, images)
+
+
+def embed_captions(contrastive: Contrastive, state: TrainState, captions: jax.Array) -> jax.Array:
+    """Return vectors [N, E], of length 1, of captions int [N, T]."""
+    return _embed(contrastive.text_encoder, "text", state, captions)
+
+
+def model(contrastive: Contrastive) -> GenerativeModel:
+    """Bind these functions to a spec."""
+    embeddings = Embeddings(partial(embed_images, contrastive), partial(embed_captions, contrastive))
+    return single_loss.bind(training(contrastive), embeddings=embeddings)
+
+
+def _embed(network: nn.Module, name: str, state: TrainState, inputs: jax.Array) -> jax.Array:
+    params = averaged_params(state, "contrastive")[name]
+    return _unit(apply_network(network, params, state.model_state[name], inputs, train=False)[0])
 
 
 def _unit(vectors: jax.Array) -> jax.Array:

@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Callable
+from functools import partial
 from typing import NamedTuple
 
 import jax
@@ -14,7 +15,7 @@ HALF_BIN = 1.0 / 255.0
 """Half the distance of two of 256 levels in images of [-1, 1]."""
 
 
-class Likelihood(NamedTuple):
+class PixelLikelihood(NamedTuple):
     """p(x | z) of images [B, H, W, C] in [-1, 1], independent over pixels and channels given its parameters.
 
     Parameters are [B, H, W, C * P], a decoder's outputs without an activation: first all channels of the first
@@ -26,7 +27,7 @@ class Likelihood(NamedTuple):
     targets: Callable[[jax.Array, jax.Array, jax.Array], jax.Array]
     """(key, index [B], images) -> the images whose likelihood is meant; noise belongs to the example."""
     log_prob: Callable[[jax.Array, jax.Array], jax.Array]
-    """(parameters, targets) -> log p(x | z) [B] in nats: of probabilities, or of a density if not `discrete`."""
+    """(parameters, targets) -> log p(x | z) [B] in nats: of a probability of levels, or of a density."""
     mean: Callable[[jax.Array], jax.Array]
     """parameters -> images in [-1, 1]."""
     draw: Callable[[jax.Array, jax.Array], jax.Array]
@@ -36,64 +37,149 @@ class Likelihood(NamedTuple):
     were made binary."""
 
 
-def bernoulli() -> Likelihood:
-    """Binary pixels, the parameter a logit l: log p = x l - log(1 + e^l), x in {0, 1}.
+def bernoulli() -> PixelLikelihood:
+    """Return the likelihood of binary pixels, the parameter a logit l: log p = x l - log(1 + e^l), x in {0, 1}.
 
     `targets` draws gray values anew as black or white with their own probability, which leaves binary images as they
     are: to train on that is to train on one binarization per epoch (Burda et al. 2016, section 5.1.1). Reported in
     nats, as the literature does.
     """
-
-    def targets(key: jax.Array, index: jax.Array, images: jax.Array) -> jax.Array:
-        def one(key: jax.Array, image: jax.Array) -> jax.Array:
-            return jnp.where(jax.random.uniform(key, image.shape, image.dtype) < _probability(image), 1.0, -1.0)
-
-        return jax.vmap(one)(example_keys(key, index), images).astype(images.dtype)
-
-    def log_prob(parameters: jax.Array, images: jax.Array) -> jax.Array:
-        logits = rows(parameters)
-        return row_sums(_probability(rows(images)) * logits - jax.nn.softplus(logits))
-
-    def mean(parameters: jax.Array) -> jax.Array:
-        return jnp.tanh(0.5 * parameters)  # 2 sigmoid(l) - 1
-
-    def draw(keys: jax.Array, parameters: jax.Array) -> jax.Array:
-        def one(key: jax.Array, logits: jax.Array) -> jax.Array:
-            return jnp.where(jax.random.uniform(key, logits.shape, logits.dtype) < jax.nn.sigmoid(logits), 1.0, -1.0)
-
-        return jax.vmap(one)(keys, parameters).astype(parameters.dtype)
-
-    return Likelihood(1, targets, log_prob, mean, draw, levels=None)
+    return PixelLikelihood(1, _binarized, _bernoulli_log_prob, _bernoulli_mean, _bernoulli_draw, levels=None)
 
 
-def gaussian(min_log_variance: float = -6.0) -> Likelihood:
-    """Normal pixels, the parameters a mean m and a log-variance s of each: log p = -1/2 ((x - m)^2 e^-s + s + log 2pi).
+def _binarized(key: jax.Array, index: jax.Array, images: jax.Array) -> jax.Array:
+    def one(key: jax.Array, image: jax.Array) -> jax.Array:
+        return jnp.where(jax.random.uniform(key, image.shape, image.dtype) < _probability(image), 1.0, -1.0)
+
+    return jax.vmap(one)(example_keys(key, index), images).astype(images.dtype)
+
+
+def _bernoulli_log_prob(parameters: jax.Array, images: jax.Array) -> jax.Array:
+    logits = rows(parameters)
+    return row_sums(_probability(rows(images)) * logits - jax.nn.softplus(logits))
+
+
+def _bernoulli_mean(parameters: jax.Array) -> jax.Array:
+    return jnp.tanh(0.5 * parameters)  # 2 sigmoid(l) - 1
+
+
+def _bernoulli_draw(keys: jax.Array, parameters: jax.Array) -> jax.Array:
+    def one(key: jax.Array, logits: jax.Array) -> jax.Array:
+        return jnp.where(jax.random.uniform(key, logits.shape, logits.dtype) < jax.nn.sigmoid(logits), 1.0, -1.0)
+
+    return jax.vmap(one)(keys, parameters).astype(parameters.dtype)
+
+
+def _probability(images: jax.Array) -> jax.Array:
+    """[-1, 1] -> [0, 1]."""
+    return 0.5 * (images + 1.0)
+
+
+# ---------------------------------------------------------------- densities
+
+
+def gaussian(min_log_variance: float = -6.0) -> PixelLikelihood:
+    """Return the likelihood of normal pixels, the parameters a mean m and a log-variance s of each.
+
+        log p = -1/2 ((x - m)^2 e^-s + s + log 2pi)
 
     The variance is learned per pixel and cannot collapse: s = s_min + softplus(a - s_min) of the decoder's output a.
     Without a floor the density of pixels that are always black grows without bound. The default leaves a standard
     deviation of 0.05 of [-1, 1], some six gray levels. Reported in nats of a density of images in [-1, 1], which may be
     negative or positive: compare them only between equal floors.
     """
-
-    def split(parameters: jax.Array) -> tuple[jax.Array, jax.Array]:
-        mean, raw = jnp.split(parameters, 2, axis=-1)
-        return mean, min_log_variance + jax.nn.softplus(raw - min_log_variance)
-
-    def log_prob(parameters: jax.Array, images: jax.Array) -> jax.Array:
-        mean, log_variance = map(rows, split(parameters))
-        squares = jnp.square(rows(images) - mean) * jnp.exp(-log_variance)
-        return -0.5 * row_sums(squares + log_variance + math.log(2.0 * math.pi))
-
-    def draw(keys: jax.Array, parameters: jax.Array) -> jax.Array:
-        mean, log_variance = split(parameters)
-        noise = jax.vmap(lambda key, mean: jax.random.normal(key, mean.shape, mean.dtype))(keys, mean)
-        return jnp.clip(mean + jnp.exp(0.5 * log_variance) * noise, -1.0, 1.0)
-
-    return Likelihood(2, _as_they_are, log_prob, _clipped_mean, draw, levels=None)
+    log_prob, draw = partial(_gaussian_log_prob, min_log_variance), partial(_gaussian_draw, min_log_variance)
+    return PixelLikelihood(2, _as_they_are, log_prob, _clipped_mean, draw, levels=None)
 
 
-def discretized_logistic(min_log_scale: float = -7.0) -> Likelihood:
-    """256 levels, each the logistic's mass around it, the parameters a mean m and a log-scale of each pixel.
+def _mean_and_log_variance(min_log_variance: float, parameters: jax.Array) -> tuple[jax.Array, jax.Array]:
+    mean, raw = jnp.split(parameters, 2, axis=-1)
+    return mean, min_log_variance + jax.nn.softplus(raw - min_log_variance)
+
+
+def _gaussian_log_prob(min_log_variance: float, parameters: jax.Array, images: jax.Array) -> jax.Array:
+    mean, log_variance = map(rows, _mean_and_log_variance(min_log_variance, parameters))
+    squares = jnp.square(rows(images) - mean) * jnp.exp(-log_variance)
+    return -0.5 * row_sums(squares + log_variance + math.log(2.0 * math.pi))
+
+
+def _gaussian_draw(min_log_variance: float, keys: jax.Array, parameters: jax.Array) -> jax.Array:
+    mean, log_variance = _mean_and_log_variance(min_log_variance, parameters)
+    noise = jax.vmap(lambda key, mean: jax.random.normal(key, mean.shape, mean.dtype))(keys, mean)
+    return jnp.clip(mean + jnp.exp(0.5 * log_variance) * noise, -1.0, 1.0)
+
+
+def scaled_squared_error(data_variance: float) -> PixelLikelihood:
+    """Return the likelihood of normal pixels of fixed variance v / 2; the parameter is the mean.
+
+    v is the variance of all the data's numbers in [-1, 1]. Then -log p / M is the mean of (x - m)^2 / v, the loss of
+    VQ-VAE's own code, and a constant. A density: its nats depend on v, and compare with those of the same data alone.
+    """
+    log_prob, draw = partial(_squared_error_log_prob, data_variance), partial(_squared_error_draw, data_variance)
+    return PixelLikelihood(1, _as_they_are, log_prob, _clipped, draw, levels=None)
+
+
+def _squared_error_log_prob(data_variance: float, parameters: jax.Array, images: jax.Array) -> jax.Array:
+    squares = jnp.square(rows(images) - rows(parameters)) / data_variance
+    return -row_sums(squares + 0.5 * math.log(math.pi * data_variance))
+
+
+def _squared_error_draw(data_variance: float, keys: jax.Array, parameters: jax.Array) -> jax.Array:
+    noise = jax.vmap(lambda key, mean: jax.random.normal(key, mean.shape, mean.dtype))(keys, parameters)
+    return jnp.clip(parameters + math.sqrt(0.5 * data_variance) * noise, -1.0, 1.0)
+
+
+def logit_laplace(margin: float = 0.1) -> PixelLikelihood:
+    """Return the likelihood of pixels whose logits are Laplace's, the parameters a location m and a log-scale of each.
+
+        log p(u) = -|logit(u) - m| / b - log(2 b u (1 - u)),  u = (1 - 2 margin) (x + 1) / 2 + margin
+
+    of images x in [-1, 1], squeezed away from 0 and 1 where a logit has no value (Ramesh et al. 2021, arXiv:2102.12092,
+    appendix A.3). A density of x: in nats.
+    """
+    log_prob, mean, draw = (
+        partial(function, margin) for function in (_logit_laplace_log_prob, _logit_laplace_mean, _logit_laplace_draw)
+    )
+    return PixelLikelihood(2, _as_they_are, log_prob, mean, draw, levels=None)
+
+
+def _location_and_log_scale(parameters: jax.Array) -> tuple[jax.Array, jax.Array]:
+    location, log_scale = jnp.split(parameters, 2, axis=-1)
+    return location, jnp.clip(log_scale, -6.0, 4.0)  # a scale of 0 has an infinite density
+
+
+def _squeezed_width(margin: float) -> float:
+    return 0.5 * (1.0 - 2.0 * margin)
+
+
+def _logit_laplace_log_prob(margin: float, parameters: jax.Array, images: jax.Array) -> jax.Array:
+    location, log_scale = map(rows, _location_and_log_scale(parameters))
+    width = _squeezed_width(margin)
+    squeezed = width * (rows(images) + 1.0) + margin
+    distances = jnp.abs(jax.scipy.special.logit(squeezed) - location) * jnp.exp(-log_scale)
+    volume = jnp.log(squeezed) + jnp.log1p(-squeezed) + math.log(2.0) - math.log(width)
+    return -row_sums(distances + log_scale + volume)
+
+
+def _images_of_logits(margin: float, logits: jax.Array) -> jax.Array:
+    return jnp.clip((jax.nn.sigmoid(logits) - margin) / _squeezed_width(margin) - 1.0, -1.0, 1.0)
+
+
+def _logit_laplace_mean(margin: float, parameters: jax.Array) -> jax.Array:
+    return _images_of_logits(margin, _location_and_log_scale(parameters)[0])
+
+
+def _logit_laplace_draw(margin: float, keys: jax.Array, parameters: jax.Array) -> jax.Array:
+    location, log_scale = _location_and_log_scale(parameters)
+    noise = jax.vmap(lambda key, place: jax.random.laplace(key, place.shape, place.dtype))(keys, location)
+    return _images_of_logits(margin, location + jnp.exp(log_scale) * noise)
+
+
+# ---------------------------------------------------------------- levels
+
+
+def discretized_logistic(min_log_scale: float = -7.0) -> PixelLikelihood:
+    """Return the likelihood of 256 levels, each the logistic's mass around it, the parameters a mean and a log-scale.
 
         P(x) = sigmoid((x + 1/255 - m) / s) - sigmoid((x - 1/255 - m) / s)
 
@@ -104,59 +190,31 @@ def discretized_logistic(min_log_scale: float = -7.0) -> Likelihood:
     Args:
       min_log_scale: log s is cut off here, as by Salimans et al.: below, one level has all the mass.
     """
-
-    def split(parameters: jax.Array) -> tuple[jax.Array, jax.Array]:
-        mean, log_scale = jnp.split(parameters, 2, axis=-1)
-        return mean, jnp.maximum(log_scale, min_log_scale)
-
-    def log_prob(parameters: jax.Array, images: jax.Array) -> jax.Array:
-        return row_sums(logistic_log_mass(rows(images), *map(rows, split(parameters)), HALF_BIN))
-
-    def draw(keys: jax.Array, parameters: jax.Array) -> jax.Array:
-        mean, log_scale = split(parameters)
-        noise = jax.vmap(lambda key, mean: jax.random.logistic(key, mean.shape, mean.dtype))(keys, mean)
-        levels = jnp.round((mean + jnp.exp(log_scale) * noise + 1.0) / (2.0 * HALF_BIN))
-        return jnp.clip(levels, 0.0, 255.0) * (2.0 * HALF_BIN) - 1.0
-
-    return Likelihood(2, _as_they_are, log_prob, _clipped_mean, draw, levels=256)
+    log_prob, draw = partial(_logistic_log_prob, min_log_scale), partial(_logistic_draw, min_log_scale)
+    return PixelLikelihood(2, _as_they_are, log_prob, _clipped_mean, draw, levels=256)
 
 
-def logit_laplace(margin: float = 0.1) -> Likelihood:
-    """Pixels whose logits are Laplace's, the parameters a location m and a log-scale of each.
+def _mean_and_log_scale(min_log_scale: float, parameters: jax.Array) -> tuple[jax.Array, jax.Array]:
+    mean, log_scale = jnp.split(parameters, 2, axis=-1)
+    return mean, jnp.maximum(log_scale, min_log_scale)
 
-        log p(u) = -|logit(u) - m| / b - log(2 b u (1 - u)),  u = (1 - 2 margin) (x + 1) / 2 + margin
 
-    of images x in [-1, 1], squeezed away from 0 and 1 where a logit has no value (Ramesh et al. 2021, arXiv:2102.12092,
-    appendix A.3). A density of x: in nats.
-    """
-    width = 0.5 * (1.0 - 2.0 * margin)
+def _logistic_log_prob(min_log_scale: float, parameters: jax.Array, images: jax.Array) -> jax.Array:
+    mean_and_log_scale = _mean_and_log_scale(min_log_scale, parameters)
+    return row_sums(logistic_log_mass(rows(images), *map(rows, mean_and_log_scale), HALF_BIN))
 
-    def split(parameters: jax.Array) -> tuple[jax.Array, jax.Array]:
-        location, log_scale = jnp.split(parameters, 2, axis=-1)
-        return location, jnp.clip(log_scale, -6.0, 4.0)  # a scale of 0 has an infinite density
 
-    def log_prob(parameters: jax.Array, images: jax.Array) -> jax.Array:
-        location, log_scale = map(rows, split(parameters))
-        squeezed = width * (rows(images) + 1.0) + margin
-        distances = jnp.abs(jax.scipy.special.logit(squeezed) - location) * jnp.exp(-log_scale)
-        volume = jnp.log(squeezed) + jnp.log1p(-squeezed) + math.log(2.0) - math.log(width)
-        return -row_sums(distances + log_scale + volume)
-
-    def to_images(logits: jax.Array) -> jax.Array:
-        return jnp.clip((jax.nn.sigmoid(logits) - margin) / width - 1.0, -1.0, 1.0)
-
-    def draw(keys: jax.Array, parameters: jax.Array) -> jax.Array:
-        location, log_scale = split(parameters)
-        noise = jax.vmap(lambda key, place: jax.random.laplace(key, place.shape, place.dtype))(keys, location)
-        return to_images(location + jnp.exp(log_scale) * noise)
-
-    return Likelihood(2, _as_they_are, log_prob, lambda parameters: to_images(split(parameters)[0]), draw, levels=None)
+def _logistic_draw(min_log_scale: float, keys: jax.Array, parameters: jax.Array) -> jax.Array:
+    mean, log_scale = _mean_and_log_scale(min_log_scale, parameters)
+    noise = jax.vmap(lambda key, mean: jax.random.logistic(key, mean.shape, mean.dtype))(keys, mean)
+    levels = jnp.round((mean + jnp.exp(log_scale) * noise + 1.0) / (2.0 * HALF_BIN))
+    return jnp.clip(levels, 0.0, 255.0) * (2.0 * HALF_BIN) - 1.0
 
 
 def logistic_log_mass(values: jax.Array, mean: jax.Array, log_scale: jax.Array, half_bin: float) -> jax.Array:
-    """log of the logistic's mass within `half_bin` of each value, one of even levels of [-1, 1]; any shapes that fit.
+    """Return the log of the logistic's mass within `half_bin` of each value, one of even levels of [-1, 1].
 
-    The outermost levels get all that lies beyond them.
+    The outermost levels get all that lies beyond them. Any shapes that fit.
     """
     edge = 1.0 - half_bin
     ends = values < -edge, values > edge
@@ -172,9 +230,10 @@ def logistic_log_mass_between(
     mean: jax.Array,
     log_scale: jax.Array,
 ) -> jax.Array:
-    """log of the logistic's mass between two places, `width` apart (given, since their difference is inexact).
+    """Return the log of the logistic's mass between two places, `width` apart.
 
-    Where `first`, all below `upper`; where `last`, all above `lower`. Any shapes that fit.
+    The width is given, since the difference of the places is inexact. Where `first`, all below `upper`; where `last`,
+    all above `lower`. Any shapes that fit.
     """
     inverse_scale = jnp.exp(-log_scale)
     below = jax.nn.log_sigmoid((upper - mean) * inverse_scale)
@@ -184,9 +243,7 @@ def logistic_log_mass_between(
     return jnp.where(first, below, jnp.where(last, above, inside))
 
 
-def _probability(images: jax.Array) -> jax.Array:
-    """[-1, 1] -> [0, 1]."""
-    return 0.5 * (images + 1.0)
+# ---------------------------------------------------------------- what several have
 
 
 def _as_they_are(key: jax.Array, index: jax.Array, images: jax.Array) -> jax.Array:
@@ -194,6 +251,10 @@ def _as_they_are(key: jax.Array, index: jax.Array, images: jax.Array) -> jax.Arr
     return images
 
 
+def _clipped(parameters: jax.Array) -> jax.Array:
+    return jnp.clip(parameters, -1.0, 1.0)
+
+
 def _clipped_mean(parameters: jax.Array) -> jax.Array:
-    """Of a mean and one more parameter."""
-    return jnp.clip(jnp.split(parameters, 2, axis=-1)[0], -1.0, 1.0)
+    """The mean, of parameters of which it is the first of two."""
+    return _clipped(jnp.split(parameters, 2, axis=-1)[0])

@@ -10,13 +10,13 @@ import scipy.special
 from tiny import optimizer, tiny_autoencoder_networks, tiny_denoising_autoencoder, tiny_images
 
 from jaxgen.data import example_batch
-from jaxgen.models.autoencoder import MOMENTS_DECAY, RECONSTRUCTIONS, autoencoder, moved_moments
+from jaxgen.models.autoencoder import MOMENTS_DECAY, RECONSTRUCTIONS, Autoencoder, moved_moments
 
 KEY = jax.random.key(0)
 
 
 def tiny_autoencoder(**options):
-    return autoencoder(*tiny_autoencoder_networks(), latent_size=3, optimizer=optimizer(), **options)
+    return Autoencoder(*tiny_autoencoder_networks(), latent_size=3, optimizer=optimizer(), **options).model()
 
 
 def test_reconstruction_losses_agree_with_their_definitions():
@@ -54,12 +54,12 @@ def test_latents_are_whitened_and_decoding_undoes_it():
     codes = network.apply({"params": state.params["autoencoder"]["encoder"]}, batch["image"], train=False)
     moments = {"mean": codes.mean(0), "covariance": jnp.cov(codes.T, bias=True)}
     state = state.replace(model_state={**state.model_state, "codes": moments})
-    latents = model.functions["encode"](state, batch["image"])
+    latents = model.latents.encode(state, batch["image"])
     np.testing.assert_allclose(latents.mean(0), 0, atol=1e-3)
     np.testing.assert_allclose(np.cov(latents.T, bias=True), np.eye(3), atol=5e-3)
     decoded, reconstructed = (
-        model.functions["decode"](state, latents),
-        model.functions["reconstruct"](state, batch["image"]),
+        model.latents.decode(state, latents),
+        model.latents.reconstruct(state, batch["image"]),
     )
     np.testing.assert_allclose(decoded, reconstructed, atol=1e-4)
 
@@ -71,7 +71,7 @@ def test_codes_that_do_not_vary_can_be_whitened():
     for covariance in (jnp.zeros((3, 3)), jnp.ones((3, 3))):
         moments = {"mean": jnp.zeros(3), "covariance": covariance}
         flat = state.replace(model_state={**state.model_state, "codes": moments})
-        assert np.isfinite(model.functions["decode"](flat, jnp.ones((2, 3)))).all()
+        assert np.isfinite(model.latents.decode(flat, jnp.ones((2, 3)))).all()
 
 
 class Remember(nn.Module):
@@ -85,7 +85,7 @@ class Remember(nn.Module):
 
 def corruption(**options):
     """(loss per pixel of a corrupted batch of ones, the same of each example)."""
-    model = autoencoder(Remember(), Remember(), latent_size=64, optimizer=optax.sgd(0.0), **options)
+    model = Autoencoder(Remember(), Remember(), latent_size=64, optimizer=optax.sgd(0.0), **options).model()
     batch = {"image": jnp.ones((200, 8, 8, 1)), "index": jnp.arange(200)}
     metrics = model.eval_step(model.init(KEY, batch), batch, KEY)
     return {name: float(total / weight) for name, (total, weight) in metrics.items()}
@@ -104,12 +104,13 @@ def test_a_denoising_autoencoder_learns_to_remove_noise():
     """Images of one number each: the mean over the pixels, which a bottleneck finds, removes most of the noise."""
     levels = np.random.default_rng(2).uniform(-0.8, 0.8, (64, 1, 1, 1))
     batch = {"image": jnp.asarray(np.broadcast_to(levels, (64, 8, 8, 1)), jnp.float32), "index": jnp.arange(64)}
-    model = autoencoder(*tiny_autoencoder_networks(), latent_size=3, noise_level=0.5, optimizer=optax.adam(1e-2))
+    spec = Autoencoder(*tiny_autoencoder_networks(), latent_size=3, noise_level=0.5, optimizer=optax.adam(1e-2))
+    model = spec.model()
     state, step = jax.jit(model.init)(KEY, batch), jax.jit(model.train_step)
     for i in range(200):
         state, _ = step(state, batch, jax.random.fold_in(KEY, i))
     noisy = batch["image"] + 0.5 * jax.random.normal(KEY, batch["image"].shape)
-    error = jnp.mean(jnp.square(model.functions["reconstruct"](state, noisy) - batch["image"]))
+    error = jnp.mean(jnp.square(model.latents.reconstruct(state, noisy) - batch["image"]))
     assert float(error) < 0.1 * 0.25
 
 

@@ -8,7 +8,7 @@ import scipy.special
 from tiny import tiny_images
 
 from jaxgen.data import example_batch
-from jaxgen.models.classifier import classifier
+from jaxgen.models.classifier import Classifier
 from jaxgen.networks.classifier import ConvClassifier
 
 BATCH = example_batch(tiny_images(), 12)
@@ -17,7 +17,7 @@ BATCH = example_batch(tiny_images(), 12)
 @pytest.mark.parametrize("smoothing", [0.0, 0.1])
 def test_the_classifiers_loss_is_the_cross_entropy(smoothing):
     network = ConvClassifier(widths=(4,), num_features=8)
-    model = classifier(network, optimizer=optax.sgd(0.0), label_smoothing=smoothing)
+    model = Classifier(network, optimizer=optax.sgd(0.0), label_smoothing=smoothing).model()
     state = model.init(jax.random.key(0), BATCH)
     _, metrics = jax.jit(model.train_step)(state, BATCH, jax.random.key(11))
     variables = {"params": state.params["classifier"], **state.model_state["classifier"]}

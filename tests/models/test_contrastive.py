@@ -10,7 +10,7 @@ import scipy.special
 from tiny import tiny_captioned, tiny_contrastive
 
 from jaxgen.data import example_batch
-from jaxgen.models.contrastive import contrastive, pair_losses
+from jaxgen.models.contrastive import Contrastive, pair_losses
 from jaxgen.training.parallel import device_mesh, per_device, split_over_devices
 
 
@@ -79,7 +79,7 @@ def test_the_inverse_temperature_stops_at_100_and_falls_again():
             del train
             return self.param("scale", nn.initializers.ones, ()) * inputs.reshape(len(inputs), -1).astype(jnp.float32)
 
-    model = contrastive(Given(), Given(), optimizer=optax.sgd(50.0))
+    model = Contrastive(Given(), Given(), optimizer=optax.sgd(50.0)).model()
     vectors = jnp.eye(4)
     batch = {"image": vectors.reshape(4, 2, 2, 1), "caption": vectors.astype(jnp.int32), "index": jnp.arange(4)}
     mixed = {**batch, "caption": batch["caption"][::-1]}
@@ -96,8 +96,8 @@ def test_the_inverse_temperature_stops_at_100_and_falls_again():
 
 def test_embeddings_have_length_1_and_padding_changes_none(started):
     model, batch, state = started
-    embed_captions = jax.jit(model.functions["embed_captions"])
-    images = jax.jit(model.functions["embed_images"])(state, batch["image"])
+    embed_captions = jax.jit(model.embeddings.captions)
+    images = jax.jit(model.embeddings.images)(state, batch["image"])
     captions = embed_captions(state, batch["caption"])
     np.testing.assert_allclose(np.linalg.norm(images, axis=1), 1.0, rtol=1e-5)
     np.testing.assert_allclose(np.linalg.norm(captions, axis=1), 1.0, rtol=1e-5)

@@ -12,9 +12,8 @@ from tiny import tiny_discrete_vae, tiny_images
 
 from jaxgen.core.keys import example_keys
 from jaxgen.data import example_batch
-from jaxgen.models.discrete_vae import cosine_between, discrete_vae, drawn_codes, kl_to_uniform, relaxed_codes
-from jaxgen.models.likelihoods import logit_laplace
-from jaxgen.models.vq_vae import scaled_squared_error
+from jaxgen.models.discrete_vae import DiscreteVAE, cosine_between, drawn_codes, kl_to_uniform, relaxed_codes
+from jaxgen.models.likelihoods import logit_laplace, scaled_squared_error
 
 LOGITS = jnp.array([1.0, -0.5, 0.3, 2.0, -2.0])
 KEY = jax.random.key(0)
@@ -77,7 +76,7 @@ class Fixed(nn.Module):
 
 def test_the_loss_is_the_bound_with_its_weight_over_the_numbers_of_an_image():
     likelihood = scaled_squared_error(0.5)
-    model = discrete_vae(
+    model = DiscreteVAE(
         Fixed(4),
         Fixed(1),
         likelihood=likelihood,
@@ -87,7 +86,7 @@ def test_the_loss_is_the_bound_with_its_weight_over_the_numbers_of_an_image():
         optimizer=optax.sgd(0.0),
         temperature=lambda step: jnp.asarray(0.3),
         kl_weight=lambda step: jnp.asarray(2.5),
-    )
+    ).model()
     batch = example_batch(tiny_images(), 4)
     state = jax.jit(model.init)(KEY, batch)
     params = state.params["discrete_vae"]
@@ -110,7 +109,7 @@ def test_the_loss_is_the_bound_with_its_weight_over_the_numbers_of_an_image():
 def test_codes_go_to_images_and_back_and_are_the_likeliest():
     model, batch = tiny_discrete_vae(), example_batch(tiny_images(), 4)
     draw_codes, encode, decode_codes, reconstruct = (
-        jax.jit(model.functions[name]) for name in ("draw_codes", "encode", "decode_codes", "reconstruct")
+        jax.jit(getattr(model.codes, name)) for name in ("draw", "encode", "decode", "reconstruct")
     )
     state = jax.jit(model.init)(KEY, batch)
     codes = draw_codes(state, KEY, batch)

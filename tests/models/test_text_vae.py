@@ -11,7 +11,7 @@ import pytest
 
 from jaxgen.data.lines import until_line_end
 from jaxgen.experiments import kjv_text_vae
-from jaxgen.models.text_vae import text_vae
+from jaxgen.models.text_vae import TextVAE
 from jaxgen.networks.recurrent import RecurrentNetwork
 from jaxgen.networks.text_encoder import RecurrentEncoder
 
@@ -22,7 +22,7 @@ NETWORK = RecurrentNetwork(3, 6, 1, latent_size=1)
 
 
 def model_with(**options):
-    model = text_vae(
+    model = TextVAE(
         RecurrentEncoder(2, 3, 6),
         NETWORK,
         latent_size=1,
@@ -30,7 +30,7 @@ def model_with(**options):
         line_end=0,
         sample_length=4,
         **options,
-    )
+    ).model()
     steps = {name: jax.jit(getattr(model, name)) for name in ("init", "train_step", "eval_step")}
     return model._replace(**steps)
 
@@ -71,9 +71,9 @@ def test_the_bound_and_the_estimate_come_to_the_integral_over_latents(trained):
     values = log_prob(state, np.tile(TOKENS, (len(grid), 1)), everywhere).reshape(-1, 3)  # [Z, B]
     prior = np.exp(-0.5 * grid**2) / np.sqrt(2 * np.pi)
     exact = np.log(np.trapezoid(np.exp(values) * prior[:, None], grid, axis=0))
-    estimate = jax.jit(model.functions["log_likelihood"], static_argnums=3)(state, KEY, BATCH, 2_000)
+    estimate = jax.jit(model.likelihood.log_likelihood, static_argnums=3)(state, KEY, BATCH, 2_000)
     np.testing.assert_allclose(estimate, exact, atol=0.02)
-    mean, log_variance = (np.asarray(x)[:, 0] for x in model.functions["posterior"](state, TOKENS))
+    mean, log_variance = (np.asarray(x)[:, 0] for x in model.latents.posterior(state, TOKENS))
     spread = np.exp(0.5 * log_variance)
     density = np.exp(-0.5 * ((grid[:, None] - mean) / spread) ** 2) / (spread * np.sqrt(2 * np.pi))
     kl = 0.5 * (np.exp(log_variance) + mean**2 - 1 - log_variance)
@@ -117,8 +117,8 @@ def test_free_bits_are_a_floor_of_what_the_divergence_costs():
 
 def test_a_trained_model_gives_back_its_lines(trained):
     model, state = trained
-    assert model.functions["decode"](state, model.functions["encode"](state, TOKENS)).shape == (3, 5)
-    rebuilt = model.functions["reconstruct"](state, TOKENS)
+    assert model.latents.decode(state, model.latents.encode(state, TOKENS)).shape == (3, 5)
+    rebuilt = model.latents.reconstruct(state, TOKENS)
     right = np.asarray(rebuilt[:, 1:] == TOKENS[:, 1:])
     assert np.mean(right[np.asarray(BATCH["weights"]) > 0]) > 0.7
 

@@ -10,11 +10,13 @@ import optax
 import pytest
 import scipy.spatial
 import scipy.stats
-from tiny import tiny_images, tiny_vq_vae
+from tiny import tiny_images, tiny_vq_vae, tiny_vq_vae_spec
 
 from jaxgen.data import example_batch
+from jaxgen.models import vq_vae
 from jaxgen.models.codebooks import moved_codebook, nearest_codes, perplexity, straight_through, usage
-from jaxgen.models.vq_vae import scaled_squared_error, vq_vae
+from jaxgen.models.likelihoods import scaled_squared_error
+from jaxgen.models.vq_vae import VQVAE
 from jaxgen.training.parallel import device_mesh, per_device, split_over_devices
 
 KEY = jax.random.key(0)
@@ -131,7 +133,7 @@ class Linear(nn.Module):
 
 def linear_vq_vae(codebook):
     """A VQ-VAE whose gradients can be written by hand: z = x W, x^ = e V, pixel by pixel."""
-    model = vq_vae(
+    model = VQVAE(
         Linear(2),
         Linear(1),
         likelihood=scaled_squared_error(0.5),
@@ -142,7 +144,7 @@ def linear_vq_vae(codebook):
         codebook=codebook,
         optimizer=optax.sgd(1.0),
         revive_below=0,
-    )
+    ).model()
     rng = np.random.default_rng(5)
     batch = {"image": jnp.asarray(rng.uniform(-1, 1, (6, 3, 3, 1)), jnp.float32), "index": jnp.arange(6)}
     state = jax.jit(model.init)(KEY, batch)
@@ -188,17 +190,20 @@ def test_the_scaled_squared_error_is_scipys_normal_density():
 
 
 def test_reconstruction_is_decoding_of_the_codes_and_these_are_the_nearest():
-    model = tiny_vq_vae()
+    spec = tiny_vq_vae_spec()
     batch = example_batch(tiny_images(), 5)
-    state = jax.jit(model.init)(KEY, batch)
-    functions = {name: jax.jit(model.functions[name]) for name in ("encode", "decode_codes", "reconstruct", "quantise")}
-    codes = functions["encode"](state, batch["image"])
+    state = jax.jit(vq_vae.init, static_argnums=0)(spec, KEY, batch)
+    encode, decode, reconstruct, quantize = (
+        jax.jit(function, static_argnums=0)
+        for function in (vq_vae.encode, vq_vae.decode_codes, vq_vae.reconstruct, vq_vae.quantize)
+    )
+    codes = encode(spec, state, batch["image"])
     assert codes.shape == (5, 2, 2)
     assert codes.dtype == jnp.int32
-    images = functions["decode_codes"](state, codes)
-    np.testing.assert_allclose(functions["reconstruct"](state, batch["image"]), images, rtol=1e-5, atol=1e-6)
+    images = decode(spec, state, codes)
+    np.testing.assert_allclose(reconstruct(spec, state, batch["image"]), images, rtol=1e-5, atol=1e-6)
     vectors = 0.1 * jax.random.normal(KEY, (4, 3))
-    quantized, numbers = functions["quantise"](state, vectors)
+    quantized, numbers = quantize(spec, state, vectors)
     table = np.asarray(state.model_state["codebook"]["codes"])
     np.testing.assert_array_equal(numbers, scipy.spatial.cKDTree(table).query(vectors)[1])
     np.testing.assert_array_equal(quantized, table[numbers])

@@ -13,7 +13,7 @@ from tiny import tiny_diffusion, tiny_gpt, tiny_images, tiny_mlp_gan, tiny_text,
 
 from jaxgen import TrainConfig, train
 from jaxgen.models.likelihoods import bernoulli
-from jaxgen.models.vae.posteriors import gaussian_posterior
+from jaxgen.models.vae import gaussian_posterior
 from jaxgen.training.parallel import use_cores_as_devices
 
 HELD_OUT = 2_000

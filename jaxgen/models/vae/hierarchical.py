@@ -1,37 +1,51 @@
 """The ladder VAE: several layers of latents (Sonderby et al. 2016, https://arxiv.org/abs/1602.02282)."""
 
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 
-import flax.linen as nn
 import jax
 import jax.numpy as jnp
 
 from jaxgen.core.keys import folded_keys
-from jaxgen.core.model import GenerativeModel
-from jaxgen.models.vae.posteriors import Draw, Generation, Key, Params, Posterior, draw_normal, kl_by_latent
-from jaxgen.models.vae.principle import vae
+from jaxgen.models.vae.posteriors import (
+    Draw,
+    Generation,
+    Key,
+    Params,
+    Posterior,
+    draw_normal,
+    kl_by_latent,
+    no_params,
+)
+from jaxgen.models.vae.spec import VAE
 
 Choose = Callable[[int, jax.Array, jax.Array], jax.Array]
+"""(number of the layer from the top, mean, log-variance) -> noise, [N, L_i] each."""
 
 
-def hierarchical_vae(
-    encoder: nn.Module, decoder: nn.Module, *, latent_sizes: Sequence[int], **options: Any
-) -> GenerativeModel:
-    """`jaxgen.models.vae` with `ladder_posterior(latent_sizes)`.
+@dataclass(frozen=True, kw_only=True)
+class HierarchicalVAE(VAE):
+    """`VAE` with `ladder_posterior(latent_sizes)`; the functions of `jaxgen.models.vae` take it as they take a VAE.
 
-    Args:
-      encoder: `LadderEncoder` of `jaxgen.networks.ladder`, or another with the same outputs.
-      decoder: `LadderDecoder`, or another with its method `prior`.
-      latent_sizes: of the layers from the images upwards; the networks'.
-      options: of `vae`. `kl_warmup_steps` is what keeps the upper layers in use (section 2.3 there). There are no
-        classes.
+    The encoder is `LadderEncoder` of `jaxgen.networks.ladder`, or another with the same outputs; the decoder
+    `LadderDecoder`, or another with its method `prior`. `kl_warmup_steps` is what keeps the upper layers in use
+    (section 2.3 there). There are no classes.
     """
-    return vae(encoder, decoder, posterior=ladder_posterior(latent_sizes), **options)
+
+    posterior: Posterior = field(init=False)
+    latent_sizes: tuple[int, ...]
+    """Of the layers from the images upwards; the networks'."""
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "latent_sizes", tuple(self.latent_sizes))
+        object.__setattr__(self, "posterior", ladder_posterior(self.latent_sizes))
+        super().__post_init__()
 
 
 def ladder_posterior(latent_sizes: Sequence[int]) -> Posterior:
-    """Each layer's Gaussian from below, (m, v), joined with its prior from above, (mu, sigma^2), by precision.
+    """Return each layer's Gaussian from below, (m, v), joined with its prior from above, (mu, sigma^2), by precision.
 
         q(z_i | x, z_(i+1)) = N((m / v + mu / sigma^2) / (1 / v + 1 / sigma^2), 1 / (1 / v + 1 / sigma^2))
 
@@ -43,48 +57,53 @@ def ladder_posterior(latent_sizes: Sequence[int]) -> Posterior:
     Args:
       latent_sizes: of the layers from the images upwards. Latents are [N, L] from the top down.
     """
-    downwards = list(latent_sizes)[::-1]
-    total = sum(downwards)
+    downwards = tuple(latent_sizes)[::-1]
+    functions = (partial(function, downwards) for function in (_draw, _moments, _point))
+    return Posterior(sum(downwards), 2 * sum(downwards), no_params, *functions, closed_form=True)
 
-    def descend(
-        outputs: jax.Array, decoder: Callable[..., Any], choose: Choose
-    ) -> tuple[jax.Array, jax.Array, jax.Array]:
-        """(mean, log-variance, noise), [N, L] each; `choose` gives the noise, layer after layer, of its Gaussian."""
-        layers, start, above = [], 0, None
-        for number, size in enumerate(downwards):
-            mean, log_variance = jnp.split(outputs[:, start : start + 2 * size], 2, -1)
-            start += 2 * size
-            if above is None:
-                noise = above = choose(number, mean, log_variance)
-            else:
-                layer = len(downwards) - 1 - number
-                prior_mean, prior_log_variance = decoder(above, layer, method="prior")
-                scale, ratio = jnp.exp(0.5 * prior_log_variance), prior_log_variance - log_variance
-                mean = jax.nn.sigmoid(ratio) * (mean - prior_mean) / scale
-                log_variance = -jax.nn.softplus(ratio)
-                noise = choose(number, mean, log_variance)
-                above = prior_mean + scale * noise
-            layers.append((mean, log_variance, noise))
-        return tuple(jnp.concatenate(parts, -1) for parts in zip(*layers, strict=True))
 
-    def draw(params: Params, outputs: jax.Array, keys: Key, generation: Generation) -> Draw:
-        del params
-        log_densities = []
+def _descend(
+    downwards: Sequence[int], outputs: jax.Array, decoder: Callable[..., Any], choose: Choose
+) -> tuple[jax.Array, jax.Array, jax.Array]:
+    """(mean, log-variance, noise), [N, L] each; `choose` gives the noise, layer after layer, of its Gaussian."""
+    layers, start, above = [], 0, None
+    for number, size in enumerate(downwards):
+        mean, log_variance = jnp.split(outputs[:, start : start + 2 * size], 2, -1)
+        start += 2 * size
+        if above is None:
+            noise = above = choose(number, mean, log_variance)
+        else:
+            layer = len(downwards) - 1 - number
+            prior_mean, prior_log_variance = decoder(above, layer, method="prior")
+            scale, ratio = jnp.exp(0.5 * prior_log_variance), prior_log_variance - log_variance
+            mean = jax.nn.sigmoid(ratio) * (mean - prior_mean) / scale
+            log_variance = -jax.nn.softplus(ratio)
+            noise = choose(number, mean, log_variance)
+            above = prior_mean + scale * noise
+        layers.append((mean, log_variance, noise))
+    return tuple(jnp.concatenate(parts, -1) for parts in zip(*layers, strict=True))
 
-        def choose(number: int, mean: jax.Array, log_variance: jax.Array) -> jax.Array:
-            noise, log_density = draw_normal(mean, log_variance, folded_keys(keys, number))
-            log_densities.append(log_density)
-            return noise
 
-        mean, log_variance, noise = descend(outputs, generation.decoder, choose)
-        return Draw(noise, sum(log_densities), kl_by_latent(mean, log_variance))
+def _draw(downwards: Sequence[int], params: Params, outputs: jax.Array, keys: Key, generation: Generation) -> Draw:
+    del params
+    log_densities = []
 
-    def moments(params: Params, outputs: jax.Array, decoder: Callable[..., Any]) -> tuple[jax.Array, jax.Array]:
-        """Those of each layer below the means of the layers above."""
-        del params
-        return descend(outputs, decoder, lambda number, mean, log_variance: mean)[:2]
+    def choose(number: int, mean: jax.Array, log_variance: jax.Array) -> jax.Array:
+        noise, log_density = draw_normal(mean, log_variance, folded_keys(keys, number))
+        log_densities.append(log_density)
+        return noise
 
-    def point(params: Params, outputs: jax.Array, decoder: Callable[..., Any]) -> jax.Array:
-        return moments(params, outputs, decoder)[0]
+    mean, log_variance, noise = _descend(downwards, outputs, generation.decoder, choose)
+    return Draw(noise, sum(log_densities), kl_by_latent(mean, log_variance))
 
-    return Posterior(total, 2 * total, lambda key: {}, draw, moments, point, closed_form=True)
+
+def _moments(
+    downwards: Sequence[int], params: Params, outputs: jax.Array, decoder: Callable[..., Any]
+) -> tuple[jax.Array, jax.Array]:
+    """Those of each layer below the means of the layers above."""
+    del params
+    return _descend(downwards, outputs, decoder, lambda number, mean, log_variance: mean)[:2]
+
+
+def _point(downwards: Sequence[int], params: Params, outputs: jax.Array, decoder: Callable[..., Any]) -> jax.Array:
+    return _moments(downwards, params, outputs, decoder)[0]

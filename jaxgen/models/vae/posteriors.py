@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Callable
+from functools import partial
 from typing import Any, NamedTuple
 
 import flax.linen as nn
@@ -57,56 +58,98 @@ class Posterior(NamedTuple):
     """Whether a draw has its `kl`."""
 
 
+def no_params(key: Key) -> Params:
+    """Return the parameters of a posterior that has none of its own."""
+    del key
+    return {}
+
+
+# ---------------------------------------------------------------- Gaussian
+
+
 def gaussian_posterior(latent_size: int) -> Posterior:
-    """N(m, diag v) (Kingma and Welling 2014, arXiv:1312.6114, section 3); the encoder's outputs are (m, log v)."""
+    """Return N(m, diag v) of outputs (m, log v) (Kingma and Welling 2014, arXiv:1312.6114, section 3)."""
+    return Posterior(
+        latent_size, 2 * latent_size, no_params, _gaussian_draw, _gaussian_moments, _gaussian_point, closed_form=True
+    )
 
-    def draw(params: Params, outputs: jax.Array, keys: Key, generation: Generation) -> Draw:
-        del params, generation
-        mean, log_variance = jnp.split(outputs, 2, -1)
-        latents, log_density = draw_normal(mean, log_variance, keys)
-        return Draw(latents, log_density, kl_by_latent(mean, log_variance))
 
-    def moments(params: Params, outputs: jax.Array, decoder: Callable[..., Any]) -> tuple[jax.Array, jax.Array]:
-        del params, decoder
-        return tuple(jnp.split(outputs, 2, -1))
+def _gaussian_draw(params: Params, outputs: jax.Array, keys: Key, generation: Generation) -> Draw:
+    del params, generation
+    mean, log_variance = jnp.split(outputs, 2, -1)
+    latents, log_density = draw_normal(mean, log_variance, keys)
+    return Draw(latents, log_density, kl_by_latent(mean, log_variance))
 
-    def point(params: Params, outputs: jax.Array, decoder: Callable[..., Any]) -> jax.Array:
-        return moments(params, outputs, decoder)[0]
 
-    return Posterior(latent_size, 2 * latent_size, lambda key: {}, draw, moments, point, closed_form=True)
+def _gaussian_moments(params: Params, outputs: jax.Array, decoder: Callable[..., Any]) -> tuple[jax.Array, jax.Array]:
+    del params, decoder
+    return tuple(jnp.split(outputs, 2, -1))
+
+
+def _gaussian_point(params: Params, outputs: jax.Array, decoder: Callable[..., Any]) -> jax.Array:
+    return _gaussian_moments(params, outputs, decoder)[0]
+
+
+# ---------------------------------------------------------------- flows
+
+
+class _Flow(NamedTuple):
+    network: nn.Module
+    latent_size: int
+    context_size: int
 
 
 def flow_posterior(flow: nn.Module, latent_size: int, context_size: int) -> Posterior:
-    """A Gaussian sent through a flow (Rezende and Mohamed 2015, arXiv:1505.05770): log q = log q_0 - log |det|.
+    """Return a Gaussian sent through a flow: log q = log q_0 - log |det| (Rezende and Mohamed 2015, arXiv:1505.05770).
 
     Args:
       flow: `flow(latents [N, L], context [N, C]) -> (latents, log |det| [N])` (`jaxgen.networks.flows`).
       context_size: C; the encoder's outputs are (m, log v, context), of length 2 L + C.
     """
+    flow = _Flow(flow, latent_size, context_size)
+    functions = (partial(function, flow) for function in (_flow_init, _flow_draw, _flow_moments, _flow_point))
+    return Posterior(latent_size, 2 * latent_size + context_size, *functions, closed_form=False)
 
-    def init(key: Key) -> Params:
-        return flow.init(key, jnp.zeros((1, latent_size)), jnp.zeros((1, context_size)))["params"]
 
-    def split(outputs: jax.Array) -> list[jax.Array]:
-        return jnp.split(outputs, [latent_size, 2 * latent_size], -1)
+def _flow_init(flow: _Flow, key: Key) -> Params:
+    return flow.network.init(key, jnp.zeros((1, flow.latent_size)), jnp.zeros((1, flow.context_size)))["params"]
 
-    def draw(params: Params, outputs: jax.Array, keys: Key, generation: Generation) -> Draw:
-        del generation
-        mean, log_variance, context = split(outputs)
-        latents, log_density = draw_normal(mean, log_variance, keys)
-        latents, log_det = flow.apply({"params": params}, latents, context)
-        return Draw(latents, log_density - log_det, None)
 
-    def moments(params: Params, outputs: jax.Array, decoder: Callable[..., Any]) -> tuple[jax.Array, jax.Array]:
-        del params, decoder
-        return tuple(split(outputs)[:2])
+def _flow_split(flow: _Flow, outputs: jax.Array) -> list[jax.Array]:
+    """(mean, log-variance, context)."""
+    return jnp.split(outputs, [flow.latent_size, 2 * flow.latent_size], -1)
 
-    def point(params: Params, outputs: jax.Array, decoder: Callable[..., Any]) -> jax.Array:
-        del decoder
-        mean, _, context = split(outputs)
-        return flow.apply({"params": params}, mean, context)[0]
 
-    return Posterior(latent_size, 2 * latent_size + context_size, init, draw, moments, point, closed_form=False)
+def _flow_draw(flow: _Flow, params: Params, outputs: jax.Array, keys: Key, generation: Generation) -> Draw:
+    del generation
+    mean, log_variance, context = _flow_split(flow, outputs)
+    latents, log_density = draw_normal(mean, log_variance, keys)
+    latents, log_det = flow.network.apply({"params": params}, latents, context)
+    return Draw(latents, log_density - log_det, None)
+
+
+def _flow_moments(
+    flow: _Flow, params: Params, outputs: jax.Array, decoder: Callable[..., Any]
+) -> tuple[jax.Array, jax.Array]:
+    del params, decoder
+    return tuple(_flow_split(flow, outputs)[:2])
+
+
+def _flow_point(flow: _Flow, params: Params, outputs: jax.Array, decoder: Callable[..., Any]) -> jax.Array:
+    del decoder
+    mean, _, context = _flow_split(flow, outputs)
+    return flow.network.apply({"params": params}, mean, context)[0]
+
+
+# ---------------------------------------------------------------- Hamiltonian dynamics
+
+
+class _Dynamics(NamedTuple):
+    latent_size: int
+    steps: int
+    step_size: float
+    initial_temperature: float
+    learned: bool
 
 
 def hamiltonian_posterior(
@@ -117,7 +160,9 @@ def hamiltonian_posterior(
     initial_temperature: float = 1.0,
     learn_dynamics: bool = False,
 ) -> Posterior:
-    """A Gaussian moved by Hamiltonian dynamics of U(z) = -log p(x, z) (Caterini et al. 2018, arXiv:1805.11328, alg. 1).
+    """Return a Gaussian moved by Hamiltonian dynamics of U(z) = -log p(x, z) (Caterini et al. 2018, arXiv:1805.11328).
+
+    Algorithm 1 there:
 
         z_0 ~ N(m, diag v), gamma ~ N(0, I), rho_0 = gamma / sqrt(beta_0), K leapfrog steps with tempering
         log w = log p(x, z_K) + log N(rho_K; 0, I) - log q(z_0 | x) - log N(gamma; 0, I)
@@ -129,7 +174,7 @@ def hamiltonian_posterior(
     Args:
       steps: K. Each takes one gradient of the decoder, and training goes back through all of them.
       step_size: epsilon, of every latent.
-      initial_temperature: beta_0 in (0, 1]; 1 is no tempering, as in pythae's published run. Below, momenta start hot
+      initial_temperature: beta_0 in (0, 1]; 1 is no tempering, as in pythae's published run. Below 1, momenta start hot
         and cool to 1 by the quadratic scheme of `tempering`.
       learn_dynamics: whether epsilon, one for each latent, and beta_0 are trained, starting from what is given.
 
@@ -142,38 +187,43 @@ def hamiltonian_posterior(
             f"{initial_temperature}."
         )
 
-    def init(key: Key) -> Params:
-        del key
-        if not learn_dynamics:
-            return {}
-        logit = math.log(initial_temperature / (1.0 - initial_temperature))
-        return {
-            "log_step_size": jnp.full(latent_size, math.log(step_size), jnp.float32),
-            "temperature_logit": jnp.asarray(logit, jnp.float32),
-        }
+    dynamics = _Dynamics(latent_size, steps, step_size, initial_temperature, learn_dynamics)
+    functions = {"init": partial(_dynamics_init, dynamics), "draw": partial(_hamiltonian_draw, dynamics)}
+    return gaussian_posterior(latent_size)._replace(**functions, closed_form=False)
 
-    def draw(params: Params, outputs: jax.Array, keys: Key, generation: Generation) -> Draw:
-        mean, log_variance = jnp.split(outputs, 2, -1)
-        latents, log_density = draw_normal(mean, log_variance, folded_keys(keys, 0))
-        momentum, momentum_log_density = draw_normal(jnp.zeros_like(mean), jnp.zeros_like(mean), folded_keys(keys, 1))
 
-        def log_joint(latents: jax.Array) -> jax.Array:  # its sum: every row is of its own latent alone
-            return jnp.sum(generation.log_prob(latents) + standard_normal_log_density(latents))
+def _dynamics_init(dynamics: _Dynamics, key: Key) -> Params:
+    del key
+    if not dynamics.learned:
+        return {}
+    logit = math.log(dynamics.initial_temperature / (1.0 - dynamics.initial_temperature))
+    return {
+        "log_step_size": jnp.full(dynamics.latent_size, math.log(dynamics.step_size), jnp.float32),
+        "temperature_logit": jnp.asarray(logit, jnp.float32),
+    }
 
-        epsilon, temperature = step_size, initial_temperature
-        if learn_dynamics:
-            epsilon, temperature = jnp.exp(params["log_step_size"]), jax.nn.sigmoid(params["temperature_logit"])
-        momentum = momentum * temperature**-0.5
-        latents, momentum = leapfrog(jax.grad(log_joint), latents, momentum, epsilon, steps, temperature)
-        log_density = log_density + momentum_log_density - standard_normal_log_density(momentum)
-        return Draw(latents, log_density, None)
 
-    start = gaussian_posterior(latent_size)
-    return start._replace(init=init, draw=draw, closed_form=False)
+def _hamiltonian_draw(
+    dynamics: _Dynamics, params: Params, outputs: jax.Array, keys: Key, generation: Generation
+) -> Draw:
+    mean, log_variance = jnp.split(outputs, 2, -1)
+    latents, log_density = draw_normal(mean, log_variance, folded_keys(keys, 0))
+    momentum, momentum_log_density = draw_normal(jnp.zeros_like(mean), jnp.zeros_like(mean), folded_keys(keys, 1))
+
+    def log_joint(latents: jax.Array) -> jax.Array:  # its sum: every row is of its own latent alone
+        return jnp.sum(generation.log_prob(latents) + standard_normal_log_density(latents))
+
+    epsilon, temperature = dynamics.step_size, dynamics.initial_temperature
+    if dynamics.learned:
+        epsilon, temperature = jnp.exp(params["log_step_size"]), jax.nn.sigmoid(params["temperature_logit"])
+    momentum = momentum * temperature**-0.5
+    latents, momentum = leapfrog(jax.grad(log_joint), latents, momentum, epsilon, dynamics.steps, temperature)
+    log_density = log_density + momentum_log_density - standard_normal_log_density(momentum)
+    return Draw(latents, log_density, None)
 
 
 def tempering(steps: int, initial_temperature: Scalar) -> list[Scalar]:
-    """sqrt(beta_k) for k = 0..K (Caterini et al. 2018, section 3.2): from sqrt(beta_0) to 1.
+    """Return sqrt(beta_k) for k = 0..K (Caterini et al. 2018, section 3.2): from sqrt(beta_0) to 1.
 
     1 / sqrt(beta_k) = (1 - 1 / sqrt(beta_0)) k^2 / K^2 + 1 / sqrt(beta_0)
     """
@@ -189,7 +239,7 @@ def leapfrog(
     steps: int,
     initial_temperature: Scalar = 1.0,
 ) -> tuple[jax.Array, jax.Array]:
-    """Latents and momentum [N, L] after `steps` leapfrog steps, the momentum cooled after each (eqs. 7 to 9 there).
+    """Return latents and momentum [N, L] after `steps` leapfrog steps, the momentum cooled after each (eqs. 7 to 9).
 
     Args:
       gradient: of log p(x, z) by z.
@@ -209,17 +259,17 @@ def leapfrog(
 
 
 def draw_normal(mean: jax.Array, log_variance: jax.Array, keys: Key) -> tuple[jax.Array, jax.Array]:
-    """One z = m + sqrt(v) e for each row of m, log v [N, L] by its key [N], and its log-density [N]."""
+    """Draw one z = m + sqrt(v) e for each row of m, log v [N, L] by its key [N], and its log-density [N]."""
     noise = jax.vmap(lambda key: jax.random.normal(key, mean.shape[1:], mean.dtype))(keys)
     log_density = standard_normal_log_density(noise) - 0.5 * jnp.sum(log_variance, -1)
     return mean + jnp.exp(0.5 * log_variance) * noise, log_density
 
 
 def standard_normal_log_density(values: jax.Array) -> jax.Array:
-    """log N(z; 0, I) of [N, L] -> [N]."""
+    """Return log N(z; 0, I) [N] of [N, L]."""
     return -0.5 * jnp.sum(jnp.square(values) + math.log(2.0 * math.pi), -1)
 
 
 def kl_by_latent(mean: jax.Array, log_variance: jax.Array) -> jax.Array:
-    """KL(N(m_j, v_j) || N(0, 1)) of each latent by itself, [N, L]."""
+    """Return KL(N(m_j, v_j) || N(0, 1)) of each latent by itself, [N, L]."""
     return kl_to_standard_normal(mean.reshape(-1, 1), log_variance.reshape(-1, 1)).reshape(mean.shape)

@@ -9,7 +9,7 @@ from tiny import tiny_images
 
 from jaxgen.data import example_batch
 from jaxgen.models.likelihoods import bernoulli
-from jaxgen.models.vae.hierarchical import hierarchical_vae, ladder_posterior
+from jaxgen.models.vae import HierarchicalVAE, ladder_posterior
 from jaxgen.models.vae.posteriors import Generation
 from jaxgen.networks.ladder import LATENT_SIZES, WIDTHS, LadderDecoder, LadderEncoder
 
@@ -126,9 +126,9 @@ def test_the_networks_have_the_papers_sizes_and_fit_each_other():
     encoder, decoder = LadderEncoder(), LadderDecoder()
     assert LATENT_SIZES == (64, 32, 16, 8, 4)
     assert WIDTHS == (512, 256, 128, 64, 32)
-    model = hierarchical_vae(
+    model = HierarchicalVAE(
         encoder, decoder, latent_sizes=LATENT_SIZES, likelihood=bernoulli(), optimizer=optax.adam(1e-3)
-    )
+    ).model()
     batch = example_batch(tiny_images(28), 3)
     state = jax.eval_shape(model.init, KEY, batch)
     samples = jax.eval_shape(lambda state: model.sample(state, KEY, 5), state)
@@ -141,18 +141,18 @@ def test_the_networks_have_the_papers_sizes_and_fit_each_other():
 
 
 def test_reconstructions_keep_their_images_shape():
-    model = hierarchical_vae(
+    model = HierarchicalVAE(
         LadderEncoder(SIZES, (16, 8, 8)),
         DECODER,
         latent_sizes=SIZES,
         likelihood=bernoulli(),
         optimizer=optax.adam(1e-3),
-    )
+    ).model()
     batch = example_batch(tiny_images(), 3)
     state = jax.jit(model.init)(KEY, batch)
-    encode, decode, reconstruct = (jax.jit(model.functions[name]) for name in ("encode", "decode", "reconstruct"))
-    latents = encode(state, batch["image"])
+    latents = jax.jit(model.latents.encode)(state, batch["image"])
     assert latents.shape == (3, 9)
-    reconstructed = reconstruct(state, batch["image"])
-    np.testing.assert_allclose(reconstructed, decode(state, latents), rtol=1e-5, atol=1e-6)
+    reconstructed = jax.jit(model.latents.reconstruct)(state, batch["image"])
+    decoded = jax.jit(model.latents.decode)(state, latents)
+    np.testing.assert_allclose(reconstructed, decoded, rtol=1e-5, atol=1e-6)
     assert reconstructed.shape == batch["image"].shape

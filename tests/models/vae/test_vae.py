@@ -13,15 +13,8 @@ from jaxgen import UserError
 from jaxgen.data import example_batch
 from jaxgen.metrics.likelihood import importance_weighted_log_likelihood
 from jaxgen.models.likelihoods import bernoulli, discretized_logistic, gaussian
-from jaxgen.models.vae.posteriors import (
-    Generation,
-    flow_posterior,
-    gaussian_posterior,
-    hamiltonian_posterior,
-    leapfrog,
-    tempering,
-)
-from jaxgen.models.vae.principle import vae
+from jaxgen.models.vae import VAE, flow_posterior, gaussian_posterior, hamiltonian_posterior
+from jaxgen.models.vae.posteriors import Generation, leapfrog, tempering
 from jaxgen.networks.flows import PlanarFlow
 from jaxgen.networks.mlp import MLPEncoder, MLPGenerator
 from jaxgen.training.parallel import device_mesh, per_device, replicate, split_over_devices
@@ -56,7 +49,8 @@ def linear_gaussian(posterior):
     """
     decoder = MLPGenerator((1, PIXELS, 2), widths=(), output_activation=None)
     encoder = MLPEncoder(posterior.num_outputs, widths=())
-    model = vae(encoder, decoder, posterior=posterior, likelihood=gaussian(FLOOR), optimizer=optax.sgd(0.0))
+    spec = VAE(encoder, decoder, posterior=posterior, likelihood=gaussian(FLOOR), optimizer=optax.sgd(0.0))
+    model = spec.model()
     rng = np.random.default_rng(1)
     matrix, bias, raw = rng.normal(size=(LATENTS, PIXELS)), rng.normal(size=PIXELS), rng.normal(size=PIXELS)
     variance = np.exp(FLOOR + np.logaddexp(0, raw - FLOOR))
@@ -113,7 +107,7 @@ def test_temperatures_out_of_range_are_refused(temperature):
 @pytest.mark.parametrize("name", POSTERIORS)
 def test_the_importance_weighted_bound_reaches_a_known_log_likelihood(name):
     model, state, batch, exact = linear_gaussian(POSTERIORS[name])
-    estimate = jax.jit(lambda key: model.functions["log_likelihood"](state, key, batch, 4_000))
+    estimate = jax.jit(lambda key: model.likelihood.log_likelihood(state, key, batch, 4_000))
     first, second = np.asarray(estimate(jax.random.key(0))), np.asarray(estimate(jax.random.key(1)))
     np.testing.assert_allclose((first + second) / 2, exact, atol=0.1)
     assert np.abs(np.mean((first + second) / 2 - exact)) < 0.03
@@ -124,7 +118,7 @@ def test_the_elbo_lies_below_the_log_likelihood_and_more_samples_tighten_the_bou
     keys = jax.random.split(KEY, 500)
 
     def bound(num_samples):
-        estimate = jax.vmap(lambda key: model.functions["log_likelihood"](state, key, batch, num_samples))
+        estimate = jax.vmap(lambda key: model.likelihood.log_likelihood(state, key, batch, num_samples))
         return np.asarray(jax.jit(estimate)(keys)).mean(0)
 
     elbo, ten = bound(1), bound(10)
@@ -137,7 +131,7 @@ def test_the_closed_form_elbo_is_the_mean_of_sampled_log_weights():
     model, state, batch, _ = linear_gaussian(POSTERIORS["gaussian"])
     closed = jax.jit(jax.vmap(lambda key: jnp.stack(model.eval_step(state, batch, key)["vae/elbo"])))
     totals, weights = closed(jax.random.split(KEY, 2_000)).T
-    sampled = jax.jit(jax.vmap(lambda key: model.functions["log_weights"](state, key, batch)))
+    sampled = jax.jit(jax.vmap(lambda key: model.likelihood.log_weights(state, key, batch)))
     log_weights = sampled(jax.random.split(jax.random.key(9), 2_000))  # [2000, 6]
     error = float(jnp.std(log_weights.mean(1))) / np.sqrt(2_000)
     assert float(jnp.mean(totals / weights)) == pytest.approx(float(log_weights.mean()), abs=5 * error)
@@ -146,9 +140,9 @@ def test_the_closed_form_elbo_is_the_mean_of_sampled_log_weights():
 
 def test_log_weights_fit_the_estimator_of_the_metrics():
     model, state, batch, _ = linear_gaussian(POSTERIORS["gaussian"])
-    log_weights = functools.partial(model.functions["log_weights"], state)
+    log_weights = functools.partial(model.likelihood.log_weights, state)
     expected = importance_weighted_log_likelihood(log_weights, KEY, batch, 7)
-    np.testing.assert_allclose(model.functions["log_likelihood"](state, KEY, batch, 7), expected, rtol=1e-6)
+    np.testing.assert_allclose(model.likelihood.log_likelihood(state, KEY, batch, 7), expected, rtol=1e-6)
 
 
 # ---------------------------------------------------------------- Hamiltonian dynamics
@@ -241,7 +235,8 @@ def sgd_vae(**options):
     encoder = MLPEncoder(2 * LATENTS, (8,), activation=jnp.tanh)
     decoder = MLPGenerator((8, 8, 1), (8,), activation=jnp.tanh, output_activation=None)
     posterior, likelihood = gaussian_posterior(LATENTS), bernoulli()
-    return vae(encoder, decoder, posterior=posterior, likelihood=likelihood, optimizer=optax.sgd(1.0), **options)
+    spec = VAE(encoder, decoder, posterior=posterior, likelihood=likelihood, optimizer=optax.sgd(1.0), **options)
+    return spec.model()
 
 
 def test_the_weight_of_the_kl_term_rises_linearly_to_beta():
@@ -261,7 +256,7 @@ def test_free_bits_count_each_latents_mean_divergence_as_at_least_so_much():
     model = tiny_vae(gaussian_posterior(LATENTS), gaussian(), free_bits=free)
     state = started(model)
     values = evaluated(model, state)
-    mean, log_variance = model.functions["posterior"](state, BATCH["image"])
+    mean, log_variance = model.latents.posterior(state, BATCH["image"])
     mean, log_variance = np.asarray(mean), np.asarray(log_variance)
     by_latent = np.mean(0.5 * (np.exp(log_variance) + mean**2 - 1 - log_variance), 0)
     assert by_latent.min() < free < by_latent.max()  # some are raised and some are not
@@ -329,26 +324,26 @@ def test_the_importance_weighted_bound_of_evaluation_lies_above_the_elbo():
 
 def test_reconstructions_are_decoded_from_the_posteriors_means():
     model = tiny_vae(gaussian_posterior(LATENTS), bernoulli())
-    state, functions = started(model), model.functions
-    mean, log_variance = functions["posterior"](state, BATCH["image"])
+    state, latents_of = started(model), model.latents
+    mean, log_variance = latents_of.posterior(state, BATCH["image"])
     assert mean.shape == log_variance.shape == (12, LATENTS)
-    np.testing.assert_array_equal(functions["encode"](state, BATCH["image"]), mean)
-    reconstructed = functions["reconstruct"](state, BATCH["image"])
-    np.testing.assert_array_equal(reconstructed, functions["decode"](state, mean))
+    np.testing.assert_array_equal(latents_of.encode(state, BATCH["image"]), mean)
+    reconstructed = latents_of.reconstruct(state, BATCH["image"])
+    np.testing.assert_array_equal(reconstructed, latents_of.decode(state, mean))
     assert reconstructed.shape == BATCH["image"].shape
 
 
 def test_a_conditional_vae_decodes_a_latent_differently_for_each_class():
     model = tiny_vae(gaussian_posterior(LATENTS), bernoulli(), 10)
-    state, functions = started(model), model.functions
-    np.testing.assert_array_equal(functions["conditions"](12), np.arange(12) % 10)
+    state, latents_of = started(model), model.latents
+    np.testing.assert_array_equal(model.condition.of_samples(12), np.arange(12) % 10)
     samples = model.sample(state, KEY, 12)
     np.testing.assert_array_equal(samples, model.sample(state, KEY, 12, condition=jnp.arange(12) % 10))
     threes = model.sample(state, KEY, 12, condition=jnp.full(12, 3))
     assert np.all(np.any(np.asarray(samples != threes), (1, 2, 3)) == (np.arange(12) % 10 != 3))
     latents = jnp.zeros((10, LATENTS))
-    assert len(np.unique(functions["decode"](state, latents, jnp.arange(10)), axis=0)) == 10
-    encoded = functions["encode"](state, jnp.tile(BATCH["image"][:1], (10, 1, 1, 1)), jnp.arange(10))
+    assert len(np.unique(latents_of.decode(state, latents, jnp.arange(10)), axis=0)) == 10
+    encoded = latents_of.encode(state, jnp.tile(BATCH["image"][:1], (10, 1, 1, 1)), jnp.arange(10))
     assert len(np.unique(encoded, axis=0)) == 10
 
 
