@@ -181,50 +181,6 @@ class GenerativeModel(NamedTuple):
     denoising: Denoising | None = None
     styles: Styles | None = None
     speech: Speech | None = None
-    table: Any = None
-
-    @property
-    def functions(self) -> dict[str, Any]:
-        """By name, while models and those who ask are moved to capabilities."""
-        found = dict(self.table or {})
-
-        def add(**entries: Any) -> None:
-            found.update({name: entry for name, entry in entries.items() if entry is not None})
-
-        if self.latents is not None:
-            add(**{name: getattr(self.latents, name) for name in self.latents._fields[:-1]})
-            if self.latents.code_dimensions:
-                add(code_dimensions=lambda: self.latents.code_dimensions)
-        if self.codes is not None:
-            codes = self.codes
-            add(prior=codes.prior, encode=codes.encode, decode_codes=codes.decode, draw_codes=codes.draw)
-            add(reconstruct=codes.reconstruct)
-        if self.condition is not None:
-            add(**{"captions" if self.condition.kind == "caption" else "conditions": self.condition.of_samples})
-        if self.likelihood is not None:
-            add(**self.likelihood._asdict())
-        if self.tokens is not None:
-            tokens = self.tokens
-            add(begin=tokens.begin, advance=tokens.advance, first_token=lambda: tokens.first_token)
-            add(logits=tokens.logits, network_params=tokens.network_params)
-            if tokens.network is not None:
-                add(network=lambda: tokens.network)
-        if self.mapping is not None:
-            mapping = self.mapping
-            add(**{{"stylize": "stylise"}.get(mapping.verb, mapping.verb): mapping.apply}, compare=mapping.compare)
-            add(translate_back=mapping.back, baseline=mapping.baseline, degrade=mapping.degrade, take=mapping.take)
-        add(discriminate=self.discriminate, classify=self.classify)
-        if self.embeddings is not None:
-            add(embed_images=self.embeddings.images, embed_captions=self.embeddings.captions)
-        if self.denoising is not None:
-            add(**self.denoising._asdict())
-        if self.styles is not None:
-            styles = self.styles
-            add(styles=styles.of_latents, synthesise=styles.synthesize, average_style=styles.average)
-            add(fixed_noise=styles.fixed_noise)
-        if self.speech is not None:
-            add(**self.speech._asdict())
-        return found
 
 
 class ModelSpec(ABC):

@@ -48,23 +48,6 @@ def labels_of_samples(
     return (classes_in_turn(num_classes)(num_samples) if condition is None else condition,)
 
 
-def samples_by_class(
-    draw: Callable[..., jax.Array], num_classes: int | None = None
-) -> tuple[Callable[..., jax.Array], dict[str, Callable[..., jax.Array]]]:
-    """A model's `sample`, and what its `functions` have besides because of it.
-
-    Args:
-      draw: `draw(state, key, num_samples, *labels) -> samples`, with labels [num_samples] where there are classes.
-      num_classes: None: there are none, and `sample` takes no condition. K: its condition are labels in 0..K-1; without
-        one it takes those of `conditions(num_samples)`, every class in turn.
-    """
-
-    if num_classes is None:
-        return sample_by_condition(lambda state, key, num_samples, condition: draw(state, key, num_samples), None), {}
-    conditions = classes_in_turn(num_classes)
-    return sample_by_condition(draw, conditions), {"conditions": conditions}
-
-
 def sample_by_condition(
     draw: Callable[..., jax.Array], conditions: Callable[[int], Any] | None
 ) -> Callable[..., jax.Array]:

@@ -149,8 +149,3 @@ def _accumulated_gradient(
     weight = mean_over_devices(weight)
     grads = jax.tree.map(lambda g: g / weight, grads)
     return grads, model_state, jax.tree.map(lambda values: jnp.sum(values, axis=0), metrics)
-
-
-def one_loss_model(*, sample: Any = None, functions: Any = None, **training: Any) -> GenerativeModel:
-    """A model of a `SingleLoss`, with a table of functions."""
-    return bind(SingleLoss(**training), sample=sample, table=functions)

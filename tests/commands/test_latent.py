@@ -131,8 +131,8 @@ def held_out_latents(number):
     """Images uint8, their latents by the model of TWO_LATENTS, and its decoder to uint8 images."""
     run = open_run(Path(TWO_LATENTS))
     state, images = restore_run(run), embedded_sets.mnist_arrays().test_images[:number]
-    latents = np.asarray(run.model.functions["encode"](state, jnp.asarray(images / 127.5 - 1.0, jnp.float32)))
-    decode = run.model.functions["decode"]
+    latents = np.asarray(run.model.latents.encode(state, jnp.asarray(images / 127.5 - 1.0, jnp.float32)))
+    decode = run.model.latents.decode
     return images[..., 0], latents, lambda z: np.rint((np.asarray(decode(state, jnp.asarray(z)))[..., 0] + 1) * 127.5)
 
 

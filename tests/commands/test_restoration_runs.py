@@ -70,7 +70,7 @@ def test_a_picture_of_the_size_of_the_images_is_restored_as_in_training(here):
     run = open_run(FILLED)
     state, given = restore_run(run, "last"), np.asarray(Image.open("digit.png"), np.float32)[None, :, :, None]
     known = (np.asarray(Image.open("mask.png"), np.float32) < 128)[None, :, :, None].astype(np.float32)
-    whole = run.model.functions["restore"](state, run.model.functions["take"](given / 127.5 - 1, known))
+    whole = run.model.mapping.apply(state, run.model.mapping.take(given / 127.5 - 1, known))
     assert command("restore", FILLED, "digit.png", "--mask", "mask.png", "--out", "exactly")[0] == 0
     found = np.asarray(Image.open("exactly/digit.png"), np.float32)
     np.testing.assert_allclose(found, 127.5 * (np.asarray(whole)[0, :, :, 0] + 1), atol=0.51)

@@ -104,7 +104,7 @@ def test_an_exported_program_gives_what_the_model_does(run, trained, what):
     if what == "samples":
         argument, expected = "uint32(5)", opened.model.sample(state, jax.random.key(5), 3)
     else:
-        argument, expected = "int32(range(22)).reshape(2, 11) % 7", opened.model.functions["logits"](state, tokens)
+        argument, expected = "int32(range(22)).reshape(2, 11) % 7", opened.model.tokens.logits(state, tokens)
     script = (
         "import sys, jax, jax.numpy as jnp, numpy as np\n"
         "program = jax.export.deserialize(bytearray(open('program.stablehlo', 'rb').read()))\n"

@@ -56,7 +56,7 @@ def test_a_conditional_pixelcnn_has_a_bias_for_each_class_and_stack():
     plain = parameters(mnist_pixelcnn, width=8, layers=3)
     assert parameters(mnist_pixelcnn, width=8, layers=3, conditional=True) == plain + 3 * 2 * 10 * 16
     model = model_of(mnist_pixelcnn, conditional=True)
-    np.testing.assert_array_equal(model.functions["conditions"](12), np.arange(12) % 10)
+    np.testing.assert_array_equal(model.condition.of_samples(12), np.arange(12) % 10)
 
 
 @every_experiment

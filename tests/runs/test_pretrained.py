@@ -58,7 +58,7 @@ def trained(name: str, *options):
 
 def logits(name: str) -> np.ndarray:
     run = open_run(Path(name))
-    return run.model.functions["logits"](restore_run(run), TOKENS)
+    return run.model.tokens.logits(restore_run(run), TOKENS)
 
 
 @pytest.mark.slow
@@ -81,8 +81,8 @@ def test_adapters_leave_the_network_as_it_was_and_are_all_that_is_trained(here):
     assert {path[-1] for path in adapters} == {"down", "up"}
     assert all(np.abs(value).max() > 0 for value in adapters.values())
     assert np.abs(logits("adapted") - before).max() > 1e-6
-    merged = run.model.functions["network_params"](state)
-    network = run.model.functions["network"]()
+    merged = run.model.tokens.network_params(state)
+    network = run.model.tokens.network
     np.testing.assert_allclose(network.apply({"params": merged}, TOKENS, train=False), logits("adapted"), atol=1e-6)
 
 
@@ -101,7 +101,7 @@ def test_a_gpt2_of_transformers_is_gone_on_from_and_written_again(here):
     run, state = trained("tuned", "--pretrained", "gpt2", "--learning-rate", 0, "--min-learning-rate", 0)
     network, params = load_gpt2(Path("gpt2"))
     jax.tree.map(np.testing.assert_array_equal, state.params["autoregressive"], params)
-    assert run.model.functions["network"]().context == network.context == 20
+    assert run.model.tokens.network.context == network.context == 20
     assert command("export", "tuned", "--to", "gpt2", "--out", "again")[0] == 0
     jax.tree.map(np.testing.assert_array_equal, load_gpt2(Path("again"))[1], params)
     assert find_vocabulary("again", "").size == 270

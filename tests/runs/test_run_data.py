@@ -66,7 +66,7 @@ def build_model(config: Config, assets) -> GenerativeModel:
     def eval_step(state, batch, key):
         return {"one/loss": sum_and_count(loss(batch)[None])}
 
-    return GenerativeModel(init, train_step, eval_step, None, table={})
+    return GenerativeModel(init, train_step, eval_step, None)
 
 
 EXPERIMENT = Experiment(

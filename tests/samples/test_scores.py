@@ -41,7 +41,7 @@ def fading_digits():
     def eval_step(state, batch, key):
         return {"model/loss": sum_and_count(batch["index"])}
 
-    return GenerativeModel(init, train_step, eval_step, sample, table={})
+    return GenerativeModel(init, train_step, eval_step, sample)
 
 
 def test_samples_are_scored_at_each_evaluation_and_the_best_step_is_kept(tmp_path):
@@ -121,7 +121,7 @@ def test_samples_have_every_class_in_turn_however_many_classes_there_are():
     def sample(state, key, num_samples, *, condition=None):
         return jnp.broadcast_to((condition / 500.0)[:, None, None, None], (num_samples, 2, 2, 1))
 
-    model = fading_digits()._replace(sample=sample, table={"conditions": lambda num: jnp.arange(num) % 300})
+    model = fading_digits()._replace(sample=sample, condition=Condition("class", lambda num: jnp.arange(num) % 300))
     samples = draw_samples(model, {}, num=620, seed=0)
     np.testing.assert_allclose(samples[:, 0, 0, 0] * 500.0, np.arange(620) % 300, atol=1e-3)
     np.testing.assert_array_equal(draw_conditions(model, 620), np.arange(620) % 300)

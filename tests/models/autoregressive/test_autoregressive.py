@@ -178,7 +178,7 @@ def test_a_first_stage_stays_frozen_and_its_decoder_makes_the_samples():
         lambda state: (model.sample(state, KEY, 5), grids.sample_tokens(spec, state, KEY, 5))
     )(state)
     assert images.shape == (5, 8, 8, 1)
-    np.testing.assert_allclose(images, first.functions["decode_codes"](first_state, tokens), rtol=1e-5, atol=1e-6)
+    np.testing.assert_allclose(images, first.codes.decode(first_state, tokens), rtol=1e-5, atol=1e-6)
 
 
 def test_training_finds_what_tokens_have_in_common():
