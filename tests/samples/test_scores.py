@@ -10,6 +10,7 @@ from helpers import tiny_config
 from tiny import tiny_classifier, tiny_images, tiny_mlp_gan
 
 from jaxgen import GenerativeModel, UserError, train
+from jaxgen.core.model import Condition
 from jaxgen.core.state import create_state, sum_and_count
 from jaxgen.data import example_batch, load
 from jaxgen.metrics.extractors import load_extractor
