@@ -169,7 +169,7 @@ def optimizer(learning_rate: float = 1e-2) -> optax.GradientTransformation:
     return optax.adam(learning_rate, eps=1e-2)
 
 
-def tiny_mlp_gan(learning_rate: float = 1e-2, **options: Any) -> GenerativeModel:
+def tiny_mlp_gan_spec(learning_rate: float = 1e-2, **options: Any) -> GAN:
     return GAN(
         MLPGenerator((8, 8, 1), widths=(16, 32)),
         MLPDiscriminator(widths=(32, 16)),
@@ -177,7 +177,11 @@ def tiny_mlp_gan(learning_rate: float = 1e-2, **options: Any) -> GenerativeModel
         generator_optimizer=optimizer(learning_rate),
         discriminator_optimizer=optimizer(learning_rate),
         **options,
-    ).model()
+    )
+
+
+def tiny_mlp_gan(learning_rate: float = 1e-2, **options: Any) -> GenerativeModel:
+    return tiny_mlp_gan_spec(learning_rate, **options).model()
 
 
 def tiny_conditional_gan(**options: Any) -> GenerativeModel:

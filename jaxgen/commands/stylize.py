@@ -16,7 +16,7 @@ from jaxgen.core.options import Count, NonNegativeFloat, within
 from jaxgen.core.terminal import tell
 from jaxgen.data.dataset import scaled, unscale_images
 from jaxgen.data.picture_file import read_scaled
-from jaxgen.editing.style_transfer import stylize
+from jaxgen.editing.style_transfer import stylize_image
 from jaxgen.models.image_to_image.stylization import Losses, Weights
 from jaxgen.runs.opened_run import restore_run
 from jaxgen.samples.pictures import save_image
@@ -73,7 +73,7 @@ def _by_descent(options: Options, content: np.ndarray) -> jax.Array:
             progress("drawing", step, options.steps, f"content {losses.content:.4f}, style {losses.style:.4f}")
 
         progress("drawing", 0, options.steps)
-        return stylize(content, style, steps=options.steps, weights=weights, progress=say)[0]
+        return stylize_image(content, style, steps=options.steps, weights=weights, progress=say)[0]
 
 
 def _by_run(options: Options, content: np.ndarray) -> np.ndarray:

@@ -14,7 +14,7 @@ from jaxgen.metrics.extractors import efficientnet_maps
 from jaxgen.models.image_to_image.stylization import WEIGHTS, Losses, Weights, content_of, style_losses, style_of
 
 
-def stylize(
+def stylize_image(
     content: jax.Array,
     style: jax.Array,
     *,

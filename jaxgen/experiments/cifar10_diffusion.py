@@ -10,12 +10,11 @@ augmentation is missing, and the learning rate falls along a cosine, where that 
 yet.
 """
 
-import sys
 from dataclasses import dataclass
 
 from jaxgen.core.options import Size, Text
 from jaxgen.experiments._diffusion import QUICK, ImageDiffusionConfig, build_diffusion, load_diffusion_images
-from jaxgen.runs.experiment import Experiment, run
+from jaxgen.runs.experiment import Experiment
 
 
 @dataclass(frozen=True)
@@ -61,9 +60,5 @@ EXPERIMENT = Experiment(
 )
 
 
-def main() -> None:
-    sys.exit(run(EXPERIMENT))
-
-
 if __name__ == "__main__":
-    main()
+    EXPERIMENT.main()

@@ -6,13 +6,12 @@ needs CIFAR-10 as tensorflow-datasets prepares it in FOLDER. The full preset has
 128, five discriminator steps of 64 for each of 50,000 generator steps, rates that fall to zero. It has not been run.
 """
 
-import sys
 from dataclasses import dataclass
 
 from jaxgen.core.options import Count, Size, Text
 from jaxgen.experiments._images import load_images
 from jaxgen.experiments._sngan import SNGANConfig, build_sngan
-from jaxgen.runs.experiment import Experiment, run
+from jaxgen.runs.experiment import Experiment
 
 
 @dataclass(frozen=True)
@@ -53,9 +52,5 @@ EXPERIMENT = Experiment(
 )
 
 
-def main() -> None:
-    sys.exit(run(EXPERIMENT))
-
-
 if __name__ == "__main__":
-    main()
+    EXPERIMENT.main()

@@ -12,7 +12,6 @@ text_agreement --text-scorer CLIP_RUN). Both drawings of an emoji are held out, 
 The preset full is CLIP's ViT-B/32 with its text transformer.
 """
 
-import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Annotated, Any, Literal
@@ -29,7 +28,7 @@ from jaxgen.models.contrastive import Contrastive
 from jaxgen.networks.classifier import ConvClassifier
 from jaxgen.networks.text_encoder import CaptionEncoder, TextTransformer
 from jaxgen.networks.vit import ViT
-from jaxgen.runs.experiment import Experiment, run
+from jaxgen.runs.experiment import Experiment
 from jaxgen.training.config import option
 
 
@@ -159,9 +158,5 @@ EXPERIMENT = Experiment(
 )
 
 
-def main() -> None:
-    sys.exit(run(EXPERIMENT))
-
-
 if __name__ == "__main__":
-    main()
+    EXPERIMENT.main()

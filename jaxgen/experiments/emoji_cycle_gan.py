@@ -12,7 +12,6 @@ they are as they are. With --residual the generators begin as the identity, and 
 which weights, the experiment's README says.
 """
 
-import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Annotated, Any
@@ -24,7 +23,7 @@ from jaxgen.experiments._scored import LeastIsBest
 from jaxgen.experiments._translation import TranslationConfig, load_translation, optimizer_of, patch_halvings
 from jaxgen.models.image_to_image import CycleGAN
 from jaxgen.networks.translators import PatchDiscriminator, ResNetTranslator
-from jaxgen.runs.experiment import Experiment, run
+from jaxgen.runs.experiment import Experiment
 
 
 @dataclass(frozen=True)
@@ -109,9 +108,5 @@ EXPERIMENT = Experiment(
 )
 
 
-def main() -> None:
-    sys.exit(run(EXPERIMENT))
-
-
 if __name__ == "__main__":
-    main()
+    EXPERIMENT.main()

@@ -15,7 +15,6 @@ first stage is the preset full of emoji_dvae.
 """
 
 import dataclasses
-import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -31,7 +30,7 @@ from jaxgen.experiments._captions import CaptionsConfig, caption_in_training, lo
 from jaxgen.experiments._text import DTYPES, Dtype
 from jaxgen.models.autoregressive.dall_e import DALLE, Layout
 from jaxgen.networks.gpt import GPT
-from jaxgen.runs.experiment import Experiment, run
+from jaxgen.runs.experiment import Experiment
 from jaxgen.runs.first_stage import first_stage_of, first_stage_tokenizer
 
 
@@ -160,9 +159,5 @@ EXPERIMENT = Experiment(
 )
 
 
-def main() -> None:
-    sys.exit(run(EXPERIMENT))
-
-
 if __name__ == "__main__":
-    main()
+    EXPERIMENT.main()

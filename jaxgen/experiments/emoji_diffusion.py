@@ -9,7 +9,6 @@ The other options are those of mnist_diffusion. There are only 3,440 emoji to le
 nearest.png in the run's folder, say how far samples are copies of them.
 """
 
-import sys
 from dataclasses import dataclass
 
 from jaxgen.core.options import Rate
@@ -20,7 +19,7 @@ from jaxgen.experiments._diffusion import (
     build_diffusion,
     load_diffusion_images,
 )
-from jaxgen.runs.experiment import Experiment, run
+from jaxgen.runs.experiment import Experiment
 
 
 @dataclass(frozen=True)
@@ -60,9 +59,5 @@ EXPERIMENT = Experiment(
 )
 
 
-def main() -> None:
-    sys.exit(run(EXPERIMENT))
-
-
 if __name__ == "__main__":
-    main()
+    EXPERIMENT.main()

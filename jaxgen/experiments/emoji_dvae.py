@@ -13,7 +13,6 @@ The preset full is the paper's network of 256x256 pixels, with its schedules of 
 rate falls between the paper's ends over all 3,000,000 steps, where that falls over the first 1,200,000.
 """
 
-import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Annotated, Any, Literal
@@ -30,7 +29,7 @@ from jaxgen.models.discrete_vae import DiscreteVAE, cosine_between
 from jaxgen.models.likelihoods import discretized_logistic, logit_laplace, scaled_squared_error
 from jaxgen.networks.dvae import DVAEDecoder, DVAEEncoder
 from jaxgen.networks.vq_conv import VQDecoder, VQEncoder
-from jaxgen.runs.experiment import Experiment, run
+from jaxgen.runs.experiment import Experiment
 
 
 @dataclass(frozen=True)
@@ -165,9 +164,5 @@ EXPERIMENT = Experiment(
 )
 
 
-def main() -> None:
-    sys.exit(run(EXPERIMENT))
-
-
 if __name__ == "__main__":
-    main()
+    EXPERIMENT.main()

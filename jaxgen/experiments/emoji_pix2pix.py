@@ -8,7 +8,6 @@ Google's emoji become Twitter's. eval/generator/psnr and ssim are of the held-ou
 are (eval/baseline/).
 """
 
-import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Annotated, Any
@@ -21,7 +20,7 @@ from jaxgen.experiments._scored import GreatestIsBest
 from jaxgen.experiments._translation import TranslationConfig, load_translation, optimizer_of, patch_halvings
 from jaxgen.models.image_to_image import Adversary, Translation
 from jaxgen.networks.translators import PatchDiscriminator, UNetTranslator
-from jaxgen.runs.experiment import Experiment, run
+from jaxgen.runs.experiment import Experiment
 
 
 @dataclass(frozen=True)
@@ -90,9 +89,5 @@ EXPERIMENT = Experiment(
 )
 
 
-def main() -> None:
-    sys.exit(run(EXPERIMENT))
-
-
 if __name__ == "__main__":
-    main()
+    EXPERIMENT.main()

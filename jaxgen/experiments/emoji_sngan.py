@@ -7,7 +7,6 @@ With --conditional it is the projection discriminator (Miyato and Koyama 2018, h
 --attention-size 16 --generator-spectral-norm SAGAN (Zhang et al. 2019, https://arxiv.org/abs/1805.08318).
 """
 
-import sys
 from dataclasses import dataclass
 
 from jaxgen.core.options import Count, CountFromZero, Size
@@ -15,7 +14,7 @@ from jaxgen.experiments._augmentation import AugmentationNames
 from jaxgen.experiments._images import load_images
 from jaxgen.experiments._scored import BestByKID
 from jaxgen.experiments._sngan import SNGANConfig, build_sngan
-from jaxgen.runs.experiment import Experiment, run
+from jaxgen.runs.experiment import Experiment
 
 
 @dataclass(frozen=True)
@@ -65,9 +64,5 @@ EXPERIMENT = Experiment(
 )
 
 
-def main() -> None:
-    sys.exit(run(EXPERIMENT))
-
-
 if __name__ == "__main__":
-    main()
+    EXPERIMENT.main()

@@ -7,7 +7,6 @@
 With --conditional the kind of emoji is given; --augmentation ada is adaptive (https://arxiv.org/abs/2006.06676).
 """
 
-import sys
 from dataclasses import dataclass
 
 from jaxgen.core.options import CountFromZero, NonNegativeFloat
@@ -15,7 +14,7 @@ from jaxgen.experiments._augmentation import AugmentationNames
 from jaxgen.experiments._images import ImagesConfig, load_images
 from jaxgen.experiments._scored import BestByKID
 from jaxgen.experiments._stylegan2 import CONFIGURATION_F, SmallStyleGAN2Config, build_stylegan2
-from jaxgen.runs.experiment import Experiment, run
+from jaxgen.runs.experiment import Experiment
 
 
 @dataclass(frozen=True)
@@ -57,9 +56,5 @@ EXPERIMENT = Experiment(
 )
 
 
-def main() -> None:
-    sys.exit(run(EXPERIMENT))
-
-
 if __name__ == "__main__":
-    main()
+    EXPERIMENT.main()

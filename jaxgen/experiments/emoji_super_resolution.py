@@ -10,13 +10,12 @@ eval/generator/psnr, psnr_y (of the luma) and ssim are means over held-out emoji
 pixels; eval/baseline/ has those of bicubic interpolation. --degradation names what else can be restored.
 """
 
-import sys
 from dataclasses import dataclass
 
 from jaxgen.core.options import Count
 from jaxgen.experiments._images import ImagesConfig, load_images
 from jaxgen.experiments._restoration import RestorationConfig, build_restoration
-from jaxgen.runs.experiment import Experiment, run
+from jaxgen.runs.experiment import Experiment
 
 
 @dataclass(frozen=True)
@@ -44,9 +43,5 @@ EXPERIMENT = Experiment(
 )
 
 
-def main() -> None:
-    sys.exit(run(EXPERIMENT))
-
-
 if __name__ == "__main__":
-    main()
+    EXPERIMENT.main()

@@ -13,7 +13,6 @@ with.
 The preset full is GLIDE's model of 64x64 pixels, without its upsampler.
 """
 
-import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -28,7 +27,7 @@ from jaxgen.experiments._diffusion import QUICK, DiffusionConfig, build_diffusio
 from jaxgen.experiments._images import with_data_variance
 from jaxgen.models.diffusion.condition_sources import caption_condition
 from jaxgen.networks.text_encoder import TextTransformer
-from jaxgen.runs.experiment import Experiment, run
+from jaxgen.runs.experiment import Experiment
 
 
 @dataclass(frozen=True)
@@ -116,9 +115,5 @@ EXPERIMENT = Experiment(
 )
 
 
-def main() -> None:
-    sys.exit(run(EXPERIMENT))
-
-
 if __name__ == "__main__":
-    main()
+    EXPERIMENT.main()

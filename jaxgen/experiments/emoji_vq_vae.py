@@ -10,13 +10,12 @@ discretised_logistic, of 256 levels: then there are bits per dimension too). Its
 uniformly: the second stage, the prior, learns which codes go together.
 """
 
-import sys
 from dataclasses import dataclass
 
 from jaxgen.core.options import Count
 from jaxgen.experiments._images import ImagesConfig, load_images
 from jaxgen.experiments._vq_vae import PAPER, VQVAEConfig, build_vq_vae, with_variance
-from jaxgen.runs.experiment import Experiment, run
+from jaxgen.runs.experiment import Experiment
 
 
 @dataclass(frozen=True)
@@ -52,9 +51,5 @@ EXPERIMENT = Experiment(
 )
 
 
-def main() -> None:
-    sys.exit(run(EXPERIMENT))
-
-
 if __name__ == "__main__":
-    main()
+    EXPERIMENT.main()

@@ -6,7 +6,6 @@ takes any folder of images (sub-folders too); --data also takes an embedded set 
 set of tensorflow-datasets (cifar10, celeb_a, ...; --data-dir says where it lies prepared).
 """
 
-import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -17,7 +16,7 @@ from jaxgen.experiments._gan import PlainDiscriminatorConfig, build_gan
 from jaxgen.experiments._image_gan import ImageGANConfig
 from jaxgen.experiments._images import load_images
 from jaxgen.networks.dcgan import DCGANDiscriminator, DCGANGenerator
-from jaxgen.runs.experiment import Experiment, run
+from jaxgen.runs.experiment import Experiment
 
 
 @dataclass(frozen=True)
@@ -56,9 +55,5 @@ EXPERIMENT = Experiment(
 )
 
 
-def main() -> None:
-    sys.exit(run(EXPERIMENT))
-
-
 if __name__ == "__main__":
-    main()
+    EXPERIMENT.main()

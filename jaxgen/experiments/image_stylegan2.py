@@ -8,7 +8,6 @@ set of tensorflow-datasets (celeb_a, ...; --data-dir says where it lies prepared
 augmented adaptively (ADA, https://arxiv.org/abs/2006.06676), so that some thousand images are enough.
 """
 
-import sys
 from dataclasses import dataclass
 from typing import Annotated
 
@@ -16,7 +15,7 @@ from jaxgen.core.options import ImageSize, within
 from jaxgen.experiments._augmentation import AugmentationNames
 from jaxgen.experiments._images import ImagesConfig, load_images
 from jaxgen.experiments._stylegan2 import CONFIGURATION_F, SmallStyleGAN2Config, build_stylegan2
-from jaxgen.runs.experiment import Experiment, run
+from jaxgen.runs.experiment import Experiment
 
 
 @dataclass(frozen=True)
@@ -55,9 +54,5 @@ EXPERIMENT = Experiment(
 )
 
 
-def main() -> None:
-    sys.exit(run(EXPERIMENT))
-
-
 if __name__ == "__main__":
-    main()
+    EXPERIMENT.main()

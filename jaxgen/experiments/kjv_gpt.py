@@ -9,12 +9,10 @@ eval/autoregressive/loss is the mean over the whole held-out tenth of the text, 
 for bits). The preset full is nanoGPT's setting for the complete works of Shakespeare, 10.6 million parameters.
 """
 
-import sys
-
 from jaxgen.experiments._gpt import NANOGPT, build_gpt
 from jaxgen.experiments._gpt import GPTConfig as Config
 from jaxgen.experiments._text import load_data
-from jaxgen.runs.experiment import Experiment, run
+from jaxgen.runs.experiment import Experiment
 
 EXPERIMENT = Experiment(
     file=__file__,
@@ -41,9 +39,5 @@ EXPERIMENT = Experiment(
 )
 
 
-def main() -> None:
-    sys.exit(run(EXPERIMENT))
-
-
 if __name__ == "__main__":
-    main()
+    EXPERIMENT.main()

@@ -5,7 +5,6 @@ python -m jaxgen.experiments.kjv_rnn --kind gru --data my.txt
 jaxgen sample runs/kjv_rnn/001 --prompt "In the beginning" --num-tokens 500
 """
 
-import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
@@ -15,7 +14,7 @@ from jaxgen.core.options import Count, CountFromZero, Depth, PositiveFloat, Size
 from jaxgen.data.vocabulary import vocabulary_of
 from jaxgen.experiments._text import TextConfig, build_text_model, load_data, network_config
 from jaxgen.networks.recurrent import RecurrentNetwork
-from jaxgen.runs.experiment import Experiment, run
+from jaxgen.runs.experiment import Experiment
 
 
 @dataclass(frozen=True)
@@ -62,9 +61,5 @@ EXPERIMENT = Experiment(
 )
 
 
-def main() -> None:
-    sys.exit(run(EXPERIMENT))
-
-
 if __name__ == "__main__":
-    main()
+    EXPERIMENT.main()

@@ -7,7 +7,6 @@
 A discriminator brings the latents to a standard normal distribution; the scores are of samples from it.
 """
 
-import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -22,7 +21,7 @@ from jaxgen.experiments._gan import Loss
 from jaxgen.experiments._scored import BestByFID
 from jaxgen.models.adversarial_autoencoder import AdversarialAutoencoder
 from jaxgen.networks.mlp import MLPDiscriminator
-from jaxgen.runs.experiment import Experiment, run
+from jaxgen.runs.experiment import Experiment
 
 
 @dataclass(frozen=True)
@@ -79,9 +78,5 @@ EXPERIMENT = Experiment(
 )
 
 
-def main() -> None:
-    sys.exit(run(EXPERIMENT))
-
-
 if __name__ == "__main__":
-    main()
+    EXPERIMENT.main()

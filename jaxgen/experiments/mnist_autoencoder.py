@@ -8,7 +8,6 @@ eval/autoencoder/loss is of the 10,000 test images, corrupted as in training; ev
 they are, of the images as they are. Samples are decoded from a Gaussian that has the mean and covariance of the codes.
 """
 
-import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -20,7 +19,7 @@ from jaxgen.core.options import CountFromZero, NonNegativeFloat, Rate
 from jaxgen.data import load
 from jaxgen.experiments._autoencoder import AutoencoderConfig, build_networks
 from jaxgen.models.autoencoder import Autoencoder
-from jaxgen.runs.experiment import Experiment, run
+from jaxgen.runs.experiment import Experiment
 
 
 @dataclass(frozen=True)
@@ -62,9 +61,5 @@ EXPERIMENT = Experiment(
 )
 
 
-def main() -> None:
-    sys.exit(run(EXPERIMENT))
-
-
 if __name__ == "__main__":
-    main()
+    EXPERIMENT.main()

@@ -6,12 +6,11 @@ weighs the KL term more than a VAE does, so that few latents are in use, each fo
 rises over the first epochs; --free-bits keeps latents from being switched off.
 """
 
-import sys
 from dataclasses import dataclass
 
 from jaxgen.core.options import CountFromZero, NonNegativeFloat, Size
 from jaxgen.experiments._vae import VAEConfig, build_vae, load_data
-from jaxgen.runs.experiment import Experiment, run
+from jaxgen.runs.experiment import Experiment
 
 
 @dataclass(frozen=True)
@@ -41,9 +40,5 @@ EXPERIMENT = Experiment(
 )
 
 
-def main() -> None:
-    sys.exit(run(EXPERIMENT))
-
-
 if __name__ == "__main__":
-    main()
+    EXPERIMENT.main()

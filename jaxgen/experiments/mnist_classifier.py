@@ -6,7 +6,6 @@ reaches 99.5 % test accuracy; `eval/classifier/accuracy` is the figure on the 10
 """
 
 import dataclasses
-import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,7 +20,7 @@ from jaxgen.data import Dataset, load
 from jaxgen.data.subset import few_per_class, joined
 from jaxgen.models.classifier import Classifier
 from jaxgen.networks.classifier import ConvClassifier
-from jaxgen.runs.experiment import Experiment, run
+from jaxgen.runs.experiment import Experiment
 from jaxgen.training.config import TrainConfig
 
 
@@ -96,9 +95,5 @@ EXPERIMENT = Experiment(
 )
 
 
-def main() -> None:
-    sys.exit(run(EXPERIMENT))
-
-
 if __name__ == "__main__":
-    main()
+    EXPERIMENT.main()

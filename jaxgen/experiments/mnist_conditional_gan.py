@@ -8,7 +8,6 @@ reads_class (ACGAN: Odena et al. 2017, https://arxiv.org/abs/1610.09585) the dis
 learns to read it.
 """
 
-import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
@@ -21,7 +20,7 @@ from jaxgen.experiments._gan import MNISTGANConfig, build_gan
 from jaxgen.models.gan.heads import auxiliary_classifier
 from jaxgen.networks.layers.conditional import ConditionalDiscriminator, ConditionalGenerator
 from jaxgen.networks.mlp import MLPDiscriminator, MLPGenerator
-from jaxgen.runs.experiment import Experiment, run
+from jaxgen.runs.experiment import Experiment
 
 
 @dataclass(frozen=True)
@@ -70,9 +69,5 @@ EXPERIMENT = Experiment(
 )
 
 
-def main() -> None:
-    sys.exit(run(EXPERIMENT))
-
-
 if __name__ == "__main__":
-    main()
+    EXPERIMENT.main()

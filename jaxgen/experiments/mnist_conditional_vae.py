@@ -6,14 +6,13 @@
 tells encoder and decoder the class, so that the latents are left with the style.
 """
 
-import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
 from jaxgen.core.model import GenerativeModel
 from jaxgen.experiments._vae import VAEConfig, build_vae, load_data
-from jaxgen.runs.experiment import Experiment, run
+from jaxgen.runs.experiment import Experiment
 
 
 @dataclass(frozen=True)
@@ -41,9 +40,5 @@ EXPERIMENT = Experiment(
 )
 
 
-def main() -> None:
-    sys.exit(run(EXPERIMENT))
-
-
 if __name__ == "__main__":
-    main()
+    EXPERIMENT.main()

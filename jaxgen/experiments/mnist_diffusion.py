@@ -11,14 +11,13 @@ The second line is DDPM (Ho et al. 2020, https://arxiv.org/abs/2006.11239), the 
 https://arxiv.org/abs/2210.02747), the fourth a DiT (Peebles and Xie 2023, https://arxiv.org/abs/2212.09748).
 """
 
-import sys
 from dataclasses import dataclass
 
 from jaxgen.core.options import CountFromZero
 from jaxgen.data import Dataset, load
 from jaxgen.experiments._diffusion import QUICK, DiffusionConfig, ShapesFirst, build_diffusion
 from jaxgen.experiments._images import with_data_variance
-from jaxgen.runs.experiment import Experiment, run
+from jaxgen.runs.experiment import Experiment
 
 
 @dataclass(frozen=True)
@@ -63,9 +62,5 @@ EXPERIMENT = Experiment(
 )
 
 
-def main() -> None:
-    sys.exit(run(EXPERIMENT))
-
-
 if __name__ == "__main__":
-    main()
+    EXPERIMENT.main()

@@ -5,7 +5,6 @@
 trains on all 60,000 digits that come with the package and leaves a run folder with sample sheets.
 """
 
-import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -15,7 +14,7 @@ from jaxgen.core.options import Count, CountFromZero
 from jaxgen.data import load
 from jaxgen.experiments._gan import MNISTGANConfig, build_gan
 from jaxgen.networks.mlp import MLPDiscriminator, MLPGenerator
-from jaxgen.runs.experiment import Experiment, run
+from jaxgen.runs.experiment import Experiment
 
 
 @dataclass(frozen=True)
@@ -56,9 +55,5 @@ EXPERIMENT = Experiment(
 )
 
 
-def main() -> None:
-    sys.exit(run(EXPERIMENT))
-
-
 if __name__ == "__main__":
-    main()
+    EXPERIMENT.main()

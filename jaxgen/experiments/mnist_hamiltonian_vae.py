@@ -9,7 +9,6 @@ without tempering (experiments/mnist_hamiltonian_vae says what that figure is of
 the paper does, resamples the training images and stops after 300 epochs.
 """
 
-import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Annotated, Any, Literal
@@ -18,7 +17,7 @@ from jaxgen.core.model import GenerativeModel
 from jaxgen.core.options import Count, CountFromZero, Depth, PositiveFloat, Size, Widths, formerly, within
 from jaxgen.experiments._vae import DecayAt, VAEConfig, build_vae, load_data
 from jaxgen.models.vae import hamiltonian_posterior
-from jaxgen.runs.experiment import Experiment, run
+from jaxgen.runs.experiment import Experiment
 
 EPOCH = 600
 
@@ -97,9 +96,5 @@ EXPERIMENT = Experiment(
 )
 
 
-def main() -> None:
-    sys.exit(run(EXPERIMENT))
-
-
 if __name__ == "__main__":
-    main()
+    EXPERIMENT.main()

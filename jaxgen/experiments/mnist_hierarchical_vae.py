@@ -6,7 +6,6 @@ has several layers of latents, each drawn from the images below it and from the 
 rises over the first epochs, without which the upper layers are switched off.
 """
 
-import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Annotated, Any
@@ -16,7 +15,7 @@ from jaxgen.core.options import Count, CountFromZero, within
 from jaxgen.experiments._vae import BoundConfig, bound_options, load_data
 from jaxgen.models.vae import HierarchicalVAE
 from jaxgen.networks.ladder import LATENT_SIZES, WIDTHS, LadderDecoder, LadderEncoder
-from jaxgen.runs.experiment import Experiment, run
+from jaxgen.runs.experiment import Experiment
 
 
 @dataclass(frozen=True)
@@ -70,9 +69,5 @@ EXPERIMENT = Experiment(
 )
 
 
-def main() -> None:
-    sys.exit(run(EXPERIMENT))
-
-
 if __name__ == "__main__":
-    main()
+    EXPERIMENT.main()

@@ -7,7 +7,6 @@ finds the classes without a label: a code of ten values is drawn for each image,
 from the image, together with codes between -1 and 1 for what is continuous (slant, width).
 """
 
-import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Annotated, Any
@@ -20,7 +19,7 @@ from jaxgen.experiments._gan import MNISTGANConfig, build_gan
 from jaxgen.models.gan.heads import mutual_information
 from jaxgen.networks.dcgan import DCGANDiscriminator, DCGANGenerator
 from jaxgen.networks.layers.conditional import ConditionalGenerator
-from jaxgen.runs.experiment import Experiment, run
+from jaxgen.runs.experiment import Experiment
 
 
 @dataclass(frozen=True)
@@ -88,9 +87,5 @@ EXPERIMENT = Experiment(
 )
 
 
-def main() -> None:
-    sys.exit(run(EXPERIMENT))
-
-
 if __name__ == "__main__":
-    main()
+    EXPERIMENT.main()

@@ -9,14 +9,13 @@ eval/generator/ssim and psnr are of the whole test images, of which the known pa
 images filled up with the mean of what is known. The other degradations can be had here, too (--degradation).
 """
 
-import sys
 from dataclasses import dataclass
 from typing import Annotated, Literal
 
 from jaxgen.core.options import Count, within
 from jaxgen.data import Dataset, load
 from jaxgen.experiments._restoration import RestorationConfig, build_restoration
-from jaxgen.runs.experiment import Experiment, run
+from jaxgen.runs.experiment import Experiment
 
 
 @dataclass(frozen=True)
@@ -54,9 +53,5 @@ EXPERIMENT = Experiment(
 )
 
 
-def main() -> None:
-    sys.exit(run(EXPERIMENT))
-
-
 if __name__ == "__main__":
-    main()
+    EXPERIMENT.main()

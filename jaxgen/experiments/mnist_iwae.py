@@ -12,13 +12,12 @@ has the settings that pythae publishes a figure for, which are nearly the paper'
 paper does.
 """
 
-import sys
 from dataclasses import dataclass
 from typing import Annotated, Literal
 
 from jaxgen.core.options import Count, CountFromZero, PositiveFloat, Rate, Size, Widths, within
 from jaxgen.experiments._vae import VAEConfig, build_vae, load_data
-from jaxgen.runs.experiment import Experiment, run
+from jaxgen.runs.experiment import Experiment
 
 EPOCH = 3_000  # of the preset full, whose batches are of 20
 MILESTONES = (2, 5, 14, 28, 41, 122, 365, 1_094)
@@ -80,9 +79,5 @@ EXPERIMENT = Experiment(
 )
 
 
-def main() -> None:
-    sys.exit(run(EXPERIMENT))
-
-
 if __name__ == "__main__":
-    main()
+    EXPERIMENT.main()

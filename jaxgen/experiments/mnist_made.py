@@ -10,7 +10,6 @@ full has the settings of the authors' command for MNIST (https://github.com/mger
 """
 
 import functools
-import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Annotated, Any, Literal
@@ -21,7 +20,7 @@ from jaxgen.core.model import GenerativeModel
 from jaxgen.core.options import Count, CountFromZero, Length, PositiveFloat, Seed, Size, formerly
 from jaxgen.experiments._binary_images import BinaryImagesConfig, build_image_model, load_data
 from jaxgen.networks.made import TokenMADE
-from jaxgen.runs.experiment import Experiment, run
+from jaxgen.runs.experiment import Experiment
 
 # The authors' epsilon is 1e-6 for the sum over 784 pixels; the loss here is their mean. No square is added at first.
 OPTIMIZERS = {
@@ -85,9 +84,5 @@ EXPERIMENT = Experiment(
 )
 
 
-def main() -> None:
-    sys.exit(run(EXPERIMENT))
-
-
 if __name__ == "__main__":
-    main()
+    EXPERIMENT.main()

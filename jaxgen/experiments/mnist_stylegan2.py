@@ -7,14 +7,13 @@ Images of 32x32 are made, of which the middle 28x28 are the digit; the discrimin
 With --conditional the class is given.
 """
 
-import sys
 from dataclasses import dataclass
 
 from jaxgen.core.options import Count, CountFromZero, NonNegativeFloat
 from jaxgen.data import load
 from jaxgen.experiments._scored import BestByFID
 from jaxgen.experiments._stylegan2 import CONFIGURATION_F, SmallStyleGAN2Config, build_stylegan2
-from jaxgen.runs.experiment import Experiment, run
+from jaxgen.runs.experiment import Experiment
 
 
 @dataclass(frozen=True)
@@ -45,9 +44,5 @@ EXPERIMENT = Experiment(
 )
 
 
-def main() -> None:
-    sys.exit(run(EXPERIMENT))
-
-
 if __name__ == "__main__":
-    main()
+    EXPERIMENT.main()

@@ -9,7 +9,6 @@ bernoulli). The preset full has the settings that pythae publishes a figure for,
 are another draw, Larochelle's, of which it keeps 10,000 for validation.
 """
 
-import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
@@ -17,7 +16,7 @@ from typing import Any, Literal
 from jaxgen.core.model import GenerativeModel
 from jaxgen.core.options import Depth
 from jaxgen.experiments._vae import VAEConfig, build_vae, flow_of, load_data
-from jaxgen.runs.experiment import Experiment, run
+from jaxgen.runs.experiment import Experiment
 
 
 @dataclass(frozen=True)
@@ -65,9 +64,5 @@ EXPERIMENT = Experiment(
 )
 
 
-def main() -> None:
-    sys.exit(run(EXPERIMENT))
-
-
 if __name__ == "__main__":
-    main()
+    EXPERIMENT.main()

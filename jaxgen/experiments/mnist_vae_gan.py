@@ -7,7 +7,6 @@ A VAE whose decoder is also the generator of a GAN, and whose reconstructions ar
 features rather than by pixels.
 """
 
-import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -22,7 +21,7 @@ from jaxgen.experiments._scored import BestByFID
 from jaxgen.models.vae_gan import VAEGAN
 from jaxgen.networks.dcgan import DCGANEncoder, DCGANGenerator
 from jaxgen.networks.feature_discriminator import FeatureDiscriminator
-from jaxgen.runs.experiment import Experiment, run
+from jaxgen.runs.experiment import Experiment
 from jaxgen.training.config import TrainConfig
 
 
@@ -89,9 +88,5 @@ EXPERIMENT = Experiment(
 )
 
 
-def main() -> None:
-    sys.exit(run(EXPERIMENT))
-
-
 if __name__ == "__main__":
-    main()
+    EXPERIMENT.main()

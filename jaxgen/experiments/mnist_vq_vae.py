@@ -9,14 +9,13 @@ of a prior over the codes it bounds -log p(x). Its own samples are of codes that
 the prior, learns which codes go together.
 """
 
-import sys
 from dataclasses import dataclass
 from typing import Annotated, Literal
 
 from jaxgen.core.options import Count, Size, within
 from jaxgen.data import load
 from jaxgen.experiments._vq_vae import PAPER, VQVAEConfig, build_vq_vae, with_variance
-from jaxgen.runs.experiment import Experiment, run
+from jaxgen.runs.experiment import Experiment
 
 
 @dataclass(frozen=True)
@@ -50,9 +49,5 @@ EXPERIMENT = Experiment(
 )
 
 
-def main() -> None:
-    sys.exit(run(EXPERIMENT))
-
-
 if __name__ == "__main__":
-    main()
+    EXPERIMENT.main()

@@ -10,7 +10,6 @@ of -log p(x) together.
 """
 
 import dataclasses
-import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -25,7 +24,7 @@ from jaxgen.data import Dataset
 from jaxgen.experiments._images import class_count
 from jaxgen.models.autoregressive.grids import AutoregressiveGrid
 from jaxgen.networks.pixel_cnn import GatedPixelCNN
-from jaxgen.runs.experiment import Experiment, run
+from jaxgen.runs.experiment import Experiment
 from jaxgen.runs.first_stage import first_stage_of, first_stage_tokenizer, load_first_stage_data
 from jaxgen.training.config import TrainConfig
 
@@ -111,9 +110,5 @@ EXPERIMENT = Experiment(
 )
 
 
-def main() -> None:
-    sys.exit(run(EXPERIMENT))
-
-
 if __name__ == "__main__":
-    main()
+    EXPERIMENT.main()

@@ -8,7 +8,6 @@ The tunes are part of the package music21; one in ten is held out. `jaxgen evalu
 can be read, and how many of their bars are as long as their meter says. Without --out a tune is printed as it is drawn.
 """
 
-import sys
 from dataclasses import dataclass
 from typing import Annotated
 
@@ -17,7 +16,7 @@ from jaxgen.data.music import NAME
 from jaxgen.experiments._gpt import GPTConfig, build_gpt
 from jaxgen.experiments._scored import BestByLoss
 from jaxgen.experiments._text import load_data
-from jaxgen.runs.experiment import Experiment, run
+from jaxgen.runs.experiment import Experiment
 
 
 @dataclass(frozen=True)
@@ -53,9 +52,5 @@ EXPERIMENT = Experiment(
 )
 
 
-def main() -> None:
-    sys.exit(run(EXPERIMENT))
-
-
 if __name__ == "__main__":
-    main()
+    EXPERIMENT.main()

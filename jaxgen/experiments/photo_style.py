@@ -11,7 +11,6 @@ from the picture's, plain_style the same before they were drawn anew.
 """
 
 import dataclasses
-import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -40,7 +39,7 @@ from jaxgen.data.picture_file import read_scaled
 from jaxgen.metrics.extractors import efficientnet_maps
 from jaxgen.models.image_to_image.stylization import Style, Stylization, Weights, style_of
 from jaxgen.networks.translators import ResNetTranslator
-from jaxgen.runs.experiment import Experiment, run
+from jaxgen.runs.experiment import Experiment
 from jaxgen.runs.first_stage import unknown_arrays
 from jaxgen.training.config import TrainConfig
 
@@ -159,9 +158,5 @@ EXPERIMENT = Experiment(
 )
 
 
-def main() -> None:
-    sys.exit(run(EXPERIMENT))
-
-
 if __name__ == "__main__":
-    main()
+    EXPERIMENT.main()

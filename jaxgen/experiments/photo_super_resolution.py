@@ -11,7 +11,6 @@ which four are held out; of a folder one picture in five is. eval/generator/psnr
 means over their patches in 256 levels, without a border of 2 pixels; eval/baseline/ has those of bicubic interpolation.
 """
 
-import sys
 from dataclasses import dataclass
 from typing import Annotated
 
@@ -19,7 +18,7 @@ from jaxgen.core.options import Count, ImageSize, PositiveFloat, Text, within
 from jaxgen.data import Dataset
 from jaxgen.data.photos import PHOTOS, load_patches
 from jaxgen.experiments._restoration import RestorationConfig, build_restoration
-from jaxgen.runs.experiment import Experiment, run
+from jaxgen.runs.experiment import Experiment
 
 
 @dataclass(frozen=True)
@@ -68,9 +67,5 @@ EXPERIMENT = Experiment(
 )
 
 
-def main() -> None:
-    sys.exit(run(EXPERIMENT))
-
-
 if __name__ == "__main__":
-    main()
+    EXPERIMENT.main()

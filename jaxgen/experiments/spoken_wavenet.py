@@ -10,7 +10,6 @@ what such a predictor says, and predicts better, but what it draws is less like 
 accelerator: 512 channels, three stacks.
 """
 
-import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Annotated, Any, Literal
@@ -33,7 +32,7 @@ from jaxgen.models.autoregressive.sequences import SequenceModel
 from jaxgen.models.autoregressive.sound_augmentation import random_loudness
 from jaxgen.networks.linear_prediction import LinearPredictor
 from jaxgen.networks.wavenet import Spoken, WaveNet
-from jaxgen.runs.experiment import Experiment, run
+from jaxgen.runs.experiment import Experiment
 
 SHOWN = ("one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten")
 
@@ -187,9 +186,5 @@ EXPERIMENT = Experiment(
 )
 
 
-def main() -> None:
-    sys.exit(run(EXPERIMENT))
-
-
 if __name__ == "__main__":
-    main()
+    EXPERIMENT.main()

@@ -15,7 +15,7 @@ import sys
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Generic, TypeVar
+from typing import Any, Generic, NoReturn, TypeVar
 
 import jax
 
@@ -75,6 +75,10 @@ class Experiment(Generic[Config]):
     def command(self) -> str:
         """What a person types to run it."""
         return f"python -m {self.module}" if self.module else f"python {shlex.quote(self.file)}"
+
+    def main(self) -> NoReturn:
+        """Run the experiment with the process's arguments and end the process; the last line of its file."""
+        sys.exit(run(self))
 
 
 @dataclass(frozen=True)

@@ -13,7 +13,7 @@ from jax.sharding import Mesh
 
 from jaxgen.core import files
 from jaxgen.core.errors import RunFailed, RunStopped
-from jaxgen.core.model import GenerativeModel
+from jaxgen.core.model import GenerativeModel, ModelSpec, as_model
 from jaxgen.core.state import TrainState
 from jaxgen.data.dataset import Dataset
 from jaxgen.samples import pictures
@@ -47,7 +47,7 @@ class TrainResult(NamedTuple):
 
 
 def train(
-    model: GenerativeModel,
+    model: GenerativeModel | ModelSpec,
     data: Dataset,
     config: TrainConfig,
     *,
@@ -55,7 +55,9 @@ def train(
     experiment: dict[str, Any] | None = None,
     owns_process: bool = False,
 ) -> TrainResult:
-    """Train `model` on `data` and leave a run folder (`jaxgen.training.run_folder` says what lies in it).
+    """Train a model, or that of a spec, on `data` and leave a run folder.
+
+    `jaxgen.training.run_folder` says what lies in it.
 
     Args:
       name: the runs without a `run_dir` go to runs/NAME/; the data set's name if not given.
@@ -73,7 +75,7 @@ def train(
     validate(config)
     mesh = device_mesh(config.devices)
     with lost_runs_explained(mesh):
-        return _train(model, data, config, mesh, name=name, experiment=experiment, owns_process=owns_process)
+        return _train(as_model(model), data, config, mesh, name=name, experiment=experiment, owns_process=owns_process)
 
 
 def _train(

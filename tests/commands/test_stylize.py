@@ -8,7 +8,7 @@ from command_lines import assert_refused, command, train
 from PIL import Image
 from skimage import data
 
-from jaxgen.editing.style_transfer import stylize
+from jaxgen.editing.style_transfer import stylize_image
 from jaxgen.experiments import photo_style
 from jaxgen.metrics.extractors import efficientnet_maps
 from jaxgen.models.image_to_image.stylization import content_of, style_losses, style_of
@@ -34,7 +34,7 @@ def test_a_picture_comes_to_have_the_style_and_keeps_its_content(tmp_path, monke
         return style_losses(image[None], of(variables, image[None]), content_of(maps[0]), style_of(maps[1]))
 
     said = []
-    drawn, losses = stylize(photo, painting, steps=40, every=20, progress=lambda step, values: said.append(step))
+    drawn, losses = stylize_image(photo, painting, steps=40, every=20, progress=lambda step, values: said.append(step))
     assert said == [20, 40]
     before, after, far = losses_of(photo), losses_of(drawn), losses_of(painting)
     np.testing.assert_allclose(np.ravel(after), losses, rtol=1e-2)
