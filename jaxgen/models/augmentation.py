@@ -54,7 +54,7 @@ def jitter(images: jax.Array, keys: jax.Array, *, pixels: int, mirror: bool) -> 
 
 
 def _resample(image: jax.Array, matrix: jax.Array, offset: jax.Array, *, mode: str) -> jax.Array:
-    """Resample an image [H, W, C], bilinearly: pixel p (row, column; from the center) is that at `matrix @ p + offset`."""
+    """Resample an image [H, W, C], bilinearly: pixel p (row, column; from the center) is at `matrix @ p + offset`."""
     height, width = image.shape[:2]
     center = jnp.array([(height - 1) / 2, (width - 1) / 2])
     places = jnp.stack(jnp.mgrid[:height, :width], -1) - center  # [H, W, 2]
