@@ -29,7 +29,7 @@ class AutoencoderConfig(TrainConfig):
 
 
 def build_networks(config: AutoencoderConfig, assets: Mapping[str, Any]) -> tuple[MLPEncoder, MLPGenerator]:
-    """Encoder and decoder with ReLU; the decoder's outputs have no activation.
+    """Return encoder and decoder with ReLU; the decoder's outputs have no activation.
 
     Raises:
       UserError: no latents.

@@ -80,7 +80,7 @@ def load_data(config: Config) -> Dataset:
 
 
 def build_model(config: Config, assets: Mapping[str, Any]) -> GenerativeModel:
-    """An encoder and a decoder of one kind.
+    """Return a `TextVAE` of an encoder and a decoder of one kind.
 
     Raises:
       UserError: numbers out of range.

@@ -35,7 +35,7 @@ class Config(AutoencoderConfig):
 
 
 def build_model(config: Config, assets: Mapping[str, Any]) -> GenerativeModel:
-    """784-512-256-16 and back by default."""
+    """Return an `Autoencoder`, 784-512-256-16 and back by default."""
     return Autoencoder(
         *build_networks(config, assets),
         latent_size=config.latent_size,

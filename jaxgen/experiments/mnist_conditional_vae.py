@@ -21,7 +21,7 @@ class Config(VAEConfig):
 
 
 def build_model(config: Config, assets: Mapping[str, Any]) -> GenerativeModel:
-    """The networks of mnist_vae, given the class."""
+    """Return a `VAE` of the networks of mnist_vae, given the class."""
     return build_vae(config, assets, num_classes=len(assets["class_names"]))
 
 

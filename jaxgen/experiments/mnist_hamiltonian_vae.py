@@ -63,7 +63,7 @@ class Config(VAEConfig):
 
 
 def build_model(config: Config, assets: Mapping[str, Any]) -> GenerativeModel:
-    """784-300-64-300-784 by default."""
+    """Return a `VAE` with Hamiltonian dynamics, 784-300-64-300-784 by default."""
     posterior = hamiltonian_posterior(
         config.latent_size,
         steps=config.leapfrog_steps,

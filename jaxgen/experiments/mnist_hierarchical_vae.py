@@ -33,7 +33,10 @@ class Config(BoundConfig):
 
 
 def build_model(config: Config, assets: Mapping[str, Any]) -> GenerativeModel:
-    """The paper's sizes: 512, 256, 128, 64 and 32 hidden units before 64, 32, 16, 8 and 4 latents."""
+    """Return a `HierarchicalVAE` of the paper's sizes.
+
+    512, 256, 128, 64 and 32 hidden units before 64, 32, 16, 8 and 4 latents.
+    """
     sizes, widths = LATENT_SIZES[: config.layers], WIDTHS[: config.layers]
     options = bound_options(config)
     height, width, channels = assets["image_shape"]

@@ -31,7 +31,7 @@ class Config(VAEConfig):
 
 
 def build_model(config: Config, assets: Mapping[str, Any]) -> GenerativeModel:
-    """784-500-20-500-784 by default."""
+    """Return a `VAE`, 784-500-20-500-784 by default."""
     posterior = None if config.flow is None else flow_of(config.flow, config.flow_layers, config.latent_size)
     return build_vae(config, assets, posterior=posterior)
 

@@ -51,13 +51,15 @@ RECONSTRUCTIONS: dict[str, Reconstruction] = {
 
 @dataclass(frozen=True)
 class Autoencoder(ModelSpec):
-    """Codes from which images can be told again, on batches with `image` [B, H, W, C] in [-1, 1].
+    """Codes from which images can be reconstructed, on batches with `image` [B, H, W, C] in [-1, 1].
 
-    With noise or masking, the clean image is told from a corrupted one (denoising autoencoder). An autoencoder has no
-    prior. Here the mean m and covariance S of the codes of clean images are kept in `model_state` as running averages,
-    and a Gaussian with these moments serves as one: latents are the whitened codes z = L^-1 (c - m) with L L^T = S, so
-    that they have mean 0 and covariance 1 over the training set, and a standard normal z is decoded to a sample. Where
-    codes are far from Gaussian, samples are poor: that is what variational and adversarial autoencoders mend.
+    With noise or masking, the clean image is reconstructed from a corrupted one (denoising autoencoder).
+
+    An autoencoder has no prior. Here the mean m and covariance S of the codes of clean images are kept in `model_state`
+    as running averages, and a Gaussian with these moments serves as one: latents are the whitened codes
+    z = L^-1 (c - m) with L L^T = S, so that they have mean 0 and covariance 1 over the training set, and a standard
+    normal z is decoded to a sample. Where codes are far from Gaussian, samples are poor: that is what variational and
+    adversarial autoencoders mend.
 
     Metrics: `autoencoder/loss`; on evaluation also `autoencoder/clean_loss`, of images that were not corrupted.
 
@@ -144,7 +146,7 @@ def loss(autoencoder: Autoencoder, params: Any, model_state: Any, batch: Batch, 
         metrics = {} if train else {"clean_loss": reconstruction.losses(clean_outputs, images)}
     moments = model_state["codes"]
     if train:
-        moments = moved_moments(moments, jax.lax.stop_gradient(codes))
+        moments = update_moments(moments, jax.lax.stop_gradient(codes))
     return LossOutput(reconstruction.losses(outputs, images), metrics, {**updated, "codes": moments})
 
 
@@ -174,7 +176,7 @@ def _apply(
     return codes, outputs, {"encoder": encoder_state, "decoder": decoder_state}
 
 
-def moved_moments(moments: dict[str, jax.Array], codes: jax.Array) -> dict[str, jax.Array]:
+def update_moments(moments: dict[str, jax.Array], codes: jax.Array) -> dict[str, jax.Array]:
     """Return running `mean` [L] and `covariance` [L, L], moved toward those of the whole batch's codes [B, L]."""
     mean = mean_over_devices(jnp.mean(codes, 0))
     centered = codes - mean
@@ -217,7 +219,7 @@ def encode(autoencoder: Autoencoder, state: TrainState, images: jax.Array) -> ja
 
 
 def reconstruct(autoencoder: Autoencoder, state: TrainState, images: jax.Array) -> jax.Array:
-    """Return the images [N, H, W, C] told again, of corrupted ones the clean ones."""
+    """Return reconstructions [N, H, W, C] of images, of corrupted ones the clean ones."""
     outputs = _apply(autoencoder, state.params["autoencoder"], state.model_state, images, train=False)[1]
     return autoencoder.reconstruction.images(outputs)
 

@@ -37,7 +37,7 @@ def straight_through(vectors: jax.Array, quantized: jax.Array) -> jax.Array:
     return vectors + jax.lax.stop_gradient(quantized - vectors)
 
 
-def moved_counts(counts: jax.Array, numbers: jax.Array, decay: float) -> jax.Array:
+def update_counts(counts: jax.Array, numbers: jax.Array, decay: float) -> jax.Array:
     """Return the running counts [K] of uses after a batch with the numbers [N] (eq. 6).
 
     N_i <- gamma N_i + (1 - gamma) n_i, n_i how often code i is among the numbers of all devices.
@@ -46,7 +46,7 @@ def moved_counts(counts: jax.Array, numbers: jax.Array, decay: float) -> jax.Arr
     return decay * counts + (1.0 - decay) * sum_over_devices(jnp.sum(uses, 0))
 
 
-def moved_codebook(
+def update_codebook(
     codebook: dict[str, jax.Array],
     vectors: jax.Array,
     numbers: jax.Array,
@@ -69,7 +69,7 @@ def moved_codebook(
     """
     uses = jax.nn.one_hot(numbers, len(codebook["counts"]), dtype=vectors.dtype)  # [N, K]
     batch_sums = sum_over_devices(jnp.matmul(uses.T, vectors, precision=jax.lax.Precision.HIGHEST))  # [K, D]
-    counts = moved_counts(codebook["counts"], numbers, decay)
+    counts = update_counts(codebook["counts"], numbers, decay)
     sums = decay * codebook["sums"] + (1.0 - decay) * batch_sums
     if revive_below:
         everywhere = gather_over_devices(vectors)  # [N of all devices, D]

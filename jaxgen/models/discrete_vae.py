@@ -16,7 +16,7 @@ from jaxgen.core.model import Codes, GenerativeModel, ModelSpec
 from jaxgen.core.per_example import row_sums
 from jaxgen.core.state import Batch, Key, Metrics, TrainState, averaged_params
 from jaxgen.models import single_loss
-from jaxgen.models.codebooks import moved_counts, perplexity, uniform_codes, usage
+from jaxgen.models.codebooks import perplexity, uniform_codes, update_counts, usage
 from jaxgen.models.conditional_samples import refuse_condition
 from jaxgen.models.likelihoods import PixelLikelihood
 from jaxgen.models.single_loss import LossOutput, SingleLoss
@@ -139,7 +139,7 @@ def loss(
     numbers = jnp.argmax(logits, -1)
     counts = model_state["codebook"]["counts"]
     if train:
-        counts = moved_counts(counts, numbers.reshape(-1), dvae.decay)
+        counts = update_counts(counts, numbers.reshape(-1), dvae.decay)
     metrics = {
         "reconstruction": -log_prob,
         "kl": kl,

@@ -17,12 +17,12 @@ from jaxgen.metrics.likelihood import bits_per_dimension
 from jaxgen.models import single_loss
 from jaxgen.models.codebooks import (
     initial_codes,
-    moved_codebook,
-    moved_counts,
     nearest_codes,
     perplexity,
     straight_through,
     uniform_codes,
+    update_codebook,
+    update_counts,
     usage,
 )
 from jaxgen.models.conditional_samples import refuse_condition
@@ -42,7 +42,7 @@ class VQVAE(ModelSpec):
         -1/M log p(x | e)  +  mean |sg[z_e] - e|^2  +  beta mean |z_e - sg[e]|^2
 
     The first term's gradient passes from e to z_e unchanged. The second is left out with code books of running means,
-    which move by themselves (`jaxgen.models.codebooks.moved_codebook`).
+    which move by themselves (`jaxgen.models.codebooks.update_codebook`).
 
     Metrics: `vq_vae/loss`; `vq_vae/reconstruction`, -log p(x | e) in nats; `vq_vae/commitment`, mean |z_e - e|^2;
     `vq_vae/elbo`, log p(x | e) - h w log K, the bound of log p(x) with the uniform prior that holds while the codes are
@@ -160,7 +160,7 @@ def loss(vq_vae: VQVAE, params: Any, model_state: Any, batch: Batch, key: Key, *
 
     book = model_state["codebook"]
     if train:
-        book = _moved_book(vq_vae, book, found, revival_key)
+        book = _update_book(vq_vae, book, found, revival_key)
     elbo = log_prob - math.prod(vq_vae.grid_shape) * math.log(vq_vae.num_codes)
     metrics = {
         "reconstruction": -log_prob,
@@ -191,12 +191,12 @@ def _codes(vq_vae: VQVAE, params: Any, model_state: Any) -> jax.Array:
     return params["codes"] if vq_vae.codebook == "gradient" else model_state["codebook"]["codes"]
 
 
-def _moved_book(vq_vae: VQVAE, book: dict[str, jax.Array], found: Quantized, key: Key) -> dict[str, jax.Array]:
+def _update_book(vq_vae: VQVAE, book: dict[str, jax.Array], found: Quantized, key: Key) -> dict[str, jax.Array]:
     """The code book's state after a training batch."""
     numbers, vectors = found.numbers.reshape(-1), jax.lax.stop_gradient(found.vectors).reshape(-1, vq_vae.code_size)
     if vq_vae.codebook == "gradient":
-        return {"counts": moved_counts(book["counts"], numbers, vq_vae.decay)}
-    return moved_codebook(book, vectors, numbers, key, decay=vq_vae.decay, revive_below=vq_vae.revive_below)
+        return {"counts": update_counts(book["counts"], numbers, vq_vae.decay)}
+    return update_codebook(book, vectors, numbers, key, decay=vq_vae.decay, revive_below=vq_vae.revive_below)
 
 
 # ---------------------------------------------------------------- use: images are binary where the likelihood is

@@ -10,7 +10,7 @@ import scipy.special
 from tiny import optimizer, tiny_autoencoder_networks, tiny_denoising_autoencoder, tiny_images
 
 from jaxgen.data import example_batch
-from jaxgen.models.autoencoder import MOMENTS_DECAY, RECONSTRUCTIONS, Autoencoder, moved_moments
+from jaxgen.models.autoencoder import MOMENTS_DECAY, RECONSTRUCTIONS, Autoencoder, update_moments
 
 KEY = jax.random.key(0)
 
@@ -35,10 +35,10 @@ def test_running_moments_reach_those_of_the_codes():
     rng = np.random.default_rng(1)
     codes = jnp.asarray(rng.normal(size=(500, 3)) @ rng.normal(size=(3, 3)) + 2, jnp.float32)
     moments = {"mean": jnp.zeros(3), "covariance": jnp.eye(3)}
-    moments = jax.lax.fori_loop(0, 900, lambda _, moments: moved_moments(moments, codes), moments)
+    moments = jax.lax.fori_loop(0, 900, lambda _, moments: update_moments(moments, codes), moments)
     np.testing.assert_allclose(moments["mean"], codes.mean(0), atol=2e-3)
     np.testing.assert_allclose(moments["covariance"], np.cov(codes.T, bias=True), atol=2e-2)
-    once = moved_moments({"mean": jnp.zeros(3), "covariance": jnp.eye(3)}, codes)
+    once = update_moments({"mean": jnp.zeros(3), "covariance": jnp.eye(3)}, codes)
     np.testing.assert_allclose(once["mean"], (1 - MOMENTS_DECAY) * codes.mean(0), rtol=1e-4)
 
 

@@ -14,7 +14,7 @@ from tiny import tiny_images, tiny_vq_vae, tiny_vq_vae_spec
 
 from jaxgen.data import example_batch
 from jaxgen.models import vq_vae
-from jaxgen.models.codebooks import moved_codebook, nearest_codes, perplexity, straight_through, usage
+from jaxgen.models.codebooks import nearest_codes, perplexity, straight_through, update_codebook, usage
 from jaxgen.models.likelihoods import scaled_squared_error
 from jaxgen.models.vq_vae import VQVAE
 from jaxgen.training.parallel import device_mesh, per_device, split_over_devices
@@ -71,7 +71,7 @@ def test_running_means_agree_with_the_papers_appendix():
     batches = rng.normal(size=(5, 60, 3))
     expected = appendix_a1(batches, *(np.array(book[name], np.float64) for name in ("codes", "counts", "sums")), 0.9)
     for vectors in jnp.asarray(batches, jnp.float32):
-        book = moved_codebook(book, vectors, nearest_codes(vectors, book["codes"]), KEY, decay=0.9, revive_below=0)
+        book = update_codebook(book, vectors, nearest_codes(vectors, book["codes"]), KEY, decay=0.9, revive_below=0)
     for name, value in zip(("codes", "counts", "sums"), expected, strict=True):
         np.testing.assert_allclose(book[name], value, rtol=1e-4, atol=1e-4, err_msg=name)
 
@@ -81,7 +81,7 @@ def test_dead_codes_become_vectors_of_the_batch_and_living_ones_stay():
     book = book_of(rng, 6, 3) | {"counts": jnp.array([5.0, 0.2, 5.0, 0.3, 5.0, 5.0])}
     vectors = jnp.asarray(rng.normal(size=(40, 3)), jnp.float32)
     numbers = jnp.asarray(np.resize([0, 2, 4, 5], 40), jnp.int32)
-    revived, kept = (moved_codebook(book, vectors, numbers, KEY, decay=0.9, revive_below=least) for least in (1.0, 0))
+    revived, kept = (update_codebook(book, vectors, numbers, KEY, decay=0.9, revive_below=least) for least in (1.0, 0))
     dead, alive = np.array([1, 3]), np.array([0, 2, 4, 5])
     distances, _ = scipy.spatial.cKDTree(vectors).query(np.asarray(revived["codes"])[dead])
     assert distances.max() < 1e-4
@@ -94,7 +94,7 @@ def test_the_same_codes_are_revived_on_1_and_8_devices():
     rng = np.random.default_rng(3)
     book = book_of(rng, 50, 3) | {"counts": jnp.full(50, 0.1)}
     vectors = jnp.asarray(rng.normal(size=(64, 3)), jnp.float32)
-    move = functools.partial(moved_codebook, decay=0.9, revive_below=1.0)
+    move = functools.partial(update_codebook, decay=0.9, revive_below=1.0)
 
     def step(book, vectors):
         return move(book, vectors, nearest_codes(vectors, book["codes"]), KEY)

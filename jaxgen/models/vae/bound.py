@@ -52,7 +52,7 @@ class Terms(NamedTuple):
 
 
 def labels_of_batch(vae: VAE, batch: Batch) -> tuple[jax.Array, ...]:
-    """Return what the networks are told besides: (labels [B],), or () without classes."""
+    """Return what the networks get besides: (labels [B],), or () without classes."""
     return () if vae.num_classes is None else (batch["label"],)
 
 
