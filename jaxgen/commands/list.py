@@ -1,25 +1,60 @@
-"""`jaxgen list`: list the experiments of the package."""
+"""`jaxgen list [WORD ...]`: list the experiments of the package."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+import tyro
 from rich.table import Column, Table
 
 from jaxgen.commands._options import parse
+from jaxgen.core.errors import UserError, nearest
 from jaxgen.core.terminal import console
+from jaxgen.runs.experiment import Experiment, Study
 from jaxgen.runs.experiment_loading import all_experiments, all_studies
+
+FAMILIES = (
+    *("GAN", "VAE", "discrete codes", "autoregressive", "diffusion", "text and images", "images from images"),
+    "classification",
+)
+"""In this order."""
+NAME_WIDTH = 29
 
 
 @dataclass(frozen=True)
 class Options:
-    """Lists the experiments that `python -m jaxgen.experiments.NAME` runs."""
+    """Lists the experiments that `jaxgen train NAME` runs, by family, with the time of the default preset."""
+
+    words: tyro.conf.Positional[tuple[str, ...]] = ()
+    """Show only those whose name, family, model or data have all of these words in them."""
 
 
 def main(arguments: Sequence[str]) -> None:
-    parse(Options, "list", arguments)
-    name = Column("experiment", no_wrap=True)
-    table = Table(name, "model", "data", "time of the default preset", box=None, pad_edge=False)
-    for experiment in sorted([*all_experiments(), *all_studies()], key=lambda experiment: experiment.name):
-        table.add_row(experiment.name, experiment.summary, experiment.data, experiment.expected_time)
-    console().print(table)
-    print("\nRun one with: python -m jaxgen.experiments.NAME")
+    options = parse(Options, "list", arguments)
+    everything = sorted([*all_experiments(), *all_studies()], key=lambda entry: (_rank(entry), entry.name))
+    chosen = [entry for entry in everything if all(word.lower() in _text(entry) for word in options.words)]
+    if not chosen:
+        names = [entry.name for entry in everything]
+        raise UserError(f"No experiment has {' and '.join(options.words)} in it{nearest(options.words[0], names)}.")
+    terminal = console()
+    for family in dict.fromkeys(entry.family for entry in chosen):
+        terminal.print(family)
+        terminal.print(_table([entry for entry in chosen if entry.family == family]))
+        terminal.print()
+    terminal.print("Train one with: jaxgen train NAME (its options: jaxgen train NAME --help)")
+
+
+def _rank(entry: Experiment | Study) -> int:
+    return FAMILIES.index(entry.family) if entry.family in FAMILIES else len(FAMILIES)
+
+
+def _text(entry: Experiment | Study) -> str:
+    return " ".join((entry.name, entry.family, entry.summary, entry.data)).lower()
+
+
+def _table(entries: Sequence[Experiment | Study]) -> Table:
+    name = Column(no_wrap=True, min_width=NAME_WIDTH)
+    table = Table(name, Column(ratio=3), Column(ratio=2), box=None, show_header=False, expand=True)
+    for entry in entries:
+        time = entry.expected_time.split(" at ", 1)[0].replace(" on ", ", ")
+        table.add_row(entry.name, f"{entry.summary}; {entry.data}", time)
+    return table

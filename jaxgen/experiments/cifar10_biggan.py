@@ -56,6 +56,7 @@ def build_model(config: Config, assets: Mapping[str, Any]) -> GenerativeModel:
 
 EXPERIMENT = Experiment(
     file=__file__,
+    family="GAN",
     summary="BigGAN",
     data="CIFAR-10 (tfds)",
     expected_time="not run yet",

@@ -29,6 +29,7 @@ class Config(ImageDiffusionConfig):
 
 EXPERIMENT = Experiment(
     file=__file__,
+    family="diffusion",
     summary="diffusion, as mnist_diffusion",
     data="CIFAR-10 (tfds)",
     expected_time="not run yet",

@@ -32,6 +32,7 @@ class Config(SNGANConfig):
 
 EXPERIMENT = Experiment(
     file=__file__,
+    family="GAN",
     summary="SNGAN",
     data="CIFAR-10 (tfds)",
     expected_time="not run yet",

@@ -122,6 +122,7 @@ def image_encoder_of(config: Config) -> nn.Module:
 
 EXPERIMENT = Experiment(
     file=__file__,
+    family="text and images",
     summary="CLIP: images and captions in one space",
     data="emoji, --data ...",
     expected_time="17 min on 1 CPU core",

@@ -121,6 +121,7 @@ def build_model(config: Config, assets: Mapping[str, Any]) -> GenerativeModel:
 
 EXPERIMENT = Experiment(
     file=__file__,
+    family="text and images",
     summary="text to image by a transformer over captions and codes",
     data="emoji, --data ...",
     expected_time="4 min on a GPU",

@@ -32,6 +32,7 @@ class Config(ShapesFirst, ImageDiffusionConfig):
 
 EXPERIMENT = Experiment(
     file=__file__,
+    family="diffusion",
     summary="diffusion, as mnist_diffusion",
     data="emoji, --data ...",
     expected_time="163 min on 1 busy CPU core",

@@ -121,6 +121,7 @@ def networks_of(config: Config, num_outputs: int) -> tuple[nn.Module, nn.Module]
 
 EXPERIMENT = Experiment(
     file=__file__,
+    family="discrete codes",
     summary="discrete VAE, first stage of emoji_dalle",
     data="emoji, --data ...",
     expected_time="54 min on 1 busy CPU core",

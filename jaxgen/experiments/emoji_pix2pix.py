@@ -65,6 +65,7 @@ def build_model(config: Config, assets: Mapping[str, Any]) -> GenerativeModel:
 
 EXPERIMENT = Experiment(
     file=__file__,
+    family="images from images",
     summary="translation of pairs",
     data="emoji, --data ... --target ...",
     expected_time="9 min on 1 CPU core",

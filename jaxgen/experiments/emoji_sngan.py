@@ -36,6 +36,7 @@ class Config(BestByKID, SNGANConfig):
 
 EXPERIMENT = Experiment(
     file=__file__,
+    family="GAN",
     summary="SNGAN, SAGAN, projection discriminator",
     data="emoji, --data ...",
     expected_time="47 min on 1 CPU core",

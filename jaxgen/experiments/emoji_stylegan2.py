@@ -32,6 +32,7 @@ class Config(BestByKID, ImagesConfig, SmallStyleGAN2Config):
 
 EXPERIMENT = Experiment(
     file=__file__,
+    family="GAN",
     summary="StyleGAN2",
     data="emoji, --data ...",
     expected_time="34 min on 1 CPU core",

@@ -28,6 +28,7 @@ class Config(ImagesConfig, RestorationConfig):
 
 EXPERIMENT = Experiment(
     file=__file__,
+    family="images from images",
     summary="super-resolution; other restorations by options",
     data="emoji, --data ...",
     expected_time="32 min on 1 CPU core",

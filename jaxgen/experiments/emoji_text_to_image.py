@@ -75,6 +75,7 @@ def build_model(config: Config, assets: Mapping[str, Any]) -> GenerativeModel:
 
 EXPERIMENT = Experiment(
     file=__file__,
+    family="text and images",
     summary="text to image by diffusion",
     data="emoji, --data ...",
     expected_time="40 min on 1 CPU core",

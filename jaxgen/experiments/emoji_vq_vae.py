@@ -30,6 +30,7 @@ class Config(ImagesConfig, VQVAEConfig):
 
 EXPERIMENT = Experiment(
     file=__file__,
+    family="discrete codes",
     summary="VQ-VAE: images as grids of codes",
     data="emoji, --data ...",
     expected_time="6 min on 1 CPU core",

@@ -40,6 +40,7 @@ def build_model(config: Config, assets: Mapping[str, Any]) -> GenerativeModel:
 
 EXPERIMENT = Experiment(
     file=__file__,
+    family="GAN",
     summary="DCGAN on your images",
     data="--data ...",
     expected_time="30 min on 2 CPU cores",

@@ -32,6 +32,7 @@ class Config(ImagesConfig, SmallStyleGAN2Config):
 
 EXPERIMENT = Experiment(
     file=__file__,
+    family="GAN",
     summary="StyleGAN2 on your images",
     data="--data ...",
     expected_time="160 min on 1 busy CPU core at 64x64, by 17 images a second",

@@ -16,6 +16,7 @@ from jaxgen.runs.experiment import Experiment
 
 EXPERIMENT = Experiment(
     file=__file__,
+    family="autoregressive",
     summary="GPT of text, by characters or pieces of words",
     data="kjv, --data ...",
     expected_time="4 min on 1 CPU core",

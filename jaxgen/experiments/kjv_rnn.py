@@ -48,6 +48,7 @@ def build_model(config: Config, assets: Mapping[str, Any]) -> GenerativeModel:
 
 EXPERIMENT = Experiment(
     file=__file__,
+    family="autoregressive",
     summary="LSTM or GRU of text",
     data="kjv, --data ...",
     expected_time="7 min on 1 CPU core",

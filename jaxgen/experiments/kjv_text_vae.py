@@ -125,6 +125,7 @@ def build_model(config: Config, assets: Mapping[str, Any]) -> GenerativeModel:
 
 EXPERIMENT = Experiment(
     file=__file__,
+    family="VAE",
     summary="VAE of sentences, recurrent or of transformers",
     data="kjv, --data ...",
     expected_time="25 min on 1 CPU core",

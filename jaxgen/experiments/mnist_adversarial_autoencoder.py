@@ -58,6 +58,7 @@ def build_model(config: Config, assets: Mapping[str, Any]) -> GenerativeModel:
 
 EXPERIMENT = Experiment(
     file=__file__,
+    family="VAE",
     summary="adversarial autoencoder",
     data="MNIST",
     expected_time="4 min on 1 CPU core",

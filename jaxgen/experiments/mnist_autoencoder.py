@@ -48,6 +48,7 @@ def build_model(config: Config, assets: Mapping[str, Any]) -> GenerativeModel:
 
 EXPERIMENT = Experiment(
     file=__file__,
+    family="VAE",
     summary="plain and denoising autoencoder",
     data="MNIST",
     expected_time="3 min on 1 CPU core",

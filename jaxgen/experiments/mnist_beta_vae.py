@@ -27,6 +27,7 @@ class Config(VAEConfig):
 
 EXPERIMENT = Experiment(
     file=__file__,
+    family="VAE",
     summary="VAE with a weighted KL term",
     data="MNIST",
     expected_time="3 min on 1 CPU core",

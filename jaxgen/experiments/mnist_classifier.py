@@ -82,6 +82,7 @@ def build_model(config: Config, assets: Mapping[str, Any]) -> GenerativeModel:
 
 EXPERIMENT = Experiment(
     file=__file__,
+    family="classification",
     summary="convolutional classifier",
     data="MNIST",
     expected_time="10 min on 2 CPU cores",

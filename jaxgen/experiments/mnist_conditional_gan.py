@@ -56,6 +56,7 @@ def build_model(config: Config, assets: Mapping[str, Any]) -> GenerativeModel:
 
 EXPERIMENT = Experiment(
     file=__file__,
+    family="GAN",
     summary="class-conditional GAN",
     data="MNIST",
     expected_time="7 min on 2 CPU cores",

@@ -27,6 +27,7 @@ def build_model(config: Config, assets: Mapping[str, Any]) -> GenerativeModel:
 
 EXPERIMENT = Experiment(
     file=__file__,
+    family="VAE",
     summary="class-conditional VAE",
     data="MNIST",
     expected_time="6 min on 1 CPU core",

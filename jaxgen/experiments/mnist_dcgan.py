@@ -71,6 +71,7 @@ def build_model(config: Config, assets: Mapping[str, Any]) -> GenerativeModel:
 
 EXPERIMENT = Experiment(
     file=__file__,
+    family="GAN",
     summary="DCGAN",
     data="MNIST",
     expected_time="33 min on 2 CPU cores",

@@ -36,6 +36,7 @@ def load_data(config: Config) -> Dataset:
 
 EXPERIMENT = Experiment(
     file=__file__,
+    family="diffusion",
     summary="diffusion: EDM, DDPM, flow matching; U-Net or DiT",
     data="MNIST",
     expected_time="110 min on 1 busy CPU core",

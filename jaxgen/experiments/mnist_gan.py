@@ -42,6 +42,7 @@ def build_model(config: Config, assets: Mapping[str, Any]) -> GenerativeModel:
 
 EXPERIMENT = Experiment(
     file=__file__,
+    family="GAN",
     summary="fully connected GAN",
     data="MNIST",
     expected_time="5 min on 2 CPU cores",

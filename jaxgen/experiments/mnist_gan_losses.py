@@ -28,6 +28,7 @@ SPEED = "speed/examples_per_second"
 
 STUDY = Study(
     file=__file__,
+    family="GAN",
     summary="GAN losses and regularizers side by side",
     data="MNIST",
     expected_time="2 to 11 min on 1 CPU core for each of 66 runs",

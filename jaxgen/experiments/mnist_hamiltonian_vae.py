@@ -76,6 +76,7 @@ def build_model(config: Config, assets: Mapping[str, Any]) -> GenerativeModel:
 
 EXPERIMENT = Experiment(
     file=__file__,
+    family="VAE",
     summary="VAE with Hamiltonian dynamics",
     data="MNIST",
     expected_time="150 min on 1 busy CPU core, by 51 ms a step",

@@ -51,6 +51,7 @@ def build_model(config: Config, assets: Mapping[str, Any]) -> GenerativeModel:
 
 EXPERIMENT = Experiment(
     file=__file__,
+    family="VAE",
     summary="VAE with five layers of latents",
     data="MNIST",
     expected_time="34 min on 1 CPU core",

@@ -74,6 +74,7 @@ def build_model(config: Config, assets: Mapping[str, Any]) -> GenerativeModel:
 
 EXPERIMENT = Experiment(
     file=__file__,
+    family="GAN",
     summary="GAN that finds classes without labels",
     data="MNIST",
     expected_time="8 min on 1 CPU core",

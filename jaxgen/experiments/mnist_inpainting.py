@@ -40,6 +40,7 @@ def load_data(config: Config) -> Dataset:
 
 EXPERIMENT = Experiment(
     file=__file__,
+    family="images from images",
     summary="inpainting; other restorations by options",
     data="MNIST",
     expected_time="4 min on 1 CPU core",

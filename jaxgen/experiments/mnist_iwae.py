@@ -55,6 +55,7 @@ class Config(VAEConfig):
 
 EXPERIMENT = Experiment(
     file=__file__,
+    family="VAE",
     summary="importance-weighted autoencoder",
     data="MNIST",
     expected_time="30 min on 1 CPU core",

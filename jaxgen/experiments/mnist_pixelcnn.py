@@ -66,6 +66,7 @@ def build_model(config: Config, assets: Mapping[str, Any]) -> GenerativeModel:
 
 EXPERIMENT = Experiment(
     file=__file__,
+    family="autoregressive",
     summary="gated PixelCNN",
     data="MNIST",
     expected_time="15 min on 1 CPU core",

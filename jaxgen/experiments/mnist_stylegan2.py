@@ -30,6 +30,7 @@ class Config(BestByFID, SmallStyleGAN2Config):
 
 EXPERIMENT = Experiment(
     file=__file__,
+    family="GAN",
     summary="StyleGAN2",
     data="MNIST",
     expected_time="36 min on 1 CPU core",

@@ -39,6 +39,7 @@ ACCURACY = "eval/classifier/accuracy"
 
 STUDY = Study(
     file=__file__,
+    family="classification",
     summary="classifier on real and generated digits",
     data="MNIST",
     expected_time="2 h on 1 CPU core",

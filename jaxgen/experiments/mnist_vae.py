@@ -38,6 +38,7 @@ def build_model(config: Config, assets: Mapping[str, Any]) -> GenerativeModel:
 
 EXPERIMENT = Experiment(
     file=__file__,
+    family="VAE",
     summary="variational autoencoder",
     data="MNIST",
     expected_time="3 min on 1 CPU core",

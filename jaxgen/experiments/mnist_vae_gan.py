@@ -67,6 +67,7 @@ def build_model(config: Config, assets: Mapping[str, Any]) -> GenerativeModel:
 
 EXPERIMENT = Experiment(
     file=__file__,
+    family="VAE",
     summary="VAE-GAN",
     data="MNIST",
     expected_time="22 min on 1 CPU core",

@@ -36,6 +36,7 @@ class Config(VQVAEConfig):
 
 EXPERIMENT = Experiment(
     file=__file__,
+    family="discrete codes",
     summary="VQ-VAE: images as grids of codes",
     data="MNIST",
     expected_time="27 min on 1 busy CPU core",

@@ -87,6 +87,7 @@ def build_model(config: Config, assets: Mapping[str, Any]) -> GenerativeModel:
 
 EXPERIMENT = Experiment(
     file=__file__,
+    family="discrete codes",
     summary="PixelCNN prior over a VQ-VAE's codes",
     data="of the first stage",
     expected_time="15 min on 1 CPU core",

@@ -62,6 +62,7 @@ def build_model(config: Config, assets: Mapping[str, Any]) -> GenerativeModel:
 
 EXPERIMENT = Experiment(
     file=__file__,
+    family="GAN",
     summary="Wasserstein GAN with gradient penalty",
     data="MNIST",
     expected_time="22 min on 1 CPU core",

@@ -39,6 +39,7 @@ class Config(BestByLoss, GPTConfig):
 
 EXPERIMENT = Experiment(
     file=__file__,
+    family="autoregressive",
     summary="GPT of tunes in ABC notation",
     data="ryans_mammoth (music21)",
     expected_time="31 min on 1 CPU core",

@@ -136,6 +136,7 @@ def style_from(path: Path, size: int) -> Style:
 
 EXPERIMENT = Experiment(
     file=__file__,
+    family="images from images",
     summary="style transfer in one pass",
     data="photographs, --data ... --style ...",
     expected_time="16 min on 1 CPU core",

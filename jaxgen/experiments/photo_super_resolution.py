@@ -46,6 +46,7 @@ def load_data(config: Config) -> Dataset:
 
 EXPERIMENT = Experiment(
     file=__file__,
+    family="images from images",
     summary="super-resolution; other restorations by options",
     data="photographs, --data ...",
     expected_time="29 min on 1 CPU core",

@@ -146,6 +146,7 @@ def build_model(config: Config, assets: Mapping[str, Any]) -> GenerativeModel:
 
 EXPERIMENT = Experiment(
     file=__file__,
+    family="autoregressive",
     summary="WaveNet of spoken words, by their spelling",
     data="spoken",
     expected_time="16 min on 1 CPU core",

@@ -23,7 +23,7 @@ from jaxgen.core import files, signals
 from jaxgen.core.cache import cache_folder
 from jaxgen.core.command_line import end_well, stoppable
 from jaxgen.core.errors import UserError
-from jaxgen.core.model import GenerativeModel
+from jaxgen.core.model import GenerativeModel, ModelSpec
 from jaxgen.core.options import parse_options
 from jaxgen.core.terminal import printable
 from jaxgen.data.dataset import Dataset, example_batch
@@ -59,7 +59,10 @@ class Experiment(Generic[Config]):
     presets: Mapping[str, Config]
     """Configs by name: "quick", "default" and "full"."""
     load_data: Callable[[Config], Dataset]
-    build_model: Callable[[Config, Mapping[str, Any]], GenerativeModel]
+    build_model: Callable[[Config, Mapping[str, Any]], GenerativeModel | ModelSpec]
+    """(config, assets) -> the model, or its spec."""
+    family: str = "your own"
+    """Under which `jaxgen list` shows it."""
 
     @property
     def name(self) -> str:
@@ -91,6 +94,7 @@ class Study:
     """As of an `Experiment`, for `jaxgen list`,"""
     data: str
     expected_time: str
+    family: str = "your own"
 
     @property
     def name(self) -> str:

@@ -183,7 +183,7 @@ def build_recorded(
     config = config_from_json(type(experiment.presets["default"]), record["config"], where)
     validate(dataclasses.replace(config, wandb=None))  # reports are none of a reader's business
     with _described_by(where):
-        return config, experiment.build_model(config, record["assets"])
+        return config, as_model(experiment.build_model(config, record["assets"]))
 
 
 @contextlib.contextmanager

@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import tiny_experiment
-from command_lines import command, train
+from command_lines import assert_refused, command, train
 from helpers import file_digests, run_python, saved_digest
 from PIL import Image
 
@@ -163,6 +163,16 @@ def test_list_names_every_experiment():
     assert code == 0
     for path in Path(mnist_gan.__file__).parent.glob("[a-z]*.py"):
         assert path.stem in out
+    assert out.index("GAN\n") < out.index("VAE\n") < out.index("diffusion\n")
+    assert all(len(line) <= 80 for line in out.splitlines())
+
+
+def test_list_shows_those_that_have_all_words():
+    code, out, _ = command("list", "Emoji", "sngan")
+    assert code == 0
+    assert "emoji_sngan" in out
+    assert "mnist" not in out
+    assert_refused(command("list", "mnist_gna"), r"No experiment has mnist_gna in it \(did you mean mnist_gan\?\)")
 
 
 def test_help_is_printed(here):
