@@ -80,7 +80,7 @@ class Tokens(NamedTuple):
     begin: Callable[..., Any]
     """(state, key, prompts [B, P], lengths [B], num_tokens, *condition) -> the state of decoding."""
     advance: Callable[..., Any]
-    """(state, decoding, count, params=None) -> the state of decoding, `count` tokens later."""
+    """(state, decoding, count, choice=None) -> the state of decoding, `count` tokens later."""
     first_token: int
     """What samples without a prompt follow."""
     logits: Callable[..., Array] | None = None

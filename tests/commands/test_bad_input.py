@@ -180,7 +180,7 @@ def test_a_damaged_checkpoint_is_said_and_the_older_is_used(tiny_copy, here):
         (("sample", "RUN", "--checkpoint", "best"), "kept no best checkpoint: train with --best-metric"),
         (("interpolate", "RUN", "--out", "x.npz"), "must end in"),
         (("interpolate", "RUN", "--rows", 0), "--rows must be at least 1"),
-        (("paint",), "no command 'paint': use list, sample"),
+        (("paint",), r"no command 'paint' \(did you mean inpaint"),
     ],
 )
 def test_commands_refuse_what_they_cannot_do(tiny_copy, here, arguments, words):

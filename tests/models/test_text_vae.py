@@ -96,7 +96,7 @@ def test_word_dropout_hides_what_came_before_in_training_only():
     )
     nats = optax.softmax_cross_entropy_with_integer_labels(only_ends, TOKENS[:, 1:]) * BATCH["weights"]
     narrow = jax.tree.map(jnp.zeros_like, state.params["text_vae"]["encoder"])
-    narrow["output"]["bias"] = jnp.asarray([0.0, -60.0])  # latents of 0
+    narrow = {**narrow, "output": {**narrow["output"], "bias": jnp.asarray([0.0, -60.0])}}  # latents of 0
     params = {"text_vae": {**state.params["text_vae"], "encoder": narrow}}
     _, metrics = hidden.train_step(state.replace(params=params), BATCH, KEY)
     assert float(metrics["text_vae/reconstruction"][0]) == pytest.approx(float(nats.sum()), rel=1e-5)

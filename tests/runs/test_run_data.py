@@ -170,7 +170,7 @@ def test_a_folder_that_was_moved_is_known_again_and_another_is_not(run, capsys):
     result = train("--resume", run, "--steps", 6, "--data", "elsewhere/", experiment=EXPERIMENT)
     assert_refused(result, r"1 changed \(0007.png\)")
     with pytest.raises(UserError, match="has no option --data"):
-        load_run_data(opened(run, data="x")._replace(config=TrainConfig()))
+        load_run_data(dataclasses.replace(opened(run, data="x"), config=TrainConfig()))
 
 
 def test_a_resumed_run_holds_out_what_it_did_even_if_the_rule_were_another(run, monkeypatch):
@@ -281,7 +281,7 @@ def test_arrays_in_memory_are_known_by_their_values(tmp_path, capsys):
     arrays = {"image": np.arange(8 * 16, dtype=np.uint8).reshape(8, 4, 4, 1)}
     experiment = dataclasses.replace(EXPERIMENT, load_data=lambda config: Dataset("own", arrays))
     train_experiment(experiment, Config(run_dir=tmp_path / "run"))
-    run = opened(tmp_path / "run")._replace(experiment=experiment)
+    run = dataclasses.replace(opened(tmp_path / "run"), experiment=experiment)
     load_run_data(run)
     assert capsys.readouterr().err == ""
     arrays["image"] = arrays["image"] + 1
