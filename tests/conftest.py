@@ -14,6 +14,8 @@ FIRST = "PYTEST_XDIST_WORKER" not in os.environ  # the process that starts the w
 if FIRST:
     if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:  # as in the background of a shell: processes would inherit it
         signal.signal(signal.SIGINT, signal.default_int_handler)
+    if hasattr(signal, "SIGHUP") and signal.getsignal(signal.SIGHUP) is signal.SIG_IGN:  # as under nohup
+        signal.signal(signal.SIGHUP, signal.SIG_DFL)
     os.environ["JAX_PLATFORMS"] = "cpu"
     # Most of the tests' time is the compiler's work on programs that run once: LLVM is told not to optimize, nor to
     # split a program into modules (to compile them side by side), and XLA to emit fusions the older way. Each of the
