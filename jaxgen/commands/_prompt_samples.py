@@ -16,7 +16,8 @@ from jaxgen.core.options import within
 from jaxgen.core.terminal import tell
 from jaxgen.data.captions import caption_writer
 from jaxgen.data.dataset import scaled, unscale_images
-from jaxgen.evaluation.text_agreement import CANDIDATES, likest_first, open_text_scorer
+from jaxgen.evaluation.request import CANDIDATES
+from jaxgen.evaluation.text_agreement import likest_first, open_text_scorer
 from jaxgen.metrics.distances import nearest_distances
 from jaxgen.metrics.extractors import extractor_for, load_extractor
 from jaxgen.metrics.image_features import extract_features

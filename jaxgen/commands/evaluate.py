@@ -19,7 +19,9 @@ from jaxgen.core.command_line import say
 from jaxgen.core.errors import UserError
 from jaxgen.core.options import ImageSize, Seed, within
 from jaxgen.core.terminal import console, tell
-from jaxgen.evaluation.run_scores import evaluate_images, evaluate_run, read_evaluations, remember
+from jaxgen.evaluation.images import evaluate_images
+from jaxgen.evaluation.records import read_evaluations, remember
+from jaxgen.evaluation.registry import evaluate_run
 from jaxgen.metrics.image_scores import metric_names
 from jaxgen.metrics.image_source import first, of_path
 from jaxgen.training import run_folder

@@ -8,9 +8,11 @@ import jax
 import numpy as np
 
 from jaxgen.core.errors import UserError
+from jaxgen.core.model import draws_captions
 from jaxgen.core.state import TrainState
 from jaxgen.data.captions import caption_writer, first_captions
 from jaxgen.data.dataset import Dataset, length, pick_examples
+from jaxgen.evaluation.request import Request, RunMetric, Scores
 from jaxgen.metrics.extractors import say_shape
 from jaxgen.metrics.retrieval import caption_ranks, retrieval_scores
 from jaxgen.runs.opened_run import Run, open_run, restore_run
@@ -18,8 +20,6 @@ from jaxgen.samples.numbered import draw_samples
 from jaxgen.training import checkpoint
 
 TEXT_AGREEMENT, RETRIEVAL = "text_agreement", "retrieval"
-CANDIDATES = 16
-"""For each caption, where another encoder chooses among them."""
 AMONG = 100
 """Captions that an image is offered."""
 IMAGES_AT_ONCE = 250
@@ -189,3 +189,37 @@ def _held_out(data: Dataset, count: int) -> tuple[np.ndarray, np.ndarray, list[s
     captions = np.asarray(batch["caption"])
     writer = caption_writer(data.assets)
     return np.asarray(batch["image"]), captions, [writer.decode(caption) for caption in captions]
+
+
+# ---------------------------------------------------------------- as metrics of runs
+
+
+def _retrieval_names(run: Run, data: Dataset, extractor: str) -> list[str]:
+    return [RETRIEVAL] if run.model.embeddings is not None and data.test is not None else []
+
+
+def _retrieval(request: Request, names: Sequence[str], prepared: None) -> Scores:
+    return Scores(retrieval_values(request.run, request.state, request.data, seed=request.seed))
+
+
+def _agreement_names(run: Run, data: Dataset, extractor: str) -> list[str]:
+    return [TEXT_AGREEMENT] if draws_captions(run.model) and data.test is not None else []
+
+
+def _judges(request: Request, names: Sequence[str]) -> Judges | None:
+    shape = request.run.record["assets"].get("image_shape")
+    ranked = {"rank_with": request.rank_with, "candidates": request.candidates}
+    return open_judges(bool(names), request.text_scorer, shape, **ranked)
+
+
+def _agreement(request: Request, names: Sequence[str], judges: Judges) -> Scores:
+    run, data, num = request.run, request.data, request.num_samples
+    asked = {"num_samples": num, "seed": request.seed, "sampling": request.sampling}
+    values = text_agreement_values(run, request.state, data, judges, **asked)
+    return Scores(values, {**judges.facts(), "text_images": min(num, length(data.test))})
+
+
+RETRIEVAL_OF_CAPTIONS = RunMetric(_retrieval_names, _retrieval)
+AGREEMENT = RunMetric(
+    _agreement_names, _agreement, _judges, asked_by_default=lambda request: request.text_scorer is not None
+)

@@ -1,32 +1,24 @@
 """What `jaxgen evaluate` says of a model of text: how well it predicts, and how varied its texts are."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 import numpy as np
 
-from jaxgen.core.state import TrainState
 from jaxgen.data.dataset import Dataset, length, read_examples
 from jaxgen.data.lines import until_line_end
 from jaxgen.data.music import BETWEEN, bars_of_right_length
 from jaxgen.data.vocabulary import vocabulary_of
+from jaxgen.evaluation.request import Request, RunMetric, Scores
 from jaxgen.metrics.likelihood import bits_per_character, perplexity
 from jaxgen.metrics.text import distinct_n, self_bleu
 from jaxgen.runs.opened_run import Run
-from jaxgen.samples.numbered import draw_samples
 from jaxgen.samples.previews import first_line
 
 TEXT = "text"
 DIVERSITY = "diversity"
 BARS = "bars"
 MOST_TUNES = 100
-LOSS, ELBO = "held_out/autoregressive/loss", "held_out/text_vae/elbo"
-MOST_TEXTS = 500
-"""As many as Zhu et al. 2018 compare."""
-
-
-def metrics_of(data: Dataset) -> list[str]:
-    """The names of the metrics that make sense for a text."""
-    return [TEXT, DIVERSITY] + ([BARS] if data.assets.get("notation") == "abc" else [])
+LOSS, ELBO = "autoregressive/loss", "text_vae/elbo"
 
 
 def prediction_values(data: Dataset, held_out: Mapping[str, float]) -> dict[str, float]:
@@ -43,11 +35,6 @@ def prediction_values(data: Dataset, held_out: Mapping[str, float]) -> dict[str,
         f"{TEXT}/perplexity": float(perplexity(nats, targets.size)),
         f"{TEXT}/characters": float(characters),
     }
-
-
-def draw_texts(run: Run, state: TrainState, count: int, seed: int) -> np.ndarray:
-    """Tokens [N, T] of the texts that are judged, at most `MOST_TEXTS`."""
-    return draw_samples(run.model, state, num=min(count, MOST_TEXTS), seed=seed)
 
 
 def diversity_values(samples: np.ndarray, data: Dataset, seed: int) -> dict[str, float]:
@@ -105,3 +92,31 @@ def _held_out_tokens(data: Dataset) -> np.ndarray:
     if "line_end" not in data.assets:
         return rows.reshape(-1)
     return rows[np.asarray(until_line_end(rows, data.assets["line_end"])) > 0]
+
+
+# ---------------------------------------------------------------- as metrics of runs
+
+
+def _of_texts(name: str, *, music_only: bool = False) -> Callable[[Run, Dataset, str], list[str]]:
+    def names(run: Run, data: Dataset, extractor: str) -> list[str]:
+        is_text = data.kind == "text" and data.test is not None
+        return [name] if is_text and (not music_only or data.assets.get("notation") == "abc") else []
+
+    return names
+
+
+def _prediction(request: Request, names: Sequence[str], prepared: None) -> Scores:
+    return Scores(prediction_values(request.data, request.held_out))
+
+
+def _diversity_of_texts(request: Request, names: Sequence[str], prepared: None) -> Scores:
+    return Scores(diversity_values(request.texts, request.data, request.seed))
+
+
+def _bars_of_tunes(request: Request, names: Sequence[str], prepared: None) -> Scores:
+    return Scores(bar_values(request.texts, request.data))
+
+
+PREDICTION = RunMetric(_of_texts(TEXT), _prediction)
+DIVERSITY_OF_TEXTS = RunMetric(_of_texts(DIVERSITY), _diversity_of_texts)
+BARS_OF_TUNES = RunMetric(_of_texts(BARS, music_only=True), _bars_of_tunes)

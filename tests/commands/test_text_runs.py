@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 from command_lines import assert_refused, command, train
 
-from jaxgen.evaluation.run_scores import read_evaluations
+from jaxgen.evaluation.records import read_evaluations
 from jaxgen.experiments import kjv_gpt
 from jaxgen.runs.opened_run import open_run, restore_run
 

@@ -9,7 +9,7 @@ import pytest
 from command_lines import assert_refused, command, train
 from PIL import Image
 
-from jaxgen.evaluation.run_scores import read_evaluations
+from jaxgen.evaluation.records import read_evaluations
 from jaxgen.evaluation.text_agreement import likest_first, open_text_scorer
 from jaxgen.experiments import emoji_clip, emoji_dalle, emoji_dvae, emoji_text_to_image
 from jaxgen.runs.opened_run import open_run, restore_run

@@ -5,7 +5,7 @@ import contextlib
 import pytest
 from command_lines import assert_refused, command, train
 
-from jaxgen.evaluation.run_scores import read_evaluations
+from jaxgen.evaluation.records import read_evaluations
 from jaxgen.experiments import kjv_text_vae
 
 pytestmark = pytest.mark.slow
