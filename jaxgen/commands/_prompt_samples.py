@@ -17,7 +17,7 @@ from jaxgen.core.terminal import tell
 from jaxgen.data.captions import caption_writer
 from jaxgen.data.dataset import scaled, unscale_images
 from jaxgen.evaluation.request import CANDIDATES
-from jaxgen.evaluation.text_agreement import likest_first, open_text_scorer
+from jaxgen.evaluation.text_agreement import open_text_scorer, rank_by_similarity
 from jaxgen.metrics.distances import nearest_distances
 from jaxgen.metrics.extractors import extractor_for, load_extractor
 from jaxgen.metrics.image_features import extract_features
@@ -95,7 +95,7 @@ def sample_prompts(
     for i, caption in enumerate(counted(captions, "drawing images of prompts", len(captions))):
         rows.append(np.asarray(draw(jax.random.fold_in(key, i), np.tile(caption, (drawn, 1)))))
     if scorer is not None:
-        rows = list(likest_first(np.stack(rows), prompts, scorer)[:, :num])
+        rows = list(rank_by_similarity(np.stack(rows), prompts, scorer)[:, :num])
     if out.suffix.lower() == ".npz":
         with writing(out) as part, part.open("wb") as file:
             np.savez_compressed(file, samples=np.concatenate(rows), prompts=np.repeat(prompts, num))

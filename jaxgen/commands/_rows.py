@@ -15,7 +15,7 @@ from jaxgen.samples.previews import as_lines
 
 def write_rows(run: Run, rows: Sequence[Sequence[np.ndarray]], out: Path | None) -> None:
     """Writes rows of images [n, H, W, C] in [-1, 1], the shorter ones filled up with white, or of tokens [T + 1],
-    each a line behind a line end, with an empty line between the rows.
+    each a line after a line end, with an empty line between the rows.
 
     Args:
       out: .png of images; .txt of texts, or None: they are printed.

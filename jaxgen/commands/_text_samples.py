@@ -34,7 +34,7 @@ class TextOptions:
     """What is asked for; several, each in quotes. Of texts: what they begin with, gone on with side by side. Of sounds:
     what is said, one after the other. Of images: what they show, each on a row of its own; None: the run's own."""
     num_tokens: Annotated[int, *within(1, 10**7)] = 500
-    """Of texts: how many tokens are drawn behind each prompt."""
+    """Of texts: how many tokens are drawn after each prompt."""
     temperature: NonNegativeFloat = 1.0
     """Of what is drawn token by token (texts, sounds, images of emoji_dalle): below 1 the likelier tokens become
     likelier still, 0 always takes the likeliest."""
@@ -117,7 +117,7 @@ def choice_of(options: TextOptions) -> SamplingParams:
 
 
 def _prompt_tokens(prompts: Sequence[str], vocabulary: Vocabulary, run: Run) -> tuple[np.ndarray, list[int]]:
-    """Prompts as tokens [B, P] and how many of each row they are; none is what samples begin behind."""
+    """Prompts as tokens [B, P] and how many of each row they are; none is what samples begin after."""
     first = np.asarray([run.model.tokens.first_token])
     rows = [vocabulary.encode(normalized(prompt)) if prompt else first for prompt in prompts]
     tokens = np.zeros((len(rows), max(map(len, rows))), np.int32)

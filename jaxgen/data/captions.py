@@ -23,7 +23,7 @@ from jaxgen.data.text_file import normalized
 from jaxgen.data.vocabulary import Vocabulary, find_vocabulary, vocabulary_from_json, vocabulary_of
 
 PADDING = 0
-"""The token behind the end of a caption."""
+"""The token that fills up a caption after its end."""
 
 
 class CaptionWriter(NamedTuple):

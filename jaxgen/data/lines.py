@@ -27,7 +27,7 @@ def load_lines(
 
     An example: `tokens` [sequence_length + 1]: a line end, the line, and line ends up to the length (of a longer line:
     its beginning); and, in a batch, `weights` float32 [sequence_length], 1 for what of it is predicted, the line and
-    the first line end behind it. Empty lines are left out, and so are the numbers that the verses of `kjv` begin with.
+    the first line end after it. Empty lines are left out, and so are the numbers that the verses of `kjv` begin with.
 
     Arguments are those of `load_text`. The first 90% of the lines are to train, if the set has no split of its own.
     Among the assets is `line_end`, the token.

@@ -49,7 +49,7 @@ def clean_tune(abc: str) -> str:
 
 
 def split_tunes(all_tunes: Sequence[str], held_out: int = 10) -> tuple[str, str]:
-    """(texts to train on, to test on), one tune in `held_out` by a fixed order, with `BETWEEN` behind each."""
+    """(texts to train on, to test on), one tune in `held_out` by a fixed order, with `BETWEEN` after each."""
     order = np.random.default_rng(0).permutation(len(all_tunes))
     parts = order[len(all_tunes) // held_out :], order[: len(all_tunes) // held_out]
     train, test = ("".join(all_tunes[i] + BETWEEN for i in part) for part in parts)
@@ -85,7 +85,7 @@ def write_midi(abc: str, path: Path) -> None:
 def bars_of_right_length(abc: str) -> tuple[int, int]:
     """How many bars of a tune are as long as its first meter says, and how many it has.
 
-    The first and the last bar, and those before and behind a repeat, may be upbeats and are left out. A bar that is too
+    The first and the last bar, and those before and after a repeat, may be upbeats and are left out. A bar that is too
     long is cut by music21: it counts as a right one and a wrong one. (0, 0) for what is no tune.
     """
     try:

@@ -78,7 +78,7 @@ def _in_blocks(function: Callable[[np.ndarray], jax.Array], values: np.ndarray) 
     return np.concatenate(blocks)[: len(values)]
 
 
-def likest_first(images: np.ndarray, texts: Sequence[str], scorer: TextScorer) -> np.ndarray:
+def rank_by_similarity(images: np.ndarray, texts: Sequence[str], scorer: TextScorer) -> np.ndarray:
     """Images [N, K, H, W, C] of texts [N], those of each in the order in which they agree with it."""
     vectors = scorer.images(images.reshape(-1, *images.shape[2:])).reshape(*images.shape[:2], -1)
     likeness = np.einsum("nke,ne->nk", vectors, scorer.captions(texts))
@@ -128,7 +128,7 @@ def open_judges(
         raise UserError(f"--candidates must be at least 2 to choose among, not {candidates}.")
     chooser = open_text_scorer(rank_with, image_shape, "--rank-with")
     if chooser.facts["sha256"] == scorer.facts["sha256"]:
-        raise UserError("--rank-with and --text-scorer are the same encoder: what chooses may not judge, name another.")
+        raise UserError("--rank-with and --text-scorer must be different encoders: name another run.")
     return Judges(scorer, chooser, candidates)
 
 
@@ -170,7 +170,7 @@ def text_agreement_values(
     drawn = drawn.reshape(len(texts), judges.candidates, *drawn.shape[1:])
     compared = {"real": real, "generated": drawn[:, 0]}
     if judges.chooser is not None:
-        compared["ranked"] = likest_first(drawn, texts, judges.chooser)[:, 0]
+        compared["ranked"] = rank_by_similarity(drawn, texts, judges.chooser)[:, 0]
     offered = first_captions(data)
     values = {
         kind: agreement_values(images, texts, offered, judges.scorer, seed=seed) for kind, images in compared.items()

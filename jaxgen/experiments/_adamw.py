@@ -15,17 +15,17 @@ class AdamWConfig(TrainConfig):
     """Options of AdamW with a warm-up, a cosine and a largest norm of gradients."""
 
     learning_rate: NonNegativeFloat = 1e-3
-    """The learning rate at its highest, behind the warm-up,"""
+    """Peak learning rate, reached after the warm-up."""
     min_learning_rate: NonNegativeFloat = 1e-4
-    """and at the end of the run, where it has fallen along a cosine."""
+    """Learning rate at the end of the cosine decay."""
     warmup_steps: CountFromZero = 100
-    """Over how many steps the learning rate rises from 0."""
+    """Steps over which the learning rate rises linearly from 0."""
     weight_decay: NonNegativeFloat = 0.1
-    """AdamW's, of matrices only: not of biases and norms."""
+    """AdamW's weight decay, of matrices only: not of biases and norms."""
     beta1: Rate = 0.9
-    """AdamW's decay of the first moment,"""
+    """AdamW's decay of the first moment."""
     beta2: Rate = 0.99
-    """and of the second."""
+    """AdamW's decay of the second moment."""
     clip_norm: PositiveFloat | None = 1.0
     """Gradients of a larger norm are cut to it. None: never."""
     micro_batches: Count = 1

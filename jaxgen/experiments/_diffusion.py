@@ -87,7 +87,7 @@ class DiffusionConfig(AdamWConfig):
     dropout: Rate = 0.0
     """Dropout rate in the blocks."""
     weight_decay: NonNegativeFloat = 0.0
-    """AdamW's, of matrices only: not of biases and norms."""
+    """AdamW's weight decay, of matrices only: not of biases and norms."""
     min_learning_rate: NonNegativeFloat = 1e-5
     """Learning rate at the end of the cosine decay."""
     ema_decay: Rate | None = 0.999

@@ -25,7 +25,7 @@ class GPTConfig(TextConfig):
     batch_size: Count = 12
     """Examples per step, over all devices together."""
     learning_rate: NonNegativeFloat = 4e-3
-    """The learning rate at its highest, behind the warm-up,"""
+    """Peak learning rate, reached after the warm-up."""
     layers: Depth = 4
     """Blocks."""
     heads: Size = 4

@@ -66,13 +66,13 @@ class Config(CaptionsConfig, AdamWConfig):
     head_width: Size = 32
     """Of each head of attention."""
     weight_decay: NonNegativeFloat = 0.2
-    """AdamW's, of matrices only: not of biases and norms."""
+    """AdamW's weight decay, of matrices only: not of biases and norms."""
     shift: Annotated[int, *within(0, 1000)] = 3
-    """Training images are moved by up to this many pixels,"""
+    """Shift training images by up to this many pixels."""
     degrees: Annotated[float, *within(0, 360)] = 15.0
-    """turned by up to this angle,"""
+    """Rotate training images by up to this many degrees."""
     scale: Rate = 0.15
-    """and made larger or smaller by up to this fraction."""
+    """Scale training images up or down by up to this fraction."""
     ema_decay: Rate | None = 0.998
     """Decay of the moving average of the weights that evaluation and ranking use, once it is warm. None: no average."""
 

@@ -6,7 +6,7 @@
     jaxgen sample runs/emoji_dalle/001 --prompt "smiling cat face" --rank-with runs/emoji_clip/001 --candidates 16
     jaxgen evaluate runs/emoji_dalle/001 --metrics text_agreement --text-scorer runs/emoji_clip/scorer
 
-A GPT predicts the tokens of the caption and, behind them, the codes of the image, one after another. The first stage
+A GPT predicts the tokens of the caption and, after them, the codes of the image, one after another. The first stage
 (of emoji_dvae, or emoji_vq_vae) is copied into this run, with the hash of the state it came from; images are encoded
 within the step. A caption is empty at times (--caption-dropout), so that --guidance has something to compare with.
 

@@ -62,9 +62,9 @@ class Config(ImagesConfig, AdamWConfig):
     residual_blocks: Depth = 2
     """Residual blocks: of the VQ-VAE's networks, or, of dalle, at each size."""
     first_temperature: PositiveFloat = 1.0
-    """Of the relaxation, at first,"""
+    """Temperature of the relaxation at the first step."""
     last_temperature: PositiveFloat = 0.0625
-    """and in the end,"""
+    """Temperature of the relaxation at the end of its decay."""
     temperature_steps: CountFromZero = 3_000
     """after so many steps."""
     kl_weight: NonNegativeFloat = 1.0
@@ -72,7 +72,7 @@ class Config(ImagesConfig, AdamWConfig):
     kl_warmup_steps: CountFromZero = 1_000
     """Over so many steps it rises from 0."""
     weight_decay: NonNegativeFloat = 1e-4
-    """AdamW's, of matrices only: not of biases and norms."""
+    """AdamW's weight decay, of matrices only: not of biases and norms."""
     ema_decay: Rate | None = 0.999
     """Decay of the moving average of the weights that evaluation and codes use, once it is warm. None: no average."""
 

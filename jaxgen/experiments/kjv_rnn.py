@@ -32,7 +32,7 @@ class Config(TextConfig):
     width: Size = 256
     """Of the embedding and of each layer."""
     learning_rate: PositiveFloat = 3e-3
-    """The learning rate at its highest, behind the warm-up,"""
+    """Peak learning rate, reached after the warm-up."""
     eval_every: CountFromZero = 500
     """Steps between evaluations on the held-out examples. 0: only at the end."""
     sample_every: CountFromZero = 500

@@ -63,9 +63,9 @@ class Config(TextDataConfig):
     word_dropout: Rate = 0.25
     """How often, in training, the decoder does not see a token that came before."""
     learning_rate: PositiveFloat = 2e-3
-    """The learning rate at its highest, behind the warm-up,"""
+    """Peak learning rate, reached after the warm-up."""
     weight_decay: NonNegativeFloat = 0.01
-    """AdamW's, of matrices only: not of biases and norms."""
+    """AdamW's weight decay, of matrices only: not of biases and norms."""
     eval_every: CountFromZero = 875
     """Steps between evaluations on the held-out examples. 0: only at the end."""
     sample_every: CountFromZero = 875

@@ -35,13 +35,13 @@ class Config(TrainConfig):
     learning_rate: PositiveFloat = 2e-3
     """Adam's largest learning rate; it falls to zero along a cosine."""
     decay_steps: Count = 4_690
-    """Over how many steps the learning rate falls to zero (a run with more --steps stands still behind them)."""
+    """Over how many steps the learning rate falls to zero (a run with more --steps stands still after them)."""
     shift: Annotated[int, *within(0, 1000)] = 2
-    """Training images are moved by up to this many pixels."""
+    """Shift training images by up to this many pixels."""
     degrees: Annotated[float, *within(0, 360)] = 0.0
-    """Training images are turned by up to this angle,"""
+    """Rotate training images by up to this many degrees."""
     scale: Rate = 0.0
-    """and made larger or smaller by up to this fraction."""
+    """Scale training images up or down by up to this fraction."""
     per_class: Count | None = None
     """Train on this many images of each class only, chosen by --seed. None: all."""
     generated: Path | None = None

@@ -3,7 +3,7 @@
     python -m jaxgen.experiments.mnist_gan_losses
 
 trains every one for 5,000 steps with three seeds, and prints the Frechet distance of 2,000 samples in the features of
-`mnist_classifier`, behind the last step and at best, with the time. Every one is a run of `mnist_dcgan` in its own
+`mnist_classifier`, after the last step and at best, with the time. Every one is a run of `mnist_dcgan` in its own
 folder; --resume goes on where a study was stopped.
 """
 
@@ -90,9 +90,9 @@ class Result(NamedTuple):
     variant: str
     seed: int
     last: float
-    """The Frechet distance behind the last step,"""
+    """Frechet distance after the last step."""
     best: float
-    """and the best of all evaluations."""
+    """The best Frechet distance of all evaluations."""
     examples_per_second: float
     """The median over the run."""
 

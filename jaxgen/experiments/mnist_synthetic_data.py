@@ -67,9 +67,9 @@ class Result(NamedTuple):
     seed: int
     variant: str
     last: float
-    """Accuracy on the test digits behind the last step,"""
+    """Accuracy on the test digits after the last step."""
     best: float
-    """and the best of all evaluations."""
+    """The best accuracy of all evaluations."""
 
 
 def main() -> None:

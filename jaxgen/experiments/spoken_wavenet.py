@@ -62,9 +62,9 @@ class Config(BestByLoss, AdamWConfig):
     skip_width: Size = 64
     """Channels of the sum over all layers."""
     stacks: Depth = 2
-    """How often the dilations 1, 2, 4, ... are gone through,"""
+    """How often the layers go through the dilations 1, 2, 4, ..."""
     layers: Annotated[int, *within(1, 20)] = 10
-    """and how many they are."""
+    """How many dilations 1, 2, 4, ... there are in a stack."""
     condition_width: Size = 16
     """Numbers that describe a character, and a word."""
     dropout: Rate = 0.05
@@ -72,11 +72,11 @@ class Config(BestByLoss, AdamWConfig):
     other_loudness: Rate = 0.0
     """How often a training example is heard at another loudness, from a twentieth to twice its own, or upside down."""
     learning_rate: PositiveFloat = 2e-3
-    """The learning rate at its highest, behind the warm-up,"""
+    """Peak learning rate, reached after the warm-up."""
     warmup_steps: CountFromZero = 200
     """Over how many steps the learning rate rises from 0."""
     weight_decay: NonNegativeFloat = 0.01
-    """AdamW's, of matrices only: not of biases and norms."""
+    """AdamW's weight decay, of matrices only: not of biases and norms."""
     ema_decay: Rate = 0.999
     """Of the moving average of the weights that evaluation and samples use."""
     sample_length: Annotated[int, *within(1, 10**7)] = 8_000

@@ -98,7 +98,7 @@ def _build(
     prepare: Callable[[jax.Array], jax.Array],
     **facts: Any,
 ) -> FeatureExtractor:
-    """An extractor from a network with a method `features` and a last Dense layer `head` behind them."""
+    """An extractor from a network with a method `features` and a last Dense layer `head` after them."""
 
     @jax.jit
     def extract(variables: dict[str, Any], images: jax.Array) -> tuple[jax.Array, jax.Array]:

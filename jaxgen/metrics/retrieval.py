@@ -12,9 +12,9 @@ class Retrieval(NamedTuple):
     """Shares of images, between 0 and 1."""
 
     top1: float
-    """Whose own caption is the nearest of all that they were offered,"""
+    """Share whose own caption is the nearest of all that they were offered."""
     top5: float
-    """and among the five nearest."""
+    """Share whose own caption is among the five nearest."""
     standard_error: float
     """Of `top1`, images being independent."""
 

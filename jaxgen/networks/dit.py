@@ -25,7 +25,7 @@ class DiT(nn.Module):
       width: E.
       layers: blocks.
       heads: of attention.
-      dropout: rate, behind each half of a block.
+      dropout: rate, after each half of a block.
       num_classes: K: labels in 0..K are the last argument, K for no class; None: there are none.
     """
 
@@ -67,7 +67,7 @@ class DiTBlock(nn.Module):
 
     Attributes:
       heads: of attention.
-      dropout: rate, behind each half.
+      dropout: rate, after each half.
     """
 
     heads: int

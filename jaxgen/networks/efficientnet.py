@@ -65,7 +65,7 @@ class EfficientNetLite0(nn.Module):
         return hidden.mean((1, 2))
 
     def maps(self, images: Array, *, train: bool = False) -> list[Array]:
-        """Images [B, H, W, 3] -> the maps behind the stem and behind each of the 7 stages, [B, h, w, C] each."""
+        """Images [B, H, W, 3] -> the maps after the stem and after each of the 7 stages, [B, h, w, C] each."""
         hidden = nn.relu6(self.stem_norm(self.stem(images), train=train))
         maps, ends = [hidden], np.cumsum([stage.repeats for stage in STAGES])
         for i, block in enumerate(self.blocks, 1):

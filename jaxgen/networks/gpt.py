@@ -40,7 +40,7 @@ class GPT(nn.Module):
       key_value_heads: G, of keys and values, each for H / G heads of queries (grouped-query attention: Ainslie et al.
         2023, arXiv:2305.13245); None: H.
       use_bias: whether products and layer norms have biases.
-      dropout: rate, behind the embeddings, on the attention weights and behind each half of a block.
+      dropout: rate, after the embeddings, on the attention weights and after each half of a block.
       positions: "learned": an embedding of each; "rotary": queries and keys turned by their position (Su et al. 2021,
         arXiv:2104.09864).
       norm: "layer", or "rms": without the mean (Zhang and Sennrich 2019, arXiv:1910.07467).
@@ -110,28 +110,28 @@ class GPT(nn.Module):
         self.final_norm = _norm(self.norm, self.use_bias, self.norm_epsilon)
 
     def __call__(self, tokens: Array, *latents: Array, train: bool, dropout_keys: Array | None = None) -> Array:
-        """Tokens int [B, T], T at most `context` -> logits [B, T, K] of the token behind each.
+        """Tokens int [B, T], T at most `context` -> next-token logits [B, T, K].
 
         `dropout_keys`: one for each example, [B]; needed where `train` and `dropout` is above 0.
         """
         return self._run(tokens, latents, dropout_keys if train and self.dropout else None)[0]
 
     def fill(self, tokens: Array, *latents: Array) -> Cache:
-        """Tokens int [B, T], T at most `context` -> the cache behind them."""
+        """Tokens int [B, T], T at most `context` -> the cache after them."""
         caches = self._run(tokens, latents, None)[1]
         return jax.tree.map(
             lambda empty, x: jax.lax.dynamic_update_slice(empty, x, (0,) * 4), self.start(len(tokens)), caches
         )
 
     def start(self, batch_size: int, *latents: Array) -> Cache:
-        """The cache behind no tokens."""
+        """Return an empty cache."""
         del latents
         shape = batch_size, self.key_value_heads or self.heads, self.context, self.width // self.heads
         empty = jnp.zeros(shape, self.dtype or self.token_embedding.dtype)
         return [{"keys": empty, "values": empty} for _ in range(self.layers)]
 
     def step(self, cache: Cache, tokens: Array, position: Array, *latents: Array) -> tuple[Cache, Array]:
-        """(cache, tokens int [B] at `position` []) -> (the cache behind them, logits [B, K] of the next)."""
+        """(cache, tokens int [B] at `position` []) -> (the cache after them, next-token logits [B, K])."""
         x, filled = self._embedded(tokens[:, None], position[None], latents), []
         for block, cached in zip(self.blocks, cache, strict=True):
             x, cached = block.step(x, cached, position)
@@ -221,7 +221,7 @@ class Block(nn.Module):
         return x, {"keys": keys, "values": values}
 
     def step(self, x: Array, cached: dict[str, Array], position: Array) -> tuple[Array, dict[str, Array]]:
-        """[B, 1, E] at `position`, and the keys and values [B, G, context, D] before it -> the same behind it."""
+        """[B, 1, E] at `position`, and the keys and values [B, G, context, D] before it -> the same after it."""
         queries, keys, values = self._heads_of(x, position[None])
         cached = {
             name: jax.lax.dynamic_update_slice_in_dim(cached[name], new, position, axis=2)

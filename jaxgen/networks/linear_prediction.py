@@ -12,14 +12,14 @@ FIRST_SCALE, LEAST_SCALE = 1e-3, 1e-5  # of the error, in amplitudes
 
 
 class Ahead(NamedTuple):
-    """What is said of the next sample: [B] behind one sample, [B, T] behind each of many."""
+    """What is said of the next sample: [B] after one sample, [B, T] after each of many."""
 
     sample: Array
-    """The prediction,"""
+    """The prediction."""
     scale: Array
-    """the mean absolute error of predictions of late,"""
+    """Mean absolute error of recent predictions, at least `LEAST_SCALE`."""
     loudness: Array
-    """and the root of the mean square of samples of late; both at least `LEAST_SCALE`."""
+    """Root mean square of recent samples, at least `LEAST_SCALE`."""
 
 
 class Known(NamedTuple):
@@ -30,7 +30,7 @@ class Known(NamedTuple):
     products: Array
     """[B, order, order]: the sum of past past^T, each as much as it still counts."""
     with_next: Array
-    """[B, order]: that of past x, with x the sample behind."""
+    """[B, order]: that of past x, with x the sample after."""
     errors: Array
     """[B]: that of absolute errors."""
     weight: Array
@@ -93,7 +93,7 @@ class LinearPredictor:
         return Known(past, products, with_next, errors, weight, ahead)
 
     def predict(self, samples: Array) -> Ahead:
-        """Of the sample behind each of those in [B, T]; [B, T] each."""
+        """Of the sample after each of those in [B, T]; [B, T] each."""
 
         def further(known: Known, samples: Array) -> tuple[Known, Ahead]:
             known = self.step(known, samples)

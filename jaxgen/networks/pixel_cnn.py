@@ -97,7 +97,7 @@ class GatedPixelCNN(nn.Module):
         """(cache, logits [B, K] of the token at `position` []), to be asked for 0, 1, 2, ... in raster order.
 
         All places together take the arithmetic of one whole pass, since each layer is computed once for each of them
-        (Ramachandran et al. 2017, arXiv:1704.06001). Tokens [B, h, w] at `position` and behind it do not matter.
+        (Ramachandran et al. 2017, arXiv:1704.06001). Tokens [B, h, w] at `position` and after it do not matter.
         """
         row, column = position // tokens.shape[2], position % tokens.shape[2]
         cache = nn.cond(column == 0, lambda net: net._next_row(cache, tokens, row, labels), lambda net: cache, self)

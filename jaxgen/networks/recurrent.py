@@ -92,7 +92,7 @@ class RecurrentNetwork(nn.Module):
       width: E, of the embedding and of each layer's state.
       layers: how many.
       kind: "lstm" or "gru".
-      dropout: rate, behind the embedding and behind each layer (Zaremba et al. 2014, arXiv:1409.2329).
+      dropout: rate, after the embedding and after each layer (Zaremba et al. 2014, arXiv:1409.2329).
       tied: whether the last product is with the embedding's transpose.
       latent_size: L; all inputs and outputs are then followed by latents [B, L], which decide the first states and are
         added, by a product, to every embedding (Bowman et al. 2016, arXiv:1511.06349, section 3). None: there are none.
@@ -118,7 +118,7 @@ class RecurrentNetwork(nn.Module):
             self.latent_input = nn.Dense(self.width, use_bias=False)
 
     def __call__(self, tokens: Array, *latents: Array, train: bool, dropout_keys: Array | None = None) -> Array:
-        """Tokens int [B, T] -> logits [B, T, K] of the token behind each; `dropout_keys` [B] as in `GPT`."""
+        """Tokens int [B, T] -> next-token logits [B, T, K]; `dropout_keys` [B] as in `GPT`."""
         keys = dropout_keys if train and self.dropout else None
         x = apply_dropout(self._embedded(tokens, *latents), self.dropout, keys, 0)
         for i, (layer, state) in enumerate(zip(self.recurrent, self.start(len(tokens), *latents), strict=True)):
@@ -126,7 +126,7 @@ class RecurrentNetwork(nn.Module):
         return self._logits(x.reshape(-1, self.width)).reshape(*x.shape[:2], -1)
 
     def start(self, batch_size: int, *latents: Array) -> Cache:
-        """The cache behind no tokens."""
+        """Return an empty cache."""
         zeros = [layer.start(batch_size) for layer in self.recurrent]
         if self.latent_size is None:
             return zeros
@@ -134,7 +134,7 @@ class RecurrentNetwork(nn.Module):
         return jax.tree.unflatten(jax.tree.structure(zeros), states)
 
     def step(self, cache: Cache, tokens: Array, position: Array, *latents: Array) -> tuple[Cache, Array]:
-        """(cache, tokens int [B]) -> (the cache behind them, logits [B, K] of the next)."""
+        """(cache, tokens int [B]) -> (the cache after them, next-token logits [B, K])."""
         del position
         x, states = self._embedded(tokens[:, None], *latents)[:, 0], []
         for layer, state in zip(self.recurrent, cache, strict=True):

@@ -16,7 +16,7 @@ class SRResNet(nn.Module):
     pixels (Shi et al. 2016, arXiv:1609.05158), and PReLU.
 
     Attributes:
-      channels: of the outputs, C; there is no activation behind them.
+      channels: of the outputs, C; there is no activation after them.
       factor: 1, or a power of two.
       width: channels throughout; the paper's is 64.
       blocks: residual blocks; the paper's are 16.

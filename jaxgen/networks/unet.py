@@ -37,7 +37,7 @@ class UNet(nn.Module):
       text: a transformer of captions int [B, T], which are then the last argument, padded with 0; an empty one is none.
         As in GLIDE (Nichol et al. 2022, arXiv:2112.10741, section 4) the mean of its states is added to the noise
         level's embedding, and attention also looks at its states, by keys and values of their own at each layer.
-      middle_blocks: residual blocks between the two ways. Several have attention behind the first one alone, whatever
+      middle_blocks: residual blocks between the two ways. Several have attention after the first one alone, whatever
         `attention_sizes` says: with 2 this is the published network (ADM), but that blocks which halve the map have the
         channels of the next size already.
     """

@@ -20,7 +20,7 @@ class Spoken(NamedTuple):
     label: Array
     """int [B]: which of the known words it is; -1: none of them."""
     characters: Array
-    """int [B, S]: how it is written, by numbers from 1; 0 behind its end."""
+    """int [B, S]: how it is written, by numbers from 1; 0 after its end."""
     start: Array
     """int [B]: the place within the clip of the first sample that is predicted."""
     length: Array
@@ -105,7 +105,7 @@ class WaveNet(nn.Module):
                 "characters", normal(1.0), (self.num_characters, self.condition_width), jnp.float32
             )
             self.neighbours = nn.Dense(self.condition_width)
-        widths = [self.width] * (len(self.dilations) - 1) + [0]  # nothing comes behind the last layer
+        widths = [self.width] * (len(self.dilations) - 1) + [0]  # nothing comes after the last layer
         self.layers = [
             _Layer(self.gate_width, width, self.skip_width, self.dropout, name=f"layer_{i}")
             for i, width in enumerate(widths)
@@ -116,7 +116,7 @@ class WaveNet(nn.Module):
     def __call__(
         self, tokens: Array, spoken: Spoken | None = None, *, train: bool, dropout_keys: Array | None = None
     ) -> Array:
-        """Tokens int [B, T] -> [B, T, K] of the token behind each; `dropout_keys` [B] where `train` and `dropout`."""
+        """Tokens int [B, T] -> outputs [B, T, K] for the next token; `dropout_keys` [B] where `train` and `dropout`."""
         batch, length = tokens.shape
         keys = dropout_keys if train and self.dropout else None
         condition = None
@@ -137,13 +137,13 @@ class WaveNet(nn.Module):
         return _around(ahead, self._outputs(sums).reshape(batch, length, -1))
 
     def start(self, batch_size: int, spoken: Spoken | None = None) -> Cache:
-        """The cache behind no tokens."""
+        """Return an empty cache."""
         queues = [jnp.zeros((dilation, batch_size, self.width)) for dilation in self.dilations]
         known = None if self.predictor is None else self.predictor.start(batch_size)
         return Cache(queues, None if spoken is None else self._condition(spoken, None), known)
 
     def step(self, cache: Cache, tokens: Array, position: Array, spoken: Spoken | None = None) -> tuple[Cache, Array]:
-        """(cache, tokens int [B] at `position` []) -> (the cache behind them, [B, K] of the next).
+        """(cache, tokens int [B] at `position` []) -> (the cache after them, outputs [B, K] for the next token).
 
         As many operations at any position (Paine et al. 2016, arXiv:1611.09482).
         """
@@ -180,7 +180,7 @@ class WaveNet(nn.Module):
         return amplitudes_of(tokens, jnp, self.num_tokens)
 
     def _relative(self, samples: Array, before: Array, ahead: Ahead) -> Array:
-        """Amplitudes, those before them, and what is predicted behind them, [...] -> [..., C]."""
+        """Amplitudes, those before them, and what is predicted after them, [...] -> [..., C]."""
         seen = [value / ahead.loudness for value in (samples, before, ahead.sample)]
         seen += [0.3 * jnp.log(ahead.loudness) + 1.5, jnp.log(ahead.scale / ahead.loudness)]  # of sizes near 1
         return self.amplitude(jnp.clip(jnp.stack(seen, -1), -6.0, 6.0))
@@ -201,7 +201,7 @@ class WaveNet(nn.Module):
 
 
 class _Layer(nn.Module):
-    """One layer. Its attributes are those of `WaveNet`; `width` of what goes to the next layer, 0 behind the last."""
+    """One layer. Its attributes are those of `WaveNet`; `width` of what goes to the next layer, 0 after the last."""
 
     gate_width: int
     width: int

@@ -91,7 +91,7 @@ class Study:
     file: str
     """`__file__` of the module that defines it; its stem is its name."""
     summary: str
-    """As of an `Experiment`, for `jaxgen list`,"""
+    """One line for `jaxgen list`."""
     data: str
     expected_time: str
     family: str = "your own"

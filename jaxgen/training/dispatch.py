@@ -35,7 +35,7 @@ Dispatch = Callable[[TrainState, int], tuple[TrainState, DispatchResult]]
 def _run_steps(
     model: GenerativeModel, take_batch: Callable[[TrainState, jax.Array], Batch], state: TrainState, count: jax.Array
 ) -> tuple[TrainState, DispatchResult]:
-    """`count` train steps in one loop on the device; it ends early behind a step whose metrics are not finite."""
+    """`count` train steps in one loop on the device; it ends early after a step whose metrics are not finite."""
 
     @functools.partial(jax.jit, inline=True)  # so that it is traced once, for its shapes and for the loop
     def one_step(state: TrainState, i: jax.Array) -> tuple[TrainState, Metrics]:
@@ -135,7 +135,7 @@ def _streaming_dispatch(
     local_devices = mesh.size // jax.process_count()
 
     def stacked(count: int) -> dict[str, jax.Array]:
-        """`count` batches as [D, max_steps, b, ...]; the rows behind `count` are not used."""
+        """`count` batches as [D, max_steps, b, ...]; the rows after `count` are not used."""
         batches = [next(stream) for _ in range(count)]
         batches += [batches[-1]] * (max_steps - count)
         rows = {name: np.stack([batch[name] for batch in batches]) for name in batches[0]}

@@ -158,7 +158,7 @@ def _begin(asked: _Asked) -> RunSetup:
     # The state comes before the folder: what fails here leaves nothing there.
     state = jax.jit(asked.model.init)(jax.random.key(config.seed), asked.batch)
     if config.init_from is not None:
-        state = take_weights(state, config.init_from)
+        state = load_pretrained_weights(state, config.init_from)
     state = replicate(asked.mesh, state)
     run_dir, said = _locked_by_first_process(
         asked.locks,
@@ -174,7 +174,7 @@ def with_sharding(target: TrainState, mesh: Mesh) -> TrainState:
     return jax.tree.map(lambda s: jax.ShapeDtypeStruct(s.shape, s.dtype, sharding=sharding), target)
 
 
-def take_weights(state: TrainState, run_dir: Path) -> TrainState:
+def load_pretrained_weights(state: TrainState, run_dir: Path) -> TrainState:
     """`state` with the parameters, model state and averages of another run's latest checkpoint.
 
     The networks must be the same. What the other run lacks begins anew: averages with the parameters taken, a part of

@@ -10,7 +10,7 @@ from command_lines import assert_refused, command, train
 from PIL import Image
 
 from jaxgen.evaluation.records import read_evaluations
-from jaxgen.evaluation.text_agreement import likest_first, open_text_scorer
+from jaxgen.evaluation.text_agreement import open_text_scorer, rank_by_similarity
 from jaxgen.experiments import emoji_clip, emoji_dalle, emoji_dvae, emoji_text_to_image
 from jaxgen.runs.opened_run import open_run, restore_run
 from jaxgen.samples.numbered import draw_samples
@@ -131,7 +131,9 @@ def test_the_best_of_several_candidates_by_another_encoder_are_judged_beside_the
     # A caption's most like image of many is more like it than the first.
     run, judge = open_run(Path(DIFFUSION)), open_text_scorer(Path(CLIP), (16, 16, 3), "--text-scorer")
     images = draw_samples(run.model, restore_run(run), num=8, seed=0)
-    likeness = judge.images(likest_first(images[None], ["red square"], judge)[0]) @ judge.captions(["red square"])[0]
+    likeness = (
+        judge.images(rank_by_similarity(images[None], ["red square"], judge)[0]) @ judge.captions(["red square"])[0]
+    )
     assert np.all(np.diff(likeness) <= 0)
     assert likeness[0] > likeness[-1]
 

@@ -22,7 +22,7 @@ from jaxgen.networks.mlp import MLPDiscriminator, MLPGenerator
 from jaxgen.training import checkpoint, run_folder
 from jaxgen.training.loop import train
 from jaxgen.training.parallel import device_mesh
-from jaxgen.training.run_setup import take_weights, with_sharding
+from jaxgen.training.run_setup import load_pretrained_weights, with_sharding
 
 MODEL = tiny_mlp_gan()
 DATA = tiny_images()
@@ -243,7 +243,7 @@ def test_init_from_takes_weights_of_a_run_with_another_optimizer_average_and_aug
         augmentation=adaptive_augmentation(),
     ).model()
     new = model.init(jax.random.key(3), example_batch(DATA, 2))
-    taken = take_weights(new, whole.run_dir)
+    taken = load_pretrained_weights(new, whole.run_dir)
     chex.assert_trees_all_equal(taken.params, whole.state.params)
     chex.assert_trees_all_equal(taken.ema_params, whole.state.ema_params)
     chex.assert_trees_all_equal(taken.opt_state, new.opt_state)
@@ -260,7 +260,7 @@ def test_networks_that_stay_as_they_are_come_from_the_options_of_the_new_run(tmp
 
     old = train(with_frozen(1.0), DATA, tiny_config(tmp_path / "run", steps=1))
     new = with_frozen(2.0).init(jax.random.key(3), example_batch(DATA, 2))
-    taken = take_weights(new, old.run_dir)
+    taken = load_pretrained_weights(new, old.run_dir)
     np.testing.assert_array_equal(taken.model_state["frozen"]["style"], 2.0)
     chex.assert_trees_all_equal(taken.params, old.state.params)
 
@@ -268,7 +268,7 @@ def test_networks_that_stay_as_they_are_come_from_the_options_of_the_new_run(tmp
 def test_an_average_begins_with_the_weights_of_a_run_that_had_none(tmp_path):
     without = train(tiny_mlp_gan(ema_decay=None), DATA, tiny_config(tmp_path / "run", steps=2))
     assert without.state.ema_params == {}
-    taken = take_weights(MODEL.init(jax.random.key(3), example_batch(DATA, 2)), without.run_dir)
+    taken = load_pretrained_weights(MODEL.init(jax.random.key(3), example_batch(DATA, 2)), without.run_dir)
     chex.assert_trees_all_equal(taken.ema_params["generator"], without.state.params["generator"])
 
 

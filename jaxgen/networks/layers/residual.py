@@ -29,7 +29,7 @@ GLOROT_FOR_RELU = nn.initializers.variance_scaling(2.0, "fan_avg", "uniform")
 class UpBlock(nn.Module):
     """A generator's residual block, twice the size: norm, ReLU, doubling, 3x3, norm, ReLU, 3x3; and a 1x1 shortcut.
 
-    The convolutions have no biases: they would shift whole channels, which every norm behind them takes away again.
+    The convolutions have no biases: they would shift whole channels, which every norm after them takes away again.
 
     Attributes:
       features: channels of the output, F.
