@@ -185,7 +185,7 @@ def test_inpainting_and_walks_take_a_model_of_captions():
         (("sample", CLIP), "has no samples of its own"),
         (("evaluate", DALLE, "--metrics", "text_agreement"), "needs --text-scorer"),
         (("evaluate", DVAE, "--text-scorer", CLIP), "--text-scorer goes with the metric text_agreement"),
-        (("evaluate", DALLE, "--text-scorer", CLIP, "--rank-with", CLIP), "are the same encoder"),
+        (("evaluate", DALLE, "--text-scorer", CLIP, "--rank-with", CLIP), "must be different encoders"),
         (("evaluate", DALLE, "--text-scorer", CLIP, "--rank-with", CLIP, "--candidates", 1), "must be at least 2"),
         (("evaluate", DALLE, "--metrics", "kid", "--rank-with", CLIP), "--rank-with goes with --text-scorer"),
     ],
