@@ -46,7 +46,7 @@ class Options(OutputOptions, SamplingOptions, RunDataOptions):
 
     run: tyro.conf.Positional[Path]
     """The folder of the run."""
-    hide: Literal["top", "bottom", "left", "right", "centre", "pixels"] = "bottom"
+    hide: Literal[tuple(HIDDEN)] = "bottom"
     """Which half is hidden; or a quarter in the middle, or three quarters of the pixels, at random."""
     examples: Annotated[tuple[CountFromZero, ...], Length(0, 10_000)] = ()
     """Numbers of the held-out images, from 0. Empty: the first ones."""

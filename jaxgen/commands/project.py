@@ -45,7 +45,7 @@ class Options(OutputOptions, RunOptions):
     """Steps of Adam."""
     space: Literal["w", "w+"] = "w"
     """w: one style for all layers. w+: one for each layer, which comes nearer."""
-    distance: Literal["features", "pixels"] | None = None
+    distance: Literal[tuple(DISTANCES)] | None = None
     """What is made small: the distance in the maps of EfficientNet-Lite0, or the mean squared difference of pixels.
     None: features of images of 64x64 and larger, else pixels."""
     learning_rate: PositiveFloat = 0.1

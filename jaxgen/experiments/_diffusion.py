@@ -26,13 +26,14 @@ from jaxgen.experiments._images import ImagesConfig, load_images, with_data_vari
 from jaxgen.models.diffusion.condition_sources import ConditionSource, class_condition
 from jaxgen.models.diffusion.noise_levels import NoiseLevels, cosine_betas, flow_times, linear_betas, lognormal
 from jaxgen.models.diffusion.preconditioning import PREDICTIONS, edm
+from jaxgen.models.diffusion.samplers import SAMPLERS
 from jaxgen.models.diffusion.spec import Diffusion
 from jaxgen.networks.dit import DiT
 from jaxgen.networks.text_encoder import TextTransformer
 from jaxgen.networks.unet import UNet
 
 EDM = "edm"
-SamplerName = Literal["ancestral", "ddim", "euler", "heun", "stochastic_heun", "dpm_solver"]
+SamplerName = Literal[tuple(SAMPLERS)]
 QUICK = {"width": 16, "blocks": 1, "head_width": 16, "sampling_steps": 6}
 """Sizes of the preset quick."""
 

@@ -11,12 +11,13 @@ from jaxgen.core.options import Count, CountFromZero, Names, NonNegativeFloat, P
 from jaxgen.experiments._augmentation import AugmentationConfig, build_augmentation, named
 from jaxgen.experiments._scored import BestByFID
 from jaxgen.models.gan.heads import Head
+from jaxgen.models.gan.losses import LOSSES
 from jaxgen.models.gan.penalties import PENALTIES
 from jaxgen.models.gan.spec import GAN
 from jaxgen.training.config import TrainConfig
 
 PenaltyNames = Annotated[str, Names(tuple(PENALTIES))]
-Loss = Literal["non_saturating", "minimax", "least_squares", "wasserstein", "hinge", "relativistic_average"]
+Loss = Literal[tuple(LOSSES)]
 
 
 @dataclass(frozen=True)

@@ -54,7 +54,7 @@ class BoundConfig(TrainConfig):
     """How many training steps the run has in all (469 are one epoch of MNIST with --batch-size 128)."""
     eval_every: CountFromZero = 469
     """Steps between evaluations on the held-out examples. 0: only at the end."""
-    likelihood: Literal["bernoulli", "gaussian", "discretised_logistic"] = "bernoulli"
+    likelihood: Literal[tuple(LIKELIHOODS)] = "bernoulli"
     """What the decoder gives the parameters of. bernoulli: the digits are made binary by chance, the test images once
     (seed 0). gaussian: a mean and a variance of each pixel. discretised_logistic: 256 levels."""
     binarization: Annotated[Literal["resampled", "fixed"], formerly("binarisation")] = "resampled"
@@ -69,7 +69,7 @@ class BoundConfig(TrainConfig):
     """Latents drawn for each image; above 1 the bound is the importance-weighted one."""
     eval_importance_samples: Annotated[int, *within(1, 10**6)] | None = None
     """Evaluation also estimates log p(x) with this many latents an image (which takes as many times longer)."""
-    optimizer: Annotated[Literal["adam", "adamax"], formerly("optimiser")] = "adam"
+    optimizer: Annotated[Literal[tuple(OPTIMIZERS)], formerly("optimiser")] = "adam"
     """The optimizer."""
     learning_rate: PositiveFloat = 1e-3
     """Its learning rate at first."""
@@ -93,7 +93,7 @@ class VAEConfig(BoundConfig):
     """Fully connected networks or convolutional ones."""
     widths: Widths = (500,)
     """Hidden layers of the fully connected encoder, and in reverse of the decoder."""
-    activation: Literal["relu", "tanh", "softplus"] = "relu"
+    activation: Literal[tuple(ACTIVATIONS)] = "relu"
     """Of those hidden layers."""
     base_width: Size = 32
     """Channels of the convolutional encoder's first layer and of the decoder's last hidden one."""
