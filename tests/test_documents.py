@@ -16,6 +16,7 @@ from jaxgen.training.config import TrainConfig, validate
 
 ROOT = Path(__file__).parents[1]
 DOCUMENTS = [path for where in ("", "experiments/*/", "benchmarks/") for path in sorted(ROOT.glob(f"{where}README.md"))]
+DOCUMENTS += [ROOT / "docs" / "how-to.md", ROOT / "CONTRIBUTING.md"]
 MODULES = sorted(ROOT.glob("jaxgen/experiments/[!_]*.py"))
 
 
