@@ -30,7 +30,7 @@ def wheel(tmp_path_factory):
 @pytest.mark.slow
 def test_the_wheel_holds_every_module_the_embedded_data_and_the_weights(wheel):
     package = ROOT / "jaxgen"
-    expected = {str(p.relative_to(ROOT)) for p in package.rglob("*.py")}
+    expected = {str(p.relative_to(ROOT)) for p in package.rglob("*.py")} | {"jaxgen/py.typed"}
     data = {p.name for p in (package / "data" / "embedded").iterdir() if p.suffix in (".xz", ".png", ".json", ".md")}
     assert {"mnist.xz", "kjv.xz", "spoken.xz", "emoji_google.png", "LICENCES.md"} <= data
     expected |= {f"jaxgen/data/embedded/{name}" for name in data}
