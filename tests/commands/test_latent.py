@@ -291,7 +291,7 @@ def test_a_prior_goes_on_with_the_first_stage_it_began_with(runs, here):
     [
         ((), "name a run of mnist_vq_vae or emoji_vq_vae with --first-stage RUN"),
         (("--first-stage", "nowhere"), "nowhere is not the folder of a run"),
-        (("--first-stage", CLASSES), "mnist_conditional_vae, which has no draw_codes"),
+        (("--first-stage", CLASSES), "mnist_conditional_vae, which has no codes"),
     ],
 )
 def test_a_prior_without_codes_to_learn_is_refused(runs, options, words):

@@ -200,7 +200,7 @@ def test_training_refuses_what_does_not_fit():
     for experiment, options, words in (
         (emoji_dalle, (), "name a run of emoji_dvae with --first-stage RUN"),
         (emoji_dalle, wrong_size, "the first stage, of 16x16x3, does not take"),
-        (emoji_dalle, ("--first-stage", CLIP), "has no draw_codes"),
+        (emoji_dalle, ("--first-stage", CLIP), "which has no codes"),
         (emoji_text_to_image, ("--network", "dit"), "--network dit takes no text"),
         (emoji_text_to_image, ("--data", "mnist"), "--data mnist has no captions"),
         (emoji_clip, ("--word-dropout", 1), "--word-dropout must be at least 0 and below 1"),
