@@ -8,6 +8,8 @@ from pathlib import Path
 import pytest
 
 from jaxgen.core.errors import UserError
+from jaxgen.experiments import mnist_vae
+from jaxgen.runs.experiment import parse
 from jaxgen.runs.experiment_loading import all_experiments
 from jaxgen.training import config as config_module
 from jaxgen.training.config import TrainConfig, config_from_json, config_to_json, option, refuse_changes, validate
@@ -122,3 +124,11 @@ def test_every_option_either_may_change_or_is_refused():
 def test_what_decides_the_bits_may_not_change():
     decisive = {"seed", "batch_size", "deterministic", "widths", "rate"}
     assert not decisive & config_module.MAY_CHANGE_ON_RESUME
+
+
+def test_options_of_earlier_names_are_read_and_typed():
+    config_class = type(mnist_vae.EXPERIMENT.presets["default"])
+    config = config_from_json(config_class, {"optimiser": "adamax", "binarisation": "fixed"})
+    assert (config.optimizer, config.binarization) == ("adamax", "fixed")
+    typed = parse(mnist_vae.EXPERIMENT, ["--optimiser", "adamax", "--binarisation", "fixed"])
+    assert (typed.optimizer, typed.binarization) == ("adamax", "fixed")
