@@ -1,44 +1,17 @@
 """The house: each room imports only rooms that come before it, and no module shares its name with a function."""
 
-import ast
 import importlib
 import pkgutil
 from pathlib import Path
 
 import pytest
+from measure_house import ROOMS, imports
 
 import jaxgen
 
 ROOT = Path(jaxgen.__file__).parent
-ROOMS = (
-    "core",
-    "data",
-    "networks",
-    "metrics",
-    "models",
-    "samples",
-    "training",
-    "runs",
-    "evaluation",
-    "editing",
-    "experiments",
-    "commands",
-)
-"""From the ground up."""
 FRONT = {"__init__.py", "__main__.py"}
 """What stands before the house: the only files outside of a room."""
-
-
-def imports(file):
-    """(module, line) of what a file imports of the package, wherever in it."""
-    for node in ast.walk(ast.parse(file.read_text())):
-        if isinstance(node, ast.ImportFrom) and node.module and node.module.split(".")[0] == "jaxgen":
-            names = [f"jaxgen.{a.name}" for a in node.names] if node.module == "jaxgen" else [node.module]
-        elif isinstance(node, ast.Import):
-            names = [a.name for a in node.names if a.name.split(".")[0] == "jaxgen"]
-        else:
-            continue
-        yield from ((name, node.lineno) for name in names)
 
 
 def test_every_module_is_in_a_room():

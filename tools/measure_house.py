@@ -6,7 +6,7 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 
-ROOMS = [
+ROOMS = (
     "core",
     "data",
     "networks",
@@ -19,7 +19,8 @@ ROOMS = [
     "editing",
     "experiments",
     "commands",
-]
+)
+"""From the ground up: each imports only those before it."""
 Function = ast.FunctionDef | ast.AsyncFunctionDef
 
 
@@ -38,15 +39,26 @@ def any_in_signature(function: Function) -> int:
     return sum(isinstance(n, ast.Name) and n.id == "Any" for hint in hints if hint for n in ast.walk(hint))
 
 
+def imports(file: Path) -> Iterator[tuple[str, int]]:
+    """(module, line) of what a file imports of the package, wherever in it."""
+    for node in ast.walk(ast.parse(file.read_text())):
+        if isinstance(node, ast.ImportFrom) and node.module and node.module.split(".")[0] == "jaxgen":
+            names = [f"jaxgen.{a.name}" for a in node.names] if node.module == "jaxgen" else [node.module]
+        elif isinstance(node, ast.Import):
+            names = [a.name for a in node.names if a.name.split(".")[0] == "jaxgen"]
+        else:
+            continue
+        yield from ((name, node.lineno) for name in names)
+
+
 def upward(package: Path) -> list[str]:
     found = []
     for file in package.rglob("*.py"):
         room = file.relative_to(package).parts[0]
-        for node in ast.walk(ast.parse(file.read_text())):
-            if isinstance(node, ast.ImportFrom) and node.module and node.module.startswith("jaxgen."):
-                other = node.module.split(".")[1]
-                if room in ROOMS and other in ROOMS and ROOMS.index(other) > ROOMS.index(room):
-                    found.append(f"{file.relative_to(package)}: {node.module}")
+        for module, line in imports(file):
+            other = module.split(".")[1] if "." in module else ""
+            if room in ROOMS and other in ROOMS and ROOMS.index(other) > ROOMS.index(room):
+                found.append(f"{file.relative_to(package)}:{line} {module}")
     return found
 
 

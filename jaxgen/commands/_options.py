@@ -13,7 +13,7 @@ import numpy as np
 
 from jaxgen.commands._progress import progress_bars
 from jaxgen.core.errors import UserError
-from jaxgen.core.model import ImageMapping, Latents, capabilities
+from jaxgen.core.model import ImageMapping, capabilities
 from jaxgen.core.options import Options, parse_options
 from jaxgen.data.limits import MOST_CLASSES
 from jaxgen.runs.opened_run import Run, open_run
@@ -73,15 +73,6 @@ def needed(run: Run, capability: Capability | None, what: str) -> Capability:
         has = ", ".join(capabilities(run.model)) or "nothing else than training"
         raise UserError(f"The model of {run.experiment.name} has no {what} (it has: {has}).")
     return capability
-
-
-def needed_latents(run: Run) -> Latents:
-    """Return the latents of a run's model.
-
-    Raises:
-      UserError: the model has none.
-    """
-    return needed(run, run.model.latents, "latents")
 
 
 def needed_mapping(run: Run, verb: str) -> ImageMapping:

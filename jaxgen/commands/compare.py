@@ -1,6 +1,6 @@
 """`jaxgen compare RUN RUN ...`: plot metrics of several runs together."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -12,7 +12,7 @@ from jaxgen.commands._options import parse
 from jaxgen.commands._outputs import OutputOptions, check_output, writing
 from jaxgen.core.errors import UserError
 from jaxgen.core.terminal import console, tell
-from jaxgen.samples.pictures import Points, panels_figure
+from jaxgen.samples.pictures import Points, curves_of, panels_figure
 from jaxgen.training import run_folder
 
 OF_THE_CALL = (
@@ -46,7 +46,7 @@ class Found(NamedTuple):
 
     folder: Path
     record: dict[str, Any]
-    curves: dict[str, Points]
+    curves: Mapping[str, Points]
     """(step, value) of each metric, by name."""
 
 
@@ -76,12 +76,7 @@ def main(arguments: Sequence[str]) -> None:
 
 
 def _read(folder: Path) -> Found:
-    curves: dict[str, list[tuple[float, float]]] = {}
-    for line in run_folder.read_metrics(folder):
-        for name, value in line.items():
-            if name != "step":
-                curves.setdefault(name, []).append((line["step"], value))
-    return Found(folder, run_folder.read_record(folder), curves)
+    return Found(folder, run_folder.read_record(folder), curves_of(run_folder.read_metrics(folder)))
 
 
 def _names(runs: Sequence[Found], asked: str | None) -> list[str]:

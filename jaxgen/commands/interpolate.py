@@ -9,7 +9,7 @@ import jax
 import numpy as np
 import tyro
 
-from jaxgen.commands._options import RunOptions, in_batches, needed_latents, open_named, parse
+from jaxgen.commands._options import RunOptions, in_batches, needed, open_named, parse
 from jaxgen.commands._outputs import OutputOptions, check_output, writing
 from jaxgen.commands._rows import write_rows
 from jaxgen.core.options import Seed, within
@@ -42,7 +42,7 @@ class Options(OutputOptions, RunOptions):
 def main(arguments: Sequence[str]) -> None:
     options = parse(Options, "interpolate", arguments)
     run = open_named(options.run, options)
-    latents = needed_latents(run)
+    latents = needed(run, run.model.latents, "latents")
     of_text = run.record["kind"] == "text"
     out = Path("interpolation.png") if options.out is None and not of_text else options.out
     if out is not None:

@@ -1,6 +1,5 @@
 """The exceptions that command lines turn into one sentence."""
 
-import difflib
 import signal
 from collections.abc import Iterable
 from typing import Any
@@ -48,5 +47,7 @@ class RunStopped(KeyboardInterrupt):
 
 def nearest(name: str, names: Iterable[str]) -> str:
     """Return " (did you mean ...?)" for a name that is not among others, or "" where none is like it."""
+    import difflib  # when a name is mistyped, and not at every start
+
     found = difflib.get_close_matches(name[:100], list(names), n=1)
     return f" (did you mean {found[0]}?)" if found else ""

@@ -13,7 +13,7 @@ from jaxgen.core.keys import example_normal
 from jaxgen.core.model import GenerativeModel, Latents, ModelSpec
 from jaxgen.core.state import Batch, Key, Metrics, TrainState, create_state, sum_and_count, update
 from jaxgen.models.autoencoder import RECONSTRUCTIONS, Reconstruction
-from jaxgen.models.conditional_samples import labels_of_samples, normal_prior
+from jaxgen.models.conditional_samples import normal_prior, refuse_condition
 from jaxgen.models.gan.losses import LOSSES, GANLoss
 from jaxgen.models.variables import apply_network, init_network
 
@@ -117,7 +117,7 @@ def sample(
     aae: AdversarialAutoencoder, state: TrainState, key: Key, num_samples: int, *, condition: jax.Array | None = None
 ) -> jax.Array:
     """Generate images [num_samples, H, W, C]; there is no condition."""
-    labels_of_samples(condition, num_samples, None)
+    refuse_condition(condition)
     return decode(aae, state, prior(aae, key, num_samples))
 
 

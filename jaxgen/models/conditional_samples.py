@@ -7,7 +7,7 @@ import jax
 import jax.numpy as jnp
 
 from jaxgen.core.keys import example_normal
-from jaxgen.core.state import Key, TrainState
+from jaxgen.core.state import Key
 
 
 def normal_prior(latent_size: int) -> Callable[[Key, int], jax.Array]:
@@ -31,7 +31,22 @@ def captions_in_turn(prompts: Any) -> Callable[[int], jax.Array]:
     return lambda num_samples: jnp.asarray(prompts, jnp.int32)[jnp.arange(num_samples) % len(prompts)]
 
 
-def labels_of_samples(
+def chosen_condition(condition: Any, num_samples: int, of_samples: Callable[[int], Any] | None) -> Any:
+    """Return what samples are of: the condition that is given, else that of so many samples.
+
+    Args:
+      of_samples: num_samples -> their condition where none is given; None: the model takes none, and None is returned.
+
+    Raises:
+      ValueError: a condition for a model without one.
+    """
+    if of_samples is None:
+        refuse_condition(condition)
+        return None
+    return of_samples(num_samples) if condition is None else condition
+
+
+def decoding_labels(
     condition: jax.Array | None, num_samples: int, num_classes: int | None
 ) -> tuple[()] | tuple[jax.Array]:
     """Return what samples of labels `condition` [num_samples] are decoded with besides their latents.
@@ -41,28 +56,5 @@ def labels_of_samples(
     Raises:
       ValueError: a condition for a model without classes.
     """
-    if num_classes is None:
-        if condition is not None:
-            raise ValueError("this model is unconditional: leave out `condition`")
-        return ()
-    return (classes_in_turn(num_classes)(num_samples) if condition is None else condition,)
-
-
-def sample_by_condition(
-    draw: Callable[..., jax.Array], conditions: Callable[[int], Any] | None
-) -> Callable[..., jax.Array]:
-    """A model's `sample(state, key, num_samples, *, condition=None, **options)`.
-
-    Args:
-      draw: `draw(state, key, num_samples, condition, **options) -> samples`.
-      conditions: those of so many samples, where none are given; None: the model takes no condition, and `draw` None.
-    """
-
-    def sample(state: TrainState, key: Key, num_samples: int, *, condition: Any = None, **options: Any) -> jax.Array:
-        if conditions is None and condition is not None:
-            raise ValueError("this model is unconditional: leave out `condition`")
-        if conditions is not None and condition is None:
-            condition = conditions(num_samples)
-        return draw(state, key, num_samples, condition, **options)
-
-    return sample
+    labels = chosen_condition(condition, num_samples, None if num_classes is None else classes_in_turn(num_classes))
+    return () if labels is None else (labels,)

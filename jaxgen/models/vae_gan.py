@@ -14,7 +14,7 @@ from jaxgen.core.model import GenerativeModel, Latents, ModelSpec
 from jaxgen.core.per_example import row_means
 from jaxgen.core.state import Batch, Key, Metrics, TrainState, create_state, sum_and_count, update
 from jaxgen.metrics.likelihood import kl_to_standard_normal
-from jaxgen.models.conditional_samples import labels_of_samples, normal_prior
+from jaxgen.models.conditional_samples import normal_prior, refuse_condition
 from jaxgen.models.gan.losses import LOSSES, GANLoss
 from jaxgen.models.variables import apply_network, init_network
 
@@ -165,7 +165,7 @@ def sample(
     vae_gan: VAEGAN, state: TrainState, key: Key, num_samples: int, *, condition: jax.Array | None = None
 ) -> jax.Array:
     """Generate images [num_samples, H, W, C]; there is no condition."""
-    labels_of_samples(condition, num_samples, None)
+    refuse_condition(condition)
     return decode(vae_gan, state, prior(vae_gan, key, num_samples))
 
 

@@ -18,7 +18,7 @@ from jaxgen.core.state import TrainState
 from jaxgen.runs.experiment import Experiment
 from jaxgen.runs.experiment_loading import load_experiment
 from jaxgen.samples.numbered import draw_samples
-from jaxgen.samples.pictures import metrics_figure
+from jaxgen.samples.pictures import curves_of, metrics_figure
 from jaxgen.training import checkpoint, run_folder, trusted
 from jaxgen.training.config import TrainConfig, config_from_json, validate
 from jaxgen.training.parallel import device_mesh
@@ -74,12 +74,9 @@ class Run:
 
     def metrics(self) -> dict[str, Series]:
         """Return every metric that was reported, by name."""
-        lines = run_folder.read_metrics(self.folder)
-        names = sorted({name for line in lines for name in line if name != "step"})
-        points = {name: [(line["step"], line[name]) for line in lines if name in line] for name in names}
         return {
-            name: Series(np.array([step for step, _ in found]), np.array([value for _, value in found], np.float64))
-            for name, found in points.items()
+            name: Series(np.array([step for step, _ in points]), np.array([value for _, value in points], np.float64))
+            for name, points in curves_of(run_folder.read_metrics(self.folder)).items()
         }
 
     def sample(self, num: int, *, seed: int = 0, checkpoint: str | int = "last", **options: Any) -> np.ndarray:

@@ -166,13 +166,22 @@ def spectrogram(amplitudes: np.ndarray, sample_rate: int) -> "Image.Image":
     return Image.fromarray(np.asarray(canvas.buffer_rgba())).convert("RGB")
 
 
+def curves_of(lines: Sequence[dict[str, float]]) -> dict[str, list[tuple[float, float]]]:
+    """Return (step, value) of each metric in lines of metrics.jsonl, by name, in the order of names."""
+    curves: dict[str, list[tuple[float, float]]] = {}
+    for line in lines:
+        for name, value in line.items():
+            if name != "step":
+                curves.setdefault(name, []).append((line["step"], value))
+    return dict(sorted(curves.items()))
+
+
 def metrics_figure(lines: Sequence[dict[str, float]]) -> "Figure":
     """Plot every metric of metrics.jsonl over the steps, one panel per quantity, one curve per network."""
-    names = sorted({name for line in lines for name in line if "/" in name and not name.startswith("speed/")})
     panels: dict[str, dict[str, Points]] = {}
-    for name in names:
-        points = [(line["step"], line[name]) for line in lines if name in line]
-        panels.setdefault(name.rsplit("/", 1)[-1], {})[name] = points
+    for name, points in curves_of(lines).items():
+        if "/" in name and not name.startswith("speed/"):
+            panels.setdefault(name.rsplit("/", 1)[-1], {})[name] = points
     return panels_figure(panels)
 
 

@@ -20,7 +20,7 @@ from jaxgen.models.augmentation import random_shift
 from jaxgen.models.autoregressive import decoding as decoding_loop
 from jaxgen.models.autoregressive.decoding import Decoder, SamplingParams, choose
 from jaxgen.models.autoregressive.grids import Tokenizer
-from jaxgen.models.conditional_samples import captions_in_turn
+from jaxgen.models.conditional_samples import captions_in_turn, chosen_condition
 from jaxgen.models.single_loss import LossOutput, SingleLoss
 from jaxgen.models.variables import init_network
 
@@ -197,7 +197,7 @@ def sample(
       guidance: w; None: that of the spec.
       choice: how codes are drawn.
     """
-    captions = captions_in_turn(dall_e.prompts)(num_samples) if condition is None else condition
+    captions = chosen_condition(condition, num_samples, captions_in_turn(dall_e.prompts))
     codes = sample_codes(dall_e, state, key, captions, guidance=guidance, choice=choice)
     return dall_e.tokenizer.decode(state.model_state["frozen"], codes)
 

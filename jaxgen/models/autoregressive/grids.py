@@ -16,7 +16,7 @@ from jaxgen.core.model import Condition, GenerativeModel, Likelihood, ModelSpec
 from jaxgen.core.per_example import row_sums
 from jaxgen.core.state import Batch, Key, Metrics, TrainState, averaged_params
 from jaxgen.models import single_loss
-from jaxgen.models.conditional_samples import classes_in_turn
+from jaxgen.models.conditional_samples import classes_in_turn, decoding_labels
 from jaxgen.models.likelihoods import bernoulli
 from jaxgen.models.single_loss import LossOutput, SingleLoss
 from jaxgen.models.variables import apply_network, init_network
@@ -150,11 +150,8 @@ def sample(
     Raises:
       ValueError: a condition for a model without classes.
     """
-    if grid.num_classes is None and condition is not None:
-        raise ValueError("this model is unconditional: leave out `condition`")
-    if grid.num_classes is not None and condition is None:
-        condition = classes_in_turn(grid.num_classes)(num_samples)
-    tokens, _ = sample_tokens(grid, state, key, num_samples, *(() if condition is None else (condition,)))
+    labels = decoding_labels(condition, num_samples, grid.num_classes)
+    tokens, _ = sample_tokens(grid, state, key, num_samples, *labels)
     return tokens if grid.tokenizer is None else grid.tokenizer.decode(state.model_state["frozen"], tokens)
 
 

@@ -19,6 +19,7 @@ from jaxgen.models.autoregressive import decoding as decoding_loop
 from jaxgen.models.autoregressive.decoding import Decoder, DecodeState, SamplingParams
 from jaxgen.models.autoregressive.low_rank import create_adapters, with_adapters
 from jaxgen.models.autoregressive.outputs import OutputDistribution, softmax
+from jaxgen.models.conditional_samples import chosen_condition
 from jaxgen.models.single_loss import LossOutput, SingleLoss
 from jaxgen.models.variables import Variables, init_network
 
@@ -176,10 +177,7 @@ def sample(
     Raises:
       ValueError: a condition for a model without one.
     """
-    if sequences.conditions is None and condition is not None:
-        raise ValueError("this model is unconditional: leave out `condition`")
-    if sequences.conditions is not None and condition is None:
-        condition = sequences.conditions(num_samples)
+    condition = chosen_condition(condition, num_samples, sequences.conditions)
     num_tokens = sequences.sample_length if num_tokens is None else num_tokens
     prompts = jnp.full((num_samples, 1), sequences.first_token, jnp.int32)
     decoding = begin(sequences, state, key, prompts, [1] * num_samples, num_tokens, *(condition or ()))

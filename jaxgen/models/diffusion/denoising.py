@@ -11,7 +11,7 @@ import numpy as np
 from jaxgen.core.errors import UserError
 from jaxgen.core.keys import example_normal
 from jaxgen.core.state import Key, TrainState, averaged_params
-from jaxgen.models.conditional_samples import sample_by_condition
+from jaxgen.models.conditional_samples import chosen_condition
 from jaxgen.models.diffusion.preconditioning import Preconditioning
 from jaxgen.models.diffusion.samplers import REPEATS, SAMPLERS, Denoiser, check_sampler, repainted
 from jaxgen.models.diffusion.spec import Diffusion
@@ -68,13 +68,11 @@ def sample(  # its keywords are what `jaxgen sample` and `jaxgen evaluate` offer
       condition: what each is drawn for, [N, ...]; None: the conditions `of_samples` of the spec's `condition`.
       sampler, sampling_steps, guidance: None: the spec's.
     """
-
-    def draw_for(state: TrainState, key: Key, num_samples: int, condition: Any) -> jax.Array:
-        options = {"sampler": sampler, "sampling_steps": sampling_steps, "guidance": guidance}
-        return draw(diffusion, state, key, num_samples, () if condition is None else (condition,), **options)
-
     of_samples = None if diffusion.condition is None else diffusion.condition.of_samples
-    return sample_by_condition(draw_for, of_samples)(state, key, num_samples, condition=condition)
+    condition = chosen_condition(condition, num_samples, of_samples)
+    given = () if condition is None else (condition,)
+    options = {"sampler": sampler, "sampling_steps": sampling_steps, "guidance": guidance}
+    return draw(diffusion, state, key, num_samples, given, **options)
 
 
 def inpaint(

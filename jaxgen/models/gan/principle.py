@@ -7,7 +7,7 @@ import jax.numpy as jnp
 
 from jaxgen.core.model import Condition, GenerativeModel, Latents
 from jaxgen.core.state import Batch, Key, Metrics, TrainState, averaged_params, create_state
-from jaxgen.models.conditional_samples import classes_in_turn, labels_of_samples
+from jaxgen.models.conditional_samples import classes_in_turn, decoding_labels
 from jaxgen.models.gan.forward import Outputs, apply_discriminator, discriminator_args, generator_args
 from jaxgen.models.gan.parts import init_ada_probability
 from jaxgen.models.gan.spec import GAN
@@ -42,7 +42,7 @@ def eval_step(gan: GAN, state: TrainState, batch: Batch, key: Key) -> Metrics:
 
 def sample(gan: GAN, state: TrainState, key: Key, num_samples: int, *, condition: jax.Array | None = None) -> jax.Array:
     """Generate images [num_samples, H, W, C] of the labels `condition` [num_samples]; None: of every class in turn."""
-    labels = labels_of_samples(condition, num_samples, gan.num_classes)
+    labels = decoding_labels(condition, num_samples, gan.num_classes)
     return decode(gan, state, prior(gan, key, num_samples), *labels)
 
 

@@ -9,7 +9,7 @@ import jax.numpy as jnp
 from jaxgen.core.keys import example_normal
 from jaxgen.core.model import Condition, GenerativeModel, Latents, Styles
 from jaxgen.core.state import Batch, Key, Metrics, TrainState, averaged_params, create_state
-from jaxgen.models.conditional_samples import classes_in_turn, labels_of_samples, normal_prior
+from jaxgen.models.conditional_samples import classes_in_turn, decoding_labels, normal_prior
 from jaxgen.models.gan.parts import discriminator_metrics, init_ada_probability
 from jaxgen.models.stylegan2.forward import (
     apply_discriminator,
@@ -62,7 +62,7 @@ def sample(  # its keywords are what `jaxgen sample` and `jaxgen evaluate` offer
     truncation: float = 1.0,
 ) -> jax.Array:
     """Generate images [num_samples, H, W, C] of the labels `condition` [num_samples]; None: of every class in turn."""
-    labels = labels_of_samples(condition, num_samples, gan.num_classes)
+    labels = decoding_labels(condition, num_samples, gan.num_classes)
     latents_key, noise_key = jax.random.split(key)
     styles = map_latents(gan, state, prior(gan, latents_key, num_samples), *labels, truncation=truncation)
     noise = noise_images(gan, noise_key, jnp.arange(num_samples, dtype=jnp.uint32))

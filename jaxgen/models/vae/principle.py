@@ -10,7 +10,7 @@ from jaxgen.core.keys import example_keys
 from jaxgen.core.model import Condition, GenerativeModel, Latents, Likelihood
 from jaxgen.core.state import Batch, Key, Metrics, TrainState, averaged_params
 from jaxgen.models import single_loss
-from jaxgen.models.conditional_samples import classes_in_turn, labels_of_samples, normal_prior
+from jaxgen.models.conditional_samples import classes_in_turn, decoding_labels, normal_prior
 from jaxgen.models.single_loss import SingleLoss
 from jaxgen.models.vae.bound import (
     Observed,
@@ -61,7 +61,7 @@ def eval_step(vae: VAE, state: TrainState, batch: Batch, key: Key) -> Metrics:
 
 def sample(vae: VAE, state: TrainState, key: Key, num_samples: int, *, condition: jax.Array | None = None) -> jax.Array:
     """Return the likelihood's means [N, H, W, C], of labels [N] as `condition` (without: every class in turn)."""
-    labels = labels_of_samples(condition, num_samples, vae.num_classes)
+    labels = decoding_labels(condition, num_samples, vae.num_classes)
     return decode(vae, state, prior(vae, key, num_samples), *labels)
 
 
