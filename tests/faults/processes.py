@@ -112,12 +112,29 @@ def start(arguments: Sequence[Any], stem: Path, prepare: Callable[[], None] = la
         os._exit(code)
 
 
+_COLD = """
+import runpy, sys
+from jaxgen.core import command_line
+command_line.interruptible_imports()
+print("begins to import", flush=True)
+sys.argv.pop(0)
+runpy.run_path(sys.argv[0], run_name="__main__")
+"""
+
+
 def start_cold(arguments: Sequence[Any], stem: Path) -> Process:
-    """The same as a fresh interpreter, which has everything to import."""
+    """The same as a fresh interpreter, which has everything to import; returned once our code has begun.
+
+    It begins as `python -m jaxgen.experiments.NAME` does. What a signal finds before that is Python's own start, and
+    in a user's own file, whose imports nobody guards, a library may answer Ctrl-C by an ImportError.
+    """
     with stem.with_suffix(".out").open("w") as out, stem.with_suffix(".err").open("w") as err:
-        process = subprocess.Popen([sys.executable, TINY, *map(str, arguments)], stdout=out, stderr=err)
-    process.returncode = 0  # it is waited for here, not there
-    return Process(process.pid, stem)
+        command = [sys.executable, "-c", _COLD, TINY, *map(str, arguments)]
+        popen = subprocess.Popen(command, stdout=out, stderr=err)
+    popen.returncode = 0  # it is waited for here, not there
+    process = Process(popen.pid, stem)
+    process.await_that(lambda: process.said("begins to import"))
+    return process
 
 
 def _act(arguments: list[str]) -> int:
