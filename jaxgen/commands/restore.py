@@ -14,6 +14,7 @@ from rich.table import Table
 from jaxgen.commands._options import RunOptions, needed_mapping, open_named, parse
 from jaxgen.commands._outputs import OutputOptions, check_output_folder, writing
 from jaxgen.commands._tiles import in_tiles, tiles_of
+from jaxgen.core import option_groups
 from jaxgen.core.errors import UserError
 from jaxgen.core.options import Seed, within
 from jaxgen.core.terminal import console, tell
@@ -61,8 +62,8 @@ def main(arguments: Sequence[str]) -> None:
     run = open_named(options.run, options)
     mapping = needed_mapping(run, "restore")
     *trained_size, channels = run.record["assets"]["image_shape"]
-    degradation = getattr(run.config, "degradation", None)
-    factor = run.config.factor if degradation == "super_resolution" else 1
+    degradation = option_groups.value(run.config, "degradation")
+    factor = option_groups.value(run.config, "factor") if degradation == "super_resolution" else 1
     fills_in = degradation == "inpainting"
     if fills_in and options.mask is None and not options.degrade:
         raise UserError(f"{run.experiment.name} fills in what is missing: say with --mask what that is.")

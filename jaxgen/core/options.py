@@ -20,6 +20,7 @@ from typing import Annotated, Any, Literal, Protocol, TypeVar, Union, runtime_ch
 import numpy as np
 import tyro
 
+from jaxgen.core import option_groups
 from jaxgen.core.errors import UserError
 from jaxgen.core.terminal import spelled_out
 
@@ -180,17 +181,38 @@ def parse_options(
     prog: str,
     description: str,
     default: Options | None = None,
+    first: Sequence[str] = (),
+    last: Sequence[str] = (),
 ) -> Options:
-    """`cls` (a dataclass) from a command line; tyro ends the process with code 2 where it understands it not.
+    """Return a dataclass of options, or of groups of options, from a command line.
+
+    tyro ends the process with code 2 where it does not understand the command line.
+
+    Args:
+      default: whose values options have that are not given.
+      first: the groups that `--help` shows first.
+      last: the groups that it shows at the end.
 
     Raises:
       UserError: a value is not in its option's range.
     """
-    given = {} if default is None else {"default": default}
+    shown = option_groups.in_order(cls, first, last)
+
+    def as_(other: type[Options], options: Options) -> Options:
+        return other(**{field.name: getattr(options, field.name) for field in dataclasses.fields(cls)})
+
+    given = {} if default is None else {"default": as_(shown, default)}
     with spelled_out(arguments):
-        options = tyro.cli(
-            cls, args=list(arguments), prog=prog, description=description.strip(), registry=_REGISTRY, **given
+        parsed = tyro.cli(
+            shown,
+            args=list(arguments),
+            prog=prog,
+            description=description.strip(),
+            registry=_REGISTRY,
+            config=(tyro.conf.OmitArgPrefixes,),
+            **given,
         )
+    options = as_(cls, parsed)
     check_options(options)
     return options
 
@@ -205,7 +227,7 @@ def check_options(options: Any, where: str = "") -> None:
       UserError: one sentence that names the option, its range and the value.
     """
     for name, hints in option_types(type(options)).items():
-        value = getattr(options, name)
+        value = option_groups.value(options, name)
         wrongs = (_wrong(hint, value) for hint in reversed(hints) if value is not None or hint is hints[0])
         if (wrong := next((wrong for wrong in wrongs if wrong is not None), None)) is not None:
             positional = tyro.conf.Positional in getattr(hints[0], "__metadata__", ())
@@ -215,11 +237,20 @@ def check_options(options: Any, where: str = "") -> None:
 
 @functools.cache
 def option_types(cls: type) -> Mapping[str, Sequence[Any]]:
-    """Return the types of a dataclass's fields, by name, with what is annotated.
+    """Return the types of a dataclass's options, those of its groups among them, by name, with what is annotated.
 
     A class that declares an option of its base again, for another default, need not say its range again: its own type
     is then followed by that of the base.
     """
+    option_groups.places(cls)  # no name twice
+    types: dict[str, Sequence[Any]] = {}
+    for name, own in _own_types(cls).items():
+        group = option_groups.groups(cls).get(name)
+        types |= {name: own} if group is None else option_types(group)
+    return types
+
+
+def _own_types(cls: type) -> dict[str, list[Any]]:
     declared: dict[str, list[Any]] = {field.name: [] for field in dataclasses.fields(cls)}
     for base in cls.__mro__:
         hints = typing.get_type_hints(base, include_extras=True) if dataclasses.is_dataclass(base) else {}

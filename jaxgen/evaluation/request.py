@@ -60,7 +60,7 @@ class Request:
     @cached_property
     def held_out(self) -> dict[str, float]:
         """The model's own metrics of the held-out examples, by their names."""
-        size = self.run.config.batch_size
+        size = self.run.config.run.batch_size
         return build_evaluation(self.run.model, self.data, device_mesh(1), batch_size=size)(self.state)
 
     @cached_property

@@ -30,7 +30,7 @@ from jaxgen.data.dataset import Dataset, example_batch
 from jaxgen.data.splits import as_recorded
 from jaxgen.samples.previews import prompts_of
 from jaxgen.training import checkpoint, run_folder
-from jaxgen.training.config import TrainConfig, config_from_json, validate
+from jaxgen.training.config import SHOWN_FIRST, SHOWN_LAST, TrainConfig, config_from_json, validate
 from jaxgen.training.data_record import recorded_by
 from jaxgen.training.loop import TrainResult, train
 from jaxgen.training.lost_runs import end_with_other_processes, quiet_native_log
@@ -130,8 +130,8 @@ def train_experiment(experiment: Experiment, config: TrainConfig) -> TrainResult
     """Load the data, build the model and train it."""
     validate(config)  # before networks of these sizes are built
     known = None
-    if config.resume and config.run_dir is not None and run_folder.is_run(config.run_dir):
-        known = recorded_by(config.run_dir, run_folder.read_record(config.run_dir))
+    if config.run.resume and config.run.run_dir is not None and run_folder.is_run(config.run.run_dir):
+        known = recorded_by(config.run.run_dir, run_folder.read_record(config.run.run_dir))
     with as_recorded(known):  # a run that goes on keeps what it held out, its classes and its vocabulary
         data = experiment.load_data(config)
     if known is not None:
@@ -158,7 +158,7 @@ def parse(experiment: Experiment, arguments: list[str]) -> TrainConfig:
     default = experiment.presets["default"]
     preset = _value_of(arguments, "--preset")
     if preset in experiment.presets:
-        default = dataclasses.replace(experiment.presets[preset], preset=preset)
+        default = experiment.presets[preset].replace(preset=preset)
     if "--resume" in arguments:
         at = arguments.index("--resume") + 1
         if at < len(arguments) and not arguments[at].startswith("-"):  # --resume RUN
@@ -170,8 +170,8 @@ def parse(experiment: Experiment, arguments: list[str]) -> TrainConfig:
         if preset is None:
             record = run_folder.read_record(run_dir)
             _check_same(experiment, record, run_dir)
-            default = config_from_json(type(default), record["config"], str(run_dir / run_folder.CONFIG))
-        default = dataclasses.replace(default, run_dir=run_dir, init_from=None)
+            default = config_from_json(default, record["config"], str(run_dir / run_folder.CONFIG))
+        default = default.replace(run_dir=run_dir, init_from=None)
     # Its own module, which is __main__ when it is run; build_model may be another's.
     module = next((m for m in list(sys.modules.values()) if getattr(m, "__file__", None) == experiment.file), None)
     return parse_options(
@@ -180,6 +180,8 @@ def parse(experiment: Experiment, arguments: list[str]) -> TrainConfig:
         prog=experiment.command,
         description=module.__doc__ if module and module.__doc__ else experiment.summary,
         default=default,
+        first=SHOWN_FIRST,
+        last=SHOWN_LAST,
     )
 
 
@@ -201,27 +203,28 @@ def _check_same(experiment: Experiment, record: Mapping[str, Any], run_dir: Path
 
 def prepare_process(config: TrainConfig) -> None:
     """What must be set before jax starts its backend: exact GPU algorithms, CPU devices, the compile cache, others."""
-    if config.deterministic:
+    asked = config.hardware
+    if asked.deterministic:
         use_deterministic_algorithms()
-    if config.devices is not None and config.devices > 1:
-        use_cores_as_devices(config.devices)
+    if asked.devices is not None and asked.devices > 1:
+        use_cores_as_devices(asked.devices)
     if jax.config.jax_compilation_cache_dir is None:
         _use_compile_cache()
-    if config.coordinator is None:
-        if config.num_processes is not None or config.process_id is not None:
+    if asked.coordinator is None:
+        if asked.num_processes is not None or asked.process_id is not None:
             raise UserError("--num-processes and --process-id need --coordinator HOST:PORT as well.")
         return
     quiet_native_log()
     try:
-        if config.coordinator == "auto":
+        if asked.coordinator == "auto":
             jax.distributed.initialize()
         else:
-            if config.num_processes is None or config.process_id is None:
+            if asked.num_processes is None or asked.process_id is None:
                 raise UserError("--coordinator HOST:PORT needs --num-processes and --process-id as well.")
-            jax.distributed.initialize(config.coordinator, config.num_processes, config.process_id)
+            jax.distributed.initialize(asked.coordinator, asked.num_processes, asked.process_id)
     except (ValueError, RuntimeError) as error:
         raise UserError(
-            f"The processes could not be joined at --coordinator {config.coordinator}: {str(error).splitlines()[0]}"
+            f"The processes could not be joined at --coordinator {asked.coordinator}: {str(error).splitlines()[0]}"
         ) from error
 
 
@@ -237,13 +240,13 @@ def summary(experiment: Experiment, config: TrainConfig, result: TrainResult) ->
     how = experiment.command
     if result.stopped_by is not None:
         return (
-            f"\nStopped by {result.stopped_by} at step {int(result.state.step)} of {config.steps}; all is saved. "
+            f"\nStopped by {result.stopped_by} at step {int(result.state.step)} of {config.run.steps}; all is saved. "
             f"Go on with:\n  {how} --resume {typed}"
         )
     samples, sheets = run_folder.samples(run_dir), run_folder.sheets(run_dir)
     rate = result.examples_per_second
     speed = f"{rate:,.0f} examples per second" if rate else "too few to tell the speed"
-    lines = ["", f"Done: {config.steps} steps, {speed}."]
+    lines = ["", f"Done: {config.run.steps} steps, {speed}."]
     for label, held_out in (("last", False), ("held out", True)):
         chosen = {k: v for k, v in result.metrics.items() if k.startswith("eval/") == held_out}
         if chosen:
@@ -270,5 +273,5 @@ def summary(experiment: Experiment, config: TrainConfig, result: TrainResult) ->
         lines.append(f"  jaxgen interpolate {typed} --out between.gif")
     if codes is not None or (latents is not None and latents.encode is not None):
         lines.append(f"  jaxgen latent {typed} reconstruct")
-    lines += [f"  jaxgen info {typed}", f"  {how} --resume {typed} --steps {2 * config.steps}"]
+    lines += [f"  jaxgen info {typed}", f"  {how} --resume {typed} --steps {2 * config.run.steps}"]
     return "\n".join(lines)

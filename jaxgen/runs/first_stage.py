@@ -51,8 +51,8 @@ def first_stage_of(config: TrainConfig, folder: Path) -> dict[str, Any]:
 
     A run that is resumed keeps the first stage that it began with, whatever became of the folder since.
     """
-    if config.resume:
-        return run_folder.kept_asset(config.run_dir, "first_stage")
+    if config.run.resume:
+        return run_folder.kept_asset(config.run.run_dir, "first_stage")
     return describe_first_stage(folder)
 
 

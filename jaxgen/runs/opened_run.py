@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import jax
 import numpy as np
 
-from jaxgen.core import files
+from jaxgen.core import files, option_groups
 from jaxgen.core.errors import UserError
 from jaxgen.core.model import GenerativeModel, ModelSpec, as_model
 from jaxgen.core.state import TrainState
@@ -164,9 +164,9 @@ def _known_copy(run_dir: Path, trust: bool) -> tuple[Path, bytes]:
 
 def recorded_config(run_dir: Path, record: Mapping[str, Any]) -> TrainConfig:
     """Return the options of a record that all runs have, whatever others its experiment has."""
-    known = {entry.name for entry in dataclasses.fields(TrainConfig)}
+    known = option_groups.places(TrainConfig)
     values = {name: value for name, value in record["config"].items() if name in known}
-    return config_from_json(TrainConfig, values, str(run_dir / run_folder.CONFIG))
+    return config_from_json(TrainConfig(), values, str(run_dir / run_folder.CONFIG))
 
 
 def build_recorded(
@@ -177,8 +177,8 @@ def build_recorded(
     Raises:
       UserError: the experiment cannot make a model of what the record says.
     """
-    config = config_from_json(type(experiment.presets["default"]), record["config"], where)
-    validate(dataclasses.replace(config, wandb=None))  # reports are none of a reader's business
+    config = config_from_json(experiment.presets["default"], record["config"], where)
+    validate(config.replace(wandb=None))  # reports are none of a reader's business
     with _described_by(where):
         return config, as_model(experiment.build_model(config, record["assets"]))
 

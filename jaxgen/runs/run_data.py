@@ -4,6 +4,7 @@ import dataclasses
 import sys
 from pathlib import Path
 
+from jaxgen.core import option_groups
 from jaxgen.core.errors import UserError
 from jaxgen.core.terminal import printable
 from jaxgen.data.dataset import Dataset, length
@@ -52,16 +53,16 @@ def _config_of(run: Run) -> TrainConfig:
       UserError: the experiment has no such option, or the data are not where the run had them.
     """
     for name in run.moved:
-        if not hasattr(run.config, name):
+        if name not in option_groups.places(type(run.config)):
             raise UserError(f"{run.experiment.name} has no option --{name}: leave it out.")
     for name in ("data", "target"):
-        value = getattr(run.config, name, None)
+        value = option_groups.value(run.config, name)
         if name not in run.moved and value is not None and Path(value).is_absolute() and not Path(value).exists():
             raise UserError(
                 f"The data of {run.folder} are not in {value} any more: bring them back, or say where they are with "
                 f"--{name} (a command without this option: move them back)."
             )
-    return dataclasses.replace(run.config, **run.moved)
+    return run.config.replace(**run.moved)
 
 
 def _say_unchecked(run: Run, found: Dataset) -> None:

@@ -1,15 +1,20 @@
 """Scores of samples while a model is trained: `--eval-metrics fid --eval-samples 2000`."""
 
 from collections.abc import Callable
+from typing import Annotated
 
 from jaxgen.core.errors import UserError
 from jaxgen.core.model import GenerativeModel, draws_classes
+from jaxgen.core.options import Names
 from jaxgen.core.state import TrainState
 from jaxgen.data.dataset import Dataset, length
 from jaxgen.metrics.extractors import extractor_for, load_extractor
 from jaxgen.metrics.image_scores import METRICS, ImageScorer, check_names, metric_names, refuse_too_few
 from jaxgen.metrics.image_source import of_data, of_split
 from jaxgen.samples.numbered import held_out_captions, sample_source
+
+MetricNames = Annotated[str, Names(tuple(METRICS))]
+"""Scores of images by name, with commas between them."""
 
 
 def value_names(model: GenerativeModel, data: Dataset, names: str | None, *, num_samples: int) -> list[str]:

@@ -19,12 +19,12 @@ def check_devices(config: TrainConfig, mesh: Mesh) -> None:
     Raises:
       UserError: says which option to change.
     """
-    if config.batch_size % mesh.size:
+    if config.run.batch_size % mesh.size:
         raise UserError(
-            f"--batch-size {config.batch_size} cannot be split over {mesh.size} devices: make it a multiple of "
+            f"--batch-size {config.run.batch_size} cannot be split over {mesh.size} devices: make it a multiple of "
             f"{mesh.size}, or choose fewer --devices."
         )
-    if config.deterministic:
+    if config.hardware.deterministic:
         check_deterministic(mesh)
 
 
@@ -38,8 +38,10 @@ def check_evaluation(model: GenerativeModel, data: Dataset, config: TrainConfig)
     Raises:
       UserError: names the metrics that there are.
     """
-    names = [f"eval/{name}" for name in value_names(model, data, config.eval_metrics, num_samples=config.eval_samples)]
-    if config.best_metric is None:
+    asked = config.evaluation
+    scores = value_names(model, data, asked.eval_metrics, num_samples=asked.eval_samples)
+    names = [f"eval/{name}" for name in scores]
+    if asked.best_metric is None:
         return True
     if data.test is not None:
 
@@ -48,6 +50,6 @@ def check_evaluation(model: GenerativeModel, data: Dataset, config: TrainConfig)
             return model.eval_step(model.init(key, batch), batch, key)
 
         names = [f"eval/{name}" for name in jax.eval_shape(evaluate, jax.random.key(0))] + names
-    if names and config.best_metric not in names:
-        raise UserError(f"--best-metric {config.best_metric} is not among {', '.join(names)}: name one of these.")
+    if names and asked.best_metric not in names:
+        raise UserError(f"--best-metric {asked.best_metric} is not among {', '.join(names)}: name one of these.")
     return bool(names)

@@ -1,17 +1,16 @@
 """The options that every run has, and what is said when they do not fit."""
 
-import dataclasses
 import importlib.util
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Any, Literal, TypeVar
+from typing import Annotated, Any, Literal, Self, TypeVar
 
+from jaxgen.core import option_groups
 from jaxgen.core.errors import UserError
 from jaxgen.core.options import (
     Count,
     CountFromZero,
     Like,
-    Names,
     Seed,
     Text,
     check_options,
@@ -19,40 +18,55 @@ from jaxgen.core.options import (
     option_types,
     within,
 )
-from jaxgen.metrics.image_scores import METRICS
+from jaxgen.samples.scores import MetricNames
 
 _Config = TypeVar("_Config", bound="TrainConfig")
-MetricNames = Annotated[str, Names(tuple(METRICS))]
 
 
 @dataclass(frozen=True)
-class TrainConfig:
-    """How long, on what and with what reports a model is trained. Experiments add their own fields."""
+class RunOptions:
+    """How long a model is trained, and where the run lies."""
 
     preset: Literal["quick", "default", "full"] = "default"
     """Named settings of this experiment; options given beside it win over it."""
-    run_dir: Path | None = None
-    """The folder of the run. None: the next free runs/NAME/001, 002, ..."""
     steps: Count = 10_000
     """How many training steps the run has in all."""
-    seed: Seed = 0
-    """Seed of the weights, the noise and the order of the data."""
     batch_size: Annotated[int, *within(1, 2**20)] = 128
     """Examples per step, over all devices together."""
-    devices: Count | None = None
-    """How many devices to use. None: all; of a CPU one, where 2 and more take as many cores, often in less time."""
-    steps_per_dispatch: Count = 50
-    """Steps run on the device between two returns to Python (results do not depend on it)."""
+    seed: Seed = 0
+    """Seed of the weights, the noise and the order of the data."""
+    run_dir: Path | None = None
+    """The folder of the run. None: the next free runs/NAME/001, 002, ..."""
+    resume: bool = False
+    """Continue a run bit for bit: the latest of this experiment, or the one named (--resume RUN)."""
+    overwrite: bool = False
+    """Throw away what an existing --run-dir holds and start anew."""
+    init_from: Path | None = None
+    """Start from the weights of another run (a run folder); the optimizers start afresh."""
+
+
+@dataclass(frozen=True)
+class ReportOptions:
+    """What a run writes, and how often."""
+
+    log_every: CountFromZero = 100
+    """Steps between lines of metrics.jsonl (means over those steps). 0: only at the end."""
+    sample_every: CountFromZero = 1_000
+    """Steps between samples (sheets of images, texts, sounds), always of the same latents. 0: only at the end."""
     checkpoint_every: CountFromZero = 2_000
     """Steps between checkpoints; one is always kept at the end. 0: only at the end."""
     keep_checkpoints: Count = 2
     """How many of the latest checkpoints are kept."""
     keep_checkpoint_every: Count | None = None
     """Keep besides every checkpoint whose step is a multiple of this. None: none."""
-    log_every: CountFromZero = 100
-    """Steps between lines of metrics.jsonl (means over those steps). 0: only at the end."""
-    sample_every: CountFromZero = 1_000
-    """Steps between sample sheets, always of the same latents. 0: only at the end."""
+    wandb: Text | None = None
+    """Also report to this Weights & Biases project (needs the extra 'wandb')."""
+
+
+@dataclass(frozen=True)
+class EvaluationOptions:
+    """How a model is judged while it is trained, and which checkpoint counts as the best."""
+
     eval_every: CountFromZero = 0
     """Steps between evaluations on the held-out examples. 0: only at the end."""
     eval_metrics: MetricNames | None = None
@@ -63,16 +77,18 @@ class TrainConfig:
     """Keep in checkpoints_best/ the checkpoint with the best value of this evaluation metric, e.g. eval/fid."""
     best_is: Literal["max", "min"] = "max"
     """Whether the largest or the smallest value of --best-metric is the best."""
-    resume: bool = False
-    """Continue a run bit for bit: the latest of this experiment, or the one named (--resume RUN)."""
-    overwrite: bool = False
-    """Throw away what an existing --run-dir holds and start anew."""
-    init_from: Path | None = None
-    """Start from the weights of another run (a run folder); the optimizers start afresh."""
+
+
+@dataclass(frozen=True)
+class HardwareOptions:
+    """Devices and processes that a run is spread over; its results do not depend on them beyond rounding."""
+
+    devices: Count | None = None
+    """How many devices to use. None: all; of a CPU one, where 2 and more take as many cores, often in less time."""
+    steps_per_dispatch: Count = 50
+    """Steps run on the device between two returns to Python (results do not depend on it)."""
     deterministic: bool = False
     """On a GPU: only algorithms that give the same bits every time (slower)."""
-    wandb: Text | None = None
-    """Also report to this Weights & Biases project (needs the extra 'wandb')."""
     coordinator: Annotated[str, Like(r"auto|\S+:\d{1,5}", "be HOST:PORT or auto")] | None = None
     """Run over several processes: HOST:PORT of process 0, or "auto" for the cluster's own environment."""
     num_processes: Count | None = None
@@ -80,6 +96,33 @@ class TrainConfig:
     process_id: CountFromZero | None = None
     """With --coordinator HOST:PORT: the number of this process, from 0."""
 
+
+@dataclass(frozen=True)
+class TrainConfig:
+    """How long, on what and with what reports a model is trained.
+
+    Experiments add groups of their own (see `jaxgen.core.option_groups`).
+    """
+
+    run: RunOptions = RunOptions()
+    reports: ReportOptions = ReportOptions()
+    evaluation: EvaluationOptions = EvaluationOptions()
+    hardware: HardwareOptions = HardwareOptions()
+
+    def replace(self, **options: Any) -> Self:
+        """Return a config with other values of some options, by their names, whichever group they are in.
+
+            TrainConfig().replace(steps=500, log_every=10)
+
+        Raises:
+          TypeError: there is no such option.
+        """
+        return option_groups.replace(self, **options)
+
+
+SHOWN_FIRST = ("run", "data", "model", "network", "optimizer")
+SHOWN_LAST = ("reports", "evaluation", "hardware")
+"""The groups at the beginning and at the end of `--help`: what people change first comes first."""
 
 MAY_CHANGE_ON_RESUME = frozenset(
     {
@@ -119,24 +162,24 @@ def validate(config: TrainConfig) -> None:
       UserError: one sentence that names the option.
     """
     check_options(config)
-    if config.steps * config.batch_size >= 2**32:
+    run = config.run
+    if run.steps * run.batch_size >= 2**32:
         raise UserError(
-            f"--steps {config.steps} times --batch-size {config.batch_size} must stay below 2**32 examples: lower "
+            f"--steps {run.steps} times --batch-size {run.batch_size} must stay below 2**32 examples: lower "
             "one of them."
         )
-    if config.wandb is not None and importlib.util.find_spec("wandb") is None:
+    if config.reports.wandb is not None and importlib.util.find_spec("wandb") is None:
         raise UserError("--wandb needs the package wandb: pip install 'jaxgen[wandb]'.")
-    if config.resume and config.overwrite:
+    if run.resume and run.overwrite:
         raise UserError("--resume and --overwrite exclude each other: give one of them.")
-    if config.resume and config.init_from is not None:
+    if run.resume and run.init_from is not None:
         raise UserError("--resume continues a run and --init-from starts a new one: give one of them.")
 
 
 def config_to_json(config: TrainConfig) -> dict[str, Any]:
-    """The config's fields as JSON values (paths as text, tuples as lists)."""
+    """Return a config's options as JSON values, by name: paths as text, tuples as lists."""
     return {
-        field.name: str(value) if isinstance(value := getattr(config, field.name), Path) else value
-        for field in dataclasses.fields(config)
+        name: str(value) if isinstance(value, Path) else value for name, value in option_groups.values(config).items()
     }
 
 
@@ -144,14 +187,14 @@ FORMER_NAMES = {"optimiser": "optimizer", "binarisation": "binarization"}
 """Options that runs of earlier versions have by another name."""
 
 
-def config_from_json(cls: type[_Config], values: dict[str, Any], where: str = "config.json") -> _Config:
-    """The inverse of `config_to_json`; fields that are missing keep their defaults.
+def config_from_json(default: _Config, values: dict[str, Any], where: str = "config.json") -> _Config:
+    """Return the config that `config_to_json` wrote; options that are missing are as in `default`.
 
     Raises:
-      UserError: `values` has a field that `cls` lacks (a run of another version), or a value is not of the type or in
-        the range of its field.
+      UserError: `values` has an option that `default` lacks (a run of another version), or a value is not of the type
+        or in the range of its option.
     """
-    kinds = option_types(cls)
+    kinds = option_types(type(default))
     values = {FORMER_NAMES.get(name, name): value for name, value in values.items()}
     if unknown := sorted(set(values) - set(kinds)):
         raise UserError(
@@ -164,7 +207,8 @@ def config_from_json(cls: type[_Config], values: dict[str, Any], where: str = "c
             return tuple(decode(item, is_path) for item in value)
         return Path(value) if is_path and isinstance(value, str) else value
 
-    config = cls(**{name: decode(value, "Path" in str(kinds[name][0])) for name, value in values.items()})
+    decoded = {name: decode(value, "Path" in str(kinds[name][0])) for name, value in values.items()}
+    config = default.replace(**decoded)
     check_options(config, where)
     return config
 
@@ -175,10 +219,11 @@ def refuse_changes(old: TrainConfig, new: TrainConfig) -> None:
     Raises:
       UserError: names the options that differ, with both values.
     """
+    before, after = option_groups.values(old), option_groups.values(new)
     changed = [
-        f"{option(field.name)} (was {getattr(old, field.name)}, now {getattr(new, field.name)})"
-        for field in dataclasses.fields(old)
-        if field.name not in MAY_CHANGE_ON_RESUME and getattr(old, field.name) != getattr(new, field.name)
+        f"{option(name)} (was {before[name]}, now {after[name]})"
+        for name in before
+        if name not in MAY_CHANGE_ON_RESUME and before[name] != after[name]
     ]
     if changed:
         allowed = ", ".join(

@@ -1,10 +1,10 @@
 """What a run keeps of its data: config.json has the fingerprint, data.json the items of each split."""
 
-import dataclasses
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from jaxgen.core import option_groups
 from jaxgen.core.errors import UserError
 from jaxgen.core.json_values import read_json
 from jaxgen.data import music
@@ -104,7 +104,7 @@ def absolute_data(config: TrainConfig) -> dict[str, str]:
     """Return the options that name data, with their absolute paths, which are found from elsewhere too."""
     found = {}
     for name in (*DATA_OPTIONS, "data_dir"):
-        value = getattr(config, name, None)
+        value = option_groups.value(config, name)
         if value is None or str(value) in (*EMBEDDED, music.NAME):
             continue
         path = Path(value).expanduser()
@@ -115,12 +115,12 @@ def absolute_data(config: TrainConfig) -> dict[str, str]:
 
 def _with_data_of(source: TrainConfig, config: TrainConfig) -> TrainConfig:
     """`config` with the data options of another one."""
-    fields = {field.name for field in dataclasses.fields(config)}
-    return dataclasses.replace(config, **{name: getattr(source, name) for name in DATA_OPTIONS if name in fields})
+    values = option_groups.values(source)
+    return config.replace(**{name: values[name] for name in DATA_OPTIONS if name in values})
 
 
 def _options(names: list[str], config: TrainConfig) -> str:
-    return ", ".join(f"--{name} {getattr(config, name)}" for name in names)
+    return ", ".join(f"--{name} {option_groups.value(config, name)}" for name in names)
 
 
 def _say(record: Mapping[str, Any]) -> str:

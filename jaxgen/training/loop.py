@@ -1,7 +1,6 @@
 """The training loop: one for every model, since it knows none."""
 
 import contextlib
-import dataclasses
 import functools
 from collections import deque
 from pathlib import Path
@@ -49,13 +48,16 @@ class TrainResult(NamedTuple):
 def train(
     model: GenerativeModel | ModelSpec,
     data: Dataset,
-    config: TrainConfig,
+    config: TrainConfig = TrainConfig(),  # noqa: B008  immutable
     *,
     name: str | None = None,
     experiment: dict[str, Any] | None = None,
     owns_process: bool = False,
+    **options: Any,
 ) -> TrainResult:
     """Train a model, or that of a spec, on `data` and leave a run folder.
+
+        train(GAN(...), load("mnist"), steps=5_000, batch_size=64, sample_every=500)
 
     `jaxgen.training.run_folder` says what lies in it.
 
@@ -64,6 +66,7 @@ def train(
       experiment: where the commands find the code that builds the model again (`jaxgen.runs.experiment`).
       owns_process: what command lines say, whose process is there for this run alone. A run that a signal stopped is
         then returned, with `stopped_by`, and a second Ctrl-C ends the process even within a compiler.
+      options: values that win over those of `config`, by the names of options.
 
     Raises:
       UserError: options that do not fit the machine, the data or the run that is resumed.
@@ -72,8 +75,9 @@ def train(
       RunStopped: Ctrl-C, SIGTERM or SIGHUP; the run ended at a step's end and is saved, and the message says how to go
         on. A second Ctrl-C raises it at once, with nothing more saved.
     """
+    config = config.replace(**options)
     validate(config)
-    mesh = device_mesh(config.devices)
+    mesh = device_mesh(config.hardware.devices)
     with lost_runs_explained(mesh):
         return _train(as_model(model), data, config, mesh, name=name, experiment=experiment, owns_process=owns_process)
 
@@ -91,7 +95,7 @@ def _train(
     check_devices(config, mesh)
     has_best = check_evaluation(model, data, config)
     if not has_best:
-        config = dataclasses.replace(config, best_metric=None)
+        config = config.replace(best_metric=None)
     name = name or data.name
     experiment = experiment or {"name": name, "module": None, "file": None}
     start = start_run(model, data, config, mesh, name=name, experiment=experiment)
@@ -109,8 +113,8 @@ def _train(
         return result
     raise RunStopped(
         result.stopped_by,
-        f"Stopped by {result.stopped_by} at step {loop.step} of {config.steps}; all is saved. Go on by training again "
-        f"with run_dir={str(result.run_dir)!r} and resume=True.",
+        f"Stopped by {result.stopped_by} at step {loop.step} of {config.run.steps}; all is saved. Go on by training "
+        f"again with run_dir={str(result.run_dir)!r} and resume=True.",
         result,
     )
 
@@ -124,42 +128,50 @@ class _Loop:
         self.step = self.start_step = int(start.state.step)
         self.last_metrics: dict[str, float] = {}
         self.waiting: deque[tuple[int, int, DispatchResult]] = deque()
-        self.speed = Speed(config.batch_size)
+        self.speed = Speed(config.run.batch_size)
         self.reporter = Reporter(
             self.run_dir,
             start_step=self.step,
-            steps=config.steps,
-            wandb=config.wandb,
+            steps=config.run.steps,
+            wandb=config.reports.wandb,
             config=start.record["config"],
         )
         self.checkpoints = checkpoint.open_checkpoints(
-            self.run_dir / checkpoint.FOLDER, keep=config.keep_checkpoints, keep_every=config.keep_checkpoint_every
+            self.run_dir / checkpoint.FOLDER,
+            keep=config.reports.keep_checkpoints,
+            keep_every=config.reports.keep_checkpoint_every,
         )
         self.best_checkpoints = (
-            checkpoint.open_checkpoints(self.run_dir / run_folder.BEST, keep=1) if config.best_metric else None
+            None
+            if config.evaluation.best_metric is None
+            else checkpoint.open_checkpoints(self.run_dir / run_folder.BEST, keep=1)
         )
         self.dispatch = build_dispatch(
             model,
             data,
             mesh,
-            batch_size=config.batch_size,
-            max_steps=config.steps_per_dispatch,
-            seed=config.seed,
+            batch_size=config.run.batch_size,
+            max_steps=config.hardware.steps_per_dispatch,
+            seed=config.run.seed,
             start_step=self.step,
         )
         self.evaluation = (
-            build_evaluation(model, data, mesh, batch_size=config.batch_size) if data.test is not None else None
+            build_evaluation(model, data, mesh, batch_size=config.run.batch_size) if data.test is not None else None
         )
         self.sample_scores = build_sample_scores(
-            model, data, config.eval_metrics, num_samples=config.eval_samples, seed=config.seed
+            model,
+            data,
+            config.evaluation.eval_metrics,
+            num_samples=config.evaluation.eval_samples,
+            seed=config.run.seed,
         )
-        self.preview = build_preview(model, data, functools.partial(replicate, mesh), seed=config.seed)
+        self.preview = build_preview(model, data, functools.partial(replicate, mesh), seed=config.run.seed)
         # What happens every so many steps, in this order: a checkpoint remembers what was reported before it.
         self.events = [
-            (config.log_every, self.log),
-            (config.eval_every, self.evaluate),
-            (config.sample_every, self.show),
-            (config.checkpoint_every, self.save),
+            (config.reports.log_every, self.log),
+            (config.evaluation.eval_every, self.evaluate),
+            (config.reports.sample_every, self.show),
+            (config.reports.checkpoint_every, self.save),
         ]
 
     def close(self) -> None:
@@ -185,7 +197,7 @@ class _Loop:
         stopped_by = None
         with stop_requested(self.reporter.say, self.stopped_at_once if owns_process else None) as stop:
             dispatches = 0
-            while self.step < self.config.steps and stopped_by is None:
+            while self.step < self.config.run.steps and stopped_by is None:
                 count = self.steps_to_next_event()
                 with self.reporter.compiling("the train step") if dispatches == 0 else contextlib.nullcontext():
                     self.state, result = self.dispatch(self.state, count)
@@ -212,18 +224,18 @@ class _Loop:
         if self.reporter.active:
             pictures.loss_plot(run_folder.read_metrics(self.run_dir), self.run_dir / run_folder.LOSSES)
             pictures.progress_gif(run_folder.sheets(self.run_dir), self.run_dir / run_folder.PROGRESS)
-        if self.step == self.config.steps:
+        if self.step == self.config.run.steps:
             stopped_by = None  # the signal came after the last step
         return TrainResult(self.model, self.state, self.run_dir, self.last_metrics, self.speed.rate, stopped_by)
 
     def steps_to_next_event(self) -> int:
         """How many steps the next dispatch takes: it ends where something is due."""
         ends = [(self.step // every + 1) * every for every, _ in self.events if every]
-        return min([self.config.steps, self.step + self.config.steps_per_dispatch, *ends]) - self.step
+        return min([self.config.run.steps, self.step + self.config.hardware.steps_per_dispatch, *ends]) - self.step
 
     def due_events(self) -> list[Any]:
         """Return what happens after this step; everything after the last."""
-        last = self.step == self.config.steps
+        last = self.step == self.config.run.steps
         return [act for every, act in self.events if last or (every and self.step % every == 0)]
 
     def absorb(self, end: int, count: int, result: DispatchResult) -> None:
@@ -234,7 +246,7 @@ class _Loop:
             raise self.not_finite(f"{broken} at step {end - count + int(steps)}")
         self.totals = add_metrics(self.totals, metrics)
         self.speed.absorbed(end)
-        left = (self.config.steps - end) * self.speed.seconds_per_step
+        left = (self.config.run.steps - end) * self.speed.seconds_per_step
         self.reporter.progress(end, mean_metrics(self.totals), self.speed.rate, left)
 
     def kept(self) -> str:
@@ -274,11 +286,11 @@ class _Loop:
         self.last_metrics = {**self.last_metrics, **values}
         self.reporter.metrics(self.step, values)
         self.reporter.say(f"step {self.step}: " + "  ".join(f"{name} {value:.4f}" for name, value in values.items()))
-        metric = self.config.best_metric
+        metric = self.config.evaluation.best_metric
         if metric is None:
             return
         value = values[metric]
-        better = not self.best or (value > self.best["value"]) == (self.config.best_is == "max")
+        better = not self.best or (value > self.best["value"]) == (self.config.evaluation.best_is == "max")
         if better and value != self.best.get("value"):
             self.best = {"metric": metric, "value": value, "step": self.step}
             checkpoint.save(self.best_checkpoints, self.state, self.json())

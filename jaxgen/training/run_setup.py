@@ -91,7 +91,7 @@ def start_run(
     }
     with contextlib.ExitStack() as locks:  # given back where anything fails
         asked = _Asked(model, batch, config, mesh, Path("runs") / name, record, identity, locks)
-        start = _resume(asked) if config.resume else _begin(asked)
+        start = _resume(asked) if config.run.resume else _begin(asked)
         start.messages[:0] = [described(data), *data.notes]
         if jax.process_index() == 0:
             _write_beginning(start, experiment["file"], identity)
@@ -121,17 +121,17 @@ def _write_beginning(start: RunSetup, file: str | None, identity: Identity | Non
 
 def _resume(asked: _Asked) -> RunSetup:
     config, record = asked.config, asked.record
-    run_dir, said = _locked_by_first_process(asked.locks, lambda: run_folder.find(config.run_dir, asked.root))
+    run_dir, said = _locked_by_first_process(asked.locks, lambda: run_folder.find(config.run.run_dir, asked.root))
     run_folder.check_links(run_dir)
     old = run_folder.read_record(run_dir)
-    old_config = config_from_json(type(config), old["config"], str(run_dir / run_folder.CONFIG))
+    old_config = config_from_json(config, old["config"], str(run_dir / run_folder.CONFIG))
     messages = data_record.check_resumed(run_dir, old, record, asked.identity, (old_config, config))
     record["config"]["init_from"] = old["config"].get("init_from")
-    shapes = jax.eval_shape(asked.model.init, jax.random.key(config.seed), asked.batch)
+    shapes = jax.eval_shape(asked.model.init, jax.random.key(config.run.seed), asked.batch)
     target = with_sharding(shapes, asked.mesh)
     messages += said + _say_other_bits(old, record)
     state, saved = checkpoint.restore_latest(run_dir / checkpoint.FOLDER, target, warn=messages.append)
-    if int(state.step) >= config.steps:
+    if int(state.step) >= config.run.steps:
         raise UserError(
             f"The run in {run_dir} already has its {int(state.step)} steps: ask for more with --steps, or look at it "
             f"with 'jaxgen info {run_dir}'."
@@ -156,14 +156,14 @@ def _say_other_bits(old: dict[str, Any], record: dict[str, Any]) -> list[str]:
 def _begin(asked: _Asked) -> RunSetup:
     config = asked.config
     # The state comes before the folder: what fails here leaves nothing there.
-    state = jax.jit(asked.model.init)(jax.random.key(config.seed), asked.batch)
-    if config.init_from is not None:
-        state = load_pretrained_weights(state, config.init_from)
+    state = jax.jit(asked.model.init)(jax.random.key(config.run.seed), asked.batch)
+    if config.run.init_from is not None:
+        state = load_pretrained_weights(state, config.run.init_from)
     state = replicate(asked.mesh, state)
     run_dir, said = _locked_by_first_process(
         asked.locks,
-        lambda: run_folder.create(config.run_dir, asked.root, overwrite=config.overwrite),
-        clear=config.overwrite,
+        lambda: run_folder.create(config.run.run_dir, asked.root, overwrite=config.run.overwrite),
+        clear=config.run.overwrite,
     )
     return RunSetup(run_dir, state, asked.record, messages=said)
 

@@ -1,0 +1,102 @@
+"""Options in groups: a frozen dataclass whose fields are dataclasses of options, known by the options' names alone.
+
+    @dataclass(frozen=True)
+    class Config(TrainConfig):          # TrainConfig has the groups run, reports, evaluation and hardware
+        network: NetworkOptions = NetworkOptions()
+
+    config = replace(Config(), steps=100, width=64)     # or Config().replace(...)
+    config.run.steps, config.network.width, values(config)["steps"]
+
+A field that is no dataclass is an option by itself. No two groups of a config have an option of the same name, so that
+command lines and config.json need no names of groups.
+"""
+
+import dataclasses
+import functools
+import typing
+from collections.abc import Mapping, Sequence
+from typing import Any, TypeVar
+
+from jaxgen.core.errors import nearest
+
+Config = TypeVar("Config")
+
+
+@functools.cache
+def groups(cls: type) -> Mapping[str, type]:
+    """Return the groups among a config's fields: their dataclasses by the fields' names."""
+    hints = typing.get_type_hints(cls)
+    return {field.name: hints[field.name] for field in dataclasses.fields(cls) if _is_group(hints[field.name])}
+
+
+@functools.cache
+def places(cls: type) -> Mapping[str, str | None]:
+    """Return the options of a config, each with the group it is in (None: it is a field of the config itself).
+
+    Raises:
+      TypeError: two groups have an option of the same name.
+    """
+    found: dict[str, str | None] = {}
+    for field in dataclasses.fields(cls):
+        group = groups(cls).get(field.name)
+        names = [field.name] if group is None else [option.name for option in dataclasses.fields(group)]
+        for name in names:
+            if name in found:
+                raise TypeError(
+                    f"{cls.__name__}: the option {name!r} is declared twice, in {found[name] or 'the config'} and in "
+                    f"{'the config' if group is None else field.name}; give another default by a value of the group."
+                )
+            found[name] = None if group is None else field.name
+    return found
+
+
+def value(config: Any, name: str, default: Any = None) -> Any:
+    """Return an option's value by its name, `default` where the config has no such option."""
+    if name not in places(type(config)):
+        return default
+    group = places(type(config))[name]
+    return getattr(config if group is None else getattr(config, group), name)
+
+
+def values(config: Any) -> dict[str, Any]:
+    """Return all options of a config by name."""
+    return {name: value(config, name) for name in places(type(config))}
+
+
+def replace(config: Config, **options: Any) -> Config:
+    """Return `config` with other values of some options, in whichever group each is.
+
+    Raises:
+      TypeError: the config has no such option.
+    """
+    inside: dict[str, dict[str, Any]] = {}
+    changes: dict[str, Any] = {}
+    known = places(type(config))
+    for name, new in options.items():
+        if name not in known:
+            raise TypeError(f"{type(config).__name__} has no option {name!r}{nearest(name, known)}.")
+        group = known[name]
+        if group is None:
+            changes[name] = new
+        else:
+            inside.setdefault(group, {})[name] = new
+    for group, new_values in inside.items():
+        changes[group] = dataclasses.replace(getattr(config, group), **new_values)
+    return dataclasses.replace(config, **changes)  # type: ignore[type-var]
+
+
+def in_order(cls: type[Config], first: Sequence[str], last: Sequence[str]) -> type[Config]:
+    """Return a class of the same fields in another order, in which help shows them.
+
+    Args:
+      first: fields at the beginning, those among them that the class has.
+      last: fields at the end.
+    """
+    fields = {field.name: field for field in dataclasses.fields(cls)}  # type: ignore[arg-type]
+    others = [name for name in fields if name not in first and name not in last]
+    order = [name for name in (*first, *others, *last) if name in fields]
+    return type(cls.__name__, (cls,), {"__dataclass_fields__": {name: fields[name] for name in order}})
+
+
+def _is_group(hint: Any) -> bool:
+    return isinstance(hint, type) and dataclasses.is_dataclass(hint)
