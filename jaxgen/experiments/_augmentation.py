@@ -1,4 +1,4 @@
-"""The options of what a discriminator's images go through, and how they become an `Augmentation`."""
+"""Augmentation of what a discriminator sees: its options, and how they become an `Augmentation`."""
 
 from dataclasses import dataclass
 from typing import Annotated
@@ -12,12 +12,12 @@ AugmentationNames = Annotated[str, Names((*POLICIES, ADAPTIVE))]
 
 
 @dataclass(frozen=True)
-class AugmentationConfig:
-    """What a config gets by naming this before the class of its other options."""
+class AugmentationOptions:
+    """What the discriminator's images go through, for data that are few."""
 
     augmentation: AugmentationNames | None = None
-    """Augmentation of what the discriminator sees: colour, translation, cutout (DiffAugment; separated by commas), or
-    ada (adaptive: strength rises as the discriminator overfits)."""
+    """Augmentation of what the discriminator sees: colour, translation, cutout (DiffAugment; names separated by
+    commas), or ada (adaptive: its strength rises as the discriminator overfits)."""
     ada_target: Annotated[float, *within(-1, 1)] = 0.6
     """Mean sign of the real logits that --augmentation ada aims at."""
     ada_images: Count = 500_000
@@ -29,15 +29,15 @@ def named(text: str | None) -> list[str]:
     return [name.strip() for name in text.split(",")] if text else []
 
 
-def build_augmentation(config: AugmentationConfig) -> Augmentation | None:
+def build_augmentation(options: AugmentationOptions) -> Augmentation | None:
     """Return the augmentation of these options, or None.
 
     Raises:
       UserError: ada beside others.
     """
-    if config.augmentation == ADAPTIVE:
-        return adaptive_augmentation(config.ada_target, config.ada_images)
-    names = named(config.augmentation)
+    if options.augmentation == ADAPTIVE:
+        return adaptive_augmentation(options.ada_target, options.ada_images)
+    names = named(options.augmentation)
     if ADAPTIVE in names:
-        raise UserError(f"--augmentation {config.augmentation}: {ADAPTIVE} stands alone.")
+        raise UserError(f"--augmentation {options.augmentation}: {ADAPTIVE} stands alone.")
     return differentiable_augmentation(names) if names else None

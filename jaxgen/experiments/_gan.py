@@ -1,4 +1,4 @@
-"""The options that every GAN experiment has, and how they become a model."""
+"""What every GAN experiment has: its groups of options, and how they become a model."""
 
 from dataclasses import dataclass
 from typing import Annotated, Literal
@@ -7,9 +7,9 @@ import flax.linen as nn
 import optax
 
 from jaxgen.core.model import GenerativeModel
-from jaxgen.core.options import Count, CountFromZero, Names, NonNegativeFloat, PositiveFloat, Rate, Size
-from jaxgen.experiments._augmentation import AugmentationConfig, build_augmentation, named
-from jaxgen.experiments._scored import BestByFID
+from jaxgen.core.options import Count, Names, NonNegativeFloat, PositiveFloat, Rate, Size
+from jaxgen.experiments._augmentation import AugmentationOptions, build_augmentation, named
+from jaxgen.experiments._scored import BEST_BY_FID
 from jaxgen.models.gan.heads import Head
 from jaxgen.models.gan.losses import LOSSES
 from jaxgen.models.gan.penalties import PENALTIES
@@ -21,8 +21,8 @@ Loss = Literal[tuple(LOSSES)]
 
 
 @dataclass(frozen=True)
-class GANConfig(AugmentationConfig, TrainConfig):
-    """Options of a GAN."""
+class GANOptions:
+    """The latent vectors, and what generator and discriminator are trained on."""
 
     latent_size: Size = 100
     """Length of the latent vectors."""
@@ -30,6 +30,19 @@ class GANConfig(AugmentationConfig, TrainConfig):
     """Adversarial loss (see jaxgen.models.gan.losses)."""
     discriminator_steps: Count | None = None
     """Discriminator steps for each generator step. None: both networks step at once."""
+    penalties: PenaltyNames | None = None
+    """Discriminator regularizers, names separated by commas: r1, r2, r1_estimate, gradient_penalty (WGAN-GP), dragan,
+    consistency (see jaxgen.models.gan.penalties)."""
+    penalty_weight: NonNegativeFloat = 10.0
+    """Weight of each penalty."""
+    penalty_every: Count = 1
+    """Penalties are taken in every n-th step only, n times as strong."""
+
+
+@dataclass(frozen=True)
+class GANOptimizerOptions:
+    """Adam for both networks, and the average that samples are drawn with."""
+
     generator_learning_rate: PositiveFloat = 2e-4
     """Adam's learning rate for the generator."""
     discriminator_learning_rate: PositiveFloat = 2e-4
@@ -44,29 +57,27 @@ class GANConfig(AugmentationConfig, TrainConfig):
     """Maximum global norm of a network's gradient; longer ones are scaled down. None: no limit."""
     ema_decay: Rate = 0.999
     """Decay of the moving average of the generator that samples are drawn with, once it is warm."""
-    penalties: PenaltyNames | None = None
-    """Discriminator regularizers, names separated by commas: r1, r2, r1_estimate, gradient_penalty (WGAN-GP), dragan,
-    consistency (see jaxgen.models.gan.penalties)."""
-    penalty_weight: NonNegativeFloat = 10.0
-    """Weight of each penalty."""
-    penalty_every: Count = 1
-    """Penalties are taken in every n-th step only, n times as strong."""
 
 
 @dataclass(frozen=True)
-class PlainDiscriminatorConfig:
-    """What a config gets by naming this before the class of its other options, where it has no norm of its own."""
+class GANConfig(TrainConfig):
+    """Options of a GAN."""
+
+    model: GANOptions = GANOptions()
+    optimizer: GANOptimizerOptions = GANOptimizerOptions()
+    augmentation: AugmentationOptions = AugmentationOptions()
+
+
+@dataclass(frozen=True)
+class DiscriminatorOptions:
+    """The networks."""
 
     discriminator_spectral_norm: bool = False
     """Whether the discriminator's layers have spectral normalization."""
 
 
-@dataclass(frozen=True)
-class MNISTGANConfig(BestByFID, PlainDiscriminatorConfig, GANConfig):
-    """Options of a GAN of MNIST digits, which is scored while it is trained."""
-
-    eval_every: CountFromZero = 6_000
-    """Steps between evaluations on the held-out examples. 0: only at the end."""
+MNIST = {"eval_every": 6_000, **BEST_BY_FID}
+"""Values of a GAN of MNIST digits, which is scored while it is trained."""
 
 
 def build_gan(
@@ -84,25 +95,27 @@ def build_gan(
       UserError: an unknown penalty or augmentation, or a number of steps below 1.
     """
 
+    model, options = config.model, config.optimizer
+
     def optimizer(rate: float, steps_per_update: int) -> optax.GradientTransformation:
-        if config.decay_steps is not None:
-            rate = optax.linear_schedule(rate, 0.0, max(1, config.decay_steps // steps_per_update))
-        adam = optax.adam(rate, b1=config.beta1, b2=config.beta2)
-        return adam if config.clip_norm is None else optax.chain(optax.clip_by_global_norm(config.clip_norm), adam)
+        if options.decay_steps is not None:
+            rate = optax.linear_schedule(rate, 0.0, max(1, options.decay_steps // steps_per_update))
+        adam = optax.adam(rate, b1=options.beta1, b2=options.beta2)
+        return adam if options.clip_norm is None else optax.chain(optax.clip_by_global_norm(options.clip_norm), adam)
 
     return GAN(
         generator,
         discriminator,
-        latent_size=config.latent_size,
-        loss=config.loss,
-        generator_optimizer=optimizer(config.generator_learning_rate, config.discriminator_steps or 1),
-        discriminator_optimizer=optimizer(config.discriminator_learning_rate, 1),
-        discriminator_steps=config.discriminator_steps,
-        ema_decay=config.ema_decay,
+        latent_size=model.latent_size,
+        loss=model.loss,
+        generator_optimizer=optimizer(options.generator_learning_rate, model.discriminator_steps or 1),
+        discriminator_optimizer=optimizer(options.discriminator_learning_rate, 1),
+        discriminator_steps=model.discriminator_steps,
+        ema_decay=options.ema_decay,
         independent_examples=independent_examples,
         num_classes=num_classes,
         head=head,
-        penalties=dict.fromkeys(named(config.penalties), config.penalty_weight),
-        penalty_every=config.penalty_every,
-        augmentation=build_augmentation(config),
+        penalties=dict.fromkeys(named(model.penalties), model.penalty_weight),
+        penalty_every=model.penalty_every,
+        augmentation=build_augmentation(config.augmentation),
     ).model()

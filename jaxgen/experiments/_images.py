@@ -1,4 +1,4 @@
-"""The options of experiments on any images, one's own among them, and how these are loaded."""
+"""Data that are any images, one's own among them: their options, and how they are loaded."""
 
 import dataclasses
 from collections.abc import Mapping
@@ -18,8 +18,8 @@ FOR_VARIANCE = 60_000
 
 
 @dataclass(frozen=True)
-class ImagesConfig:
-    """What a config gets by naming this before the class of its other options."""
+class ImageOptions:
+    """The images to learn from."""
 
     data: Text = "emoji"
     """A folder of images, an embedded set (emoji, mnist), or an image set of tensorflow-datasets by name."""
@@ -29,15 +29,15 @@ class ImagesConfig:
     """Side of the square images in pixels; networks that double a small map take 4 or 7 times a power of two."""
 
 
-def load_images(config: ImagesConfig) -> Dataset:
-    """The images named by --data.
+def load_images(options: ImageOptions) -> Dataset:
+    """Load the images named by --data.
 
     Raises:
       UserError: they are no images.
     """
-    data = load(config.data, image_size=config.image_size, data_dir=config.data_dir)
+    data = load(options.data, image_size=options.image_size, data_dir=options.data_dir)
     if data.kind != "image":
-        raise UserError(f"--data {config.data} is {data.kind}, not images: name an image set or a folder of images.")
+        raise UserError(f"--data {options.data} is {data.kind}, not images: name an image set or a folder of images.")
     return data
 
 

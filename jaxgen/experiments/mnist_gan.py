@@ -10,21 +10,20 @@ from dataclasses import dataclass
 from typing import Any
 
 from jaxgen.core.model import GenerativeModel
-from jaxgen.core.options import Count, CountFromZero
 from jaxgen.data import load
-from jaxgen.experiments._gan import MNISTGANConfig, build_gan
+from jaxgen.experiments._gan import MNIST, DiscriminatorOptions, GANConfig, build_gan
 from jaxgen.networks.mlp import MLPDiscriminator, MLPGenerator
 from jaxgen.runs.experiment import Experiment
 
 
 @dataclass(frozen=True)
-class Config(MNISTGANConfig):
+class Config(GANConfig):
     """Options of mnist_gan."""
 
-    steps: Count = 16_000
-    """How many training steps the run has in all."""
-    eval_every: CountFromZero = 4_000
-    """Steps between evaluations on the held-out examples. 0: only at the end."""
+    network: DiscriminatorOptions = DiscriminatorOptions()
+
+
+DEFAULT = Config().replace(**MNIST).replace(steps=16_000, eval_every=4_000)
 
 
 def build_model(config: Config, assets: Mapping[str, Any]) -> GenerativeModel:
@@ -35,7 +34,7 @@ def build_model(config: Config, assets: Mapping[str, Any]) -> GenerativeModel:
     return build_gan(
         config,
         MLPGenerator(tuple(assets["image_shape"]), batch_norm=True),
-        MLPDiscriminator(spectral_norm=config.discriminator_spectral_norm),
+        MLPDiscriminator(spectral_norm=config.network.discriminator_spectral_norm),
         independent_examples=True,
     )
 
@@ -47,9 +46,9 @@ EXPERIMENT = Experiment(
     data="MNIST",
     expected_time="5 min on 2 CPU cores",
     presets={
-        "quick": Config(steps=2_000, sample_every=200, checkpoint_every=1_000),
-        "default": Config(),
-        "full": Config(steps=100_000, checkpoint_every=10_000, sample_every=2_000),
+        "quick": DEFAULT.replace(steps=2_000, sample_every=200, checkpoint_every=1_000),
+        "default": DEFAULT,
+        "full": DEFAULT.replace(steps=100_000, checkpoint_every=10_000, sample_every=2_000),
     },
     load_data=lambda config: load("mnist"),
     build_model=build_model,
