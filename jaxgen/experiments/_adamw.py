@@ -1,4 +1,4 @@
-"""The options of AdamW as sequence networks are trained by it, and how they become an optimizer."""
+"""What the experiments with AdamW share: its options, and how they become an optimizer."""
 
 from dataclasses import dataclass
 
@@ -7,12 +7,12 @@ import optax
 
 from jaxgen.core.errors import UserError
 from jaxgen.core.options import Count, CountFromZero, NonNegativeFloat, PositiveFloat, Rate
-from jaxgen.training.config import TrainConfig
+from jaxgen.training.config import RunOptions
 
 
 @dataclass(frozen=True)
-class AdamWConfig(TrainConfig):
-    """Options of AdamW with a warm-up, a cosine and a largest norm of gradients."""
+class AdamWOptions:
+    """AdamW with a warm-up, a cosine decay of the learning rate, and a maximum norm of gradients."""
 
     learning_rate: NonNegativeFloat = 1e-3
     """Peak learning rate, reached after the warm-up."""
@@ -27,39 +27,39 @@ class AdamWConfig(TrainConfig):
     beta2: Rate = 0.99
     """AdamW's decay of the second moment."""
     clip_norm: PositiveFloat | None = 1.0
-    """Gradients of a larger norm are cut to it. None: never."""
+    """Maximum global norm of the gradient; longer ones are scaled down. None: no limit."""
     micro_batches: Count = 1
     """In how many parts each device takes its examples, one after another, to need less memory. The result is that of
     the whole batch."""
 
 
-def optimizer_of(config: AdamWConfig) -> optax.GradientTransformation:
-    """AdamW with a warm-up, a cosine and a largest norm of gradients, as GPTs are trained.
+def optimizer_of(options: AdamWOptions, run: RunOptions) -> optax.GradientTransformation:
+    """Return AdamW with a warm-up, a cosine decay and a maximum norm of gradients, as GPTs are trained.
 
     Raises:
       UserError: a batch that cannot be cut into so many parts.
     """
-    if config.batch_size % config.micro_batches:
+    if run.batch_size % options.micro_batches:
         raise UserError(
-            f"--batch-size {config.batch_size} cannot be cut into --micro-batches {config.micro_batches}: make it a "
+            f"--batch-size {run.batch_size} cannot be cut into --micro-batches {options.micro_batches}: make it a "
             "multiple."
         )
     adam = optax.adamw(
-        schedule_of(config),
-        config.beta1,
-        config.beta2,
-        weight_decay=config.weight_decay,
+        schedule_of(options, run),
+        options.beta1,
+        options.beta2,
+        weight_decay=options.weight_decay,
         mask=lambda params: jax.tree.map(lambda x: x.ndim > 1, params),
     )
-    return adam if config.clip_norm is None else optax.chain(optax.clip_by_global_norm(config.clip_norm), adam)
+    return adam if options.clip_norm is None else optax.chain(optax.clip_by_global_norm(options.clip_norm), adam)
 
 
-def schedule_of(config: AdamWConfig) -> optax.Schedule:
-    """The learning rate by steps taken."""
+def schedule_of(options: AdamWOptions, run: RunOptions) -> optax.Schedule:
+    """Return the learning rate by steps taken; the cosine ends at the run's last step."""
     return optax.warmup_cosine_decay_schedule(
-        0.0 if config.warmup_steps else config.learning_rate,
-        config.learning_rate,
-        config.warmup_steps,
-        max(config.steps, config.warmup_steps + 1),
-        config.min_learning_rate,
+        0.0 if options.warmup_steps else options.learning_rate,
+        options.learning_rate,
+        options.warmup_steps,
+        max(run.steps, options.warmup_steps + 1),
+        options.min_learning_rate,
     )
