@@ -9,7 +9,6 @@ import optax
 from jaxgen.core.model import GenerativeModel
 from jaxgen.core.options import Count, Names, NonNegativeFloat, PositiveFloat, Rate, Size
 from jaxgen.experiments._augmentation import AugmentationOptions, build_augmentation, named
-from jaxgen.experiments._scored import BEST_BY_FID
 from jaxgen.models.gan.heads import Head
 from jaxgen.models.gan.losses import LOSSES
 from jaxgen.models.gan.penalties import PENALTIES
@@ -76,8 +75,12 @@ class DiscriminatorOptions:
     """Whether the discriminator's layers have spectral normalization."""
 
 
-MNIST = {"eval_every": 6_000, **BEST_BY_FID}
-"""Values of a GAN of MNIST digits, which is scored while it is trained."""
+@dataclass(frozen=True)
+class DCGANOptions(DiscriminatorOptions):
+    """The networks, which are convolutional."""
+
+    base_width: Size = 64
+    """Channels of the generator's last hidden layer and of the discriminator's first."""
 
 
 def build_gan(

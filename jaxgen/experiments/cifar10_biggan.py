@@ -12,42 +12,50 @@ from dataclasses import dataclass
 from typing import Any
 
 from jaxgen.core.model import GenerativeModel
-from jaxgen.core.options import Count, ImageSize, Size, Text
-from jaxgen.experiments._gan import Loss, build_gan
-from jaxgen.experiments._image_gan import ImageGANConfig
+from jaxgen.core.options import ImageSize, Size
+from jaxgen.experiments._gan import build_gan
+from jaxgen.experiments._image_gan import IMAGES, ImageGANConfig
 from jaxgen.experiments._images import class_count, load_images
 from jaxgen.networks.biggan import BigGANDiscriminator, BigGANGenerator
 from jaxgen.runs.experiment import Experiment
 
 
 @dataclass(frozen=True)
-class Config(ImageGANConfig):
-    """Options of cifar10_biggan."""
+class NetworkOptions:
+    """BigGAN's networks."""
 
-    data: Text = "cifar10"
-    """The set: cifar10, or another one of images with classes (emoji, mnist)."""
-    batch_size: Count = 64
-    """Examples per step, over all devices together."""
-    latent_size: Size = 80
-    """Length of the latent vectors, which are cut into as many parts as the generator has blocks and its stem."""
-    loss: Loss = "hinge"
-    """Adversarial loss (see jaxgen.models.gan.losses)."""
-    discriminator_steps: Count | None = 5
-    """None: both networks step at once. n: n discriminator steps for each generator step."""
     width: Size = 32
     """Channels are four times this in the generator, twice in the discriminator; StudioGAN has 96."""
     attention_size: ImageSize | None = None
     """Size of the map that self-attention stands at, in both networks. None: no attention."""
 
 
+@dataclass(frozen=True)
+class Config(ImageGANConfig):
+    """Options of cifar10_biggan."""
+
+    network: NetworkOptions = NetworkOptions()
+
+
+DEFAULT = Config().replace(
+    **IMAGES,
+    data="cifar10",
+    batch_size=64,
+    latent_size=80,  # cut into as many parts as the generator has blocks, and one for its stem
+    loss="hinge",
+    discriminator_steps=5,
+)
+
+
 def build_model(config: Config, assets: Mapping[str, Any]) -> GenerativeModel:
     """Generator and discriminator of `jaxgen.networks.biggan`."""
+    options = config.network
     image_shape, num_classes = tuple(assets["image_shape"]), class_count(assets)
     return build_gan(
         config,
-        BigGANGenerator(image_shape, config.width, num_classes, attention_size=config.attention_size),
+        BigGANGenerator(image_shape, options.width, num_classes, attention_size=options.attention_size),
         BigGANDiscriminator(
-            image_shape, config.width, num_classes, attention_size=config.attention_size, small_multiple=2
+            image_shape, options.width, num_classes, attention_size=options.attention_size, small_multiple=2
         ),
         independent_examples=True,
         num_classes=num_classes,
@@ -61,9 +69,9 @@ EXPERIMENT = Experiment(
     data="CIFAR-10 (tfds)",
     expected_time="not run yet",
     presets={
-        "quick": Config(steps=40, width=8, sample_every=20, checkpoint_every=20),
-        "default": Config(),
-        "full": Config(
+        "quick": DEFAULT.replace(steps=40, width=8, sample_every=20, checkpoint_every=20),
+        "default": DEFAULT,
+        "full": DEFAULT.replace(
             steps=500_000,
             width=96,
             attention_size=16,
@@ -72,7 +80,7 @@ EXPERIMENT = Experiment(
             checkpoint_every=5_000,
         ),
     },
-    load_data=load_images,
+    load_data=lambda config: load_images(config.data),
     build_model=build_model,
 )
 

@@ -7,31 +7,19 @@ With --conditional it is the projection discriminator (Miyato and Koyama 2018, h
 --attention-size 16 --generator-spectral-norm SAGAN (Zhang et al. 2019, https://arxiv.org/abs/1805.08318).
 """
 
-from dataclasses import dataclass
-
-from jaxgen.core.options import Count, CountFromZero, Size
-from jaxgen.experiments._augmentation import AugmentationNames
 from jaxgen.experiments._images import load_images
-from jaxgen.experiments._scored import BestByKID
-from jaxgen.experiments._sngan import SNGANConfig, build_sngan
+from jaxgen.experiments._scored import BEST_BY_KID
+from jaxgen.experiments._sngan import SNGAN, build_sngan
 from jaxgen.runs.experiment import Experiment
 
-
-@dataclass(frozen=True)
-class Config(BestByKID, SNGANConfig):
-    """Options of emoji_sngan."""
-
-    batch_size: Count = 32
-    """Examples per step, over all devices together."""
-    generator_width: Size | None = 64
-    """Channels of the generator's maps. None: the paper's 256."""
-    discriminator_width: Size | None = 64
-    """Channels of the discriminator's maps. None: the paper's 128."""
-    augmentation: AugmentationNames | None = "colour,translation,cutout"
-    """Augmentation of what the discriminator sees (there are only 3,440 images to learn from): colour, translation,
-    cutout (DiffAugment; separated by commas), or ada."""
-    eval_every: CountFromZero = 1_000
-    """Steps between evaluations on the held-out examples. 0: only at the end."""
+DEFAULT = SNGAN.replace(
+    **BEST_BY_KID,
+    batch_size=32,
+    generator_width=64,
+    discriminator_width=64,
+    augmentation="colour,translation,cutout",  # there are only 3,440 images to learn from
+    eval_every=1_000,
+)
 
 
 EXPERIMENT = Experiment(
@@ -41,7 +29,7 @@ EXPERIMENT = Experiment(
     data="emoji, --data ...",
     expected_time="47 min on 1 CPU core",
     presets={
-        "quick": Config(
+        "quick": DEFAULT.replace(
             steps=40,
             generator_width=16,
             discriminator_width=16,
@@ -50,8 +38,8 @@ EXPERIMENT = Experiment(
             eval_metrics=None,
             best_metric=None,
         ),
-        "default": Config(),
-        "full": Config(
+        "default": DEFAULT,
+        "full": DEFAULT.replace(
             batch_size=64,
             generator_width=None,
             discriminator_width=None,
@@ -60,7 +48,7 @@ EXPERIMENT = Experiment(
             eval_every=10_000,
         ),
     },
-    load_data=load_images,
+    load_data=lambda config: load_images(config.data),
     build_model=build_sngan,
 )
 

@@ -11,29 +11,30 @@ from dataclasses import dataclass
 from typing import Any
 
 from jaxgen.core.model import GenerativeModel
-from jaxgen.core.options import Size
-from jaxgen.experiments._gan import PlainDiscriminatorConfig, build_gan
-from jaxgen.experiments._image_gan import ImageGANConfig
+from jaxgen.experiments._gan import DCGANOptions, build_gan
+from jaxgen.experiments._image_gan import IMAGES, ImageGANConfig
 from jaxgen.experiments._images import load_images
 from jaxgen.networks.dcgan import DCGANDiscriminator, DCGANGenerator
 from jaxgen.runs.experiment import Experiment
 
 
 @dataclass(frozen=True)
-class Config(PlainDiscriminatorConfig, ImageGANConfig):
+class Config(ImageGANConfig):
     """Options of image_dcgan."""
 
-    base_width: Size = 64
-    """Channels of the last hidden layer of the generator and the first of the discriminator; the paper's is 128."""
+    network: DCGANOptions = DCGANOptions()
+
+
+DEFAULT = Config().replace(**IMAGES)
 
 
 def build_model(config: Config, assets: Mapping[str, Any]) -> GenerativeModel:
     """Stem and widths as in the paper's figure 1; the discriminator has batch norm, as there."""
-    image_shape = tuple(assets["image_shape"])
+    options, image_shape = config.network, tuple(assets["image_shape"])
     return build_gan(
         config,
-        DCGANGenerator(image_shape, config.base_width),
-        DCGANDiscriminator(image_shape, config.base_width, spectral_norm=config.discriminator_spectral_norm),
+        DCGANGenerator(image_shape, options.base_width),
+        DCGANDiscriminator(image_shape, options.base_width, spectral_norm=options.discriminator_spectral_norm),
         independent_examples=False,
     )
 
@@ -45,13 +46,13 @@ EXPERIMENT = Experiment(
     data="--data ...",
     expected_time="30 min on 2 CPU cores",
     presets={
-        "quick": Config(steps=100, base_width=16, sample_every=20, checkpoint_every=50),
-        "default": Config(),
-        "full": Config(
+        "quick": DEFAULT.replace(steps=100, base_width=16, sample_every=20, checkpoint_every=50),
+        "default": DEFAULT,
+        "full": DEFAULT.replace(
             data="celeb_a", image_size=64, base_width=128, steps=50_000, sample_every=1_000, checkpoint_every=1_000
         ),
     },
-    load_data=load_images,
+    load_data=lambda config: load_images(config.data),
     build_model=build_model,
 )
 

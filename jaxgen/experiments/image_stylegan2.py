@@ -5,29 +5,15 @@
 
 takes any folder of images (sub-folders too); --data also takes an embedded set (emoji, mnist) or the name of an image
 set of tensorflow-datasets (celeb_a, ...; --data-dir says where it lies prepared). What the discriminator sees is
-augmented adaptively (ADA, https://arxiv.org/abs/2006.06676), so that some thousand images are enough.
+augmented adaptively (ADA, https://arxiv.org/abs/2006.06676), so that some thousand images are enough. --image-size is a
+power of two from 8 to 1024; of others more is made than is shown.
 """
 
-from dataclasses import dataclass
-from typing import Annotated
-
-from jaxgen.core.options import ImageSize, within
-from jaxgen.experiments._augmentation import AugmentationNames
-from jaxgen.experiments._images import ImagesConfig, load_images
-from jaxgen.experiments._stylegan2 import CONFIGURATION_F, SmallStyleGAN2Config, build_stylegan2
+from jaxgen.experiments._images import load_images
+from jaxgen.experiments._stylegan2 import CONFIGURATION_F, SMALL, ImageStyleGAN2Config, build_stylegan2
 from jaxgen.runs.experiment import Experiment
 
-
-@dataclass(frozen=True)
-class Config(ImagesConfig, SmallStyleGAN2Config):
-    """Options of image_stylegan2."""
-
-    image_size: ImageSize = 64
-    """Side of the square images in pixels: a power of two from 8 to 1024 (of others more is made than is shown)."""
-    channel_base: Annotated[int, *within(1, 2**20)] = 2_048
-    """A map of side R has channel_base / R channels in both networks. 32768: configuration F, 16384: E."""
-    augmentation: AugmentationNames | None = "ada"
-    """Augmentation of what the discriminator sees: ada (adaptive), or colour, translation, cutout (DiffAugment)."""
+DEFAULT = ImageStyleGAN2Config().replace(**SMALL).replace(image_size=64, channel_base=2_048, augmentation="ada")
 
 
 EXPERIMENT = Experiment(
@@ -37,9 +23,9 @@ EXPERIMENT = Experiment(
     data="--data ...",
     expected_time="160 min on 1 busy CPU core at 64x64, by 17 images a second",
     presets={
-        "quick": Config(steps=40, image_size=32, channel_max=16, sample_every=20, checkpoint_every=20),
-        "default": Config(),
-        "full": Config(
+        "quick": DEFAULT.replace(steps=40, image_size=32, channel_max=16, sample_every=20, checkpoint_every=20),
+        "default": DEFAULT,
+        "full": DEFAULT.replace(
             **CONFIGURATION_F,
             image_size=1024,
             batch_size=32,
@@ -50,7 +36,7 @@ EXPERIMENT = Experiment(
             sample_every=5_000,
         ),
     },
-    load_data=load_images,
+    load_data=lambda config: load_images(config.data),
     build_model=build_stylegan2,
 )
 

@@ -13,10 +13,11 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 from jaxgen.core.model import GenerativeModel
-from jaxgen.core.options import Count
 from jaxgen.data import Dataset, load
 from jaxgen.data.subset import few_per_class
-from jaxgen.experiments._gan import MNISTGANConfig, build_gan
+from jaxgen.experiments._gan import DiscriminatorOptions, GANConfig, build_gan
+from jaxgen.experiments._scored import BEST_BY_FID
+from jaxgen.experiments._subset import SubsetOptions
 from jaxgen.models.gan.heads import auxiliary_classifier
 from jaxgen.networks.layers.conditional import ConditionalDiscriminator, ConditionalGenerator
 from jaxgen.networks.mlp import MLPDiscriminator, MLPGenerator
@@ -24,22 +25,29 @@ from jaxgen.runs.experiment import Experiment
 
 
 @dataclass(frozen=True)
-class Config(MNISTGANConfig):
+class NetworkOptions(DiscriminatorOptions):
+    """The networks."""
+
+    discriminator: Literal["told_class", "reads_class"] = "told_class"
+    """told_class: the discriminator's images have a picture of the class as one more channel (cGAN). reads_class: it is
+    trained to classify real and generated images, and the generator to be classified rightly (ACGAN)."""
+
+
+@dataclass(frozen=True)
+class Config(GANConfig):
     """Options of mnist_conditional_gan."""
 
-    steps: Count = 18_000
-    """How many training steps the run has in all."""
-    discriminator: Literal["told_class", "reads_class"] = "told_class"
-    """told_class: its images have a picture of the class as one more channel (cGAN). reads_class: it is trained to
-    classify real and generated images, and the generator to be classified rightly (ACGAN)."""
-    per_class: Count | None = None
-    """Train on this many images of each class only, chosen by --seed. None: all."""
+    data: SubsetOptions = SubsetOptions()
+    network: NetworkOptions = NetworkOptions()
+
+
+DEFAULT = Config().replace(**BEST_BY_FID, steps=18_000, eval_every=6_000)
 
 
 def load_data(config: Config) -> Dataset:
     """MNIST, or a few images of each class."""
     data = load("mnist")
-    return data if config.per_class is None else few_per_class(data, config.per_class, seed=config.seed)
+    return data if config.data.per_class is None else few_per_class(data, config.data.per_class, seed=config.run.seed)
 
 
 def build_model(config: Config, assets: Mapping[str, Any]) -> GenerativeModel:
@@ -47,10 +55,10 @@ def build_model(config: Config, assets: Mapping[str, Any]) -> GenerativeModel:
     num_classes = len(assets["class_names"])
     generator = ConditionalGenerator(MLPGenerator(tuple(assets["image_shape"]), batch_norm=True), num_classes)
     options = {"independent_examples": True, "num_classes": num_classes}
-    if config.discriminator == "reads_class":
-        network = MLPDiscriminator(head_outputs=num_classes, spectral_norm=config.discriminator_spectral_norm)
+    if config.network.discriminator == "reads_class":
+        network = MLPDiscriminator(head_outputs=num_classes, spectral_norm=config.network.discriminator_spectral_norm)
         return build_gan(config, generator, network, head=auxiliary_classifier(), **options)
-    network = MLPDiscriminator(spectral_norm=config.discriminator_spectral_norm)
+    network = MLPDiscriminator(spectral_norm=config.network.discriminator_spectral_norm)
     return build_gan(config, generator, ConditionalDiscriminator(network, num_classes), **options)
 
 
@@ -61,9 +69,9 @@ EXPERIMENT = Experiment(
     data="MNIST",
     expected_time="7 min on 2 CPU cores",
     presets={
-        "quick": Config(steps=2_000, sample_every=200, checkpoint_every=1_000),
-        "default": Config(),
-        "full": Config(steps=100_000, checkpoint_every=10_000, sample_every=2_000),
+        "quick": DEFAULT.replace(steps=2_000, sample_every=200, checkpoint_every=1_000),
+        "default": DEFAULT,
+        "full": DEFAULT.replace(steps=100_000, checkpoint_every=10_000, sample_every=2_000),
     },
     load_data=load_data,
     build_model=build_model,

@@ -8,41 +8,18 @@ from dataclasses import dataclass
 from typing import Any
 
 from jaxgen.core.model import GenerativeModel
-from jaxgen.core.options import Count, CountFromZero, NonNegativeFloat, PositiveFloat, Size, Widths
+from jaxgen.core.options import Size, Widths
 from jaxgen.data import load
-from jaxgen.experiments._gan import MNISTGANConfig, PenaltyNames, build_gan
+from jaxgen.experiments._gan import DiscriminatorOptions, GANConfig, build_gan
+from jaxgen.experiments._scored import BEST_BY_FID
 from jaxgen.networks.dcgan import DCGANDiscriminator, DCGANGenerator
 from jaxgen.runs.experiment import Experiment
 
 
 @dataclass(frozen=True)
-class Config(MNISTGANConfig):
-    """Options of mnist_dcgan."""
+class NetworkOptions(DiscriminatorOptions):
+    """The networks, which are convolutional."""
 
-    steps: Count = 9_380
-    """How many training steps the run has in all (938 are one epoch of MNIST)."""
-    batch_size: Count = 64
-    """Examples per step, over all devices together."""
-    steps_per_dispatch: Count = 14
-    """Steps run on the device between two returns to Python (results do not depend on it)."""
-    log_every: CountFromZero = 50
-    """Steps between lines of metrics.jsonl (means over those steps). 0: only at the end."""
-    sample_every: CountFromZero = 938
-    """Steps between sample sheets, always of the same latents. 0: only at the end."""
-    checkpoint_every: CountFromZero = 938
-    """Steps between checkpoints; one is always kept at the end. 0: only at the end."""
-    eval_every: CountFromZero = 938
-    """Steps between evaluations on the held-out examples. 0: only at the end."""
-    generator_learning_rate: PositiveFloat = 1e-3
-    """Adam's learning rate for the generator."""
-    discriminator_learning_rate: PositiveFloat = 1e-3
-    """Adam's learning rate for the discriminator."""
-    clip_norm: PositiveFloat | None = 10.0
-    """A network's gradient longer than this is cut to this length (over all parameters). None: no limit."""
-    penalties: PenaltyNames | None = "r1_estimate"
-    """What is added to the discriminator's loss, names with commas between them (jaxgen.models.gan.penalties)."""
-    penalty_weight: NonNegativeFloat = 0.3
-    """Weight of each penalty."""
     generator_width: Size = 64
     """Channels of the generator's last hidden layer; those before have twice and four times as many."""
     discriminator_widths: Widths = (64, 128, 256)
@@ -53,19 +30,44 @@ class Config(MNISTGANConfig):
     """Whether the discriminator has batch norm too, as in the paper (a step then takes longer)."""
 
 
+@dataclass(frozen=True)
+class Config(GANConfig):
+    """Options of mnist_dcgan."""
+
+    network: NetworkOptions = NetworkOptions()
+
+
+EPOCH = 938  # steps
+DEFAULT = Config().replace(
+    **BEST_BY_FID,
+    steps=10 * EPOCH,
+    batch_size=64,
+    steps_per_dispatch=14,
+    log_every=50,
+    sample_every=EPOCH,
+    checkpoint_every=EPOCH,
+    eval_every=EPOCH,
+    generator_learning_rate=1e-3,
+    discriminator_learning_rate=1e-3,
+    clip_norm=10.0,
+    penalties="r1_estimate",
+    penalty_weight=0.3,
+)
+
+
 def build_model(config: Config, assets: Mapping[str, Any]) -> GenerativeModel:
     """A stem of 7x7, 5x5 kernels, batch norm in the generator."""
-    image_shape = tuple(assets["image_shape"])
+    options, image_shape = config.network, tuple(assets["image_shape"])
     discriminator = DCGANDiscriminator(
         image_shape,
-        widths=config.discriminator_widths,
-        hidden_width=config.discriminator_hidden_width,
-        batch_norm=config.discriminator_batch_norm,
-        spectral_norm=config.discriminator_spectral_norm,
+        widths=options.discriminator_widths,
+        hidden_width=options.discriminator_hidden_width,
+        batch_norm=options.discriminator_batch_norm,
+        spectral_norm=options.discriminator_spectral_norm,
     )
-    independent = not config.discriminator_batch_norm
+    independent = not options.discriminator_batch_norm
     return build_gan(
-        config, DCGANGenerator(image_shape, config.generator_width), discriminator, independent_examples=independent
+        config, DCGANGenerator(image_shape, options.generator_width), discriminator, independent_examples=independent
     )
 
 
@@ -76,9 +78,9 @@ EXPERIMENT = Experiment(
     data="MNIST",
     expected_time="33 min on 2 CPU cores",
     presets={
-        "quick": Config(steps=300, sample_every=50, checkpoint_every=100),
-        "default": Config(),
-        "full": Config(steps=46_900),
+        "quick": DEFAULT.replace(steps=300, sample_every=50, checkpoint_every=100),
+        "default": DEFAULT,
+        "full": DEFAULT.replace(steps=46_900),
     },
     load_data=lambda config: load("mnist"),
     build_model=build_model,

@@ -11,7 +11,8 @@ from typing import Any
 
 from jaxgen.core.model import GenerativeModel
 from jaxgen.data import load
-from jaxgen.experiments._gan import MNIST, DiscriminatorOptions, GANConfig, build_gan
+from jaxgen.experiments._gan import DiscriminatorOptions, GANConfig, build_gan
+from jaxgen.experiments._scored import BEST_BY_FID
 from jaxgen.networks.mlp import MLPDiscriminator, MLPGenerator
 from jaxgen.runs.experiment import Experiment
 
@@ -23,7 +24,7 @@ class Config(GANConfig):
     network: DiscriminatorOptions = DiscriminatorOptions()
 
 
-DEFAULT = Config().replace(**MNIST).replace(steps=16_000, eval_every=4_000)
+DEFAULT = Config().replace(**BEST_BY_FID, steps=16_000, eval_every=4_000)
 
 
 def build_model(config: Config, assets: Mapping[str, Any]) -> GenerativeModel:

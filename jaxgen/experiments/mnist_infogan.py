@@ -13,9 +13,10 @@ from typing import Annotated, Any
 
 from jaxgen.core.errors import UserError
 from jaxgen.core.model import GenerativeModel
-from jaxgen.core.options import Count, CountFromZero, PositiveFloat, Size, within
+from jaxgen.core.options import CountFromZero, within
 from jaxgen.data import load
-from jaxgen.experiments._gan import MNISTGANConfig, build_gan
+from jaxgen.experiments._gan import DCGANOptions, GANConfig, build_gan
+from jaxgen.experiments._scored import BEST_BY_FID
 from jaxgen.models.gan.heads import mutual_information
 from jaxgen.networks.dcgan import DCGANDiscriminator, DCGANGenerator
 from jaxgen.networks.layers.conditional import ConditionalGenerator
@@ -23,27 +24,33 @@ from jaxgen.runs.experiment import Experiment
 
 
 @dataclass(frozen=True)
-class Config(MNISTGANConfig):
-    """Options of mnist_infogan."""
+class CodeOptions:
+    """The codes that the discriminator learns to read from an image."""
 
-    steps: Count = 5_000
-    """How many training steps the run has in all."""
-    batch_size: Count = 64
-    """Examples per step, over all devices together."""
-    steps_per_dispatch: Count = 20
-    """Steps run on the device between two returns to Python (results do not depend on it)."""
-    eval_every: CountFromZero = 1_000
-    """Steps between evaluations on the held-out examples. 0: only at the end."""
-    latent_size: Size = 64
-    """Length of the latent vectors, the continuous codes included."""
     num_codes: Annotated[int, *within(2, 2**20)] = 10
     """Values of the categorical code."""
     num_uniform: CountFromZero = 2
-    """How many continuous codes there are."""
-    generator_learning_rate: PositiveFloat = 1e-3
-    """Adam's learning rate for the generator."""
-    base_width: Size = 32
-    """Channels of the generator's last hidden layer and of the discriminator's first; the paper's is 64."""
+    """How many continuous codes there are; they are part of the latent vector."""
+
+
+@dataclass(frozen=True)
+class Config(GANConfig):
+    """Options of mnist_infogan."""
+
+    network: DCGANOptions = DCGANOptions()
+    codes: CodeOptions = CodeOptions()
+
+
+DEFAULT = Config().replace(
+    **BEST_BY_FID,
+    steps=5_000,
+    batch_size=64,
+    steps_per_dispatch=20,
+    eval_every=1_000,
+    latent_size=64,
+    generator_learning_rate=1e-3,
+    base_width=32,  # the paper's is 64
+)
 
 
 def build_model(config: Config, assets: Mapping[str, Any]) -> GenerativeModel:
@@ -52,23 +59,23 @@ def build_model(config: Config, assets: Mapping[str, Any]) -> GenerativeModel:
     Raises:
       UserError: numbers of codes out of range.
     """
-    if config.num_uniform > config.latent_size:
-        raise UserError(f"--num-uniform must lie between 0 and --latent-size {config.latent_size}.")
+    if config.codes.num_uniform > config.model.latent_size:
+        raise UserError(f"--num-uniform must lie between 0 and --latent-size {config.model.latent_size}.")
     image_shape = tuple(assets["image_shape"])
-    outputs = config.num_codes + config.num_uniform
+    outputs = config.codes.num_codes + config.codes.num_uniform
     return build_gan(
         config,
-        ConditionalGenerator(DCGANGenerator(image_shape, config.base_width), config.num_codes),
+        ConditionalGenerator(DCGANGenerator(image_shape, config.network.base_width), config.codes.num_codes),
         DCGANDiscriminator(
             image_shape,
-            config.base_width,
+            config.network.base_width,
             hidden_width=256,
             head_outputs=outputs,
-            spectral_norm=config.discriminator_spectral_norm,
+            spectral_norm=config.network.discriminator_spectral_norm,
         ),
         independent_examples=True,
-        num_classes=config.num_codes,
-        head=mutual_information(config.num_codes, config.num_uniform),
+        num_classes=config.codes.num_codes,
+        head=mutual_information(config.codes.num_codes, config.codes.num_uniform),
     )
 
 
@@ -79,9 +86,9 @@ EXPERIMENT = Experiment(
     data="MNIST",
     expected_time="8 min on 1 CPU core",
     presets={
-        "quick": Config(steps=300, sample_every=50, checkpoint_every=100),
-        "default": Config(),
-        "full": Config(steps=46_900, base_width=64),
+        "quick": DEFAULT.replace(steps=300, sample_every=50, checkpoint_every=100),
+        "default": DEFAULT,
+        "full": DEFAULT.replace(steps=46_900, base_width=64),
     },
     load_data=lambda config: load("mnist"),
     build_model=build_model,

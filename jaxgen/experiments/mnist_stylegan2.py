@@ -4,28 +4,19 @@
     jaxgen styles runs/mnist_stylegan2/001 mixing
 
 Images of 32x32 are made, of which the middle 28x28 are the digit; the discriminator continues digits by their edges.
-With --conditional the class is given.
+With --conditional the class is given. 3,750 steps are one epoch.
 """
 
-from dataclasses import dataclass
-
-from jaxgen.core.options import Count, CountFromZero, NonNegativeFloat
 from jaxgen.data import load
-from jaxgen.experiments._scored import BestByFID
-from jaxgen.experiments._stylegan2 import CONFIGURATION_F, SmallStyleGAN2Config, build_stylegan2
+from jaxgen.experiments._scored import BEST_BY_FID
+from jaxgen.experiments._stylegan2 import CONFIGURATION_F, SMALL, StyleGAN2Config, build_stylegan2
 from jaxgen.runs.experiment import Experiment
 
-
-@dataclass(frozen=True)
-class Config(BestByFID, SmallStyleGAN2Config):
-    """Options of mnist_stylegan2."""
-
-    steps: Count = 10_000
-    """How many training steps the run has in all (3,750 are one epoch of MNIST)."""
-    r1_weight: NonNegativeFloat = 50.0
-    """Weight gamma of gamma / 2 |grad D|^2 at real images. Of 0.1, 2, 10 and 50 the more, the more different digits."""
-    eval_every: CountFromZero = 2_500
-    """Steps between evaluations on the held-out examples. 0: only at the end."""
+DEFAULT = (
+    StyleGAN2Config()
+    .replace(**SMALL, **BEST_BY_FID, eval_every=2_500)
+    .replace(r1_weight=50.0)  # of 0.1, 2, 10 and 50 the more, the more different digits
+)
 
 
 EXPERIMENT = Experiment(
@@ -35,10 +26,12 @@ EXPERIMENT = Experiment(
     data="MNIST",
     expected_time="36 min on 1 CPU core",
     presets={
-        "quick": Config(steps=40, channel_base=512, channel_max=16, sample_every=20, checkpoint_every=20),
-        "default": Config(),
+        "quick": DEFAULT.replace(steps=40, channel_base=512, channel_max=16, sample_every=20, checkpoint_every=20),
+        "default": DEFAULT,
         # configuration F; R1 as for the 32x32 images of the paper on adaptive augmentation (table 7)
-        "full": Config(**CONFIGURATION_F, batch_size=64, steps=390_000, r1_weight=0.01, checkpoint_every=10_000),
+        "full": DEFAULT.replace(
+            **CONFIGURATION_F, batch_size=64, steps=390_000, r1_weight=0.01, checkpoint_every=10_000
+        ),
     },
     load_data=lambda config: load("mnist"),
     build_model=build_stylegan2,
