@@ -1,6 +1,6 @@
-"""The options of the experiments with diffusion models, and how they become a model."""
+"""What the experiments with diffusion models share: options, values, and how they become a model."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Annotated, Any, Literal
 
@@ -9,8 +9,6 @@ import flax.linen as nn
 from jaxgen.core.errors import UserError
 from jaxgen.core.model import GenerativeModel
 from jaxgen.core.options import (
-    Count,
-    CountFromZero,
     Depth,
     DepthFromZero,
     ImageSize,
@@ -21,8 +19,9 @@ from jaxgen.core.options import (
     within,
 )
 from jaxgen.data import Dataset
-from jaxgen.experiments._adamw import AdamWConfig, optimizer_of
-from jaxgen.experiments._images import ImagesConfig, load_images, with_data_variance
+from jaxgen.experiments._adamw import AdamWOptions, optimizer_of
+from jaxgen.experiments._averages import AverageOptions
+from jaxgen.experiments._images import ImageOptions, load_images, with_data_variance
 from jaxgen.models.diffusion.condition_sources import ConditionSource, class_condition
 from jaxgen.models.diffusion.noise_levels import NoiseLevels, cosine_betas, flow_times, linear_betas, lognormal
 from jaxgen.models.diffusion.preconditioning import PREDICTIONS, edm
@@ -31,36 +30,30 @@ from jaxgen.models.diffusion.spec import Diffusion
 from jaxgen.networks.dit import DiT
 from jaxgen.networks.text_encoder import TextTransformer
 from jaxgen.networks.unet import UNet
+from jaxgen.training.config import TrainConfig
 
 EDM = "edm"
+Prediction = Literal[(EDM, *PREDICTIONS)]
 SamplerName = Literal[tuple(SAMPLERS)]
-QUICK = {"width": 16, "blocks": 1, "head_width": 16, "sampling_steps": 6}
-"""Sizes of the preset quick."""
+NETWORKS = ("unet", "dit")
+NOISE_LEVELS: dict[str, Callable[["DiffusionOptions"], NoiseLevels]] = {
+    "lognormal": lambda options: lognormal(options.level_mean, options.level_deviation),
+    "linear": lambda options: linear_betas(),
+    "cosine": lambda options: cosine_betas(),
+    "flow": lambda options: flow_times(),
+    "logit_normal": lambda options: flow_times(logit_normal=True),
+}
 
 
 @dataclass(frozen=True)
-class DiffusionConfig(AdamWConfig):
-    """Options of a diffusion model."""
+class DiffusionOptions:
+    """What the network predicts, at which noise levels, and for what."""
 
-    steps: Count = 6_000
-    """How many training steps the run has in all."""
-    batch_size: Count = 64
-    """Examples per step, over all devices together."""
-    log_every: CountFromZero = 50
-    """Steps between lines of metrics.jsonl (means over those steps). 0: only at the end."""
-    sample_every: CountFromZero = 1_000
-    """Steps between sample sheets, always of the same latents. 0: only at the end."""
-    checkpoint_every: CountFromZero = 500
-    """Steps between checkpoints; one is always kept at the end. 0: only at the end."""
-    eval_every: CountFromZero = 1_000
-    """Steps between evaluations on the held-out examples. 0: only at the end."""
-    steps_per_dispatch: Count = 10
-    """Steps run on the device between two returns to Python (results do not depend on it)."""
-    prediction: Literal["edm", "epsilon", "x0", "v", "flow"] = EDM
+    prediction: Prediction = EDM
     """What the network predicts: EDM's mixture of image and noise, the noise, the image, v, or a flow's velocity."""
-    noise_levels: Literal["lognormal", "linear", "cosine", "flow", "logit_normal"] = "lognormal"
-    """Noise levels of training and of samplers: EDM's, those of DDPM's linear or cosine betas, or
-    those of a flow whose times are uniform or logit-normal."""
+    noise_levels: Literal[tuple(NOISE_LEVELS)] = "lognormal"
+    """Noise levels of training and of samplers: EDM's lognormal ones, those of DDPM's linear or cosine betas, or those
+    of a flow whose times are uniform or logit-normal."""
     level_mean: Annotated[float, *within(-20, 20)] = -1.2
     """Mean of log sigma in training (EDM's P_mean), of lognormal noise levels; the higher, the more shapes count."""
     level_deviation: Annotated[float, *within(0, 20)] = 1.2
@@ -69,30 +62,12 @@ class DiffusionConfig(AdamWConfig):
     """Learns the images of each class, where the data have classes, or of each caption."""
     condition_dropout: Rate = 0.1
     """How often class or caption is left out in training, so that --guidance has something to compare with."""
-    network: Literal["unet", "dit"] = "unet"
-    """A U-Net, or a transformer over patches."""
-    width: Size = 32
-    """Channels: of the U-Net at its first size, or of the transformer."""
-    patch_size: Size = 2
-    """Images are taken as patches of this side."""
-    factors: Annotated[tuple[Size, ...], Length(1, 16)] = (1, 2)
-    """Of the U-Net: how many times --width at each size, each half the one before."""
-    blocks: Depth = 2
-    """Residual blocks of the U-Net at each size on the way down, or blocks of the transformer."""
-    middle_blocks: DepthFromZero = 1
-    """Residual blocks of the U-Net between its way down and its way up; 2, with attention between: as published."""
-    attention_sizes: Annotated[tuple[ImageSize, ...], Length(0, 16)] = (7, 8)
-    """Of the U-Net: the sizes of maps with self-attention."""
-    head_width: Size = 32
-    """Channels of a head of attention."""
-    dropout: Rate = 0.0
-    """Dropout rate in the blocks."""
-    weight_decay: NonNegativeFloat = 0.0
-    """AdamW's weight decay, of matrices only: not of biases and norms."""
-    min_learning_rate: NonNegativeFloat = 1e-5
-    """Learning rate at the end of the cosine decay."""
-    ema_decay: Rate | None = 0.999
-    """Decay of the moving average of the weights that evaluation and samples use, once it is warm. None: no average."""
+
+
+@dataclass(frozen=True)
+class SamplerOptions:
+    """How samples are drawn; commands may say otherwise later."""
+
     sampler: SamplerName = "heun"
     """How samples are drawn: DDPM's own steps, DDIM's, Euler's, Heun's, EDM's with noise, or DPM-Solver++ (2M)."""
     sampling_steps: Annotated[int, *within(1, 100_000)] = 18
@@ -102,26 +77,70 @@ class DiffusionConfig(AdamWConfig):
 
 
 @dataclass(frozen=True)
-class ShapesFirst:
-    """What a config of small pictures gets by naming this before the class of its other options: noise levels at which
-    shapes are decided, and steps whose noise mends them (experiments/mnist_diffusion has the comparison)."""
+class DenoiserOptions:
+    """The network that takes noise away."""
 
-    level_mean: Annotated[float, *within(-20, 20)] = -0.4
-    """Mean of log sigma in training (EDM's P_mean), of lognormal noise levels; the higher, the more shapes count."""
-    sampler: SamplerName = "ancestral"
-    """How samples are drawn: DDPM's own steps, DDIM's, Euler's, Heun's, EDM's with noise, or DPM-Solver++ (2M)."""
-    sampling_steps: Annotated[int, *within(1, 100_000)] = 50
-    """How many steps the sampler takes; each is one pass of the network, of heun and stochastic_heun two."""
+    network: Literal[NETWORKS] = "unet"
+    """A U-Net, or a transformer over patches."""
+    width: Size = 32
+    """Channels: of the U-Net at its first size, or of the transformer."""
+    patch_size: Size = 2
+    """Images are taken as patches of this side."""
+    factors: Annotated[tuple[Size, ...], Length(1, 16)] = (1, 2)
+    """How many times --width the U-Net has at each size, each half the one before."""
+    blocks: Depth = 2
+    """Residual blocks of the U-Net at each size on the way down, or blocks of the transformer."""
+    middle_blocks: DepthFromZero = 1
+    """Residual blocks of the U-Net between its way down and its way up; 2, with attention between: as published."""
+    attention_sizes: Annotated[tuple[ImageSize, ...], Length(0, 16)] = (7, 8)
+    """Sizes of the U-Net's maps that have self-attention."""
+    head_width: Size = 32
+    """Channels of a head of attention."""
+    dropout: Rate = 0.0
+    """Dropout rate in the blocks."""
 
 
 @dataclass(frozen=True)
-class ImageDiffusionConfig(ImagesConfig, DiffusionConfig):
+class AveragedAdamWOptions(AverageOptions, AdamWOptions):
+    """AdamW with a warm-up, a cosine decay of the learning rate, a maximum norm of gradients, and an average."""
+
+
+@dataclass(frozen=True)
+class DiffusionConfig(TrainConfig):
+    """Options of a diffusion model."""
+
+    model: DiffusionOptions = DiffusionOptions()
+    sampling: SamplerOptions = SamplerOptions()
+    network: DenoiserOptions = DenoiserOptions()
+    optimizer: AveragedAdamWOptions = AveragedAdamWOptions(weight_decay=0.0, min_learning_rate=1e-5)
+
+
+@dataclass(frozen=True)
+class ImageDiffusionConfig(DiffusionConfig):
     """Options of a diffusion model of any images."""
+
+    data: ImageOptions = ImageOptions()
+
+
+DIFFUSION = {
+    "steps": 6_000,
+    "batch_size": 64,
+    "steps_per_dispatch": 10,
+    "log_every": 50,
+    "checkpoint_every": 500,
+    "eval_every": 1_000,
+}
+"""Values of a diffusion model that learns on a CPU."""
+SHAPES_FIRST = {"level_mean": -0.4, "sampler": "ancestral", "sampling_steps": 50}
+"""Values for small pictures: noise levels at which shapes are decided, and steps whose noise mends them
+(experiments/mnist_diffusion has the comparison)."""
+QUICK = {"width": 16, "blocks": 1, "head_width": 16, "sampling_steps": 6}
+"""Sizes of the preset quick."""
 
 
 def load_diffusion_images(config: ImageDiffusionConfig) -> Dataset:
     """Load the images named by --data, with what EDM needs to know of them."""
-    return with_data_variance(load_images(config))
+    return with_data_variance(load_images(config.data))
 
 
 def build_diffusion(
@@ -140,41 +159,30 @@ def build_diffusion(
     Raises:
       UserError: a number out of range.
     """
-    classes = assets.get("class_names") if config.conditional and text is None else None
+    classes = assets.get("class_names") if config.model.conditional and text is None else None
     if classes:
         condition = class_condition(len(classes))
     shape = tuple(assets["image_shape"])
     return Diffusion(
-        network_of(config, shape[-1], len(classes) if classes else None, None if condition is None else text),
+        network_of(config.network, shape[-1], len(classes) if classes else None, None if condition is None else text),
         image_shape=shape,
         preconditioning=edm(assets["data_variance"] ** 0.5)
-        if config.prediction == EDM
-        else PREDICTIONS[config.prediction],
-        noise_levels=noise_levels_of(config),
-        optimizer=optimizer_of(config),
+        if config.model.prediction == EDM
+        else PREDICTIONS[config.model.prediction],
+        noise_levels=NOISE_LEVELS[config.model.noise_levels](config.model),
+        optimizer=optimizer_of(config.optimizer, config.run),
         condition=condition,
-        condition_dropout=config.condition_dropout,
-        guidance=1.0 if condition is None else config.guidance,
-        sampler=config.sampler,
-        sampling_steps=config.sampling_steps,
-        ema_decay=config.ema_decay,
-        micro_batches=config.micro_batches,
+        condition_dropout=config.model.condition_dropout,
+        guidance=1.0 if condition is None else config.sampling.guidance,
+        sampler=config.sampling.sampler,
+        sampling_steps=config.sampling.sampling_steps,
+        ema_decay=config.optimizer.ema_decay,
+        micro_batches=config.optimizer.micro_batches,
     ).model()
 
 
-def noise_levels_of(config: DiffusionConfig) -> NoiseLevels:
-    """Return those that --noise-levels names."""
-    return {
-        "lognormal": lambda: lognormal(config.level_mean, config.level_deviation),
-        "linear": linear_betas,
-        "cosine": cosine_betas,
-        "flow": flow_times,
-        "logit_normal": lambda: flow_times(logit_normal=True),
-    }[config.noise_levels]()
-
-
 def network_of(
-    config: DiffusionConfig, channels: int, num_classes: int | None, text: TextTransformer | None = None
+    options: DenoiserOptions, channels: int, num_classes: int | None, text: TextTransformer | None = None
 ) -> nn.Module:
     """Return the U-Net or the transformer; `text` is of the U-Net alone.
 
@@ -183,26 +191,28 @@ def network_of(
     """
     shared = {
         "channels": channels,
-        "width": config.width,
-        "patch_size": config.patch_size,
-        "dropout": config.dropout,
+        "width": options.width,
+        "patch_size": options.patch_size,
+        "dropout": options.dropout,
         "num_classes": num_classes,
     }
-    factors = (1,) if config.network == "dit" else config.factors
-    if any(config.width * factor % config.head_width for factor in factors) and (
-        config.network == "dit" or config.attention_sizes
+    factors = (1,) if options.network == "dit" else options.factors
+    if any(options.width * factor % options.head_width for factor in factors) and (
+        options.network == "dit" or options.attention_sizes
     ):
-        raise UserError(f"--head-width {config.head_width} must divide --width {config.width} times each of --factors.")
-    if config.network == "dit":
-        if config.width % 4:
-            raise UserError(f"--width {config.width} must be a multiple of 4 with --network dit.")
-        return DiT(layers=config.blocks, heads=config.width // config.head_width, **shared)
+        raise UserError(
+            f"--head-width {options.head_width} must divide --width {options.width} times each of --factors."
+        )
+    if options.network == "dit":
+        if options.width % 4:
+            raise UserError(f"--width {options.width} must be a multiple of 4 with --network dit.")
+        return DiT(layers=options.blocks, heads=options.width // options.head_width, **shared)
     return UNet(
         factors=factors,
-        blocks=config.blocks,
-        middle_blocks=config.middle_blocks,
-        attention_sizes=config.attention_sizes,
-        head_width=config.head_width,
+        blocks=options.blocks,
+        middle_blocks=options.middle_blocks,
+        attention_sizes=options.attention_sizes,
+        head_width=options.head_width,
         text=text,
         **shared,
     )

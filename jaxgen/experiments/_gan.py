@@ -20,6 +20,16 @@ Loss = Literal[tuple(LOSSES)]
 
 
 @dataclass(frozen=True)
+class AdversarialLossOptions:
+    """The adversarial loss beside other losses."""
+
+    adversarial_loss: Loss = "non_saturating"
+    """The adversarial loss (jaxgen.models.gan.losses says whose)."""
+    adversarial_weight: NonNegativeFloat = 1.0
+    """Weight of the adversarial loss beside the others."""
+
+
+@dataclass(frozen=True)
 class GANOptions:
     """The latent vectors, and what generator and discriminator are trained on."""
 

@@ -1,6 +1,6 @@
-"""The options of the experiments that restore images, and how they become a model."""
+"""What the experiments that restore images share: options, values, and how they become a model."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Annotated, Any, Literal
 
@@ -10,18 +10,15 @@ import optax
 from jaxgen.core.errors import UserError
 from jaxgen.core.model import GenerativeModel
 from jaxgen.core.options import (
-    Count,
-    CountFromZero,
     DepthFromZero,
     NonNegativeFloat,
     PositiveFloat,
     Rate,
     Size,
-    Text,
     within,
 )
-from jaxgen.experiments._gan import Loss
-from jaxgen.experiments._scored import GreatestIsBest
+from jaxgen.experiments._averages import AverageOptions
+from jaxgen.experiments._gan import AdversarialLossOptions
 from jaxgen.metrics.extractors import efficientnet_maps
 from jaxgen.metrics.restoration import WINDOW_SIZE
 from jaxgen.models.image_to_image import (
@@ -42,37 +39,49 @@ from jaxgen.training.config import TrainConfig
 PERCEPTUAL_MAPS = (1, 3)
 """Which of EfficientNet-Lite0's maps are compared: after the first stage and the third, at a half and an eighth of the
 size."""
+DEGRADATIONS: dict[str, Callable[["RestorationOptions"], Degradation]] = {
+    "super_resolution": lambda options: super_resolution(options.factor),
+    "denoising": lambda options: denoising(options.noise_level),
+    "deblurring": lambda options: deblurring(options.blur),
+    "inpainting": lambda options: inpainting(options.hidden),
+    "colourisation": lambda options: colorization(),
+}
+NETWORKS = ("srresnet", "unet", "resnet")
+ADVERSARIES: dict[str, Callable[[int], nn.Module]] = {
+    "patch": lambda width: PatchDiscriminator(width, 2),
+    "srgan": SRDiscriminator,
+}
 
 
 @dataclass(frozen=True)
-class RestorationConfig(GreatestIsBest, TrainConfig):
-    """Options of a model that restores images."""
+class RestorationOptions:
+    """What is taken from the images, and how what is given back is compared with them."""
 
-    best_metric: Text | None = "eval/generator/psnr"
-    """Keep in checkpoints_best/ the checkpoint with the best value of this evaluation metric."""
-    steps: Count = 4_000
-    """How many training steps the run has in all."""
-    eval_every: CountFromZero = 500
-    """Steps between evaluations on the held-out examples. 0: only at the end."""
-    sample_every: CountFromZero = 500
-    """Steps between sheets: what is given restored without a network, by it, and the image. 0: only at the end."""
-    checkpoint_every: CountFromZero = 500
-    """Steps between checkpoints; one is always kept at the end. 0: only at the end."""
-    steps_per_dispatch: Count = 10
-    """Steps run on the device between two returns to Python (results do not depend on it)."""
-    degradation: Literal["super_resolution", "denoising", "deblurring", "inpainting", "colourisation"] = (
-        "super_resolution"
-    )
+    degradation: Literal[tuple(DEGRADATIONS)] = "super_resolution"
     """What is taken from the images (jaxgen.models.image_to_image.degradations says how)."""
     factor: Literal[2, 4] = 2
-    """Of super_resolution: 2 or 4 times."""
+    """How many times larger --degradation super_resolution makes images."""
     noise_level: PositiveFloat = 25.0
-    """Of denoising: the standard deviation, in units of 0..255."""
+    """Standard deviation of the noise of --degradation denoising, in units of 0..255."""
     blur: Annotated[float, *within(0, 64, low_open=True)] = 1.6
-    """Of deblurring: the standard deviation of the blur, in pixels."""
+    """Standard deviation of the blur of --degradation deblurring, in pixels."""
     hidden: Literal["box", "pixels"] = "box"
-    """Of inpainting: a rectangle anywhere, or three in four pixels."""
-    network: Literal["srresnet", "unet", "resnet"] = "srresnet"
+    """What --degradation inpainting hides: a rectangle anywhere, or three in four pixels."""
+    residual: bool = True
+    """The network gives the difference from what is done without it (bicubic interpolation, the image as given)."""
+    loss: Literal["l1", "mse"] = "l1"
+    """How outputs are compared with the images."""
+    perceptual_weight: NonNegativeFloat = 0.0
+    """Weight of a further comparison, by maps of EfficientNet-Lite0. 0: none."""
+    border: Annotated[int, *within(0, 2**15)] = 2
+    """How many pixels at each side are left out of PSNR and SSIM."""
+
+
+@dataclass(frozen=True)
+class RestorerOptions:
+    """The networks."""
+
+    network: Literal[tuple(NETWORKS)] = "srresnet"
     """SRResNet, pix2pix's U-Net or CycleGAN's ResNet; super_resolution takes the first."""
     width: Size = 32
     """Channels of the network at its first size."""
@@ -82,30 +91,62 @@ class RestorationConfig(GreatestIsBest, TrainConfig):
     """How often unet and resnet halve the size."""
     batch_norm: bool = False
     """Whether srresnet has the paper's batch norm."""
-    residual: bool = True
-    """The network gives the difference from what is done without it (bicubic interpolation, the image as given)."""
-    loss: Literal["l1", "mse"] = "l1"
-    """How outputs are compared with the images."""
-    perceptual_weight: NonNegativeFloat = 0.0
-    """Above 0: they are also compared by maps of EfficientNet-Lite0."""
-    adversary: Literal["patch", "srgan"] | None = None
-    """A discriminator as well: PatchGAN, or SRGAN's. None: none."""
-    adversarial_loss: Loss = "non_saturating"
-    """The adversarial loss (jaxgen.models.gan.losses says whose)."""
-    adversarial_weight: NonNegativeFloat = 1e-3
-    """Weight of the adversarial loss beside the others."""
     discriminator_width: Size = 32
-    """Channels of the discriminator's first layer."""
-    learning_rate: PositiveFloat = 5e-4
-    """Adam's, for both networks, at first; it falls to 0 along a cosine."""
+    """Channels of the discriminator's first layer, where there is one."""
+
+
+@dataclass(frozen=True)
+class AdversaryOptions(AdversarialLossOptions):
+    """A discriminator of what is restored."""
+
+    adversary: Literal[tuple(ADVERSARIES)] | None = None
+    """The discriminator that is trained as well: PatchGAN's, or SRGAN's. None: none."""
+
+
+@dataclass(frozen=True)
+class CosineAdamOptions:
+    """Adam, with a learning rate that falls along a cosine."""
+
+    learning_rate: PositiveFloat = 1e-3
+    """Adam's learning rate at first, for all networks; it falls to 0 along a cosine."""
+
+
+@dataclass(frozen=True)
+class RestorationOptimizerOptions(AverageOptions, CosineAdamOptions):
+    """Adam, with a learning rate that falls along a cosine, and an average."""
+
     beta1: Rate = 0.9
     """Adam's decay of the first moment; 0.5 is usual with a discriminator."""
-    ema_decay: Rate | None = 0.999
-    """Decay of the moving average of the weights that evaluation and samples use, once it is warm. None: no average."""
+
+
+@dataclass(frozen=True)
+class TurnOptions:
+    """What is done to images in training."""
+
     turn: bool = False
     """Images are mirrored and turned by chance in training."""
-    border: Annotated[int, *within(0, 2**15)] = 2
-    """How many pixels at each side are left out of PSNR and SSIM."""
+
+
+@dataclass(frozen=True)
+class RestorationConfig(TrainConfig):
+    """Options of a model that restores images."""
+
+    model: RestorationOptions = RestorationOptions()
+    network: RestorerOptions = RestorerOptions()
+    adversary: AdversaryOptions = AdversaryOptions(adversarial_weight=1e-3)
+    optimizer: RestorationOptimizerOptions = RestorationOptimizerOptions(learning_rate=5e-4)
+    augmentation: TurnOptions = TurnOptions()
+
+
+RESTORATION = {
+    "steps": 4_000,
+    "steps_per_dispatch": 10,
+    "sample_every": 500,
+    "checkpoint_every": 500,
+    "eval_every": 500,
+    "best_metric": "eval/generator/psnr",
+}
+"""Values of a restoration that learns on a CPU."""
 
 
 def build_restoration(config: RestorationConfig, assets: Mapping[str, Any]) -> GenerativeModel:
@@ -115,54 +156,47 @@ def build_restoration(config: RestorationConfig, assets: Mapping[str, Any]) -> G
       UserError: a number out of range, or options that do not fit each other or the images.
     """
     height, width, channels = assets["image_shape"]
-    if min(height, width) - 2 * config.border < WINDOW_SIZE:
+    if min(height, width) - 2 * config.model.border < WINDOW_SIZE:
         raise UserError(
-            f"Images of {height}x{width} without a --border of {config.border} pixels are too small for SSIM: they "
-            f"must keep {WINDOW_SIZE}."
+            f"Images of {height}x{width} without a --border of {config.model.border} pixels are too small for SSIM: "
+            f"they must keep {WINDOW_SIZE}."
         )
 
     def optimizer() -> optax.GradientTransformation:
-        return optax.adam(optax.cosine_decay_schedule(config.learning_rate, config.steps), config.beta1)
+        return optax.adam(
+            optax.cosine_decay_schedule(config.optimizer.learning_rate, config.run.steps), config.optimizer.beta1
+        )
 
-    adversary = None
-    if config.adversary is not None:
-        size = config.discriminator_width
-        discriminator = PatchDiscriminator(size, 2) if config.adversary == "patch" else SRDiscriminator(size)
-        adversary = Adversary(discriminator, optimizer(), config.adversarial_loss, config.adversarial_weight)
+    asked, adversary = config.adversary, None
+    if asked.adversary is not None:
+        discriminator = ADVERSARIES[asked.adversary](config.network.discriminator_width)
+        adversary = Adversary(discriminator, optimizer(), asked.adversarial_loss, asked.adversarial_weight)
     return Restoration(
         network_of(config, channels),
-        turn=config.turn,
-        degradation=degradation_of(config, assets["image_shape"]),
+        turn=config.augmentation.turn,
+        degradation=degradation_of(config.model, assets["image_shape"]),
         optimizer=optimizer(),
-        loss=config.loss,
-        residual=config.residual,
+        loss=config.model.loss,
+        residual=config.model.residual,
         adversary=adversary,
-        perceptual_loss=_perceptual_loss(config.perceptual_weight),
-        ema_decay=config.ema_decay,
-        border=config.border,
+        perceptual_loss=_perceptual_loss(config.model.perceptual_weight),
+        ema_decay=config.optimizer.ema_decay,
+        border=config.model.border,
     ).model()
 
 
-def degradation_of(config: RestorationConfig, image_shape: tuple[int, int, int]) -> Degradation:
+def degradation_of(options: RestorationOptions, image_shape: tuple[int, int, int]) -> Degradation:
     """Return what --degradation names.
 
     Raises:
       UserError: a number out of range, images that cannot be made so small, or that have no colors to be taken.
     """
     height, width, channels = image_shape
-    if config.degradation == "super_resolution":
-        if height % config.factor or width % config.factor:
-            raise UserError(f"--factor {config.factor} must divide the images' {height}x{width}.")
-        return super_resolution(config.factor)
-    if config.degradation == "colourisation":
-        if channels != 3:
-            raise UserError("colourisation needs RGB images, and these are gray: choose another --degradation.")
-        return colorization()
-    return {
-        "denoising": lambda: denoising(config.noise_level),
-        "deblurring": lambda: deblurring(config.blur),
-        "inpainting": lambda: inpainting(config.hidden),
-    }[config.degradation]()
+    if options.degradation == "super_resolution" and (height % options.factor or width % options.factor):
+        raise UserError(f"--factor {options.factor} must divide the images' {height}x{width}.")
+    if options.degradation == "colourisation" and channels != 3:
+        raise UserError("colourisation needs RGB images, and these are gray: choose another --degradation.")
+    return DEGRADATIONS[options.degradation](options)
 
 
 def network_of(config: RestorationConfig, channels: int) -> nn.Module:
@@ -171,15 +205,15 @@ def network_of(config: RestorationConfig, channels: int) -> nn.Module:
     Raises:
       UserError: another one than srresnet, which alone makes images larger.
     """
-    larger = config.factor if config.degradation == "super_resolution" else 1
-    if config.network == "srresnet":
-        return SRResNet(channels, larger, config.width, config.blocks, config.batch_norm, config.residual)
+    options, residual = config.network, config.model.residual
+    larger = config.model.factor if config.model.degradation == "super_resolution" else 1
+    if options.network == "srresnet":
+        return SRResNet(channels, larger, options.width, options.blocks, options.batch_norm, residual)
     if larger > 1:
-        raise UserError(f"--network {config.network} cannot make images larger: super_resolution takes srresnet.")
-    bounded = not config.residual
-    if config.network == "unet":
-        return UNetTranslator(channels, config.width, config.halvings, bounded=bounded)
-    return ResNetTranslator(channels, config.width, config.halvings, config.blocks, bounded)
+        raise UserError(f"--network {options.network} cannot make images larger: super_resolution takes srresnet.")
+    if options.network == "unet":
+        return UNetTranslator(channels, options.width, options.halvings, bounded=not residual)
+    return ResNetTranslator(channels, options.width, options.halvings, options.blocks, not residual)
 
 
 def _perceptual_loss(weight: float) -> PerceptualLoss | None:

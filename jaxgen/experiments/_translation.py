@@ -1,4 +1,4 @@
-"""The options of the experiments that translate images, and their data."""
+"""What the experiments that translate images share: options, values, data and optimizer."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -6,24 +6,17 @@ from typing import Annotated
 
 import optax
 
-from jaxgen.core.options import Count, CountFromZero, ImageSize, PositiveFloat, Rate, Size, Text, within
+from jaxgen.core.options import ImageSize, PositiveFloat, Rate, Size, Text, within
 from jaxgen.data import Dataset
 from jaxgen.data.pairs import load_pairs
+from jaxgen.experiments._averages import AverageOptions
 from jaxgen.training.config import TrainConfig
 
 
 @dataclass(frozen=True)
-class TranslationConfig(TrainConfig):
-    """Options of a translation between two collections of images."""
+class CollectionOptions:
+    """The two collections of images."""
 
-    steps: Count = 4_000
-    """How many training steps the run has in all."""
-    eval_every: CountFromZero = 500
-    """Steps between evaluations on the held-out examples. 0: only at the end."""
-    sample_every: CountFromZero = 500
-    """Steps between sheets of held-out examples: sources, translations, targets. 0: only at the end."""
-    checkpoint_every: CountFromZero = 500
-    """Steps between checkpoints; one is always kept at the end. 0: only at the end."""
     data: Text = "emoji"
     """A set of two collections (emoji: Google's and Twitter's style; cycle_gan/... of tensorflow-datasets), or a folder
     of sources, with --target."""
@@ -35,34 +28,72 @@ class TranslationConfig(TrainConfig):
     """Where tensorflow-datasets finds its prepared sets. None: its own default."""
     image_size: ImageSize = 32
     """Side of the square images in pixels."""
-    steps_per_dispatch: Count = 10
-    """Steps run on the device between two returns to Python (results do not depend on it)."""
+
+
+@dataclass(frozen=True)
+class TranslatorOptions:
+    """The networks."""
+
     width: Size = 32
     """Channels of the generators at their first size."""
     discriminator_width: Size = 32
     """Channels of the discriminators' first layer."""
+
+
+@dataclass(frozen=True)
+class LinearAdamOptions:
+    """Adam, with a learning rate that falls along a line."""
+
+    learning_rate: PositiveFloat = 2e-4
+    """Adam's learning rate, for all networks; it falls to 0 over the second half of the run."""
+    beta1: Rate = 0.5
+    """Adam's decay of the first moment."""
+
+
+@dataclass(frozen=True)
+class TranslationOptimizerOptions(AverageOptions, LinearAdamOptions):
+    """Adam, with a learning rate that falls along a line, and an average."""
+
+
+@dataclass(frozen=True)
+class ShiftOptions:
+    """What is done to images in training, to the two of a pair alike."""
+
     shift: Annotated[int, *within(0, 1000)] = 2
     """Training images are moved by up to this many pixels (a pair alike)."""
     mirror: bool = True
     """Training images are mirrored by chance (a pair alike)."""
-    learning_rate: PositiveFloat = 2e-4
-    """Adam's, of all networks; it falls to 0 over the second half of the run."""
-    beta1: Rate = 0.5
-    """Adam's decay of the first moment."""
-    ema_decay: Rate | None = 0.999
-    """Decay of the moving average of the generator that evaluation and translations use. None: no average."""
+
+
+@dataclass(frozen=True)
+class TranslationConfig(TrainConfig):
+    """Options of a translation between two collections of images."""
+
+    data: CollectionOptions = CollectionOptions()
+    optimizer: TranslationOptimizerOptions = TranslationOptimizerOptions()
+    augmentation: ShiftOptions = ShiftOptions()
+
+
+TRANSLATION = {
+    "steps": 4_000,
+    "steps_per_dispatch": 10,
+    "sample_every": 500,
+    "checkpoint_every": 500,
+    "eval_every": 500,
+}
+"""Values of a translation that learns on a CPU."""
 
 
 def load_translation(config: TranslationConfig, *, paired: bool) -> Dataset:
     """The collections side by side."""
     return load_pairs(
-        config.data,
+        config.data.data,
         paired=paired,
-        seed=config.seed,
-        image_size=config.image_size,
-        data_dir=config.data_dir,
-        target=config.target,
-        reverse=config.reverse,
+        seed=config.run.seed,
+        image_size=config.data.data.image_size,
+        data_dir=config.data.data.data_dir,
+        target=config.data.data.target,
+        reverse=config.data.data.reverse,
     )
 
 
@@ -73,6 +104,6 @@ def patch_halvings(image_size: int) -> int:
 
 def optimizer_of(config: TranslationConfig) -> optax.GradientTransformation:
     """Adam, whose learning rate stays for half of the run and falls to 0 in the other half."""
-    half = config.steps // 2
-    rate = optax.linear_schedule(config.learning_rate, 0.0, max(1, config.steps - half), half)
-    return optax.adam(rate, config.beta1)
+    half = config.run.steps // 2
+    rate = optax.linear_schedule(config.optimizer.learning_rate, 0.0, max(1, config.run.steps - half), half)
+    return optax.adam(rate, config.optimizer.beta1)

@@ -10,21 +10,10 @@ augmentation is missing, and the learning rate falls along a cosine, where that 
 yet.
 """
 
-from dataclasses import dataclass
-
-from jaxgen.core.options import Size, Text
-from jaxgen.experiments._diffusion import QUICK, ImageDiffusionConfig, build_diffusion, load_diffusion_images
+from jaxgen.experiments._diffusion import DIFFUSION, QUICK, ImageDiffusionConfig, build_diffusion, load_diffusion_images
 from jaxgen.runs.experiment import Experiment
 
-
-@dataclass(frozen=True)
-class Config(ImageDiffusionConfig):
-    """Options of cifar10_diffusion."""
-
-    data: Text = "cifar10"
-    """The set: cifar10, or another one of images (a folder, a name)."""
-    width: Size = 64
-    """Channels: of the U-Net at its first size, or of the transformer."""
+DEFAULT = ImageDiffusionConfig().replace(**DIFFUSION, data="cifar10", width=64)
 
 
 EXPERIMENT = Experiment(
@@ -34,9 +23,9 @@ EXPERIMENT = Experiment(
     data="CIFAR-10 (tfds)",
     expected_time="not run yet",
     presets={
-        "quick": Config(steps=40, sample_every=20, checkpoint_every=20, **QUICK),
-        "default": Config(),
-        "full": Config(
+        "quick": DEFAULT.replace(steps=40, sample_every=20, checkpoint_every=20, **QUICK),
+        "default": DEFAULT,
+        "full": DEFAULT.replace(
             steps=390_625,
             steps_per_dispatch=50,
             batch_size=512,

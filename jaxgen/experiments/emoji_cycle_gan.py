@@ -8,8 +8,9 @@
 
 Google's emoji become Twitter's, and the other way round. Which belongs to which is not told in training;
 eval/generator/ says how near the translations of held-out emoji come to the true counterparts, eval/baseline/ how near
-they are as they are. With --residual the generators begin as the identity, and --halvings 0 keeps what is small; with
-which weights, the experiment's README says.
+they are as they are. Of two collections without counterparts, horses and zebras, both tell nothing (--best-metric
+None). With --residual the generators begin as the identity, and --halvings 0 keeps what is small; with which weights,
+the experiment's README says.
 """
 
 from collections.abc import Mapping
@@ -17,32 +18,25 @@ from dataclasses import dataclass
 from typing import Annotated, Any
 
 from jaxgen.core.model import GenerativeModel
-from jaxgen.core.options import Count, CountFromZero, DepthFromZero, NonNegativeFloat, Text, within
+from jaxgen.core.options import CountFromZero, DepthFromZero, NonNegativeFloat, within
 from jaxgen.data import Dataset
-from jaxgen.experiments._scored import LeastIsBest
-from jaxgen.experiments._translation import TranslationConfig, load_translation, optimizer_of, patch_halvings
+from jaxgen.experiments._translation import (
+    TRANSLATION,
+    TranslationConfig,
+    TranslatorOptions,
+    load_translation,
+    optimizer_of,
+    patch_halvings,
+)
 from jaxgen.models.image_to_image import CycleGAN
 from jaxgen.networks.translators import PatchDiscriminator, ResNetTranslator
 from jaxgen.runs.experiment import Experiment
 
 
 @dataclass(frozen=True)
-class Config(LeastIsBest, TranslationConfig):
-    """Options of emoji_cycle_gan."""
+class CycleOptions:
+    """The losses beside the adversarial ones, and what the discriminators see again."""
 
-    batch_size: Count = 8
-    """Examples per step, over all devices together."""
-    best_metric: Text | None = "eval/generator/l1"
-    """Keep in checkpoints_best/ the checkpoint with the best value of this evaluation metric. All of eval/generator/ is
-    of held-out pairs: of two collections without any, horses and zebras, it tells nothing (--best-metric None)."""
-    halvings: Annotated[int, *within(0, 16)] = 2
-    """How often the generators halve the size."""
-    blocks: DepthFromZero = 3
-    """Residual blocks of the generators."""
-    residual: bool = False
-    """The generators give what is to be added to an image, at first nothing, rather than the image."""
-    norm: bool = True
-    """The generators have instance norm, as in the paper."""
     cycle_weight: NonNegativeFloat = 10.0
     """Weight of the cycle consistency: there and back again, an image should be the same."""
     identity_weight: NonNegativeFloat = 5.0
@@ -52,6 +46,31 @@ class Config(LeastIsBest, TranslationConfig):
     from the start."""
     buffer_size: Annotated[int, *within(0, 10**6)] = 50
     """Earlier translations of each side that the discriminators see again. 0: none."""
+
+
+@dataclass(frozen=True)
+class NetworkOptions(TranslatorOptions):
+    """The networks."""
+
+    halvings: Annotated[int, *within(0, 16)] = 2
+    """How often the generators halve the size."""
+    blocks: DepthFromZero = 3
+    """Residual blocks of the generators."""
+    residual: bool = False
+    """The generators give what is to be added to an image, at first nothing, rather than the image."""
+    norm: bool = True
+    """The generators have instance norm, as in the paper."""
+
+
+@dataclass(frozen=True)
+class Config(TranslationConfig):
+    """Options of emoji_cycle_gan."""
+
+    model: CycleOptions = CycleOptions()
+    network: NetworkOptions = NetworkOptions()
+
+
+DEFAULT = Config().replace(**TRANSLATION, batch_size=8, best_metric="eval/generator/l1", best_is="min")
 
 
 def load_data(config: Config) -> Dataset:
@@ -64,18 +83,23 @@ def build_model(config: Config, assets: Mapping[str, Any]) -> GenerativeModel:
     channels = assets["image_shape"][-1]
     return CycleGAN(
         ResNetTranslator(
-            channels, config.width, config.halvings, config.blocks, residual=config.residual, norm=config.norm
+            channels,
+            config.network.width,
+            config.network.halvings,
+            config.network.blocks,
+            residual=config.network.residual,
+            norm=config.network.norm,
         ),
-        PatchDiscriminator(config.discriminator_width, patch_halvings(config.image_size)),
+        PatchDiscriminator(config.network.discriminator_width, patch_halvings(config.data.image_size)),
         generator_optimizer=optimizer_of(config),
         discriminator_optimizer=optimizer_of(config),
-        cycle_weight=config.cycle_weight,
-        identity_weight=config.identity_weight,
-        weight_rise_steps=config.weight_rise_steps,
-        buffer_size=config.buffer_size,
-        shift=config.shift,
-        mirror=config.mirror,
-        ema_decay=config.ema_decay,
+        cycle_weight=config.model.cycle_weight,
+        identity_weight=config.model.identity_weight,
+        weight_rise_steps=config.model.weight_rise_steps,
+        buffer_size=config.model.buffer_size,
+        shift=config.augmentation.shift,
+        mirror=config.augmentation.mirror,
+        ema_decay=config.optimizer.ema_decay,
     ).model()
 
 
@@ -86,11 +110,11 @@ EXPERIMENT = Experiment(
     data="emoji, --data ... [--target ...]",
     expected_time="30 min on 1 CPU core",
     presets={
-        "quick": Config(
+        "quick": DEFAULT.replace(
             steps=20, width=8, discriminator_width=8, blocks=1, eval_every=10, sample_every=10, checkpoint_every=10
         ),
-        "default": Config(),
-        "full": Config(
+        "default": DEFAULT,
+        "full": DEFAULT.replace(
             steps=270_000,  # 200 epochs of horse2zebra
             batch_size=1,
             image_size=256,

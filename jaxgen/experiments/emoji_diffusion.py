@@ -9,25 +9,17 @@ The other options are those of mnist_diffusion. There are only 3,440 emoji to le
 nearest.png in the run's folder, say how far samples are copies of them.
 """
 
-from dataclasses import dataclass
-
-from jaxgen.core.options import Rate
 from jaxgen.experiments._diffusion import (
+    DIFFUSION,
     QUICK,
+    SHAPES_FIRST,
     ImageDiffusionConfig,
-    ShapesFirst,
     build_diffusion,
     load_diffusion_images,
 )
 from jaxgen.runs.experiment import Experiment
 
-
-@dataclass(frozen=True)
-class Config(ShapesFirst, ImageDiffusionConfig):
-    """Options of emoji_diffusion."""
-
-    dropout: Rate = 0.1
-    """Dropout rate in the blocks."""
+DEFAULT = ImageDiffusionConfig().replace(**DIFFUSION, **SHAPES_FIRST, dropout=0.1)
 
 
 EXPERIMENT = Experiment(
@@ -37,9 +29,9 @@ EXPERIMENT = Experiment(
     data="emoji, --data ...",
     expected_time="163 min on 1 busy CPU core",
     presets={
-        "quick": Config(steps=40, sample_every=20, checkpoint_every=20, **QUICK),
-        "default": Config(),
-        "full": Config(
+        "quick": DEFAULT.replace(steps=40, sample_every=20, checkpoint_every=20, **QUICK),
+        "default": DEFAULT,
+        "full": DEFAULT.replace(
             steps=100_000,
             steps_per_dispatch=50,
             batch_size=256,

@@ -13,30 +13,44 @@ from dataclasses import dataclass
 from typing import Annotated, Any
 
 from jaxgen.core.model import GenerativeModel
-from jaxgen.core.options import Count, NonNegativeFloat, Text, within
+from jaxgen.core.options import within
 from jaxgen.data import Dataset
-from jaxgen.experiments._gan import Loss
-from jaxgen.experiments._scored import GreatestIsBest
-from jaxgen.experiments._translation import TranslationConfig, load_translation, optimizer_of, patch_halvings
+from jaxgen.experiments._gan import AdversarialLossOptions
+from jaxgen.experiments._translation import (
+    TRANSLATION,
+    TranslationConfig,
+    TranslatorOptions,
+    load_translation,
+    optimizer_of,
+    patch_halvings,
+)
 from jaxgen.models.image_to_image import Adversary, Translation
 from jaxgen.networks.translators import PatchDiscriminator, UNetTranslator
 from jaxgen.runs.experiment import Experiment
 
 
 @dataclass(frozen=True)
-class Config(GreatestIsBest, TranslationConfig):
-    """Options of emoji_pix2pix."""
+class NetworkOptions(TranslatorOptions):
+    """The networks."""
 
-    batch_size: Count = 16
-    """Examples per step, over all devices together."""
-    best_metric: Text | None = "eval/generator/ssim"
-    """Keep in checkpoints_best/ the checkpoint with the best value of this evaluation metric."""
     halvings: Annotated[int, *within(1, 16)] = 4
     """How often the U-Net halves the size."""
-    adversarial_loss: Loss = "non_saturating"
-    """The adversarial loss (jaxgen.models.gan.losses says whose)."""
-    adversarial_weight: NonNegativeFloat = 0.01
-    """Weight of the adversarial loss beside the L1 distance: the paper's 1 to 100."""
+
+
+@dataclass(frozen=True)
+class Config(TranslationConfig):
+    """Options of emoji_pix2pix."""
+
+    model: AdversarialLossOptions = AdversarialLossOptions()
+    network: NetworkOptions = NetworkOptions()
+
+
+DEFAULT = Config().replace(
+    **TRANSLATION,
+    batch_size=16,
+    best_metric="eval/generator/ssim",
+    adversarial_weight=0.01,  # beside the L1 distance: the paper's 1 to 100
+)
 
 
 def load_data(config: Config) -> Dataset:
@@ -48,18 +62,18 @@ def build_model(config: Config, assets: Mapping[str, Any]) -> GenerativeModel:
     """A U-Net and a PatchGAN."""
     channels = assets["image_shape"][-1]
     adversary = Adversary(
-        PatchDiscriminator(config.discriminator_width, patch_halvings(config.image_size)),
+        PatchDiscriminator(config.network.discriminator_width, patch_halvings(config.data.image_size)),
         optimizer_of(config),
-        config.adversarial_loss,
-        config.adversarial_weight,
+        config.model.adversarial_loss,
+        config.model.adversarial_weight,
     )
     return Translation(
-        UNetTranslator(channels, config.width, config.halvings),
+        UNetTranslator(channels, config.network.width, config.network.halvings),
         optimizer=optimizer_of(config),
         adversary=adversary,
-        shift=config.shift,
-        mirror=config.mirror,
-        ema_decay=config.ema_decay,
+        shift=config.augmentation.shift,
+        mirror=config.augmentation.mirror,
+        ema_decay=config.optimizer.ema_decay,
     ).model()
 
 
@@ -70,9 +84,11 @@ EXPERIMENT = Experiment(
     data="emoji, --data ... --target ...",
     expected_time="9 min on 1 CPU core",
     presets={
-        "quick": Config(steps=40, width=8, discriminator_width=8, eval_every=20, sample_every=20, checkpoint_every=20),
-        "default": Config(),
-        "full": Config(
+        "quick": DEFAULT.replace(
+            steps=40, width=8, discriminator_width=8, eval_every=20, sample_every=20, checkpoint_every=20
+        ),
+        "default": DEFAULT,
+        "full": DEFAULT.replace(
             steps=200_000,
             batch_size=1,
             image_size=256,

@@ -12,18 +12,19 @@ pixels; eval/baseline/ has those of bicubic interpolation. --degradation names w
 
 from dataclasses import dataclass
 
-from jaxgen.core.options import Count
-from jaxgen.experiments._images import ImagesConfig, load_images
-from jaxgen.experiments._restoration import RestorationConfig, build_restoration
+from jaxgen.experiments._images import ImageOptions, load_images
+from jaxgen.experiments._restoration import RESTORATION, RestorationConfig, build_restoration
 from jaxgen.runs.experiment import Experiment
 
 
 @dataclass(frozen=True)
-class Config(ImagesConfig, RestorationConfig):
+class Config(RestorationConfig):
     """Options of emoji_super_resolution."""
 
-    batch_size: Count = 32
-    """Examples per step, over all devices together."""
+    data: ImageOptions = ImageOptions()
+
+
+DEFAULT = Config().replace(**RESTORATION, batch_size=32)
 
 
 EXPERIMENT = Experiment(
@@ -33,13 +34,13 @@ EXPERIMENT = Experiment(
     data="emoji, --data ...",
     expected_time="32 min on 1 CPU core",
     presets={
-        "quick": Config(steps=40, width=8, blocks=1, eval_every=20, sample_every=20, checkpoint_every=20),
-        "default": Config(),
-        "full": Config(
+        "quick": DEFAULT.replace(steps=40, width=8, blocks=1, eval_every=20, sample_every=20, checkpoint_every=20),
+        "default": DEFAULT,
+        "full": DEFAULT.replace(
             steps=200_000, width=64, blocks=16, eval_every=5_000, sample_every=5_000, checkpoint_every=5_000
         ),
     },
-    load_data=load_images,
+    load_data=lambda config: load_images(config.data),
     build_model=build_restoration,
 )
 

@@ -11,24 +11,15 @@ The second line is DDPM (Ho et al. 2020, https://arxiv.org/abs/2006.11239), the 
 https://arxiv.org/abs/2210.02747), the fourth a DiT (Peebles and Xie 2023, https://arxiv.org/abs/2212.09748).
 """
 
-from dataclasses import dataclass
-
-from jaxgen.core.options import CountFromZero
 from jaxgen.data import Dataset, load
-from jaxgen.experiments._diffusion import QUICK, DiffusionConfig, ShapesFirst, build_diffusion
+from jaxgen.experiments._diffusion import DIFFUSION, QUICK, SHAPES_FIRST, DiffusionConfig, build_diffusion
 from jaxgen.experiments._images import with_data_variance
 from jaxgen.runs.experiment import Experiment
 
-
-@dataclass(frozen=True)
-class Config(ShapesFirst, DiffusionConfig):
-    """Options of mnist_diffusion."""
-
-    eval_every: CountFromZero = 2_000
-    """Steps between evaluations on the held-out examples. 0: only at the end."""
+DEFAULT = DiffusionConfig().replace(**DIFFUSION, **SHAPES_FIRST).replace(eval_every=2_000)
 
 
-def load_data(config: Config) -> Dataset:
+def load_data(config: DiffusionConfig) -> Dataset:
     """MNIST."""
     del config
     return with_data_variance(load("mnist"))
@@ -41,9 +32,9 @@ EXPERIMENT = Experiment(
     data="MNIST",
     expected_time="110 min on 1 busy CPU core",
     presets={
-        "quick": Config(steps=60, sample_every=30, checkpoint_every=30, **QUICK),
-        "default": Config(),
-        "full": Config(
+        "quick": DEFAULT.replace(steps=60, sample_every=30, checkpoint_every=30, **QUICK),
+        "default": DEFAULT,
+        "full": DEFAULT.replace(
             steps=100_000,
             steps_per_dispatch=50,
             batch_size=256,

@@ -9,30 +9,14 @@ eval/generator/ssim and psnr are of the whole test images, of which the known pa
 images filled up with the mean of what is known. The other degradations can be had here, too (--degradation).
 """
 
-from dataclasses import dataclass
-from typing import Annotated, Literal
-
-from jaxgen.core.options import Count, within
 from jaxgen.data import Dataset, load
-from jaxgen.experiments._restoration import RestorationConfig, build_restoration
+from jaxgen.experiments._restoration import RESTORATION, RestorationConfig, build_restoration
 from jaxgen.runs.experiment import Experiment
 
-
-@dataclass(frozen=True)
-class Config(RestorationConfig):
-    """Options of mnist_inpainting."""
-
-    batch_size: Count = 64
-    """Examples per step, over all devices together."""
-    degradation: Literal["super_resolution", "denoising", "deblurring", "inpainting", "colourisation"] = "inpainting"
-    """What is taken from the images (jaxgen.models.image_to_image.degradations says how)."""
-    network: Literal["srresnet", "unet", "resnet"] = "unet"
-    """SRResNet, pix2pix's U-Net or CycleGAN's ResNet; super_resolution takes the first."""
-    border: Annotated[int, *within(0, 2**15)] = 0
-    """How many pixels at each side are left out of PSNR and SSIM."""
+DEFAULT = RestorationConfig().replace(**RESTORATION, batch_size=64, degradation="inpainting", network="unet", border=0)
 
 
-def load_data(config: Config) -> Dataset:
+def load_data(config: RestorationConfig) -> Dataset:
     """MNIST."""
     del config
     return load("mnist")
@@ -45,9 +29,9 @@ EXPERIMENT = Experiment(
     data="MNIST",
     expected_time="4 min on 1 CPU core",
     presets={
-        "quick": Config(steps=60, width=8, eval_every=30, sample_every=30, checkpoint_every=30),
-        "default": Config(),
-        "full": Config(steps=100_000, width=64, eval_every=5_000, sample_every=5_000, checkpoint_every=5_000),
+        "quick": DEFAULT.replace(steps=60, width=8, eval_every=30, sample_every=30, checkpoint_every=30),
+        "default": DEFAULT,
+        "full": DEFAULT.replace(steps=100_000, width=64, eval_every=5_000, sample_every=5_000, checkpoint_every=5_000),
     },
     load_data=load_data,
     build_model=build_restoration,

@@ -22,20 +22,18 @@ import optax
 
 from jaxgen.core.model import GenerativeModel
 from jaxgen.core.options import (
-    Count,
-    CountFromZero,
     DepthFromZero,
     NonNegativeFloat,
-    PositiveFloat,
-    Rate,
     Size,
-    Text,
     within,
 )
 from jaxgen.data import Dataset
 from jaxgen.data.dataset import scaled
-from jaxgen.data.photos import PHOTOS, load_patches, photo_of
+from jaxgen.data.photos import load_patches, photo_of
 from jaxgen.data.picture_file import read_scaled
+from jaxgen.experiments._averages import AverageOptions
+from jaxgen.experiments._photos import PatchOptions
+from jaxgen.experiments._restoration import CosineAdamOptions, TurnOptions
 from jaxgen.metrics.extractors import efficientnet_maps
 from jaxgen.models.image_to_image.stylization import Style, Stylization, Weights, style_of
 from jaxgen.networks.translators import ResNetTranslator
@@ -47,70 +45,91 @@ DEFAULT_STYLE = "ihc.png"
 
 
 @dataclass(frozen=True)
-class Config(TrainConfig):
-    """Options of photo_style."""
+class StyleOptions:
+    """The picture in whose manner photographs are drawn, and how much it counts."""
 
     style: Path | None = None
-    """The picture in whose manner. None: a stained tissue, of scikit-image."""
+    """The picture in whose manner photographs are drawn. None: a stained tissue, of scikit-image."""
     style_size: Annotated[int, *within(32, 2**15)] = 384
     """The longer side of the style: a smaller one has finer strokes."""
-    data: Text = PHOTOS
-    """A folder of pictures, or photos: those that come with scikit-image."""
-    image_size: Annotated[int, *within(32, 2**15)] = 128
-    """Side of the patches in pixels."""
-    test_fraction: Annotated[float, *within(0.001, 0.5)] = 0.2
-    """Which part of a folder's pictures is held out, whole."""
-    batch_size: Count = 4
-    """Examples per step, over all devices together."""
-    steps: Count = 2_000
-    """How many training steps the run has in all."""
-    steps_per_dispatch: Count = 5
-    """Steps run on the device between two returns to Python (results do not depend on it)."""
-    log_every: CountFromZero = 20
-    """Steps between lines of metrics.jsonl (means over those steps). 0: only at the end."""
-    eval_every: CountFromZero = 500
-    """Steps between evaluations on the held-out examples. 0: only at the end."""
-    sample_every: CountFromZero = 500
-    """Steps between sheets: patches of held-out pictures, and what becomes of them. 0: only at the end."""
-    checkpoint_every: CountFromZero = 250
-    """Steps between checkpoints; one is always kept at the end. 0: only at the end."""
-    width: Size = 16
-    """Channels of the network at the first size; the paper's are 32."""
-    blocks: DepthFromZero = 5
-    """Residual blocks."""
-    residual: bool = True
-    """The network gives what is added to a photograph, at first nothing; the paper's gives the picture, and does not
-    find back to the photograph here."""
     style_weight: NonNegativeFloat = 10.0
     """How much the manner counts beside what is drawn, which counts 1; of 100 nothing of the photograph is left."""
     smoothness: NonNegativeFloat = 20.0
     """How much neighboring pixels are to be alike."""
-    learning_rate: PositiveFloat = 1e-3
-    """Adam's; it falls to 0 along a cosine."""
-    turn: bool = True
-    """Photographs are mirrored and turned by chance in training."""
-    ema_decay: Rate | None = 0.99
-    """Decay of the moving average of the weights that evaluation and `stylize` use, once it is warm. None: none."""
+
+
+@dataclass(frozen=True)
+class StylePatchOptions(PatchOptions):
+    """The pictures whose patches are learned from."""
+
+    image_size: Annotated[int, *within(32, 2**15)] = 128
+    """Side of the patches in pixels."""
+
+
+@dataclass(frozen=True)
+class NetworkOptions:
+    """The network."""
+
+    width: Size = 16
+    """Channels of the network at the first size; the paper's are 32."""
+    blocks: DepthFromZero = 5
+    """Residual blocks of the network."""
+    residual: bool = True
+    """The network gives what is added to a photograph, at first nothing; the paper's gives the picture, and does not
+    find back to the photograph here."""
+
+
+@dataclass(frozen=True)
+class OptimizerOptions(AverageOptions, CosineAdamOptions):
+    """Adam, with a learning rate that falls along a cosine, and an average."""
+
+
+@dataclass(frozen=True)
+class Config(TrainConfig):
+    """Options of photo_style."""
+
+    data: StylePatchOptions = StylePatchOptions()
+    model: StyleOptions = StyleOptions()
+    network: NetworkOptions = NetworkOptions()
+    optimizer: OptimizerOptions = OptimizerOptions(ema_decay=0.99)
+    augmentation: TurnOptions = TurnOptions(turn=True)
+
+
+DEFAULT = Config().replace(
+    steps=2_000,
+    batch_size=4,
+    steps_per_dispatch=5,
+    log_every=20,
+    eval_every=500,
+    sample_every=500,
+    checkpoint_every=250,
+)
 
 
 def load_data(config: Config) -> Dataset:
     """Patches of the pictures named by --data, and among the assets where the style is."""
-    path = photo_of(DEFAULT_STYLE) if config.style is None else config.style
-    if not config.resume:
-        read_scaled(path, config.style_size)  # what cannot be read is refused before anything is written
-    data = load_patches(config.data, size=config.image_size, test_fraction=config.test_fraction)
+    path = photo_of(DEFAULT_STYLE) if config.model.style is None else config.model.style
+    if not config.run.resume:
+        read_scaled(path, config.model.style_size)  # what cannot be read is refused before anything is written
+    data = load_patches(config.data.data, size=config.data.image_size, test_fraction=config.data.test_fraction)
     return dataclasses.replace(data, assets={**data.assets, "style": str(path.resolve())})
 
 
 def build_model(config: Config, assets: Mapping[str, Any]) -> GenerativeModel:
     """CycleGAN's ResNet: the paper's network but for 7x7 kernels in place of 9x9, and instance norm."""
     return Stylization(
-        ResNetTranslator(3, config.width, blocks=config.blocks, bounded=not config.residual, residual=config.residual),
-        style=style_from(Path(assets["style"]), config.style_size),
-        weights=Weights(style=config.style_weight, smoothness=config.smoothness),
-        optimizer=optax.adam(optax.cosine_decay_schedule(config.learning_rate, config.steps)),
-        turn=config.turn,
-        ema_decay=config.ema_decay,
+        ResNetTranslator(
+            3,
+            config.network.width,
+            blocks=config.network.blocks,
+            bounded=not config.network.residual,
+            residual=config.network.residual,
+        ),
+        style=style_from(Path(assets["style"]), config.model.style_size),
+        weights=Weights(style=config.model.style_weight, smoothness=config.model.smoothness),
+        optimizer=optax.adam(optax.cosine_decay_schedule(config.optimizer.learning_rate, config.run.steps)),
+        turn=config.augmentation.turn,
+        ema_decay=config.optimizer.ema_decay,
     ).model()
 
 
@@ -141,11 +160,11 @@ EXPERIMENT = Experiment(
     data="photographs, --data ... --style ...",
     expected_time="16 min on 1 CPU core",
     presets={
-        "quick": Config(
+        "quick": DEFAULT.replace(
             steps=20, width=8, blocks=1, image_size=64, eval_every=10, sample_every=10, checkpoint_every=10
         ),
-        "default": Config(),
-        "full": Config(
+        "default": DEFAULT,
+        "full": DEFAULT.replace(
             steps=40_000,
             image_size=256,
             width=32,

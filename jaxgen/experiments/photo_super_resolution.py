@@ -12,12 +12,11 @@ means over their patches in 256 levels, without a border of 2 pixels; eval/basel
 """
 
 from dataclasses import dataclass
-from typing import Annotated
 
-from jaxgen.core.options import Count, ImageSize, PositiveFloat, Text, within
 from jaxgen.data import Dataset
-from jaxgen.data.photos import PHOTOS, load_patches
-from jaxgen.experiments._restoration import RestorationConfig, build_restoration
+from jaxgen.data.photos import load_patches
+from jaxgen.experiments._photos import PatchOptions
+from jaxgen.experiments._restoration import RESTORATION, RestorationConfig, build_restoration
 from jaxgen.runs.experiment import Experiment
 
 
@@ -25,23 +24,15 @@ from jaxgen.runs.experiment import Experiment
 class Config(RestorationConfig):
     """Options of photo_super_resolution."""
 
-    data: Text = PHOTOS
-    """A folder of pictures, or photos: those that come with scikit-image."""
-    image_size: ImageSize = 64
-    """Side of the patches in pixels."""
-    test_fraction: Annotated[float, *within(0.001, 0.5)] = 0.2
-    """Which part of a folder's pictures is held out, whole."""
-    learning_rate: PositiveFloat = 1e-3
-    """Adam's, for both networks, at first; it falls to 0 along a cosine."""
-    turn: bool = True
-    """Images are mirrored and turned by chance in training."""
-    batch_size: Count = 16
-    """Examples per step, over all devices together."""
+    data: PatchOptions = PatchOptions()
+
+
+DEFAULT = Config().replace(**RESTORATION, batch_size=16, learning_rate=1e-3, turn=True)
 
 
 def load_data(config: Config) -> Dataset:
     """Patches of the pictures named by --data."""
-    return load_patches(config.data, size=config.image_size, test_fraction=config.test_fraction)
+    return load_patches(config.data.data, size=config.data.image_size, test_fraction=config.data.test_fraction)
 
 
 EXPERIMENT = Experiment(
@@ -51,9 +42,9 @@ EXPERIMENT = Experiment(
     data="photographs, --data ...",
     expected_time="29 min on 1 CPU core",
     presets={
-        "quick": Config(steps=20, width=8, blocks=1, eval_every=10, sample_every=10, checkpoint_every=10),
-        "default": Config(),
-        "full": Config(
+        "quick": DEFAULT.replace(steps=20, width=8, blocks=1, eval_every=10, sample_every=10, checkpoint_every=10),
+        "default": DEFAULT,
+        "full": DEFAULT.replace(
             steps=300_000,
             image_size=96,
             width=64,

@@ -1,0 +1,19 @@
+"""Patches of photographs, one's own among them: their options."""
+
+from dataclasses import dataclass
+from typing import Annotated
+
+from jaxgen.core.options import ImageSize, Text, within
+from jaxgen.data.photos import PHOTOS
+
+
+@dataclass(frozen=True)
+class PatchOptions:
+    """The pictures whose patches are learned from."""
+
+    data: Text = PHOTOS
+    """A folder of pictures, or photos: those that come with scikit-image."""
+    image_size: ImageSize = 64
+    """Side of the patches in pixels."""
+    test_fraction: Annotated[float, *within(0.001, 0.5)] = 0.2
+    """Which part of a folder's pictures is held out, whole."""
