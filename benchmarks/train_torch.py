@@ -53,12 +53,14 @@ def main() -> None:
     options = tyro.cli(Options)
     torch.manual_seed(options.seed)
     torch.set_num_threads(cores())
-    config = {"mnist_gan": mnist_gan, "mnist_dcgan": mnist_dcgan}[options.experiment].Config()
+    config = {"mnist_gan": mnist_gan, "mnist_dcgan": mnist_dcgan}[options.experiment].DEFAULT
     if options.experiment == "mnist_gan":
         generator, discriminator, scale = mlp_generator(batch_norm=True), mlp_discriminator(), None
     else:
         generator = dcgan_generator(DCGAN_GENERATOR, output_activation=nn.Tanh())
-        discriminator = dcgan_discriminator(config.discriminator_widths, hidden_width=config.discriminator_hidden_width)
+        discriminator = dcgan_discriminator(
+            config.network.discriminator_widths, hidden_width=config.network.discriminator_hidden_width
+        )
         scale = 0.02
     for network in (generator, discriminator):
         initialize(network, scale=scale)
@@ -67,17 +69,17 @@ def main() -> None:
     step = gan_step(
         generator,
         discriminator,
-        adam._replace(learning_rate=config.generator_learning_rate),
-        discriminator_adam=adam._replace(learning_rate=config.discriminator_learning_rate),
-        r1_estimate=config.penalty_weight if config.penalties == "r1_estimate" else 0.0,
-        clip_norm=config.clip_norm,
+        adam._replace(learning_rate=config.optimizer.generator_learning_rate),
+        discriminator_adam=adam._replace(learning_rate=config.optimizer.discriminator_learning_rate),
+        r1_estimate=config.model.penalty_weight if config.model.penalties == "r1_estimate" else 0.0,
+        clip_norm=config.optimizer.clip_norm,
     )
     images = torch.from_numpy(load("mnist").train["image"]).permute(0, 3, 1, 2).contiguous()
-    steps, batch = options.steps or config.steps, config.batch_size
+    steps, batch = options.steps or config.run.steps, config.run.batch_size
     start = time.monotonic()
     for i, rows in enumerate(shuffled_batches(images, batch, steps), 1):
         step(rows)
-        move_average(average, generator, min(config.ema_decay, i / (9 + i)))  # as `update_average`
+        move_average(average, generator, min(config.optimizer.ema_decay, i / (9 + i)))  # as `update_average`
         if i % 500 == 0:
             print(f"step {i}/{steps}  {i * batch / (time.monotonic() - start):,.0f} images/s", flush=True)
     average.eval()

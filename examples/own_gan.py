@@ -66,12 +66,13 @@ SMOOTHED = GANLoss(discriminator_loss, generator_loss)
 class Config(jaxgen.TrainConfig):
     """Options of this experiment."""
 
-    steps: int = 3_000
-    """How many training steps the run has in all."""
     width: int = 64
     """Channels of the smallest maps."""
     learning_rate: float = 2e-4
     """Adam's learning rate, for both networks."""
+
+
+CONFIG = Config().replace(steps=3_000)
 
 
 def build_model(config: Config, assets: dict) -> GAN:
@@ -90,7 +91,7 @@ EXPERIMENT = jaxgen.Experiment(
     summary="a convolutional GAN of one's own",
     data="MNIST",
     expected_time="some minutes on 2 CPU cores",
-    presets={"quick": Config(steps=500), "default": Config(), "full": Config(steps=20_000)},
+    presets={"quick": CONFIG.replace(steps=500), "default": CONFIG, "full": CONFIG.replace(steps=20_000)},
     load_data=lambda config: jaxgen.data.load("mnist"),
     build_model=build_model,
 )

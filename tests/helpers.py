@@ -47,7 +47,7 @@ def tiny_config(run_dir: Path, **options: Any) -> TrainConfig:
         "log_every": 2,
         "sample_every": 4,
     }
-    return TrainConfig(run_dir=run_dir, **(defaults | options))
+    return TrainConfig().replace(run_dir=run_dir, **(defaults | options))
 
 
 def process_environment(devices: int = 1) -> dict[str, str]:

@@ -61,7 +61,7 @@ def test_a_study_refuses_what_it_cannot_do(here):
 
 def test_a_study_uses_as_many_devices_as_it_is_asked_to(here, monkeypatch):
     asked = []
-    monkeypatch.setattr(_study, "prepare_process", lambda config: asked.append(config.devices))
+    monkeypatch.setattr(_study, "prepare_process", lambda config: asked.append(config.hardware.devices))
     code = _study.run_study(
         mnist_synthetic_data.STUDY,
         _study.StudyOptions,

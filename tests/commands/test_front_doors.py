@@ -43,7 +43,7 @@ def test_a_run_of_a_script_is_opened_with_its_model(of_a_script):
     with pytest.raises(UserError, match=r"jaxgen\.open_run\(FOLDER, model=\.\.\.\)"):
         open_run(of_a_script)
     run = open_run(of_a_script, model=tiny_mlp_gan_spec())
-    assert run.config.steps == 8
+    assert run.config.run.steps == 8
     assert run.experiment is None
     restored = run.state()
     assert int(restored.step) == 8

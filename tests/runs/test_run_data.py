@@ -29,18 +29,15 @@ from jaxgen.training.config import TrainConfig, config_from_json
 class Config(TrainConfig):
     """Options of a model of one number."""
 
-    steps: int = 2
-    """Steps."""
-    batch_size: int = 4
-    """Examples per step."""
-    devices: int | None = 1
-    """Devices."""
     data: str = "pictures"
     """A folder, or a text."""
     target: Path | None = None
     """A folder of targets."""
     width: int = 1
     """An option that has nothing to do with data."""
+
+
+CONFIG = Config().replace(steps=2, batch_size=4, devices=1)
 
 
 def load_data(config: Config) -> Dataset:
@@ -74,7 +71,7 @@ EXPERIMENT = Experiment(
     summary="a model of one number",
     data="pictures",
     expected_time="no time",
-    presets={"quick": Config(), "default": Config(), "full": Config()},
+    presets={"quick": CONFIG, "default": CONFIG, "full": CONFIG},
     load_data=load_data,
     build_model=build_model,
 )
@@ -101,7 +98,7 @@ def run(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     for i in range(200):
         draw(tmp_path / "pictures" / f"{i + 1:04d}.png", i)
-    train_experiment(EXPERIMENT, Config(run_dir=Path("run")))
+    train_experiment(EXPERIMENT, CONFIG.replace(run_dir=Path("run")))
     return Path("run")
 
 
@@ -214,7 +211,7 @@ def test_classes_keep_the_numbers_that_the_run_gave_them(tmp_path, monkeypatch):
     for k, name in enumerate(("cat", "dog")):
         for i in range(4):
             draw(Path("classes") / name / f"{i}.png", 100 * k + i)
-    train_experiment(EXPERIMENT, Config(run_dir=Path("run"), data="classes"))
+    train_experiment(EXPERIMENT, CONFIG.replace(run_dir=Path("run"), data="classes"))
     draw(Path("classes") / "ant" / "0.png", 50)  # a new first class
     draw(Path("classes") / "stray.png", 50)
     data = load_run_data(opened(Path("run")))
@@ -227,7 +224,7 @@ def test_a_text_that_was_edited_is_read_with_the_run_s_own_vocabulary_or_refused
     text = Path("text.txt")
     original = "the quick brown fox\njumps over the lazy dog\n" * 20
     text.write_text(original)
-    train_experiment(EXPERIMENT, Config(run_dir=Path("run"), data="text.txt"))
+    train_experiment(EXPERIMENT, CONFIG.replace(run_dir=Path("run"), data="text.txt"))
     tokens = load_run_data(opened(Path("run"))).train["tokens"]
     text.write_text(original.replace("z", "0"))
     with pytest.raises(UserError, match=r"text has changed since the run was trained: it has '0'"):
@@ -250,7 +247,7 @@ def test_pairs_are_known_by_their_names(tmp_path, monkeypatch, capsys):
     for i in range(30):
         draw(Path("a") / f"{i:02d}.png", i)
         draw(Path("b") / f"{i:02d}.png", 100 + i)
-    train_experiment(EXPERIMENT, Config(run_dir=Path("run"), data="a", target=Path("b")))
+    train_experiment(EXPERIMENT, CONFIG.replace(run_dir=Path("run"), data="a", target=Path("b")))
     before = load_run_data(opened(Path("run")))
     trained = sorted(before.identity.train)[0]
     draw(Path("b") / f"{trained}.png", 200)
@@ -269,7 +266,7 @@ def test_rows_of_an_npz_file_are_known_by_what_is_in_them(tmp_path, monkeypatch,
     monkeypatch.chdir(tmp_path)
     images = np.arange(8 * 16, dtype=np.uint8).reshape(8, 4, 4, 1)
     np.savez("images.npz", image=images)
-    train_experiment(EXPERIMENT, Config(run_dir=Path("run"), data="images.npz"))
+    train_experiment(EXPERIMENT, CONFIG.replace(run_dir=Path("run"), data="images.npz"))
     images[3] += 1
     np.savez("images.npz", image=np.concatenate([images, images[:1]]))
     data = load_run_data(opened(Path("run")))
@@ -280,7 +277,7 @@ def test_rows_of_an_npz_file_are_known_by_what_is_in_them(tmp_path, monkeypatch,
 def test_arrays_in_memory_are_known_by_their_values(tmp_path, capsys):
     arrays = {"image": np.arange(8 * 16, dtype=np.uint8).reshape(8, 4, 4, 1)}
     experiment = dataclasses.replace(EXPERIMENT, load_data=lambda config: Dataset("own", arrays))
-    train_experiment(experiment, Config(run_dir=tmp_path / "run"))
+    train_experiment(experiment, CONFIG.replace(run_dir=tmp_path / "run"))
     run = dataclasses.replace(opened(tmp_path / "run"), experiment=experiment)
     load_run_data(run)
     assert capsys.readouterr().err == ""

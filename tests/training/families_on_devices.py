@@ -32,7 +32,7 @@ def main(folder: Path, devices: int, small: int, large: int) -> None:
     for number, (name, (build, data)) in enumerate(families.items()):
         batch_size = large if number % 2 else small
         often = {"steps_per_dispatch": 5, "log_every": 5, "sample_every": 10, "checkpoint_every": 10, "eval_every": 10}
-        config = TrainConfig(run_dir=folder / name, steps=20, batch_size=batch_size, devices=devices, **often)
+        config = TrainConfig().replace(run_dir=folder / name, steps=20, batch_size=batch_size, devices=devices, **often)
         result = train(build(), data, config, name=name)
         print(f"{name} ended at step {int(result.state.step)}", flush=True)
 

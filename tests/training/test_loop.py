@@ -89,7 +89,7 @@ def test_bits_do_not_depend_on_reports_and_dispatches(whole, tmp_path, options):
 def test_a_resumed_run_ends_in_the_same_bits_with_the_same_lines(whole, tmp_path, stop):
     config = tiny_config(tmp_path / "run", steps=stop)
     assert digest(train(MODEL, DATA, config)) != digest(whole)
-    config = dataclasses.replace(config, resume=True, steps=8)
+    config = config.replace(resume=True, steps=8)
     resumed = train(MODEL, DATA, config)
     assert digest(resumed) == digest(whole)
     # A run that ended at `stop` has its last line and evaluation there: look at what comes behind, and before.
@@ -143,9 +143,9 @@ def test_a_finished_run_is_not_resumed(whole):
 def test_a_resumed_run_may_take_other_devices_and_says_so(tmp_path, capsys):
     config = tiny_config(tmp_path / "run", steps=4)
     train(MODEL, DATA, config)
-    train(MODEL, DATA, dataclasses.replace(config, resume=True, steps=5))
+    train(MODEL, DATA, config.replace(resume=True, steps=5))
     assert "elsewhere" not in capsys.readouterr().out
-    resumed = train(MODEL, DATA, dataclasses.replace(config, resume=True, steps=6, devices=8))
+    resumed = train(MODEL, DATA, config.replace(resume=True, steps=6, devices=8))
     assert int(resumed.state.step) == 6
     assert len(jax.tree.leaves(resumed.state.params)[0].sharding.device_set) == 8
     assert "not to the same bits as without a stop: devices 1 before and 8 now." in capsys.readouterr().out
@@ -154,12 +154,12 @@ def test_a_resumed_run_may_take_other_devices_and_says_so(tmp_path, capsys):
 def test_a_run_that_goes_on_with_other_libraries_or_cores_says_so(tmp_path, capsys):
     config = tiny_config(tmp_path / "run", steps=4)
     train(MODEL, DATA, config)
-    path = config.run_dir / "config.json"
+    path = config.run.run_dir / "config.json"
     record = json.loads(path.read_text())
     cores = record["machine"]["cores"]
     record["versions"]["jax"], record["machine"]["cores"] = "0.9", 1_000
     path.write_text(json.dumps(record))
-    train(MODEL, DATA, dataclasses.replace(config, resume=True, steps=5))
+    train(MODEL, DATA, config.replace(resume=True, steps=5))
     assert f"jax 0.9 before and {jax.__version__} now, cores 1000 before and {cores} now." in capsys.readouterr().out
 
 

@@ -1,7 +1,6 @@
 """config.json with anything anywhere: refused in one sentence, or opened; never a traceback."""
 
 import copy
-import dataclasses
 import json
 from pathlib import Path
 
@@ -20,7 +19,7 @@ ODD = [..., None, True, -1, 2**31, 1e400, float("nan"), "", "\x1b[31m", [], {}, 
 def record_of(name, assets, batch, kind="image", **options):
     """What a run of an experiment of the package would have recorded."""
     experiment = load_experiment(f"jaxgen.experiments.{name}", None)
-    config = dataclasses.replace(experiment.presets["quick"], **options)
+    config = experiment.presets["quick"].replace(**options)
     return {
         "experiment": {"name": name, "module": experiment.module, "file": None},
         "config": config_to_json(config),

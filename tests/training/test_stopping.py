@@ -22,7 +22,10 @@ def test_a_signal_raises_in_a_program_that_calls_train_and_what_it_says_goes_on(
     before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
 
     def interrupt():
-        while not (config.run_dir / "metrics.jsonl").is_file() or not (config.run_dir / "metrics.jsonl").stat().st_size:
+        while (
+            not (config.run.run_dir / "metrics.jsonl").is_file()
+            or not (config.run.run_dir / "metrics.jsonl").stat().st_size
+        ):
             time.sleep(0.01)
         os.kill(os.getpid(), signal.SIGTERM)
 
@@ -34,10 +37,10 @@ def test_a_signal_raises_in_a_program_that_calls_train_and_what_it_says_goes_on(
     assert not isinstance(stopped.value, Exception)  # a caller's `except Exception` does not take it for a failure
     assert stopped.value.exit_code == 128 + signal.SIGTERM
     step = int(stopped.value.result.state.step)
-    assert 0 < step < config.steps
-    assert checkpoint.steps_on_disk(config.run_dir / "checkpoints") == [step]
+    assert 0 < step < config.run.steps
+    assert checkpoint.steps_on_disk(config.run.run_dir / "checkpoints") == [step]
     assert {number: signal.getsignal(number) for number in before} == before
-    again = tiny_config(config.run_dir, steps=step + 4, sample_every=0, checkpoint_every=0, resume=True)
+    again = tiny_config(config.run.run_dir, steps=step + 4, sample_every=0, checkpoint_every=0, resume=True)
     assert int(train(tiny_mlp_gan(), tiny_images(), again).state.step) == step + 4
 
 

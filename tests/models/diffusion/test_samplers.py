@@ -10,7 +10,7 @@ import pytest
 from helpers import REFERENCES
 
 from jaxgen.core.errors import UserError
-from jaxgen.experiments._diffusion import DiffusionConfig, noise_levels_of
+from jaxgen.experiments._diffusion import NOISE_LEVELS, DiffusionOptions
 from jaxgen.models.diffusion import samplers
 from jaxgen.models.diffusion.noise_levels import (
     cosine_betas,
@@ -138,8 +138,8 @@ def test_training_levels_of_edm_are_lognormal():
 
 
 def test_the_options_of_an_experiment_are_those_of_its_levels():
-    config = DiffusionConfig(level_mean=0.5, level_deviation=0.3)
-    logs = np.log(noise_levels_of(config).icdf((jnp.arange(10_000) + 0.5) / 10_000))
+    options = DiffusionOptions(level_mean=0.5, level_deviation=0.3)
+    logs = np.log(NOISE_LEVELS[options.noise_levels](options).icdf((jnp.arange(10_000) + 0.5) / 10_000))
     assert (logs.mean(), logs.std()) == (pytest.approx(0.5, abs=1e-3), pytest.approx(0.3, abs=2e-3))
 
 

@@ -14,7 +14,7 @@ BATCH = example_batch(tiny_images(), 6)
 
 
 def build(**options):
-    config = GANConfig(latent_size=3, **options)
+    config = GANConfig().replace(latent_size=3, **options)
     networks = MLPGenerator((8, 8, 1), widths=(4,)), MLPDiscriminator(widths=(4,))
     return build_gan(config, *networks, independent_examples=True)
 
