@@ -84,7 +84,7 @@ def draw(path, gray):
 
 def opened(folder: Path, **moved) -> Run:
     record = run_folder.read_record(folder)
-    config = config_from_json(Config, record["config"])
+    config = config_from_json(CONFIG, record["config"])
     return Run(folder, record, EXPERIMENT, config, build_model(config, record["assets"]), moved)
 
 
