@@ -58,9 +58,8 @@ def main() -> None:
         generator, discriminator, scale = mlp_generator(batch_norm=True), mlp_discriminator(), None
     else:
         generator = dcgan_generator(DCGAN_GENERATOR, output_activation=nn.Tanh())
-        discriminator = dcgan_discriminator(
-            config.network.discriminator_widths, hidden_width=config.network.discriminator_hidden_width
-        )
+        sizes = config.network
+        discriminator = dcgan_discriminator(sizes.discriminator_widths, hidden_width=sizes.discriminator_hidden_width)
         scale = 0.02
     for network in (generator, discriminator):
         initialize(network, scale=scale)

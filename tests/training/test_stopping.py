@@ -22,10 +22,8 @@ def test_a_signal_raises_in_a_program_that_calls_train_and_what_it_says_goes_on(
     before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
 
     def interrupt():
-        while (
-            not (config.run.run_dir / "metrics.jsonl").is_file()
-            or not (config.run.run_dir / "metrics.jsonl").stat().st_size
-        ):
+        metrics = config.run.run_dir / "metrics.jsonl"
+        while not metrics.is_file() or not metrics.stat().st_size:
             time.sleep(0.01)
         os.kill(os.getpid(), signal.SIGTERM)
 
