@@ -63,14 +63,15 @@ def upward(package: Path) -> list[str]:
 
 
 def options(package: Path) -> tuple[int, int, int]:
-    """(declarations, different names, classes of the deepest config) of the experiments' options."""
+    """(declarations, different names, classes of the deepest config or group) of the experiments' options."""
     names, bases = [], {}
     for file in [*package.glob("experiments/*.py"), *package.rglob("training/config.py")]:
         for node in ast.parse(file.read_text()).body:
             if isinstance(node, ast.ClassDef) and any("dataclass" in ast.unparse(d) for d in node.decorator_list):
                 key = node.name if node.name != "Config" else f"{file.stem}.Config"
                 bases[key] = [ast.unparse(base).split(".")[-1] for base in node.bases]
-                names += [e.target.id for e in node.body if isinstance(e, ast.AnnAssign)]
+                fields = [e for e in node.body if isinstance(e, ast.AnnAssign)]
+                names += [e.target.id for e in fields if not ast.unparse(e.annotation).endswith("Options")]  # groups
 
     def depth(name: str) -> int:
         return 1 + sum(depth(base) for base in bases.get(name, []) if base in bases)
