@@ -1,0 +1,26 @@
+"""What the experiments with Adam share: its options."""
+
+from dataclasses import dataclass
+
+from jaxgen.core.options import PositiveFloat, Rate
+
+
+@dataclass(frozen=True)
+class AdamOptions:
+    """Adam, the optimizer."""
+
+    learning_rate: PositiveFloat = 1e-3
+    """Adam's learning rate."""
+
+
+@dataclass(frozen=True)
+class AverageOptions:
+    """The average of the weights."""
+
+    ema_decay: Rate | None = None
+    """Decay of the moving average of the weights that evaluation and samples use, once it is warm. None: no average."""
+
+
+@dataclass(frozen=True)
+class AveragedAdamOptions(AverageOptions, AdamOptions):
+    """Adam, and the average of the weights."""
