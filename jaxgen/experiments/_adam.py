@@ -24,3 +24,16 @@ class AverageOptions:
 @dataclass(frozen=True)
 class AveragedAdamOptions(AverageOptions, AdamOptions):
     """Adam, and the average of the weights."""
+
+
+@dataclass(frozen=True)
+class DiscriminatorAdamOptions:
+    """Adam, for a discriminator."""
+
+    discriminator_learning_rate: PositiveFloat = 2e-4
+    """Adam's learning rate for the discriminator."""
+
+
+@dataclass(frozen=True)
+class AdversarialAdamOptions(DiscriminatorAdamOptions, AdamOptions):
+    """Adam, for an autoencoder and for the discriminator that it is trained against."""

@@ -1,4 +1,4 @@
-"""The options and networks that the fully connected autoencoders of MNIST share."""
+"""What the experiments with autoencoders of MNIST share: options, values, and how they become networks."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -6,34 +6,38 @@ from typing import Any, Literal
 
 import flax.linen as nn
 
-from jaxgen.core.options import Count, PositiveFloat, Size, Widths
+from jaxgen.core.options import Widths
+from jaxgen.experiments._digits import EPOCH
+from jaxgen.experiments._latents import LatentOptions
+from jaxgen.models.autoencoder import RECONSTRUCTIONS
 from jaxgen.networks.mlp import MLPEncoder, MLPGenerator
-from jaxgen.training.config import TrainConfig
 
 
 @dataclass(frozen=True)
-class AutoencoderConfig(TrainConfig):
-    """Options of an autoencoder of fully connected layers."""
+class AutoencoderOptions(LatentOptions):
+    """The latents, and how images are reconstructed from them."""
 
-    steps: Count = 9_380
-    """How many training steps the run has in all (469 are one epoch of MNIST with --batch-size 128)."""
-    reconstruction: Literal["mse", "cross_entropy"] = "cross_entropy"
-    """How unlike an image its reconstruction is: squared error of values in [-1, 1], or cross entropy of values in
-    [0, 1], in nats; both as a mean over the pixels."""
-    latent_size: Size = 16
-    """Length of the latent vectors."""
+    reconstruction: Literal[tuple(RECONSTRUCTIONS)] = "cross_entropy"
+    """How unlike an image its reconstruction is: squared error of values in [-1, 1] (mse), or cross entropy of values
+    in [0, 1], in nats; both as a mean over the pixels."""
+
+
+@dataclass(frozen=True)
+class FullyConnectedOptions:
+    """The networks."""
+
     widths: Widths = (512, 256)
-    """Hidden layers of the encoder, and in reverse of the decoder."""
-    learning_rate: PositiveFloat = 1e-3
-    """Adam's learning rate."""
+    """Widths of the fully connected encoder's hidden layers, and in reverse of the decoder's."""
 
 
-def build_networks(config: AutoencoderConfig, assets: Mapping[str, Any]) -> tuple[MLPEncoder, MLPGenerator]:
-    """Return encoder and decoder with ReLU; the decoder's outputs have no activation.
+QUICK = {"steps": 2 * EPOCH, "sample_every": EPOCH, "checkpoint_every": EPOCH}
+"""Values of the preset quick."""
 
-    Raises:
-      UserError: no latents.
-    """
-    encoder = MLPEncoder(config.latent_size, config.widths, activation=nn.relu)
+
+def build_networks(
+    model: AutoencoderOptions, network: FullyConnectedOptions, assets: Mapping[str, Any]
+) -> tuple[MLPEncoder, MLPGenerator]:
+    """Return encoder and decoder with ReLU; the decoder's outputs have no activation."""
+    encoder = MLPEncoder(model.latent_size, network.widths, activation=nn.relu)
     options = {"activation": nn.relu, "output_activation": None}
-    return encoder, MLPGenerator(tuple(assets["image_shape"]), config.widths[::-1], **options)
+    return encoder, MLPGenerator(tuple(assets["image_shape"]), network.widths[::-1], **options)

@@ -8,7 +8,9 @@ import optax
 
 from jaxgen.core.model import GenerativeModel
 from jaxgen.core.options import Count, Names, NonNegativeFloat, PositiveFloat, Rate, Size
+from jaxgen.experiments._adam import DiscriminatorAdamOptions
 from jaxgen.experiments._augmentation import AugmentationOptions, build_augmentation, named
+from jaxgen.experiments._latents import LatentOptions
 from jaxgen.models.gan.heads import Head
 from jaxgen.models.gan.losses import LOSSES
 from jaxgen.models.gan.penalties import PENALTIES
@@ -20,23 +22,33 @@ Loss = Literal[tuple(LOSSES)]
 
 
 @dataclass(frozen=True)
-class AdversarialLossOptions:
-    """The adversarial loss beside other losses."""
+class AdversarialWeightOptions:
+    """The weight of an adversarial loss."""
 
-    adversarial_loss: Loss = "non_saturating"
-    """The adversarial loss (jaxgen.models.gan.losses says whose)."""
     adversarial_weight: NonNegativeFloat = 1.0
     """Weight of the adversarial loss beside the others."""
 
 
 @dataclass(frozen=True)
-class GANOptions:
-    """The latent vectors, and what generator and discriminator are trained on."""
+class AdversarialLossOptions(AdversarialWeightOptions):
+    """The adversarial loss beside other losses."""
 
-    latent_size: Size = 100
-    """Length of the latent vectors."""
+    adversarial_loss: Loss = "non_saturating"
+    """The adversarial loss (jaxgen.models.gan.losses says whose)."""
+
+
+@dataclass(frozen=True)
+class AdversarialOptions:
+    """What a discriminator is trained on, and what is trained against it."""
+
     loss: Loss = "non_saturating"
     """Adversarial loss (see jaxgen.models.gan.losses)."""
+
+
+@dataclass(frozen=True)
+class GANOptions(AdversarialOptions, LatentOptions):
+    """The latent vectors, and what generator and discriminator are trained on."""
+
     discriminator_steps: Count | None = None
     """Discriminator steps for each generator step. None: both networks step at once."""
     penalties: PenaltyNames | None = None
@@ -49,13 +61,11 @@ class GANOptions:
 
 
 @dataclass(frozen=True)
-class GANOptimizerOptions:
+class GANOptimizerOptions(DiscriminatorAdamOptions):
     """Adam for both networks, and the average that samples are drawn with."""
 
     generator_learning_rate: PositiveFloat = 2e-4
     """Adam's learning rate for the generator."""
-    discriminator_learning_rate: PositiveFloat = 2e-4
-    """Adam's learning rate for the discriminator."""
     decay_steps: Count | None = None
     """Step at which both learning rates reach 0, after a linear decay. None: they are constant."""
     beta1: Rate = 0.5

@@ -6,3 +6,5 @@ BEST_BY_KID = {"eval_metrics": "kid", "eval_samples": 1_000, "best_metric": "eva
 """By the scores of samples where few images are held out, of which an FID would be biased."""
 BEST_BY_LOSS = {"best_metric": "eval/autoregressive/loss", "best_is": "min"}
 """By the loss of held-out sequences."""
+BEST_BY_NATS = {"best_metric": "eval/autoregressive/nats", "best_is": "min"}
+"""By -log p(x) of held-out images."""

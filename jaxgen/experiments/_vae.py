@@ -1,6 +1,6 @@
-"""The options that the experiments with variational autoencoders have, and how they become a model."""
+"""What the experiments with variational autoencoders share: options, values, and how they become a model."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Annotated, Any, Literal
 
@@ -9,21 +9,13 @@ import jax.numpy as jnp
 import optax
 
 from jaxgen.core.model import GenerativeModel
-from jaxgen.core.options import (
-    Count,
-    CountFromZero,
-    Length,
-    NonNegativeFloat,
-    PositiveFloat,
-    Rate,
-    Size,
-    Widths,
-    formerly,
-    within,
-)
-from jaxgen.data import Dataset, load
-from jaxgen.data.binarization import binarized
-from jaxgen.models.likelihoods import PixelLikelihood, bernoulli, discretized_logistic, gaussian
+from jaxgen.core.options import Count, Length, PositiveFloat, Size, formerly, within
+from jaxgen.data import Dataset
+from jaxgen.experiments._adam import AveragedAdamOptions
+from jaxgen.experiments._autoencoder import FullyConnectedOptions
+from jaxgen.experiments._digits import EPOCH, BinarizationOptions, load_digits
+from jaxgen.experiments._latents import KLOptions, LatentOptions
+from jaxgen.experiments._likelihoods import LIKELIHOODS
 from jaxgen.models.vae import VAE, Posterior, flow_posterior, gaussian_posterior
 from jaxgen.networks.dcgan import DCGANEncoder, DCGANGenerator
 from jaxgen.networks.flows import InverseAutoregressiveFlow, PlanarFlow
@@ -31,95 +23,90 @@ from jaxgen.networks.layers.conditional import ConditionalDiscriminator, Conditi
 from jaxgen.networks.mlp import MLPEncoder, MLPGenerator
 from jaxgen.training.config import TrainConfig
 
-BINARIZATION_SEED = 0
-"""Of the test images, whatever --seed is: likelihoods of all runs are of the same images."""
 CONTEXT_SIZE = 64
 """What the encoder tells a flow, besides a mean and a variance."""
-LIKELIHOODS: dict[str, Callable[[], PixelLikelihood]] = {
-    "bernoulli": bernoulli,
-    "gaussian": gaussian,
-    "discretised_logistic": discretized_logistic,
-}
 ACTIVATIONS = {"relu": nn.relu, "tanh": jnp.tanh, "softplus": nn.softplus}
 OPTIMIZERS = {"adam": optax.adam, "adamax": optax.adamax}
-DecayAt = Annotated[tuple[Count, ...], Length(0, 1_000)]
 FLOWS = {"planar": PlanarFlow, "iaf": InverseAutoregressiveFlow}
 
 
 @dataclass(frozen=True)
-class BoundConfig(TrainConfig):
-    """Options of a model of MNIST digits that is trained on a bound of their likelihood."""
+class BoundOptions(KLOptions):
+    """The bound of the likelihood that is trained on."""
 
-    steps: Count = 14_070
-    """How many training steps the run has in all (469 are one epoch of MNIST with --batch-size 128)."""
-    eval_every: CountFromZero = 469
-    """Steps between evaluations on the held-out examples. 0: only at the end."""
-    likelihood: Literal[tuple(LIKELIHOODS)] = "bernoulli"
-    """What the decoder gives the parameters of. bernoulli: the digits are made binary by chance, the test images once
-    (seed 0). gaussian: a mean and a variance of each pixel. discretised_logistic: 256 levels."""
-    binarization: Annotated[Literal["resampled", "fixed"], formerly("binarisation")] = "resampled"
-    """With --likelihood bernoulli: training images are drawn anew whenever they are seen, or were once and for all."""
-    beta: NonNegativeFloat = 1.0
-    """Weight of the KL term."""
-    kl_warmup_steps: CountFromZero = 0
-    """Over how many steps the weight of the KL term rises from 0."""
-    free_bits: NonNegativeFloat = 0.0
-    """Nats that the KL term of each latent may have for nothing."""
+    likelihood: Literal["bernoulli", "gaussian", "discretised_logistic"] = "bernoulli"
+    """The distribution of the pixels that the decoder gives. bernoulli: of binary pixels, as which the digits are
+    drawn. gaussian: a mean and a variance of each pixel. discretised_logistic: 256 levels."""
     importance_samples: Annotated[int, *within(1, 10**6)] = 1
     """Latents drawn for each image; above 1 the bound is the importance-weighted one."""
     eval_importance_samples: Annotated[int, *within(1, 10**6)] | None = None
-    """Evaluation also estimates log p(x) with this many latents an image (which takes as many times longer)."""
-    optimizer: Annotated[Literal[tuple(OPTIMIZERS)], formerly("optimiser")] = "adam"
-    """The optimizer."""
-    learning_rate: PositiveFloat = 1e-3
-    """Its learning rate at first."""
-    epsilon: PositiveFloat = 1e-8
-    """Its epsilon."""
-    decay_at: DecayAt = ()
-    """The steps at which the learning rate falls."""
-    decay_factor: PositiveFloat = 1.0
-    """By what it is multiplied at each of them."""
-    ema_decay: Rate | None = None
-    """Decay of a moving average of the weights that evaluation and samples use. None: no average."""
+    """Evaluation also estimates log p(x) with this many latents an image (which takes as many times longer). None: it
+    does not."""
 
 
 @dataclass(frozen=True)
-class VAEConfig(BoundConfig):
-    """Options of a VAE with one layer of latents."""
+class VAEOptions(BoundOptions, LatentOptions):
+    """The latents, and the bound of the likelihood that is trained on."""
 
-    latent_size: Size = 20
-    """Length of the latent vectors."""
+
+@dataclass(frozen=True)
+class VAENetworkOptions(FullyConnectedOptions):
+    """The encoder and the decoder."""
+
     network: Literal["mlp", "dcgan"] = "mlp"
-    """Fully connected networks or convolutional ones."""
-    widths: Widths = (500,)
-    """Hidden layers of the fully connected encoder, and in reverse of the decoder."""
+    """Fully connected networks (mlp) or convolutional ones (dcgan)."""
     activation: Literal[tuple(ACTIVATIONS)] = "relu"
-    """Of those hidden layers."""
+    """Activation of the fully connected networks' hidden layers."""
     base_width: Size = 32
     """Channels of the convolutional encoder's first layer and of the decoder's last hidden one."""
 
 
-def load_data(config: BoundConfig) -> Dataset:
-    """MNIST, made binary by chance where the likelihood is of binary pixels."""
-    data = load("mnist")
-    if config.likelihood != "bernoulli":
-        return data
-    return binarized(data, seed=BINARIZATION_SEED, train=config.binarization == "fixed")
+@dataclass(frozen=True)
+class VAEOptimizerOptions(AveragedAdamOptions):
+    """The optimizer, Adam or a relative, and the average of the weights."""
+
+    optimizer: Annotated[Literal[tuple(OPTIMIZERS)], formerly("optimiser")] = "adam"
+    """Adam, or AdaMax, its variant with a running maximum of gradients in place of the second moment."""
+    epsilon: PositiveFloat = 1e-8
+    """Adam's epsilon, which is added to what gradients are divided by."""
+    decay_at: Annotated[tuple[Count, ...], Length(0, 1_000)] = ()
+    """Steps at which the learning rate falls."""
+    decay_factor: PositiveFloat = 1.0
+    """The factor that --learning-rate is multiplied by at each step of --decay-at."""
 
 
-_BOUND = ("kl_warmup_steps", "free_bits", "beta", "importance_samples", "eval_importance_samples")
+@dataclass(frozen=True)
+class VAEConfig(TrainConfig):
+    """Options of a VAE of MNIST digits with one layer of latents."""
+
+    data: BinarizationOptions = BinarizationOptions()
+    model: VAEOptions = VAEOptions()
+    network: VAENetworkOptions = VAENetworkOptions()
+    optimizer: VAEOptimizerOptions = VAEOptimizerOptions()
 
 
-def bound_options(config: BoundConfig) -> dict[str, Any]:
+VAE_VALUES = {"steps": 30 * EPOCH, "eval_every": EPOCH, "latent_size": 20, "widths": (500,)}
+"""Values of mnist_vae and its nearest relatives: of 30 epochs, evaluated after each."""
+
+
+def load_data(data: BinarizationOptions, model: BoundOptions) -> Dataset:
+    """Load MNIST, made binary by chance where the likelihood is of binary pixels."""
+    return load_digits(data, binary=model.likelihood == "bernoulli")
+
+
+_OF_BOUND = ("kl_warmup_steps", "free_bits", "beta", "importance_samples", "eval_importance_samples")
+
+
+def bound_fields(model: BoundOptions, optimizer: VAEOptimizerOptions, assets: Mapping[str, Any]) -> dict[str, Any]:
     """Return the fields of a `VAE` that have nothing to do with its networks."""
     schedule = optax.piecewise_constant_schedule(
-        config.learning_rate, dict.fromkeys(config.decay_at, config.decay_factor)
+        optimizer.learning_rate, dict.fromkeys(optimizer.decay_at, optimizer.decay_factor)
     )
     return {
-        "likelihood": LIKELIHOODS[config.likelihood](),
-        "optimizer": OPTIMIZERS[config.optimizer](schedule, eps=config.epsilon),
-        **{name: getattr(config, name) for name in _BOUND},
-        "ema_decay": config.ema_decay,
+        "likelihood": LIKELIHOODS[model.likelihood](assets),
+        "optimizer": OPTIMIZERS[optimizer.optimizer](schedule, eps=optimizer.epsilon),
+        **{name: getattr(model, name) for name in _OF_BOUND},
+        "ema_decay": optimizer.ema_decay,
     }
 
 
@@ -131,20 +118,20 @@ def build_vae(
     num_classes: int | None = None,
 ) -> GenerativeModel:
     """Return a `VAE` with these options; `posterior` None: the Gaussian one."""
-    posterior = posterior or gaussian_posterior(config.latent_size)
-    options = bound_options(config)
+    posterior = posterior or gaussian_posterior(config.model.latent_size)
+    fields, options = bound_fields(config.model, config.optimizer, assets), config.network
     height, width, channels = assets["image_shape"]
-    parameters = (height, width, channels * options["likelihood"].parameters_per_channel)
-    if config.network == "mlp":
-        layers = {"activation": ACTIVATIONS[config.activation]}
-        encoder = MLPEncoder(posterior.num_outputs, config.widths, **layers)
-        decoder = MLPGenerator(parameters, config.widths[::-1], output_activation=None, **layers)
+    parameters = (height, width, channels * fields["likelihood"].parameters_per_channel)
+    if options.network == "mlp":
+        layers = {"activation": ACTIVATIONS[options.activation]}
+        encoder = MLPEncoder(posterior.num_outputs, options.widths, **layers)
+        decoder = MLPGenerator(parameters, options.widths[::-1], output_activation=None, **layers)
     else:
-        encoder = DCGANEncoder(posterior.num_outputs, (height, width, channels), config.base_width)
-        decoder = DCGANGenerator(parameters, config.base_width, output_activation=None)
+        encoder = DCGANEncoder(posterior.num_outputs, (height, width, channels), options.base_width)
+        decoder = DCGANGenerator(parameters, options.base_width, output_activation=None)
     if num_classes is not None:
         encoder, decoder = ConditionalDiscriminator(encoder, num_classes), ConditionalGenerator(decoder, num_classes)
-    return VAE(encoder, decoder, posterior=posterior, num_classes=num_classes, **options).model()
+    return VAE(encoder, decoder, posterior=posterior, num_classes=num_classes, **fields).model()
 
 
 def flow_of(name: str, num_layers: int, latent_size: int) -> Posterior:

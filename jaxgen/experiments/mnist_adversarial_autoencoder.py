@@ -4,7 +4,8 @@
     python -m jaxgen.experiments.mnist_adversarial_autoencoder --latent-size 2
     jaxgen latent runs/mnist_adversarial_autoencoder/001 manifold
 
-A discriminator brings the latents to a standard normal distribution; the scores are of samples from it.
+A discriminator brings the latents to a standard normal distribution; the scores are of samples from it. An epoch is 469
+steps.
 """
 
 from collections.abc import Mapping
@@ -14,45 +15,58 @@ from typing import Any
 import optax
 
 from jaxgen.core.model import GenerativeModel
-from jaxgen.core.options import CountFromZero, NonNegativeFloat, PositiveFloat, Size, Widths
+from jaxgen.core.options import NonNegativeFloat, Widths
 from jaxgen.data import load
-from jaxgen.experiments._autoencoder import AutoencoderConfig, build_networks
-from jaxgen.experiments._gan import Loss
-from jaxgen.experiments._scored import BestByFID
+from jaxgen.experiments._adam import AdversarialAdamOptions
+from jaxgen.experiments._autoencoder import QUICK, AutoencoderOptions, FullyConnectedOptions, build_networks
+from jaxgen.experiments._gan import AdversarialOptions
+from jaxgen.experiments._scored import BEST_BY_FID
 from jaxgen.models.adversarial_autoencoder import AdversarialAutoencoder
 from jaxgen.networks.mlp import MLPDiscriminator
 from jaxgen.runs.experiment import Experiment
+from jaxgen.training.config import TrainConfig
 
 
 @dataclass(frozen=True)
-class Config(BestByFID, AutoencoderConfig):
-    """Options of mnist_adversarial_autoencoder."""
+class AdversarialAutoencoderOptions(AdversarialOptions, AutoencoderOptions):
+    """The latents, and what the networks are trained on."""
 
-    latent_size: Size = 8
-    """Length of the latent vectors."""
-    loss: Loss = "non_saturating"
-    """Adversarial loss (see jaxgen.models.gan.losses)."""
     adversarial_weight: NonNegativeFloat = 0.01
     """Weight of the adversarial loss in the encoder's loss, beside the reconstruction."""
+
+
+@dataclass(frozen=True)
+class NetworkOptions(FullyConnectedOptions):
+    """The networks."""
+
     discriminator_widths: Widths = (256, 256)
     """Hidden layers of the discriminator."""
-    discriminator_learning_rate: PositiveFloat = 2e-4
-    """Adam's learning rate for the discriminator."""
-    eval_every: CountFromZero = 2_345
-    """Steps between evaluations on the held-out examples. 0: only at the end."""
+
+
+@dataclass(frozen=True)
+class Config(TrainConfig):
+    """Options of mnist_adversarial_autoencoder."""
+
+    model: AdversarialAutoencoderOptions = AdversarialAutoencoderOptions()
+    network: NetworkOptions = NetworkOptions()
+    optimizer: AdversarialAdamOptions = AdversarialAdamOptions()
+
+
+DEFAULT = Config().replace(**BEST_BY_FID, steps=9_380, eval_every=2_345, latent_size=8)
 
 
 def build_model(config: Config, assets: Mapping[str, Any]) -> GenerativeModel:
     """784-512-256-8 and back by default."""
+    model, optimizer = config.model, config.optimizer
     return AdversarialAutoencoder(
-        *build_networks(config, assets),
-        MLPDiscriminator(config.discriminator_widths),
-        latent_size=config.latent_size,
-        reconstruction=config.reconstruction,
-        loss=config.loss,
-        adversarial_weight=config.adversarial_weight,
-        autoencoder_optimizer=optax.adam(config.learning_rate, b1=0.5),
-        discriminator_optimizer=optax.adam(config.discriminator_learning_rate, b1=0.5),
+        *build_networks(model, config.network, assets),
+        MLPDiscriminator(config.network.discriminator_widths),
+        latent_size=model.latent_size,
+        reconstruction=model.reconstruction,
+        loss=model.loss,
+        adversarial_weight=model.adversarial_weight,
+        autoencoder_optimizer=optax.adam(optimizer.learning_rate, b1=0.5),
+        discriminator_optimizer=optax.adam(optimizer.discriminator_learning_rate, b1=0.5),
     ).model()
 
 
@@ -63,9 +77,9 @@ EXPERIMENT = Experiment(
     data="MNIST",
     expected_time="4 min on 1 CPU core",
     presets={
-        "quick": Config(steps=938, sample_every=469, checkpoint_every=469),
-        "default": Config(),
-        "full": Config(  # layers as in the paper, appendix A.1
+        "quick": DEFAULT.replace(**QUICK),
+        "default": DEFAULT,
+        "full": DEFAULT.replace(  # layers as in the paper, appendix A.1
             steps=234_500,
             widths=(1000, 1000),
             discriminator_widths=(1000, 1000),

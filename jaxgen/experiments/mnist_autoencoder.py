@@ -6,6 +6,7 @@
 
 eval/autoencoder/loss is of the 10,000 test images, corrupted as in training; eval/autoencoder/clean_loss, reported if
 they are, of the images as they are. Samples are decoded from a Gaussian that has the mean and covariance of the codes.
+An epoch is 469 steps.
 """
 
 from collections.abc import Mapping
@@ -15,34 +16,47 @@ from typing import Any
 import optax
 
 from jaxgen.core.model import GenerativeModel
-from jaxgen.core.options import CountFromZero, NonNegativeFloat, Rate
+from jaxgen.core.options import NonNegativeFloat, Rate
 from jaxgen.data import load
-from jaxgen.experiments._autoencoder import AutoencoderConfig, build_networks
+from jaxgen.experiments._adam import AdamOptions
+from jaxgen.experiments._autoencoder import QUICK, AutoencoderOptions, FullyConnectedOptions, build_networks
 from jaxgen.models.autoencoder import Autoencoder
 from jaxgen.runs.experiment import Experiment
+from jaxgen.training.config import TrainConfig
 
 
 @dataclass(frozen=True)
-class Config(AutoencoderConfig):
-    """Options of mnist_autoencoder."""
+class CorruptionOptions:
+    """How training images are corrupted, for a denoising autoencoder."""
 
-    eval_every: CountFromZero = 938
-    """Steps between evaluations on the held-out examples. 0: only at the end."""
     noise_level: NonNegativeFloat = 0.0
     """Standard deviation of noise on training images, in units of [-1, 1]."""
     masking: Rate = 0.0
     """Share of the pixels of each training image that become black."""
 
 
+@dataclass(frozen=True)
+class Config(TrainConfig):
+    """Options of mnist_autoencoder."""
+
+    corruption: CorruptionOptions = CorruptionOptions()
+    model: AutoencoderOptions = AutoencoderOptions()
+    network: FullyConnectedOptions = FullyConnectedOptions()
+    optimizer: AdamOptions = AdamOptions()
+
+
+DEFAULT = Config().replace(steps=9_380, eval_every=938, latent_size=16)
+
+
 def build_model(config: Config, assets: Mapping[str, Any]) -> GenerativeModel:
     """Return an `Autoencoder`, 784-512-256-16 and back by default."""
     return Autoencoder(
-        *build_networks(config, assets),
-        latent_size=config.latent_size,
-        noise_level=config.noise_level,
-        masking=config.masking,
-        loss=config.reconstruction,
-        optimizer=optax.adam(config.learning_rate),
+        *build_networks(config.model, config.network, assets),
+        latent_size=config.model.latent_size,
+        noise_level=config.corruption.noise_level,
+        masking=config.corruption.masking,
+        loss=config.model.reconstruction,
+        optimizer=optax.adam(config.optimizer.learning_rate),
     ).model()
 
 
@@ -53,9 +67,11 @@ EXPERIMENT = Experiment(
     data="MNIST",
     expected_time="3 min on 1 CPU core",
     presets={
-        "quick": Config(steps=938, sample_every=469, checkpoint_every=469, eval_every=0),
-        "default": Config(),
-        "full": Config(steps=93_800, widths=(1000, 500, 250), latent_size=30, sample_every=9_380, eval_every=9_380),
+        "quick": DEFAULT.replace(**QUICK, eval_every=0),
+        "default": DEFAULT,
+        "full": DEFAULT.replace(
+            steps=93_800, widths=(1000, 500, 250), latent_size=30, sample_every=9_380, eval_every=9_380
+        ),
     },
     load_data=lambda config: load("mnist"),
     build_model=build_model,

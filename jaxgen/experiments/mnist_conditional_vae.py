@@ -3,24 +3,21 @@
     python -m jaxgen.experiments.mnist_conditional_vae
     jaxgen sample runs/mnist_conditional_vae/001 --label 7
 
-tells encoder and decoder the class, so that the latents are left with the style.
+tells encoder and decoder the class, so that the latents are left with the style. An epoch is 469 steps.
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Any
 
 from jaxgen.core.model import GenerativeModel
-from jaxgen.experiments._vae import VAEConfig, build_vae, load_data
+from jaxgen.experiments._digits import QUICK
+from jaxgen.experiments._vae import VAE_VALUES, VAEConfig, build_vae, load_data
 from jaxgen.runs.experiment import Experiment
 
-
-@dataclass(frozen=True)
-class Config(VAEConfig):
-    """Options of mnist_conditional_vae."""
+DEFAULT = VAEConfig().replace(**VAE_VALUES)
 
 
-def build_model(config: Config, assets: Mapping[str, Any]) -> GenerativeModel:
+def build_model(config: VAEConfig, assets: Mapping[str, Any]) -> GenerativeModel:
     """Return a `VAE` of the networks of mnist_vae, given the class."""
     return build_vae(config, assets, num_classes=len(assets["class_names"]))
 
@@ -32,11 +29,11 @@ EXPERIMENT = Experiment(
     data="MNIST",
     expected_time="6 min on 1 CPU core",
     presets={
-        "quick": Config(steps=1_407, sample_every=469, checkpoint_every=469),
-        "default": Config(),
-        "full": Config(steps=140_700, eval_every=4_690, sample_every=4_690),
+        "quick": DEFAULT.replace(**QUICK),
+        "default": DEFAULT,
+        "full": DEFAULT.replace(steps=140_700, eval_every=4_690, sample_every=4_690),
     },
-    load_data=load_data,
+    load_data=lambda config: load_data(config.data, config.model),
     build_model=build_model,
 )
 

@@ -6,16 +6,16 @@ moves the latents that the encoder proposes by Hamiltonian dynamics toward the t
 is log p(x) estimated with 1,000 draws, at the end of the run only. The preset full has the settings that pythae
 publishes a figure for: 2,000 epochs of a fixed binarization (mnist_vae says of which images), dynamics of fixed steps
 without tempering (experiments/mnist_hamiltonian_vae says what that figure is of). The default learns the dynamics, as
-the paper does, resamples the training images and stops after 300 epochs.
+the paper does, resamples the training images and stops after 300 epochs, of 600 steps each.
 """
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any
 
 from jaxgen.core.model import GenerativeModel
-from jaxgen.core.options import Count, CountFromZero, Depth, PositiveFloat, Size, Widths, formerly, within
-from jaxgen.experiments._vae import DecayAt, VAEConfig, build_vae, load_data
+from jaxgen.core.options import Depth, PositiveFloat, within
+from jaxgen.experiments._vae import VAEConfig, build_vae, load_data
 from jaxgen.models.vae import hamiltonian_posterior
 from jaxgen.runs.experiment import Experiment
 
@@ -23,53 +23,51 @@ EPOCH = 600
 
 
 @dataclass(frozen=True)
+class DynamicsOptions:
+    """The Hamiltonian dynamics, which move the latents toward the true posterior."""
+
+    leapfrog_steps: Depth = 4
+    """Leapfrog steps of the dynamics, each of which takes a gradient of the decoder."""
+    leapfrog_step_size: PositiveFloat = 0.05
+    """Size of the leapfrog steps (at first, with --learn-dynamics)."""
+    initial_temperature: Annotated[float, *within(0, 1, low_open=True)] = 0.5
+    """The tempering's beta_0, above 0 and at most 1 (at first, with --learn-dynamics). 1: no tempering."""
+    learn_dynamics: bool = True
+    """Whether the step size of each latent and beta_0 are trained, as in the paper."""
+
+
+@dataclass(frozen=True)
 class Config(VAEConfig):
     """Options of mnist_hamiltonian_vae."""
 
-    steps: Count = 300 * EPOCH
-    """How many training steps the run has in all (600 are one epoch of MNIST)."""
-    batch_size: Count = 100
-    """Examples per step, over all devices together."""
-    eval_every: CountFromZero = 0
-    """Steps between evaluations on the held-out examples. 0: only at the end."""
-    sample_every: CountFromZero = 5 * EPOCH
-    """Steps between sample sheets, always of the same latents. 0: only at the end."""
-    checkpoint_every: CountFromZero = 5 * EPOCH
-    """Steps between checkpoints; one is always kept at the end. 0: only at the end."""
-    latent_size: Size = 64
-    """Length of the latent vectors."""
-    widths: Widths = (300,)
-    """Hidden layers of the fully connected encoder, and in reverse of the decoder."""
-    activation: Literal["relu", "tanh", "softplus"] = "softplus"
-    """Of those hidden layers."""
-    eval_importance_samples: Annotated[int, *within(1, 10**6)] | None = 1_000
-    """Evaluation also estimates log p(x) with this many latents an image (which takes as many times longer)."""
-    optimizer: Annotated[Literal["adam", "adamax"], formerly("optimiser")] = "adamax"
-    """The optimizer."""
-    learning_rate: PositiveFloat = 5e-4
-    """Its learning rate at first."""
-    decay_at: DecayAt = tuple(EPOCH * milestone for milestone in (200, 350, 500, 750, 1_000))
-    """The steps at which the learning rate falls."""
-    decay_factor: PositiveFloat = 10 ** (-1 / 5)
-    """By what it is multiplied at each of them."""
-    leapfrog_steps: Depth = 4
-    """Steps of the dynamics, each of which takes a gradient of the decoder."""
-    leapfrog_step_size: PositiveFloat = 0.05
-    """How large they are."""
-    initial_temperature: Annotated[float, *within(0, 1, low_open=True)] = 0.5
-    """beta_0 of the tempering, above 0 and at most 1; 1 is none."""
-    learn_dynamics: bool = True
-    """Whether the steps' size, of each latent, and beta_0 are trained, as in the paper."""
+    dynamics: DynamicsOptions = DynamicsOptions()
+
+
+DEFAULT = Config().replace(
+    steps=300 * EPOCH,
+    batch_size=100,
+    sample_every=5 * EPOCH,
+    checkpoint_every=5 * EPOCH,
+    latent_size=64,
+    widths=(300,),
+    activation="softplus",
+    eval_importance_samples=1_000,
+    optimizer="adamax",
+    learning_rate=5e-4,
+    decay_at=tuple(EPOCH * milestone for milestone in (200, 350, 500, 750, 1_000)),
+    decay_factor=10 ** (-1 / 5),
+)
 
 
 def build_model(config: Config, assets: Mapping[str, Any]) -> GenerativeModel:
     """Return a `VAE` with Hamiltonian dynamics, 784-300-64-300-784 by default."""
+    dynamics = config.dynamics
     posterior = hamiltonian_posterior(
-        config.latent_size,
-        steps=config.leapfrog_steps,
-        step_size=config.leapfrog_step_size,
-        initial_temperature=config.initial_temperature,
-        learn_dynamics=config.learn_dynamics,
+        config.model.latent_size,
+        steps=dynamics.leapfrog_steps,
+        step_size=dynamics.leapfrog_step_size,
+        initial_temperature=dynamics.initial_temperature,
+        learn_dynamics=dynamics.learn_dynamics,
     )
     return build_vae(config, assets, posterior=posterior)
 
@@ -81,9 +79,11 @@ EXPERIMENT = Experiment(
     data="MNIST",
     expected_time="150 min on 1 busy CPU core, by 51 ms a step",
     presets={
-        "quick": Config(steps=2 * EPOCH, sample_every=EPOCH, checkpoint_every=EPOCH, eval_importance_samples=10),
-        "default": Config(),
-        "full": Config(
+        "quick": DEFAULT.replace(
+            steps=2 * EPOCH, sample_every=EPOCH, checkpoint_every=EPOCH, eval_importance_samples=10
+        ),
+        "default": DEFAULT,
+        "full": DEFAULT.replace(
             steps=2_000 * EPOCH,
             binarization="fixed",
             initial_temperature=1.0,
@@ -92,7 +92,7 @@ EXPERIMENT = Experiment(
             checkpoint_every=10 * EPOCH,
         ),
     },
-    load_data=load_data,
+    load_data=lambda config: load_data(config.data, config.model),
     build_model=build_model,
 )
 

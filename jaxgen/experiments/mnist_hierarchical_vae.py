@@ -3,7 +3,7 @@
     python -m jaxgen.experiments.mnist_hierarchical_vae
 
 has several layers of latents, each drawn from the images below it and from the layer above. The weight of the KL term
-rises over the first epochs, without which the upper layers are switched off.
+rises over the first epochs, of 469 steps each, without which the upper layers are switched off.
 """
 
 from collections.abc import Mapping
@@ -11,25 +11,36 @@ from dataclasses import dataclass
 from typing import Annotated, Any
 
 from jaxgen.core.model import GenerativeModel
-from jaxgen.core.options import Count, CountFromZero, within
-from jaxgen.experiments._vae import BoundConfig, bound_options, load_data
+from jaxgen.core.options import within
+from jaxgen.experiments._digits import EPOCH, QUICK, BinarizationOptions
+from jaxgen.experiments._vae import BoundOptions, VAEOptimizerOptions, bound_fields, load_data
 from jaxgen.models.vae import HierarchicalVAE
 from jaxgen.networks.ladder import LATENT_SIZES, WIDTHS, LadderDecoder, LadderEncoder
 from jaxgen.runs.experiment import Experiment
+from jaxgen.training.config import TrainConfig
 
 
 @dataclass(frozen=True)
-class Config(BoundConfig):
-    """Options of mnist_hierarchical_vae."""
+class LadderOptions:
+    """The encoder and the decoder."""
 
-    steps: Count = 46_900
-    """How many training steps the run has in all (469 are one epoch of MNIST with --batch-size 128)."""
-    kl_warmup_steps: CountFromZero = 9_380
-    """Over how many steps the weight of the KL term rises from 0."""
     layers: Annotated[int, *within(1, len(LATENT_SIZES))] = 5
-    """How many layers of latents there are: of the paper's 64, 32, 16, 8 and 4, the first so many."""
+    """Layers of latents: the first so many, from the images upwards, of the paper's 64, 32, 16, 8 and 4 latents."""
     batch_norm: bool = True
     """Whether batch norm stands before each activation, as in the paper."""
+
+
+@dataclass(frozen=True)
+class Config(TrainConfig):
+    """Options of mnist_hierarchical_vae."""
+
+    data: BinarizationOptions = BinarizationOptions()
+    model: BoundOptions = BoundOptions()
+    network: LadderOptions = LadderOptions()
+    optimizer: VAEOptimizerOptions = VAEOptimizerOptions()
+
+
+DEFAULT = Config().replace(steps=100 * EPOCH, kl_warmup_steps=20 * EPOCH, eval_every=EPOCH)
 
 
 def build_model(config: Config, assets: Mapping[str, Any]) -> GenerativeModel:
@@ -37,15 +48,16 @@ def build_model(config: Config, assets: Mapping[str, Any]) -> GenerativeModel:
 
     512, 256, 128, 64 and 32 hidden units before 64, 32, 16, 8 and 4 latents.
     """
-    sizes, widths = LATENT_SIZES[: config.layers], WIDTHS[: config.layers]
-    options = bound_options(config)
+    layers, batch_norm = config.network.layers, config.network.batch_norm
+    sizes, widths = LATENT_SIZES[:layers], WIDTHS[:layers]
+    fields = bound_fields(config.model, config.optimizer, assets)
     height, width, channels = assets["image_shape"]
-    parameters = (height, width, channels * options["likelihood"].parameters_per_channel)
+    parameters = (height, width, channels * fields["likelihood"].parameters_per_channel)
     return HierarchicalVAE(
-        LadderEncoder(sizes, widths, config.batch_norm),
-        LadderDecoder(parameters, sizes, widths, config.batch_norm),
+        LadderEncoder(sizes, widths, batch_norm),
+        LadderDecoder(parameters, sizes, widths, batch_norm),
         latent_sizes=sizes,
-        **options,
+        **fields,
     ).model()
 
 
@@ -56,9 +68,9 @@ EXPERIMENT = Experiment(
     data="MNIST",
     expected_time="34 min on 1 CPU core",
     presets={
-        "quick": Config(steps=1_407, kl_warmup_steps=469, sample_every=469, checkpoint_every=469),
-        "default": Config(),
-        "full": Config(
+        "quick": DEFAULT.replace(**QUICK, kl_warmup_steps=EPOCH),
+        "default": DEFAULT,
+        "full": DEFAULT.replace(
             steps=470_000,  # 2,000 epochs
             batch_size=256,
             kl_warmup_steps=47_000,
@@ -68,7 +80,7 @@ EXPERIMENT = Experiment(
             checkpoint_every=4_700,
         ),
     },
-    load_data=load_data,
+    load_data=lambda config: load_data(config.data, config.model),
     build_model=build_model,
 )
 

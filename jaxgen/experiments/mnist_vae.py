@@ -5,8 +5,8 @@
     python -m jaxgen.experiments.mnist_vae --flow iaf
 
 eval/vae/elbo is the bound of log p(x) in nats, of the 10,000 test images made binary by chance (with --likelihood
-bernoulli). The preset full has the settings that pythae publishes a figure for, on all 60,000 training images: pythae's
-are another draw, Larochelle's, of which it keeps 10,000 for validation.
+bernoulli). An epoch is 469 steps. The preset full has the settings that pythae publishes a figure for, on all 60,000
+training images: pythae's are another draw, Larochelle's, of which it keeps 10,000 for validation.
 """
 
 from collections.abc import Mapping
@@ -15,24 +15,36 @@ from typing import Any, Literal
 
 from jaxgen.core.model import GenerativeModel
 from jaxgen.core.options import Depth
-from jaxgen.experiments._vae import VAEConfig, build_vae, flow_of, load_data
+from jaxgen.experiments._digits import QUICK
+from jaxgen.experiments._vae import FLOWS, VAE_VALUES, VAEConfig, build_vae, flow_of, load_data
 from jaxgen.runs.experiment import Experiment
 
 
 @dataclass(frozen=True)
-class Config(VAEConfig):
-    """Options of mnist_vae."""
+class FlowOptions:
+    """A normalizing flow, by which the posterior becomes more than a Gaussian."""
 
-    flow: Literal["planar", "iaf"] | None = None
+    flow: Literal[tuple(FLOWS)] | None = None
     """The posterior is a Gaussian sent through planar layers (Rezende and Mohamed 2015) or an inverse autoregressive
     flow (Kingma et al. 2016). None: a Gaussian."""
     flow_layers: Depth = 4
     """Layers of the flow."""
 
 
+@dataclass(frozen=True)
+class Config(VAEConfig):
+    """Options of mnist_vae."""
+
+    flow: FlowOptions = FlowOptions()
+
+
+DEFAULT = Config().replace(**VAE_VALUES)
+
+
 def build_model(config: Config, assets: Mapping[str, Any]) -> GenerativeModel:
     """Return a `VAE`, 784-500-20-500-784 by default."""
-    posterior = None if config.flow is None else flow_of(config.flow, config.flow_layers, config.latent_size)
+    flow = config.flow
+    posterior = None if flow.flow is None else flow_of(flow.flow, flow.flow_layers, config.model.latent_size)
     return build_vae(config, assets, posterior=posterior)
 
 
@@ -43,9 +55,9 @@ EXPERIMENT = Experiment(
     data="MNIST",
     expected_time="3 min on 1 CPU core",
     presets={
-        "quick": Config(steps=1_407, sample_every=469, checkpoint_every=469),
-        "default": Config(),
-        "full": Config(
+        "quick": DEFAULT.replace(**QUICK),
+        "default": DEFAULT,
+        "full": DEFAULT.replace(
             steps=300_000,  # 500 epochs
             batch_size=100,
             binarization="fixed",
@@ -60,7 +72,7 @@ EXPERIMENT = Experiment(
             checkpoint_every=6_000,
         ),
     },
-    load_data=load_data,
+    load_data=lambda config: load_data(config.data, config.model),
     build_model=build_model,
 )
 
