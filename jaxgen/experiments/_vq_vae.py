@@ -1,5 +1,6 @@
-"""The options of the experiments with VQ-VAEs, and how they become data and a model."""
+"""What the experiments with VQ-VAEs share: options, values, and how they become data and a model."""
 
+import dataclasses
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Annotated, Any, Literal
@@ -8,12 +9,13 @@ import optax
 
 from jaxgen.core.errors import UserError
 from jaxgen.core.model import GenerativeModel
-from jaxgen.core.options import Count, CountFromZero, DepthFromZero, NonNegativeFloat, PositiveFloat, Rate, Size, within
+from jaxgen.core.options import DepthFromZero, NonNegativeFloat, Rate, Size, within
 from jaxgen.data import Dataset
 from jaxgen.data.binarization import binarized
+from jaxgen.experiments._adam import AdamOptions
+from jaxgen.experiments._digits import BINARIZATION_SEED
 from jaxgen.experiments._images import with_data_variance
-from jaxgen.experiments._vae import BINARIZATION_SEED, LIKELIHOODS
-from jaxgen.models.likelihoods import PixelLikelihood, scaled_squared_error
+from jaxgen.experiments._likelihoods import LIKELIHOODS
 from jaxgen.models.vq_vae import VQVAE
 from jaxgen.networks.vq_conv import VQDecoder, VQEncoder
 from jaxgen.training.config import TrainConfig
@@ -22,47 +24,73 @@ HALVINGS = 2
 
 
 @dataclass(frozen=True)
-class VQVAEConfig(TrainConfig):
-    """Options of a VQ-VAE."""
+class VQVAEOptions:
+    """What the networks are trained on."""
 
-    steps_per_dispatch: Count = 10
-    """Steps run on the device between two returns to Python (results do not depend on it)."""
     likelihood: Literal["bernoulli", "squared_error", "discretised_logistic"] = "squared_error"
-    """What the decoder gives the parameters of. bernoulli: pixels made binary by chance, the test images once (seed 0).
-    squared_error: a mean; the error is divided by the variance of the data, as in the paper's code.
-    discretised_logistic: 256 levels, for bits per dimension."""
-    num_codes: Annotated[int, *within(2, 2**20)] = 128
+    """The distribution of the pixels that the decoder gives. bernoulli: of pixels made binary by chance, those of the
+    test images once (seed 0). squared_error: a mean; the error is divided by the variance of the data, as in the
+    paper's code. discretised_logistic: 256 levels, for bits per dimension."""
+    commitment: NonNegativeFloat = 0.25
+    """Weight of the distance of the encoder's vectors from their codes."""
+
+
+@dataclass(frozen=True)
+class CodeOptions:
+    """The codes that images consist of."""
+
+    num_codes: Annotated[int, *within(2, 2**20)] = 512
     """Codes in the code book."""
-    code_size: Size = 32
-    """Length of a code."""
+    code_size: Size = 64
+    """Length of a code's vector."""
+
+
+@dataclass(frozen=True)
+class LearnedCodeOptions(CodeOptions):
+    """The codes that images consist of, and how they are learned."""
+
+    codebook: Literal["running_means", "gradient"] = "running_means"
+    """Codes are running means of the vectors that chose them, or learned by gradient."""
+    decay: Rate = 0.99
+    """Decay of the running means, and of the running counts of how often codes are used."""
+    revive_below: NonNegativeFloat = 1.0
+    """With running_means: codes used less often in a batch become vectors of the batch. 0: they never do."""
+
+
+@dataclass(frozen=True)
+class VQNetworkOptions:
+    """The encoder and the decoder, which are convolutional."""
+
     width: Size = 32
     """Channels of the convolutions."""
     residual_width: Size = 32
     """Channels within the residual blocks."""
     residual_blocks: DepthFromZero = 2
-    """How many there are, in the encoder and in the decoder."""
-    commitment: NonNegativeFloat = 0.25
-    """Weight of the distance of the encoder's vectors from their codes."""
-    codebook: Literal["running_means", "gradient"] = "running_means"
-    """Codes are running means of the vectors that chose them, or learned by gradient."""
-    decay: Rate = 0.99
-    """Of the running means and counts."""
-    revive_below: NonNegativeFloat = 1.0
-    """With running_means: codes used less often in a batch become vectors of the batch. 0: they never do."""
-    learning_rate: PositiveFloat = 1e-3
-    """Adam's learning rate."""
-    eval_every: CountFromZero = 1_000
-    """Steps between evaluations on the held-out examples. 0: only at the end."""
+    """Residual blocks of the encoder, and of the decoder."""
 
 
+@dataclass(frozen=True)
+class VQVAEConfig(TrainConfig):
+    """Options of a VQ-VAE."""
+
+    model: VQVAEOptions = VQVAEOptions()
+    codes: LearnedCodeOptions = LearnedCodeOptions()
+    network: VQNetworkOptions = VQNetworkOptions()
+    optimizer: AdamOptions = AdamOptions()
+
+
+OFTEN = {"steps_per_dispatch": 10, "eval_every": 1_000}
+"""Values of a run of a few thousand slow steps."""
+NARROW = {"width": 16, "residual_width": 16, "log_every": 20}
+"""Values of the preset quick."""
 PAPER = {"num_codes": 512, "code_size": 64, "width": 256, "residual_width": 256, "learning_rate": 2e-4}
 """Sizes of the paper, section 4.1, for an accelerator."""
 
 
-def with_variance(config: VQVAEConfig, data: Dataset) -> Dataset:
-    """`data`, made binary by chance for binary pixels; the variance of its first images goes to the assets."""
+def with_variance(model: VQVAEOptions, data: Dataset) -> Dataset:
+    """Return `data`, made binary by chance for binary pixels; the variance of its first images goes to the assets."""
     data = with_data_variance(data)
-    if config.likelihood == "bernoulli":
+    if model.likelihood == "bernoulli":
         data = binarized(data, seed=BINARIZATION_SEED, train=False)
     return data
 
@@ -77,29 +105,14 @@ def build_vq_vae(config: VQVAEConfig, assets: Mapping[str, Any]) -> GenerativeMo
     factor = 2**HALVINGS
     if height % factor or width % factor:
         raise UserError(f"A VQ-VAE takes images whose sides are multiples of {factor}, not {height}x{width}.")
-    likelihood = _likelihood(config, assets)
-    sizes = {
-        "width": config.width,
-        "residual_width": config.residual_width,
-        "residual_blocks": config.residual_blocks,
-        "halvings": HALVINGS,
-    }
+    codes, likelihood = config.codes, LIKELIHOODS[config.model.likelihood](assets)
+    sizes = {**dataclasses.asdict(config.network), "halvings": HALVINGS}
     return VQVAE(
-        VQEncoder(config.code_size, **sizes),
+        VQEncoder(codes.code_size, **sizes),
         VQDecoder(channels * likelihood.parameters_per_channel, **sizes),
         likelihood=likelihood,
-        num_codes=config.num_codes,
-        code_size=config.code_size,
         grid_shape=(height // factor, width // factor),
-        optimizer=optax.adam(config.learning_rate),
-        commitment=config.commitment,
-        codebook=config.codebook,
-        decay=config.decay,
-        revive_below=config.revive_below,
+        optimizer=optax.adam(config.optimizer.learning_rate),
+        commitment=config.model.commitment,
+        **dataclasses.asdict(codes),
     ).model()
-
-
-def _likelihood(config: VQVAEConfig, assets: Mapping[str, Any]) -> PixelLikelihood:
-    if config.likelihood == "squared_error":
-        return scaled_squared_error(assets["data_variance"])
-    return LIKELIHOODS[config.likelihood]()

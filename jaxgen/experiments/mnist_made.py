@@ -4,9 +4,10 @@
     python -m jaxgen.experiments.mnist_made --widths 500 500 --binarisation fixed
     python -m jaxgen.experiments.mnist_made --conditional
 
-eval/autoregressive/nats is -log p(x) itself, not a bound, of the 10,000 test images made binary by chance. The preset
-full has the settings of the authors' command for MNIST (https://github.com/mgermain/MADE: Adagrad 0.01, batches of 100,
-8000 units, pixels connected to logits directly), with one hidden layer and one mask where that has two and 32.
+eval/autoregressive/nats is -log p(x) itself, not a bound, of the 10,000 test images made binary by chance. An epoch is
+469 steps. The preset full has the settings of the authors' command for MNIST (https://github.com/mgermain/MADE: Adagrad
+0.01, batches of 100, 8000 units, pixels connected to logits directly), with one hidden layer and one mask where that
+has two and 32.
 """
 
 import functools
@@ -17,8 +18,10 @@ from typing import Annotated, Any, Literal
 import optax
 
 from jaxgen.core.model import GenerativeModel
-from jaxgen.core.options import Count, CountFromZero, Length, PositiveFloat, Seed, Size, formerly
-from jaxgen.experiments._binary_images import BinaryImagesConfig, build_image_model, load_data
+from jaxgen.core.options import Length, PositiveFloat, Seed, Size, formerly
+from jaxgen.experiments._adam import AverageOptions
+from jaxgen.experiments._binary_images import BINARY_IMAGES, BinaryImagesConfig, build_image_model
+from jaxgen.experiments._digits import EPOCH, QUICK, load_digits
 from jaxgen.networks.made import TokenMADE
 from jaxgen.runs.experiment import Experiment
 
@@ -30,32 +33,47 @@ OPTIMIZERS = {
 
 
 @dataclass(frozen=True)
-class Config(BinaryImagesConfig):
-    """Options of mnist_made."""
+class MADEOptions:
+    """The network."""
 
-    steps: Count = 28_140
-    """How many training steps the run has in all (469 are one epoch of MNIST with --batch-size 128)."""
-    eval_every: CountFromZero = 469
-    """Steps between evaluations on the held-out examples. 0: only at the end."""
-    learning_rate: PositiveFloat = 3e-3
-    """The optimizer's learning rate."""
     widths: Annotated[tuple[Size, ...], Length(1, 64)] = (1000,)
-    """Hidden layers."""
+    """Widths of the hidden layers."""
     degrees_seed: Seed = 0
     """Seed of the hidden units' degrees, which say what each one sees."""
     direct: bool = True
-    """Pixels are connected to the logits of later ones directly, too."""
-    optimizer: Annotated[Literal["adam", "adagrad"], formerly("optimiser")] = "adam"
-    """The optimizer."""
+    """Whether pixels are connected to the logits of later ones directly, too."""
+
+
+@dataclass(frozen=True)
+class OptimizerOptions(AverageOptions):
+    """The optimizer, and the average of the weights."""
+
+    optimizer: Annotated[Literal[tuple(OPTIMIZERS)], formerly("optimiser")] = "adam"
+    """The optimizer, Adam or Adagrad."""
+    learning_rate: PositiveFloat = 3e-3
+    """The optimizer's learning rate."""
+
+
+@dataclass(frozen=True)
+class Config(BinaryImagesConfig):
+    """Options of mnist_made."""
+
+    network: MADEOptions = MADEOptions()
+    optimizer: OptimizerOptions = OptimizerOptions()
+
+
+DEFAULT = Config().replace(**BINARY_IMAGES, steps=60 * EPOCH, eval_every=EPOCH)
 
 
 def build_model(config: Config, assets: Mapping[str, Any]) -> GenerativeModel:
     """784-1000-784 by default."""
 
-    def network_of(num_classes: int | None) -> TokenMADE:
-        return TokenMADE(2, config.widths, config.degrees_seed, config.direct, num_classes)
+    network, optimizer = config.network, config.optimizer
 
-    return build_image_model(config, assets, network_of, OPTIMIZERS[config.optimizer](config.learning_rate))
+    def network_of(num_classes: int | None) -> TokenMADE:
+        return TokenMADE(2, network.widths, network.degrees_seed, network.direct, num_classes)
+
+    return build_image_model(config, assets, network_of, OPTIMIZERS[optimizer.optimizer](optimizer.learning_rate))
 
 
 EXPERIMENT = Experiment(
@@ -65,9 +83,9 @@ EXPERIMENT = Experiment(
     data="MNIST",
     expected_time="15 min on 1 CPU core",
     presets={
-        "quick": Config(steps=1_407, sample_every=469, checkpoint_every=469),
-        "default": Config(),
-        "full": Config(
+        "quick": DEFAULT.replace(**QUICK),
+        "default": DEFAULT,
+        "full": DEFAULT.replace(
             steps=120_000,  # 200 epochs
             batch_size=100,
             binarization="fixed",
@@ -80,7 +98,7 @@ EXPERIMENT = Experiment(
             checkpoint_every=6_000,
         ),
     },
-    load_data=load_data,
+    load_data=lambda config: load_digits(config.data),
     build_model=build_model,
 )
 

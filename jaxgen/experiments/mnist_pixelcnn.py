@@ -4,9 +4,9 @@
     python -m jaxgen.experiments.mnist_pixelcnn --conditional
     jaxgen sample runs/mnist_pixelcnn/001 --label 7
 
-eval/autoregressive/nats is -log p(x) itself, not a bound, of the 10,000 test images made binary by chance. The preset
-full is for an accelerator: a 7x7 kernel and 15 of 3x3, which is how a PixelCNN begins and goes on
-(https://arxiv.org/abs/1601.06759, table 1), with 128 channels.
+eval/autoregressive/nats is -log p(x) itself, not a bound, of the 10,000 test images made binary by chance. An epoch is
+3,750 steps of 16 images. The preset full is for an accelerator: a 7x7 kernel and 15 of 3x3, which is how a PixelCNN
+begins and goes on (https://arxiv.org/abs/1601.06759, table 1), with 128 channels.
 """
 
 from collections.abc import Mapping
@@ -16,52 +16,56 @@ from typing import Annotated, Any
 import optax
 
 from jaxgen.core.model import GenerativeModel
-from jaxgen.core.options import Count, CountFromZero, Depth, PositiveFloat, Size, within
-from jaxgen.experiments._binary_images import BinaryImagesConfig, build_image_model, load_data
+from jaxgen.core.options import within
+from jaxgen.experiments._adam import AveragedAdamOptions
+from jaxgen.experiments._binary_images import BINARY_IMAGES, BinaryImagesConfig, build_image_model
+from jaxgen.experiments._digits import load_digits
+from jaxgen.experiments._grids import PixelCNNOptions
 from jaxgen.networks.pixel_cnn import GatedPixelCNN
 from jaxgen.runs.experiment import Experiment
+
+
+@dataclass(frozen=True)
+class NetworkOptions(PixelCNNOptions):
+    """The network, a gated PixelCNN."""
+
+    first_reach: Annotated[int, *within(1, 64)] = 3
+    """How many pixels the first layer sees to each side and up: 3 is half of a 7x7 kernel."""
+    reach: Annotated[int, *within(0, 64)] = 1
+    """How many pixels the other layers see to each side and up: 1 is half of a 3x3 kernel."""
 
 
 @dataclass(frozen=True)
 class Config(BinaryImagesConfig):
     """Options of mnist_pixelcnn."""
 
-    steps: Count = 8_000
-    """How many training steps the run has in all (3,750 are one epoch of MNIST with --batch-size 16)."""
-    batch_size: Count = 16
-    """Examples per step, over all devices together."""
-    steps_per_dispatch: Count = 10
-    """Steps run on the device between two returns to Python (results do not depend on it)."""
-    eval_every: CountFromZero = 2_000
-    """Steps between evaluations on the held-out examples. 0: only at the end."""
-    learning_rate: PositiveFloat = 3e-3
-    """The optimizer's learning rate."""
-    width: Size = 24
-    """Channels of each stack."""
-    layers: Depth = 6
-    """Layers of the network."""
-    first_reach: Annotated[int, *within(1, 64)] = 3
-    """How many pixels the first layer sees to each side and up: 3 is half of a 7x7 kernel."""
-    reach: Annotated[int, *within(0, 64)] = 1
-    """The same of the other layers."""
+    network: NetworkOptions = NetworkOptions()
+    optimizer: AveragedAdamOptions = AveragedAdamOptions()
+
+
+DEFAULT = Config().replace(
+    **BINARY_IMAGES, steps=8_000, batch_size=16, steps_per_dispatch=10, eval_every=2_000, width=24, layers=6
+)
 
 
 def build_model(config: Config, assets: Mapping[str, Any]) -> GenerativeModel:
     """Layers as in Gated PixelCNN."""
 
+    options = config.network
+
     def network_of(num_classes: int | None) -> GatedPixelCNN:
         return GatedPixelCNN(
             2,
-            width=config.width,
-            layers=config.layers,
-            first_reach=config.first_reach,
-            reach=config.reach,
-            hidden_width=2 * config.width,
+            width=options.width,
+            layers=options.layers,
+            first_reach=options.first_reach,
+            reach=options.reach,
+            hidden_width=2 * options.width,
             num_classes=num_classes,
             embedding_width=2,  # black, white, and nothing beyond the border
         )
 
-    return build_image_model(config, assets, network_of, optax.adam(config.learning_rate))
+    return build_image_model(config, assets, network_of, optax.adam(config.optimizer.learning_rate))
 
 
 EXPERIMENT = Experiment(
@@ -71,9 +75,9 @@ EXPERIMENT = Experiment(
     data="MNIST",
     expected_time="15 min on 1 CPU core",
     presets={
-        "quick": Config(steps=200, width=16, layers=4, sample_every=100, checkpoint_every=100, log_every=20),
-        "default": Config(),
-        "full": Config(
+        "quick": DEFAULT.replace(steps=200, width=16, layers=4, sample_every=100, checkpoint_every=100, log_every=20),
+        "default": DEFAULT,
+        "full": DEFAULT.replace(
             steps=200_000,
             steps_per_dispatch=50,
             batch_size=128,
@@ -86,7 +90,7 @@ EXPERIMENT = Experiment(
             eval_every=10_000,
         ),
     },
-    load_data=load_data,
+    load_data=lambda config: load_digits(config.data),
     build_model=build_model,
 )
 

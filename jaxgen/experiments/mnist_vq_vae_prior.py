@@ -19,8 +19,10 @@ import optax
 
 from jaxgen.core.errors import UserError
 from jaxgen.core.model import GenerativeModel
-from jaxgen.core.options import Count, CountFromZero, Depth, PositiveFloat, Rate, Size
+from jaxgen.core.options import Rate
 from jaxgen.data import Dataset
+from jaxgen.experiments._adam import AdamOptions
+from jaxgen.experiments._grids import ClassOptions, PixelCNNOptions
 from jaxgen.experiments._images import class_count
 from jaxgen.models.autoregressive.grids import AutoregressiveGrid
 from jaxgen.networks.pixel_cnn import GatedPixelCNN
@@ -30,58 +32,64 @@ from jaxgen.training.config import TrainConfig
 
 
 @dataclass(frozen=True)
+class FirstStageOptions:
+    """The codes to learn from."""
+
+    first_stage: Path | None = None
+    """The folder of a run of mnist_vq_vae or emoji_vq_vae, whose codes are learned."""
+
+
+@dataclass(frozen=True)
+class OptimizerOptions(AdamOptions):
+    """Adam, and the average of the weights."""
+
+    ema_decay: Rate = 0.999
+    """Decay of the moving average of the weights that evaluation and samples use, once it is warm."""
+
+
+@dataclass(frozen=True)
 class Config(TrainConfig):
     """Options of mnist_vq_vae_prior."""
 
-    first_stage: Path | None = None
-    """The folder of a run of mnist_vq_vae or emoji_vq_vae."""
-    conditional: bool = False
-    """Learns the codes of each class, so that images of a class can be asked for."""
-    steps: Count = 5_000
-    """How many training steps the run has in all."""
-    steps_per_dispatch: Count = 10
-    """Steps run on the device between two returns to Python (results do not depend on it)."""
-    width: Size = 32
-    """Channels of each stack."""
-    layers: Depth = 6
-    """Layers of the network."""
-    learning_rate: PositiveFloat = 1e-3
-    """Adam's learning rate."""
-    ema_decay: Rate = 0.999
-    """Decay of the moving average of the weights that evaluation and samples use, once it is warm."""
-    eval_every: CountFromZero = 1_000
-    """Steps between evaluations on the held-out examples. 0: only at the end."""
+    data: FirstStageOptions = FirstStageOptions()
+    model: ClassOptions = ClassOptions()
+    network: PixelCNNOptions = PixelCNNOptions()
+    optimizer: OptimizerOptions = OptimizerOptions()
+
+
+DEFAULT = Config().replace(steps=5_000, steps_per_dispatch=10, eval_every=1_000, width=32, layers=6)
 
 
 def load_data(config: Config) -> Dataset:
     """The data of the first stage, and among its assets what that is."""
-    if config.first_stage is None:
+    folder = config.data.first_stage
+    if folder is None:
         raise UserError(
             "A prior needs codes to learn: name a run of mnist_vq_vae or emoji_vq_vae with --first-stage RUN."
         )
-    described = first_stage_of(config, config.first_stage)
-    data = load_first_stage_data(described, config.first_stage)
+    described = first_stage_of(config, folder)
+    data = load_first_stage_data(described, folder)
     return dataclasses.replace(data, assets={**data.assets, "first_stage": described})
 
 
 def build_model(config: Config, assets: Mapping[str, Any]) -> GenerativeModel:
     """Layers as in Gated PixelCNN, over the first stage's grid."""
     described = assets["first_stage"]
-    num_classes = class_count(assets) if config.conditional else None
+    num_classes = class_count(assets) if config.model.conditional else None
     network = GatedPixelCNN(
         described["num_codes"],
-        width=config.width,
-        layers=config.layers,
-        hidden_width=4 * config.width,
+        width=config.network.width,
+        layers=config.network.layers,
+        hidden_width=4 * config.network.width,
         num_classes=num_classes,
     )
     return AutoregressiveGrid(
         network,
         token_shape=described["grid_shape"],
-        optimizer=optax.adam(config.learning_rate),
+        optimizer=optax.adam(config.optimizer.learning_rate),
         num_classes=num_classes,
-        tokenizer=first_stage_tokenizer(described, config.first_stage),
-        ema_decay=config.ema_decay,
+        tokenizer=first_stage_tokenizer(described, config.data.first_stage),
+        ema_decay=config.optimizer.ema_decay,
     ).model()
 
 
@@ -92,9 +100,9 @@ EXPERIMENT = Experiment(
     data="of the first stage",
     expected_time="15 min on 1 CPU core",
     presets={
-        "quick": Config(steps=200, width=16, layers=4, sample_every=100, checkpoint_every=100, log_every=20),
-        "default": Config(),
-        "full": Config(
+        "quick": DEFAULT.replace(steps=200, width=16, layers=4, sample_every=100, checkpoint_every=100, log_every=20),
+        "default": DEFAULT,
+        "full": DEFAULT.replace(
             steps=200_000,
             steps_per_dispatch=50,
             width=256,
