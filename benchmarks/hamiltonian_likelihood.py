@@ -71,7 +71,7 @@ def of_jaxgen(
     batch: dict[str, Any],
 ) -> np.ndarray:
     """[N], by the model's own `log_likelihood`."""
-    fixed = dataclasses.replace(config, **DYNAMICS, learn_dynamics=False, initial_temperature=1.0)
+    fixed = config.replace(**DYNAMICS, learn_dynamics=False, initial_temperature=1.0)
     model = mnist_hamiltonian_vae.build_model(fixed, assets)
     state = state.replace(params={"vae": {**params, "posterior": {}}}, ema_params={})
     estimate = jax.jit(model.likelihood.log_likelihood, static_argnums=3)

@@ -22,7 +22,7 @@ from torch_gan import initialize
 from torch_training import move_average, shuffled_batches
 
 from jaxgen.experiments import mnist_made, mnist_pixelcnn
-from jaxgen.experiments._binary_images import load_data
+from jaxgen.experiments._digits import load_digits
 
 EXPERIMENTS: dict[str, Any] = {"mnist_made": mnist_made, "mnist_pixelcnn": mnist_pixelcnn}
 
@@ -37,7 +37,7 @@ class Options:
     """Seed of weights, noise and order."""
     steps: int | None = None
     """How many training steps. None: as many as the experiment's default."""
-    widths: tuple[int, ...] = mnist_made.Config.widths
+    widths: tuple[int, ...] = mnist_made.DEFAULT.network.widths
     """Hidden layers of mnist_made."""
     direct: bool = True
     """Pixels of mnist_made are connected to the logits of later ones directly, too."""
@@ -49,31 +49,32 @@ def main() -> None:
     options = tyro.cli(Options)
     torch.manual_seed(options.seed)
     torch.set_num_threads(cores())
-    config = EXPERIMENTS[options.experiment].Config()
+    config = EXPERIMENTS[options.experiment].DEFAULT
     network = network_of(options, config)
     initialize(network, scale=None)
     average = copy.deepcopy(network)
-    step = binary_image_step(network, Adam(config.learning_rate, 0.9, 0.999))
-    data = load_data(config)
+    step = binary_image_step(network, Adam(config.optimizer.learning_rate, 0.9, 0.999))
+    data = load_digits(config.data)
     images, test = (torch.from_numpy(split["image"]).squeeze(-1) for split in (data.train, data.test))
-    steps, start, paused = options.steps or config.steps, time.monotonic(), 0.0
-    for i, rows in enumerate(shuffled_batches(images, config.batch_size, steps), 1):
+    steps, start, paused = options.steps or config.run.steps, time.monotonic(), 0.0
+    for i, rows in enumerate(shuffled_batches(images, config.run.batch_size, steps), 1):
         step(rows)
-        move_average(average, network, min(config.ema_decay, i / (9 + i)))  # as `update_average`
+        move_average(average, network, min(config.optimizer.ema_decay, i / (9 + i)))  # as `update_average`
         if i % options.eval_every == 0 or i == steps:
             before = time.monotonic()
             with torch.no_grad():
                 losses = torch.cat([nats(average, block) for block in (test > 127).float().split(250)])
             paused += time.monotonic() - before
-            speed = i * config.batch_size / (time.monotonic() - start - paused)
+            speed = i * config.run.batch_size / (time.monotonic() - start - paused)
             print(f"step {i}/{steps}  {losses.mean():.2f} nats  {speed:,.0f} images/s", flush=True)
 
 
 def network_of(options: Options, config: Any) -> nn.Module:
     """With jaxgen's settings."""
+    network = config.network
     if options.experiment == "mnist_made":
-        return MADE(options.widths, degrees_seed=config.degrees_seed, direct=options.direct)
-    return GatedPixelCNN(config.width, config.layers, config.first_reach, config.reach, 2 * config.width)
+        return MADE(options.widths, degrees_seed=network.degrees_seed, direct=options.direct)
+    return GatedPixelCNN(network.width, network.layers, network.first_reach, network.reach, 2 * network.width)
 
 
 if __name__ == "__main__":

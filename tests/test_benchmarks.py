@@ -58,10 +58,10 @@ def test_networks_of_binary_images_give_the_logits_of_jaxgen(peer, name):
 
     train = importlib.import_module("train_torch_binary_images")
     module = train.EXPERIMENTS[name]
-    model = module.build_model(module.Config(ema_decay=None), {"image_shape": (28, 28, 1)})
+    model = module.build_model(module.DEFAULT.replace(ema_decay=None), {"image_shape": (28, 28, 1)})
     state = jax.jit(model.init)(jax.random.key(0), {"image": jnp.zeros((1, 28, 28, 1))})
     params = flatten_dict(jax.device_get(state.params["autoregressive"]), sep=".")
-    theirs = train.network_of(train.Options(name), module.Config())
+    theirs = train.network_of(train.Options(name), module.DEFAULT)
     for path, parameter in theirs.named_parameters():
         ours = torch.from_numpy(np.array(params.pop(name_in_jaxgen(path))))
         parameter.data = ours.permute(3, 2, 0, 1) if ours.ndim == 4 else ours.T if ours.ndim == 2 else ours

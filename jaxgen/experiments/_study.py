@@ -1,6 +1,5 @@
 """What studies share: a folder of runs that are trained one after another, and gone on with where it was stopped."""
 
-import dataclasses
 import shlex
 import statistics
 import sys
@@ -31,7 +30,7 @@ class StudyOptions:
     resume: bool = False
     """Go on with the latest study, or the one named by --run-dir."""
     seeds: Annotated[tuple[Seed, ...], Length(1, 1_000)] = (0, 1, 2)
-    """Seeds: each chooses other data where some is chosen, other weights, other noise."""
+    """Seeds of the runs: each chooses other data where some are chosen, other weights, other noise."""
     devices: Count | None = None
     """How many devices to use. None: all."""
 
@@ -75,7 +74,7 @@ def run_study(
         else:
             folder = run_folder.create(options.run_dir, root, overwrite=False)
         _check_same({name: getattr(options, name) for name in settings}, folder)
-        prepare_process(TrainConfig(devices=options.devices))
+        prepare_process(TrainConfig().replace(devices=options.devices))
         found = []
         try:
             for result in results(options, folder):
@@ -105,11 +104,11 @@ def _check_same(settings: Mapping[str, Any], folder: Path) -> None:
 def train_missing(experiment: Experiment, config: TrainConfig, where: Path) -> None:
     """Train a run, go on with one that was stopped, and leave alone one that is done."""
     steps = checkpoint.steps_on_disk(where / checkpoint.FOLDER)
-    if steps and steps[0] >= config.steps:
+    if steps and steps[0] >= config.run.steps:
         return
     print(f"\n== {where}", flush=True)
     # A run stopped before its first checkpoint begins anew.
-    config = dataclasses.replace(config, run_dir=where, resume=bool(steps), overwrite=where.is_dir() and not steps)
+    config = config.replace(run_dir=where, resume=bool(steps), overwrite=where.is_dir() and not steps)
     if train_experiment(experiment, config).stopped_by is not None:
         raise Stopped
 

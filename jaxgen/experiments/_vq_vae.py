@@ -54,7 +54,8 @@ class LearnedCodeOptions(CodeOptions):
     decay: Rate = 0.99
     """Decay of the running means, and of the running counts of how often codes are used."""
     revive_below: NonNegativeFloat = 1.0
-    """With running_means: codes used less often in a batch become vectors of the batch. 0: they never do."""
+    """With --codebook running_means: codes that fewer vectors of a batch choose, in the running mean, become vectors of
+    the batch. 0: they never do."""
 
 
 @dataclass(frozen=True)

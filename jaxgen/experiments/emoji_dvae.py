@@ -7,7 +7,7 @@
 
 Codes are drawn by the Gumbel-softmax relaxation, whose temperature falls along a cosine while the weight of the
 divergence from the uniform prior rises. eval/discrete_vae/elbo is a bound of log p(x) of held-out emoji in nats of a
-density.
+density. An epoch is 54 steps of 64 emoji.
 
 The preset full is the paper's network of 256x256 pixels, with its schedules of temperature and divergence; the learning
 rate falls between the paper's ends over all 3,000,000 steps, where that falls over the first 1,200,000.
@@ -21,65 +21,80 @@ import flax.linen as nn
 
 from jaxgen.core.errors import UserError
 from jaxgen.core.model import GenerativeModel
-from jaxgen.core.options import Count, CountFromZero, Depth, NonNegativeFloat, PositiveFloat, Rate, Size, within
+from jaxgen.core.options import CountFromZero, Depth, NonNegativeFloat, PositiveFloat, Size, within
 from jaxgen.data import Dataset
-from jaxgen.experiments._adamw import AdamWConfig, optimizer_of
-from jaxgen.experiments._images import ImagesConfig, load_images, with_data_variance
+from jaxgen.experiments._adam import AverageOptions
+from jaxgen.experiments._adamw import AdamWOptions, optimizer_of
+from jaxgen.experiments._images import ImageOptions, load_images, with_data_variance
+from jaxgen.experiments._likelihoods import LIKELIHOODS
+from jaxgen.experiments._vq_vae import NARROW, OFTEN, CodeOptions
 from jaxgen.models.discrete_vae import DiscreteVAE, cosine_between
-from jaxgen.models.likelihoods import discretized_logistic, logit_laplace, scaled_squared_error
 from jaxgen.networks.dvae import DVAEDecoder, DVAEEncoder
 from jaxgen.networks.vq_conv import VQDecoder, VQEncoder
 from jaxgen.runs.experiment import Experiment
+from jaxgen.training.config import TrainConfig
 
 
 @dataclass(frozen=True)
-class Config(ImagesConfig, AdamWConfig):
-    """Options of emoji_dvae."""
+class DVAEOptions:
+    """The bound that the networks are trained on."""
 
-    steps: Count = 4_000
-    """How many training steps the run has in all (54 are one epoch with --batch-size 64)."""
-    batch_size: Count = 64
-    """Examples per step, over all devices together."""
-    steps_per_dispatch: Count = 10
-    """Steps run on the device between two returns to Python (results do not depend on it)."""
-    eval_every: CountFromZero = 1_000
-    """Steps between evaluations on the held-out examples. 0: only at the end."""
     likelihood: Literal["logit_laplace", "squared_error", "discretised_logistic"] = "logit_laplace"
-    """What the decoder gives the parameters of: the paper's; a mean, the error divided by the variance of the data; or
-    256 levels."""
-    network: Literal["strided", "dalle"] = "strided"
-    """The encoder and decoder of the VQ-VAE, or those of DALL-E."""
-    halvings: Annotated[int, *within(1, 16)] = 2
-    """How often the grid of codes is half the size of the images."""
-    num_codes: Annotated[int, *within(2, 2**20)] = 256
-    """Codes in the code book."""
-    code_size: Size = 64
-    """Length of a code's vector."""
-    width: Annotated[int, *within(4, 2**16)] = 64
-    """Channels: of the convolutions, or, of dalle, at full size."""
-    residual_width: Size = 64
-    """Of the VQ-VAE's networks: channels within the residual blocks."""
-    residual_blocks: Depth = 2
-    """Residual blocks: of the VQ-VAE's networks, or, of dalle, at each size."""
+    """The distribution of the pixels that the decoder gives. logit_laplace: the paper's. squared_error: a mean; the
+    error is divided by the variance of the data. discretised_logistic: 256 levels."""
     first_temperature: PositiveFloat = 1.0
     """Temperature of the relaxation at the first step."""
     last_temperature: PositiveFloat = 0.0625
     """Temperature of the relaxation at the end of its decay."""
     temperature_steps: CountFromZero = 3_000
-    """after so many steps."""
+    """Over how many steps the temperature of the relaxation falls, along a cosine."""
     kl_weight: NonNegativeFloat = 1.0
-    """Weight of the divergence from the uniform prior, in the end; 1 is the evidence bound, the paper's is 6.6."""
+    """Weight of the divergence from the uniform prior, after its warm-up; 1 is the evidence bound, the paper's is
+    6.6."""
     kl_warmup_steps: CountFromZero = 1_000
-    """Over so many steps it rises from 0."""
-    weight_decay: NonNegativeFloat = 1e-4
-    """AdamW's weight decay, of matrices only: not of biases and norms."""
-    ema_decay: Rate | None = 0.999
-    """Decay of the moving average of the weights that evaluation and codes use, once it is warm. None: no average."""
+    """Over how many steps the weight of the divergence from the uniform prior rises from 0, along a cosine."""
+
+
+@dataclass(frozen=True)
+class NetworkOptions:
+    """The encoder and the decoder."""
+
+    network: Literal["strided", "dalle"] = "strided"
+    """The encoder and decoder of the VQ-VAE (strided), or those of DALL-E (dalle)."""
+    halvings: Annotated[int, *within(1, 16)] = 2
+    """How often the grid of codes is half the size of the images."""
+    width: Annotated[int, *within(4, 2**16)] = 64
+    """Channels: of the convolutions of strided, or of dalle at full size."""
+    residual_width: Size = 64
+    """Channels within the residual blocks of strided."""
+    residual_blocks: Depth = 2
+    """Residual blocks: of strided in the encoder and in the decoder, or of dalle at each size."""
+
+
+@dataclass(frozen=True)
+class OptimizerOptions(AverageOptions, AdamWOptions):
+    """AdamW with a warm-up, a cosine decay of the learning rate, and the average of the weights."""
+
+
+@dataclass(frozen=True)
+class Config(TrainConfig):
+    """Options of emoji_dvae."""
+
+    data: ImageOptions = ImageOptions()
+    model: DVAEOptions = DVAEOptions()
+    codes: CodeOptions = CodeOptions()
+    network: NetworkOptions = NetworkOptions()
+    optimizer: OptimizerOptions = OptimizerOptions()
+
+
+DEFAULT = Config().replace(
+    **OFTEN, steps=4_000, batch_size=64, num_codes=256, code_size=64, weight_decay=1e-4, ema_decay=0.999
+)
 
 
 def load_data(config: Config) -> Dataset:
-    """The images named by --data, with their variance."""
-    return with_data_variance(load_images(config))
+    """Load the images named by --data, with their variance."""
+    return with_data_variance(load_images(config.data))
 
 
 def build_model(config: Config, assets: Mapping[str, Any]) -> GenerativeModel:
@@ -88,35 +103,32 @@ def build_model(config: Config, assets: Mapping[str, Any]) -> GenerativeModel:
     Raises:
       UserError: a number out of range, or images that cannot be halved as often.
     """
+    model, codes, halvings = config.model, config.codes, config.network.halvings
     height, width, channels = assets["image_shape"]
-    factor = 2**config.halvings
+    factor = 2**halvings
     if height % factor or width % factor:
-        raise UserError(f"With --halvings {config.halvings} sides must be multiples of {factor}, not {height}x{width}.")
-    likelihood = {
-        "logit_laplace": logit_laplace,
-        "squared_error": lambda: scaled_squared_error(assets["data_variance"]),
-        "discretised_logistic": discretized_logistic,
-    }[config.likelihood]()
+        raise UserError(f"With --halvings {halvings} sides must be multiples of {factor}, not {height}x{width}.")
+    likelihood = LIKELIHOODS[model.likelihood](assets)
     return DiscreteVAE(
-        *networks_of(config, channels * likelihood.parameters_per_channel),
+        *networks_of(config.network, codes.num_codes, channels * likelihood.parameters_per_channel),
         likelihood=likelihood,
-        num_codes=config.num_codes,
-        code_size=config.code_size,
+        num_codes=codes.num_codes,
+        code_size=codes.code_size,
         grid_shape=(height // factor, width // factor),
-        optimizer=optimizer_of(config),
-        temperature=cosine_between(config.first_temperature, config.last_temperature, config.temperature_steps),
-        kl_weight=cosine_between(0.0, config.kl_weight, config.kl_warmup_steps),
-        ema_decay=config.ema_decay,
+        optimizer=optimizer_of(config.optimizer, config.run),
+        temperature=cosine_between(model.first_temperature, model.last_temperature, model.temperature_steps),
+        kl_weight=cosine_between(0.0, model.kl_weight, model.kl_warmup_steps),
+        ema_decay=config.optimizer.ema_decay,
     ).model()
 
 
-def networks_of(config: Config, num_outputs: int) -> tuple[nn.Module, nn.Module]:
-    """The encoder and the decoder."""
-    if config.network == "dalle":
-        sizes = {"width": config.width, "groups": config.halvings + 1, "blocks": config.residual_blocks}
-        return DVAEEncoder(config.num_codes, **sizes), DVAEDecoder(num_outputs, **sizes)
-    sizes = {name: getattr(config, name) for name in ("width", "residual_width", "residual_blocks", "halvings")}
-    return VQEncoder(config.num_codes, **sizes), VQDecoder(num_outputs, **sizes)
+def networks_of(options: NetworkOptions, num_codes: int, num_outputs: int) -> tuple[nn.Module, nn.Module]:
+    """Return the encoder and the decoder."""
+    if options.network == "dalle":
+        sizes = {"width": options.width, "groups": options.halvings + 1, "blocks": options.residual_blocks}
+        return DVAEEncoder(num_codes, **sizes), DVAEDecoder(num_outputs, **sizes)
+    sizes = {name: getattr(options, name) for name in ("width", "residual_width", "residual_blocks", "halvings")}
+    return VQEncoder(num_codes, **sizes), VQDecoder(num_outputs, **sizes)
 
 
 EXPERIMENT = Experiment(
@@ -126,19 +138,17 @@ EXPERIMENT = Experiment(
     data="emoji, --data ...",
     expected_time="54 min on 1 busy CPU core",
     presets={
-        "quick": Config(
+        "quick": DEFAULT.replace(
+            **NARROW,
             steps=100,
             num_codes=32,
-            width=16,
-            residual_width=16,
             temperature_steps=80,
             kl_warmup_steps=20,
             sample_every=50,
             checkpoint_every=50,
-            log_every=20,
         ),
-        "default": Config(),
-        "full": Config(
+        "default": DEFAULT,
+        "full": DEFAULT.replace(
             steps=3_000_000,
             batch_size=512,
             steps_per_dispatch=50,

@@ -13,11 +13,9 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 from jaxgen.core.model import GenerativeModel
-from jaxgen.data import Dataset, load
-from jaxgen.data.subset import few_per_class
 from jaxgen.experiments._gan import DiscriminatorOptions, GANConfig, build_gan
 from jaxgen.experiments._scored import BEST_BY_FID
-from jaxgen.experiments._subset import SubsetOptions
+from jaxgen.experiments._subset import SubsetOptions, load_subset
 from jaxgen.models.gan.heads import auxiliary_classifier
 from jaxgen.networks.layers.conditional import ConditionalDiscriminator, ConditionalGenerator
 from jaxgen.networks.mlp import MLPDiscriminator, MLPGenerator
@@ -44,12 +42,6 @@ class Config(GANConfig):
 DEFAULT = Config().replace(**BEST_BY_FID, steps=18_000, eval_every=6_000)
 
 
-def load_data(config: Config) -> Dataset:
-    """MNIST, or a few images of each class."""
-    data = load("mnist")
-    return data if config.data.per_class is None else few_per_class(data, config.data.per_class, seed=config.run.seed)
-
-
 def build_model(config: Config, assets: Mapping[str, Any]) -> GenerativeModel:
     """The networks of mnist_gan, given the class."""
     num_classes = len(assets["class_names"])
@@ -73,7 +65,7 @@ EXPERIMENT = Experiment(
         "default": DEFAULT,
         "full": DEFAULT.replace(steps=100_000, checkpoint_every=10_000, sample_every=2_000),
     },
-    load_data=load_data,
+    load_data=lambda config: load_subset(config.data, config.run),
     build_model=build_model,
 )
 

@@ -79,9 +79,9 @@ class Options(StudyOptions):
     """Options of mnist_gan_losses."""
 
     steps: Count = 5_000
-    """Training steps of each."""
+    """Training steps of each GAN."""
     only: Annotated[tuple[Annotated[str, OneOf(tuple(VARIANTS))], ...], Length(1, len(VARIANTS))] = tuple(VARIANTS)
-    """Which are trained."""
+    """Which variants are trained."""
 
 
 class Result(NamedTuple):
@@ -112,7 +112,7 @@ def study(options: Options, folder: Path) -> Iterator[Result]:
     every = max(1, options.steps // 5)
     for variant in options.only:
         for seed in options.seeds:
-            config = mnist_dcgan.Config(
+            config = mnist_dcgan.DEFAULT.replace(
                 seed=seed,
                 steps=options.steps,
                 devices=options.devices,

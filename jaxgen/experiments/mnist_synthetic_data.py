@@ -89,7 +89,7 @@ def study(options: Options, folder: Path) -> Iterator[Result]:
             here = folder / f"k{per_class:04d}_seed{seed}"
             common = {"seed": seed, "per_class": per_class, "devices": options.devices}
             steps = options.generator_steps
-            generator = mnist_conditional_gan.Config(
+            generator = mnist_conditional_gan.DEFAULT.replace(
                 steps=steps, eval_every=0, sample_every=steps // 4, checkpoint_every=steps // 4, **common
             )
             train_missing(mnist_conditional_gan.EXPERIMENT, generator, here / "generator")
@@ -99,12 +99,14 @@ def study(options: Options, folder: Path) -> Iterator[Result]:
             steps = options.classifier_steps
             common |= {"steps": steps, "decay_steps": steps, "eval_every": max(1, steps // 5), "checkpoint_every": 0}
             for variant in VARIANTS:
-                config = mnist_classifier.Config(shift=0, **common)
+                config = mnist_classifier.DEFAULT.replace(shift=0, **common)
                 if variant == "augmented":
-                    config = mnist_classifier.Config(shift=2, degrees=15.0, scale=0.1, **common)
+                    config = mnist_classifier.DEFAULT.replace(shift=2, degrees=15.0, scale=0.1, **common)
                 elif "generated" in variant:
                     only = variant == "generated"
-                    config = mnist_classifier.Config(shift=0, generated=generated, only_generated=only, **common)
+                    config = mnist_classifier.DEFAULT.replace(
+                        shift=0, generated=generated, only_generated=only, **common
+                    )
                 where = here / variant.replace("+", "_and_")
                 train_missing(mnist_classifier.EXPERIMENT, config, where)
                 values = [line[ACCURACY] for line in run_folder.read_metrics(where) if ACCURACY in line]

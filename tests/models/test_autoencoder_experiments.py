@@ -1,6 +1,5 @@
 """The presets of the experiments with autoencoders, by their shapes alone: nothing is computed."""
 
-import dataclasses
 import math
 
 import jax
@@ -33,7 +32,7 @@ DATA = {
 
 def shapes_of(module, preset, **options):
     """(state, metrics, samples [3, ...]) of a preset with other options."""
-    config = dataclasses.replace(module.EXPERIMENT.presets[preset], **options)
+    config = module.EXPERIMENT.presets[preset].replace(**options)
     assets = ASSETS[DATA[module]]
     model = module.EXPERIMENT.build_model(config, assets)
     batch = {"image": jnp.zeros((4, *assets["image_shape"])), "index": jnp.arange(4)}
@@ -70,16 +69,16 @@ def test_the_full_vq_vae_of_emoji_has_the_papers_sizes():
 
 
 def test_the_variance_of_the_data_is_that_of_its_scaled_pixels():
-    data = emoji_vq_vae.EXPERIMENT.load_data(emoji_vq_vae.Config())
+    data = emoji_vq_vae.EXPERIMENT.load_data(emoji_vq_vae.DEFAULT)
     images = load("emoji").train["image"].astype(np.float64) / 127.5 - 1
     assert data.assets["data_variance"] == pytest.approx(images.var(), rel=1e-6)
 
 
 def test_images_that_cannot_be_halved_twice_are_refused():
     with pytest.raises(UserError, match="multiples of 4, not 30x30"):
-        _vq_vae.build_vq_vae(mnist_vq_vae.Config(), {"image_shape": [30, 30, 1]})
+        _vq_vae.build_vq_vae(mnist_vq_vae.DEFAULT, {"image_shape": [30, 30, 1]})
 
 
 def test_a_prior_needs_a_first_stage():
     with pytest.raises(UserError, match="--first-stage RUN"):
-        mnist_vq_vae_prior.load_data(mnist_vq_vae_prior.Config())
+        mnist_vq_vae_prior.load_data(mnist_vq_vae_prior.DEFAULT)

@@ -1,7 +1,5 @@
 """The experiments with autoregressive models of binary images: shapes, data, and what is said of bad options."""
 
-import dataclasses
-
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -9,7 +7,7 @@ import pytest
 from tiny import tiny_images
 
 from jaxgen import UserError
-from jaxgen.experiments import _binary_images, mnist_made, mnist_pixelcnn
+from jaxgen.experiments import _digits, mnist_made, mnist_pixelcnn
 from jaxgen.training.config import validate
 
 ASSETS = {"image_shape": [28, 28, 1], "class_names": [str(digit) for digit in range(10)]}
@@ -17,7 +15,7 @@ every_experiment = pytest.mark.parametrize("module", [mnist_made, mnist_pixelcnn
 
 
 def model_of(module, preset="quick", **options):
-    config = dataclasses.replace(module.EXPERIMENT.presets[preset], **options)
+    config = module.EXPERIMENT.presets[preset].replace(**options)
     return module.EXPERIMENT.build_model(config, ASSETS)
 
 
@@ -32,7 +30,7 @@ def parameters(module, preset="quick", **options):
 
     state, metrics, evaluated, samples = jax.eval_shape(run, jax.random.key(0))
     assert samples.shape == (3, 28, 28, 1)
-    assert module.Config().best_metric.removeprefix("eval/") in evaluated
+    assert module.DEFAULT.evaluation.best_metric.removeprefix("eval/") in evaluated
     assert metrics.keys() == evaluated.keys()
     return sum(int(np.prod(x.shape)) for x in jax.tree.leaves(state.params))
 
@@ -41,7 +39,7 @@ def parameters(module, preset="quick", **options):
 def test_the_default_network_is_larger_than_the_quick_one_or_trains_longer(module):
     quick, default = module.EXPERIMENT.presets["quick"], module.EXPERIMENT.presets["default"]
     assert parameters(module, "default") >= parameters(module, "quick")
-    assert quick.steps < default.steps
+    assert quick.run.steps < default.run.steps
 
 
 def test_made_has_the_layers_that_are_named():
@@ -61,9 +59,9 @@ def test_a_conditional_pixelcnn_has_a_bias_for_each_class_and_stack():
 
 @every_experiment
 def test_training_images_are_gray_or_binary_and_test_images_always_the_same(module, monkeypatch):
-    monkeypatch.setattr(_binary_images, "load", lambda name: tiny_images())
+    monkeypatch.setattr(_digits, "load", lambda name: tiny_images())
     resampled, fixed = (
-        module.EXPERIMENT.load_data(dataclasses.replace(module.Config(), binarization=how, seed=seed))
+        module.EXPERIMENT.load_data(module.DEFAULT.replace(binarization=how, seed=seed))
         for how, seed in (("resampled", 0), ("fixed", 5))
     )
     np.testing.assert_array_equal(resampled.test["image"], fixed.test["image"])  # whatever --seed is
@@ -86,4 +84,4 @@ def test_training_images_are_gray_or_binary_and_test_images_always_the_same(modu
 )
 def test_numbers_out_of_range_are_named(module, option, value):
     with pytest.raises(UserError, match="--" + option.replace("_", "-")):
-        validate(dataclasses.replace(module.Config(), **{option: value}))
+        validate(module.DEFAULT.replace(**{option: value}))

@@ -1,6 +1,5 @@
 """The experiments with variational autoencoders: the sizes of every preset, and what is said of bad options."""
 
-import dataclasses
 import itertools
 
 import jax
@@ -10,6 +9,7 @@ from tiny import tiny_images
 
 from jaxgen import UserError
 from jaxgen.experiments import (
+    _digits,
     _vae,
     mnist_beta_vae,
     mnist_conditional_vae,
@@ -30,7 +30,7 @@ def dense(*widths):
 def parameters(module, **options):
     """How many there are, by tracing only; that an evaluation and a sample can be traced is part of it."""
     preset = options.pop("preset", "default")
-    config = dataclasses.replace(module.EXPERIMENT.presets[preset], **options)
+    config = module.EXPERIMENT.presets[preset].replace(**options)
     model = module.EXPERIMENT.build_model(config, ASSETS)
     images = jax.ShapeDtypeStruct((2, 28, 28, 1), np.float32)
     batch = {
@@ -85,8 +85,8 @@ def test_a_ladder_of_fewer_layers_is_smaller():
 
 
 def test_the_learning_rate_falls_at_its_steps():
-    config = dataclasses.replace(mnist_vae.Config(), decay_at=(2, 4), decay_factor=0.1, optimizer="adam")
-    optimizer = _vae.bound_options(config)["optimizer"]
+    config = mnist_vae.DEFAULT.replace(decay_at=(2, 4), decay_factor=0.1)
+    optimizer = _vae.bound_fields(config.model, config.optimizer, {})["optimizer"]
     params = np.ones(1, np.float32)
     state, moves = optimizer.init(params), []
     for _ in range(6):
@@ -96,11 +96,11 @@ def test_the_learning_rate_falls_at_its_steps():
 
 
 def test_data_are_made_binary_only_for_binary_pixels(monkeypatch):
-    monkeypatch.setattr(_vae, "load", lambda name: tiny_images())
-    config = mnist_vae.Config()
-    resampled = _vae.load_data(config)
-    fixed = _vae.load_data(dataclasses.replace(config, binarization="fixed", seed=5))
-    gray = _vae.load_data(dataclasses.replace(config, likelihood="gaussian"))
+    monkeypatch.setattr(_digits, "load", lambda name: tiny_images())
+    resampled, fixed, gray = (
+        mnist_vae.EXPERIMENT.load_data(mnist_vae.DEFAULT.replace(**options))
+        for options in ({}, {"binarization": "fixed", "seed": 5}, {"likelihood": "gaussian"})
+    )
     np.testing.assert_array_equal(resampled.test["image"], fixed.test["image"])  # whatever --seed is
     assert [len(np.unique(data.train["image"])) == 2 for data in (resampled, fixed, gray)] == [False, True, False]
     assert [len(np.unique(data.test["image"])) == 2 for data in (resampled, fixed, gray)] == [True, True, False]
@@ -119,6 +119,6 @@ def test_data_are_made_binary_only_for_binary_pixels(monkeypatch):
     ],
 )
 def test_numbers_out_of_range_are_named(module, option, value):
-    config = dataclasses.replace(module.Config(), **{option: value})
+    config = module.DEFAULT.replace(**{option: value})
     with pytest.raises(UserError, match="--" + option.replace("_", "-")):
         validate(config)
