@@ -2,7 +2,8 @@
 
 from dataclasses import dataclass
 
-from jaxgen.core.options import PositiveFloat, Rate
+from jaxgen.core.options import PositiveFloat
+from jaxgen.experiments._averages import AverageOptions
 
 
 @dataclass(frozen=True)
@@ -11,14 +12,6 @@ class AdamOptions:
 
     learning_rate: PositiveFloat = 1e-3
     """Adam's learning rate."""
-
-
-@dataclass(frozen=True)
-class AverageOptions:
-    """The average of the weights."""
-
-    ema_decay: Rate | None = None
-    """Decay of the moving average of the weights that evaluation and samples use, once it is warm. None: no average."""
 
 
 @dataclass(frozen=True)

@@ -7,6 +7,7 @@ import optax
 
 from jaxgen.core.errors import UserError
 from jaxgen.core.options import Count, CountFromZero, NonNegativeFloat, PositiveFloat, Rate
+from jaxgen.experiments._averages import AverageOptions
 from jaxgen.training.config import RunOptions
 
 
@@ -29,8 +30,13 @@ class AdamWOptions:
     clip_norm: PositiveFloat | None = 1.0
     """Maximum global norm of the gradient; longer ones are scaled down. None: no limit."""
     micro_batches: Count = 1
-    """In how many parts each device takes its examples, one after another, to need less memory. The result is that of
+    """Parts that each device's examples are taken in, one after another, to need less memory; the result is that of
     the whole batch."""
+
+
+@dataclass(frozen=True)
+class AveragedAdamWOptions(AverageOptions, AdamWOptions):
+    """AdamW with a warm-up, a cosine decay of the learning rate, a maximum norm of gradients, and an average."""
 
 
 def optimizer_of(options: AdamWOptions, run: RunOptions) -> optax.GradientTransformation:

@@ -8,7 +8,7 @@ import flax.linen as nn
 import optax
 
 from jaxgen.core.model import GenerativeModel
-from jaxgen.experiments._adam import AverageOptions
+from jaxgen.experiments._averages import AverageOptions
 from jaxgen.experiments._digits import BinarizationOptions
 from jaxgen.experiments._grids import ClassOptions
 from jaxgen.experiments._scored import BEST_BY_NATS
@@ -25,7 +25,7 @@ class BinaryImagesConfig(TrainConfig):
     optimizer: AverageOptions = AverageOptions()
 
 
-BINARY_IMAGES = {**BEST_BY_NATS, "learning_rate": 3e-3, "ema_decay": 0.999}
+BINARY_IMAGES = {**BEST_BY_NATS, "learning_rate": 3e-3}
 """Values of an autoregressive model of MNIST digits."""
 
 

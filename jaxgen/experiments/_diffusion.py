@@ -19,8 +19,7 @@ from jaxgen.core.options import (
     within,
 )
 from jaxgen.data import Dataset
-from jaxgen.experiments._adamw import AdamWOptions, optimizer_of
-from jaxgen.experiments._averages import AverageOptions
+from jaxgen.experiments._adamw import AveragedAdamWOptions, optimizer_of
 from jaxgen.experiments._images import ImageOptions, load_images, with_data_variance
 from jaxgen.models.diffusion.condition_sources import ConditionSource, class_condition
 from jaxgen.models.diffusion.noise_levels import NoiseLevels, cosine_betas, flow_times, linear_betas, lognormal
@@ -98,11 +97,6 @@ class DenoiserOptions:
     """Channels of a head of attention."""
     dropout: Rate = 0.0
     """Dropout rate in the blocks."""
-
-
-@dataclass(frozen=True)
-class AveragedAdamWOptions(AverageOptions, AdamWOptions):
-    """AdamW with a warm-up, a cosine decay of the learning rate, a maximum norm of gradients, and an average."""
 
 
 @dataclass(frozen=True)

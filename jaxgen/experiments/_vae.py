@@ -82,7 +82,7 @@ class VAEConfig(TrainConfig):
     data: BinarizationOptions = BinarizationOptions()
     model: VAEOptions = VAEOptions()
     network: VAENetworkOptions = VAENetworkOptions()
-    optimizer: VAEOptimizerOptions = VAEOptimizerOptions()
+    optimizer: VAEOptimizerOptions = VAEOptimizerOptions(ema_decay=None)
 
 
 VAE_VALUES = {"steps": 30 * EPOCH, "eval_every": EPOCH, "latent_size": 20, "widths": (500,)}

@@ -23,8 +23,7 @@ from jaxgen.core.errors import UserError
 from jaxgen.core.model import GenerativeModel
 from jaxgen.core.options import CountFromZero, Depth, NonNegativeFloat, PositiveFloat, Size, within
 from jaxgen.data import Dataset
-from jaxgen.experiments._adam import AverageOptions
-from jaxgen.experiments._adamw import AdamWOptions, optimizer_of
+from jaxgen.experiments._adamw import AveragedAdamWOptions, optimizer_of
 from jaxgen.experiments._images import ImageOptions, load_images, with_data_variance
 from jaxgen.experiments._likelihoods import LIKELIHOODS
 from jaxgen.experiments._vq_vae import NARROW, OFTEN, CodeOptions
@@ -72,11 +71,6 @@ class NetworkOptions:
 
 
 @dataclass(frozen=True)
-class OptimizerOptions(AverageOptions, AdamWOptions):
-    """AdamW with a warm-up, a cosine decay of the learning rate, and the average of the weights."""
-
-
-@dataclass(frozen=True)
 class Config(TrainConfig):
     """Options of emoji_dvae."""
 
@@ -84,12 +78,10 @@ class Config(TrainConfig):
     model: DVAEOptions = DVAEOptions()
     codes: CodeOptions = CodeOptions()
     network: NetworkOptions = NetworkOptions()
-    optimizer: OptimizerOptions = OptimizerOptions()
+    optimizer: AveragedAdamWOptions = AveragedAdamWOptions()
 
 
-DEFAULT = Config().replace(
-    **OFTEN, steps=4_000, batch_size=64, num_codes=256, code_size=64, weight_decay=1e-4, ema_decay=0.999
-)
+DEFAULT = Config().replace(**OFTEN, steps=4_000, batch_size=64, num_codes=256, code_size=64, weight_decay=1e-4)
 
 
 def load_data(config: Config) -> Dataset:

@@ -15,11 +15,11 @@ from typing import Any
 import optax
 
 from jaxgen.core.model import GenerativeModel
-from jaxgen.core.options import NonNegativeFloat, Widths
+from jaxgen.core.options import Widths
 from jaxgen.data import load
 from jaxgen.experiments._adam import AdversarialAdamOptions
 from jaxgen.experiments._autoencoder import QUICK, AutoencoderOptions, FullyConnectedOptions, build_networks
-from jaxgen.experiments._gan import AdversarialOptions
+from jaxgen.experiments._gan import AdversarialOptions, AdversarialWeightOptions
 from jaxgen.experiments._scored import BEST_BY_FID
 from jaxgen.models.adversarial_autoencoder import AdversarialAutoencoder
 from jaxgen.networks.mlp import MLPDiscriminator
@@ -28,11 +28,8 @@ from jaxgen.training.config import TrainConfig
 
 
 @dataclass(frozen=True)
-class AdversarialAutoencoderOptions(AdversarialOptions, AutoencoderOptions):
+class AdversarialAutoencoderOptions(AdversarialWeightOptions, AdversarialOptions, AutoencoderOptions):
     """The latents, and what the networks are trained on."""
-
-    adversarial_weight: NonNegativeFloat = 0.01
-    """Weight of the adversarial loss in the encoder's loss, beside the reconstruction."""
 
 
 @dataclass(frozen=True)
@@ -52,7 +49,7 @@ class Config(TrainConfig):
     optimizer: AdversarialAdamOptions = AdversarialAdamOptions()
 
 
-DEFAULT = Config().replace(**BEST_BY_FID, steps=9_380, eval_every=2_345, latent_size=8)
+DEFAULT = Config().replace(**BEST_BY_FID, steps=9_380, eval_every=2_345, latent_size=8, adversarial_weight=0.01)
 
 
 def build_model(config: Config, assets: Mapping[str, Any]) -> GenerativeModel:

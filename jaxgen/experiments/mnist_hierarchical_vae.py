@@ -37,7 +37,7 @@ class Config(TrainConfig):
     data: BinarizationOptions = BinarizationOptions()
     model: BoundOptions = BoundOptions()
     network: LadderOptions = LadderOptions()
-    optimizer: VAEOptimizerOptions = VAEOptimizerOptions()
+    optimizer: VAEOptimizerOptions = VAEOptimizerOptions(ema_decay=None)
 
 
 DEFAULT = Config().replace(steps=100 * EPOCH, kl_warmup_steps=20 * EPOCH, eval_every=EPOCH)

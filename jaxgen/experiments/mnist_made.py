@@ -19,7 +19,7 @@ import optax
 
 from jaxgen.core.model import GenerativeModel
 from jaxgen.core.options import Length, PositiveFloat, Seed, Size, formerly
-from jaxgen.experiments._adam import AverageOptions
+from jaxgen.experiments._averages import AverageOptions
 from jaxgen.experiments._binary_images import BINARY_IMAGES, BinaryImagesConfig, build_image_model
 from jaxgen.experiments._digits import EPOCH, QUICK, load_digits
 from jaxgen.networks.made import TokenMADE
