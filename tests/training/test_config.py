@@ -128,8 +128,7 @@ def test_what_decides_the_bits_may_not_change():
 
 
 def test_options_of_earlier_names_are_read_and_typed():
-    config_class = type(mnist_vae.EXPERIMENT.presets["default"])
-    config = config_from_json(config_class, {"optimiser": "adamax", "binarisation": "fixed"})
-    assert (config.optimizer, config.binarization) == ("adamax", "fixed")
+    read = config_from_json(mnist_vae.DEFAULT, {"optimiser": "adamax", "binarisation": "fixed"})
     typed = parse(mnist_vae.EXPERIMENT, ["--optimiser", "adamax", "--binarisation", "fixed"])
-    assert (typed.optimizer, typed.binarization) == ("adamax", "fixed")
+    for config in (read, typed):
+        assert (config.optimizer.optimizer, config.data.binarization) == ("adamax", "fixed")
