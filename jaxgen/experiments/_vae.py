@@ -35,8 +35,8 @@ class BoundOptions(KLOptions):
     """The bound of the likelihood that is trained on."""
 
     likelihood: Literal["bernoulli", "gaussian", "discretised_logistic"] = "bernoulli"
-    """The distribution of the pixels that the decoder gives. bernoulli: of binary pixels, as which the digits are
-    drawn. gaussian: a mean and a variance of each pixel. discretised_logistic: 256 levels."""
+    """The distribution of the pixels that the decoder gives. bernoulli: of binary pixels, as --binarization draws them.
+    gaussian: a mean and a variance of each pixel. discretised_logistic: 256 levels."""
     importance_samples: Annotated[int, *within(1, 10**6)] = 1
     """Latents drawn for each image; above 1 the bound is the importance-weighted one."""
     eval_importance_samples: Annotated[int, *within(1, 10**6)] | None = None

@@ -4,10 +4,10 @@
     python -m jaxgen.experiments.mnist_made --widths 500 500 --binarisation fixed
     python -m jaxgen.experiments.mnist_made --conditional
 
-eval/autoregressive/nats is -log p(x) itself, not a bound, of the 10,000 test images made binary by chance. An epoch is
-469 steps. The preset full has the settings of the authors' command for MNIST (https://github.com/mgermain/MADE: Adagrad
-0.01, batches of 100, 8000 units, pixels connected to logits directly), with one hidden layer and one mask where that
-has two and 32.
+eval/autoregressive/nats is -log p(x) itself, not a bound, of the 10,000 test images made binary by chance. The preset
+full has the settings of the authors' command for MNIST (https://github.com/mgermain/MADE: Adagrad 0.01, batches of 100,
+8000 units, pixels connected to logits directly), with one hidden layer and one mask where that has two and 32. An epoch
+is 469 steps.
 """
 
 import functools

@@ -4,9 +4,9 @@
     python -m jaxgen.experiments.mnist_pixelcnn --conditional
     jaxgen sample runs/mnist_pixelcnn/001 --label 7
 
-eval/autoregressive/nats is -log p(x) itself, not a bound, of the 10,000 test images made binary by chance. An epoch is
-3,750 steps of 16 images. The preset full is for an accelerator: a 7x7 kernel and 15 of 3x3, which is how a PixelCNN
-begins and goes on (https://arxiv.org/abs/1601.06759, table 1), with 128 channels.
+eval/autoregressive/nats is -log p(x) itself, not a bound, of the 10,000 test images made binary by chance. The preset
+full is for an accelerator: a 7x7 kernel and 15 of 3x3, which is how a PixelCNN begins and goes on
+(https://arxiv.org/abs/1601.06759, table 1), with 128 channels. An epoch is 3,750 steps of 16 images.
 """
 
 from collections.abc import Mapping
