@@ -10,15 +10,16 @@ import dataclasses
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Any
 
 import optax
 
 from jaxgen.core.errors import UserError
 from jaxgen.core.model import GenerativeModel
-from jaxgen.core.options import Count, PositiveFloat, Rate, within
+from jaxgen.core.options import Count, PositiveFloat, Rate
 from jaxgen.data import Dataset, load
 from jaxgen.data.subset import joined
+from jaxgen.experiments._distortion import DistortionOptions
 from jaxgen.experiments._subset import SubsetOptions, load_subset
 from jaxgen.models.classifier import Classifier
 from jaxgen.networks.classifier import ConvClassifier
@@ -54,18 +55,6 @@ class OptimizerOptions:
     """Over how many steps the learning rate falls to zero (a run with more --steps stands still after them)."""
     ema_decay: Rate = 0.998
     """Decay of the moving average of the weights that evaluation and classification use, once it is warm."""
-
-
-@dataclass(frozen=True)
-class DistortionOptions:
-    """How training images are moved, turned and scaled at random."""
-
-    shift: Annotated[int, *within(0, 1000)] = 2
-    """Shift training images by up to this many pixels."""
-    degrees: Annotated[float, *within(0, 360)] = 0.0
-    """Rotate training images by up to this many degrees."""
-    scale: Rate = 0.0
-    """Scale training images up or down by up to this fraction."""
 
 
 @dataclass(frozen=True)
