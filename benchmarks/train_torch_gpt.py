@@ -17,7 +17,6 @@ from common import PROBLEMS, cores
 from torch_gpt import GPT, language_model_step
 from torch_training import shuffled_batches
 
-from jaxgen.data.text import load_text
 from jaxgen.experiments import kjv_gpt
 from jaxgen.experiments._adamw import schedule_of
 from jaxgen.experiments._gpt import NANOGPT
@@ -29,24 +28,25 @@ class Options:
 
     seed: int = 0
     """Seed of weights and order."""
-    steps: int = kjv_gpt.Config.steps
+    steps: int = kjv_gpt.DEFAULT.run.steps
     """How many training steps."""
 
 
 def main() -> None:
     options = tyro.cli(Options)
-    config = kjv_gpt.Config(steps=options.steps, **NANOGPT)
+    config = kjv_gpt.DEFAULT.replace(steps=options.steps, **NANOGPT)
+    run, sizes, optimizer = config.run, config.network, config.optimizer
     torch.manual_seed(options.seed)
     torch.set_num_threads(cores())
-    data = load_text(config.data, sequence_length=config.context, vocabulary=config.vocabulary)
+    data = kjv_gpt.EXPERIMENT.load_data(config)
     train, test = (torch.from_numpy(split["tokens"]) for split in (data.train, data.test))
     characters = len(data.assets["vocabulary"]["characters"])
-    network = GPT(characters, config.context, config.layers, config.heads, config.width)
-    adam = PROBLEMS["gpt"].adam._replace(beta1=config.beta1, beta2=config.beta2)
-    step, schedule = language_model_step(network, adam), schedule_of(config)
-    rates = [float(schedule(i)) for i in range(config.steps)]
+    network = GPT(characters, config.data.context, sizes.layers, sizes.heads, sizes.width)
+    adam = PROBLEMS["gpt"].adam._replace(beta1=optimizer.beta1, beta2=optimizer.beta2)
+    step, schedule = language_model_step(network, adam), schedule_of(optimizer, run)
+    rates = [float(schedule(i)) for i in range(run.steps)]
     start = time.monotonic()
-    for rows, rate in zip(shuffled_batches(train, config.batch_size, config.steps), rates, strict=True):
+    for rows, rate in zip(shuffled_batches(train, run.batch_size, run.steps), rates, strict=True):
         step(rows, rate)
     seconds = time.monotonic() - start
     with torch.no_grad():
@@ -55,7 +55,7 @@ def main() -> None:
             for rows in test.long().split(256)
         ]
     loss = sum(losses) / test[:, 1:].numel()
-    print(f"seed {options.seed}: {loss:.4f} nats a character after {config.steps} steps, {seconds:.0f} s")
+    print(f"seed {options.seed}: {loss:.4f} nats a character after {run.steps} steps, {seconds:.0f} s")
 
 
 if __name__ == "__main__":

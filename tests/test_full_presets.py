@@ -1,6 +1,5 @@
 """The full presets of what was not run at that size: shapes and numbers of parameters, without computing anything."""
 
-import dataclasses
 from pathlib import Path
 
 import jax
@@ -274,8 +273,8 @@ def captions_of(tokens, length):
 
 @pytest.mark.slow
 def test_the_full_preset_of_clip_has_the_151277313_parameters_of_the_published_vit_b_32():
-    config = emoji_clip.EXPERIMENT.presets["full"]
-    assert (config.image_size, config.caption_length, config.vocabulary) == (224, 77, "bpe-49407")
+    data = emoji_clip.EXPERIMENT.presets["full"].data
+    assert (data.image_size, data.caption_length, data.vocabulary) == (224, 77, "bpe-49407")
     counts = numbers_of_parameters(emoji_clip, 224, 224, 3, assets=captions_of(49_408, 77), caption_length=77)
     assert counts == {"contrastive": 151_277_313}
 
@@ -340,7 +339,7 @@ def test_the_full_preset_of_dall_e_has_the_12_billion_parameters_of_the_paper():
         "grid_shape": [32, 32],
         "num_codes": DVAE[0],
     }
-    config = dataclasses.replace(emoji_dalle.EXPERIMENT.presets["full"], first_stage=Path("gone"))
+    config = emoji_dalle.EXPERIMENT.presets["full"].replace(first_stage=Path("gone"))
     model = emoji_dalle.EXPERIMENT.build_model(config, captions_of(16_384, 256) | {"first_stage": described})
     batch = {"image": jax.ShapeDtypeStruct((2, 256, 256, 3), jnp.float32)}
     state = jax.eval_shape(model.init, jax.eval_shape(lambda: jax.random.key(0)), batch)

@@ -1,14 +1,15 @@
-"""The options of experiments on images with captions, and how these are loaded."""
+"""What the experiments on images with captions share: their options, and how the data are loaded."""
 
 import dataclasses
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import jax
 import numpy as np
 
-from jaxgen.core.options import ImageSize, Rate, Size, Text
+from jaxgen.core.options import Depth, ImageSize, Rate, Size, Text
 from jaxgen.core.state import Batch
 from jaxgen.data import Dataset
 from jaxgen.data.captions import caption_writer, first_captions, load_captioned, random_caption
@@ -32,8 +33,8 @@ NUM_PROMPTS = 10
 
 
 @dataclass(frozen=True)
-class CaptionsConfig:
-    """What a config gets by naming this before the class of its other options."""
+class CaptionedImageOptions:
+    """The images and captions to learn from, and the tokens of captions."""
 
     data: Text = "emoji"
     """Emoji by their Unicode names, or a folder of images with a .txt file of captions beside each, or with one
@@ -44,7 +45,7 @@ class CaptionsConfig:
     """What a token of a caption is: bpe-SIZE (pieces of words, learned from the captions), characters, bytes, or the
     path of a tokenizer.json."""
     caption_length: Size = 24
-    """Tokens of a caption; what is longer is cut."""
+    """Maximum length of a caption in tokens; longer ones are cut."""
     subcategories: bool = True
     """Of emoji: in training, half of the captions are the name and the subcategory (red apple, food fruit)."""
     word_dropout: Rate = 0.1
@@ -53,34 +54,46 @@ class CaptionsConfig:
     """What the sheets in samples/ are of, each in quotes. None given: ten of emoji, else ten held-out captions."""
 
 
-def load_captions(config: CaptionsConfig) -> Dataset:
-    """The images and captions named by --data, with the prompts among the assets.
+@dataclass(frozen=True)
+class TextEncoderOptions:
+    """The transformer that reads captions."""
+
+    text_width: Size = 128
+    """Width of the text transformer, at each position between its blocks."""
+    text_layers: Depth = 2
+    """Blocks of the text transformer."""
+
+
+def load_captions(options: CaptionedImageOptions) -> Dataset:
+    """Load the images and captions named by --data, with the prompts among the assets.
 
     Raises:
       UserError: they have no captions.
     """
     data = load_captioned(
-        config.data,
-        image_size=config.image_size,
-        vocabulary=config.vocabulary,
-        caption_length=config.caption_length,
-        subcategories=config.subcategories,
+        options.data,
+        image_size=options.image_size,
+        vocabulary=options.vocabulary,
+        caption_length=options.caption_length,
+        subcategories=options.subcategories,
     )
-    prompts = config.prompts or (EMOJI_PROMPTS if config.data == "emoji" else first_captions(data)[:NUM_PROMPTS])
+    prompts = options.prompts or (EMOJI_PROMPTS if options.data == "emoji" else first_captions(data)[:NUM_PROMPTS])
     return dataclasses.replace(data, assets={**data.assets, "prompts": list(prompts)})
 
 
 def prompt_tokens(assets: Mapping[str, Any]) -> np.ndarray:
-    """The prompts of the sheets, int32 [P, T]."""
+    """Return the prompts of the sheets, int32 [P, T]."""
     return caption_writer(assets).encode(assets["prompts"], cut=True)
 
 
-def caption_in_training(config: CaptionsConfig, assets: Mapping[str, Any]) -> Callable[[jax.Array, Batch], jax.Array]:
-    """(keys [B], batch) -> one of the captions of each image, with words left out: int32 [B, T]."""
+def caption_in_training(
+    options: CaptionedImageOptions, assets: Mapping[str, Any]
+) -> Callable[[jax.Array, Batch], jax.Array]:
+    """Return (keys [B], batch) -> one of the captions of each image, with words left out: int32 [B, T]."""
     starts = caption_writer(assets).word_starts()
 
     def draw(keys: jax.Array, batch: Batch) -> jax.Array:
-        one = lambda key, captions: random_caption(key, captions, starts, word_dropout=config.word_dropout)  # noqa: E731
+        one = partial(random_caption, word_starts=starts, word_dropout=options.word_dropout)
         return jax.vmap(one)(keys, batch["captions"])
 
     return draw

@@ -13,13 +13,13 @@ from jaxgen.core.options import (
     DepthFromZero,
     ImageSize,
     Length,
-    NonNegativeFloat,
     Rate,
     Size,
     within,
 )
 from jaxgen.data import Dataset
 from jaxgen.experiments._adamw import AveragedAdamWOptions, optimizer_of
+from jaxgen.experiments._guidance import GuidanceOptions
 from jaxgen.experiments._images import ImageOptions, load_images, with_data_variance
 from jaxgen.models.diffusion.condition_sources import ConditionSource, class_condition
 from jaxgen.models.diffusion.noise_levels import NoiseLevels, cosine_betas, flow_times, linear_betas, lognormal
@@ -64,15 +64,13 @@ class DiffusionOptions:
 
 
 @dataclass(frozen=True)
-class SamplerOptions:
+class SamplerOptions(GuidanceOptions):
     """How samples are drawn; commands may say otherwise later."""
 
     sampler: SamplerName = "heun"
     """How samples are drawn: DDPM's own steps, DDIM's, Euler's, Heun's, EDM's with noise, or DPM-Solver++ (2M)."""
     sampling_steps: Annotated[int, *within(1, 100_000)] = 18
     """How many steps the sampler takes; each is one pass of the network, of heun and stochastic_heun two."""
-    guidance: NonNegativeFloat = 1.0
-    """How far samples go toward their class or caption, from what images are like without (0) to it (1) and beyond."""
 
 
 @dataclass(frozen=True)

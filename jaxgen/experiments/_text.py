@@ -1,4 +1,4 @@
-"""The options that experiments with texts have, and how they become a model."""
+"""What the experiments with texts share: their options, how the text is loaded, and how a network becomes a model."""
 
 import dataclasses
 from collections.abc import Mapping
@@ -7,50 +7,68 @@ from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import flax.linen as nn
-import jax.numpy as jnp
 
 from jaxgen.core.errors import UserError
 from jaxgen.core.model import GenerativeModel
-from jaxgen.core.options import Rate, Size, Text, within
+from jaxgen.core.options import Depth, Rate, Size, Text, within
 from jaxgen.data import Dataset
 from jaxgen.data.lines import load_lines
 from jaxgen.data.text import load_text
 from jaxgen.data.vocabulary import Vocabulary, vocabulary_from_json, vocabulary_of
-from jaxgen.experiments._adamw import AdamWConfig, optimizer_of
+from jaxgen.experiments._adamw import AdamWOptions, optimizer_of
 from jaxgen.models.autoregressive.sequences import SequenceModel
 from jaxgen.runs.pretrained import describe_pretrained, pretrained_params
 from jaxgen.training import run_folder
-from jaxgen.training.config import config_from_json
+from jaxgen.training.config import RunOptions, TrainConfig, config_from_json
 
-Dtype = Literal["float32", "bfloat16"]
-DTYPES = {"float32": None, "bfloat16": jnp.bfloat16}
+EXAMPLES = {"windows": load_text, "lines": load_lines}
+"""What an example of a text is, and what loads it so."""
+QUICK = {"steps": 200, "sample_every": 100, "checkpoint_every": 100, "log_every": 20, "warmup_steps": 20}
+"""Values of the preset quick."""
 
 
 @dataclass(frozen=True)
-class TextDataConfig(AdamWConfig):
-    """Options of whatever is trained on text."""
+class TextDataOptions:
+    """The text to learn from, its tokens, and how long examples and samples are."""
 
     data: Text = "kjv"
-    """The text: kjv, the path of a file (UTF-8), or a set of tensorflow-datasets with texts (tiny_shakespeare)."""
+    """The text: kjv, ryans_mammoth (tunes), the path of a file (UTF-8), or a set of tensorflow-datasets with texts
+    (tiny_shakespeare)."""
     data_dir: Path | None = None
-    """Where tensorflow-datasets finds prepared sets."""
+    """Where tensorflow-datasets finds its prepared sets. None: its own default."""
     vocabulary: Text = "characters"
     """What a token is: characters (those of the text), bytes, bpe-SIZE (pieces of words, learned from the text, such as
     bpe-2000) or the path of a tokenizer.json."""
     context: Annotated[int, *within(2, 2**20)] = 64
-    """Tokens that an example predicts, and that a GPT can look back to."""
-    dropout: Rate = 0.0
-    """Rate of dropout."""
+    """Tokens of an example (of a line: at most), and how many tokens a transformer can look back to."""
     sample_length: Annotated[int, *within(1, 10**7)] = 400
-    """Tokens of each text in samples/."""
+    """Tokens of each text in samples/ (of a line: at most)."""
 
 
 @dataclass(frozen=True)
-class TextConfig(TextDataConfig):
-    """Options of an autoregressive model of text."""
+class TextExamplesOptions(TextDataOptions):
+    """The text to learn from, its tokens, what an example is, and how long examples and samples are."""
 
-    examples: Literal["windows", "lines"] = "windows"
+    examples: Literal[tuple(EXAMPLES)] = "windows"
     """What an example is: the next tokens of the text, wherever they begin, or a line of it."""
+
+
+@dataclass(frozen=True)
+class SequenceNetworkOptions:
+    """A network of sequences."""
+
+    layers: Depth = 4
+    """Layers of the network: blocks, if it is a transformer."""
+    width: Size = 128
+    """Width of the embeddings and of each layer."""
+    dropout: Rate = 0.0
+    """Rate of dropout."""
+
+
+@dataclass(frozen=True)
+class InitializationOptions:
+    """What training begins from."""
+
     pretrained: Path | None = None
     """Begin from the network and the vocabulary of a run with the same kind of network, or of a folder that holds a
     GPT-2 of transformers; options of the network's sizes are then those of that."""
@@ -58,29 +76,60 @@ class TextConfig(TextDataConfig):
     """With --pretrained: train only low-rank adapters of this rank (LoRA) beside its kernels. None: train all of it."""
 
 
+@dataclass(frozen=True)
+class TextConfig(TrainConfig):
+    """Options of an autoregressive model of text."""
+
+    data: TextExamplesOptions = TextExamplesOptions()
+    network: SequenceNetworkOptions = SequenceNetworkOptions()
+    optimizer: AdamWOptions = AdamWOptions()
+    initialization: InitializationOptions = InitializationOptions()
+
+
 def load_data(config: TextConfig) -> Dataset:
-    """The text in examples of `context` tokens to predict; among its assets what the run begins from."""
-    described, vocabulary = None, config.vocabulary
-    if config.pretrained is not None:
-        if config.resume:  # with what the run began from, whatever became of it since
-            described, known = (run_folder.kept_asset(config.run_dir, name) for name in ("pretrained", "vocabulary"))
-        else:
-            described, known = describe_pretrained(config.pretrained)
-        vocabulary = vocabulary_from_json(known)
-    load = {"windows": load_text, "lines": load_lines}[config.examples]
-    data = load(config.data, sequence_length=config.context, vocabulary=vocabulary, data_dir=config.data_dir)
+    """Load the text in examples of `context` tokens to predict; among its assets is what the run begins from."""
+    described, vocabulary = described_start(config.initialization, config.run)
+    data = load_examples(config.data, config.data.examples, vocabulary)
     return dataclasses.replace(data, assets={**data.assets, "pretrained": described})
 
 
+def load_examples(options: TextDataOptions, examples: str, vocabulary: Vocabulary | None = None) -> Dataset:
+    """Load the text named by --data.
+
+    Args:
+      examples: one of `EXAMPLES`.
+      vocabulary: None: the one named by --vocabulary.
+    """
+    return EXAMPLES[examples](
+        options.data,
+        sequence_length=options.context,
+        vocabulary=options.vocabulary if vocabulary is None else vocabulary,
+        data_dir=options.data_dir,
+    )
+
+
+def described_start(
+    options: InitializationOptions, run: RunOptions
+) -> tuple[Mapping[str, Any] | None, Vocabulary | None]:
+    """Return what describes the network that a run begins from, and its vocabulary; None twice: from none."""
+    if options.pretrained is None:
+        return None, None
+    if run.resume:  # with what the run began from, whatever became of it since
+        described, known = (run_folder.kept_asset(run.run_dir, name) for name in ("pretrained", "vocabulary"))
+    else:
+        described, known = describe_pretrained(options.pretrained)
+    return described, vocabulary_from_json(known)
+
+
 def network_config(config: TextConfig, assets: Mapping[str, Any], network: type[nn.Module]) -> TextConfig:
-    """The options that a network is built by: those of the run that it begins from, if it begins from one.
+    """Return the options that a network is built by: those of the run that it begins from, if it begins from one.
 
     Raises:
       UserError: that is a run of another network, or adapters without anything to adapt.
     """
     described = assets["pretrained"]
     if described is None:
-        if config.adapter_rank is not None:
+        if config.initialization.adapter_rank is not None:
             raise UserError("--adapter-rank needs --pretrained FOLDER: what the adapters are put beside.")
         return config
     if described["class"] != network.__name__:
@@ -89,21 +138,21 @@ def network_config(config: TextConfig, assets: Mapping[str, Any], network: type[
         )
     if described["kind"] == "gpt2":
         return config
-    old = config_from_json(type(config), described["network"], "the pretrained run's record")
-    return dataclasses.replace(old, dropout=config.dropout)
+    old = config_from_json(type(config)(), described["network"], "the pretrained run's record")
+    return old.replace(dropout=config.network.dropout)
 
 
 def build_text_model(config: TextConfig, network: nn.Module, assets: Mapping[str, Any]) -> GenerativeModel:
     """Return the model of a network, with the optimizer of the options and the weights it begins from."""
-    described = assets["pretrained"]
+    described, begins_from = assets["pretrained"], config.initialization
     return SequenceModel(
         network,
-        pretrained=None if described is None else pretrained_params(described, config.pretrained, network),
-        adapter_rank=config.adapter_rank,
-        optimizer=optimizer_of(config),
+        pretrained=None if described is None else pretrained_params(described, begins_from.pretrained, network),
+        adapter_rank=begins_from.adapter_rank,
+        optimizer=optimizer_of(config.optimizer, config.run),
         first_token=first_token(vocabulary_of(assets)),
-        sample_length=config.sample_length,
-        micro_batches=config.micro_batches,
+        sample_length=config.data.sample_length,
+        micro_batches=config.optimizer.micro_batches,
     ).model()
 
 

@@ -7,74 +7,88 @@
 
 It makes no images: it ranks those of emoji_text_to_image and emoji_dalle (jaxgen sample RUN --prompt TEXT --rank-with
 CLIP_RUN), and one of another seed says how far they agree with their captions (jaxgen evaluate RUN --metrics
-text_agreement --text-scorer CLIP_RUN). Both drawings of an emoji are held out, or none.
+text_agreement --text-scorer CLIP_RUN). Both drawings of an emoji are held out, or none. An image is told apart from all
+others of its batch (--batch-size).
 
 The preset full is CLIP's ViT-B/32 with its text transformer.
 """
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Annotated, Any, Literal
+from typing import Any, Literal
 
 import flax.linen as nn
 
 from jaxgen.core.errors import UserError
 from jaxgen.core.model import GenerativeModel
-from jaxgen.core.options import Count, CountFromZero, Depth, NonNegativeFloat, Rate, Size, Widths, within
+from jaxgen.core.options import Depth, Size, Widths, option
 from jaxgen.data.captions import caption_writer
-from jaxgen.experiments._adamw import AdamWConfig, optimizer_of
-from jaxgen.experiments._captions import CaptionsConfig, caption_in_training, load_captions
+from jaxgen.experiments._adamw import AveragedAdamWOptions, optimizer_of
+from jaxgen.experiments._captions import (
+    CaptionedImageOptions,
+    TextEncoderOptions,
+    caption_in_training,
+    load_captions,
+)
+from jaxgen.experiments._distortion import DistortionOptions
 from jaxgen.models.contrastive import Contrastive
 from jaxgen.networks.classifier import ConvClassifier
 from jaxgen.networks.text_encoder import CaptionEncoder, TextTransformer
 from jaxgen.networks.vit import ViT
 from jaxgen.runs.experiment import Experiment
-from jaxgen.training.config import option
+from jaxgen.training.config import TrainConfig
+
+TEXT_KINDS: dict[str, dict[str, Any]] = {
+    "rotary": {},
+    "clip": {"positions": "learned", "norm": "layer", "feed_forward": "gelu", "use_bias": True, "causal": True},
+}
+"""What --text-kind names: options of a `TextTransformer`."""
 
 
 @dataclass(frozen=True)
-class Config(CaptionsConfig, AdamWConfig):
-    """Options of emoji_clip."""
+class EncoderOptions(TextEncoderOptions):
+    """The encoders of images and of captions."""
 
-    steps: Count = 1_500
-    """How many training steps the run has in all."""
-    batch_size: Count = 128
-    """Examples per step, over all devices together; each is told apart from all others."""
-    steps_per_dispatch: Count = 10
-    """Steps run on the device between two returns to Python (results do not depend on it)."""
-    eval_every: CountFromZero = 500
-    """Steps between evaluations on the held-out examples. 0: only at the end."""
-    image_encoder: Literal["convolutions", "vit"] = "convolutions"
-    """A convolutional network with batch norm, or a vision transformer."""
     embedding_size: Size = 128
     """Length of the vectors that are compared."""
+    image_encoder: Literal["convolutions", "vit"] = "convolutions"
+    """A convolutional network with batch norm, or a vision transformer."""
     image_widths: Widths = (32, 64, 128)
-    """Of the convolutional network: channels at each size, each half the one before."""
+    """Channels of the convolutional network at each size, each half the one before."""
     patch_size: Size = 4
-    """Of the vision transformer: images are taken as patches of this side."""
+    """Side of the patches in pixels as which the vision transformer takes images."""
     image_width: Size = 128
-    """Of the vision transformer: of each place between the blocks."""
+    """Width of the vision transformer, at each position between its blocks."""
     image_layers: Depth = 4
-    """Of the vision transformer: blocks."""
-    text_kind: Literal["rotary", "clip"] = "rotary"
+    """Blocks of the vision transformer."""
+    text_kind: Literal[tuple(TEXT_KINDS)] = "rotary"
     """The text transformer: rotary positions, RMS norms, SwiGLU, and the mean over all places, each of which looks at
     the whole caption; or as CLIP's, learned positions, layer norms, GELU, and the last place of one that looks back."""
-    text_width: Size = 128
-    """Of the text transformer: of each place between the blocks."""
-    text_layers: Depth = 2
-    """Of the text transformer: blocks."""
     head_width: Size = 32
-    """Of each head of attention."""
-    weight_decay: NonNegativeFloat = 0.2
-    """AdamW's weight decay, of matrices only: not of biases and norms."""
-    shift: Annotated[int, *within(0, 1000)] = 3
-    """Shift training images by up to this many pixels."""
-    degrees: Annotated[float, *within(0, 360)] = 15.0
-    """Rotate training images by up to this many degrees."""
-    scale: Rate = 0.15
-    """Scale training images up or down by up to this fraction."""
-    ema_decay: Rate | None = 0.998
-    """Decay of the moving average of the weights that evaluation and ranking use, once it is warm. None: no average."""
+    """Width of each head of attention, in both transformers."""
+
+
+@dataclass(frozen=True)
+class Config(TrainConfig):
+    """Options of emoji_clip."""
+
+    data: CaptionedImageOptions = CaptionedImageOptions()
+    network: EncoderOptions = EncoderOptions()
+    optimizer: AveragedAdamWOptions = AveragedAdamWOptions()
+    augmentation: DistortionOptions = DistortionOptions()
+
+
+DEFAULT = Config().replace(
+    steps=1_500,
+    batch_size=128,
+    steps_per_dispatch=10,
+    eval_every=500,
+    weight_decay=0.2,
+    shift=3,
+    degrees=15.0,
+    scale=0.15,
+    ema_decay=0.998,
+)
 
 
 def build_model(config: Config, assets: Mapping[str, Any]) -> GenerativeModel:
@@ -83,41 +97,39 @@ def build_model(config: Config, assets: Mapping[str, Any]) -> GenerativeModel:
     Raises:
       UserError: a number out of range.
     """
-    divided = ["text_width"] + ["image_width"] * (config.image_encoder == "vit")
+    sizes, moved = config.network, config.augmentation
+    divided = ["text_width"] + ["image_width"] * (sizes.image_encoder == "vit")
     for name in divided:
-        if getattr(config, name) % config.head_width:
-            raise UserError(f"--head-width {config.head_width} must divide {option(name)} {getattr(config, name)}.")
-    if config.text_kind == "rotary" and config.head_width % 2:
-        raise UserError(f"--head-width {config.head_width} must be even with --text-kind rotary.")
-    kind = {"rotary": {}, "clip": CLIP_TEXT | {"context": config.caption_length}}[config.text_kind]
+        if getattr(sizes, name) % sizes.head_width:
+            raise UserError(f"--head-width {sizes.head_width} must divide {option(name)} {getattr(sizes, name)}.")
+    if sizes.text_kind == "rotary" and sizes.head_width % 2:
+        raise UserError(f"--head-width {sizes.head_width} must be even with --text-kind rotary.")
     transformer = TextTransformer(
         caption_writer(assets).size,
-        config.text_width,
-        config.text_layers,
-        config.text_width // config.head_width,
-        **kind,
+        sizes.text_width,
+        sizes.text_layers,
+        sizes.text_width // sizes.head_width,
+        config.data.caption_length if sizes.text_kind == "clip" else None,
+        **TEXT_KINDS[sizes.text_kind],
     )
     return Contrastive(
-        image_encoder_of(config),
-        CaptionEncoder(config.embedding_size, transformer, "last" if config.text_kind == "clip" else "mean"),
-        optimizer=optimizer_of(config),
-        caption_in_training=caption_in_training(config, assets),
-        shift=config.shift,
-        degrees=config.degrees,
-        scale=config.scale,
-        ema_decay=config.ema_decay,
+        image_encoder_of(sizes),
+        CaptionEncoder(sizes.embedding_size, transformer, "last" if sizes.text_kind == "clip" else "mean"),
+        optimizer=optimizer_of(config.optimizer, config.run),
+        caption_in_training=caption_in_training(config.data, assets),
+        shift=moved.shift,
+        degrees=moved.degrees,
+        scale=moved.scale,
+        ema_decay=config.optimizer.ema_decay,
     ).model()
 
 
-CLIP_TEXT = {"positions": "learned", "norm": "layer", "feed_forward": "gelu", "use_bias": True, "causal": True}
-
-
-def image_encoder_of(config: Config) -> nn.Module:
-    """By its options."""
-    if config.image_encoder == "vit":
-        heads = config.image_width // config.head_width
-        return ViT(config.embedding_size, config.patch_size, config.image_width, config.image_layers, heads)
-    return ConvClassifier(config.embedding_size, config.image_widths, 2 * config.embedding_size)
+def image_encoder_of(options: EncoderOptions) -> nn.Module:
+    """Return the network that --image-encoder names."""
+    if options.image_encoder == "vit":
+        heads = options.image_width // options.head_width
+        return ViT(options.embedding_size, options.patch_size, options.image_width, options.image_layers, heads)
+    return ConvClassifier(options.embedding_size, options.image_widths, 2 * options.embedding_size)
 
 
 EXPERIMENT = Experiment(
@@ -127,9 +139,11 @@ EXPERIMENT = Experiment(
     data="emoji, --data ...",
     expected_time="17 min on 1 CPU core",
     presets={
-        "quick": Config(steps=60, image_widths=(8, 16), text_width=32, embedding_size=32, text_layers=1, eval_every=30),
-        "default": Config(),
-        "full": Config(
+        "quick": DEFAULT.replace(
+            steps=60, image_widths=(8, 16), text_width=32, embedding_size=32, text_layers=1, eval_every=30
+        ),
+        "default": DEFAULT,
+        "full": DEFAULT.replace(
             steps=125_000,  # the paper's 32 epochs are 390,000, more examples than a run can number
             batch_size=32_768,
             steps_per_dispatch=50,
@@ -154,7 +168,7 @@ EXPERIMENT = Experiment(
             ema_decay=None,
         ),
     },
-    load_data=load_captions,
+    load_data=lambda config: load_captions(config.data),
     build_model=build_model,
 )
 

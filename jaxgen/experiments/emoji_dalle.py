@@ -18,76 +18,67 @@ import dataclasses
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Any
 
 from jaxgen.core.errors import UserError
 from jaxgen.core.model import GenerativeModel
-from jaxgen.core.options import Count, CountFromZero, Depth, NonNegativeFloat, Rate, Size, within
+from jaxgen.core.options import Rate
 from jaxgen.data import Dataset
 from jaxgen.data.captions import caption_writer
-from jaxgen.experiments._adamw import AdamWConfig, optimizer_of
-from jaxgen.experiments._captions import CaptionsConfig, caption_in_training, load_captions, prompt_tokens
-from jaxgen.experiments._text import DTYPES, Dtype
+from jaxgen.experiments._adamw import AveragedAdamWOptions, optimizer_of
+from jaxgen.experiments._captions import CaptionedImageOptions, caption_in_training, load_captions, prompt_tokens
+from jaxgen.experiments._distortion import ShiftOptions
+from jaxgen.experiments._gpt import DTYPES, TransformerOptions
+from jaxgen.experiments._guidance import GuidanceOptions
 from jaxgen.models.autoregressive.dall_e import DALLE, Layout
 from jaxgen.networks.gpt import GPT
 from jaxgen.runs.experiment import Experiment
 from jaxgen.runs.first_stage import first_stage_of, first_stage_tokenizer
+from jaxgen.training.config import TrainConfig
 
 
 @dataclass(frozen=True)
-class Config(CaptionsConfig, AdamWConfig):
-    """Options of emoji_dalle."""
+class DALLEOptions:
+    """The codes that are learned, and how often without a caption."""
 
     first_stage: Path | None = None
-    """The folder of a run of emoji_dvae or emoji_vq_vae."""
-    steps: Count = 5_000
-    """How many training steps the run has in all."""
-    batch_size: Count = 32
-    """Examples per step, over all devices together."""
-    steps_per_dispatch: Count = 10
-    """Steps run on the device between two returns to Python (results do not depend on it)."""
-    eval_every: CountFromZero = 500
-    """Steps between evaluations on the held-out examples. 0: only at the end."""
-    layers: Depth = 4
-    """Blocks."""
-    heads: Size = 4
-    """Heads of attention."""
-    width: Size = 128
-    """Of each position between the blocks."""
-    norm: Literal["layer", "rms"] = "rms"
-    """The norm before each half of a block."""
-    feed_forward: Literal["gelu", "gelu_tanh", "swiglu"] = "swiglu"
-    """The other half of a block."""
-    use_bias: bool = False
-    """Whether products and layer norms have biases."""
-    dropout: Rate = 0.1
-    """Rate of dropout."""
-    dtype: Dtype = "float32"
-    """What products are computed in; parameters are kept in float32."""
-    remat: bool = False
-    """Computes activations again for the gradient, rather than keeping them: less memory, more time."""
-    shift: Annotated[int, *within(0, 1000)] = 2
-    """Training images are moved by up to this many pixels before they become codes."""
+    """The folder of a run of emoji_dvae or emoji_vq_vae, whose codes are learned."""
     caption_dropout: Rate = 0.1
-    """How often the caption is empty in training."""
-    guidance: NonNegativeFloat = 2.0
-    """How far samples go toward their caption, from what images are like without (0) to it (1) and beyond."""
-    ema_decay: Rate | None = 0.999
-    """Decay of the moving average of the weights that evaluation and samples use, once it is warm. None: no average."""
+    """How often the caption is empty in training, so that --guidance has something to compare with."""
+
+
+@dataclass(frozen=True)
+class Config(TrainConfig):
+    """Options of emoji_dalle."""
+
+    data: CaptionedImageOptions = CaptionedImageOptions()
+    model: DALLEOptions = DALLEOptions()
+    sampling: GuidanceOptions = GuidanceOptions()
+    network: TransformerOptions = TransformerOptions()
+    optimizer: AveragedAdamWOptions = AveragedAdamWOptions()
+    augmentation: ShiftOptions = ShiftOptions()
+
+
+DEFAULT = Config().replace(steps=5_000, batch_size=32, steps_per_dispatch=10, eval_every=500, dropout=0.1, guidance=2.0)
 
 
 def load_data(config: Config) -> Dataset:
-    """Images with captions, of the first stage's size, and among the assets what that is."""
-    if config.first_stage is None:
+    """Load images with captions, of the first stage's size; among the assets is what the first stage is.
+
+    Raises:
+      UserError: no first stage, or one of images of another size.
+    """
+    folder, image_size = config.model.first_stage, config.data.image_size
+    if folder is None:
         raise UserError("emoji_dalle needs codes to learn: name a run of emoji_dvae with --first-stage RUN.")
-    described = first_stage_of(config, config.first_stage)
+    described = first_stage_of(config, folder)
     height, width, channels = described["batch"]["image"]["shape"]
-    if (height, width, channels) != (config.image_size, config.image_size, 3):
+    if (height, width, channels) != (image_size, image_size, 3):
         raise UserError(
-            f"--image-size {config.image_size} gives RGB images that the first stage, of {height}x{width}x{channels}, "
+            f"--image-size {image_size} gives RGB images that the first stage, of {height}x{width}x{channels}, "
             "does not take: choose its size."
         )
-    data = load_captions(config)
+    data = load_captions(config.data)
     return dataclasses.replace(data, assets={**data.assets, "first_stage": described})
 
 
@@ -97,25 +88,25 @@ def build_model(config: Config, assets: Mapping[str, Any]) -> GenerativeModel:
     Raises:
       UserError: a number out of range.
     """
-    if config.width % config.heads:
-        raise UserError(f"--width {config.width} must be a multiple of --heads {config.heads}.")
+    model, sizes = config.model, config.network
+    if sizes.width % sizes.heads:
+        raise UserError(f"--width {sizes.width} must be a multiple of --heads {sizes.heads}.")
     described = assets["first_stage"]
     writer = caption_writer(assets)
     layout = Layout(writer.size, writer.length, described["num_codes"], tuple(described["grid_shape"]))
-    of_network = ("layers", "heads", "width", "norm", "feed_forward", "use_bias", "dropout", "remat")
-    options = {name: getattr(config, name) for name in of_network}
+    options = {**vars(sizes), "dtype": DTYPES[sizes.dtype]}
     return DALLE(
-        GPT(layout.vocabulary_size, layout.context, positions="learned", dtype=DTYPES[config.dtype], **options),
+        GPT(layout.vocabulary_size, layout.context, positions="learned", **options),
         layout,
-        tokenizer=first_stage_tokenizer(described, config.first_stage),
+        tokenizer=first_stage_tokenizer(described, model.first_stage),
         prompts=prompt_tokens(assets),
-        optimizer=optimizer_of(config),
-        caption_in_training=caption_in_training(config, assets),
-        caption_dropout=config.caption_dropout,
-        guidance=config.guidance,
-        shift=config.shift,
-        ema_decay=config.ema_decay,
-        micro_batches=config.micro_batches,
+        optimizer=optimizer_of(config.optimizer, config.run),
+        caption_in_training=caption_in_training(config.data, assets),
+        caption_dropout=model.caption_dropout,
+        guidance=config.sampling.guidance,
+        shift=config.augmentation.shift,
+        ema_decay=config.optimizer.ema_decay,
+        micro_batches=config.optimizer.micro_batches,
     ).model()
 
 
@@ -126,9 +117,9 @@ EXPERIMENT = Experiment(
     data="emoji, --data ...",
     expected_time="4 min on a GPU",
     presets={
-        "quick": Config(steps=40, width=32, layers=1, sample_every=20, checkpoint_every=20, log_every=20),
-        "default": Config(),
-        "full": Config(
+        "quick": DEFAULT.replace(steps=40, width=32, layers=1, sample_every=20, checkpoint_every=20, log_every=20),
+        "default": DEFAULT,
+        "full": DEFAULT.replace(
             steps=430_000,
             steps_per_dispatch=50,
             batch_size=1_024,

@@ -19,11 +19,17 @@ from typing import Any
 
 from jaxgen.core.errors import UserError
 from jaxgen.core.model import GenerativeModel
-from jaxgen.core.options import Count, Depth, NonNegativeFloat, Rate, Size
+from jaxgen.core.options import Size
 from jaxgen.data import Dataset
 from jaxgen.data.captions import caption_writer
-from jaxgen.experiments._captions import CaptionsConfig, caption_in_training, load_captions, prompt_tokens
-from jaxgen.experiments._diffusion import QUICK, DiffusionConfig, build_diffusion
+from jaxgen.experiments._captions import (
+    CaptionedImageOptions,
+    TextEncoderOptions,
+    caption_in_training,
+    load_captions,
+    prompt_tokens,
+)
+from jaxgen.experiments._diffusion import DIFFUSION, QUICK, DiffusionConfig, build_diffusion
 from jaxgen.experiments._images import with_data_variance
 from jaxgen.models.diffusion.condition_sources import caption_condition
 from jaxgen.networks.text_encoder import TextTransformer
@@ -31,28 +37,27 @@ from jaxgen.runs.experiment import Experiment
 
 
 @dataclass(frozen=True)
-class Config(CaptionsConfig, DiffusionConfig):
+class TextTransformerOptions(TextEncoderOptions):
+    """The transformer that reads captions."""
+
+    text_head_width: Size = 32
+    """Width of each head of attention of the text transformer."""
+
+
+@dataclass(frozen=True)
+class Config(DiffusionConfig):
     """Options of emoji_text_to_image."""
 
-    steps: Count = 5_000
-    """How many training steps the run has in all."""
-    batch_size: Count = 32
-    """Examples per step, over all devices together."""
-    dropout: Rate = 0.1
-    """Dropout rate in the blocks."""
-    guidance: NonNegativeFloat = 3.0
-    """How far samples go toward their caption, from what images are like without (0) to it (1) and beyond."""
-    text_width: Size = 128
-    """Width of the text transformer, at each place between its blocks."""
-    text_layers: Depth = 2
-    """Blocks of the text transformer."""
-    text_head_width: Size = 32
-    """Width of each head of the text transformer."""
+    data: CaptionedImageOptions = CaptionedImageOptions()
+    text: TextTransformerOptions = TextTransformerOptions()
+
+
+DEFAULT = Config().replace(**{**DIFFUSION, "steps": 5_000, "batch_size": 32}, dropout=0.1, guidance=3.0)
 
 
 def load_data(config: Config) -> Dataset:
-    """Images with captions, with what EDM needs to know of them."""
-    return with_data_variance(load_captions(config))
+    """Load images with captions, with what EDM needs to know of them."""
+    return with_data_variance(load_captions(config.data))
 
 
 def build_model(config: Config, assets: Mapping[str, Any]) -> GenerativeModel:
@@ -61,16 +66,14 @@ def build_model(config: Config, assets: Mapping[str, Any]) -> GenerativeModel:
     Raises:
       UserError: a number out of range, or a network that takes no text.
     """
-    if config.network != "unet":
+    if config.network.network != "unet":
         raise UserError("--network dit takes no text here: leave it out.")
-    if config.text_width % config.text_head_width or config.text_head_width % 2:
-        raise UserError(
-            f"--text-head-width {config.text_head_width} must be even and divide --text-width {config.text_width}."
-        )
-    heads = config.text_width // config.text_head_width
-    text = TextTransformer(caption_writer(assets).size, config.text_width, config.text_layers, heads)
-    condition = caption_condition(prompt_tokens(assets), caption_in_training(config, assets))
-    return build_diffusion(config, assets, condition=condition if config.conditional else None, text=text)
+    width, head_width = config.text.text_width, config.text.text_head_width
+    if width % head_width or head_width % 2:
+        raise UserError(f"--text-head-width {head_width} must be even and divide --text-width {width}.")
+    text = TextTransformer(caption_writer(assets).size, width, config.text.text_layers, width // head_width)
+    condition = caption_condition(prompt_tokens(assets), caption_in_training(config.data, assets))
+    return build_diffusion(config, assets, condition=condition if config.model.conditional else None, text=text)
 
 
 EXPERIMENT = Experiment(
@@ -80,9 +83,9 @@ EXPERIMENT = Experiment(
     data="emoji, --data ...",
     expected_time="40 min on 1 CPU core",
     presets={
-        "quick": Config(steps=40, sample_every=20, checkpoint_every=20, text_width=32, text_layers=1, **QUICK),
-        "default": Config(),
-        "full": Config(
+        "quick": DEFAULT.replace(steps=40, sample_every=20, checkpoint_every=20, text_width=32, text_layers=1, **QUICK),
+        "default": DEFAULT,
+        "full": DEFAULT.replace(
             steps=2_000_000,  # of the paper's 2,500,000: more examples than a run can number
             steps_per_dispatch=50,
             batch_size=2_048,

@@ -9,10 +9,11 @@ eval/autoregressive/loss is the mean over the whole held-out tenth of the text, 
 for bits). The preset full is nanoGPT's setting for the complete works of Shakespeare, 10.6 million parameters.
 """
 
-from jaxgen.experiments._gpt import NANOGPT, build_gpt
-from jaxgen.experiments._gpt import GPTConfig as Config
-from jaxgen.experiments._text import load_data
+from jaxgen.experiments._gpt import NANOGPT, SMALL_GPT, build_gpt
+from jaxgen.experiments._text import QUICK, load_data
 from jaxgen.runs.experiment import Experiment
+
+DEFAULT = SMALL_GPT
 
 EXPERIMENT = Experiment(
     file=__file__,
@@ -21,9 +22,9 @@ EXPERIMENT = Experiment(
     data="kjv, --data ...",
     expected_time="4 min on 1 CPU core",
     presets={
-        "quick": Config(steps=200, sample_every=100, checkpoint_every=100, log_every=20, warmup_steps=20),
-        "default": Config(),
-        "full": Config(
+        "quick": DEFAULT.replace(**QUICK),
+        "default": DEFAULT,
+        "full": DEFAULT.replace(
             steps=5_000,
             batch_size=64,
             context=256,

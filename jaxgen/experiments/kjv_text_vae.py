@@ -10,73 +10,82 @@ A recurrent encoder and decoder, or a transformer of each. The decoder sees the 
 latents; --kl-warmup-steps, --free-bits and --word-dropout are what keeps them in use. eval/text_vae/elbo is the bound
 of log p of a verse in nats; jaxgen evaluate also gives it in bits a character, to be compared with the same network
 without latents: python -m jaxgen.experiments.kjv_rnn --examples lines --vocabulary bpe-2000 --layers 1
+
+An epoch of the verses is 875 steps with --batch-size 32.
 """
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Annotated, Any, Literal
+from typing import Any, Literal
 
 from jaxgen.core.errors import UserError
 from jaxgen.core.model import GenerativeModel
-from jaxgen.core.options import Count, CountFromZero, Depth, NonNegativeFloat, PositiveFloat, Rate, Size, Text, within
+from jaxgen.core.options import CountFromZero, NonNegativeFloat, Rate, Size
 from jaxgen.data import Dataset
-from jaxgen.data.lines import load_lines
 from jaxgen.data.vocabulary import vocabulary_of
-from jaxgen.experiments._adamw import optimizer_of
-from jaxgen.experiments._text import TextDataConfig
+from jaxgen.experiments._adamw import AdamWOptions, optimizer_of
+from jaxgen.experiments._text import QUICK, SequenceNetworkOptions, TextDataOptions, load_examples
 from jaxgen.models.text_vae import TextVAE
 from jaxgen.networks.gpt import GPT
 from jaxgen.networks.recurrent import RecurrentNetwork
 from jaxgen.networks.text_encoder import AttentionEncoder, RecurrentEncoder
 from jaxgen.runs.experiment import Experiment
+from jaxgen.training.config import TrainConfig
 
 
 @dataclass(frozen=True)
-class Config(TextDataConfig):
-    """Options of kjv_text_vae."""
+class TextVAEOptions:
+    """The latent vectors, and how they are kept in use."""
 
-    steps: Count = 5_000
-    """How many training steps the run has in all (875 are one epoch of the verses with --batch-size 32)."""
-    batch_size: Count = 32
-    """Examples per step, over all devices together."""
-    vocabulary: Text = "bpe-2000"
-    """What a token is: characters (those of the text), bytes, bpe-SIZE (pieces of words, learned from the text) or the
-    path of a tokenizer.json."""
-    sample_length: Annotated[int, *within(1, 10**7)] = 64
-    """Tokens of each line in samples/, at most."""
-    network: Literal["lstm", "gru", "gpt"] = "lstm"
-    """Of the encoder and of the decoder."""
-    layers: Depth = 1
-    """Of the decoder."""
-    heads: Size = 4
-    """Of attention, with --network gpt."""
-    width: Size = 256
-    """Of the embeddings and of each layer."""
     latent_size: Size = 32
     """Length of the latent vectors."""
     beta: NonNegativeFloat = 1.0
     """Weight of the KL term."""
     kl_warmup_steps: CountFromZero = 2_000
-    """Over how many steps the weight of the KL term rises from 0."""
+    """Steps over which the weight of the KL term rises linearly from 0."""
     free_bits: NonNegativeFloat = 0.15
     """Nats that the KL term of each latent may have for nothing."""
     word_dropout: Rate = 0.25
     """How often, in training, the decoder does not see a token that came before."""
-    learning_rate: PositiveFloat = 2e-3
-    """Peak learning rate, reached after the warm-up."""
-    weight_decay: NonNegativeFloat = 0.01
-    """AdamW's weight decay, of matrices only: not of biases and norms."""
-    eval_every: CountFromZero = 875
-    """Steps between evaluations on the held-out examples. 0: only at the end."""
-    sample_every: CountFromZero = 875
-    """Steps between texts in samples/. 0: only at the end."""
+
+
+@dataclass(frozen=True)
+class CoderOptions(SequenceNetworkOptions):
+    """The encoder and the decoder; a recurrent encoder has one layer whatever --layers is."""
+
+    network: Literal["lstm", "gru", "gpt"] = "lstm"
+    """Kind of the encoder and the decoder: recurrent networks, or transformers."""
+    heads: Size = 4
+    """Heads of attention in each block, with --network gpt."""
+
+
+@dataclass(frozen=True)
+class Config(TrainConfig):
+    """Options of kjv_text_vae."""
+
+    data: TextDataOptions = TextDataOptions()
+    model: TextVAEOptions = TextVAEOptions()
+    network: CoderOptions = CoderOptions()
+    optimizer: AdamWOptions = AdamWOptions()
+
+
+DEFAULT = Config().replace(
+    steps=5_000,
+    batch_size=32,
+    vocabulary="bpe-2000",
+    sample_length=64,
+    layers=1,
+    width=256,
+    learning_rate=2e-3,
+    weight_decay=0.01,
+    eval_every=875,  # an epoch
+    sample_every=875,
+)
 
 
 def load_data(config: Config) -> Dataset:
-    """The lines of the text, of at most `context` tokens."""
-    return load_lines(
-        config.data, sequence_length=config.context, vocabulary=config.vocabulary, data_dir=config.data_dir
-    )
+    """Load the lines of the text, of at most `context` tokens."""
+    return load_examples(config.data, "lines")
 
 
 def build_model(config: Config, assets: Mapping[str, Any]) -> GenerativeModel:
@@ -85,41 +94,42 @@ def build_model(config: Config, assets: Mapping[str, Any]) -> GenerativeModel:
     Raises:
       UserError: numbers out of range.
     """
-    if config.micro_batches > 1:
+    if config.optimizer.micro_batches > 1:
         raise UserError("--free-bits are of a whole batch, which --micro-batches would cut up: leave it at 1.")
-    if config.network == "gpt" and config.width % (2 * config.heads):
-        raise UserError(f"--width {config.width} must be a multiple of twice --heads {config.heads}.")
-    tokens, outputs = vocabulary_of(assets).size, 2 * config.latent_size
-    if config.network == "gpt":
-        encoder = AttentionEncoder(outputs, tokens, config.width, config.layers, config.heads)
+    model, sizes = config.model, config.network
+    if sizes.network == "gpt" and sizes.width % (2 * sizes.heads):
+        raise UserError(f"--width {sizes.width} must be a multiple of twice --heads {sizes.heads}.")
+    tokens, outputs = vocabulary_of(assets).size, 2 * model.latent_size
+    if sizes.network == "gpt":
+        encoder = AttentionEncoder(outputs, tokens, sizes.width, sizes.layers, sizes.heads)
         network = GPT(
             tokens,
-            config.context,
-            config.layers,
-            config.heads,
-            config.width,
-            dropout=config.dropout,
+            config.data.context,
+            sizes.layers,
+            sizes.heads,
+            sizes.width,
+            dropout=sizes.dropout,
             positions="rotary",
             norm="rms",
             feed_forward="swiglu",
-            latent_size=config.latent_size,
+            latent_size=model.latent_size,
         )
     else:
-        encoder = RecurrentEncoder(outputs, tokens, config.width, config.network)
+        encoder = RecurrentEncoder(outputs, tokens, sizes.width, sizes.network)
         network = RecurrentNetwork(
-            tokens, config.width, config.layers, config.network, config.dropout, latent_size=config.latent_size
+            tokens, sizes.width, sizes.layers, sizes.network, sizes.dropout, latent_size=model.latent_size
         )
     return TextVAE(
         encoder,
         network,
-        latent_size=config.latent_size,
-        optimizer=optimizer_of(config),
+        latent_size=model.latent_size,
+        optimizer=optimizer_of(config.optimizer, config.run),
         line_end=assets["line_end"],
-        beta=config.beta,
-        kl_warmup_steps=config.kl_warmup_steps,
-        free_bits=config.free_bits,
-        word_dropout=config.word_dropout,
-        sample_length=config.sample_length,
+        beta=model.beta,
+        kl_warmup_steps=model.kl_warmup_steps,
+        free_bits=model.free_bits,
+        word_dropout=model.word_dropout,
+        sample_length=config.data.sample_length,
     ).model()
 
 
@@ -130,17 +140,9 @@ EXPERIMENT = Experiment(
     data="kjv, --data ...",
     expected_time="25 min on 1 CPU core",
     presets={
-        "quick": Config(
-            steps=200,
-            width=64,
-            kl_warmup_steps=100,
-            sample_every=100,
-            checkpoint_every=100,
-            log_every=20,
-            warmup_steps=20,
-        ),
-        "default": Config(),
-        "full": Config(
+        "quick": DEFAULT.replace(**QUICK, width=64, kl_warmup_steps=100),
+        "default": DEFAULT,
+        "full": DEFAULT.replace(
             steps=44_000,
             batch_size=64,
             context=96,

@@ -8,33 +8,15 @@ The tunes are part of the package music21; one in ten is held out. `jaxgen evalu
 can be read, and how many of their bars are as long as their meter says. Without --out a tune is printed as it is drawn.
 """
 
-from dataclasses import dataclass
-from typing import Annotated
-
-from jaxgen.core.options import Count, Rate, Text, within
 from jaxgen.data.music import NAME
-from jaxgen.experiments._gpt import GPTConfig, build_gpt
-from jaxgen.experiments._scored import BestByLoss
-from jaxgen.experiments._text import load_data
+from jaxgen.experiments._gpt import SMALL_GPT, build_gpt
+from jaxgen.experiments._scored import BEST_BY_LOSS
+from jaxgen.experiments._text import QUICK, load_data
 from jaxgen.runs.experiment import Experiment
 
-
-@dataclass(frozen=True)
-class Config(BestByLoss, GPTConfig):
-    """Options of music_gpt."""
-
-    data: Text = NAME
-    """The text: ryans_mammoth, or as in kjv_gpt."""
-    steps: Count = 3_000
-    """How many training steps the run has in all."""
-    batch_size: Count = 16
-    """Examples per step, over all devices together."""
-    context: Annotated[int, *within(2, 2**20)] = 256
-    """Tokens that an example predicts, and that a GPT can look back to."""
-    dropout: Rate = 0.1
-    """Rate of dropout."""
-    sample_length: Annotated[int, *within(1, 10**7)] = 1_000
-    """Tokens of each text in samples/."""
+DEFAULT = SMALL_GPT.replace(
+    **BEST_BY_LOSS, data=NAME, steps=3_000, batch_size=16, context=256, dropout=0.1, sample_length=1_000
+)
 
 
 EXPERIMENT = Experiment(
@@ -44,9 +26,9 @@ EXPERIMENT = Experiment(
     data="ryans_mammoth (music21)",
     expected_time="31 min on 1 CPU core",
     presets={
-        "quick": Config(steps=200, sample_every=100, checkpoint_every=100, log_every=20, warmup_steps=20),
-        "default": Config(),
-        "full": Config(steps=10_000, batch_size=64, context=512, layers=6, heads=6, width=384, dropout=0.3),
+        "quick": DEFAULT.replace(**QUICK),
+        "default": DEFAULT,
+        "full": DEFAULT.replace(steps=10_000, batch_size=64, context=512, layers=6, heads=6, width=384, dropout=0.3),
     },
     load_data=load_data,
     build_model=build_gpt,

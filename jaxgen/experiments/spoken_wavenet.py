@@ -6,8 +6,8 @@
 It predicts sound sample by sample, as 256 mu-law levels at 8 kHz. eval/autoregressive/bits is the mean over the last
 15% of each clip, given all before it; a linear predictor of order 16 that adapts to each clip needs 2.41 bits there
 (`jaxgen.metrics.linear_prediction_nats`). With --output relative the network says only how the next sample differs from
-what such a predictor says, and predicts better, but what it draws is less like speech. The preset full is for an
-accelerator: 512 channels, three stacks.
+what such a predictor says, and predicts better, but what it draws is less like speech. The default --batch-size is
+small, since 600 steps of 2 came as far as 400 of 8. The preset full is for an accelerator: 512 channels, three stacks.
 """
 
 from collections.abc import Mapping, Sequence
@@ -17,11 +17,11 @@ from typing import Annotated, Any, Literal
 import numpy as np
 
 from jaxgen.core.model import GenerativeModel, Speech
-from jaxgen.core.options import Count, CountFromZero, Depth, NonNegativeFloat, PositiveFloat, Rate, Size, within
+from jaxgen.core.options import CountFromZero, Depth, Rate, Size, within
 from jaxgen.data import Dataset, mu_law
 from jaxgen.data.spoken import load_spoken_windows, words_to_say
-from jaxgen.experiments._adamw import AdamWConfig, optimizer_of
-from jaxgen.experiments._scored import BestByLoss
+from jaxgen.experiments._adamw import AveragedAdamWOptions, optimizer_of
+from jaxgen.experiments._scored import BEST_BY_LOSS
 from jaxgen.models.autoregressive.outputs import (
     OutputDistribution,
     mixture_in_amplitudes,
@@ -33,28 +33,47 @@ from jaxgen.models.autoregressive.sound_augmentation import random_loudness
 from jaxgen.networks.linear_prediction import LinearPredictor
 from jaxgen.networks.wavenet import Spoken, WaveNet
 from jaxgen.runs.experiment import Experiment
+from jaxgen.training.config import TrainConfig
 
 SHOWN = ("one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten")
 
 
-@dataclass(frozen=True)
-class Config(BestByLoss, AdamWConfig):
-    """Options of spoken_wavenet."""
+OUTPUTS = {
+    "softmax": lambda components: softmax(),
+    "mixture": mixture_of_logistics,
+    "relative": mixture_in_amplitudes,
+}
+"""What --output names: `components` -> the distribution of the next sample."""
 
-    steps: Count = 10_000
-    """How many training steps the run has in all."""
-    batch_size: Count = 2
-    """Examples per step, over all devices together. Few: 600 steps of 2 came as far as 400 of 8."""
+
+@dataclass(frozen=True)
+class SpokenOptions:
+    """The windows of clips that are learned from, and how long samples are."""
+
     window: Annotated[int, *within(2, 10**7)] = 2048
-    """Samples of an example."""
+    """Length of an example in samples of sound."""
     context: CountFromZero = 512
-    """How many of them, at least, are only looked back at, where the clip has as many before."""
-    output: Literal["softmax", "mixture", "relative"] = "softmax"
+    """How many samples of an example, at least, are only looked back at, where the clip has as many before."""
+    sample_length: Annotated[int, *within(1, 10**7)] = 8_000
+    """Maximum length of each word in samples/, in samples of sound; a clip may be shorter."""
+
+
+@dataclass(frozen=True)
+class OutputOptions:
+    """What the network says of the next sample."""
+
+    output: Literal[tuple(OUTPUTS)] = "softmax"
     """What the network says of the next sample: a probability of each level; or a mixture of logistics of the levels,
     for which it also reads samples as numbers rather than by an embedding; or such a mixture of the amplitude's
     distance from an adaptive linear prediction, relative to how loud it is now."""
     components: Size = 4
-    """Of the mixture of logistics, with mixture or relative."""
+    """Components of the mixture of logistics, with --output mixture or relative."""
+
+
+@dataclass(frozen=True)
+class WaveNetOptions:
+    """A WaveNet: stacks of dilated convolutions with gated units."""
+
     width: Size = 32
     """Channels between the layers."""
     gate_width: Size = 32
@@ -66,57 +85,74 @@ class Config(BestByLoss, AdamWConfig):
     layers: Annotated[int, *within(1, 20)] = 10
     """How many dilations 1, 2, 4, ... there are in a stack."""
     condition_width: Size = 16
-    """Numbers that describe a character, and a word."""
+    """Length of the vectors that describe a character, and a word."""
     dropout: Rate = 0.05
     """Rate at which channels of the gated units, and words, are left out in training."""
+
+
+@dataclass(frozen=True)
+class LoudnessOptions:
+    """How training examples are changed at random."""
+
     other_loudness: Rate = 0.0
     """How often a training example is heard at another loudness, from a twentieth to twice its own, or upside down."""
-    learning_rate: PositiveFloat = 2e-3
-    """Peak learning rate, reached after the warm-up."""
-    warmup_steps: CountFromZero = 200
-    """Over how many steps the learning rate rises from 0."""
-    weight_decay: NonNegativeFloat = 0.01
-    """AdamW's weight decay, of matrices only: not of biases and norms."""
-    ema_decay: Rate = 0.999
-    """Of the moving average of the weights that evaluation and samples use."""
-    sample_length: Annotated[int, *within(1, 10**7)] = 8_000
-    """Samples of each word in samples/, at most: a clip may be shorter."""
-    eval_every: CountFromZero = 2_000
-    """Steps between evaluations on the held-out samples. 0: only at the end."""
-    sample_every: CountFromZero = 2_000
-    """Steps between sounds in samples/. 0: only at the end."""
+
+
+@dataclass(frozen=True)
+class Config(TrainConfig):
+    """Options of spoken_wavenet."""
+
+    data: SpokenOptions = SpokenOptions()
+    model: OutputOptions = OutputOptions()
+    network: WaveNetOptions = WaveNetOptions()
+    optimizer: AveragedAdamWOptions = AveragedAdamWOptions()
+    augmentation: LoudnessOptions = LoudnessOptions()
+
+
+DEFAULT = Config().replace(
+    **BEST_BY_LOSS,
+    steps=10_000,
+    batch_size=2,
+    learning_rate=2e-3,
+    warmup_steps=200,
+    weight_decay=0.01,
+    eval_every=2_000,
+    sample_every=2_000,
+)
 
 
 def load_data(config: Config) -> Dataset:
-    """Windows of all clips; those to test have before them what the network can look back at."""
-    return load_spoken_windows(config.window, config.context, build_network(config, 1, 1).receptive_field)
+    """Load windows of all clips; those to test have before them what the network can look back at."""
+    data = config.data
+    return load_spoken_windows(data.window, data.context, build_network(config, 1, 1).receptive_field)
 
 
 def build_network(config: Config, num_classes: int, num_characters: int) -> WaveNet:
+    """Return the network of these options."""
+    output, sizes = config.model.output, config.network
     return WaveNet(
-        num_outputs=output_of(config).num_parameters,
-        width=config.width,
-        gate_width=config.gate_width,
-        skip_width=config.skip_width,
-        dilations=tuple(2**i for i in range(config.layers)) * config.stacks,
-        amplitudes=config.output == "mixture",
-        predictor=LinearPredictor() if config.output == "relative" else None,
+        num_outputs=output_of(config.model).num_parameters,
+        width=sizes.width,
+        gate_width=sizes.gate_width,
+        skip_width=sizes.skip_width,
+        dilations=tuple(2**i for i in range(sizes.layers)) * sizes.stacks,
+        amplitudes=output == "mixture",
+        predictor=LinearPredictor() if output == "relative" else None,
         num_classes=num_classes,
         num_characters=num_characters,
-        condition_width=config.condition_width,
-        dropout=config.dropout,
+        condition_width=sizes.condition_width,
+        dropout=sizes.dropout,
     )
 
 
-def output_of(config: Config) -> OutputDistribution:
-    if config.output == "softmax":
-        return softmax()
-    mixture = mixture_in_amplitudes if config.output == "relative" else mixture_of_logistics
-    return mixture(config.components)
+def output_of(options: OutputOptions) -> OutputDistribution:
+    """Return the distribution of the next sample."""
+    return OUTPUTS[options.output](options.components)
 
 
 def build_model(config: Config, assets: Mapping[str, Any]) -> GenerativeModel:
     """Return the model of codes that follow silence, whose condition is what is said; words come in turn."""
+    sample_length, loudness = config.data.sample_length, config.augmentation.other_loudness
 
     def say(texts: Sequence[str]) -> tuple[Spoken]:
         return (Spoken(**words_to_say(assets, texts)),)
@@ -126,20 +162,20 @@ def build_model(config: Config, assets: Mapping[str, Any]) -> GenerativeModel:
         return say([in_turn[i % len(in_turn)] for i in range(num_samples)])
 
     def sample_lengths(num_samples: int) -> np.ndarray:
-        return np.minimum(conditions(num_samples)[0].length, config.sample_length)
+        return np.minimum(conditions(num_samples)[0].length, sample_length)
 
     sequences = SequenceModel(
         build_network(config, len(assets["words"]), len(assets["characters"])),
-        output=output_of(config),
+        output=output_of(config.model),
         condition_of=lambda batch: (Spoken(*(batch[name] for name in Spoken._fields)),),
         conditions=conditions,
-        optimizer=optimizer_of(config),
+        optimizer=optimizer_of(config.optimizer, config.run),
         first_token=mu_law.SILENCE,
-        sample_length=config.sample_length,
-        ema_decay=config.ema_decay,
-        micro_batches=config.micro_batches,
+        sample_length=sample_length,
+        ema_decay=config.optimizer.ema_decay,
+        micro_batches=config.optimizer.micro_batches,
         report_bits=True,
-        augment=random_loudness(config.other_loudness) if config.other_loudness else None,
+        augment=random_loudness(loudness) if loudness else None,
     )
     return sequences.model()._replace(speech=Speech(say, sample_lengths))
 
@@ -151,7 +187,7 @@ EXPERIMENT = Experiment(
     data="spoken",
     expected_time="16 min on 1 CPU core",
     presets={
-        "quick": Config(
+        "quick": DEFAULT.replace(
             steps=200,
             width=16,
             gate_width=16,
@@ -163,8 +199,8 @@ EXPERIMENT = Experiment(
             sample_every=200,
             checkpoint_every=100,
         ),
-        "default": Config(),
-        "full": Config(
+        "default": DEFAULT,
+        "full": DEFAULT.replace(
             steps=20_000,
             batch_size=32,
             window=7_680,
