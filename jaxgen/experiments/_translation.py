@@ -2,14 +2,14 @@
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated
 
 import optax
 
-from jaxgen.core.options import ImageSize, PositiveFloat, Rate, Size, Text, within
+from jaxgen.core.options import ImageSize, PositiveFloat, Rate, Size, Text
 from jaxgen.data import Dataset
 from jaxgen.data.pairs import load_pairs
 from jaxgen.experiments._averages import AverageOptions
+from jaxgen.experiments._distortion import ShiftOptions
 from jaxgen.training.config import TrainConfig
 
 
@@ -56,13 +56,11 @@ class TranslationOptimizerOptions(AverageOptions, LinearAdamOptions):
 
 
 @dataclass(frozen=True)
-class ShiftOptions:
-    """What is done to images in training, to the two of a pair alike."""
+class MirrorOptions(ShiftOptions):
+    """How training images are moved and mirrored at random, the two of a pair alike."""
 
-    shift: Annotated[int, *within(0, 1000)] = 2
-    """Training images are moved by up to this many pixels (a pair alike)."""
     mirror: bool = True
-    """Training images are mirrored by chance (a pair alike)."""
+    """Mirror training images at random."""
 
 
 @dataclass(frozen=True)
@@ -71,7 +69,7 @@ class TranslationConfig(TrainConfig):
 
     data: CollectionOptions = CollectionOptions()
     optimizer: TranslationOptimizerOptions = TranslationOptimizerOptions()
-    augmentation: ShiftOptions = ShiftOptions()
+    augmentation: MirrorOptions = MirrorOptions()
 
 
 TRANSLATION = {

@@ -17,7 +17,6 @@ first stage is the preset full of emoji_dvae.
 import dataclasses
 from collections.abc import Mapping
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 from jaxgen.core.errors import UserError
@@ -28,6 +27,7 @@ from jaxgen.data.captions import caption_writer
 from jaxgen.experiments._adamw import AveragedAdamWOptions, optimizer_of
 from jaxgen.experiments._captions import CaptionedImageOptions, caption_in_training, load_captions, prompt_tokens
 from jaxgen.experiments._distortion import ShiftOptions
+from jaxgen.experiments._first_stage import FirstStageOptions
 from jaxgen.experiments._gpt import DTYPES, TransformerOptions
 from jaxgen.experiments._guidance import GuidanceOptions
 from jaxgen.models.autoregressive.dall_e import DALLE, Layout
@@ -38,11 +38,9 @@ from jaxgen.training.config import TrainConfig
 
 
 @dataclass(frozen=True)
-class DALLEOptions:
-    """The codes that are learned, and how often without a caption."""
+class DALLEOptions(FirstStageOptions):
+    """The first stage, whose codes are learned, and how often they are learned without a caption."""
 
-    first_stage: Path | None = None
-    """The folder of a run of emoji_dvae or emoji_vq_vae, whose codes are learned."""
     caption_dropout: Rate = 0.1
     """How often the caption is empty in training, so that --guidance has something to compare with."""
 

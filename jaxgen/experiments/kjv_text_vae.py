@@ -20,10 +20,11 @@ from typing import Any, Literal
 
 from jaxgen.core.errors import UserError
 from jaxgen.core.model import GenerativeModel
-from jaxgen.core.options import CountFromZero, NonNegativeFloat, Rate, Size
+from jaxgen.core.options import Rate, Size
 from jaxgen.data import Dataset
 from jaxgen.data.vocabulary import vocabulary_of
 from jaxgen.experiments._adamw import AdamWOptions, optimizer_of
+from jaxgen.experiments._latents import KLOptions, LatentOptions
 from jaxgen.experiments._text import QUICK, SequenceNetworkOptions, TextDataOptions, load_examples
 from jaxgen.models.text_vae import TextVAE
 from jaxgen.networks.gpt import GPT
@@ -34,17 +35,9 @@ from jaxgen.training.config import TrainConfig
 
 
 @dataclass(frozen=True)
-class TextVAEOptions:
+class TextVAEOptions(KLOptions, LatentOptions):
     """The latent vectors, and how they are kept in use."""
 
-    latent_size: Size = 32
-    """Length of the latent vectors."""
-    beta: NonNegativeFloat = 1.0
-    """Weight of the KL term."""
-    kl_warmup_steps: CountFromZero = 2_000
-    """Steps over which the weight of the KL term rises linearly from 0."""
-    free_bits: NonNegativeFloat = 0.15
-    """Nats that the KL term of each latent may have for nothing."""
     word_dropout: Rate = 0.25
     """How often, in training, the decoder does not see a token that came before."""
 
@@ -76,6 +69,9 @@ DEFAULT = Config().replace(
     sample_length=64,
     layers=1,
     width=256,
+    latent_size=32,
+    kl_warmup_steps=2_000,
+    free_bits=0.15,
     learning_rate=2e-3,
     weight_decay=0.01,
     eval_every=875,  # an epoch

@@ -12,7 +12,6 @@ of -log p(x) together.
 import dataclasses
 from collections.abc import Mapping
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import optax
@@ -22,6 +21,7 @@ from jaxgen.core.model import GenerativeModel
 from jaxgen.core.options import Rate
 from jaxgen.data import Dataset
 from jaxgen.experiments._adam import AdamOptions
+from jaxgen.experiments._first_stage import FirstStageOptions
 from jaxgen.experiments._grids import ClassOptions, PixelCNNOptions
 from jaxgen.experiments._images import class_count
 from jaxgen.models.autoregressive.grids import AutoregressiveGrid
@@ -29,14 +29,6 @@ from jaxgen.networks.pixel_cnn import GatedPixelCNN
 from jaxgen.runs.experiment import Experiment
 from jaxgen.runs.first_stage import first_stage_of, first_stage_tokenizer, load_first_stage_data
 from jaxgen.training.config import TrainConfig
-
-
-@dataclass(frozen=True)
-class FirstStageOptions:
-    """The codes to learn from."""
-
-    first_stage: Path | None = None
-    """The folder of a run of mnist_vq_vae or emoji_vq_vae, whose codes are learned."""
 
 
 @dataclass(frozen=True)
