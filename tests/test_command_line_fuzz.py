@@ -124,7 +124,7 @@ def check_experiments(data):
     experiment = EXPERIMENTS[data.draw(st.sampled_from(sorted(EXPERIMENTS)))]
     config = outcome(read, experiment, data.draw(arguments(type(experiment.presets["default"]))))
     if config is not None:
-        assert config_from_json(type(config), config_to_json(config)) == config
+        assert config_from_json(experiment.presets["default"], config_to_json(config)) == config
     assert os.listdir() == []
 
 
