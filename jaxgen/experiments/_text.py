@@ -70,8 +70,8 @@ class InitializationOptions:
     """What training begins from."""
 
     pretrained: Path | None = None
-    """Begin from the network and the vocabulary of a run with the same kind of network, or of a folder that holds a
-    GPT-2 of transformers; options of the network's sizes are then those of that."""
+    """Begin from a run with the same kind of network, or from a folder that holds a GPT-2 of transformers: from its
+    weights, its vocabulary and its sizes, whatever the options of the network say."""
     adapter_rank: Size | None = None
     """With --pretrained: train only low-rank adapters of this rank (LoRA) beside its kernels. None: train all of it."""
 
@@ -111,7 +111,7 @@ def load_examples(options: TextDataOptions, examples: str, vocabulary: Vocabular
 def described_start(
     options: InitializationOptions, run: RunOptions
 ) -> tuple[Mapping[str, Any] | None, Vocabulary | None]:
-    """Return what describes the network that a run begins from, and its vocabulary; None twice: from none."""
+    """Return what describes the network that a run begins from, and its vocabulary; both are None without one."""
     if options.pretrained is None:
         return None, None
     if run.resume:  # with what the run began from, whatever became of it since
