@@ -103,7 +103,7 @@ def numbers_of_parameters(module, *image_shape, assets=ASSETS, caption_length=1)
 @pytest.mark.parametrize("name", COUNTS)
 def test_the_full_preset_has_the_stated_parameters_and_makes_images(name):
     module, size, generator, discriminator = COUNTS[name]
-    assert module.EXPERIMENT.presets["full"].image_size == size
+    assert module.EXPERIMENT.presets["full"].data.image_size == size
     assert numbers_of_parameters(module, size, size, 3) == {"generator": generator, "discriminator": discriminator}
 
 
@@ -119,7 +119,8 @@ def test_the_full_preset_of_an_autoregressive_model_has_the_stated_parameters_an
 )
 def test_the_full_preset_of_stylegan2_has_the_published_parameters_and_makes_images(size, generator, discriminator):
     config = image_stylegan2.EXPERIMENT.presets["full"]
-    assert (config.image_size, config.channel_base, config.r1_weight, config.path_weight) == (1024, 32_768, 10.0, 2.0)
+    sizes = (config.data.image_size, config.network.channel_base)
+    assert (*sizes, config.model.r1_weight, config.model.path_weight) == (1024, 32_768, 10.0, 2.0)
     counts = numbers_of_parameters(image_stylegan2, size, size, 3)
     assert counts == {"generator": generator, "discriminator": discriminator}
 
@@ -226,7 +227,7 @@ TRANSLATION_COUNTS = {
 @pytest.mark.parametrize("name", TRANSLATION_COUNTS)
 def test_the_full_preset_of_a_translation_has_the_published_parameters(name):
     module, counts = TRANSLATION_COUNTS[name]
-    assert module.EXPERIMENT.presets["full"].image_size == 256
+    assert module.EXPERIMENT.presets["full"].data.image_size == 256
     assert numbers_of_parameters(module, 256, 256, 3) == counts
 
 
@@ -253,7 +254,7 @@ def test_the_full_preset_of_style_transfer_has_the_layers_of_the_paper_s_network
     conv = lambda kernel, before, after: kernel**2 * before * after  # noqa: E731
     inner = conv(7, 3, 32) + conv(3, 32, 64) + conv(3, 64, 128) + 10 * conv(3, 128, 128)
     outer = conv(3, 128, 64) + conv(3, 64, 32) + conv(7, 32, 3) + 3
-    assert photo_style.EXPERIMENT.presets["full"].image_size == 256
+    assert photo_style.EXPERIMENT.presets["full"].data.image_size == 256
     counts = numbers_of_parameters(photo_style, 256, 256, 3, assets=ASSETS | {"style": "none"})
     assert counts == {"translator": inner + outer}
 

@@ -17,6 +17,7 @@ from numbers import Integral, Real
 from pathlib import Path
 from typing import Annotated, Any, Literal, Protocol, TypeVar, Union, runtime_checkable
 
+import docstring_parser
 import numpy as np
 import tyro
 
@@ -196,6 +197,8 @@ def parse_options(
     Raises:
       UserError: a value is not in its option's range.
     """
+    for group in (cls, *option_groups.groups(cls).values()):
+        _let_help_wrap(group)
     shown = option_groups.in_order(cls, first, last)
 
     def as_(other: type[Options], options: Options) -> Options:
@@ -215,6 +218,17 @@ def parse_options(
     options = as_(cls, parsed)
     check_options(options)
     return options
+
+
+@functools.cache
+def _let_help_wrap(cls: type) -> None:
+    """Give tyro each option's docstring as one paragraph; it would keep the line breaks of the source."""
+    texts = {parameter.arg_name: parameter.description for parameter in docstring_parser.parse_from_object(cls).params}
+    for base in cls.__mro__[1:-1]:
+        _let_help_wrap(base)
+    for field in dataclasses.fields(cls):
+        if (text := texts.get(field.name)) is not None:
+            field.metadata = types.MappingProxyType({**field.metadata, "help": " ".join(text.split())})
 
 
 def check_options(options: Any, where: str = "") -> None:

@@ -29,7 +29,8 @@ class Config(TrainConfig):
 
     network: NetworkOptions = NetworkOptions()
     own: Count = 3
-    """An option that is in no group."""
+    """An option that is in no group. Its text takes two lines here, and is one paragraph in the help, which breaks its
+    lines where the terminal ends."""
 
 
 def parsed(*arguments, default=None):
@@ -90,6 +91,14 @@ def test_help_shows_what_people_change_first_at_the_beginning_and_processes_at_t
     places = [text.index(f"{flag} ") for flag in order]
     assert places == sorted(places)
     assert "The network." in text  # what heads its panel
+
+
+def test_help_breaks_lines_where_the_terminal_ends_and_not_where_the_source_does(capsys, monkeypatch):
+    monkeypatch.setenv("COLUMNS", "100")
+    with pytest.raises(SystemExit):
+        parsed("--help")
+    lines = [line.strip("│ ") for line in capsys.readouterr().out.splitlines()]
+    assert "paragraph in the help, which breaks its lines where the terminal ends." in lines
 
 
 def test_groups_of_the_experiments_are_immutable_and_headed_by_a_sentence():
