@@ -151,7 +151,8 @@ def pair_losses(
     (UniCL: Yang et al. 2022, arXiv:2204.03610, eqs. 2 and 3).
 
     Args:
-      images, texts: [B, E], of length 1.
+      images: [B, E], of length 1.
+      texts: [B, E], of length 1.
       inverse_temperature: [].
       names: int [B, T], what says which pairs are the same.
 

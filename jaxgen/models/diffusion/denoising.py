@@ -66,7 +66,9 @@ def sample(  # its keywords are what `jaxgen sample` and `jaxgen evaluate` offer
 
     Args:
       condition: what each is drawn for, [N, ...]; None: the conditions `of_samples` of the spec's `condition`.
-      sampler, sampling_steps, guidance: None: the spec's.
+      sampler: name of a sampler in `SAMPLERS`; None: the spec's.
+      sampling_steps: how many steps it takes; None: as many as the spec says.
+      guidance: weight of the condition (1: without guidance); None: the spec's.
     """
     of_samples = None if diffusion.condition is None else diffusion.condition.of_samples
     condition = chosen_condition(condition, num_samples, of_samples)

@@ -180,7 +180,8 @@ def generator_terms(
     """Return the terms of the generators' loss, and the generated images of each side.
 
     Args:
-      params, discriminators: of the networks, by name.
+      params: of the generators, by name.
+      discriminators: parameters of the discriminators, by name.
     """
 
     def to(side: Side, images: jax.Array) -> jax.Array:

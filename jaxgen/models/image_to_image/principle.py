@@ -155,7 +155,8 @@ def restoration_scores(images: jax.Array, targets: jax.Array, border: int) -> di
     PSNR is infinite for images that equal their targets.
 
     Args:
-      images, targets: [B, H, W, C] in [-1, 1].
+      images: [B, H, W, C] in [-1, 1].
+      targets: [B, H, W, C] in [-1, 1].
       border: how many pixels at each side are left out.
     """
     inner = slice(border, -border or None)
