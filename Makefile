@@ -1,3 +1,4 @@
+.PHONY: test slow style bits docs check
 test: ; pytest                                  # the quick tests
 slow: ; pytest -m slow                          # the long ones
 style: ; ruff check --fix . && ruff format .
