@@ -6,13 +6,15 @@ None where it cannot. Commands, sheets, scores and summaries ask those, and noth
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
-from typing import Any, Literal, NamedTuple, Protocol
+from typing import Any, Literal, NamedTuple, Protocol, TypeVar
 
 import flax.linen as nn
 import numpy as np
 
 from jaxgen.core.state import TrainState
 from jaxgen.core.types import Array, Batch, ConditionValue, Key, Metrics, Params
+
+Capability = TypeVar("Capability")
 
 
 class Sample(Protocol):
@@ -196,6 +198,12 @@ class ModelSpec(ABC):
 def as_model(model: GenerativeModel | ModelSpec) -> GenerativeModel:
     """Return the model of a spec, or the model itself."""
     return model.model() if isinstance(model, ModelSpec) else model
+
+
+def needed(capability: Capability | None) -> Capability:
+    """Return a capability that the caller knows a model to have."""
+    assert capability is not None
+    return capability
 
 
 def capabilities(model: GenerativeModel) -> list[str]:

@@ -9,8 +9,11 @@ from collections.abc import Mapping
 from typing import Any, TypeAlias, TypeVar
 
 import jax
+import numpy as np
 
 Array: TypeAlias = jax.Array
+AnyArray: TypeAlias = jax.Array | np.ndarray
+"""An array of jax or of NumPy."""
 Key: TypeAlias = jax.Array
 """A key of `jax.random`."""
 Batch: TypeAlias = Mapping[str, Array]

@@ -2,13 +2,13 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Protocol, TypeVar
+from typing import TYPE_CHECKING, Protocol, TypeVar, cast
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 
-from jaxgen.core.types import Batch, Json
+from jaxgen.core.types import AnyArray, Batch, Json
 from jaxgen.data.identity import Identity
 
 if TYPE_CHECKING:
@@ -45,7 +45,7 @@ def as_stored(batch: Batch) -> Batch:
     return batch
 
 
-def unscale_images(images: np.ndarray) -> np.ndarray:
+def unscale_images(images: AnyArray) -> np.ndarray:
     """The inverse of `scale_images` for float images in [-1, 1]: uint8 in 0..255, rounded to nearest."""
     return np.clip(np.rint((np.asarray(images, np.float32) + 1.0) * 127.5), 0, 255).astype(np.uint8)
 
@@ -108,6 +108,11 @@ def pick_examples(split: Split, rows: Sequence[int] | np.ndarray) -> dict[str, n
         return {name: np.asarray(values)[rows] for name, values in split.items()}
     examples = [split[int(row)] for row in rows]
     return {name: np.stack([example[name] for example in examples]) for name in examples[0]}
+
+
+def prepared(data: Dataset, examples: Arrays) -> Batch:
+    """Return stored examples as a model gets them; what `prepare` does not compute with jax stays as it is."""
+    return data.prepare(cast(Batch, examples))
 
 
 def example_batch(data: Dataset, size: int) -> Batch:
