@@ -2,7 +2,8 @@
 
 A page's links are those of its file in the repository, so that they also work where the repository is read. The site
 has the files of docs/ at its root, and every other file under its path in the repository: README.md becomes the front
-page, experiments/mnist_gan/README.md the page experiments/mnist_gan/. Notebooks become pages with their outputs.
+page, experiments/mnist_gan/README.md the page experiments/mnist_gan/. Notebooks become pages with their outputs, and
+programs pages of code.
 """
 
 import json
@@ -16,6 +17,8 @@ from mkdocs.structure.pages import Page
 
 ROOT = Path(__file__).parents[1]
 LINK = re.compile(r"(?<=\]\()(?!\w+:|/|#)([^)#\s]+)(?=[)#\s])")
+RENDERED = (".ipynb", ".py")
+"""Endings of files that become pages, besides Markdown."""
 CODE = re.compile(r"(^```.*?^```|`[^`\n]*`)", re.DOTALL | re.MULTILINE)
 
 
@@ -70,23 +73,24 @@ def resolve(here: str, link: str) -> str | None:
 
 def is_page(path: str) -> bool:
     """Whether a file becomes a page."""
-    return path.endswith((".md", ".ipynb"))
+    return path.endswith((".md", *RENDERED))
 
 
 def site_path(path: str) -> str:
     """Return the path in the site's sources of a file of the repository."""
-    return path.removeprefix("docs/").replace(".ipynb", ".md")
+    stem, ending = posixpath.splitext(path.removeprefix("docs/"))
+    return stem + (".md" if ending in RENDERED else ending)
 
 
 def repository_path(path: str) -> str:
     """Return the file of the repository that a page is made of."""
-    notebook = path.removesuffix(".md") + ".ipynb"
-    return next(found for found in (f"docs/{path}", path, notebook) if (ROOT / found).is_file())
+    rendered = [path.removesuffix(".md") + ending for ending in RENDERED]
+    return next(found for found in (f"docs/{path}", path, *rendered) if (ROOT / found).is_file())
 
 
 def site_file(path: str, config: MkDocsConfig) -> File:
     """Return a file of the repository as one of the site."""
-    if path.endswith(".ipynb"):
+    if path.endswith(RENDERED):
         return File.generated(config, site_path(path), content=markdown_of(path))
     return File.generated(config, site_path(path), abs_src_path=str(ROOT / path))
 
@@ -94,7 +98,9 @@ def site_file(path: str, config: MkDocsConfig) -> File:
 def markdown_of(path: str) -> str:
     """Return the Markdown of a page."""
     text = (ROOT / path).read_text()
-    return "\n\n".join(map(cell_markdown, json.loads(text)["cells"])) if path.endswith(".ipynb") else text
+    if path.endswith(".ipynb"):
+        return "\n\n".join(map(cell_markdown, json.loads(text)["cells"]))
+    return f"# {posixpath.basename(path)}\n\n```python\n{text}```\n" if path.endswith(".py") else text
 
 
 def cell_markdown(cell: dict) -> str:
