@@ -6,7 +6,7 @@ None where it cannot. Commands, sheets, scores and summaries ask those, and noth
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
-from typing import Any, Literal, NamedTuple, Protocol, TypeVar
+from typing import Any, Concatenate, Literal, NamedTuple, TypeAlias
 
 import flax.linen as nn
 import numpy as np
@@ -14,15 +14,11 @@ import numpy as np
 from jaxgen.core.state import TrainState
 from jaxgen.core.types import Array, Batch, ConditionValue, Key, Metrics, Params
 
-Capability = TypeVar("Capability")
+Sample: TypeAlias = Callable[Concatenate[TrainState, Key, int, ...], Array]
+"""Draw samples: (state, key, num_samples, *, condition=None, **options) -> samples [num_samples, ...].
 
-
-class Sample(Protocol):
-    """Draw samples [num_samples, ...] of a state."""
-
-    def __call__(
-        self, state: TrainState, key: Key, num_samples: int, *, condition: ConditionValue = None, **options: Any
-    ) -> Array: ...
+`condition` is what each sample is of; None: that of `Condition.of_samples`. The options are the model's own.
+"""
 
 
 class Latents(NamedTuple):
@@ -198,12 +194,6 @@ class ModelSpec(ABC):
 def as_model(model: GenerativeModel | ModelSpec) -> GenerativeModel:
     """Return the model of a spec, or the model itself."""
     return model.model() if isinstance(model, ModelSpec) else model
-
-
-def needed(capability: Capability | None) -> Capability:
-    """Return a capability that the caller knows a model to have."""
-    assert capability is not None
-    return capability
 
 
 def capabilities(model: GenerativeModel) -> list[str]:

@@ -9,7 +9,7 @@ from typing import NamedTuple
 import numpy as np
 
 from jaxgen.core.errors import UserError
-from jaxgen.core.model import needed
+from jaxgen.core.types import needed
 from jaxgen.metrics.extractors import FeatureExtractor, check_shape, say_shape
 from jaxgen.metrics.frechet import frechet_distance_of_moments
 from jaxgen.metrics.image_features import ImageFeatures, Progress, extract_features

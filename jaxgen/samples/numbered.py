@@ -6,8 +6,9 @@ from collections.abc import Callable
 import jax
 import numpy as np
 
-from jaxgen.core.model import GenerativeModel, draws_captions, draws_classes, needed
+from jaxgen.core.model import GenerativeModel, draws_captions, draws_classes
 from jaxgen.core.state import TrainState
+from jaxgen.core.types import needed
 from jaxgen.data.dataset import Dataset, length, pick_examples, prepared, unscale_images
 from jaxgen.metrics.image_features import Progress
 from jaxgen.metrics.image_source import ImageSource

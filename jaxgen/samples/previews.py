@@ -7,9 +7,9 @@ from typing import NamedTuple
 import jax
 import numpy as np
 
-from jaxgen.core.model import GenerativeModel, draws_captions, needed
+from jaxgen.core.model import GenerativeModel, draws_captions
 from jaxgen.core.state import TrainState
-from jaxgen.core.types import Assets, PyTree
+from jaxgen.core.types import Assets, PyTree, needed
 from jaxgen.data.dataset import Dataset, length, pick_examples, prepared
 from jaxgen.data.vocabulary import vocabulary_of
 from jaxgen.samples import pictures, sounds
