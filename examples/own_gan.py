@@ -1,6 +1,6 @@
 """A GAN of one's own on MNIST: networks, a loss and options that jaxgen does not have.
 
-    python examples/own_gan.py                                  # some minutes on 2 CPU cores
+    python examples/own_gan.py                                  # 4 minutes on 2 CPU cores
     python examples/own_gan.py --steps 200 --width 128          # its options are those of every experiment, and its own
     jaxgen sample runs/own_gan/001 --out sheet.png              # every command works on its runs
 
@@ -90,7 +90,7 @@ EXPERIMENT = jaxgen.Experiment(
     file=__file__,
     summary="a convolutional GAN of one's own",
     data="MNIST",
-    expected_time="some minutes on 2 CPU cores",
+    expected_time="4 min on 2 busy CPU cores",
     presets={"quick": CONFIG.replace(steps=500), "default": CONFIG, "full": CONFIG.replace(steps=20_000)},
     load_data=lambda config: jaxgen.data.load("mnist"),
     build_model=build_model,

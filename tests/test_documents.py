@@ -3,6 +3,7 @@
 import ast
 import importlib
 import inspect
+import json
 import re
 import shlex
 from pathlib import Path
@@ -11,12 +12,15 @@ import pytest
 import tyro
 
 from jaxgen import __main__ as jaxgen_command
+from jaxgen.metrics import image_scores
 from jaxgen.runs import experiment
 from jaxgen.training.config import TrainConfig, validate
 
 ROOT = Path(__file__).parents[1]
 DOCUMENTS = [path for where in ("", "experiments/*/", "benchmarks/") for path in sorted(ROOT.glob(f"{where}README.md"))]
-DOCUMENTS += [ROOT / "docs" / "how-to.md", ROOT / "CONTRIBUTING.md"]
+DOCUMENTS += [ROOT / "CONTRIBUTING.md", *sorted(ROOT.glob("examples/*.ipynb"))]
+PAGES = sorted(path for where in ("*.md", "[!t]*/*.md", "tutorials/*.md") for path in ROOT.glob(f"docs/{where}"))
+FAMILIES = sorted(ROOT.glob("docs/families/[!R]*.md"))
 MODULES = sorted(ROOT.glob("jaxgen/experiments/[!_]*.py"))
 
 
@@ -29,6 +33,8 @@ def text_of(path):
     text = path.read_text()
     if path.suffix == ".md":
         return text
+    if path.suffix == ".ipynb":
+        return "\n\n".join("".join(cell["source"]) for cell in json.loads(text)["cells"])
     lines = inspect.cleandoc(ast.get_docstring(ast.parse(text))).splitlines()
     return "\n".join(["```", *(line[4:] for line in lines if line.startswith("    ")), "```", ""])
 
@@ -51,18 +57,21 @@ def understand(words):
     Raises:
       SystemExit: it does not understand it.
     """
-    if words[0] == "jaxgen":
+    if words[0] == "jaxgen" and words[1] != "train":
         assert jaxgen_command.run(words[1:]) == 0
     else:
-        module = importlib.import_module(words[2])
-        options = [word for word in words[3:] if word != "--resume"]  # there is nothing to go on with
+        name = words[2] if words[0] == "jaxgen" else words[2].rpartition(".")[2]
+        module = importlib.import_module(f"jaxgen.experiments.{name}")
+        options = shlex.split(
+            re.sub(r"--resume( [^-]\S*)?", "", shlex.join(words[3:]))
+        )  # there is nothing to go on with
         if hasattr(module, "EXPERIMENT"):
             experiment.parse(module.EXPERIMENT, options)
         else:
             module.run(options)
 
 
-@pytest.mark.parametrize("path", DOCUMENTS + MODULES, ids=lambda path: str(path.relative_to(ROOT)))
+@pytest.mark.parametrize("path", DOCUMENTS + PAGES + MODULES, ids=lambda path: str(path.relative_to(ROOT)))
 def test_the_commands_that_are_shown_are_understood(path, monkeypatch):
     read = tyro.cli
 
@@ -104,3 +113,34 @@ def test_the_program_of_the_readme_trains_and_samples(tmp_path, monkeypatch):
     exec(compile(program.replace("steps=5_000", "steps=2, devices=1"), "README.md", "exec"), names)
     assert names["images"].shape == (16, 28, 28, 1)
     assert (tmp_path / "runs/mine/001/losses.png").is_file()
+
+
+@pytest.mark.parametrize("path", FAMILIES, ids=lambda path: path.stem)
+def test_the_figures_of_a_family_are_those_of_its_records(path):
+    rows = re.findall(r"^\| \[`(\w+)`\]\((.*?)\) .*\| (.*?) \|$", path.read_text(), re.MULTILINE)
+    assert rows
+    for name, record, figures in rows:
+        assert record == f"../../experiments/{name}/README.md"
+        recorded = set(re.findall(r"[\d.,]*\d", (path.parent / record).read_text()))
+        assert set(re.findall(r"\d+\.\d+", figures)) <= recorded, name
+
+
+def test_every_experiment_is_in_the_readme_and_on_a_familys_page():
+    names = {path.stem for path in MODULES}
+    for pages in ([ROOT / "README.md"], FAMILIES):
+        text = "\n".join(path.read_text() for path in pages)
+        assert names == {name for name in names if f"`{name}`" in text}
+
+
+@pytest.mark.slow
+def test_the_programs_of_the_page_on_additions_run(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(image_scores, "METRICS", dict(image_scores.METRICS))
+    page = (ROOT / "docs" / "how-to" / "add.md").read_text()
+    assert page.count("steps=20") == 1
+    names = {"__name__": "add"}
+    for program in re.findall(r"^```python\n(.*?)^```", page, re.DOTALL | re.MULTILINE):
+        exec(compile(program.replace("steps=20", "steps=2, devices=1"), "add.md", "exec"), names)
+    assert names["restored"].shape == (4, 28, 28, 1)
+    assert names["brightness"](names["images"]).shape == (500,)
+    assert image_scores.METRICS.keys() >= {"fid", "feature_gap"}

@@ -11,7 +11,7 @@ import signal
 import sys
 import threading
 from collections.abc import Callable, Iterator
-from typing import Any
+from types import FrameType
 
 from jaxgen.core import signals
 from jaxgen.core.errors import RunStopped, UserError
@@ -95,7 +95,7 @@ def _stdout_fails() -> bool:
 
 
 @contextlib.contextmanager
-def stoppable(clean_up: Callable[[], Any], stopped: Callable[[], str]) -> Iterator[None]:
+def stoppable(clean_up: Callable[[], object], stopped: Callable[[], str]) -> Iterator[None]:
     """Let Ctrl-C, SIGTERM and SIGHUP end the block by `Stopped`, at once even where the main thread is compiling.
 
     Only the main thread of a process can catch signals; in another nothing is changed. Signals that are ignored (as
@@ -116,7 +116,7 @@ def stoppable(clean_up: Callable[[], Any], stopped: Callable[[], str]) -> Iterat
         if not ended.wait(signals.PATIENCE):
             end(number)
 
-    def stop(number: int, frame: Any) -> None:
+    def stop(number: int, frame: FrameType | None) -> None:
         for other in numbers:
             signal.signal(other, signal.SIG_IGN)  # what is being tidied up is not interrupted again
         if _is_importing(frame):  # modules in C crash on an exception, or report another
@@ -131,7 +131,7 @@ def stoppable(clean_up: Callable[[], Any], stopped: Callable[[], str]) -> Iterat
         sys.unraisablehook = unraisable
 
 
-def _is_importing(frame: Any) -> bool:
+def _is_importing(frame: FrameType | None) -> bool:
     while frame is not None and not frame.f_code.co_filename.startswith("<frozen importlib"):
         frame = frame.f_back
     return frame is not None
@@ -153,7 +153,7 @@ def interruptible_imports() -> None:
     Nothing is under way then, and an exception would not do: imported libraries swallow it now and then.
     """
 
-    def end(number: int, frame: Any) -> None:
+    def end(number: int, frame: FrameType | None) -> None:
         say("stopped before it began")
         os._exit(signals.exit_code(number))
 

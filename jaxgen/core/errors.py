@@ -2,7 +2,6 @@
 
 import signal
 from collections.abc import Iterable
-from typing import Any
 
 from jaxgen.core import signals
 from jaxgen.core.terminal import one_line
@@ -32,7 +31,7 @@ class RunStopped(KeyboardInterrupt):
     The message says at which step, what is saved, and how to go on.
     """
 
-    def __init__(self, signal_name: str, message: str, result: Any = None):
+    def __init__(self, signal_name: str, message: str, result: object = None):
         super().__init__(message)
         self.signal_name = signal_name
         """SIGINT, SIGTERM or SIGHUP."""

@@ -40,7 +40,7 @@ _SAYINGS = {
 
 def explain(error: OSError) -> str:
     """Return what went wrong with a file, in words, with the file's name where the error has one."""
-    why = _SAYINGS.get(error.errno, error.strerror or str(error) or type(error).__name__)
+    why = _SAYINGS.get(error.errno or 0, error.strerror or str(error) or type(error).__name__)
     return f"{os.fsdecode(error.filename)}: {why}" if isinstance(error.filename, str | bytes) else why
 
 

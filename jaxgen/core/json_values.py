@@ -8,15 +8,16 @@ import json
 import types
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, Union, get_args, get_origin
+from typing import Any, TypeVar, Union, get_args, get_origin
 
 from jaxgen.core import files
 from jaxgen.core.errors import UserError
 
+T = TypeVar("T")
 LONGEST_SHOWN = 60
 
 
-def read_json(path: Path, check: Callable[[Any], None], remedy: str = "restore it, or start a new run") -> Any:
+def read_json(path: Path, check: Callable[[object], None], remedy: str = "restore it, or start a new run") -> Any:
     """Return what a JSON file holds, checked.
 
     Args:
@@ -36,7 +37,7 @@ def read_json(path: Path, check: Callable[[Any], None], remedy: str = "restore i
     return value
 
 
-def from_json(value: Any, annotation: Any) -> Any:
+def from_json(value: object, annotation: type[T]) -> T:
     """Return a JSON value, which must be of the type of an annotation; lists become tuples where tuples are meant.
 
     Args:
@@ -51,13 +52,13 @@ def from_json(value: Any, annotation: Any) -> Any:
     if origin is tuple:
         return _tuple(value, arguments)
     if origin is list:
-        return [from_json(x, arguments[0]) for x in _list(value)]
+        return _list_of(value, arguments[0])
     if origin is dict:
         return _mapping(value, arguments[1])
     return _plain(value, annotation)
 
 
-def shown(value: Any) -> str:
+def shown(value: object) -> str:
     """Return a value as text for a message: short, and without control characters."""
     text = ascii(value)
     return text if len(text) <= LONGEST_SHOWN else f"{text[:LONGEST_SHOWN]}..."
@@ -66,11 +67,11 @@ def shown(value: Any) -> str:
 _NAMES = {int: "a whole number", float: "a number", str: "text", type(None): "null"}
 
 
-def _wrong(value: Any, expected: str) -> ValueError:
+def _wrong(value: object, expected: str) -> ValueError:
     return ValueError(f"is {shown(value)}, not {expected}")
 
 
-def _plain(value: Any, annotation: Any) -> Any:
+def _plain(value: object, annotation: Any) -> Any:
     if annotation is Any:
         return value
     kinds = (int, float) if annotation is float else annotation
@@ -79,7 +80,7 @@ def _plain(value: Any, annotation: Any) -> Any:
     return value
 
 
-def _one_of(value: Any, annotations: tuple[Any, ...]) -> Any:
+def _one_of(value: object, annotations: tuple[type, ...]) -> Any:
     reasons = []
     for annotation in annotations:
         try:
@@ -90,19 +91,23 @@ def _one_of(value: Any, annotations: tuple[Any, ...]) -> Any:
     raise ValueError(reasons[0])
 
 
-def _list(value: Any) -> list[Any]:
+def _list(value: object) -> Any:
     if not isinstance(value, list):
         raise _wrong(value, "a list")
     return value
 
 
-def _tuple(value: Any, kinds: tuple[Any, ...]) -> tuple[Any, ...]:
+def _list_of(value: object, kind: type) -> Any:
+    return [from_json(x, kind) for x in _list(value)]
+
+
+def _tuple(value: object, kinds: tuple[type, ...]) -> Any:
     if len(_list(value)) != len(kinds):
         raise _wrong(value, f"a list of {len(kinds)}")
-    return tuple(from_json(x, kind) for x, kind in zip(value, kinds, strict=True))
+    return tuple(from_json(x, kind) for x, kind in zip(_list(value), kinds, strict=True))
 
 
-def _mapping(value: Any, kind: Any) -> dict[str, Any]:
+def _mapping(value: object, kind: type) -> Any:
     if not isinstance(value, dict):
         raise _wrong(value, "an object")
     return {name: from_json(x, kind) for name, x in value.items()}

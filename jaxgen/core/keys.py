@@ -1,9 +1,9 @@
 """Random numbers that belong to examples: the same however many devices share a batch, or how many are drawn."""
 
 from collections.abc import Sequence
-from typing import Any
 
 import jax
+from jax.typing import ArrayLike
 
 
 def example_keys(key: jax.Array, index: jax.Array) -> jax.Array:
@@ -11,7 +11,7 @@ def example_keys(key: jax.Array, index: jax.Array) -> jax.Array:
     return jax.vmap(jax.random.fold_in, (None, 0))(key, index)
 
 
-def folded_keys(keys: jax.Array, number: Any) -> jax.Array:
+def folded_keys(keys: jax.Array, number: ArrayLike) -> jax.Array:
     """Each of the keys [B] with a number folded in: other keys of the same examples."""
     return jax.vmap(jax.random.fold_in, (0, None))(keys, number)
 

@@ -5,20 +5,20 @@ None where it cannot. Commands, sheets, scores and summaries ask those, and noth
 """
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable
-from typing import Any, Literal, NamedTuple, Protocol
+from collections.abc import Callable, Sequence
+from typing import Any, Concatenate, Literal, NamedTuple, TypeAlias
 
-from jax import Array
+import flax.linen as nn
+import numpy as np
 
-from jaxgen.core.state import Batch, Key, Metrics, TrainState
+from jaxgen.core.state import TrainState
+from jaxgen.core.types import Array, Batch, ConditionValue, Key, Metrics, Params
 
+Sample: TypeAlias = Callable[Concatenate[TrainState, Key, int, ...], Array]
+"""Draw samples: (state, key, num_samples, *, condition=None, **options) -> samples [num_samples, ...].
 
-class Sample(Protocol):
-    """Draw samples [num_samples, ...] of a state."""
-
-    def __call__(
-        self, state: TrainState, key: Key, num_samples: int, *, condition: Any = None, **options: Any
-    ) -> Array: ...
+`condition` is what each sample is of; None: that of `Condition.of_samples`. The options are the model's own.
+"""
 
 
 class Latents(NamedTuple):
@@ -57,7 +57,7 @@ class Condition(NamedTuple):
     """What samples are of."""
 
     kind: Literal["class", "caption", "speech"]
-    of_samples: Callable[[int], Any]
+    of_samples: Callable[[int], ConditionValue]
     """num_samples -> the condition of so many samples where none is given: every class, caption or sentence in turn."""
 
 
@@ -85,9 +85,9 @@ class Tokens(NamedTuple):
     """What samples without a prompt follow."""
     logits: Callable[..., Array] | None = None
     """(state, tokens [B, T], *condition) -> next-token logits [B, T, K]."""
-    network: Any = None
+    network: nn.Module | None = None
     """The network, where it alone makes the logits."""
-    network_params: Callable[[TrainState], Any] | None = None
+    network_params: Callable[[TrainState], Params] | None = None
     """state -> the network's parameters, with adapters added."""
 
 
@@ -138,16 +138,16 @@ class Styles(NamedTuple):
     """(state, styles, noise=None) -> images, not cut to [-1, 1]."""
     average: Callable[[TrainState], Array]
     """state -> the average style [S] (w_avg)."""
-    fixed_noise: Callable[[], Any]
+    fixed_noise: Callable[[], Sequence[Array]]
     """() -> the noise images, always the same."""
 
 
 class Speech(NamedTuple):
     """Samples that say something."""
 
-    say: Callable[[Any], Any]
+    say: Callable[[Sequence[str]], ConditionValue]
     """texts -> the condition of samples that say them."""
-    sample_lengths: Callable[[int], Any]
+    sample_lengths: Callable[[int], np.ndarray]
     """num_samples -> how many numbers of each sample are the sound."""
 
 

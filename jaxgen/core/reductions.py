@@ -4,9 +4,9 @@ A step is written for one device. Where no device axis is bound (plain `jax.jit`
 same step runs under `jit`, `pmap` and `shard_map`.
 """
 
-from typing import Any
-
 import jax
+
+from jaxgen.core.types import Tree
 
 AXIS = "devices"
 """The name of the device axis."""
@@ -21,17 +21,17 @@ def axis_is_bound() -> bool:
     return True
 
 
-def mean_over_devices(tree: Any) -> Any:
+def mean_over_devices(tree: Tree) -> Tree:
     """The mean of each leaf over all devices; the tree itself where no device axis is bound."""
     return jax.lax.pmean(tree, AXIS) if axis_is_bound() else tree
 
 
-def sum_over_devices(tree: Any) -> Any:
+def sum_over_devices(tree: Tree) -> Tree:
     """The sum of each leaf over all devices; the tree itself where no device axis is bound."""
     return jax.lax.psum(tree, AXIS) if axis_is_bound() else tree
 
 
-def gather_over_devices(tree: Any) -> Any:
+def gather_over_devices(tree: Tree) -> Tree:
     """Leaves [b, ...] of each device joined to the global batch [D * b, ...], in the order of the devices."""
     if not axis_is_bound():
         return tree

@@ -7,15 +7,17 @@ import os
 import signal
 import threading
 from collections.abc import Callable, Iterator
-from typing import Any
+from types import FrameType
 
 SIGNALS = tuple(getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP") if hasattr(signal, name))
+Handler = Callable[[int, FrameType | None], None]
+"""What `signal.signal` calls: (number, what was running)."""
 PATIENCE = 2.0
 """Seconds that the main thread, which may be compiling, has to end by itself."""
 
 
 @contextlib.contextmanager
-def caught(handler: Callable[[int, Any], Any], hear: Callable[[int, threading.Event], None]) -> Iterator[list[int]]:
+def caught(handler: Handler, hear: Callable[[int, threading.Event], None]) -> Iterator[list[int]]:
     """Catch `SIGNALS` in a block: give those that are caught, none outside the main thread.
 
     Signals that are ignored (as SIGHUP is under nohup) stay so.

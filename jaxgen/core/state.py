@@ -1,7 +1,7 @@
 """The one immutable value that holds all state of a run, and how a step changes it."""
 
 from collections.abc import Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any, NoReturn
 
 import flax.struct
 import jax
@@ -9,30 +9,31 @@ import jax.numpy as jnp
 import optax
 
 from jaxgen.core.reductions import mean_over_devices
-
-Key = jax.Array
-Batch = dict[str, jax.Array]
-Metrics = dict[str, tuple[jax.Array, jax.Array]]
+from jaxgen.core.types import Array, ModelState, Params, PyTree
+from jaxgen.core.types import Batch as Batch
+from jaxgen.core.types import Key as Key
+from jaxgen.core.types import Metrics as Metrics
 
 
 class Frozen(dict[str, Any]):
     """A mapping that cannot be changed, like a dict in all else: `{**mapping, name: value}` makes another."""
 
-    def _refuse(self, *_: Any, **__: Any) -> Any:
+    def _refuse(self, *_: object, **__: object) -> NoReturn:
         raise TypeError("a state cannot be changed: make another, state.replace(params={**state.params, name: value})")
 
-    __setitem__ = __delitem__ = __ior__ = clear = pop = popitem = setdefault = update = _refuse
+    __setitem__ = __delitem__ = __ior__ = clear = pop = popitem = _refuse
+    setdefault = update = _refuse  # pyright: ignore[reportAssignmentType]  # dict has overloads of them
 
-    def __reduce__(self) -> tuple[Any, ...]:
+    def __reduce__(self) -> tuple[type, tuple[dict[str, Any]]]:
         return Frozen, (dict(self),)
 
 
-def _children(mapping: Frozen) -> tuple[tuple[Any, ...], tuple[str, ...]]:
+def _children(mapping: Frozen) -> tuple[tuple[PyTree, ...], tuple[str, ...]]:
     names = tuple(sorted(mapping))
     return tuple(mapping[name] for name in names), names
 
 
-def _children_with_keys(mapping: Frozen) -> tuple[tuple[Any, ...], tuple[str, ...]]:
+def _children_with_keys(mapping: Frozen) -> tuple[tuple[PyTree, ...], tuple[str, ...]]:
     names = tuple(sorted(mapping))
     return tuple((jax.tree_util.DictKey(name), mapping[name]) for name in names), names
 
@@ -42,7 +43,7 @@ jax.tree_util.register_pytree_with_keys(
 )
 
 
-def freeze(tree: Any) -> Any:
+def freeze(tree: PyTree) -> PyTree:
     """Return a tree of dicts as one that cannot be changed; anything else as it is."""
     if isinstance(tree, Frozen) or not isinstance(tree, Mapping):
         return tree
@@ -53,30 +54,45 @@ def freeze(tree: Any) -> Any:
 class TrainState:
     """All run state: immutable, its mappings too; arrays only. The checkpoint is this and nothing else."""
 
-    step: jax.Array
+    step: Array
     """[] int32, the number of train steps taken."""
-    key: jax.Array
+    key: Key
     """The run's key; only ever folded with the step, never split or advanced."""
-    params: Mapping[str, Any]
+    params: Params
     """What is trained, by network: {"generator": ..., "discriminator": ...}."""
-    opt_state: Mapping[str, Any]
+    opt_state: Mapping[str, optax.OptState]
     """Optimizer states, under the same names as `params`."""
-    model_state: Mapping[str, Any]
+    model_state: ModelState
     """What changes but is not trained by gradients: batch statistics, code-book counts, "frozen" networks."""
-    ema_params: Mapping[str, Any]
+    ema_params: Params
     """Exponential moving averages of some of `params`; {} where unused."""
 
     def __post_init__(self) -> None:
         for name in ("params", "opt_state", "model_state", "ema_params"):
             object.__setattr__(self, name, freeze(getattr(self, name)))
 
+    if TYPE_CHECKING:  # `flax.struct.dataclass` adds it, of which its type says nothing
+
+        def replace(
+            self,
+            *,
+            step: Array = ...,
+            key: Key = ...,
+            params: Params = ...,
+            opt_state: Mapping[str, optax.OptState] = ...,
+            model_state: ModelState = ...,
+            ema_params: Params = ...,
+        ) -> "TrainState":
+            """Return a state with some fields replaced."""
+            ...
+
 
 def create_state(
     key: Key,
-    params: dict[str, Any],
+    params: Params,
     optimizers: Mapping[str, optax.GradientTransformation],
     *,
-    model_state: dict[str, Any] | None = None,
+    model_state: ModelState | None = None,
     averaged: tuple[str, ...] = (),
 ) -> TrainState:
     """Return the state at step 0; `averaged` names the entries of `params` that get a moving average."""
@@ -92,7 +108,7 @@ def create_state(
     )
 
 
-def update(state: TrainState, name: str, grads: Any, optimizer: optax.GradientTransformation) -> TrainState:
+def update(state: TrainState, name: str, grads: Params, optimizer: optax.GradientTransformation) -> TrainState:
     """Applies one optimizer's step to `params[name]`, with the gradients averaged over all devices."""
     grads = freeze(mean_over_devices(grads))
     updates, opt_state = optimizer.update(grads, state.opt_state[name], state.params[name])
@@ -108,18 +124,18 @@ def update_average(state: TrainState, name: str, decay: float) -> TrainState:
     d = min(decay, (1 + t) / (10 + t)) at step t: the warm-up lets the average forget the random initial weights.
     """
     step = state.step.astype(jnp.float32)
-    decay = jnp.minimum(decay, (1.0 + step) / (10.0 + step))
+    warmed_up = jnp.minimum(decay, (1.0 + step) / (10.0 + step))
     average = jax.tree.map(
-        lambda ema, new: ema + (1.0 - decay) * (new - ema), state.ema_params[name], state.params[name]
+        lambda ema, new: ema + (1.0 - warmed_up) * (new - ema), state.ema_params[name], state.params[name]
     )
     return state.replace(ema_params={**state.ema_params, name: average})
 
 
-def averaged_params(state: TrainState, name: str) -> Any:
+def averaged_params(state: TrainState, name: str) -> Params:
     """The moving average of `params[name]` where the state has one, else the parameters themselves."""
     return state.ema_params.get(name, state.params[name])
 
 
-def sum_and_count(values: jax.Array) -> tuple[jax.Array, jax.Array]:
+def sum_and_count(values: Array) -> tuple[Array, Array]:
     """A metric from one value per example [B, ...]: (sum, number of values), to be summed before dividing."""
     return jnp.sum(values, dtype=jnp.float32), jnp.asarray(values.size, jnp.float32)

@@ -25,7 +25,7 @@ _PLAIN = str.maketrans("─━│┃╭╮╰╯┌┐└┘├┤┬┴┼╺�
 _LONGEST_NAME = 200
 
 
-def printable(text: Any, *, keep: str = "") -> str:
+def printable(text: object, *, keep: str = "") -> str:
     """Return text in which control characters are spelled out (`\\x1b`), all but those in `keep`."""
 
     def escaped(found: re.Match[str]) -> str:
@@ -50,7 +50,7 @@ def tell(text: str) -> None:
     print(printable(text), flush=True)
 
 
-def shortened(name: Any) -> str:
+def shortened(name: object) -> str:
     """Return a name with its middle left out where it is too long for a sentence."""
     text = str(name)
     half = _LONGEST_NAME // 2
@@ -65,7 +65,7 @@ def encode_anything() -> None:
     codecs.register_error("jaxgen", _replacement)
     _replace_closed_streams()
     for stream in (sys.stdout, sys.stderr):
-        if hasattr(stream, "reconfigure"):
+        if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="jaxgen")
 
 

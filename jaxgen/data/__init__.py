@@ -1,7 +1,7 @@
 """What gives batches: data that comes with the package, folders of images, tensorflow-datasets."""
 
+from jaxgen.core.types import Batch
 from jaxgen.data.dataset import (
-    Batch,
     Dataset,
     Source,
     Split,

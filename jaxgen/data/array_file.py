@@ -1,11 +1,12 @@
 """Arrays in .npz and .npy files: nothing is unpickled, and what a header declares is checked before it is allocated."""
 
 import contextlib
+import io
 import math
 import zipfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import BinaryIO, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 
@@ -72,12 +73,13 @@ def _of_archive(archive: zipfile.ZipFile, path: Path, on_disk: int) -> Arrays:
         if member.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):
             raise UserError(f"The entry {name} of {path} is compressed in an unknown way: write it anew with np.savez.")
         with archive.open(member) as file:
+            assert isinstance(file, zipfile.ZipExtFile)
             return _read(file, member.file_size, f"The entry {name} of {path}", on_disk)
 
     return Arrays(names, read)
 
 
-def _read(file: BinaryIO, size: int, what: str, on_disk: int) -> np.ndarray:
+def _read(file: io.BufferedIOBase, size: int, what: str, on_disk: int) -> np.ndarray:
     """Return the array in a file of `size` bytes."""
     version = np.lib.format.read_magic(file)
     if version not in _HEADERS:
@@ -94,7 +96,7 @@ def _read(file: BinaryIO, size: int, what: str, on_disk: int) -> np.ndarray:
     if needed > there:
         raise UserError(f"{what} declares {needed:,} bytes of numbers but has {there:,}: it is cut short or damaged.")
     array = np.empty(count, dtype)
-    view = memoryview(array.view(np.uint8)) if count else memoryview(b"")
+    view = memoryview(array.view(np.uint8).data) if count else memoryview(b"")
     for start in range(0, needed, _BLOCK):
         block = view[start : start + _BLOCK]
         if _fill(file, block) < len(block):
@@ -102,7 +104,7 @@ def _read(file: BinaryIO, size: int, what: str, on_disk: int) -> np.ndarray:
     return array.reshape(shape[::-1]).T if by_columns else array.reshape(shape)
 
 
-def _fill(file: BinaryIO, block: memoryview) -> int:
+def _fill(file: io.BufferedIOBase, block: memoryview) -> int:
     """Bytes read into a block: as many as it has, unless the file ends."""
     filled = 0
     while filled < len(block) and (read := file.readinto(block[filled:])):

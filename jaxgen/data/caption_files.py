@@ -4,9 +4,8 @@ import csv
 import io
 import json
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator
 from pathlib import Path
-from typing import Any
 
 from jaxgen.core.errors import UserError
 from jaxgen.data.text_file import normalized, read_text_file
@@ -116,7 +115,7 @@ def _json_rows(text: str, path: Path) -> Iterator[tuple[int, dict[str, str]]]:
         yield line, {name: _string(fields[name], name, line, path) if name in columns else "" for name in fields}
 
 
-def _string(value: Any, name: str, line: int, path: Path) -> str:
+def _string(value: object, name: str, line: int, path: Path) -> str:
     if value is None:
         return ""
     if isinstance(value, bool | list | dict):
@@ -124,7 +123,7 @@ def _string(value: Any, name: str, line: int, path: Path) -> str:
     return str(value)
 
 
-def _listed(names: Mapping[str, Any] | list[str]) -> str:
+def _listed(names: Iterable[str]) -> str:
     """Names for a message: the first eight."""
     names = list(names)
     return (", ".join(names[:8]) + (", ..." if len(names) > 8 else "")) or "none"

@@ -3,19 +3,20 @@
 import dataclasses
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 
 from jaxgen.core.errors import UserError
+from jaxgen.core.types import Assets, Batch, Json
 from jaxgen.data.caption_files import TABLES, file_key, find_table, read_caption_lines, read_table
 from jaxgen.data.content_digests import digest, file_digests
-from jaxgen.data.dataset import Batch, Dataset, scale_images
+from jaxgen.data.dataset import Dataset, is_resident, scale_images
 from jaxgen.data.embedded_sets import emoji_arrays
 from jaxgen.data.folder_scan import scan_folder
-from jaxgen.data.image_folder import dataset_of
+from jaxgen.data.image_folder import FolderSource, dataset_of
 from jaxgen.data.limits import check_memory
 from jaxgen.data.loading import load
 from jaxgen.data.splits import divide, recorded_asset
@@ -68,7 +69,7 @@ class CaptionWriter(NamedTuple):
         return np.array([False] + [text.startswith(" ") for text in texts])
 
 
-def caption_writer(assets: Mapping[str, Any]) -> CaptionWriter:
+def caption_writer(assets: Assets) -> CaptionWriter:
     """That of a captioned data set, or of a run, by its assets."""
     return CaptionWriter(vocabulary_of(assets), assets["caption_length"])
 
@@ -144,9 +145,10 @@ def first_captions(data: Dataset, *, held_out: bool = True) -> list[str]:
     Of the held-out images, or, where there are none, of those to train on.
     """
     split = data.test if held_out and data.test is not None else data.train
-    captions = split.entries["captions"] if hasattr(split, "entries") else split["captions"]
+    arrays = split.entries if isinstance(split, FolderSource) else split
+    assert is_resident(arrays)
     writer = caption_writer(data.assets)
-    return list(dict.fromkeys(writer.decode(tokens) for tokens in np.asarray(captions)[:, 0]))
+    return list(dict.fromkeys(writer.decode(tokens) for tokens in np.asarray(arrays["captions"])[:, 0]))
 
 
 def _plain(caption: str) -> str:
@@ -191,7 +193,7 @@ def _captioned(
     return dataclasses.replace(data, **splits, prepare=_prepare, assets=data.assets | _assets(writer))
 
 
-def _assets(writer: CaptionWriter) -> dict[str, Any]:
+def _assets(writer: CaptionWriter) -> Json:
     return {"vocabulary": writer.vocabulary.to_json(), "caption_length": writer.length}
 
 

@@ -7,6 +7,7 @@ import time
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import Any, cast
 
 from jaxgen.core.cache import cache_folder
 from jaxgen.core.errors import UserError
@@ -47,7 +48,7 @@ def file_digests(folder: Path, files: Sequence[FoundFile]) -> list[str]:
     ]
     unknown = [i for i, value in enumerate(digests) if value is None]
     if not unknown:
-        return digests
+        return cast(list[str], digests)
     begun = time.time_ns()
     blocks = [unknown[start : start + _AT_ONCE] for start in range(0, len(unknown), _AT_ONCE)]
     with ThreadPoolExecutor() as threads:
@@ -62,7 +63,7 @@ def file_digests(folder: Path, files: Sequence[FoundFile]) -> list[str]:
         if max(file.stamp[1:]) < begun - _SETTLED
     }
     _write(cache, settled)
-    return digests
+    return cast(list[str], digests)  # all are known now
 
 
 def _digest_of(path: Path) -> str:
@@ -82,8 +83,10 @@ def _cache_file(folder: Path) -> Path | None:
     return None if cache is None else cache / f"{digest(str(folder.resolve()))}.json"
 
 
-def _read(cache: Path | None) -> dict[str, list]:
+def _read(cache: Path | None) -> dict[str, list[Any]]:
     """Name -> [size, times, digest]; nothing where there is no cache, or one that cannot be read."""
+    if cache is None:
+        return {}
     try:
         found = json.loads(cache.read_bytes())["files"]
         good = all(
@@ -94,7 +97,7 @@ def _read(cache: Path | None) -> dict[str, list]:
         return {}
 
 
-def _write(cache: Path | None, files: dict[str, list]) -> None:
+def _write(cache: Path | None, files: dict[str, list[Any]]) -> None:
     """Remember digests, if it can."""
     if cache is None or not files:
         return

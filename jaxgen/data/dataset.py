@@ -2,15 +2,21 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Protocol, TypeVar, cast
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 
+from jaxgen.core.types import AnyArray, Batch, Json
 from jaxgen.data.identity import Identity
 
-Batch = dict[str, jax.Array]
+if TYPE_CHECKING:
+    from typing_extensions import TypeIs
+
+Arrays = Mapping[str, np.ndarray]
+"""Named arrays, all with the same first axis."""
+Images = TypeVar("Images", np.ndarray, jax.Array)
 
 
 class Source(Protocol):
@@ -21,10 +27,10 @@ class Source(Protocol):
     def __getitem__(self, index: int) -> Mapping[str, np.ndarray]: ...
 
 
-Split = Mapping[str, np.ndarray] | Source
+Split = Arrays | Source
 
 
-def scaled(images: Any) -> Any:
+def scaled(images: Images) -> Images:
     """uint8 in 0..255 to float32 in [-1, 1], of NumPy or jax."""
     return images.astype(np.float32) / 127.5 - 1.0
 
@@ -39,7 +45,7 @@ def as_stored(batch: Batch) -> Batch:
     return batch
 
 
-def unscale_images(images: np.ndarray) -> np.ndarray:
+def unscale_images(images: AnyArray) -> np.ndarray:
     """The inverse of `scale_images` for float images in [-1, 1]: uint8 in 0..255, rounded to nearest."""
     return np.clip(np.rint((np.asarray(images, np.float32) + 1.0) * 127.5), 0, 255).astype(np.uint8)
 
@@ -59,7 +65,7 @@ class Dataset:
     """What an example is: "image", "text" or "audio"."""
     prepare: Callable[[Batch], Batch] = scale_images
     """Pure jax function applied to each batch inside the compiled step."""
-    assets: dict[str, Any] = field(default_factory=dict)
+    assets: Json = field(default_factory=dict)
     """JSON-able facts a run must keep to use its model: class names, vocabulary, sample rate."""
     identity: Identity | None = None
     """What it is made of, by which a run knows it again; None: nothing is known."""
@@ -77,7 +83,7 @@ def described(data: Dataset) -> str:
     return ", ".join((f"{data.name}: {count}", *data.facts))
 
 
-def is_resident(split: Split) -> bool:
+def is_resident(split: Split | None) -> "TypeIs[Arrays]":
     """Whether a split is arrays (kept on the devices) rather than a source (streamed)."""
     return isinstance(split, Mapping)
 
@@ -102,6 +108,11 @@ def pick_examples(split: Split, rows: Sequence[int] | np.ndarray) -> dict[str, n
         return {name: np.asarray(values)[rows] for name, values in split.items()}
     examples = [split[int(row)] for row in rows]
     return {name: np.stack([example[name] for example in examples]) for name in examples[0]}
+
+
+def prepared(data: Dataset, examples: Arrays) -> Batch:
+    """Return stored examples as a model gets them; what `prepare` does not compute with jax stays as it is."""
+    return data.prepare(cast(Batch, examples))
 
 
 def example_batch(data: Dataset, size: int) -> Batch:

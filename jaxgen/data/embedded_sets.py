@@ -9,6 +9,7 @@ import io
 import json
 import lzma
 from collections.abc import Mapping
+from dataclasses import dataclass
 from importlib import resources
 from typing import NamedTuple
 
@@ -18,7 +19,8 @@ from jaxgen.core.errors import UserError
 from jaxgen.data.identity import Identity
 
 
-class EmbeddedSet(NamedTuple):
+@dataclass(frozen=True)
+class EmbeddedSet:
     """One row of the table."""
 
     name: str

@@ -2,11 +2,11 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
 
 import numpy as np
 
 from jaxgen.core.terminal import printable
+from jaxgen.core.types import Json
 from jaxgen.data.content_digests import digest
 
 _NAMED = 3  # of each kind of change
@@ -42,22 +42,24 @@ class Identity:
         parts = ("wholes", "train", "test", "unused")
         return Identity(*({**getattr(self, part), **getattr(other, part)} for part in parts))
 
-    def to_json(self) -> dict[str, Any]:
+    def to_json(self) -> Json:
         """Return what `identity_from_json` reads."""
         return {part: dict(getattr(self, part)) for part in ("wholes", "train", "test")}
 
 
-def identity_from_json(values: Any) -> Identity:
+def identity_from_json(values: object) -> Identity:
     """Return what `Identity.to_json` was called on.
 
     Raises:
       ValueError: another structure.
     """
     parts = ("wholes", "train", "test")
-    found = [values.get(part) if isinstance(values, dict) else None for part in parts]
-    for part, items in zip(parts, found, strict=True):
+    found: list[dict[str, str]] = []
+    for part in parts:
+        items = values.get(part) if isinstance(values, dict) else None
         if not isinstance(items, dict) or not all(isinstance(value, str) for value in items.values()):
             raise ValueError(f"{part} is no table of names and digests")
+        found.append(items)
     return Identity(*found)
 
 

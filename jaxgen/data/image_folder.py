@@ -3,12 +3,12 @@
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
 from jaxgen.core.errors import UserError
 from jaxgen.core.terminal import printable
+from jaxgen.core.types import Json
 from jaxgen.data.content_digests import file_digests
 from jaxgen.data.dataset import Dataset, Split
 from jaxgen.data.folder_scan import Found, scan_folder
@@ -103,11 +103,11 @@ class FolderSource:
 
 def common_size(paths: Sequence[Path]) -> int:
     """The side of the pictures when all are square and of one size, read from the files' headers."""
-    wanted = None
-    for path in paths:
+    wanted = (0, 0)
+    for i, path in enumerate(paths):
         with open_picture(path) as picture:
             size = picture.size
-        wanted = wanted or size
+        wanted = wanted if i else size
         if size != wanted or size[0] != size[1]:
             raise UserError(
                 f"The images are not all squares of one size ({path.name} is {size[0]} x {size[1]}): give --image-size."
@@ -152,7 +152,7 @@ def decode_all(
     return images
 
 
-def _classes(found: Found) -> tuple[np.ndarray | None, dict[str, Any], tuple[str, ...]]:
+def _classes(found: Found) -> tuple[np.ndarray | None, Json, tuple[str, ...]]:
     """Labels by the first folder below, the assets that say so, and a fact for a line about the data.
 
     A run that is opened again has its own classes.
@@ -172,5 +172,7 @@ def _classes(found: Found) -> tuple[np.ndarray | None, dict[str, Any], tuple[str
         alone = f"{printable(strays[0])}{others} lies beside the folders {folders}"
         return None, {STRAY: alone}, (f"no classes, since {alone}",)
     index = {name: i for i, name in enumerate(names)}
-    labels = np.array([index.get(first, 0) for first in firsts], np.int32)  # 0: of what a run does not know
+    labels = np.array(
+        [0 if first is None else index.get(first, 0) for first in firsts], np.int32
+    )  # 0: of what a run does not know
     return labels, {"class_names": names}, (f"{len(names)} class{'' if len(names) == 1 else 'es'} by sub-folder",)

@@ -117,7 +117,7 @@ def _is_large(picture: Image.Image) -> bool:
     return picture.size[0] * picture.size[1] > LARGE_PIXELS
 
 
-def _turn(picture: Image.Image) -> int | None:
+def _turn(picture: Image.Image) -> Image.Transpose | None:
     """Pillow's name of what makes a picture upright, by the orientation that its camera noted; None: nothing."""
     from PIL import Image
 
@@ -170,10 +170,13 @@ def _strips(picture: Image.Image, channels: int) -> Iterator[tuple[int, Image.Im
 
 
 def _upright_size(picture: Image.Image) -> tuple[int, int]:
-    return picture.size[::-1] if _swaps_sides(_turn(picture)) else picture.size
+    width, height = picture.size
+    return (height, width) if _swaps_sides(_turn(picture)) else (width, height)
 
 
-def _stored_rows(size: tuple[int, int], turn: int | None, top: int, bottom: int) -> tuple[int, int, int, int]:
+def _stored_rows(
+    size: tuple[int, int], turn: Image.Transpose | None, top: int, bottom: int
+) -> tuple[int, int, int, int]:
     """Where rows of the upright picture lie in the stored one, of `size`."""
     from PIL import Image
 
@@ -184,7 +187,7 @@ def _stored_rows(size: tuple[int, int], turn: int | None, top: int, bottom: int)
     return (0, height - bottom, width, height - top) if backwards else (0, top, width, bottom)
 
 
-def _swaps_sides(turn: int | None) -> bool:
+def _swaps_sides(turn: Image.Transpose | None) -> bool:
     from PIL import Image
 
     methods = Image.Transpose
@@ -235,14 +238,14 @@ def fit_arrays(images: np.ndarray, size: int | None, channels: int | None) -> np
       UserError: more than the limit of `jaxgen.data.limits`.
     """
     height, width, stored = images.shape[1:]
-    channels = channels or stored
+    wanted = channels or stored
     if size is not None:
-        check_memory(len(images) * size * size * channels, f"{len(images):,} images of {size} x {size} pixels")
-        return resize_arrays(images, size, channels)
-    if channels == stored:
+        check_memory(len(images) * size * size * wanted, f"{len(images):,} images of {size} x {size} pixels")
+        return resize_arrays(images, size, wanted)
+    if wanted == stored:
         return images
     if stored == 1:
-        return np.repeat(images, channels, axis=-1)
+        return np.repeat(images, wanted, axis=-1)
     from PIL import Image
 
     gray = np.empty((len(images), height, width, 1), np.uint8)

@@ -3,14 +3,15 @@
 import re
 from collections.abc import Iterable, Mapping
 from pathlib import Path
-from typing import Any
 
 import jax
 import jax.numpy as jnp
 import numpy as np
+from jax.typing import ArrayLike
 
 from jaxgen.core.errors import UserError
-from jaxgen.data.dataset import Batch, Dataset
+from jaxgen.core.types import Batch
+from jaxgen.data.dataset import Dataset
 from jaxgen.data.text import TRAIN_FRACTION, find_text, identity_of, vocabulary_for
 from jaxgen.data.vocabulary import Vocabulary
 
@@ -36,9 +37,12 @@ def load_lines(
       UserError: as `load_text`; a vocabulary that cannot write a line end.
     """
     text = find_text(name, data_dir, most_megabytes)
-    train, test = (None if part is None else _lines(part, name) for part in (text.train, text.test))
-    if test is None:
-        train, test = np.split(np.asarray(train, object), [int(TRAIN_FRACTION * len(train))])
+    train = _lines(text.train, name)
+    if text.test is None:
+        border = int(TRAIN_FRACTION * len(train))
+        train, test = train[:border], train[border:]
+    else:
+        test = _lines(text.test, name)
     if not len(train) or not len(test):
         raise UserError(
             f"The text {name} has too few lines to train on some and hold out others: give one with at least 2."
@@ -64,7 +68,7 @@ def load_lines(
     return Dataset(f"{text.name}, by lines", rows(train), rows(test), "text", with_weights, assets, identity_of(text))
 
 
-def until_line_end(tokens: Any, line_end: int) -> jax.Array:
+def until_line_end(tokens: ArrayLike, line_end: int) -> jax.Array:
     """Tokens [..., T] -> float32 [..., T]: 1 up to the first line end, which is among them, then 0."""
     ends = (jnp.asarray(tokens) == line_end).astype(jnp.int32)
     return (jnp.cumsum(ends, axis=-1) - ends == 0).astype(jnp.float32)

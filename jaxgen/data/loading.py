@@ -10,7 +10,7 @@ from jaxgen.core.errors import UserError
 from jaxgen.data import embedded_sets
 from jaxgen.data.array_file import ARRAY_ENDINGS
 from jaxgen.data.content_digests import digest
-from jaxgen.data.dataset import Dataset, length
+from jaxgen.data.dataset import Dataset, is_resident, length
 from jaxgen.data.images import resize_arrays
 from jaxgen.data.npz_file import load_npz
 from jaxgen.data.splits import divide
@@ -133,6 +133,7 @@ def load_emoji(image_size: int = 32, channels: int = 3) -> Dataset:
 def divided_by_row(data: Dataset) -> Dataset:
     """A data set of arrays to train on whose items are known again by their rows and what is in them."""
     arrays = data.train
+    assert is_resident(arrays)
     names = [f"row {i}" for i in range(length(arrays))]
     digests = [
         digest(*(np.ascontiguousarray(values[i]).tobytes() for values in arrays.values())) for i in range(len(names))

@@ -1,11 +1,14 @@
 """Mu-law companding: sound in 256 levels, finer near silence (van den Oord et al. 2016, WaveNet, section 2.2)."""
 
-from typing import Any
+from types import ModuleType
+from typing import TypeVar
 
+import jax
 import numpy as np
 
 from jaxgen.core.errors import UserError
 
+Sound = TypeVar("Sound", np.ndarray, jax.Array)
 LEVELS = 256
 SILENCE = 128
 """The code of amplitude 0."""
@@ -31,13 +34,13 @@ def mu_law_decode(codes: np.ndarray) -> np.ndarray:
     return amplitudes_of(np.asarray(codes, np.float64)).astype(np.float32)
 
 
-def codes_of(amplitudes: Any, xp: Any = np, levels: int = LEVELS) -> Any:
+def codes_of(amplitudes: Sound, xp: ModuleType = np, levels: int = LEVELS) -> Sound:
     """Codes, still floats, of amplitudes within [-1, 1], by numpy or by a module that has its functions, jax.numpy."""
     companded = xp.sign(amplitudes) * xp.log1p((LEVELS - 1) * xp.abs(amplitudes)) / np.log(LEVELS)
     return xp.floor((companded + 1.0) / 2.0 * (levels - 1) + 0.5)
 
 
-def amplitudes_of(codes: Any, xp: Any = np, levels: int = LEVELS) -> Any:
+def amplitudes_of(codes: Sound, xp: ModuleType = np, levels: int = LEVELS) -> Sound:
     """Amplitudes of codes, which may lie between two of the levels: floats within 0..levels - 1."""
     companded = 2.0 * codes / (levels - 1) - 1.0
     return xp.sign(companded) * xp.expm1(xp.abs(companded) * np.log(LEVELS)) / (LEVELS - 1)

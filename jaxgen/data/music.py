@@ -4,12 +4,15 @@ import re
 from collections.abc import Sequence
 from importlib import resources
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from jaxgen.core.errors import UserError
 from jaxgen.data.text_file import read_text_file
+
+if TYPE_CHECKING:
+    import music21
 
 NAME = "ryans_mammoth"
 BETWEEN = "\n\n"
@@ -52,11 +55,11 @@ def split_tunes(all_tunes: Sequence[str], held_out: int = 10) -> tuple[str, str]
     """(texts to train on, to test on), one tune in `held_out` by a fixed order, with `BETWEEN` after each."""
     order = np.random.default_rng(0).permutation(len(all_tunes))
     parts = order[len(all_tunes) // held_out :], order[: len(all_tunes) // held_out]
-    train, test = ("".join(all_tunes[i] + BETWEEN for i in part) for part in parts)
+    train, test = ("".join(all_tunes[int(i)] + BETWEEN for i in part) for part in parts)
     return train, test
 
 
-def read_tune(abc: str) -> Any:
+def read_tune(abc: str) -> "music21.stream.Stream":
     """A tune as music21's `Score`.
 
     Raises:
@@ -99,5 +102,5 @@ def bars_of_right_length(abc: str) -> tuple[int, int]:
     return sum(lengths[i] == meter for i in inner), len(inner)
 
 
-def _repeats(line: Any) -> bool:
+def _repeats(line: "music21.bar.Barline | None") -> bool:
     return line is not None and "Repeat" in line.classes

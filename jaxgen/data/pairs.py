@@ -8,8 +8,9 @@ from pathlib import Path, PurePosixPath
 import numpy as np
 
 from jaxgen.core.errors import UserError
+from jaxgen.core.types import Batch
 from jaxgen.data.content_digests import digest, file_digests
-from jaxgen.data.dataset import Batch, Dataset, Split, is_resident, length, scale_images, scaled
+from jaxgen.data.dataset import Arrays, Dataset, Split, is_resident, length, scale_images, scaled
 from jaxgen.data.folder_scan import Found, FoundFile, scan_folder
 from jaxgen.data.identity import Identity
 from jaxgen.data.image_folder import common_size, decode_all, how_cut
@@ -53,10 +54,10 @@ def load_pairs(
             folders.reverse()
         return _of_pairs(folders, image_size) if paired else _of_two_folders(folders, image_size, seed)
     data = load(name, image_size=image_size, data_dir=data_dir)
-    splits = {part: _by_style(getattr(data, part), name) for part in ("train", "test")}
+    styles, held_out = _by_style(data.train, name), None if data.test is None else _by_style(data.test, name)
     rng = np.random.default_rng(seed)
-    train = _side_by_side(splits["train"], reverse, name, paired=paired, rng=rng)
-    test = None if None in splits["test"] else _side_by_side(splits["test"], reverse, name, paired=True, rng=rng)
+    train = _side_by_side(styles, reverse, paired=paired, rng=rng)
+    test = None if held_out is None else _side_by_side(held_out, reverse, paired=True, rng=rng)
     assets = {key: value for key, value in data.assets.items() if key == "style_names"}
     return dataclasses.replace(data, train=train, test=test, prepare=scale_both, assets=assets)
 
@@ -77,7 +78,7 @@ def _of_pairs(folders: Sequence[Found], image_size: int | None) -> Dataset:
     division = divide(keys, [digest(*(side[key] for side in by_key)) for key in keys], FRACTION)
     images = _decoded(folders, [[side[key].path for key in keys] for side in sides], image_size)
 
-    def part(rows: np.ndarray) -> Split:
+    def part(rows: np.ndarray) -> Arrays:
         return dict(zip(SIDES, (values[rows] for values in images), strict=True))
 
     return _dataset(folders, part(division.train), part(division.test), division.identity)
@@ -94,15 +95,14 @@ def _of_two_folders(folders: Sequence[Found], image_size: int | None, seed: int)
     images = _decoded(folders, [[image.path for image in found.images] for found in folders], image_size)
     rng = np.random.default_rng(seed)
     train, test = (
-        tuple({"image": values[getattr(division, part)]} for values, division in zip(images, divisions, strict=True))
+        [values[getattr(division, part)] for values, division in zip(images, divisions, strict=True)]
         for part in ("train", "test")
     )
-    name = folders[0].folder.name
-    mixed = _side_by_side(train, False, name, paired=False, rng=rng)
-    return _dataset(folders, mixed, _side_by_side(test, False, name, paired=True, rng=rng), identity)
+    mixed = _side_by_side(train, False, paired=False, rng=rng)
+    return _dataset(folders, mixed, _side_by_side(test, False, paired=True, rng=rng), identity)
 
 
-def _dataset(folders: Sequence[Found], train: Split, test: Split, identity: Identity) -> Dataset:
+def _dataset(folders: Sequence[Found], train: Arrays, test: Arrays, identity: Identity) -> Dataset:
     return Dataset(
         folders[0].folder.resolve().name,
         train,
@@ -116,11 +116,11 @@ def _dataset(folders: Sequence[Found], train: Split, test: Split, identity: Iden
 
 def _decoded(folders: Sequence[Found], paths: Sequence[Sequence[Path]], image_size: int | None) -> list[np.ndarray]:
     size = image_size or common_size([path for side in paths for path in side])
-    images = [decode_all(side, size, 3) for side in paths]
-    for found, values in zip(folders, images, strict=True):
+    decoded = [decode_all(side, size, 3) for side in paths]
+    for found, values in zip(folders, decoded, strict=True):
         if values is None:
             raise UserError(f"{found.folder} is too large to be paired in memory: choose a smaller --image-size.")
-    return images
+    return [values for values in decoded if values is not None]
 
 
 def _by_key(found: Found) -> dict[str, FoundFile]:
@@ -150,9 +150,7 @@ def scale_both(batch: Batch) -> Batch:
     return {**scale_images(batch), "source": scaled(batch["source"])}
 
 
-def _by_style(split: Split | None, name: str) -> tuple[Split | None, Split | None]:
-    if split is None:
-        return None, None
+def _by_style(split: Split, name: str) -> list[np.ndarray]:
     if not is_resident(split):
         raise UserError(f"{name} is too large to be taken apart by style: choose a smaller --image-size.")
     if "style" not in split:
@@ -160,15 +158,11 @@ def _by_style(split: Split | None, name: str) -> tuple[Split | None, Split | Non
             f"{name} has no two collections of images: name a set that has (emoji, cycle_gan/...), or two folders with "
             "--data and --target."
         )
-    return tuple({"image": split["image"][split["style"] == style]} for style in (0, 1))
+    return [split["image"][split["style"] == style] for style in (0, 1)]
 
 
-def _side_by_side(
-    splits: tuple[Split, Split], reverse: bool, name: str, *, paired: bool, rng: np.random.Generator
-) -> Split:
-    if not all(map(is_resident, splits)):
-        raise UserError(f"{name} is too large to be paired in memory: choose a smaller --image-size.")
-    source, target = (split["image"] for split in (reversed(splits) if reverse else splits))
+def _side_by_side(images: Sequence[np.ndarray], reverse: bool, *, paired: bool, rng: np.random.Generator) -> Arrays:
+    source, target = reversed(images) if reverse else images
     if paired:
         count = min(len(source), len(target))
         return {"source": source[:count], "image": target[:count]}

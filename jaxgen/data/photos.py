@@ -76,14 +76,14 @@ def photo_files(name: str, test_fraction: float) -> Photos:
       UserError: scikit-image or the folder is missing.
     """
     if name == PHOTOS and not Path(name).is_dir():
-        parts = [{file: photo_of(file) for file in files} for files in (TRAIN_PHOTOS, TEST_PHOTOS)]
-        digests = [{file: digest(path.read_bytes()) for file, path in part.items()} for part in parts]
-        return Photos(name, *(list(part.values()) for part in parts), Identity({}, *digests))
+        train, test = ({file: photo_of(file) for file in files} for files in (TRAIN_PHOTOS, TEST_PHOTOS))
+        digests = [{file: digest(path.read_bytes()) for file, path in part.items()} for part in (train, test)]
+        return Photos(name, list(train.values()), list(test.values()), Identity({}, *digests))
     found = scan_folder(name)
     digests = file_digests(found.folder, found.images)
     division = divide([image.name for image in found.images], digests, test_fraction)
-    parts = [[found.images[i].path for i in rows] for rows in (division.train, division.test)]
-    return Photos(found.folder.resolve().name, *parts, division.identity, found.note())
+    train, test = ([found.images[i].path for i in rows] for rows in (division.train, division.test))
+    return Photos(found.folder.resolve().name, train, test, division.identity, found.note())
 
 
 def photo_of(file: str) -> Path:

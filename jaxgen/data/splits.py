@@ -1,13 +1,14 @@
 """Which items of a data set are held out: by their names, or as a run that is opened again has recorded it."""
 
 import contextlib
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from contextvars import ContextVar
 from typing import Any, NamedTuple
 
 import numpy as np
 
 from jaxgen.core.errors import UserError
+from jaxgen.core.types import Assets
 from jaxgen.data.content_digests import digest
 from jaxgen.data.identity import Identity
 
@@ -20,7 +21,7 @@ class Recorded(NamedTuple):
 
     identity: Identity | None
     """None: the run was made by a version that recorded nothing, and held out by position."""
-    assets: Mapping[str, Any]
+    assets: Assets
     """Its class names, its vocabulary, ..."""
 
 
@@ -89,7 +90,7 @@ def divide(
                     f"Nothing is left of what the run {'was ' if rows is train else ''}{what}: none of its "
                     f"{len(split):,} items is there unchanged. Bring them back."
                 )
-    parts = [{names[i]: digests[i] for i in np.flatnonzero(rows)} for rows in (train, test, ~(train | test))]
+    parts = [{names[i]: digests[i] for i in np.flatnonzero(rows).tolist()} for rows in (train, test, ~(train | test))]
     return Division(np.flatnonzero(train), np.flatnonzero(test), Identity({}, *parts))
 
 

@@ -8,8 +8,9 @@ import jax.numpy as jnp
 import numpy as np
 
 from jaxgen.core.errors import UserError
+from jaxgen.core.types import Assets, Batch
 from jaxgen.data import embedded_sets, mu_law
-from jaxgen.data.dataset import Batch, Dataset, as_stored
+from jaxgen.data.dataset import Dataset, as_stored, is_resident
 from jaxgen.data.text_file import normalized
 
 TRAIN_FRACTION = 0.85
@@ -56,6 +57,7 @@ def load_spoken_windows(window: int = 2048, context: int = 512, test_context: in
     if not 0 <= context < window:
         raise UserError(f"The context must lie between 0 and the window's {window} samples, not {context}.")
     whole = load_spoken()
+    assert is_resident(whole.train)
     audio, lengths, labels = (whole.train[name] for name in ("audio", "length", "label"))
     held = held_out_start(lengths)
     words = whole.assets["words"]
@@ -100,7 +102,7 @@ def _prepare(batch: Batch) -> Batch:
 # ---------------------------------------------------------------- what is to be said
 
 
-def words_to_say(assets: Mapping[str, Any], texts: Sequence[str]) -> dict[str, np.ndarray]:
+def words_to_say(assets: Assets, texts: Sequence[str]) -> dict[str, np.ndarray]:
     """The conditions of clips from their beginning: `label` (-1 for what is no word of the set), `characters`, `start`
     and `length`, each with one row for each text. What is no word takes as long as the word that is spelled most alike.
 

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable, Mapping
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 
@@ -126,7 +126,7 @@ def find_text(name: str, data_dir: str | Path | None, most_megabytes: float) -> 
     return _checked(Text(name + cut, texts[0], texts[1] if len(texts) > 1 else None))
 
 
-def _joined(examples: Iterable[Mapping[str, Any]], most: int) -> tuple[str, bool]:
+def _joined(examples: Iterable[Mapping[str, object]], most: int) -> tuple[str, bool]:
     """The texts of a split, joined by line ends, of at most `most` bytes; and whether that is all of it."""
     texts, size = [], 0
     for example in examples:

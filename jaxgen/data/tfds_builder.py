@@ -6,9 +6,11 @@ import importlib.util
 import io
 import logging
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol, cast
+
+import numpy as np
 
 from jaxgen.core.errors import UserError
 
@@ -18,7 +20,20 @@ TEST_SPLITS = ("test", "validation")
 _NAME = re.compile(r"[A-Za-z]\w*(/[\w.-]+)?(:[\d.*]+)?")
 
 
-def find_builder(name: str, data_dir: str | Path | None, known_names: Sequence[str]) -> Any:
+Examples = Sequence[Mapping[str, np.ndarray]]
+"""A split, with random access."""
+
+
+class PreparedSet(Protocol):
+    """What is used of a `tfds.core.DatasetBuilder`, whose own types do not say it."""
+
+    @property
+    def info(self) -> Any: ...
+
+    def as_data_source(self, *, split: str) -> Examples: ...
+
+
+def find_builder(name: str, data_dir: str | Path | None, known_names: Sequence[str]) -> PreparedSet:
     """The `tfds.core.DatasetBuilder` of the prepared set `name`, in `data_dir` or the folder of tensorflow-datasets.
 
     Files that are there are read as they are. Where there are none and TensorFlow is installed, the set is prepared.
@@ -28,12 +43,13 @@ def find_builder(name: str, data_dir: str | Path | None, known_names: Sequence[s
     if not _NAME.fullmatch(name):
         raise _unknown(name, known_names)
     import tensorflow_datasets as tfds
+    from tensorflow_datasets.core import read_only_builder
 
     logging.getLogger("absl").addFilter(_is_no_chatter)
     folder = None if data_dir is None else str(Path(data_dir).expanduser())
     options = {"data_dir": folder, "file_format": FILE_FORMAT}
     try:
-        return tfds.core.read_only_builder.builder_from_files(name, **options)
+        return cast(PreparedSet, read_only_builder.builder_from_files(name, **options))
     except tfds.core.DatasetNotFoundError:
         pass
     except Exception as error:
@@ -50,7 +66,7 @@ def find_builder(name: str, data_dir: str | Path | None, known_names: Sequence[s
             builder = tfds.builder(name, **options)
             if has_tensorflow:
                 builder.download_and_prepare()
-                return builder
+                return cast(PreparedSet, builder)
     except tfds.core.DatasetNotFoundError:
         raise _unknown(name, known_names) from None
     except Exception as error:
@@ -63,7 +79,7 @@ def find_builder(name: str, data_dir: str | Path | None, known_names: Sequence[s
     )
 
 
-def train_and_test(builder: Any, name: str) -> tuple[str, str | None]:
+def train_and_test(builder: PreparedSet, name: str) -> tuple[str, str | None]:
     """The splits to train on and to test on; None where there is no second.
 
     Raises:

@@ -2,7 +2,6 @@
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
@@ -10,7 +9,7 @@ from jaxgen.core.errors import UserError
 from jaxgen.data.dataset import Dataset, Split
 from jaxgen.data.identity import Identity
 from jaxgen.data.images import megabytes, resize_array
-from jaxgen.data.tfds_builder import find_builder, train_and_test
+from jaxgen.data.tfds_builder import Examples, find_builder, train_and_test
 
 STYLE_SPLITS = ("trainA", "trainB"), ("testA", "testB")
 
@@ -42,7 +41,7 @@ def load_tfds(
     shape = features["image"].shape  # e.g. (32, 32, 3), None where it varies
     if image_size is None and (shape[0] is None or shape[0] != shape[1]):
         raise UserError(f"The images of {name} are not all squares of one size: give --image-size.")
-    image_size, channels = image_size or shape[0], channels or (1 if shape[-1] == 1 else 3)
+    size, channels = image_size or shape[0], channels or (1 if shape[-1] == 1 else 3)
 
     if set(STYLE_SPLITS[0]) <= set(builder.info.splits):
         splits = {"train": STYLE_SPLITS[0], "test": STYLE_SPLITS[1]}
@@ -51,11 +50,11 @@ def load_tfds(
         splits = {"train": (train,), "test": (test,) if test else ()}
     has_label = "label" in features and features["label"].shape == ()
     sources = {
-        part: TfdsSource([builder.as_data_source(split=split) for split in chosen], image_size, channels, has_label)
+        part: TfdsSource([builder.as_data_source(split=split) for split in chosen], size, channels, has_label)
         for part, chosen in splits.items()
         if all(split in builder.info.splits for split in chosen) and chosen
     }
-    resident = megabytes(sum(map(len, sources.values())), image_size, channels) <= resident_megabytes
+    resident = megabytes(sum(map(len, sources.values())), size, channels) <= resident_megabytes
     parts: dict[str, Split] = {part: source.stack() if resident else source for part, source in sources.items()}
     assets = {"class_names": list(features["label"].names)} if has_label and features["label"].names else {}
     counts = ", ".join(f"{len(source)} to {part}" for part, source in sources.items())
@@ -66,7 +65,7 @@ def load_tfds(
 class TfdsSource:
     """Random access to one or more splits end to end, decoded on access."""
 
-    def __init__(self, sources: Sequence[Any], image_size: int, channels: int, has_label: bool):
+    def __init__(self, sources: Sequence[Examples], image_size: int, channels: int, has_label: bool):
         self.sources, self.image_size, self.channels, self.has_label = sources, image_size, channels, has_label
         self.starts = np.cumsum([0, *(len(source) for source in sources)])
 
@@ -81,9 +80,9 @@ class TfdsSource:
             image = (image >> 8).astype(np.uint8)
         example = {"image": resize_array(image[..., :3], self.image_size, self.channels)}
         if self.has_label:
-            example["label"] = np.int32(stored["label"])
+            example["label"] = np.asarray(stored["label"], np.int32)
         if len(self.sources) > 1:
-            example["style"] = np.uint8(style)
+            example["style"] = np.asarray(style, np.uint8)
         return example
 
     def stack(self) -> dict[str, np.ndarray]:

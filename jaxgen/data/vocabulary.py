@@ -1,12 +1,17 @@
 """Text to token numbers and back."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, NamedTuple, Protocol
+from types import ModuleType
+from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 import numpy as np
 
 from jaxgen.core.errors import UserError
+from jaxgen.core.types import Assets, Json
+
+if TYPE_CHECKING:
+    import tokenizers
 
 TOKENIZER_FILE = "tokenizer.json"
 _BPE = "bpe-"
@@ -23,17 +28,22 @@ class Vocabulary(Protocol):
     Text is taken as it is: `jaxgen.data.text_file.normalized` makes one of what a person writes.
     """
 
-    size: int
-    """K: tokens are 0..K-1."""
+    @property
+    def size(self) -> int:
+        """K: tokens are 0..K-1."""
+        ...
 
     def encode(self, text: str) -> np.ndarray:
         """Text to tokens [N]. UserError: it holds what the vocabulary lacks."""
+        ...
 
     def decode(self, tokens: Sequence[int] | np.ndarray) -> str:
         """The inverse of `encode`."""
+        ...
 
-    def to_json(self) -> dict[str, Any]:
+    def to_json(self) -> Json:
         """All that `vocabulary_from_json` needs: it goes to the assets of a run."""
+        ...
 
 
 class Characters(NamedTuple):
@@ -63,7 +73,7 @@ class Characters(NamedTuple):
     def decode(self, tokens: Sequence[int] | np.ndarray) -> str:
         return "".join(self.characters[token] for token in tokens)
 
-    def to_json(self) -> dict[str, Any]:
+    def to_json(self) -> Json:
         return {"kind": "characters", "characters": self.characters}
 
 
@@ -80,14 +90,14 @@ class Bytes(NamedTuple):
     def decode(self, tokens: Sequence[int] | np.ndarray) -> str:
         return bytes(int(token) for token in tokens).decode(errors="replace")
 
-    def to_json(self) -> dict[str, Any]:
+    def to_json(self) -> Json:
         return {"kind": "bytes"}
 
 
 class Subwords:
     """Pieces of words, by a tokenizer of the library `tokenizers` (what Hugging Face models use)."""
 
-    def __init__(self, tokenizer: Any):
+    def __init__(self, tokenizer: "tokenizers.Tokenizer"):
         self.tokenizer = tokenizer
         self.size = tokenizer.get_vocab_size()
 
@@ -97,7 +107,7 @@ class Subwords:
     def decode(self, tokens: Sequence[int] | np.ndarray) -> str:
         return self.tokenizer.decode([int(token) for token in tokens], skip_special_tokens=False)
 
-    def to_json(self) -> dict[str, Any]:
+    def to_json(self) -> Json:
         return {"kind": "subwords", "tokeniser": self.tokenizer.to_str()}
 
 
@@ -136,7 +146,7 @@ def find_vocabulary(name: str, text: str) -> Vocabulary:
         raise UserError(f"{path} is no tokenizer of the library tokenizers: {error}") from error
 
 
-def vocabulary_from_json(values: Mapping[str, Any]) -> Vocabulary:
+def vocabulary_from_json(values: Assets) -> Vocabulary:
     """The inverse of `Vocabulary.to_json`."""
     if values["kind"] == "characters":
         return Characters(values["characters"])
@@ -145,7 +155,7 @@ def vocabulary_from_json(values: Mapping[str, Any]) -> Vocabulary:
     return Subwords(_tokenizers().Tokenizer.from_str(values["tokeniser"]))
 
 
-def vocabulary_of(assets: Mapping[str, Any]) -> Vocabulary:
+def vocabulary_of(assets: Assets) -> Vocabulary:
     """The vocabulary among the assets of a text."""
     return vocabulary_from_json(assets["vocabulary"])
 
@@ -164,7 +174,7 @@ def _learn_pieces(text: str, size: int) -> Subwords:
     return Subwords(tokenizer)
 
 
-def _tokenizers() -> Any:
+def _tokenizers() -> ModuleType:
     try:
         import tokenizers
     except ImportError as error:

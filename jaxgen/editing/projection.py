@@ -1,18 +1,23 @@
 """Projection of an image into the styles of a StyleGAN2 (Karras et al. 2020, arXiv:1912.04958, appendix D)."""
 
 from collections.abc import Callable, Sequence
-from typing import Any, Literal, NamedTuple
+from typing import Literal, NamedTuple, cast
 
 import jax
 import jax.numpy as jnp
 import optax
 
 from jaxgen.core.per_example import row_means
+from jaxgen.core.state import TrainState
+from jaxgen.core.types import Variables
 from jaxgen.metrics.extractors import efficientnet_maps
 from jaxgen.models.image_to_image.stylization import relative_distance
 from jaxgen.networks.layers.resampling import average_pool
 
-Distance = Callable[[Any, jax.Array, jax.Array], jax.Array]
+Found = tuple[jax.Array, Sequence[jax.Array]]
+"""Styles, and the noise of each layer."""
+Carry = tuple[Found, optax.OptState]
+Distance = Callable[[Variables, jax.Array, jax.Array], jax.Array]
 """(variables, images [B, H, W, C], the target [H, W, C]) -> [B]."""
 SMALLEST_REGULARIZED = 8
 """Noise of smaller maps is left as it is, and larger ones are compared down to this size."""
@@ -33,19 +38,19 @@ class Projection(NamedTuple):
     """[]."""
 
 
-def pixel_distance() -> tuple[Any, Distance]:
+def pixel_distance() -> tuple[Variables, Distance]:
     """(nothing, mean squared difference of pixels in [-1, 1])."""
-    return (), lambda variables, images, target: row_means(jnp.square(images - target))
+    return {}, lambda variables, images, target: row_means(jnp.square(images - target))
 
 
-def feature_distance() -> tuple[Any, Distance]:
+def feature_distance() -> tuple[Variables, Distance]:
     """(variables, squared differences of EfficientNet-Lite0's maps at the image's own size).
 
     Over the mean square of the target's maps, a mean over all of them, from the stem's to the last stage's.
     """
     variables, maps = efficientnet_maps()
 
-    def distance(variables: Any, images: jax.Array, target: jax.Array) -> jax.Array:
+    def distance(variables: Variables, images: jax.Array, target: jax.Array) -> jax.Array:
         return relative_distance(maps(variables, images), maps(variables, target[None]))
 
     return variables, distance
@@ -76,8 +81,8 @@ def normalized_noise(noise: Sequence[jax.Array]) -> list[jax.Array]:
 
 
 def project_image(
-    synthesize: Callable[[Any, jax.Array, Sequence[jax.Array]], jax.Array],
-    state: Any,
+    synthesize: Callable[[TrainState, jax.Array, Sequence[jax.Array]], jax.Array],
+    state: TrainState,
     target: jax.Array,
     *,
     average: jax.Array,
@@ -85,7 +90,7 @@ def project_image(
     noise: Sequence[jax.Array],
     layers: int,
     key: jax.Array,
-    distance: tuple[Any, Distance],
+    distance: tuple[Variables, Distance],
     space: Literal["w", "w+"] = "w",
     steps: int = 1_000,
     learning_rate: float = 0.1,
@@ -123,30 +128,33 @@ def project_image(
     def whole(style: jax.Array) -> jax.Array:
         return jnp.broadcast_to(style, (layers, style.shape[-1]))[None]
 
-    def distance_of(variables: Any, state: Any, target: jax.Array, style: jax.Array, noise: Any) -> jax.Array:
+    def distance_of(
+        variables: Variables, state: TrainState, target: jax.Array, style: jax.Array, noise: Sequence[jax.Array]
+    ) -> jax.Array:
         return measure(variables, synthesize(state, whole(style), noise), target)[0]
 
     @jax.jit
     def advance(
-        carry: Any, variables: Any, state: Any, target: jax.Array, start: jax.Array, count: jax.Array
-    ) -> tuple[Any, jax.Array]:
-        def step(i: jax.Array, carry: Any) -> Any:
+        carry: Carry, variables: Variables, state: TrainState, target: jax.Array, start: jax.Array, count: jax.Array
+    ) -> tuple[Carry, jax.Array]:
+        def step(i: jax.Array, carry: Carry) -> Carry:
             (style, fixed), optimizer_state = carry
             left = jnp.maximum(0.0, 1.0 - i / steps / SPREAD_UNTIL)
             chance = jax.random.normal(jax.random.fold_in(key, i), style.shape)
             moved = chance * SPREAD * spread * jnp.square(left)
 
-            def loss(found: Any) -> jax.Array:
+            def loss(found: Found) -> jax.Array:
                 style, noise = found if move_noise else (found[0], fixed)
                 apart = distance_of(variables, state, target, style + moved, noise)
                 return apart + noise_weight * noise_correlation(noise)
 
             updates, optimizer_state = optimizer.update(jax.grad(loss)((style, fixed)), optimizer_state)
-            style, noise = optax.apply_updates((style, fixed), updates)
+            style, noise = cast(Found, optax.apply_updates((style, fixed), updates))
             return (style, normalized_noise(noise) if move_noise else fixed), optimizer_state
 
         carry = jax.lax.fori_loop(start, start + count, step, carry)
-        return carry, distance_of(variables, state, target, *carry[0])
+        style, noise = carry[0]
+        return carry, distance_of(variables, state, target, style, noise)
 
     style = average[None] if space == "w" else jnp.repeat(average[None], layers, 0)
     found = style, [jnp.asarray(values) for values in noise]

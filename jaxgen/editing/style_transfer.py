@@ -4,14 +4,21 @@
 """
 
 from collections.abc import Callable
-from typing import Any
+from typing import cast
 
 import jax
 import jax.numpy as jnp
 import optax
 
+from jaxgen.core.errors import UserError
+from jaxgen.core.types import Variables
 from jaxgen.metrics.extractors import efficientnet_maps
 from jaxgen.models.image_to_image.stylization import WEIGHTS, Losses, Weights, content_of, style_losses, style_of
+
+Carry = tuple[jax.Array, optax.OptState]
+"""The picture [1, H, W, 3], and the optimizer's state."""
+Targets = tuple[list[jax.Array], list[jax.Array]]
+"""What of the content and of the style is to be matched."""
 
 
 def stylize_image(
@@ -31,35 +38,40 @@ def stylize_image(
 
     Args:
       progress: called with the number of steps taken and the losses, each [], `every` so many.
+
+    Raises:
+      UserError: no step at all.
     """
     variables, maps_of = efficientnet_maps()
 
     @jax.jit
-    def targets(variables: Any, content: jax.Array, style: jax.Array) -> tuple[list[jax.Array], list[jax.Array]]:
+    def targets(variables: Variables, content: jax.Array, style: jax.Array) -> Targets:
         return content_of(maps_of(variables, content)), style_of(maps_of(variables, style))
 
     optimizer = optax.adam(optax.cosine_decay_schedule(learning_rate, steps))
 
     @jax.jit
-    def advance(carry: Any, variables: Any, targets: Any, count: jax.Array) -> tuple[Any, Losses]:
+    def advance(carry: Carry, variables: Variables, targets: Targets, count: jax.Array) -> tuple[Carry, Losses]:
         def total(image: jax.Array) -> tuple[jax.Array, Losses]:
             losses = style_losses(image, maps_of(variables, image), *targets)
             losses = Losses(*(values[0] for values in losses))
             return losses.total(weights), losses
 
-        def step(_: jax.Array, carry: Any) -> Any:
+        def step(_: jax.Array, carry: Carry) -> Carry:
             image, state = carry
             updates, state = optimizer.update(jax.grad(total, has_aux=True)(image)[0], state)
-            return jnp.clip(optax.apply_updates(image, updates), -1.0, 1.0), state
+            return jnp.clip(cast(jax.Array, optax.apply_updates(image, updates)), -1.0, 1.0), state
 
         carry = jax.lax.fori_loop(0, count, step, carry)
         return carry, total(carry[0])[1]
 
     fixed = targets(variables, content[None], style[None])
-    carry = content[None], optimizer.init(content[None])
+    carry, losses = (content[None], optimizer.init(content[None])), None
     for start in range(0, steps, every):
         count = min(every, steps - start)
         carry, losses = advance(carry, variables, fixed, count)
         if progress is not None:
             progress(start + count, losses)
+    if losses is None:
+        raise UserError(f"A picture is drawn in at least 1 step, not {steps}.")
     return carry[0][0], losses

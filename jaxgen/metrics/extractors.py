@@ -14,18 +14,22 @@ import functools
 from collections.abc import Callable, Sequence
 from importlib.resources import as_file, files
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, cast
 
 import flax.linen as nn
 import jax
 import jax.numpy as jnp
 
 from jaxgen.core.errors import UserError
+from jaxgen.core.types import AnyArray, Variables
 from jaxgen.metrics.resizing import resize_bilinear
 from jaxgen.metrics.weight_files import file_sha256, inception_variables, load_variables
 from jaxgen.networks.classifier import ConvClassifier
 from jaxgen.networks.efficientnet import EfficientNetLite0
 from jaxgen.networks.inception import InceptionV3
+
+FeatureMaps = Callable[[Variables, jax.Array], list[jax.Array]]
+"""(variables, images [B, H, W, C]) -> maps [B, h, w, c] of several layers."""
 
 MNIST_SHAPE = (28, 28, 1)
 
@@ -44,7 +48,7 @@ class FeatureExtractor(NamedTuple):
     """The only shape it takes, (H, W, C); None: any size, gray or RGB."""
     batch_size: int
     """How many images it is best given at once."""
-    extract: Callable[[jax.Array], tuple[jax.Array, jax.Array]]
+    extract: Callable[[AnyArray], tuple[jax.Array, jax.Array]]
     """uint8 images [B, H, W, C] in 0..255 -> (features [B, F], logits [B, K]) float32; compiled."""
 
 
@@ -94,22 +98,23 @@ def say_shape(shape: Sequence[int]) -> str:
 def _build(
     name: str,
     network: nn.Module,
-    variables: dict[str, Any],
+    variables: Variables,
     prepare: Callable[[jax.Array], jax.Array],
     **facts: Any,
 ) -> FeatureExtractor:
     """An extractor from a network with a method `features` and a last Dense layer `head` after them."""
 
     @jax.jit
-    def extract(variables: dict[str, Any], images: jax.Array) -> tuple[jax.Array, jax.Array]:
+    def extract(variables: Variables, images: jax.Array) -> tuple[jax.Array, jax.Array]:
         with jax.default_matmul_precision("highest"):  # or an accelerator would round products to fewer bits
-            features = network.apply(variables, prepare(images.astype(jnp.float32)), method="features")
-            return features, network.apply(variables, features, method=lambda module, features: module.head(features))
+            features = cast(jax.Array, network.apply(variables, prepare(images.astype(jnp.float32)), method="features"))
+            logits = network.apply(variables, features, method=lambda module, features: module.head(features))
+            return features, cast(jax.Array, logits)
 
     return FeatureExtractor(name=name, extract=functools.partial(extract, jax.device_put(variables)), **facts)
 
 
-def _shipped(name: str) -> tuple[dict[str, Any], str]:
+def _shipped(name: str) -> tuple[Variables, str]:
     """(variables, hash) of a file of weights that comes with the package."""
     with as_file(files("jaxgen.metrics.weights") / f"{name}.safetensors") as path:
         return load_variables(path), file_sha256(path)
@@ -151,16 +156,16 @@ def _efficientnet_lite0() -> FeatureExtractor:
     )
 
 
-def efficientnet_maps() -> tuple[dict[str, Any], Callable[[dict[str, Any], jax.Array], list[jax.Array]]]:
+def efficientnet_maps() -> tuple[Variables, FeatureMaps]:
     """(variables, function) of EfficientNet-Lite0's maps at an image's own size, for losses that compare by them.
 
     The function takes the variables and images [B, H, W, 1 or 3] in [-1, 1].
     """
     variables, _ = _shipped("efficientnet_lite0")
 
-    def maps(variables: dict[str, Any], images: jax.Array) -> list[jax.Array]:
+    def maps(variables: Variables, images: jax.Array) -> list[jax.Array]:
         scaled = (_as_rgb(images) * 127.5 + 0.5) / 128.0
-        return EfficientNetLite0().apply(variables, scaled, method="maps")
+        return cast(list[jax.Array], EfficientNetLite0().apply(variables, scaled, method="maps"))
 
     return variables, maps
 

@@ -16,12 +16,18 @@ Progress = Callable[[str, int, int], None]
 class ImageFeatures(NamedTuple):
     """What is known of N images."""
 
-    count: int
+    count: int  # pyright: ignore[reportIncompatibleMethodOverride]  # hides tuple.count, which nobody asks of it
     moments: Moments
     logits: np.ndarray
     """[N, K], of the extractor's classes."""
     features: np.ndarray | None
     """[N, F] float32, or None where they were not kept."""
+
+    @property
+    def kept(self) -> np.ndarray:
+        """[N, F] float32, the features, which were kept."""
+        assert self.features is not None
+        return self.features
 
 
 def extract_features(

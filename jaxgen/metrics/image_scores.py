@@ -3,11 +3,13 @@
 import functools
 import math
 from collections.abc import Callable, Sequence
+from functools import partial
 from typing import NamedTuple
 
 import numpy as np
 
 from jaxgen.core.errors import UserError
+from jaxgen.core.types import needed
 from jaxgen.metrics.extractors import FeatureExtractor, check_shape, say_shape
 from jaxgen.metrics.frechet import frechet_distance_of_moments
 from jaxgen.metrics.image_features import ImageFeatures, Progress, extract_features
@@ -38,7 +40,7 @@ class Comparison(NamedTuple):
 
     def bar(self, what: str) -> Callable[[int, int], None] | None:
         """Progress on one thing."""
-        return None if self.progress is None else lambda done, total: self.progress(what, done, total)
+        return None if self.progress is None else partial(self.progress, what)
 
 
 class Metric(NamedTuple):
@@ -64,7 +66,7 @@ def _fid(c: Comparison) -> tuple[float, ...]:
 def _kid(c: Comparison) -> tuple[float, ...]:
     # Subsets of all samples would all be the same, and seem to have no error.
     size = max(2, min(1_000, c.real.count // 2, c.generated.count // 2))
-    value, error = kernel_distance(c.real.features, c.generated.features, subset_size=size, seed=c.seed)
+    value, error = kernel_distance(c.real.kept, c.generated.kept, subset_size=size, seed=c.seed)
     # Of two images and two, no other subset could have been chosen.
     return value, math.nan if size == max(c.real.count, c.generated.count) else error
 
@@ -75,12 +77,12 @@ def _score(c: Comparison) -> tuple[float, ...]:
 
 def _precision_recall(c: Comparison) -> tuple[float, ...]:
     bar = c.bar("precision and recall")
-    return precision_recall(c.real.features, c.generated.features, k=NEIGHBORS, progress=bar)
+    return precision_recall(c.real.kept, c.generated.kept, k=NEIGHBORS, progress=bar)
 
 
 def _density_coverage(c: Comparison) -> tuple[float, ...]:
     bar = c.bar("density and coverage")
-    return density_coverage(c.real.features, c.generated.features, k=DENSITY_NEIGHBORS, progress=bar)
+    return density_coverage(c.real.kept, c.generated.kept, k=DENSITY_NEIGHBORS, progress=bar)
 
 
 def _classes(c: Comparison) -> tuple[float, ...]:
@@ -89,12 +91,13 @@ def _classes(c: Comparison) -> tuple[float, ...]:
 
 
 def _labels(c: Comparison) -> tuple[float, ...]:
+    assert c.labels is not None
     return label_agreement(c.generated.logits, c.labels)
 
 
 def _memorization(c: Comparison) -> tuple[float, ...]:
     found = nearest_training(
-        c.generated.features, c.training().features, c.real.features, progress=c.bar("nearest training images")
+        c.generated.kept, c.training().kept, c.real.kept, progress=c.bar("nearest training images")
     )
     c.nearest.update(distances=found.distances, indices=found.indices)
     return found.ratio, found.closer
@@ -132,7 +135,7 @@ def metrics_with(extractor_name: str, *, labeled: bool) -> list[str]:
 
 def least_images(name: str, num_features: int) -> tuple[int, int]:
     """Return how many real and how many generated images a metric needs, in features of which there are so many."""
-    return (num_features + 1,) * 2 if name == "fid" else METRICS[name].least
+    return (num_features + 1, num_features + 1) if name == "fid" else METRICS[name].least
 
 
 def too_few_for(names: Sequence[str], num_features: int, real: int, generated: int) -> dict[str, str]:
@@ -207,7 +210,7 @@ class ImageScorer:
             raise UserError("The metric 'memorisation' needs the training images: leave it out of --metrics.")
         check_shape(extractor, real.shape)
         self._real = real
-        self._training_features = functools.cache(lambda: self._features(training))
+        self._training_features = functools.cache(lambda: self._features(needed(training)))
         self.nearest: dict[str, np.ndarray] = {}
 
     @functools.cached_property

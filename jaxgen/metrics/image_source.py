@@ -8,7 +8,7 @@ import numpy as np
 
 from jaxgen.core.errors import UserError
 from jaxgen.data.array_file import ARRAY_ENDINGS
-from jaxgen.data.dataset import Dataset, Split, length, pick_examples, unscale_images
+from jaxgen.data.dataset import Dataset, Split, length, pick_examples, prepared, unscale_images
 from jaxgen.data.embedded_sets import EMBEDDED
 from jaxgen.data.folder_scan import find_images
 from jaxgen.data.image_folder import FolderSource, common_channels, common_size
@@ -21,7 +21,7 @@ class ImageSource(NamedTuple):
     """Images that can be read by number, uint8 in 0..255."""
 
     name: str
-    count: int
+    count: int  # pyright: ignore[reportIncompatibleMethodOverride]  # hides tuple.count, which nobody asks of it
     shape: tuple[int, int, int]
     """Of one image, (H, W, C)."""
     read: Callable[[int, int], np.ndarray]
@@ -45,7 +45,7 @@ def of_split(data: Dataset, split: Split, name: str, *, at_most: int | None = No
 
     def read(start: int, stop: int) -> np.ndarray:
         rows = chosen[start:stop]
-        return unscale_images(data.prepare(pick_examples(split, rows))["image"])
+        return unscale_images(prepared(data, pick_examples(split, rows))["image"])
 
     shape = read(0, 1).shape[1:]
     return ImageSource(name, len(chosen), tuple(shape), read)

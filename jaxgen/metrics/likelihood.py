@@ -6,7 +6,6 @@ log w = log p(x, z) - log q(z | x) for a latent z drawn from the proposal q(z | 
 
 import math
 from collections.abc import Callable
-from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -14,6 +13,7 @@ import jax.numpy as jnp
 from jaxgen.core.errors import UserError
 from jaxgen.core.keys import example_keys
 from jaxgen.core.per_example import row_sums
+from jaxgen.core.types import Tree
 
 # ---------------------------------------------------------------- bounds
 
@@ -46,7 +46,7 @@ def importance_weighted_bound(log_weights: jax.Array) -> jax.Array:
 
 
 def importance_weighted_log_likelihood(
-    sample_log_weights: Callable[[jax.Array, Any], jax.Array], key: jax.Array, x: Any, num_samples: int
+    sample_log_weights: Callable[[jax.Array, Tree], jax.Array], key: jax.Array, x: Tree, num_samples: int
 ) -> jax.Array:
     """`importance_weighted_bound` of `num_samples` draws made one after the other, so that memory does not grow with K.
 

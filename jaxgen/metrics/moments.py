@@ -13,7 +13,7 @@ BLOCK_SIZE = 4096  # samples that are added at once: each addition goes over all
 class Moments(NamedTuple):
     """What is known of the samples so far."""
 
-    count: int
+    count: int  # pyright: ignore[reportIncompatibleMethodOverride]  # hides tuple.count, which nobody asks of it
     """N."""
     mean: np.ndarray
     """[F] float64."""

@@ -16,10 +16,12 @@ from collections.abc import Callable
 import jax
 import jax.numpy as jnp
 import numpy as np
+from jax.core import Tracer
 from numpy.typing import ArrayLike
 
 from jaxgen.core.errors import UserError
 from jaxgen.core.per_example import row_means, rows
+from jaxgen.core.types import AnyArray
 
 # Wang et al. 2004: "an 11x11 circular-symmetric Gaussian weighting function, with standard deviation of 1.5 samples".
 WINDOW_SIZE = 11
@@ -35,13 +37,14 @@ def _of_any_type(metric: Callable[..., jax.Array]) -> Callable[..., jax.Array]:
     compiled = jax.jit(metric)
 
     @functools.wraps(metric)
-    def checked(images: ArrayLike, targets: ArrayLike, **ranges: float) -> jax.Array:
-        if not all(isinstance(x, jax.Array) for x in (images, targets)):  # jax would cut wide types of NumPy's short
+    def checked(images: ArrayLike, targets: ArrayLike, **ranges: float | jax.Array) -> jax.Array:
+        if not (isinstance(images, jax.Array) and isinstance(targets, jax.Array)):
+            # jax would cut wide types of NumPy's short
             images, targets = np.asarray(images), np.asarray(targets)
         _check_images(images, targets)
         ranges = {name: _checked_range(value, images, targets) for name, value in ranges.items()}
         wide = jnp.float64 if any(_is_wide(x) for x in (images, targets)) else jnp.float32
-        traced = any(isinstance(x, jax.core.Tracer) for x in (images, targets, *ranges.values()))
+        traced = any(isinstance(x, Tracer) for x in (images, targets, *ranges.values()))
         if traced or wide == jnp.float32:
             dtype = jnp.promote_types(jnp.promote_types(images.dtype, targets.dtype), jnp.float32)
             return compiled(images.astype(dtype), targets.astype(dtype), **ranges)
@@ -51,11 +54,11 @@ def _of_any_type(metric: Callable[..., jax.Array]) -> Callable[..., jax.Array]:
     return checked
 
 
-def _is_wide(images: jax.Array | np.ndarray) -> bool:
+def _is_wide(images: AnyArray) -> bool:
     return images.dtype == np.float64 or jnp.issubdtype(images.dtype, jnp.integer)
 
 
-def _check_images(images: jax.Array | np.ndarray, targets: jax.Array | np.ndarray) -> None:
+def _check_images(images: AnyArray, targets: AnyArray) -> None:
     if images.ndim != 4 or images.shape != targets.shape:
         raise UserError(
             f"Images {list(images.shape)} cannot be compared with targets {list(targets.shape)}: "
@@ -69,14 +72,14 @@ def _check_images(images: jax.Array | np.ndarray, targets: jax.Array | np.ndarra
             raise UserError(f"Images of type {array.dtype} cannot be compared: give real numbers.")
 
 
-def _checked_range(max_value: float, *arrays: jax.Array | np.ndarray) -> float | jax.Array:
+def _checked_range(max_value: float | jax.Array, *arrays: AnyArray) -> float | jax.Array:
     """Return the width as a float, which no square overflows."""
-    if isinstance(max_value, jax.core.Tracer):
+    if isinstance(max_value, Tracer):
         return max_value.astype(jnp.promote_types(max_value.dtype, jnp.float32))
     max_value = float(max_value)
     if not 0.0 < max_value < float("inf"):
         raise UserError(f"max_value is the width of the range of values, above 0, not {max_value:g}.")
-    if any(isinstance(array, jax.core.Tracer) or not jnp.issubdtype(array.dtype, jnp.integer) for array in arrays):
+    if any(isinstance(array, Tracer) or not jnp.issubdtype(array.dtype, jnp.integer) for array in arrays):
         return max_value
     low, high = min(int(array.min()) for array in arrays), max(int(array.max()) for array in arrays)
     if high - low > max_value:
@@ -201,7 +204,7 @@ def _window_mean(values: jax.Array) -> jax.Array:
     for axis in (1, 2):
         size = values.shape[axis]
         band = sum(weight * np.eye(size, size - WINDOW_SIZE + 1, -start) for start, weight in enumerate(WINDOW))
-        values = jnp.tensordot(values, band.astype(values.dtype), (axis, 0), precision="highest")
+        values = jnp.tensordot(values, np.asarray(band).astype(values.dtype), (axis, 0), precision="highest")
         values = jnp.moveaxis(values, -1, axis)
     return values
 

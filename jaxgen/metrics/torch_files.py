@@ -106,15 +106,15 @@ class _Unpickler(pickle.Unpickler):
         return _Storage(key, dtype)
 
 
-def _allowed() -> Mapping[tuple[str, str], Any]:
+def _allowed() -> Mapping[tuple[str, str], object]:
     """What a state dict's pickle names. Made anew for each file: a pickle can set attributes of what it is given."""
 
     def rebuild_tensor(
-        storage: _Storage, offset: int, shape: tuple[int, ...], strides: tuple[int, ...], *_: Any
+        storage: _Storage, offset: int, shape: tuple[int, ...], strides: tuple[int, ...], *_: object
     ) -> _Tensor:
         return _Tensor(storage, offset, shape, strides)
 
-    def rebuild_parameter(tensor: _Tensor, *_: Any) -> _Tensor:
+    def rebuild_parameter(tensor: _Tensor, *_: object) -> _Tensor:
         return tensor
 
     return {
@@ -131,7 +131,7 @@ def _load(file: BinaryIO) -> Any:
     start, most = file.tell(), 0
     for operation, argument, _ in pickletools.genops(file):
         if operation.name in _MEMO_OPERATIONS:
-            most = max(most, int(argument))
+            most = max(most, int(argument or 0))
     end = file.tell()
     if most > end - start:  # a pickle of so many bytes remembers no more things; their list would be as long
         raise _Refused(f"its pickle of {end - start:,} bytes asks for {most:,} places")
@@ -178,7 +178,7 @@ def _read_legacy(file: BinaryIO, check: Callable[[int], None]) -> dict[str, np.n
     return _arrays(tensors, content)
 
 
-def _checked(state: Any, check: Callable[[int], None]) -> dict[str, _Tensor]:
+def _checked(state: object, check: Callable[[int], None]) -> dict[str, _Tensor]:
     """Return the pickled object, if it is a dictionary of tensors by name that `check` lets pass."""
     if not isinstance(state, dict):
         raise _Refused(f"it holds a {type(state).__name__}")

@@ -5,7 +5,7 @@ import hashlib
 import json
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any
+from typing import cast
 
 import flax.linen as nn
 import jax
@@ -16,6 +16,7 @@ from safetensors import SafetensorError
 from safetensors.numpy import load_file, save_file
 
 from jaxgen.core.errors import UserError
+from jaxgen.core.types import Variables
 from jaxgen.data.limits import check_file, check_memory
 from jaxgen.metrics.torch_files import read_torch_state
 from jaxgen.networks.inception import InceptionV3
@@ -30,13 +31,13 @@ MOST_HEADER_BYTES = 100_000_000
 """That of the library."""
 
 
-def save_variables(path: str | Path, variables: Mapping[str, Any]) -> None:
+def save_variables(path: str | Path, variables: Variables) -> None:
     """Writes a network's variables {"params": {...}, ...} to safetensors, under their paths joined by "/"."""
     arrays = {name: np.asarray(array, order="C") for name, array in flatten_dict(variables, sep="/").items()}
     save_file(arrays, path)
 
 
-def load_variables(path: str | Path) -> dict[str, Any]:
+def load_variables(path: str | Path) -> Variables:
     """The variables that `save_variables` wrote.
 
     Raises:
@@ -51,7 +52,7 @@ def file_sha256(path: str | Path) -> str:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
-def inception_variables(path: str | Path) -> dict[str, Any]:
+def inception_variables(path: str | Path) -> Variables:
     """The variables of `InceptionV3` from a file in the layout of `pt_inception-2015-12-05`.
 
     Args:
@@ -73,7 +74,7 @@ def checked_variables(
     source: str | Path,
     *,
     torch_layer: Callable[[str], str] | None = None,
-) -> dict[str, Any]:
+) -> Variables:
     """The variables of a network, nested and float32, if the arrays are all of them and no others.
 
     PyTorch's weights [F, C, kh, kw] and [F, C] become kernels [kh, kw, C, F] and [C, F]; its counts of batches are left
@@ -88,7 +89,8 @@ def checked_variables(
       UserError: an array is missing, odd or of another shape.
     """
     init = functools.partial(network.init, train=False)
-    wanted = flatten_dict(jax.eval_shape(init, jax.random.key(0), jnp.zeros((1, *image_shape))))
+    shapes = flatten_dict(jax.eval_shape(init, jax.random.key(0), jnp.zeros((1, *image_shape))))
+    wanted = cast(dict[tuple[str, ...], jax.ShapeDtypeStruct], shapes)
     fault = f"{source} does not hold the weights of {type(network).__name__}"
     left = {name for name in state if not name.endswith(".num_batches_tracked")}
     variables = {}

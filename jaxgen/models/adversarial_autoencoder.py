@@ -2,7 +2,6 @@
 
 from dataclasses import KW_ONLY, dataclass
 from functools import partial
-from typing import Any
 
 import flax.linen as nn
 import jax
@@ -11,7 +10,8 @@ import optax
 
 from jaxgen.core.keys import example_normal
 from jaxgen.core.model import GenerativeModel, Latents, ModelSpec
-from jaxgen.core.state import Batch, Key, Metrics, TrainState, create_state, sum_and_count, update
+from jaxgen.core.state import TrainState, create_state, sum_and_count, update
+from jaxgen.core.types import Batch, Key, Metrics, ModelState, Params
 from jaxgen.models.autoencoder import RECONSTRUCTIONS, Reconstruction
 from jaxgen.models.conditional_samples import normal_prior, refuse_condition
 from jaxgen.models.gan.losses import LOSSES, GANLoss
@@ -157,7 +157,7 @@ def model(aae: AdversarialAutoencoder) -> GenerativeModel:
         partial(train_step, aae),
         partial(eval_step, aae),
         partial(sample, aae),
-        latents=Latents(*(partial(function, aae) for function in (prior, decode, encode, reconstruct))),
+        latents=Latents(partial(prior, aae), partial(decode, aae), partial(encode, aae), partial(reconstruct, aae)),
     )
 
 
@@ -165,17 +165,24 @@ def model(aae: AdversarialAutoencoder) -> GenerativeModel:
 
 
 def _discriminate(
-    aae: AdversarialAutoencoder, model_state: Any, params: Any, real: jax.Array, generated: jax.Array, *, train: bool
-) -> tuple[jax.Array, jax.Array, Any]:
+    aae: AdversarialAutoencoder,
+    model_state: ModelState,
+    params: Params,
+    real: jax.Array,
+    generated: jax.Array,
+    *,
+    train: bool,
+) -> tuple[jax.Array, jax.Array, ModelState]:
     """Return the logits of both kinds of latents, [B] each, and the discriminator's new model state."""
     both = jnp.concatenate([real, generated])
     logits, updated = apply_network(aae.discriminator, params, model_state["discriminator"], both, train=train)
-    return *jnp.split(logits, 2), updated
+    real_logits, fake_logits = jnp.split(logits, 2)
+    return real_logits, fake_logits, updated
 
 
 def _autoencode(
-    aae: AdversarialAutoencoder, model_state: Any, params: Any, images: jax.Array, *, train: bool
-) -> tuple[jax.Array, jax.Array, Any]:
+    aae: AdversarialAutoencoder, model_state: ModelState, params: Params, images: jax.Array, *, train: bool
+) -> tuple[jax.Array, jax.Array, ModelState]:
     """Return latents [B, L], outputs [B, H, W, C] and the new model states of encoder and decoder."""
     latents, encoder_state = apply_network(aae.encoder, params["encoder"], model_state["encoder"], images, train=train)
     outputs, decoder_state = apply_network(aae.decoder, params["decoder"], model_state["decoder"], latents, train=train)
@@ -188,7 +195,7 @@ def _update_discriminator(
     """Update the discriminator, with latents `real` [B, L] of the prior."""
     latents = _autoencode(aae, state.model_state, state.params["autoencoder"], images, train=True)[0]
 
-    def loss_of(params: Any) -> tuple[jax.Array, tuple[Metrics, Any]]:
+    def loss_of(params: Params) -> tuple[jax.Array, tuple[Metrics, ModelState]]:
         real_logits, fake_logits, updated = _discriminate(aae, state.model_state, params, real, latents, train=True)
         loss = jnp.mean(aae.adversarial.discriminator(real_logits, fake_logits))
         return loss, (_discriminator_metrics(aae, real_logits, fake_logits), updated)
@@ -203,7 +210,7 @@ def _update_autoencoder(
 ) -> tuple[TrainState, Metrics]:
     """Update encoder and decoder against the discriminator as it is."""
 
-    def loss_of(params: Any) -> tuple[jax.Array, tuple[Metrics, Any]]:
+    def loss_of(params: Params) -> tuple[jax.Array, tuple[Metrics, ModelState]]:
         latents, outputs, updated = _autoencode(aae, state.model_state, params, images, train=True)
         discriminator_params = state.params["discriminator"]
         logits = _discriminate(aae, state.model_state, discriminator_params, real, latents, train=True)[:2]

@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from dataclasses import KW_ONLY, dataclass
 from functools import partial
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import flax.linen as nn
 import jax
@@ -14,7 +14,8 @@ from jaxgen.core.keys import example_keys, example_normal
 from jaxgen.core.model import GenerativeModel, Latents, ModelSpec
 from jaxgen.core.per_example import row_means, rows
 from jaxgen.core.reductions import mean_over_devices
-from jaxgen.core.state import Batch, Key, Metrics, TrainState
+from jaxgen.core.state import TrainState
+from jaxgen.core.types import Batch, Key, Metrics, ModelState, Params
 from jaxgen.models import single_loss
 from jaxgen.models.conditional_samples import normal_prior, refuse_condition
 from jaxgen.models.single_loss import LossOutput, SingleLoss
@@ -123,7 +124,7 @@ def eval_step(autoencoder: Autoencoder, state: TrainState, batch: Batch, key: Ke
     return single_loss.eval_step(training(autoencoder), state, batch, key)
 
 
-def init_networks(autoencoder: Autoencoder, key: Key, batch: Batch) -> tuple[Any, dict[str, Any]]:
+def init_networks(autoencoder: Autoencoder, key: Key, batch: Batch) -> tuple[Params, ModelState]:
     """Return (params, model_state) of both networks and the codes' moments."""
     encoder_key, decoder_key = jax.random.split(key)
     images, latent_size = batch["image"], autoencoder.latent_size
@@ -135,7 +136,9 @@ def init_networks(autoencoder: Autoencoder, key: Key, batch: Batch) -> tuple[Any
     return params, {"encoder": encoder_state, "decoder": decoder_state, "codes": moments}
 
 
-def loss(autoencoder: Autoencoder, params: Any, model_state: Any, batch: Batch, key: Key, *, train: bool) -> LossOutput:
+def loss(
+    autoencoder: Autoencoder, params: Params, model_state: ModelState, batch: Batch, key: Key, *, train: bool
+) -> LossOutput:
     """Return how far the reconstruction of each image [B] is from it."""
     images, metrics, reconstruction = batch["image"], {}, autoencoder.reconstruction
     corrupts = bool(autoencoder.noise_level or autoencoder.masking)
@@ -164,8 +167,8 @@ def corrupt(autoencoder: Autoencoder, key: Key, index: jax.Array, images: jax.Ar
 
 
 def _apply(
-    autoencoder: Autoencoder, params: Any, model_state: Any, images: jax.Array, *, train: bool
-) -> tuple[jax.Array, jax.Array, Any]:
+    autoencoder: Autoencoder, params: Params, model_state: ModelState, images: jax.Array, *, train: bool
+) -> tuple[jax.Array, jax.Array, ModelState]:
     """Codes [B, L], outputs [B, H, W, C] and the networks' states."""
     codes, encoder_state = apply_network(
         autoencoder.encoder, params["encoder"], model_state["encoder"], images, train=train
@@ -226,11 +229,15 @@ def reconstruct(autoencoder: Autoencoder, state: TrainState, images: jax.Array) 
 
 def model(autoencoder: Autoencoder) -> GenerativeModel:
     """Bind these functions to a spec."""
-    functions = (prior, decode, encode, reconstruct)
     return single_loss.bind(
         training(autoencoder),
         sample=partial(sample, autoencoder),
-        latents=Latents(*(partial(function, autoencoder) for function in functions)),
+        latents=Latents(
+            partial(prior, autoencoder),
+            partial(decode, autoencoder),
+            partial(encode, autoencoder),
+            partial(reconstruct, autoencoder),
+        ),
     )
 
 

@@ -2,7 +2,6 @@
 
 from dataclasses import KW_ONLY, dataclass
 from functools import partial
-from typing import Any
 
 import flax.linen as nn
 import jax
@@ -11,7 +10,8 @@ import optax
 
 from jaxgen.core.keys import example_keys
 from jaxgen.core.model import GenerativeModel, ModelSpec
-from jaxgen.core.state import Batch, Key, Metrics, TrainState, averaged_params
+from jaxgen.core.state import TrainState, averaged_params
+from jaxgen.core.types import Batch, Key, Metrics, ModelState, Params
 from jaxgen.models import single_loss
 from jaxgen.models.augmentation import random_shift, random_turn
 from jaxgen.models.single_loss import LossOutput, SingleLoss
@@ -71,13 +71,15 @@ def eval_step(classifier: Classifier, state: TrainState, batch: Batch, key: Key)
     return single_loss.eval_step(training(classifier), state, batch, key)
 
 
-def init_networks(classifier: Classifier, key: Key, batch: Batch) -> tuple[Any, dict[str, Any]]:
+def init_networks(classifier: Classifier, key: Key, batch: Batch) -> tuple[Params, ModelState]:
     """Return (params, model_state) of the network."""
     params, model_state = init_network(classifier.network, key, batch["image"])
     return params, {"classifier": model_state}
 
 
-def loss(classifier: Classifier, params: Any, model_state: Any, batch: Batch, key: Key, *, train: bool) -> LossOutput:
+def loss(
+    classifier: Classifier, params: Params, model_state: ModelState, batch: Batch, key: Key, *, train: bool
+) -> LossOutput:
     """Return the cross entropy of each image [B], in training of an augmented one."""
     images = batch["image"]
     if train and (classifier.degrees or classifier.scale):

@@ -5,7 +5,7 @@ import jax.numpy as jnp
 
 from jaxgen.core.keys import example_keys
 from jaxgen.core.reductions import gather_over_devices, sum_over_devices
-from jaxgen.core.state import Key
+from jaxgen.core.types import Key
 
 SMOOTHING = 1e-5
 """Of the counts (Laplace), so that a code that is never used is not divided by zero."""

@@ -1,13 +1,12 @@
 """What the samples of all models have in common: a standard normal prior, and classes where a model has them."""
 
 from collections.abc import Callable
-from typing import Any
 
 import jax
 import jax.numpy as jnp
 
 from jaxgen.core.keys import example_normal
-from jaxgen.core.state import Key
+from jaxgen.core.types import AnyArray, ConditionValue, Key
 
 
 def normal_prior(latent_size: int) -> Callable[[Key, int], jax.Array]:
@@ -15,7 +14,7 @@ def normal_prior(latent_size: int) -> Callable[[Key, int], jax.Array]:
     return lambda key, num_samples: example_normal(key, jnp.arange(num_samples, dtype=jnp.uint32), (latent_size,))
 
 
-def refuse_condition(condition: Any) -> None:
+def refuse_condition(condition: ConditionValue) -> None:
     """Raise a ValueError where a model without a condition is given one."""
     if condition is not None:
         raise ValueError("this model is unconditional: leave out `condition`")
@@ -26,12 +25,14 @@ def classes_in_turn(num_classes: int) -> Callable[[int], jax.Array]:
     return lambda num_samples: jnp.arange(num_samples, dtype=jnp.int32) % num_classes
 
 
-def captions_in_turn(prompts: Any) -> Callable[[int], jax.Array]:
+def captions_in_turn(prompts: AnyArray) -> Callable[[int], jax.Array]:
     """`captions(num_samples) -> int32 [num_samples, T]`, those of `prompts` [P, T] again and again."""
     return lambda num_samples: jnp.asarray(prompts, jnp.int32)[jnp.arange(num_samples) % len(prompts)]
 
 
-def chosen_condition(condition: Any, num_samples: int, of_samples: Callable[[int], Any] | None) -> Any:
+def chosen_condition(
+    condition: ConditionValue, num_samples: int, of_samples: Callable[[int], ConditionValue] | None
+) -> ConditionValue:
     """Return what samples are of: the condition that is given, else that of so many samples.
 
     Args:

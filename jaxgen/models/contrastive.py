@@ -4,7 +4,6 @@ import math
 from collections.abc import Callable
 from dataclasses import KW_ONLY, dataclass
 from functools import partial
-from typing import Any
 
 import flax.linen as nn
 import jax
@@ -14,7 +13,8 @@ import optax
 from jaxgen.core.keys import example_keys
 from jaxgen.core.model import Embeddings, GenerativeModel, ModelSpec
 from jaxgen.core.reductions import gather_over_devices
-from jaxgen.core.state import Batch, Key, Metrics, TrainState, averaged_params
+from jaxgen.core.state import TrainState, averaged_params
+from jaxgen.core.types import Batch, Key, Metrics, ModelState, Params, PyTree
 from jaxgen.models import single_loss
 from jaxgen.models.augmentation import random_shift, random_turn
 from jaxgen.models.single_loss import LossOutput, SingleLoss
@@ -83,7 +83,7 @@ def eval_step(contrastive: Contrastive, state: TrainState, batch: Batch, key: Ke
     return single_loss.eval_step(training(contrastive), state, batch, key)
 
 
-def init_networks(contrastive: Contrastive, key: Key, batch: Batch) -> tuple[Any, dict[str, Any]]:
+def init_networks(contrastive: Contrastive, key: Key, batch: Batch) -> tuple[Params, ModelState]:
     """Return (params, model_state) of both encoders and the temperature."""
     image_key, text_key = jax.random.split(key)
     image_params, image_state = init_network(contrastive.image_encoder, image_key, batch["image"])
@@ -93,7 +93,9 @@ def init_networks(contrastive: Contrastive, key: Key, batch: Batch) -> tuple[Any
     return params, {"image": image_state, "text": text_state}
 
 
-def loss(contrastive: Contrastive, params: Any, model_state: Any, batch: Batch, key: Key, *, train: bool) -> LossOutput:
+def loss(
+    contrastive: Contrastive, params: Params, model_state: ModelState, batch: Batch, key: Key, *, train: bool
+) -> LossOutput:
     """Return the loss of each pair [B]."""
     images, captions = _training_pairs(contrastive, batch, key) if train else (batch["image"], batch["caption"])
     image_vectors, image_state = apply_network(
@@ -132,7 +134,7 @@ def _scale_at_most(largest: float) -> optax.GradientTransformation:
     """Return a transformation of updates: those that would lift `log_scale` above log(largest) lift it that
     far."""
 
-    def cut(updates: Any, params: Any) -> Any:
+    def cut(updates: PyTree, params: PyTree) -> Params:
         return {**updates, "log_scale": jnp.minimum(updates["log_scale"], math.log(largest) - params["log_scale"])}
 
     return optax.stateless(cut)
@@ -151,7 +153,8 @@ def pair_losses(
     (UniCL: Yang et al. 2022, arXiv:2204.03610, eqs. 2 and 3).
 
     Args:
-      images, texts: [B, E], of length 1.
+      images: [B, E], of length 1.
+      texts: [B, E], of length 1.
       inverse_temperature: [].
       names: int [B, T], what says which pairs are the same.
 

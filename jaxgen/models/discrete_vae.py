@@ -1,10 +1,8 @@
 """The discrete VAE: grids of codes by a relaxation (DALL-E: Ramesh et al. 2021, https://arxiv.org/abs/2102.12092)."""
 
 import math
-from collections.abc import Callable
 from dataclasses import KW_ONLY, dataclass
 from functools import partial
-from typing import Any
 
 import flax.linen as nn
 import jax
@@ -14,7 +12,8 @@ import optax
 from jaxgen.core.keys import example_keys
 from jaxgen.core.model import Codes, GenerativeModel, ModelSpec
 from jaxgen.core.per_example import row_sums
-from jaxgen.core.state import Batch, Key, Metrics, TrainState, averaged_params
+from jaxgen.core.state import TrainState, averaged_params
+from jaxgen.core.types import Batch, Key, Metrics, ModelState, Params
 from jaxgen.models import single_loss
 from jaxgen.models.codebooks import perplexity, uniform_codes, update_counts, usage
 from jaxgen.models.conditional_samples import refuse_condition
@@ -101,7 +100,7 @@ def eval_step(dvae: DiscreteVAE, state: TrainState, batch: Batch, key: Key) -> M
     return single_loss.eval_step(training(dvae), state, batch, key)
 
 
-def init_networks(dvae: DiscreteVAE, key: Key, batch: Batch) -> tuple[Any, dict[str, Any]]:
+def init_networks(dvae: DiscreteVAE, key: Key, batch: Batch) -> tuple[Params, ModelState]:
     """Return (params, model_state) of the networks and the codes' vectors."""
     encoder_key, decoder_key, codes_key = jax.random.split(key, 3)
     images = batch["image"]
@@ -116,8 +115,8 @@ def init_networks(dvae: DiscreteVAE, key: Key, batch: Batch) -> tuple[Any, dict[
 
 def loss(
     dvae: DiscreteVAE,
-    params: Any,
-    model_state: Any,
+    params: Params,
+    model_state: ModelState,
     batch: Batch,
     key: Key,
     *,
@@ -177,7 +176,7 @@ def kl_to_uniform(logits: jax.Array) -> jax.Array:
     return row_sums(math.log(logits.shape[-1]) + jnp.sum(jnp.exp(log_q) * log_q, -1))
 
 
-def cosine_between(start: float, end: float, steps: int) -> Callable[[jax.Array], jax.Array]:
+def cosine_between(start: float, end: float, steps: int) -> optax.Schedule:
     """Return the schedule from `start` to `end` along half a cosine over so many steps, then `end` (appendix A.2)."""
     left = optax.cosine_decay_schedule(1.0, max(1, steps))
     return lambda step: end + (start - end) * left(step)

@@ -200,8 +200,8 @@ def _mean_and_log_scale(min_log_scale: float, parameters: jax.Array) -> tuple[ja
 
 
 def _logistic_log_prob(min_log_scale: float, parameters: jax.Array, images: jax.Array) -> jax.Array:
-    mean_and_log_scale = _mean_and_log_scale(min_log_scale, parameters)
-    return row_sums(logistic_log_mass(rows(images), *map(rows, mean_and_log_scale), HALF_BIN))
+    mean, log_scale = _mean_and_log_scale(min_log_scale, parameters)
+    return row_sums(logistic_log_mass(rows(images), rows(mean), rows(log_scale), HALF_BIN))
 
 
 def _logistic_draw(min_log_scale: float, keys: jax.Array, parameters: jax.Array) -> jax.Array:

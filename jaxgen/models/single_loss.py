@@ -8,24 +8,16 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 import optax
+from jax.typing import ArrayLike
 
 from jaxgen.core.errors import UserError
 from jaxgen.core.model import GenerativeModel
 from jaxgen.core.reductions import mean_over_devices
-from jaxgen.core.state import (
-    Batch,
-    Key,
-    Metrics,
-    TrainState,
-    averaged_params,
-    create_state,
-    freeze,
-    sum_and_count,
-    update,
-    update_average,
-)
+from jaxgen.core.state import TrainState, averaged_params, create_state, freeze, sum_and_count, update, update_average
+from jaxgen.core.types import Batch, Key, Metrics, ModelState, Params
 
-Params = dict[str, Any]
+Sums = tuple[Params, ModelState, jax.Array]
+"""(gradients, model state, number of examples or their weight) of the parts of a batch so far."""
 
 
 class LossOutput(NamedTuple):
@@ -35,7 +27,7 @@ class LossOutput(NamedTuple):
     """[B], one per example; the step takes their mean."""
     metrics: dict[str, jax.Array]
     """Values per example [B, ...] that are reported."""
-    model_state: dict[str, Any]
+    model_state: ModelState
     """The state's `model_state` after this batch."""
     weights: jax.Array | None = None
     """[B]; None: 1 each. The step's loss is sum(losses) / sum(weights) over the whole batch of all devices, and what is
@@ -48,7 +40,7 @@ class SingleLoss:
 
     name: str
     """What `params`, `opt_state` and the metrics are called by."""
-    init_networks: Callable[[Key, Batch], tuple[Params, dict[str, Any]]]
+    init_networks: Callable[[Key, Batch], tuple[Params, ModelState]]
     """(key, batch) -> (params, model_state) of the network or networks."""
     loss: Callable[..., LossOutput]
     """`loss(params, model_state, batch, key, *, train) -> LossOutput`."""
@@ -95,7 +87,7 @@ def bind(training: SingleLoss, **capabilities: Any) -> GenerativeModel:
     )
 
 
-def _scheduled(training: SingleLoss, state: TrainState) -> dict[str, jax.Array]:
+def _scheduled(training: SingleLoss, state: TrainState) -> dict[str, ArrayLike]:
     return {keyword: schedule(state.step) for keyword, schedule in (training.schedules or {}).items()}
 
 
@@ -109,9 +101,7 @@ def _named(training: SingleLoss, output: LossOutput) -> Metrics:
     return {f"{training.name}/loss": pair(output.losses), **metrics}
 
 
-def _gradient(
-    training: SingleLoss, state: TrainState, batch: Batch, key: Key
-) -> tuple[Params, dict[str, Any], Metrics]:
+def _gradient(training: SingleLoss, state: TrainState, batch: Batch, key: Key) -> tuple[Params, ModelState, Metrics]:
     """Gradient of this device's share of the mean loss, the model state after the batch, and the metrics."""
 
     def mean_loss(params: Params) -> tuple[jax.Array, LossOutput]:
@@ -126,18 +116,18 @@ def _gradient(
 
 def _accumulated_gradient(
     training: SingleLoss, state: TrainState, batch: Batch, key: Key
-) -> tuple[Params, dict[str, Any], Metrics]:
+) -> tuple[Params, ModelState, Metrics]:
     """The same, by parts."""
     size, count = len(next(iter(batch.values()))), training.micro_batches
     if size % count:
         raise UserError(f"The {size} examples of a device cannot be taken in {count} parts of one size.")
     parts = jax.tree.map(lambda x: x.reshape(count, -1, *x.shape[1:]), batch)
 
-    def sum_of_losses(params: Params, model_state: dict[str, Any], part: Batch) -> tuple[jax.Array, LossOutput]:
+    def sum_of_losses(params: Params, model_state: ModelState, part: Batch) -> tuple[jax.Array, LossOutput]:
         output = training.loss(params, model_state, part, key, train=True, **_scheduled(training, state))
         return jnp.sum(output.losses), output
 
-    def add_part(carry: Any, part: Batch) -> tuple[Any, Metrics]:
+    def add_part(carry: Sums, part: Batch) -> tuple[Sums, Metrics]:
         grads, model_state, weight = carry
         more, output = jax.grad(sum_of_losses, has_aux=True)(state.params[training.name], model_state, part)
         size = float(len(output.losses)) if output.weights is None else jnp.sum(output.weights)

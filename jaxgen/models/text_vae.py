@@ -1,8 +1,9 @@
 """Variational autoencoders of sentences (Bowman et al. 2016, https://arxiv.org/abs/1511.06349)."""
 
+from collections.abc import Sequence
 from dataclasses import KW_ONLY, dataclass
 from functools import partial
-from typing import Any
+from typing import cast
 
 import flax.linen as nn
 import jax
@@ -11,7 +12,8 @@ import optax
 
 from jaxgen.core.keys import example_keys, folded_keys
 from jaxgen.core.model import GenerativeModel, Latents, Likelihood, ModelSpec, Tokens
-from jaxgen.core.state import Batch, Key, Metrics, TrainState, averaged_params
+from jaxgen.core.state import TrainState, averaged_params
+from jaxgen.core.types import Batch, Key, Metrics, ModelState, Params, Variables
 from jaxgen.data.lines import until_line_end
 from jaxgen.metrics.likelihood import importance_weighted_log_likelihood
 from jaxgen.models import single_loss
@@ -22,9 +24,7 @@ from jaxgen.models.conditional_samples import normal_prior, refuse_condition
 from jaxgen.models.single_loss import LossOutput, SingleLoss
 from jaxgen.models.vae.kl_terms import kl_weight_schedule, with_free_bits
 from jaxgen.models.vae.posteriors import draw_normal, kl_by_latent, standard_normal_log_density
-from jaxgen.models.variables import Variables, init_network
-
-Params = dict[str, Any]
+from jaxgen.models.variables import init_network
 
 
 @dataclass(frozen=True)
@@ -98,7 +98,7 @@ def eval_step(text_vae: TextVAE, state: TrainState, batch: Batch, key: Key) -> M
     return single_loss.eval_step(training(text_vae), state, batch, key)
 
 
-def init_networks(text_vae: TextVAE, key: Key, batch: Batch) -> tuple[Params, dict[str, Any]]:
+def init_networks(text_vae: TextVAE, key: Key, batch: Batch) -> tuple[Params, ModelState]:
     """Return (params, model_state) of the encoder and the decoder."""
     encoder_key, decoder_key = jax.random.split(key)
     tokens = batch["tokens"].astype(jnp.int32)
@@ -111,7 +111,7 @@ def init_networks(text_vae: TextVAE, key: Key, batch: Batch) -> tuple[Params, di
 def loss(
     text_vae: TextVAE,
     params: Params,
-    model_state: Any,
+    model_state: ModelState,
     batch: Batch,
     key: Key,
     *,
@@ -138,7 +138,8 @@ def _moments(
     """Mean and log-variance [B, L] of q(z | x)."""
     inputs = tokens[:, 1:].astype(jnp.int32)
     outputs = text_vae.encoder.apply({"params": params["encoder"]}, inputs, mask, train=train)
-    return tuple(jnp.split(outputs, 2, axis=-1))
+    mean, log_variance = jnp.split(cast(jax.Array, outputs), 2, axis=-1)
+    return mean, log_variance
 
 
 def _log_prob(
@@ -151,14 +152,15 @@ def _log_prob(
 ) -> jax.Array:
     """log p(x | z) [B]; keys [B] where the decoder is trained."""
     tokens = tokens.astype(jnp.int32)
-    inputs, options = tokens[:, :-1], {"train": keys is not None}
+    inputs, options = tokens[:, :-1], {}
     if keys is not None and text_vae.word_dropout:
         lost = jax.vmap(lambda key: jax.random.bernoulli(key, text_vae.word_dropout, inputs.shape[1:]))(keys)
         inputs = jnp.where(lost, text_vae.line_end, inputs)
     if keys is not None and getattr(text_vae.network, "dropout", 0.0):
         options["dropout_keys"] = folded_keys(keys, 1)
-    logits = text_vae.network.apply({"params": params["decoder"]}, inputs, latents, **options)
-    return jnp.sum(softmax().log_prob(logits, tokens[:, 1:]) * mask, axis=1)
+    variables = {"params": params["decoder"]}
+    logits = text_vae.network.apply(variables, inputs, latents, train=keys is not None, **options)
+    return jnp.sum(softmax().log_prob(cast(jax.Array, logits), tokens[:, 1:]) * mask, axis=1)
 
 
 # ---------------------------------------------------------------- latents: tokens are int [N, T + 1], as in a batch
@@ -209,17 +211,28 @@ def log_likelihood(text_vae: TextVAE, state: TrainState, key: Key, batch: Batch,
 
 
 def sample(
-    text_vae: TextVAE, state: TrainState, key: Key, num_samples: int, *, condition: None = None, **options: Any
+    text_vae: TextVAE,
+    state: TrainState,
+    key: Key,
+    num_samples: int,
+    *,
+    condition: None = None,
+    choice: SamplingParams | None = None,
 ) -> jax.Array:
-    """Draw lines int [num_samples, sample_length], of latents from the prior; `options` are those of `advance`."""
+    """Draw lines int [num_samples, sample_length], of latents from the prior; `choice` as of `advance`."""
     refuse_condition(condition)
     prompts = jnp.full((num_samples, 1), text_vae.line_end, jnp.int32)
     decoding = begin(text_vae, state, key, prompts, [1] * num_samples, text_vae.sample_length)
-    return advance(text_vae, state, decoding, text_vae.sample_length, **options).tokens[:, 1:]
+    return advance(text_vae, state, decoding, text_vae.sample_length, choice).tokens[:, 1:]
 
 
 def begin(
-    text_vae: TextVAE, state: TrainState, key: Key, prompts: jax.Array, lengths: Any, num_tokens: int
+    text_vae: TextVAE,
+    state: TrainState,
+    key: Key,
+    prompts: jax.Array,
+    lengths: Sequence[int] | jax.Array,
+    num_tokens: int,
 ) -> DecodeState:
     """Begin to go on with prompts int [B, P] of known lengths [B], with a latent from the prior for each of them."""
     latent_key, token_key = jax.random.split(key)
@@ -242,11 +255,16 @@ def advance(
 
 def model(text_vae: TextVAE) -> GenerativeModel:
     """Bind these functions to a spec."""
-    functions = (prior, decode, encode, reconstruct, posterior)
     return single_loss.bind(
         training(text_vae),
         sample=partial(sample, text_vae),
-        latents=Latents(*(partial(function, text_vae) for function in functions)),
+        latents=Latents(
+            partial(prior, text_vae),
+            partial(decode, text_vae),
+            partial(encode, text_vae),
+            partial(reconstruct, text_vae),
+            partial(posterior, text_vae),
+        ),
         likelihood=Likelihood(partial(log_likelihood, text_vae), partial(log_weights, text_vae)),
         tokens=Tokens(partial(begin, text_vae), partial(advance, text_vae), text_vae.line_end),
     )
@@ -265,7 +283,7 @@ def _begin_at(
     state: TrainState,
     key: Key,
     prompts: jax.Array,
-    lengths: Any,
+    lengths: Sequence[int] | jax.Array,
     num_tokens: int,
     latents: jax.Array,
 ) -> DecodeState:

@@ -2,7 +2,7 @@
 
 from dataclasses import KW_ONLY, dataclass
 from functools import partial
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import flax.linen as nn
 import jax
@@ -12,7 +12,8 @@ import optax
 from jaxgen.core.keys import example_normal
 from jaxgen.core.model import GenerativeModel, Latents, ModelSpec
 from jaxgen.core.per_example import row_means
-from jaxgen.core.state import Batch, Key, Metrics, TrainState, create_state, sum_and_count, update
+from jaxgen.core.state import TrainState, create_state, sum_and_count, update
+from jaxgen.core.types import Batch, Key, Metrics, ModelState, Params, PyTree
 from jaxgen.metrics.likelihood import kl_to_standard_normal
 from jaxgen.models.conditional_samples import normal_prior, refuse_condition
 from jaxgen.models.gan.losses import LOSSES, GANLoss
@@ -133,8 +134,8 @@ def eval_step(vae_gan: VAEGAN, state: TrainState, batch: Batch, key: Key) -> Met
 
 
 def loss_terms(
-    vae_gan: VAEGAN, state: TrainState, params: Any, batch: Batch, key: Key, *, train: bool
-) -> tuple[LossTerms, tuple[jax.Array, dict[str, Any]]]:
+    vae_gan: VAEGAN, state: TrainState, params: Params, batch: Batch, key: Key, *, train: bool
+) -> tuple[LossTerms, tuple[jax.Array, ModelState]]:
     """Return the losses' terms; and the logits of x, x~ and x_p [3 B] with the networks' model states."""
     images, updated, shape = batch["image"], {}, (vae_gan.latent_size,)
     posterior_key, prior_key = jax.random.split(key)
@@ -202,14 +203,16 @@ def model(vae_gan: VAEGAN) -> GenerativeModel:
         partial(train_step, vae_gan),
         partial(eval_step, vae_gan),
         partial(sample, vae_gan),
-        latents=Latents(*(partial(function, vae_gan) for function in (prior, decode, encode, reconstruct))),
+        latents=Latents(
+            partial(prior, vae_gan), partial(decode, vae_gan), partial(encode, vae_gan), partial(reconstruct, vae_gan)
+        ),
         discriminate=partial(discriminate, vae_gan),
     )
 
 
 def _apply(
-    vae_gan: VAEGAN, state: TrainState, params: Any, name: str, inputs: jax.Array, *, train: bool
-) -> tuple[Any, Any]:
+    vae_gan: VAEGAN, state: TrainState, params: Params, name: str, inputs: jax.Array, *, train: bool
+) -> tuple[PyTree, ModelState]:
     """Return the outputs of the network `name`, and its new model state."""
     return apply_network(vae_gan.networks[name], params[name], state.model_state[name], inputs, train=train)
 

@@ -1,26 +1,28 @@
 """Flax variables as the contract has them: `params` beside what changes without gradients."""
 
-from typing import Any
+from typing import cast
 
 import flax.linen as nn
 import jax
 
-Variables = dict[str, Any]
-"""{"params": ..., other collections}, as `network.apply` takes them."""
+from jaxgen.core.types import ModelState, Params, PyTree
 
 
-def init_network(network: nn.Module, key: jax.Array, *inputs: jax.Array) -> tuple[Any, dict[str, Any]]:
+def init_network(network: nn.Module, key: jax.Array, *inputs: jax.Array) -> tuple[Params, ModelState]:
     """(params, other collections) of a network called as `network(*inputs, train=False)`."""
     variables = dict(network.init(key, *inputs, train=False))
     return variables.pop("params"), variables
 
 
 def apply_network(
-    network: nn.Module, params: Any, model_state: dict[str, Any], *inputs: jax.Array, train: bool, **options: Any
-) -> tuple[jax.Array, dict[str, Any]]:
+    network: nn.Module, params: Params, model_state: ModelState, *inputs: PyTree, train: bool, **options: PyTree
+) -> tuple[jax.Array, ModelState]:
     """(output, model state): with `train` the collections in `model_state` (batch statistics) are updated."""
     variables = {"params": params, **model_state}
     if not train:
-        return network.apply(variables, *inputs, train=False, **options), model_state
-    output, updated = network.apply(variables, *inputs, train=True, mutable=list(model_state), **options)
+        return cast(jax.Array, network.apply(variables, *inputs, train=False, **options)), model_state
+    output, updated = cast(
+        tuple[jax.Array, ModelState],
+        network.apply(variables, *inputs, train=True, mutable=list(model_state), **options),
+    )
     return output, dict(updated)

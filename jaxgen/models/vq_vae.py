@@ -3,7 +3,7 @@
 import math
 from dataclasses import KW_ONLY, dataclass
 from functools import partial
-from typing import Any, Literal, NamedTuple
+from typing import Literal, NamedTuple
 
 import flax.linen as nn
 import jax
@@ -12,7 +12,8 @@ import optax
 
 from jaxgen.core.model import Codes, GenerativeModel, ModelSpec
 from jaxgen.core.per_example import row_means, rows
-from jaxgen.core.state import Batch, Key, Metrics, TrainState
+from jaxgen.core.state import TrainState
+from jaxgen.core.types import Batch, Key, Metrics, ModelState, Params, PyTree
 from jaxgen.metrics.likelihood import bits_per_dimension
 from jaxgen.models import single_loss
 from jaxgen.models.codebooks import (
@@ -121,7 +122,7 @@ def eval_step(vq_vae: VQVAE, state: TrainState, batch: Batch, key: Key) -> Metri
     return single_loss.eval_step(training(vq_vae), state, batch, key)
 
 
-def init_networks(vq_vae: VQVAE, key: Key, batch: Batch) -> tuple[Any, dict[str, Any]]:
+def init_networks(vq_vae: VQVAE, key: Key, batch: Batch) -> tuple[Params, ModelState]:
     """Return (params, model_state) of the networks and the code book."""
     encoder_key, decoder_key, codes_key = jax.random.split(key, 3)
     images = batch["image"]
@@ -130,7 +131,7 @@ def init_networks(vq_vae: VQVAE, key: Key, batch: Batch) -> tuple[Any, dict[str,
     decoder_params, decoder_state = init_network(vq_vae.decoder, decoder_key, vectors)
     codes = initial_codes(codes_key, vq_vae.num_codes, vq_vae.code_size)
     counts = jnp.ones(vq_vae.num_codes)
-    params = {"encoder": encoder_params, "decoder": decoder_params}
+    params: dict[str, PyTree] = {"encoder": encoder_params, "decoder": decoder_params}
     model_state = {"encoder": encoder_state, "decoder": decoder_state, "codebook": {"counts": counts}}
     if vq_vae.codebook == "gradient":
         params["codes"] = codes
@@ -139,7 +140,7 @@ def init_networks(vq_vae: VQVAE, key: Key, batch: Batch) -> tuple[Any, dict[str,
     return params, model_state
 
 
-def loss(vq_vae: VQVAE, params: Any, model_state: Any, batch: Batch, key: Key, *, train: bool) -> LossOutput:
+def loss(vq_vae: VQVAE, params: Params, model_state: ModelState, batch: Batch, key: Key, *, train: bool) -> LossOutput:
     """Return the loss of each image [B], and the code book moved by them."""
     target_key, revival_key = jax.random.split(key)
     targets = vq_vae.likelihood.targets(target_key, batch["index"], batch["image"])
@@ -175,8 +176,8 @@ def loss(vq_vae: VQVAE, params: Any, model_state: Any, batch: Batch, key: Key, *
 
 
 def _quantized(
-    vq_vae: VQVAE, params: Any, model_state: Any, images: jax.Array, *, train: bool
-) -> tuple[Quantized, Any]:
+    vq_vae: VQVAE, params: Params, model_state: ModelState, images: jax.Array, *, train: bool
+) -> tuple[Quantized, ModelState]:
     """What the encoder says of images, and its state."""
     vectors, encoder_state = apply_network(
         vq_vae.encoder, params["encoder"], model_state["encoder"], images, train=train
@@ -186,7 +187,7 @@ def _quantized(
     return Quantized(vectors, numbers, codes[numbers]), encoder_state
 
 
-def _codes(vq_vae: VQVAE, params: Any, model_state: Any) -> jax.Array:
+def _codes(vq_vae: VQVAE, params: Params, model_state: ModelState) -> jax.Array:
     """[K, D]."""
     return params["codes"] if vq_vae.codebook == "gradient" else model_state["codebook"]["codes"]
 

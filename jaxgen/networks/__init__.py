@@ -5,7 +5,7 @@ Every network is here by its name, imported when first asked for: `from jaxgen.n
 """
 
 import importlib
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from jaxgen.networks.biggan import BigGANDiscriminator, BigGANGenerator
@@ -170,7 +170,7 @@ __all__ = [
 ]
 
 
-def __getattr__(name: str) -> Any:
+def __getattr__(name: str) -> object:
     if name not in _MODULES:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     return getattr(importlib.import_module(_MODULES[name]), name)

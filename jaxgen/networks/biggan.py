@@ -130,7 +130,9 @@ class BigGANDiscriminator(nn.Module):
             if i == attention:
                 hidden = SelfAttention(self.spectral_norm, self.kernel_init)(hidden, train=train)
         head = ProjectionHead(self.num_classes, None, self.spectral_norm, self.kernel_init)
-        return head(hidden, labels, train=train)
+        logits = head(hidden, labels, train=train)
+        assert isinstance(logits, Array)  # the head has no other outputs
+        return logits
 
 
 def _plan(image_shape: tuple[int, int, int], widths: dict[int, tuple[int, ...]]) -> tuple[int, int]:

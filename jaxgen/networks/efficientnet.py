@@ -7,6 +7,7 @@ import jax.numpy as jnp
 import numpy as np
 from jax import Array, lax
 
+from jaxgen.core.per_example import total
 from jaxgen.networks.layers.convolution.conv import Conv, fast_forms_pay
 from jaxgen.networks.layers.convolution.lax_vjp import DIMENSION_NUMBERS
 from jaxgen.networks.layers.normalization import BatchNorm
@@ -147,7 +148,7 @@ def _sum_over_taps(inputs: Array, kernel: Array, strides: tuple[int, int]) -> Ar
     def window(tap: int, size: int, stride: int) -> slice:
         return slice(tap, tap + (size - 1) * stride + 1, stride)
 
-    return sum(
+    return total(
         padded[:, window(p, rows, strides[0]), window(q, columns, strides[1])] * kernel[p, q, 0]
         for p, q in np.ndindex(kernel.shape[:2])
     )

@@ -2,12 +2,14 @@
 
 import functools
 from collections.abc import Callable, Sequence
-from typing import Any, Literal
+from typing import Literal
 
 import flax.linen as nn
 import jax
 import jax.numpy as jnp
+from flax.linen.dtypes import promote_dtype
 from jax import Array
+from jax.typing import DTypeLike
 
 from jaxgen.networks.layers.attention import attend
 from jaxgen.networks.layers.dropout import apply_dropout, folded
@@ -69,7 +71,7 @@ class GPT(nn.Module):
     positions: Literal["learned", "rotary"] = "learned"
     norm: Literal["layer", "rms"] = "layer"
     feed_forward: Literal["gelu", "gelu_tanh", "relu", "silu", "swiglu"] = "gelu"
-    dtype: Any = None
+    dtype: DTypeLike | None = None
     remat: bool = False
     latent_size: int | None = None
     hidden_width: int | None = None
@@ -167,7 +169,7 @@ class GPT(nn.Module):
         """[B, T, E] -> [B, T, K] float32."""
         rows = self.final_norm(x).reshape(-1, self.width)
         table = self.token_embedding if self.tie_embeddings else self.output_embedding
-        rows, table = nn.dtypes.promote_dtype(rows, table, dtype=self.dtype)
+        rows, table = promote_dtype(rows, table, dtype=self.dtype)
         return _at_least_float32(rows @ table.T).reshape(*x.shape[:-1], self.vocabulary_size)
 
 
@@ -188,7 +190,7 @@ class Block(nn.Module):
     norm: str
     feed_forward: str
     last_kernel_spread: float
-    dtype: Any
+    dtype: DTypeLike | None
     hidden_width: int | None = None
     norm_epsilon: float = 1e-5
     attention_scale: float | None = None

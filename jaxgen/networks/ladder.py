@@ -68,12 +68,14 @@ class LadderDecoder(nn.Module):
             else:
                 mean, log_variance = self.prior(hidden, layer, train=train)
                 hidden = mean + jnp.exp(0.5 * log_variance) * noise
+        assert hidden is not None
         return self.pixels(self.mlps[0](hidden, train=train)).reshape(-1, *self.image_shape)
 
     def prior(self, above: Array, layer: int, *, train: bool) -> tuple[Array, Array]:
         """z of the layer above `layer` -> mean and log-variance of the layer's prior, by `apply(method="prior")`."""
         outputs = self.priors[layer](self.mlps[layer + 1](above, train=train))
-        return tuple(jnp.split(outputs, 2, -1))
+        mean, log_variance = jnp.split(outputs, 2, -1)
+        return mean, log_variance
 
 
 class TwoLayers(nn.Module):

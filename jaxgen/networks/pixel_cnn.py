@@ -1,7 +1,6 @@
 """Gated PixelCNN over grids of tokens (van den Oord et al. 2016, https://arxiv.org/abs/1606.05328)."""
 
 from collections.abc import Sequence
-from typing import Any
 
 import flax.linen as nn
 import jax
@@ -51,17 +50,16 @@ class GatedPixelCNN(nn.Module):
     embedding_width: int | None = None
 
     def setup(self) -> None:
-        def layers(name: str, features: int, sizes: Sequence[Pair], **options: Any) -> list[_Convolution]:
-            return [_Convolution(features, size, **options, name=f"{name}_{i}") for i, size in enumerate(sizes)]
+        def layers(name: str, features: int, sizes: Sequence[Pair], classes: int | None = None) -> list[_Convolution]:
+            sized = enumerate(sizes)
+            return [_Convolution(features, size, num_classes=classes, name=f"{name}_{i}") for i, size in sized]
 
         both, one, reaches = 2 * self.width, [(1, 1)] * self.layers, self._reaches()
         self.embed = _Convolution(self.embedding_width or self.width, use_bias=False, name="embedding")
         self.vertical = layers(
-            "vertical", both, [(rows, 2 * reach + 1) for reach, rows in reaches], num_classes=self.num_classes
+            "vertical", both, [(rows, 2 * reach + 1) for reach, rows in reaches], classes=self.num_classes
         )
-        self.horizontal = layers(
-            "horizontal", both, [(1, places) for _, places in reaches], num_classes=self.num_classes
-        )
+        self.horizontal = layers("horizontal", both, [(1, places) for _, places in reaches], classes=self.num_classes)
         self.join, self.out = layers("join", both, one), layers("out", self.width, one)
         self.hidden = _Convolution(self.hidden_width)
         self.last = _Convolution(self.num_tokens, name="logits")

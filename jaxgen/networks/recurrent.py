@@ -1,12 +1,13 @@
 """Recurrent networks over sequences of tokens: LSTM (Hochreiter and Schmidhuber 1997) and GRU (Cho et al. 2014)."""
 
 from collections.abc import Sequence
-from typing import Any, Literal
+from typing import Literal
 
 import flax.linen as nn
 import jax
 import jax.numpy as jnp
 from jax import Array
+from jax.typing import DTypeLike
 
 from jaxgen.networks.layers.dropout import apply_dropout
 from jaxgen.networks.layers.embedding import look_up
@@ -33,10 +34,10 @@ class RecurrentLayer(nn.Module):
         gates = 4 if self.kind == "lstm" else 3
         uniform = nn.initializers.uniform(2 * self.width**-0.5)
 
-        def spread(key: Array, shape: Sequence[int], dtype: Any = jnp.float32) -> Array:
+        def spread(key: Array, shape: Sequence[int], dtype: DTypeLike = jnp.float32) -> Array:
             return uniform(key, shape, dtype) - self.width**-0.5  # as PyTorch: within 1 / sqrt(E) of 0
 
-        def bias(key: Array, shape: Sequence[int], dtype: Any = jnp.float32) -> Array:
+        def bias(key: Array, shape: Sequence[int], dtype: DTypeLike = jnp.float32) -> Array:
             del key
             zeros = jnp.zeros(shape, dtype)
             return zeros.at[self.width : 2 * self.width].set(1.0) if self.kind == "lstm" else zeros
@@ -78,6 +79,7 @@ def _advance(
         return (h, c), h
     (h,) = state
     r, z, n = jnp.split(gates, 3, axis=-1)
+    assert bias is not None
     r_h, z_h, n_h = jnp.split(h @ kernel + bias, 3, axis=-1)
     r, z = jax.nn.sigmoid(r + r_h), jax.nn.sigmoid(z + z_h)
     h = (1.0 - z) * jnp.tanh(n + r * n_h) + z * h

@@ -67,7 +67,7 @@ class UNet(nn.Module):
         states = ()
         if self.text is not None:
             inside = caption_places(*condition)
-            states = (self.text(*condition, inside), inside)
+            states = (self.text(condition[0], inside), inside)
             condition = (mean_inside(*states),)
         embedding = NoiseEmbedding(4 * self.width, self.num_classes, name="embedding")(noise_labels, *condition)
         keys, block = dropout_keys if train and self.dropout else None, 0

@@ -1,12 +1,13 @@
 """WaveNet over samples of sound (van den Oord et al. 2016, https://arxiv.org/abs/1609.03499)."""
 
 from collections.abc import Sequence
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import flax.linen as nn
 import jax
 import jax.numpy as jnp
 from jax import Array
+from jax.typing import DTypeLike
 
 from jaxgen.data.mu_law import amplitudes_of
 from jaxgen.networks.layers.dropout import apply_dropout
@@ -149,11 +150,13 @@ class WaveNet(nn.Module):
         """
         condition = None
         if spoken is not None:
+            assert cache.condition is not None
             condition = _spread(cache.condition, spoken, position[None])[:, 0]
         known, ahead = cache.known, None
         if self.predictor is None:
             x = self._embedded(tokens)
         else:
+            assert known is not None
             samples, before = self._samples(tokens), known.past[:, 0]
             known = self.predictor.step(known, samples)
             ahead = known.ahead
@@ -191,11 +194,12 @@ class WaveNet(nn.Module):
         embedded = look_up(self.characters, spoken.characters - 1) * known
         padded = jnp.pad(embedded, ((0, 0), (1, 1), (0, 0)))
         joined = jnp.concatenate([padded[:, :-2], embedded, padded[:, 2:]], -1)
+        assert self.num_classes is not None
         word = jax.nn.one_hot(spoken.label, self.num_classes, dtype=self.words.dtype) @ self.words
         word = word * apply_dropout(jnp.ones((len(word), 1)), self.dropout, keys, 0)
         return jnp.tanh(self.neighbours(joined)) + word[:, None]
 
-    def _outputs(self, sums: Array) -> Array:
+    def _outputs(self, sums: Array | float) -> Array:
         """By rows [N, S] -> [N, K]."""
         return self.output(nn.relu(self.hidden(nn.relu(sums))))
 
@@ -240,7 +244,7 @@ def _around(ahead: Ahead | None, outputs: Array) -> Array:
     return jnp.concatenate([weights, ahead.sample[..., None] + scale * means, jnp.log(scale) + log_scales], -1)
 
 
-def _near_a_line(key: Array, shape: Sequence[int], dtype: Any = jnp.float32) -> Array:
+def _near_a_line(key: Array, shape: Sequence[int], dtype: DTypeLike = jnp.float32) -> Array:
     """An embedding [K, C] of levels that begins almost linear in the level, so that near levels begin alike."""
     line_key, noise_key = jax.random.split(key)
     levels = jnp.linspace(-1.0, 1.0, shape[0], dtype=dtype)[:, None]

@@ -41,9 +41,11 @@ class Series(NamedTuple):
 class Run:
     """A run that was opened again: its model, its config, its states and figures.
 
-    run = jaxgen.open_run("runs/mnist_vae/001")
-    images = run.sample(64, seed=1)                                # [64, 28, 28, 1] in [-1, 1]
-    latents = run.model.latents.encode(run.state(), images)        # [64, L]
+        run = jaxgen.open_run("runs/mnist_vae/001")
+        images = run.sample(64, seed=1)                                # [64, 28, 28, 1] in [-1, 1]
+        latents = run.model.latents.encode(run.state(), images)        # [64, L]
+
+    Capabilities of `run.model` that are None are what the model cannot do.
     """
 
     folder: Path

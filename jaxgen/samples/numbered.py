@@ -2,14 +2,14 @@
 
 import functools
 from collections.abc import Callable
-from typing import Any
 
 import jax
 import numpy as np
 
 from jaxgen.core.model import GenerativeModel, draws_captions, draws_classes
 from jaxgen.core.state import TrainState
-from jaxgen.data.dataset import Dataset, length, pick_examples, unscale_images
+from jaxgen.core.types import needed
+from jaxgen.data.dataset import Dataset, length, pick_examples, prepared, unscale_images
 from jaxgen.metrics.image_features import Progress
 from jaxgen.metrics.image_source import ImageSource
 
@@ -17,7 +17,7 @@ BLOCK_SIZE = 250
 
 
 def sample_blocks(
-    model: GenerativeModel, state: TrainState, seed: int, condition: np.ndarray | None = None, **how: Any
+    model: GenerativeModel, state: TrainState, seed: int, condition: np.ndarray | None = None, **how: object
 ) -> Callable[[int], np.ndarray]:
     """`block(i) -> samples [BLOCK_SIZE, ...]`, drawn with `fold_in(key(seed), i)`.
 
@@ -29,7 +29,7 @@ def sample_blocks(
     @jax.jit
     def draw(state: TrainState, seed: jax.Array, i: jax.Array, *condition: jax.Array) -> jax.Array:
         options = {"condition": condition[0]} if condition else {}
-        return model.sample(state, jax.random.fold_in(jax.random.key(seed), i), BLOCK_SIZE, **options, **how)
+        return needed(model.sample)(state, jax.random.fold_in(jax.random.key(seed), i), BLOCK_SIZE, **options, **how)
 
     def block(i: int) -> np.ndarray:
         rows = np.arange(i * BLOCK_SIZE, (i + 1) * BLOCK_SIZE)
@@ -48,7 +48,7 @@ def draw_samples(
     seed: int,
     condition: np.ndarray | None = None,
     progress: Progress | None = None,
-    **how: Any,
+    **how: object,
 ) -> np.ndarray:
     """The first `num` samples of a seed, [num, ...]; of the conditions [num, ...], else of the model's own.
 
@@ -68,7 +68,7 @@ def draw_samples(
 
 def draw_conditions(model: GenerativeModel, num: int) -> np.ndarray | None:
     """The conditions of the first `num` samples, labels [num], each class in turn; None for a model without classes."""
-    return np.asarray(model.condition.of_samples(num)) if draws_classes(model) else None
+    return np.asarray(needed(model.condition).of_samples(num)) if draws_classes(model) else None
 
 
 def labels_of_samples(model: GenerativeModel, num: int, label: int | None) -> np.ndarray | None:
@@ -84,7 +84,7 @@ def held_out_captions(model: GenerativeModel, data: Dataset, num: int) -> dict[s
         return {}
     split = data.train if data.test is None else data.test
     rows = np.arange(min(num, length(split)))  # each is read once
-    captions = np.asarray(data.prepare(pick_examples(split, rows))["caption"])
+    captions = np.asarray(prepared(data, pick_examples(split, rows))["caption"])
     return {"condition": captions[np.arange(num) % len(rows)]}
 
 
@@ -98,7 +98,14 @@ def generated_examples(
 
 
 def sample_source(
-    model: GenerativeModel, state: TrainState, *, num: int, seed: int, name: str, **how: Any
+    model: GenerativeModel,
+    state: TrainState,
+    *,
+    num: int,
+    seed: int,
+    name: str,
+    condition: np.ndarray | None = None,
+    **how: object,
 ) -> ImageSource:
     """The first `num` samples of a model of images, as uint8, drawn as they are read.
 
@@ -106,12 +113,13 @@ def sample_source(
     """
     labels = draw_conditions(model, num)
     # Readers take less than a block at once.
-    block = functools.lru_cache(maxsize=2)(sample_blocks(model, state, seed, **{"condition": labels, **how}))
+    condition = labels if condition is None else condition
+    block = functools.lru_cache(maxsize=2)(sample_blocks(model, state, seed, condition, **how))
 
     def read(start: int, stop: int) -> np.ndarray:
         first = start // BLOCK_SIZE
         images = np.concatenate([block(i) for i in range(first, -(-stop // BLOCK_SIZE))])
         return unscale_images(images[start - first * BLOCK_SIZE : stop - first * BLOCK_SIZE])
 
-    one = jax.eval_shape(lambda state, key: model.sample(state, key, 1), state, jax.random.key(0))
+    one = jax.eval_shape(lambda state, key: needed(model.sample)(state, key, 1), state, jax.random.key(0))
     return ImageSource(name, num, one.shape[1:], read, labels)

@@ -194,14 +194,15 @@ def panels_figure(panels: Mapping[str, Mapping[str, Points]]) -> "Figure":
     FigureCanvasAgg(figure)
     if not panels:
         return figure
-    for axis, (quantity, curves) in zip(figure.subplots(len(panels), squeeze=False)[:, 0], panels.items(), strict=True):
+    axes = figure.subplots(len(panels), squeeze=False)[:, 0]
+    for axis, (quantity, curves) in zip(axes, panels.items(), strict=True):
         for name, points in curves.items():
             steps, values = zip(*points, strict=True)
             axis.plot(steps, values, label=name, linewidth=1.2, marker="." if len(points) < 30 else None)
         axis.set_title(quantity, loc="left", fontsize=9)
         axis.grid(alpha=0.3)
         axis.legend(fontsize=8, frameon=False)
-    axis.set_xlabel("step")
+    axes[-1].set_xlabel("step")
     return figure
 
 

@@ -1,15 +1,16 @@
 """What samples look like to a person while a model is trained: sheets of images, texts, sounds."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import jax
 import numpy as np
 
 from jaxgen.core.model import GenerativeModel, draws_captions
 from jaxgen.core.state import TrainState
-from jaxgen.data.dataset import Dataset, length, pick_examples
+from jaxgen.core.types import Assets, PyTree, needed
+from jaxgen.data.dataset import Dataset, length, pick_examples, prepared
 from jaxgen.data.vocabulary import vocabulary_of
 from jaxgen.samples import pictures, sounds
 from jaxgen.samples.numbered import draw_conditions
@@ -31,7 +32,7 @@ class SamplePreview(NamedTuple):
 
 
 def build_preview(
-    model: GenerativeModel, data: Dataset, place: Callable[[Any], Any], *, seed: int
+    model: GenerativeModel, data: Dataset, place: Callable[[PyTree], PyTree], *, seed: int
 ) -> SamplePreview | None:
     """Return how the samples of a model of `data` are shown; None for a model without any, or data of another kind.
 
@@ -52,18 +53,19 @@ def build_preview(
         images = max(1, images // len(prompts)) * len(prompts)
     count = {"image": images, "text": texts, "audio": SOUNDS_PER_FILE}[data.kind]
     key = place(jax.random.key(2**32 - 1 - seed))  # apart from the run's own keys
-    draw = jax.jit(lambda state: model.sample(state, key, count))
+    draw = jax.jit(lambda state: needed(model.sample)(state, key, count))
     return SamplePreview(lambda state: np.asarray(draw(state)), writers[data.kind](model, data))
 
 
-def _comparison(model: GenerativeModel, data: Dataset, place: Callable[[Any], Any], *, seed: int) -> SamplePreview:
+def _comparison(
+    model: GenerativeModel, data: Dataset, place: Callable[[PyTree], PyTree], *, seed: int
+) -> SamplePreview:
     """Of examples from all over the split what `compare` gives side by side, two examples in a row."""
     split = data.train if data.test is None else data.test
     rows = np.unique(np.linspace(0, length(split) - 1, EXAMPLES_PER_SHEET).round().astype(int))
-    batch = data.prepare(pick_examples(split, rows))
-    batch["index"] = np.arange(len(rows), dtype=np.uint32)
+    batch = {**prepared(data, pick_examples(split, rows)), "index": np.arange(len(rows), dtype=np.uint32)}
     key, batch = place((jax.random.key(2**32 - 1 - seed), batch))
-    draw = jax.jit(lambda state: model.mapping.compare(state, key, batch))
+    draw = jax.jit(lambda state: needed(model.mapping).compare(state, key, batch))
 
     def write(tiles: np.ndarray, path: Path) -> None:  # [B, K, H, W, C]
         sheet = pictures.image_grid(tiles.reshape(-1, *tiles.shape[2:]), columns=2 * tiles.shape[1])
@@ -86,7 +88,7 @@ def _sheet_writer(model: GenerativeModel, data: Dataset) -> Callable[[np.ndarray
     return lambda images, path: pictures.sample_sheet(images, labels).save(path.with_suffix(".png"))
 
 
-def prompts_of(model: GenerativeModel, assets: Mapping[str, Any]) -> list[str] | None:
+def prompts_of(model: GenerativeModel, assets: Assets) -> list[str] | None:
     """What the samples of a model of captions are of, in turn; None of another model."""
     return assets["prompts"] if draws_captions(model) else None
 

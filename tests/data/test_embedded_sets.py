@@ -1,5 +1,6 @@
 """The embedded data is what its publishers published."""
 
+import dataclasses
 import hashlib
 import struct
 import time
@@ -145,7 +146,7 @@ def test_the_rebuild_script_compresses_as_was_shipped():
 
 def test_a_changed_file_is_refused(monkeypatch):
     row = EMBEDDED["spoken"]
-    monkeypatch.setitem(EMBEDDED, "spoken", row._replace(files={**row.files, "spoken.json": "0" * 64}))
+    monkeypatch.setitem(EMBEDDED, "spoken", dataclasses.replace(row, files={**row.files, "spoken.json": "0" * 64}))
     with pytest.raises(UserError, match=r"spoken.json is not the one that jaxgen ships"):
         embedded_sets.spoken_clips()
 

@@ -4,7 +4,7 @@ import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
-from typing import Any, NamedTuple
+from typing import NamedTuple, cast
 
 import flax.linen as nn
 import jax
@@ -14,7 +14,8 @@ import optax
 
 from jaxgen.core.keys import example_chances, example_keys
 from jaxgen.core.model import Condition, GenerativeModel, ModelSpec
-from jaxgen.core.state import Batch, Key, Metrics, TrainState, averaged_params
+from jaxgen.core.state import TrainState, averaged_params
+from jaxgen.core.types import Batch, Key, Metrics, ModelState, Params, PyTree
 from jaxgen.models import single_loss
 from jaxgen.models.augmentation import random_shift
 from jaxgen.models.autoregressive import decoding as decoding_loop
@@ -127,7 +128,7 @@ def eval_step(dall_e: DALLE, state: TrainState, batch: Batch, key: Key) -> Metri
     return single_loss.eval_step(_training(dall_e), state, batch, key)
 
 
-def loss(dall_e: DALLE, params: Any, model_state: dict[str, Any], batch: Batch, key: Key, *, train: bool) -> LossOutput:
+def loss(dall_e: DALLE, params: Params, model_state: ModelState, batch: Batch, key: Key, *, train: bool) -> LossOutput:
     """Return the weighted sum [B] of -log p of a token of the caption and of a code, in nats."""
     code_key, caption_key, empty_key, shift_key, dropout_key = jax.random.split(key, 5)
     layout, captions, index, options = dall_e.layout, batch["caption"], batch["index"], {}
@@ -197,7 +198,7 @@ def sample(
       guidance: w; None: that of the spec.
       choice: how codes are drawn.
     """
-    captions = chosen_condition(condition, num_samples, captions_in_turn(dall_e.prompts))
+    captions = chosen_condition(condition, num_samples, captions_in_turn(np.asarray(dall_e.prompts)))
     codes = sample_codes(dall_e, state, key, captions, guidance=guidance, choice=choice)
     return dall_e.tokenizer.decode(state.model_state["frozen"], codes)
 
@@ -207,7 +208,7 @@ def model(dall_e: DALLE) -> GenerativeModel:
     return single_loss.bind(
         _training(dall_e),
         sample=partial(sample, dall_e),
-        condition=Condition("caption", captions_in_turn(dall_e.prompts)),
+        condition=Condition("caption", captions_in_turn(np.asarray(dall_e.prompts))),
     )
 
 
@@ -222,7 +223,7 @@ def _training(dall_e: DALLE) -> SingleLoss:
     )
 
 
-def _init_networks(dall_e: DALLE, key: Key, batch: Batch) -> tuple[Any, dict[str, Any]]:
+def _init_networks(dall_e: DALLE, key: Key, batch: Batch) -> tuple[Params, ModelState]:
     tokens = jnp.zeros((len(batch["image"]), dall_e.layout.context), jnp.int32)
     params, network_state = init_network(dall_e.network, key, tokens)
     # Copied: the state's buffers are donated, and may not be those of another.
@@ -230,10 +231,11 @@ def _init_networks(dall_e: DALLE, key: Key, batch: Batch) -> tuple[Any, dict[str
 
 
 def _logits_of(
-    dall_e: DALLE, params: Any, model_state: dict[str, Any], tokens: jax.Array, **options: Any
+    dall_e: DALLE, params: Params, model_state: ModelState, tokens: jax.Array, **options: PyTree
 ) -> tuple[jax.Array, jax.Array]:
     """Return the logits of what is possible after tokens [B, T + N]: [B, T, K + T] and [B, N, C]."""
-    logits = dall_e.network.apply({"params": params, **model_state["network"]}, tokens, **options)
+    variables = {"params": params, **model_state["network"]}
+    logits = cast(jax.Array, dall_e.network.apply(variables, tokens, **options))
     length, first = dall_e.layout.caption_length, dall_e.layout.first_code
     return logits[:, :length, :first], logits[:, length:, first:]
 

@@ -18,10 +18,11 @@ the same on average, however many came before, and `window_start` says which tok
     decoding.tokens
 """
 
+import dataclasses
 import functools
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import cast
 
 import flax.linen as nn
 import flax.struct
@@ -29,8 +30,7 @@ import jax
 import jax.numpy as jnp
 
 from jaxgen.core.keys import example_keys, folded_keys
-from jaxgen.core.state import Key
-from jaxgen.models.variables import Variables
+from jaxgen.core.types import ConditionValue, Key, PyTree, Variables, needed
 
 _FILL_MULTIPLE = 64
 """Prompts are padded to multiples of it before they are read at once, so that few lengths are compiled."""
@@ -96,10 +96,10 @@ class DecodeState:
     """[]: the last place that holds a token in all rows, whose next token is not drawn yet."""
     start: jax.Array
     """[]: the place of the first token that the cache knows."""
-    cache: Any
+    cache: PyTree
     keys: jax.Array
     """[B], of each row."""
-    condition: tuple[Any, ...] = ()
+    condition: tuple[PyTree, ...] = ()
     """What the network gets after the tokens."""
 
 
@@ -116,7 +116,7 @@ def begin(
     prompts: jax.Array,
     lengths: Sequence[int] | jax.Array,
     num_tokens: int,
-    *condition: Any,
+    *condition: ConditionValue,
 ) -> DecodeState:
     """Return the state after the prompts, with room for `num_tokens` after the longest.
 
@@ -140,8 +140,8 @@ def begin(
 
 
 def _cache_of(
-    decoder: Decoder, variables: Variables, tokens: jax.Array, start: int, count: int, condition: tuple[Any, ...]
-) -> Any:
+    decoder: Decoder, variables: Variables, tokens: jax.Array, start: int, count: int, condition: tuple[PyTree, ...]
+) -> PyTree:
     """Return the cache after `count` of the tokens int [B, N], from place `start` on."""
     context, network = decoder.context, decoder.network
     if context is not None and count > 0:
@@ -181,17 +181,17 @@ def _draw_next(decoder: Decoder, variables: Variables, params: SamplingParams, d
     cache, logits = decoder.network.apply(
         variables, decoding.cache, current, position - decoding.start, *decoding.condition, method="step"
     )
-    drawn = decoder.draw(logits, folded_keys(decoding.keys, position + 1), params)
+    drawn = decoder.draw(cast(jax.Array, logits), folded_keys(decoding.keys, position + 1), params)
     known = jax.lax.dynamic_index_in_dim(decoding.tokens, position + 1, axis=1, keepdims=False)
     following = jnp.where(position + 1 < decoding.given, known, drawn)
     tokens = jax.lax.dynamic_update_index_in_dim(decoding.tokens, following, position + 1, axis=1)
-    return decoding.replace(tokens=tokens, position=position + 1, cache=cache)
+    return dataclasses.replace(decoding, tokens=tokens, position=position + 1, cache=cache)
 
 
 def _make_room(decoder: Decoder, variables: Variables, decoding: DecodeState) -> DecodeState:
     """Keep the second half of a full context."""
-    kept = decoder.context // 2
+    kept = needed(decoder.context) // 2
     start = decoding.position - kept
     window = jax.lax.dynamic_slice_in_dim(decoding.tokens, start, kept, axis=1)
     cache = decoder.network.apply(variables, window, *decoding.condition, method="fill")
-    return decoding.replace(cache=cache, start=start)
+    return dataclasses.replace(decoding, cache=cache, start=start)

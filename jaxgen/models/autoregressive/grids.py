@@ -4,7 +4,7 @@ import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import flax.linen as nn
 import jax
@@ -14,24 +14,26 @@ import optax
 from jaxgen.core.keys import example_keys
 from jaxgen.core.model import Condition, GenerativeModel, Likelihood, ModelSpec
 from jaxgen.core.per_example import row_sums
-from jaxgen.core.state import Batch, Key, Metrics, TrainState, averaged_params
+from jaxgen.core.state import TrainState, averaged_params
+from jaxgen.core.types import Batch, Key, Metrics, ModelState, Params, PyTree, Variables
 from jaxgen.models import single_loss
 from jaxgen.models.conditional_samples import classes_in_turn, decoding_labels
 from jaxgen.models.likelihoods import bernoulli
 from jaxgen.models.single_loss import LossOutput, SingleLoss
 from jaxgen.models.variables import apply_network, init_network
 
-Arrays = dict[str, Any]
+Drawn = tuple[jax.Array, jax.Array, PyTree]
+"""(tokens [N, T], their log p [N], the network's cache)."""
 
 
 class Tokenizer(NamedTuple):
     """What makes tokens of a batch and samples of tokens: a first stage that was trained before, or a rule."""
 
-    load: Callable[[], Arrays]
+    load: Callable[[], Variables]
     """() -> its arrays, which go to `model_state["frozen"]`: one checkpoint is complete."""
-    encode: Callable[[Arrays, Key, Batch], jax.Array]
+    encode: Callable[[Variables, Key, Batch], jax.Array]
     """(arrays, key, batch) -> tokens int [B, *S]."""
-    decode: Callable[[Arrays, jax.Array], jax.Array]
+    decode: Callable[[Variables, jax.Array], jax.Array]
     """(arrays, tokens) -> samples [B, ...]."""
 
 
@@ -42,12 +44,12 @@ def binary_pixels() -> Tokenizer:
     were not binarized once and for all (`jaxgen.data.binarization`).
     """
 
-    def encode(arrays: Arrays, key: Key, batch: Batch) -> jax.Array:
+    def encode(arrays: Variables, key: Key, batch: Batch) -> jax.Array:
         del arrays
         white = bernoulli().targets(key, batch["index"], batch["image"]) > 0.0
         return jnp.squeeze(white, -1).astype(jnp.int32)
 
-    def decode(arrays: Arrays, tokens: jax.Array) -> jax.Array:
+    def decode(arrays: Variables, tokens: jax.Array) -> jax.Array:
         del arrays
         return jnp.where(tokens[..., None] == 1, 1.0, -1.0)
 
@@ -98,7 +100,7 @@ def eval_step(grid: AutoregressiveGrid, state: TrainState, batch: Batch, key: Ke
 
 
 def loss(
-    grid: AutoregressiveGrid, params: Any, model_state: Arrays, batch: Batch, key: Key, *, train: bool
+    grid: AutoregressiveGrid, params: Params, model_state: ModelState, batch: Batch, key: Key, *, train: bool
 ) -> LossOutput:
     """Return -log p per token [B], in nats."""
     if grid.tokenizer is None:
@@ -124,7 +126,7 @@ def sample_tokens(
     keys = example_keys(key, jnp.arange(num_samples, dtype=jnp.uint32))
     length, cached = math.prod(grid.token_shape), hasattr(grid.network, "logits_at")
 
-    def draw_next(i: jax.Array, drawn: tuple[jax.Array, jax.Array, Any]) -> tuple[jax.Array, jax.Array, Any]:
+    def draw_next(i: jax.Array, drawn: Drawn) -> Drawn:
         tokens, log_probs, cache = drawn  # [N, T], [N]
         inputs = tokens.reshape(-1, *grid.token_shape)
         if cached:
@@ -175,7 +177,7 @@ def _training(grid: AutoregressiveGrid) -> SingleLoss:
     )
 
 
-def _init_networks(grid: AutoregressiveGrid, key: Key, batch: Batch) -> tuple[Any, Arrays]:
+def _init_networks(grid: AutoregressiveGrid, key: Key, batch: Batch) -> tuple[Params, ModelState]:
     size = len(next(iter(batch.values())))
     tokens = jnp.zeros((size, *grid.token_shape), jnp.int32)
     params, network_state = init_network(grid.network, key, tokens, *_condition_of(grid, batch))
@@ -188,7 +190,7 @@ def _condition_of(grid: AutoregressiveGrid, batch: Batch) -> tuple[jax.Array, ..
     return () if grid.num_classes is None else (batch["label"],)
 
 
-def _apply(grid: AutoregressiveGrid, state: TrainState, *inputs: Any, **options: Any) -> Any:
+def _apply(grid: AutoregressiveGrid, state: TrainState, *inputs: PyTree, **options: PyTree) -> PyTree:
     variables = {"params": averaged_params(state, "autoregressive"), **state.model_state["network"]}
     return grid.network.apply(variables, *inputs, **options)
 

@@ -1,15 +1,13 @@
 """Low-rank adapters: a trained network is kept as it is, and small products beside its kernels are trained."""
 
 import math
-from typing import Any
+from typing import cast
 
 import jax
 import jax.numpy as jnp
 from flax.traverse_util import flatten_dict, unflatten_dict
 
-from jaxgen.core.state import Key
-
-Params = dict[str, Any]
+from jaxgen.core.types import Key, Params
 
 
 def create_adapters(key: Key, params: Params, rank: int) -> Params:
@@ -17,9 +15,7 @@ def create_adapters(key: Key, params: Params, rank: int) -> Params:
 
     Tables (embeddings), biases and norms get none. Before the first step the network is what it was.
     """
-    kernels = {
-        path: kernel for path, kernel in flatten_dict(params).items() if path[-1] == "kernel" and kernel.ndim == 2
-    }
+    kernels = {path: kernel for path, kernel in _flat(params).items() if path[-1] == "kernel" and kernel.ndim == 2}
     keys = jax.random.split(key, len(kernels))
     adapters = {}
     for kernel_key, (path, kernel) in zip(keys, sorted(kernels.items()), strict=True):
@@ -31,8 +27,12 @@ def create_adapters(key: Key, params: Params, rank: int) -> Params:
 
 def with_adapters(params: Params, adapters: Params) -> Params:
     """W + down up for each kernel W with an adapter (LoRA: Hu et al. 2021, arXiv:2106.09685, eq. 3; alpha = rank)."""
-    kernels = dict(flatten_dict(params))
-    small = flatten_dict(adapters)
+    kernels, small = _flat(params), _flat(adapters)
     for path in {path[:-1] for path in small}:
         kernels[path] = kernels[path] + small[(*path, "down")] @ small[(*path, "up")]
     return unflatten_dict(kernels)
+
+
+def _flat(params: Params) -> dict[tuple[str, ...], jax.Array]:
+    """Return the arrays of nested parameters by their paths."""
+    return cast(dict[tuple[str, ...], jax.Array], flatten_dict(params))

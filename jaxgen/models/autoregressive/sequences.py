@@ -4,7 +4,7 @@ import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
-from typing import Any, Literal
+from typing import Literal, cast
 
 import flax.linen as nn
 import jax
@@ -13,7 +13,8 @@ import optax
 
 from jaxgen.core.keys import example_keys
 from jaxgen.core.model import Condition, GenerativeModel, ModelSpec, Tokens
-from jaxgen.core.state import Batch, Key, Metrics, TrainState, averaged_params
+from jaxgen.core.state import TrainState, averaged_params
+from jaxgen.core.types import Batch, ConditionValue, Key, Metrics, ModelState, Params, PyTree, Variables, needed
 from jaxgen.models import single_loss
 from jaxgen.models.autoregressive import decoding as decoding_loop
 from jaxgen.models.autoregressive.decoding import Decoder, DecodeState, SamplingParams
@@ -21,9 +22,9 @@ from jaxgen.models.autoregressive.low_rank import create_adapters, with_adapters
 from jaxgen.models.autoregressive.outputs import OutputDistribution, softmax
 from jaxgen.models.conditional_samples import chosen_condition
 from jaxgen.models.single_loss import LossOutput, SingleLoss
-from jaxgen.models.variables import Variables, init_network
+from jaxgen.models.variables import init_network
 
-NetworkCondition = tuple[Any, ...]
+NetworkCondition = tuple[PyTree, ...]
 """What a network gets after the tokens: arrays, or trees of them, all with one row for each example."""
 
 
@@ -55,7 +56,7 @@ class SequenceModel(ModelSpec):
     """batch -> the condition."""
     conditions: Callable[[int], NetworkCondition] | None = None
     """num_samples -> the condition of samples where none is given; needed if there is one."""
-    pretrained: Callable[[], Any] | None = None
+    pretrained: Callable[[], Params] | None = None
     """() -> the network's params to begin with; None: they are drawn."""
     adapter_rank: int | None = None
     """Train only low-rank adapters of this rank (`low_rank`), beside the params that `pretrained` gives, which go to
@@ -82,7 +83,7 @@ class SequenceModel(ModelSpec):
     @property
     def decoder(self) -> Decoder:
         """How tokens are drawn."""
-        return Decoder(self.network, self.output.draw)
+        return Decoder(self.network, needed(self.output).draw)
 
     def model(self) -> GenerativeModel:
         return model(self)
@@ -104,7 +105,7 @@ def eval_step(sequences: SequenceModel, state: TrainState, batch: Batch, key: Ke
 
 
 def loss(
-    sequences: SequenceModel, params: Any, model_state: dict[str, Any], batch: Batch, key: Key, *, train: bool
+    sequences: SequenceModel, params: Params, model_state: ModelState, batch: Batch, key: Key, *, train: bool
 ) -> LossOutput:
     """Return -log p [B], the sum over the tokens of each example, in nats."""
     tokens = batch["tokens"].astype(jnp.int32)
@@ -116,19 +117,21 @@ def loss(
         options["dropout_keys"] = example_keys(key, batch["index"])
     condition = sequences.condition_of(batch)
     variables = _variables_of(sequences, params, model_state)
-    logits = network.apply(variables, tokens[:, :-1], *condition, train=train, **options)
+    logits = cast(jax.Array, network.apply(variables, tokens[:, :-1], *condition, train=train, **options))
+    output = needed(sequences.output)
     targets, weights = tokens[:, 1:], batch.get("weights", jnp.ones(logits.shape[:2], jnp.float32))
-    nats = -sequences.output.log_prob(logits, targets)  # [B, T]
-    right = sequences.output.likeliest(logits) == targets
+    nats = -output.log_prob(logits, targets)  # [B, T]
+    right = output.likeliest(logits) == targets
     losses, metrics = jnp.sum(nats * weights, axis=1), {"accuracy": jnp.sum(right * weights, axis=1)}
     if sequences.report_bits:
         metrics["bits"] = losses / math.log(2.0)
     return LossOutput(losses, metrics, model_state, weights=jnp.sum(weights, axis=1))
 
 
-def logits(sequences: SequenceModel, state: TrainState, tokens: jax.Array, *condition: Any) -> jax.Array:
+def logits(sequences: SequenceModel, state: TrainState, tokens: jax.Array, *condition: ConditionValue) -> jax.Array:
     """Return the next-token logits [B, T, K] of tokens int [B, T]."""
-    return sequences.network.apply(_variables(sequences, state), tokens, *condition, train=False)
+    variables = _variables(sequences, state)
+    return cast(jax.Array, sequences.network.apply(variables, tokens, *condition, train=False))
 
 
 def begin(
@@ -138,7 +141,7 @@ def begin(
     prompts: jax.Array,
     lengths: Sequence[int] | jax.Array,
     num_tokens: int,
-    *condition: Any,
+    *condition: ConditionValue,
 ) -> DecodeState:
     """Return the state of decoding after prompts int [B, P] of `lengths` [B], with room for `num_tokens` more."""
     variables = _variables(sequences, state)
@@ -184,7 +187,7 @@ def sample(
     return advance(sequences, state, decoding, num_tokens, choice).tokens[:, 1:]
 
 
-def network_params(sequences: SequenceModel, state: TrainState) -> Any:
+def network_params(sequences: SequenceModel, state: TrainState) -> Params:
     """Return the network's parameters, with adapters added."""
     return _variables(sequences, state)["params"]
 
@@ -199,8 +202,8 @@ def model(sequences: SequenceModel) -> GenerativeModel:
         network=sequences.network,
         network_params=partial(network_params, sequences),
     )
-    conditional = sequences.conditions is not None
-    condition = Condition(sequences.condition_kind, sequences.conditions) if conditional else None
+    conditions = sequences.conditions
+    condition = None if conditions is None else Condition(sequences.condition_kind, conditions)
     return single_loss.bind(_training(sequences), sample=partial(sample, sequences), tokens=tokens, condition=condition)
 
 
@@ -215,7 +218,7 @@ def _training(sequences: SequenceModel) -> SingleLoss:
     )
 
 
-def _init_networks(sequences: SequenceModel, key: Key, batch: Batch) -> tuple[Any, dict[str, Any]]:
+def _init_networks(sequences: SequenceModel, key: Key, batch: Batch) -> tuple[Params, ModelState]:
     network_key, adapter_key = jax.random.split(key)
     tokens = batch["tokens"][:, :-1].astype(jnp.int32)
     params, model_state = init_network(sequences.network, network_key, tokens, *sequences.condition_of(batch))
@@ -226,7 +229,7 @@ def _init_networks(sequences: SequenceModel, key: Key, batch: Batch) -> tuple[An
     return create_adapters(adapter_key, params, sequences.adapter_rank), {**model_state, "frozen": params}
 
 
-def _variables_of(sequences: SequenceModel, params: Any, model_state: dict[str, Any]) -> Variables:
+def _variables_of(sequences: SequenceModel, params: Params, model_state: ModelState) -> Variables:
     """Return what the network is applied with."""
     others = {name: value for name, value in model_state.items() if name != "frozen"}
     if sequences.adapter_rank is not None:

@@ -5,7 +5,7 @@ from collections.abc import Callable
 import jax
 import jax.numpy as jnp
 
-from jaxgen.core.state import Key
+from jaxgen.core.types import Key
 from jaxgen.data.mu_law import LEVELS, amplitudes_of, codes_of
 
 

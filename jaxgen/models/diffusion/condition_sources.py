@@ -1,12 +1,12 @@
 """What the images of a diffusion model are drawn for: classes, captions."""
 
 from collections.abc import Callable
-from typing import Any, Literal, NamedTuple
+from typing import Literal, NamedTuple
 
 import jax
 import numpy as np
 
-from jaxgen.core.state import Batch
+from jaxgen.core.types import AnyArray, Batch
 from jaxgen.models.conditional_samples import captions_in_turn, classes_in_turn
 
 
@@ -30,7 +30,7 @@ def class_condition(num_classes: int) -> ConditionSource:
 
 
 def caption_condition(
-    prompts: Any, in_training: Callable[[jax.Array, Batch], jax.Array] | None = None
+    prompts: AnyArray, in_training: Callable[[jax.Array, Batch], jax.Array] | None = None
 ) -> ConditionSource:
     """Condition on the batch's `caption` int [B, T], padded with 0; an empty one stands for none.
 

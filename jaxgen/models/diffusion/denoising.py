@@ -2,7 +2,7 @@
 
 import functools
 from collections.abc import Callable
-from typing import Any
+from typing import cast
 
 import jax
 import jax.numpy as jnp
@@ -10,7 +10,8 @@ import numpy as np
 
 from jaxgen.core.errors import UserError
 from jaxgen.core.keys import example_normal
-from jaxgen.core.state import Key, TrainState, averaged_params
+from jaxgen.core.state import TrainState, averaged_params
+from jaxgen.core.types import ConditionValue, Key, needed
 from jaxgen.models.conditional_samples import chosen_condition
 from jaxgen.models.diffusion.preconditioning import Preconditioning
 from jaxgen.models.diffusion.samplers import REPEATS, SAMPLERS, Denoiser, check_sampler, repainted
@@ -28,7 +29,8 @@ def denoise(diffusion: Diffusion, state: TrainState, x: jax.Array, sigma: jax.Ar
         none = diffusion.condition.none
         given = (jnp.broadcast_to(jnp.asarray(none), (len(x), *np.shape(none))),)
     preconditioning = diffusion.preconditioning
-    outputs = diffusion.network.apply(variables, *network_inputs(preconditioning, x, sigma), *given, train=False)
+    inputs = network_inputs(preconditioning, x, sigma)
+    outputs = cast(jax.Array, diffusion.network.apply(variables, *inputs, *given, train=False))
     return over_pixels(preconditioning.c_skip(sigma)) * x + over_pixels(preconditioning.c_out(sigma)) * outputs
 
 
@@ -43,7 +45,7 @@ def denoiser(diffusion: Diffusion, state: TrainState, given: tuple[jax.Array, ..
         sigmas = jnp.full(len(x), sigma)
         if not given or guidance == 1.0:
             return denoise(diffusion, state, x, sigmas, *given)
-        both = jnp.concatenate([*given, without(diffusion, *given, jnp.ones(len(x), bool))])
+        both = jnp.concatenate([given[0], without(diffusion, given[0], jnp.ones(len(x), bool))])
         outputs = denoise(diffusion, state, jnp.tile(x, (2, 1, 1, 1)), jnp.tile(sigmas, 2), both)
         conditional, unconditional = jnp.split(outputs, 2)
         return unconditional + guidance * (conditional - unconditional)
@@ -57,7 +59,7 @@ def sample(  # its keywords are what `jaxgen sample` and `jaxgen evaluate` offer
     key: Key,
     num_samples: int,
     *,
-    condition: Any = None,
+    condition: ConditionValue = None,
     sampler: str | None = None,
     sampling_steps: int | None = None,
     guidance: float | None = None,
@@ -66,7 +68,9 @@ def sample(  # its keywords are what `jaxgen sample` and `jaxgen evaluate` offer
 
     Args:
       condition: what each is drawn for, [N, ...]; None: the conditions `of_samples` of the spec's `condition`.
-      sampler, sampling_steps, guidance: None: the spec's.
+      sampler: name of a sampler in `SAMPLERS`; None: the spec's.
+      sampling_steps: how many steps it takes; None: as many as the spec says.
+      guidance: weight of the condition (1: without guidance); None: the spec's.
     """
     of_samples = None if diffusion.condition is None else diffusion.condition.of_samples
     condition = chosen_condition(condition, num_samples, of_samples)
@@ -83,20 +87,23 @@ def inpaint(
     mask: jax.Array,
     *given: jax.Array,
     repeats: int = REPEATS,
-    **options: Any,
+    sampler: str | None = None,
+    sampling_steps: int | None = None,
+    guidance: float | None = None,
 ) -> jax.Array:
     """Draw images [N, H, W, C] where the mask [N, H, W, 1] is 0, and keep them as given where it is 1.
 
     Args:
       given: the conditions [N, ...]; in a conditional model, leaving them out means no condition.
       repeats: of each step (`jaxgen.models.diffusion.samplers.repainted`).
-      options: `sampler`, `sampling_steps` and `guidance`, as of `sample`.
+      sampler, sampling_steps, guidance: as of `sample`.
     """
 
     # What is known is "denoised" to itself, so that its noise falls along with that of the rest.
     def finish(denoised: jax.Array) -> jax.Array:
         return jnp.where(mask > 0, images, denoised)
 
+    options = {"sampler": sampler, "sampling_steps": sampling_steps, "guidance": guidance}
     return draw(diffusion, state, key, len(images), given, finish, repeats=repeats, **options)
 
 
@@ -126,7 +133,7 @@ def draw(
     start = example_normal(start_key, jnp.arange(num_samples, dtype=jnp.uint32), diffusion.image_shape)
     steps = SAMPLERS[sampler] if repeats == 1 else functools.partial(repainted, SAMPLERS[sampler], repeats=repeats)
     images = steps(
-        lambda x, sigma: finish(jnp.clip(denoise_x(x, sigma), -1.0, 1.0)), sigmas[0] * start, sigmas, key=step_key
+        lambda x, sigma: finish(jnp.clip(denoise_x(x, sigma), -1.0, 1.0)), sigmas[0] * start, sigmas, step_key
     )
     return jnp.clip(images, -1.0, 1.0)
 
@@ -134,7 +141,7 @@ def draw(
 def without(diffusion: Diffusion, given: jax.Array, left_out: jax.Array) -> jax.Array:
     """Return conditions [B, ...], those that are left out [B] replaced by what stands for none."""
     left_out = left_out.reshape(-1, *(1,) * (given.ndim - 1))
-    return jnp.where(left_out, jnp.asarray(diffusion.condition.none, given.dtype), given)
+    return jnp.where(left_out, jnp.asarray(needed(diffusion.condition).none, given.dtype), given)
 
 
 def network_inputs(preconditioning: Preconditioning, x: jax.Array, sigma: jax.Array) -> tuple[jax.Array, jax.Array]:

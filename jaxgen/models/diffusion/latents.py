@@ -4,7 +4,8 @@ import jax
 import jax.numpy as jnp
 
 from jaxgen.core.keys import example_keys
-from jaxgen.core.state import Batch, Key, TrainState
+from jaxgen.core.state import TrainState
+from jaxgen.core.types import Batch, Key
 from jaxgen.metrics import likelihood
 from jaxgen.models.diffusion.denoising import denoiser
 from jaxgen.models.diffusion.probability_flow import log_density

@@ -1,7 +1,6 @@
 """Training of diffusion models, and the model of a spec."""
 
 from functools import partial
-from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -9,7 +8,8 @@ import jax.numpy as jnp
 from jaxgen.core.keys import example_chances, example_keys, example_normal
 from jaxgen.core.model import Condition, Denoising, GenerativeModel, Latents, Likelihood
 from jaxgen.core.per_example import row_means, rows
-from jaxgen.core.state import Batch, Key, Metrics, TrainState
+from jaxgen.core.state import TrainState
+from jaxgen.core.types import Batch, Key, Metrics, ModelState, Params
 from jaxgen.models import single_loss
 from jaxgen.models.conditional_samples import normal_prior
 from jaxgen.models.diffusion.denoising import denoise, inpaint, network_inputs, over_pixels, sample, without
@@ -48,7 +48,7 @@ def training(diffusion: Diffusion) -> SingleLoss:
 
 
 def denoising_loss(
-    diffusion: Diffusion, params: Any, model_state: dict[str, Any], batch: Batch, key: Key, *, train: bool
+    diffusion: Diffusion, params: Params, model_state: ModelState, batch: Batch, key: Key, *, train: bool
 ) -> LossOutput:
     """Return |F - (y - c_skip x) / c_out|^2 of each image y of a batch, as a mean over pixels, with x = y + sigma n."""
     level_key, noise_key, condition_key, dropout_key = jax.random.split(key, 4)
@@ -78,7 +78,9 @@ def model(diffusion: Diffusion) -> GenerativeModel:
         sample=partial(sample, diffusion),
         latents=Latents(
             normal_prior(diffusion.dimensions),
-            *(partial(function, diffusion) for function in (decode, encode, reconstruct)),
+            partial(decode, diffusion),
+            partial(encode, diffusion),
+            partial(reconstruct, diffusion),
         ),
         condition=None if condition is None else Condition(condition.kind, condition.of_samples),
         likelihood=Likelihood(
@@ -88,7 +90,7 @@ def model(diffusion: Diffusion) -> GenerativeModel:
     )
 
 
-def _init_networks(diffusion: Diffusion, key: Key, batch: Batch) -> tuple[Any, dict[str, Any]]:
+def _init_networks(diffusion: Diffusion, key: Key, batch: Batch) -> tuple[Params, ModelState]:
     images, given = batch["image"], _conditions(diffusion, batch)
     params, network_state = init_network(diffusion.network, key, images, jnp.zeros(len(images)), *given)
     return params, {"network": network_state}

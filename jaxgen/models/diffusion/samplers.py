@@ -14,13 +14,13 @@ DDIM `ddim`, and Euler's method for a flow `euler`.
 """
 
 from collections.abc import Callable
-from typing import Any
 
 import jax
 import jax.numpy as jnp
 
 from jaxgen.core.errors import UserError
 from jaxgen.core.keys import example_normal
+from jaxgen.core.types import Tree, needed
 
 Denoiser = Callable[[jax.Array, jax.Array], jax.Array]
 Sampler = Callable[[Denoiser, jax.Array, jax.Array, jax.Array], jax.Array]
@@ -46,7 +46,7 @@ def ddim(
         x_next = denoised + kept / sigma * (x - denoised)
         if not eta:
             return x_next
-        return x_next + added * _noise(key, i, x)
+        return x_next + added * _noise(needed(key), i, x)
 
     return _over_levels(step, x, sigmas)
 
@@ -204,7 +204,7 @@ def _derivative(denoiser: Denoiser, x: jax.Array, sigma: jax.Array) -> jax.Array
     return (x - denoiser(x, sigma)) / sigma
 
 
-def _over_levels(step: Callable[..., Any], start: Any, sigmas: jax.Array) -> Any:
+def _over_levels(step: Callable[[Tree, jax.Array, jax.Array, jax.Array], Tree], start: Tree, sigmas: jax.Array) -> Tree:
     """Take `step(carry, i, sigma, sigma_next)` from each level to the next."""
     sigmas = jnp.asarray(sigmas)
     steps = jnp.arange(len(sigmas) - 1), sigmas[:-1], sigmas[1:]

@@ -1,9 +1,11 @@
 """Generative adversarial networks: the spec `GAN` and its functions, losses, penalties and heads.
 
-spec = gan.GAN(generator, discriminator, latent_size=64, generator_optimizer=..., discriminator_optimizer=...)
-state = gan.init(spec, key, batch)
-state, metrics = gan.train_step(spec, state, batch, key)
-images = gan.sample(spec, state, key, 16)
+    spec = gan.GAN(generator, discriminator, latent_size=64, generator_optimizer=..., discriminator_optimizer=...)
+    state = gan.init(spec, key, batch)
+    state, metrics = gan.train_step(spec, state, batch, key)
+    images = gan.sample(spec, state, key, 16)
+
+`LOSSES` and `PENALTIES` are those with a name; any other `GANLoss` does as `loss`.
 """
 
 from jaxgen.models.gan.heads import Head, auxiliary_classifier, mutual_information

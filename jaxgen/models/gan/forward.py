@@ -1,10 +1,11 @@
 """The forward passes of a GAN's networks."""
 
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import jax
 
 from jaxgen.core.state import TrainState
+from jaxgen.core.types import ModelState, Params
 from jaxgen.models.gan.spec import GAN
 from jaxgen.models.gan.step_inputs import StepInputs
 from jaxgen.models.variables import apply_network
@@ -29,15 +30,15 @@ def discriminator_args(gan: GAN, images: jax.Array, labels: jax.Array | None) ->
     return (images,) if labels is None or gan.head is not None else (images, labels)
 
 
-def apply_generator(gan: GAN, state: TrainState, params: Any, inputs: StepInputs) -> tuple[jax.Array, Any]:
+def apply_generator(gan: GAN, state: TrainState, params: Params, inputs: StepInputs) -> tuple[jax.Array, ModelState]:
     """Generate images [B, H, W, C] in training; return them and the generator's new model state."""
     args = generator_args(inputs.latents, inputs.labels)
     return apply_network(gan.generator, params, state.model_state["generator"], *args, train=True)
 
 
 def apply_discriminator(
-    gan: GAN, state: TrainState, params: Any, images: jax.Array, labels: jax.Array | None, *, train: bool = True
-) -> tuple[Outputs, Any]:
+    gan: GAN, state: TrainState, params: Params, images: jax.Array, labels: jax.Array | None, *, train: bool = True
+) -> tuple[Outputs, ModelState]:
     """Discriminate images [B, H, W, C]; return the outputs and the discriminator's new model state."""
     args, model_state = discriminator_args(gan, images, labels), state.model_state["discriminator"]
     outputs, model_state = apply_network(gan.discriminator, params, model_state, *args, train=train)

@@ -1,24 +1,23 @@
 """What models with a discriminator have in common: its augmentation, how that is adapted, and its metrics."""
 
-from typing import Any
-
 import jax
 import jax.numpy as jnp
 
 from jaxgen.core.reductions import mean_over_devices, sum_over_devices
-from jaxgen.core.state import Metrics, TrainState, sum_and_count
+from jaxgen.core.state import TrainState, sum_and_count
+from jaxgen.core.types import Metrics, ModelState, needed
 from jaxgen.models.augmentation import Augmentation
 
 ADA = "augmentation"
 """The entry of the model state that holds the probability of an adaptive augmentation."""
 
 
-def with_model_state(state: TrainState, name: str, model_state: Any) -> TrainState:
+def with_model_state(state: TrainState, name: str, model_state: ModelState) -> TrainState:
     """Return the state with the entry `name` of its model state replaced."""
     return state.replace(model_state={**state.model_state, name: model_state})
 
 
-def init_ada_probability(augmentation: Augmentation | None) -> dict[str, Any]:
+def init_ada_probability(augmentation: Augmentation | None) -> ModelState:
     """Return what an augmentation adds to the model state: nothing, or if it is adaptive its probability, 0."""
     return {} if augmentation is None or augmentation.target is None else {ADA: {"probability": jnp.zeros(())}}
 
@@ -30,7 +29,7 @@ def augment(
     if augmentation is None:
         return images
     adaptive = state.model_state.get(ADA)
-    return augmentation.apply(images, keys, jnp.ones(()) if adaptive is None else adaptive["probability"])
+    return augmentation.apply(images, needed(keys), jnp.ones(()) if adaptive is None else adaptive["probability"])
 
 
 def update_ada_probability(

@@ -7,8 +7,9 @@ import jax
 import jax.numpy as jnp
 
 from jaxgen.core.keys import example_keys, example_normal
+from jaxgen.core.per_example import total
 from jaxgen.core.reductions import mean_over_devices
-from jaxgen.core.state import Metrics
+from jaxgen.core.types import Metrics
 from jaxgen.models.augmentation import random_shift
 
 
@@ -25,7 +26,7 @@ class PenaltyInputs(NamedTuple):
     """[B, H, W, C], as constants."""
     key: jax.Array
     """Of the penalty's noise."""
-    index: jax.Array
+    index: jax.Array  # pyright: ignore[reportIncompatibleMethodOverride]  # hides tuple.index, which nobody asks of it
     """[B], the examples' numbers: noise belongs to the example."""
 
 
@@ -136,4 +137,4 @@ def total_penalty(
         due = step % every == 0
         values = jax.lax.cond(due, values_of, lambda: none)
     metrics = {f"discriminator/{name}": (jnp.sum(x), jnp.where(due, float(x.size), 0.0)) for name, x in values.items()}
-    return sum(every * weights[name] * x for name, x in values.items()), metrics
+    return total(every * weights[name] * x for name, x in values.items()), metrics

@@ -6,7 +6,8 @@ import jax
 import jax.numpy as jnp
 
 from jaxgen.core.model import Condition, GenerativeModel, Latents
-from jaxgen.core.state import Batch, Key, Metrics, TrainState, averaged_params, create_state
+from jaxgen.core.state import TrainState, averaged_params, create_state
+from jaxgen.core.types import Batch, Key, Metrics, needed
 from jaxgen.models.conditional_samples import classes_in_turn, decoding_labels
 from jaxgen.models.gan.forward import Outputs, apply_discriminator, discriminator_args, generator_args
 from jaxgen.models.gan.parts import init_ada_probability
@@ -22,7 +23,7 @@ def init(gan: GAN, key: Key, batch: Batch) -> TrainState:
     images = batch["image"]
     latents = jnp.zeros((images.shape[0], gan.latent_size), images.dtype)
     labels = None if gan.num_classes is None else jnp.zeros(images.shape[:1], jnp.int32)
-    params, model_state = {}, init_ada_probability(gan.augmentation)
+    params, model_state = {}, dict(init_ada_probability(gan.augmentation))
     for name, network, network_key, inputs in (
         ("generator", gan.generator, generator_key, generator_args(latents, labels)),
         ("discriminator", gan.discriminator, discriminator_key, discriminator_args(gan, images, labels)),
@@ -64,7 +65,7 @@ def discriminate(gan: GAN, state: TrainState, images: jax.Array, *condition: jax
 
 def read_head(gan: GAN, state: TrainState, images: jax.Array) -> jax.Array:
     """Return the outputs [N, K] of the discriminator's head for images [N, H, W, C]."""
-    return _outputs(gan, state, images, None).head
+    return needed(_outputs(gan, state, images, None).head)
 
 
 def model(gan: GAN) -> GenerativeModel:

@@ -64,8 +64,9 @@ class GAN(ModelSpec):
     """Applied to all images that the discriminator sees during training."""
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "penalties", tuple(dict(self.penalties or ()).items()))
-        unknown = [name for name, _ in self.penalties if name not in PENALTIES]
+        penalties = dict(self.penalties or ())
+        object.__setattr__(self, "penalties", tuple(penalties.items()))
+        unknown = [name for name in penalties if name not in PENALTIES]
         if isinstance(self.loss, str) and self.loss not in LOSSES:
             unknown.append(self.loss)
         if unknown:

@@ -6,7 +6,7 @@ import jax
 import jax.numpy as jnp
 
 from jaxgen.core.keys import example_keys, example_normal
-from jaxgen.core.state import Batch, Key
+from jaxgen.core.types import Batch, Key, needed
 from jaxgen.models.gan.spec import GAN
 
 
@@ -23,7 +23,7 @@ class StepInputs(NamedTuple):
     """[B], of the augmentation of generated images; None without one."""
     penalty_key: Key | None
     """Of the penalties; None without them."""
-    index: jax.Array
+    index: jax.Array  # pyright: ignore[reportIncompatibleMethodOverride]  # hides tuple.index, which nobody asks of it
     """[B], the examples' numbers in the batch."""
 
 
@@ -34,15 +34,17 @@ def sample_step_inputs(
 
     Labels of a head that trains on codes of its own (`draws_labels`) are sampled here, uniformly.
     """
-    index, labels, augment_keys = batch["index"], None, (None, None)
+    index, labels, real_keys, generated_keys = batch["index"], None, None, None
     if gan.head is not None and gan.head.draws_labels:
         key, label_key = jax.random.split(key)
-        labels = jax.vmap(lambda k: jax.random.randint(k, (), 0, gan.num_classes))(example_keys(label_key, index))
+        labels = jax.vmap(lambda k: jax.random.randint(k, (), 0, needed(gan.num_classes)))(
+            example_keys(label_key, index)
+        )
     elif gan.num_classes is not None:
         labels = batch["label"]
     if augment_key is not None:
-        augment_keys = tuple(example_keys(k, index) for k in jax.random.split(augment_key))
-    return StepInputs(sample_latents(gan, key, index), labels, *augment_keys, penalty_key, index)
+        real_keys, generated_keys = (example_keys(k, index) for k in jax.random.split(augment_key))
+    return StepInputs(sample_latents(gan, key, index), labels, real_keys, generated_keys, penalty_key, index)
 
 
 def sample_latents(gan: GAN, key: Key, index: jax.Array) -> jax.Array:

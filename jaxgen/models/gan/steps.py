@@ -2,12 +2,12 @@
 
 import functools
 from collections.abc import Callable
-from typing import Any
 
 import jax
 import jax.numpy as jnp
 
-from jaxgen.core.state import Batch, Key, Metrics, TrainState, sum_and_count, update, update_average
+from jaxgen.core.state import TrainState, sum_and_count, update, update_average
+from jaxgen.core.types import Batch, Key, Metrics, ModelState, Params, needed
 from jaxgen.models.gan.forward import Outputs, apply_discriminator, apply_generator
 from jaxgen.models.gan.parts import (
     augment,
@@ -57,13 +57,15 @@ def discriminator_losses(gan: GAN, real: Outputs, fake: Outputs, inputs: StepInp
     values = gan.losses.discriminator(real.logits, fake.logits)
     if gan.head is None:
         return values
-    return values + gan.head.discriminator(real.head, fake.head, inputs.labels, inputs.latents)
+    return values + gan.head.discriminator(needed(real.head), needed(fake.head), needed(inputs.labels), inputs.latents)
 
 
 def generator_losses(gan: GAN, real: Outputs, fake: Outputs, inputs: StepInputs) -> jax.Array:
     """Return the generator's losses [B], with those of the discriminator's head."""
     values = gan.losses.generator(real.logits, fake.logits)
-    return values if gan.head is None else values + gan.head.generator(fake.head, inputs.labels, inputs.latents)
+    if gan.head is None:
+        return values
+    return values + gan.head.generator(needed(fake.head), needed(inputs.labels), inputs.latents)
 
 
 def metrics_of_both(gan: GAN, real: Outputs, fake: Outputs, inputs: StepInputs) -> Metrics:
@@ -75,7 +77,7 @@ def metrics_of_both(gan: GAN, real: Outputs, fake: Outputs, inputs: StepInputs) 
 def _penalize(
     gan: GAN,
     state: TrainState,
-    params: Any,
+    params: Params,
     real: jax.Array,
     real_logits: jax.Array,
     fake: jax.Array,
@@ -89,7 +91,7 @@ def _penalize(
         return apply_discriminator(gan, state, params, images, inputs.labels)[0].logits
 
     fake = jax.lax.stop_gradient(fake)
-    penalty_inputs = PenaltyInputs(logits, real, real_logits, fake, inputs.penalty_key, inputs.index)
+    penalty_inputs = PenaltyInputs(logits, real, real_logits, fake, needed(inputs.penalty_key), inputs.index)
     return total_penalty(dict(gan.penalties), gan.penalty_every, state.step, penalty_inputs)
 
 
@@ -129,8 +131,8 @@ def _step_together(gan: GAN, state: TrainState, real: jax.Array, inputs: StepInp
 
 
 def _discriminate_real(
-    gan: GAN, state: TrainState, params: Any, real: jax.Array, fake: jax.Array, inputs: StepInputs
-) -> tuple[tuple[Outputs, jax.Array], tuple[Any, Metrics]]:
+    gan: GAN, state: TrainState, params: Params, real: jax.Array, fake: jax.Array, inputs: StepInputs
+) -> tuple[tuple[Outputs, jax.Array], tuple[ModelState, Metrics]]:
     """Return (outputs, penalties [B]) of real images, and (the discriminator's model state, the penalties' metrics)."""
     outputs, model_state = apply_discriminator(gan, state, params, real, inputs.labels)
     penalty, metrics = _penalize(gan, state, params, real, outputs.logits, fake, inputs)
@@ -138,8 +140,8 @@ def _discriminate_real(
 
 
 def _pull_back(
-    gan: GAN, real: Outputs, fake: Outputs, inputs: StepInputs, fake_vjp: Callable[[Outputs], tuple[Any, jax.Array]]
-) -> tuple[Outputs, Any, jax.Array]:
+    gan: GAN, real: Outputs, fake: Outputs, inputs: StepInputs, fake_vjp: Callable[[Outputs], tuple[Params, jax.Array]]
+) -> tuple[Outputs, Params, jax.Array]:
     """Return the cotangent of D(x)'s outputs, the discriminator's gradient by D(G(z)), and the generated images' one.
 
     The last is of the generator's loss, the others are of the discriminator's.
@@ -148,7 +150,7 @@ def _pull_back(
     loss, scaled per example, is that of the other. Cotangents too small to divide by are replaced by one that no
     float32 sum can see.
     """
-    cotangents = jax.grad(lambda *outputs: jnp.mean(discriminator_losses(gan, *outputs, inputs)), (0, 1))
+    cotangents = jax.grad(lambda real, fake: jnp.mean(discriminator_losses(gan, real, fake, inputs)), (0, 1))
     real_cotangent, fake_cotangent = cotangents(real, fake)
     generator_cotangent = jax.grad(lambda fake: jnp.mean(generator_losses(gan, real, fake, inputs)))(fake)
     if gan.independent_examples and gan.head is None:
@@ -170,7 +172,7 @@ def _step_discriminator(gan: GAN, state: TrainState, real: jax.Array, inputs: St
     real = augment(gan.augmentation, state, real, inputs.real_keys)
     fake = augment(gan.augmentation, state, fake, inputs.generated_keys)
 
-    def loss_of(params: Any) -> tuple[jax.Array, tuple[Outputs, Any, Metrics]]:
+    def loss_of(params: Params) -> tuple[jax.Array, tuple[Outputs, ModelState, Metrics]]:
         (real_outputs, penalty), (model_state, metrics) = _discriminate_real(gan, state, params, real, fake, inputs)
         after_real = with_model_state(state, "discriminator", model_state)
         fake_outputs, model_state = apply_discriminator(gan, after_real, params, fake, inputs.labels)
@@ -190,7 +192,7 @@ def _step_generator(gan: GAN, state: TrainState, real: jax.Array, inputs: StepIn
     real = augment(gan.augmentation, state, real, inputs.real_keys)
     real_outputs, _ = apply_discriminator(gan, state, discriminator_params, real, inputs.labels)
 
-    def loss_of(params: Any) -> tuple[jax.Array, tuple[jax.Array, Any]]:
+    def loss_of(params: Params) -> tuple[jax.Array, tuple[jax.Array, ModelState]]:
         fake, model_state = apply_generator(gan, state, params, inputs)
         fake = augment(gan.augmentation, state, fake, inputs.generated_keys)
         fake_outputs, _ = apply_discriminator(gan, state, discriminator_params, fake, inputs.labels)

@@ -2,7 +2,7 @@
 
 from dataclasses import KW_ONLY, dataclass
 from functools import partial
-from typing import Any, Literal, NamedTuple
+from typing import Literal, NamedTuple, cast
 
 import flax.linen as nn
 import jax
@@ -11,18 +11,9 @@ import optax
 
 from jaxgen.core.keys import example_keys
 from jaxgen.core.model import GenerativeModel, ImageMapping, ModelSpec
-from jaxgen.core.per_example import rows
-from jaxgen.core.state import (
-    Batch,
-    Key,
-    Metrics,
-    TrainState,
-    averaged_params,
-    create_state,
-    sum_and_count,
-    update,
-    update_average,
-)
+from jaxgen.core.per_example import rows, total
+from jaxgen.core.state import TrainState, averaged_params, create_state, sum_and_count, update, update_average
+from jaxgen.core.types import Batch, Key, Metrics, Params
 from jaxgen.metrics.restoration import l1, ssim
 from jaxgen.models.augmentation import jitter
 from jaxgen.models.gan.losses import LOSSES
@@ -33,10 +24,10 @@ from jaxgen.models.variables import apply_network, init_network
 Side = Literal["source", "target"]
 Images = dict[Side, jax.Array]
 """[B, H, W, C] of each side."""
-SIDES = ("source", "target")
-OTHER = {"source": "target", "target": "source"}
-GENERATORS = {"target": "to_target", "source": "to_source"}
-DISCRIMINATORS = {"target": "judge_of_target", "source": "judge_of_source"}
+SIDES: tuple[Side, Side] = ("source", "target")
+OTHER: dict[Side, Side] = {"source": "target", "target": "source"}
+GENERATORS: dict[Side, str] = {"target": "to_target", "source": "to_source"}
+DISCRIMINATORS: dict[Side, str] = {"target": "judge_of_target", "source": "judge_of_source"}
 LOSS = LOSSES["least_squares"]
 
 
@@ -127,7 +118,7 @@ def train_step(cycle_gan: CycleGAN, state: TrainState, batch: Batch, key: Key) -
     real = _jittered(cycle_gan, batch, jitter_key)
     discriminators = {name: state.params[name] for name in DISCRIMINATORS.values()}
 
-    def mean_loss(params: dict[str, Any]) -> tuple[jax.Array, tuple[Terms, Images]]:
+    def mean_loss(params: Params) -> tuple[jax.Array, tuple[Terms, Images]]:
         terms, generated = generator_terms(cycle_gan, params, discriminators, real, train=True)
         return jnp.mean(generator_loss(cycle_gan, terms, state.step)), (terms, generated)
 
@@ -147,7 +138,9 @@ def train_step(cycle_gan: CycleGAN, state: TrainState, batch: Batch, key: Key) -
         after, losses = update(after, name, grads, cycle_gan.optimizers[name]), losses + 0.5 * values
     if cycle_gan.buffer_size:
         model_state = {**model_state, "buffer": buffers}
-    return after.replace(step=state.step + 1, model_state=model_state), _metrics(cycle_gan, terms, losses, state.step)
+    return after.replace(step=state.step + 1, model_state=model_state), _metrics(
+        cycle_gan, terms, cast(jax.Array, losses), state.step
+    )
 
 
 def eval_step(cycle_gan: CycleGAN, state: TrainState, batch: Batch, key: Key) -> Metrics:
@@ -156,7 +149,7 @@ def eval_step(cycle_gan: CycleGAN, state: TrainState, batch: Batch, key: Key) ->
     real = _images_of(batch)
     params = {name: averaged_params(state, name) for name in GENERATORS.values()}
     terms, generated = generator_terms(cycle_gan, params, state.params, real, train=False)
-    losses = sum(
+    losses = total(
         0.5 * discriminator_loss(cycle_gan, state.params[name], name, real[side], generated[side], train=False)
         for side, name in DISCRIMINATORS.items()
     )
@@ -175,18 +168,19 @@ def eval_step(cycle_gan: CycleGAN, state: TrainState, batch: Batch, key: Key) ->
 
 
 def generator_terms(
-    cycle_gan: CycleGAN, params: dict[str, Any], discriminators: dict[str, Any], real: Images, *, train: bool
+    cycle_gan: CycleGAN, params: Params, discriminators: Params, real: Images, *, train: bool
 ) -> tuple[Terms, Images]:
     """Return the terms of the generators' loss, and the generated images of each side.
 
     Args:
-      params, discriminators: of the networks, by name.
+      params: of the generators, by name.
+      discriminators: parameters of the discriminators, by name.
     """
 
     def to(side: Side, images: jax.Array) -> jax.Array:
         return _apply(cycle_gan, params[GENERATORS[side]], GENERATORS[side], images, train=train)
 
-    generated = {side: to(side, real[OTHER[side]]) for side in SIDES}
+    generated: Images = {side: to(side, real[OTHER[side]]) for side in SIDES}
     adversarial = cycle = identity = 0.0
     for side in SIDES:
         name = DISCRIMINATORS[side]
@@ -195,7 +189,8 @@ def generator_terms(
         cycle += l1(to(OTHER[side], generated[side]), real[OTHER[side]])
         if cycle_gan.identity_weight:
             identity += l1(to(side, real[side]), real[side])
-    terms = Terms(adversarial, cycle, identity if cycle_gan.identity_weight else jnp.zeros_like(cycle))
+    identity = identity if cycle_gan.identity_weight else jnp.zeros_like(cycle)
+    terms = Terms(*cast(tuple[jax.Array, jax.Array, jax.Array], (adversarial, cycle, identity)))
     return terms, generated
 
 
@@ -208,7 +203,7 @@ def generator_loss(cycle_gan: CycleGAN, terms: Terms, step: jax.Array) -> jax.Ar
 
 
 def discriminator_loss(
-    cycle_gan: CycleGAN, params: Any, name: str, real: jax.Array, generated: jax.Array, *, train: bool
+    cycle_gan: CycleGAN, params: Params, name: str, real: jax.Array, generated: jax.Array, *, train: bool
 ) -> jax.Array:
     """Return the loss [B] of the discriminator of this name, twice the paper's."""
     logits = [rows(_apply(cycle_gan, params, name, images, train=train)) for images in (real, generated)]
@@ -251,7 +246,7 @@ def model(cycle_gan: CycleGAN) -> GenerativeModel:
 # ---------------------------------------------------------------- parts
 
 
-def _apply(cycle_gan: CycleGAN, params: Any, name: str, images: jax.Array, *, train: bool) -> jax.Array:
+def _apply(cycle_gan: CycleGAN, params: Params, name: str, images: jax.Array, *, train: bool) -> jax.Array:
     # Networks of this model have no state of their own: instance norm needs none.
     return apply_network(cycle_gan.networks[name], params, {}, images, train=train)[0]
 
@@ -274,11 +269,11 @@ def _jittered(cycle_gan: CycleGAN, batch: Batch, key: Key) -> Images:
 
 
 def _discriminator_grads(
-    cycle_gan: CycleGAN, params: Any, name: str, real: jax.Array, generated: jax.Array
-) -> tuple[Any, jax.Array]:
+    cycle_gan: CycleGAN, params: Params, name: str, real: jax.Array, generated: jax.Array
+) -> tuple[Params, jax.Array]:
     """Return the gradient of a discriminator's mean loss, and the losses [B]."""
 
-    def mean_loss(params: Any) -> tuple[jax.Array, jax.Array]:
+    def mean_loss(params: Params) -> tuple[jax.Array, jax.Array]:
         values = discriminator_loss(cycle_gan, params, name, real, generated, train=True)
         return jnp.mean(values), values
 

@@ -1,7 +1,7 @@
 """A buffer of generated images, half of which a discriminator sees in place of new ones (Shrivastava et al. 2017,
 arXiv:1612.07828, section 2.3; Zhu et al. 2017, arXiv:1703.10593, section 4)."""
 
-from typing import Any
+from collections.abc import Mapping
 
 import jax
 import jax.numpy as jnp
@@ -9,7 +9,7 @@ import jax.numpy as jnp
 from jaxgen.core.reductions import AXIS, axis_is_bound, gather_over_devices
 from jaxgen.core.state import freeze
 
-Buffer = dict[str, Any]
+Buffer = Mapping[str, jax.Array]
 """`images` [N, H, W, C], and how many of them there are: `count` [] int32."""
 
 

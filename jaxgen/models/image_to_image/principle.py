@@ -7,18 +7,9 @@ import jax
 import jax.numpy as jnp
 
 from jaxgen.core.model import GenerativeModel, ImageMapping
-from jaxgen.core.per_example import row_means, rows
-from jaxgen.core.state import (
-    Batch,
-    Key,
-    Metrics,
-    TrainState,
-    averaged_params,
-    create_state,
-    sum_and_count,
-    update,
-    update_average,
-)
+from jaxgen.core.per_example import row_means, rows, total
+from jaxgen.core.state import TrainState, averaged_params, create_state, sum_and_count, update, update_average
+from jaxgen.core.types import Batch, Key, Metrics, ModelState, Params, Variables, needed
 from jaxgen.metrics.restoration import psnr, ssim
 from jaxgen.models.image_to_image.degradations import Degraded, as_bytes, luma
 from jaxgen.models.image_to_image.spec import ImageToImage, Pair
@@ -39,7 +30,7 @@ class Forward(NamedTuple):
 
     outputs: jax.Array
     """[B, H, W, C]."""
-    model_state: dict[str, Any]
+    model_state: ModelState
     logits: tuple[jax.Array, jax.Array] | None
     """Of targets and of outputs, [B, patches] each; None without a discriminator."""
 
@@ -91,7 +82,7 @@ def eval_step(spec: ImageToImage, state: TrainState, batch: Batch, key: Key) -> 
 
 
 def losses(
-    spec: ImageToImage, params: dict[str, Any], model_state: dict[str, Any], pair: Pair, *, train: bool
+    spec: ImageToImage, params: Params, model_state: ModelState, pair: Pair, *, train: bool
 ) -> tuple[Losses, Forward]:
     """Return the losses of a batch, and what else its forward pass gives."""
     outputs, generator_state = _generate(spec, params["generator"], model_state, pair.source, train=train)
@@ -100,14 +91,16 @@ def losses(
     if spec.perceptual_loss is not None:
         terms["features"] = _feature_distance(spec, model_state["frozen"], outputs, pair.target)
     if spec.adversary is not None:
-        logits = ()
+        found = []
         for images in (pair.target, outputs):  # one after the other, for the sake of batch norm's averages
-            found, updated["discriminator"] = _patch_logits(
+            patches, updated["discriminator"] = _patch_logits(
                 spec, params["discriminator"], updated, images, pair.source, train=train
             )
-            logits = (*logits, found)
-        terms["adversarial"] = spec.adversary.weight * jnp.mean(spec.adversarial_loss.generator(*logits), 1)
-        discriminator_loss = jnp.mean(spec.adversarial_loss.discriminator(*logits), 1)
+            found.append(patches)
+        real, generated = logits = found[0], found[1]
+        loss = needed(spec.adversarial_loss)
+        terms["adversarial"] = spec.adversary.weight * jnp.mean(loss.generator(real, generated), 1)
+        discriminator_loss = jnp.mean(loss.discriminator(real, generated), 1)
     return Losses(terms, discriminator_loss), Forward(outputs, updated, logits)
 
 
@@ -155,7 +148,8 @@ def restoration_scores(images: jax.Array, targets: jax.Array, border: int) -> di
     PSNR is infinite for images that equal their targets.
 
     Args:
-      images, targets: [B, H, W, C] in [-1, 1].
+      images: [B, H, W, C] in [-1, 1].
+      targets: [B, H, W, C] in [-1, 1].
       border: how many pixels at each side are left out.
     """
     inner = slice(border, -border or None)
@@ -171,8 +165,8 @@ def restoration_scores(images: jax.Array, targets: jax.Array, border: int) -> di
 
 
 def _generate(
-    spec: ImageToImage, params: Any, model_state: dict[str, Any], source: Degraded, *, train: bool
-) -> tuple[jax.Array, Any]:
+    spec: ImageToImage, params: Params, model_state: ModelState, source: Degraded, *, train: bool
+) -> tuple[jax.Array, ModelState]:
     """Return the outputs [B, H, W, C], and the state of the network."""
     outputs, updated = apply_network(spec.network, params, model_state["generator"], source.given, train=train)
     if spec.residual:
@@ -183,26 +177,27 @@ def _generate(
 
 
 def _patch_logits(
-    spec: ImageToImage, params: Any, model_state: dict[str, Any], images: jax.Array, source: Degraded, *, train: bool
-) -> tuple[jax.Array, Any]:
+    spec: ImageToImage, params: Params, model_state: ModelState, images: jax.Array, source: Degraded, *, train: bool
+) -> tuple[jax.Array, ModelState]:
     """Return the discriminator's logits [B, patches], and its state."""
-    network, both = spec.adversary.network, _beside(images, source)
+    network, both = needed(spec.adversary).network, _beside(images, source)
     logits, updated = apply_network(network, params, model_state["discriminator"], both, train=train)
     return rows(logits), updated
 
 
-def _feature_distance(spec: ImageToImage, arrays: Any, outputs: jax.Array, targets: jax.Array) -> jax.Array:
+def _feature_distance(spec: ImageToImage, arrays: Variables, outputs: jax.Array, targets: jax.Array) -> jax.Array:
     """Return the weighted distance of features, [B]."""
-    both = [spec.perceptual_loss.features(arrays, images) for images in (outputs, targets)]
+    perceptual = needed(spec.perceptual_loss)
+    both = [perceptual.features(arrays, images) for images in (outputs, targets)]
     distances = [row_means(jnp.square(rows(a) - rows(b))) for a, b in zip(*both, strict=True)]
-    return spec.perceptual_loss.weight * sum(distances)
+    return perceptual.weight * total(distances)
 
 
 def _metrics(spec: ImageToImage, found: Losses, forward: Forward) -> Metrics:
     metrics = {f"generator/{name}": sum_and_count(values) for name, values in found.generator.items()}
-    metrics["generator/loss"] = sum_and_count(sum(found.generator.values()))
+    metrics["generator/loss"] = sum_and_count(total(found.generator.values()))
     if forward.logits is not None:
-        (real, generated), boundary = forward.logits, spec.adversarial_loss.boundary
+        (real, generated), boundary = forward.logits, needed(spec.adversarial_loss).boundary
         metrics["discriminator/loss"] = sum_and_count(found.discriminator)
         for name, right in (("real", real > boundary), ("generated", generated < boundary)):
             metrics[f"discriminator/accuracy_{name}"] = sum_and_count(jnp.mean(right.astype(jnp.float32), 1))

@@ -3,7 +3,7 @@
 from abc import abstractmethod
 from collections.abc import Callable
 from dataclasses import KW_ONLY, dataclass
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import flax.linen as nn
 import jax
@@ -12,7 +12,7 @@ import optax
 
 from jaxgen.core.model import ModelSpec
 from jaxgen.core.per_example import row_means, rows
-from jaxgen.core.state import Batch, Key
+from jaxgen.core.types import Batch, Key, Variables
 from jaxgen.metrics.restoration import l1
 from jaxgen.models.gan.losses import LOSSES, GANLoss
 from jaxgen.models.image_to_image.degradations import Degraded
@@ -48,9 +48,9 @@ class Adversary(NamedTuple):
 class PerceptualLoss(NamedTuple):
     """A distance of images in the features of a pretrained network (Johnson et al. 2016, arXiv:1603.08155)."""
 
-    load: Callable[[], Any]
+    load: Callable[[], Variables]
     """() -> the network's arrays, which go to `model_state["frozen"]`."""
-    features: Callable[[Any, jax.Array], list[jax.Array]]
+    features: Callable[[Variables, jax.Array], list[jax.Array]]
     """(arrays, images in [-1, 1]) -> features [B, ...] of some layers."""
     weight: float = 1.0
     """Weight of the mean squared difference, summed over the layers."""

@@ -5,7 +5,7 @@
 from collections.abc import Callable, Sequence
 from dataclasses import KW_ONLY, dataclass
 from functools import partial
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import flax.linen as nn
 import jax
@@ -14,8 +14,9 @@ import optax
 
 from jaxgen.core.keys import example_keys
 from jaxgen.core.model import GenerativeModel, ImageMapping, ModelSpec
-from jaxgen.core.per_example import row_means, rows
-from jaxgen.core.state import Batch, Key, Metrics, TrainState, averaged_params
+from jaxgen.core.per_example import row_means, rows, total
+from jaxgen.core.state import TrainState, averaged_params
+from jaxgen.core.types import Batch, Key, Metrics, ModelState, Params, Variables
 from jaxgen.models import single_loss
 from jaxgen.models.image_to_image.restoration import turned
 from jaxgen.models.single_loss import LossOutput, SingleLoss
@@ -48,15 +49,15 @@ class Losses(NamedTuple):
 
     def total(self, weights: Weights) -> jax.Array:
         """[B]."""
-        return sum(weight * values for weight, values in zip(weights, self, strict=True))
+        return total(weight * values for weight, values in zip(weights, self, strict=True))
 
 
 class Style(NamedTuple):
     """The manner of a picture, and the network whose maps it is seen in."""
 
-    load: Callable[[], dict[str, Any]]
+    load: Callable[[], Variables]
     """() -> {"network": its arrays, "grams": those of `style_of`}, which go to `model_state["frozen"]`."""
-    maps: Callable[[Any, jax.Array], list[jax.Array]]
+    maps: Callable[[Variables, jax.Array], list[jax.Array]]
     """(arrays, images [B, H, W, 3] in [-1, 1]) -> maps [B, h, w, C]."""
 
 
@@ -80,7 +81,7 @@ def style_of(maps: Sequence[jax.Array]) -> list[jax.Array]:
 def relative_distance(found: Sequence[jax.Array], targets: Sequence[jax.Array]) -> jax.Array:
     """Return the mean over layers of |a - b|^2 / |b|^2, with a found [B, ...] and b wanted [B or 1, ...]: [B]."""
     parts = [_mean_square(a - b) / _mean_square(b) for a, b in zip(found, targets, strict=True)]
-    return sum(parts) / len(parts)
+    return total(parts) / len(parts)
 
 
 def style_losses(
@@ -166,14 +167,14 @@ def training(stylization: Stylization) -> SingleLoss:
     )
 
 
-def _init_networks(stylization: Stylization, key: Key, batch: Batch) -> tuple[Any, dict[str, Any]]:
+def _init_networks(stylization: Stylization, key: Key, batch: Batch) -> tuple[Params, ModelState]:
     params, network_state = init_network(stylization.network, key, batch["image"])
     # Copied: the state's buffers are donated, and may not be those of another.
     return params, {"network": network_state, "frozen": jax.tree.map(jnp.copy, stylization.style.load())}
 
 
 def _loss(
-    stylization: Stylization, params: Any, model_state: dict[str, Any], batch: Batch, key: Key, *, train: bool
+    stylization: Stylization, params: Params, model_state: ModelState, batch: Batch, key: Key, *, train: bool
 ) -> LossOutput:
     network, maps = stylization.network, stylization.style.maps
     images, frozen = batch["image"], model_state["frozen"]

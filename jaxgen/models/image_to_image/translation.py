@@ -8,7 +8,8 @@ import jax.numpy as jnp
 
 from jaxgen.core.keys import example_keys
 from jaxgen.core.model import GenerativeModel
-from jaxgen.core.state import Batch, Key, TrainState
+from jaxgen.core.state import TrainState
+from jaxgen.core.types import Batch, Key
 from jaxgen.models.augmentation import jitter
 from jaxgen.models.image_to_image import principle
 from jaxgen.models.image_to_image.degradations import Degraded

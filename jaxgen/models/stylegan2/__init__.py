@@ -1,9 +1,11 @@
 """StyleGAN2: the spec `StyleGAN2`, its functions, and the optimizer for lazy penalties, `lazy_adam`.
 
-spec = stylegan2.StyleGAN2(generator, discriminator, latent_size=512, generator_optimizer=lazy_adam(2e-3, 4), ...)
-state = stylegan2.init(spec, key, batch)
-state, metrics = stylegan2.train_step(spec, state, batch, key)
-images = stylegan2.sample(spec, state, key, 16, truncation=0.7)
+    spec = stylegan2.StyleGAN2(generator, discriminator, latent_size=512, generator_optimizer=lazy_adam(2e-3, 4), ...)
+    state = stylegan2.init(spec, key, batch)
+    state, metrics = stylegan2.train_step(spec, state, batch, key)
+    images = stylegan2.sample(spec, state, key, 16, truncation=0.7)
+
+R1 and the path length penalty are lazy: each is taken in every so many steps.
 """
 
 from jaxgen.models.stylegan2.parts import lazy_adam

@@ -1,37 +1,37 @@
 """The forward passes of a StyleGAN2's networks, and what their updates draw at random."""
 
 from collections.abc import Sequence
-from typing import Any
+from typing import cast
 
 import jax
 import jax.numpy as jnp
 
 from jaxgen.core.keys import example_keys, example_normal
-from jaxgen.core.state import Batch, Key
+from jaxgen.core.types import Batch, Key, Params
 from jaxgen.models.stylegan2.parts import mix_styles
 from jaxgen.models.stylegan2.spec import StyleGAN2
 from jaxgen.models.variables import apply_network
 from jaxgen.networks.stylegan2 import draw_noise
 
 
-def apply_mapping(gan: StyleGAN2, params: Any, latents: jax.Array, labels: Sequence[jax.Array]) -> jax.Array:
+def apply_mapping(gan: StyleGAN2, params: Params, latents: jax.Array, labels: Sequence[jax.Array]) -> jax.Array:
     """Map latents [B, L] to styles [B, S]."""
-    return gan.generator.apply({"params": params}, latents, *labels, method="map")
+    return cast(jax.Array, gan.generator.apply({"params": params}, latents, *labels, method="map"))
 
 
-def apply_synthesis(gan: StyleGAN2, params: Any, styles: jax.Array, noise: Sequence[jax.Array]) -> jax.Array:
+def apply_synthesis(gan: StyleGAN2, params: Params, styles: jax.Array, noise: Sequence[jax.Array]) -> jax.Array:
     """Synthesize images [B, H, W, C] from styles [B, N, S] and noise images."""
-    return gan.generator.apply({"params": params}, styles, noise, method="synthesize")
+    return cast(jax.Array, gan.generator.apply({"params": params}, styles, noise, method="synthesize"))
 
 
 def apply_discriminator(
-    gan: StyleGAN2, params: Any, images: jax.Array, labels: Sequence[jax.Array], *, train: bool = True
+    gan: StyleGAN2, params: Params, images: jax.Array, labels: Sequence[jax.Array], *, train: bool = True
 ) -> jax.Array:
     """Return the logits [B] of images [B, H, W, C]."""
     return apply_network(gan.discriminator, params, {}, images, *labels, train=train)[0]
 
 
-def draw_styles(gan: StyleGAN2, params: Any, key: Key, index: jax.Array, labels: Sequence[jax.Array]) -> jax.Array:
+def draw_styles(gan: StyleGAN2, params: Params, key: Key, index: jax.Array, labels: Sequence[jax.Array]) -> jax.Array:
     """Draw styles [B, N, S] of the examples `index` [B], some mixed; the first layer's is that of the first latents."""
     latents_key, mixing_key = jax.random.split(key)
     latents = example_normal(latents_key, index, (2, gan.latent_size))

@@ -8,7 +8,8 @@ import jax.numpy as jnp
 
 from jaxgen.core.keys import example_normal
 from jaxgen.core.model import Condition, GenerativeModel, Latents, Styles
-from jaxgen.core.state import Batch, Key, Metrics, TrainState, averaged_params, create_state
+from jaxgen.core.state import TrainState, averaged_params, create_state
+from jaxgen.core.types import Batch, Key, Metrics
 from jaxgen.models.conditional_samples import classes_in_turn, decoding_labels, normal_prior
 from jaxgen.models.gan.parts import discriminator_metrics, init_ada_probability
 from jaxgen.models.stylegan2.forward import (
@@ -35,7 +36,7 @@ def init(gan: StyleGAN2, key: Key, batch: Batch) -> TrainState:
         "generator": init_network(gan.generator, generator_key, latents, *labels)[0],
         "discriminator": init_network(gan.discriminator, discriminator_key, images, *labels)[0],
     }
-    model_state = init_ada_probability(gan.augmentation)
+    model_state = dict(init_ada_probability(gan.augmentation))
     model_state["average_style"] = {"mean": jnp.zeros(gan.generator.style_size)}
     if gan.path_weight:
         model_state["path_length"] = {"mean": jnp.zeros(())}
@@ -48,8 +49,8 @@ def eval_step(gan: StyleGAN2, state: TrainState, batch: Batch, key: Key) -> Metr
     index, labels = batch["index"], labels_of(gan, batch)
     styles = map_latents(gan, state, example_normal(latents_key, index, (gan.latent_size,)), *labels)
     fake = jnp.clip(synthesize(gan, state, styles, noise_images(gan, noise_key, index)), -1.0, 1.0)
-    logits = [discriminate(gan, state, images, *labels) for images in (batch["image"], fake)]
-    return discriminator_metrics(LOSS.discriminator(*logits), *logits)
+    real_logits, fake_logits = (discriminate(gan, state, images, *labels) for images in (batch["image"], fake))
+    return discriminator_metrics(LOSS.discriminator(real_logits, fake_logits), real_logits, fake_logits)
 
 
 def sample(  # its keywords are what `jaxgen sample` and `jaxgen evaluate` offer

@@ -69,7 +69,8 @@ class StyleGAN2(ModelSpec):
     @property
     def image_shape(self) -> tuple[int, int, int]:
         """(H, W, C)."""
-        return tuple(self.generator.image_shape)
+        height, width, channels = self.generator.image_shape
+        return height, width, channels
 
     @property
     def num_classes(self) -> int | None:

@@ -1,7 +1,6 @@
 """The training step of a StyleGAN2: an update of each network, and in some steps one more by a regularizer."""
 
 from collections.abc import Callable, Sequence
-from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -9,7 +8,8 @@ import jax.numpy as jnp
 from jaxgen.core.errors import UserError
 from jaxgen.core.keys import example_keys, example_normal
 from jaxgen.core.reductions import mean_over_devices
-from jaxgen.core.state import Batch, Key, Metrics, TrainState, sum_and_count, update, update_average
+from jaxgen.core.state import TrainState, sum_and_count, update, update_average
+from jaxgen.core.types import Batch, Key, Metrics, Params
 from jaxgen.models.gan.losses import LOSSES
 from jaxgen.models.gan.parts import (
     augment,
@@ -68,7 +68,7 @@ def _update_generator(gan: StyleGAN2, state: TrainState, batch: Batch, key: Key)
     styles_key, noise_key, augment_key = jax.random.split(key, 3)
     index, labels = batch["index"], labels_of(gan, batch)
 
-    def loss_of(params: Any) -> tuple[jax.Array, tuple[jax.Array, jax.Array]]:
+    def loss_of(params: Params) -> tuple[jax.Array, tuple[jax.Array, jax.Array]]:
         styles = draw_styles(gan, params, styles_key, index, labels)
         images = apply_synthesis(gan, params, styles, noise_images(gan, noise_key, index))
         images = augment(gan.augmentation, state, images, example_keys(augment_key, index))
@@ -91,7 +91,7 @@ def _update_path_length(gan: StyleGAN2, state: TrainState, batch: Batch, key: Ke
     index, labels = batch["index"][:: gan.path_share] // gan.path_share, labels_of(gan, batch, gan.path_share)
     directions = example_normal(direction_key, index, gan.image_shape) / (height * width) ** 0.5
 
-    def loss_of(params: Any) -> tuple[jax.Array, tuple[jax.Array, jax.Array, jax.Array]]:
+    def loss_of(params: Params) -> tuple[jax.Array, tuple[jax.Array, jax.Array, jax.Array]]:
         noise = noise_images(gan, noise_key, index)
         styles = draw_styles(gan, params, styles_key, index, labels)
         lengths = path_lengths(lambda styles: apply_synthesis(gan, params, styles, noise), styles, directions)
@@ -116,7 +116,7 @@ def _update_discriminator(gan: StyleGAN2, state: TrainState, batch: Batch, key: 
     real = augment(gan.augmentation, state, batch["image"], example_keys(real_key, index))
     fake = augment(gan.augmentation, state, fake, example_keys(fake_key, index))
 
-    def loss_of(params: Any) -> tuple[jax.Array, tuple[jax.Array, jax.Array, jax.Array]]:
+    def loss_of(params: Params) -> tuple[jax.Array, tuple[jax.Array, jax.Array, jax.Array]]:
         real_logits, fake_logits = (apply_discriminator(gan, params, images, labels) for images in (real, fake))
         values = LOSS.discriminator(real_logits, fake_logits)
         return jnp.mean(values), (values, real_logits, fake_logits)
@@ -131,7 +131,7 @@ def _update_r1(gan: StyleGAN2, state: TrainState, batch: Batch, key: Key) -> tup
     """Update the discriminator by R1, `r1_every` times as strong."""
     index, labels = batch["index"], labels_of(gan, batch)
 
-    def loss_of(params: Any) -> tuple[jax.Array, jax.Array]:
+    def loss_of(params: Params) -> tuple[jax.Array, jax.Array]:
         def logits(images: jax.Array) -> jax.Array:
             images = augment(gan.augmentation, state, images, example_keys(key, index))
             return apply_discriminator(gan, params, images, labels)

@@ -1,21 +1,19 @@
 """The bound of log p(x) that a VAE is trained on, and the estimate of log p(x) itself."""
 
 from functools import partial
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
 
 from jaxgen.core.keys import example_keys
-from jaxgen.core.state import Batch, Key
+from jaxgen.core.types import Batch, Key, ModelState, Params, PyTree, needed
 from jaxgen.metrics.likelihood import bits_per_dimension, importance_weighted_bound, importance_weighted_log_likelihood
 from jaxgen.models.single_loss import LossOutput
 from jaxgen.models.vae.kl_terms import with_free_bits
 from jaxgen.models.vae.posteriors import Draw, Generation, standard_normal_log_density
 from jaxgen.models.vae.spec import VAE
 from jaxgen.models.variables import apply_network, init_network
-
-Params = dict[str, Any]
 
 
 class Observed(NamedTuple):
@@ -35,7 +33,7 @@ class Terms(NamedTuple):
     log_prob: jax.Array
     """[N], log p(x | z)."""
     draw: Draw
-    decoder_state: dict[str, Any]
+    decoder_state: ModelState
 
     @property
     def kl(self) -> jax.Array:
@@ -56,7 +54,7 @@ def labels_of_batch(vae: VAE, batch: Batch) -> tuple[jax.Array, ...]:
     return () if vae.num_classes is None else (batch["label"],)
 
 
-def init_networks(vae: VAE, key: Key, batch: Batch) -> tuple[Params, dict[str, Any]]:
+def init_networks(vae: VAE, key: Key, batch: Batch) -> tuple[Params, ModelState]:
     """Return (params, model_state) of the encoder, the decoder and the posterior."""
     encoder_key, decoder_key, posterior_key = jax.random.split(key, 3)
     images, labels = batch["image"], labels_of_batch(vae, batch)
@@ -68,8 +66,8 @@ def init_networks(vae: VAE, key: Key, batch: Batch) -> tuple[Params, dict[str, A
 
 
 def observe(
-    vae: VAE, params: Params, model_state: Any, targets: jax.Array, labels: tuple[jax.Array, ...], *, train: bool
-) -> tuple[Observed, Any]:
+    vae: VAE, params: Params, model_state: ModelState, targets: jax.Array, labels: tuple[jax.Array, ...], *, train: bool
+) -> tuple[Observed, ModelState]:
     """Return what the encoder says of images as the likelihood means them, and its state."""
     outputs, encoder_state = apply_network(
         vae.encoder, params["encoder"], model_state["encoder"], 0.5 * (targets + 1.0), *labels, train=train
@@ -77,12 +75,19 @@ def observe(
     return Observed(targets, outputs, labels), encoder_state
 
 
-def apply_decoder(vae: VAE, params: Params, model_state: Any, *inputs: Any, train: bool, **options: Any) -> Any:
-    """Return the decoder's outputs."""
-    return apply_network(vae.decoder, params["decoder"], model_state["decoder"], *inputs, train=train, **options)[0]
+def apply_decoder(
+    vae: VAE,
+    params: Params,
+    model_state: ModelState,
+    *inputs: jax.Array | int,
+    train: bool,
+    method: str | None = None,
+) -> PyTree:
+    """Return the decoder's outputs, or those of another of its methods."""
+    return apply_network(vae.decoder, params["decoder"], model_state["decoder"], *inputs, train=train, method=method)[0]
 
 
-def _generation(vae: VAE, params: Params, model_state: Any, observed: Observed, *, train: bool) -> Generation:
+def _generation(vae: VAE, params: Params, model_state: ModelState, observed: Observed, *, train: bool) -> Generation:
     def log_prob(latents: jax.Array) -> jax.Array:  # without batch statistics, which tie examples together
         parameters = apply_decoder(vae, params, model_state, latents, *observed.labels, train=False)
         return vae.likelihood.log_prob(parameters, observed.targets)
@@ -90,7 +95,7 @@ def _generation(vae: VAE, params: Params, model_state: Any, observed: Observed, 
     return Generation(log_prob, partial(apply_decoder, vae, params, model_state, train=train))
 
 
-def terms(vae: VAE, params: Params, model_state: Any, observed: Observed, keys: Key, *, train: bool) -> Terms:
+def terms(vae: VAE, params: Params, model_state: ModelState, observed: Observed, keys: Key, *, train: bool) -> Terms:
     """Return the terms of the bound, with one latent drawn for each image by its key [N]."""
     of = _generation(vae, params, model_state, observed, train=train)
     draw = vae.posterior.draw(params["posterior"], observed.outputs, keys, of)
@@ -104,7 +109,7 @@ def terms(vae: VAE, params: Params, model_state: Any, observed: Observed, keys: 
 
 
 def loss(
-    vae: VAE, params: Params, model_state: Any, batch: Batch, key: Key, *, train: bool, kl_weight: jax.Array
+    vae: VAE, params: Params, model_state: ModelState, batch: Batch, key: Key, *, train: bool, kl_weight: jax.Array
 ) -> LossOutput:
     """Return minus the bound of each image [B], with its KL term weighted, and the bound's parts."""
     target_key, latent_key, likelihood_key = jax.random.split(key, 3)
@@ -116,11 +121,11 @@ def loss(
     drawn = terms(vae, params, model_state, repeated, keys, train=train)
 
     closed_form = vae.posterior.closed_form and vae.importance_samples == 1
-    kl = jnp.sum(drawn.draw.kl, -1) if closed_form else drawn.kl
+    kl = jnp.sum(needed(drawn.draw.kl), -1) if closed_form else drawn.kl
     log_prob, kl = (x.reshape(-1, vae.importance_samples).T for x in (drawn.log_prob, kl))  # [K, B]
     penalty = kl
     if vae.free_bits:
-        penalty = jnp.broadcast_to(with_free_bits(drawn.draw.kl, vae.free_bits), kl.shape)
+        penalty = jnp.broadcast_to(with_free_bits(needed(drawn.draw.kl), vae.free_bits), kl.shape)
     losses = -importance_weighted_bound(log_prob - kl_weight * penalty)
     elbo = jnp.mean(log_prob - kl, 0)
     metrics = {"reconstruction": -jnp.mean(log_prob, 0), "kl": jnp.mean(kl, 0), "elbo": elbo}
@@ -134,7 +139,7 @@ def loss(
 
 
 def log_likelihood_estimate(
-    vae: VAE, params: Params, model_state: Any, observed: Observed, key: Key, index: jax.Array, num_samples: int
+    vae: VAE, params: Params, model_state: ModelState, observed: Observed, key: Key, index: jax.Array, num_samples: int
 ) -> jax.Array:
     """Return log p(x) [B] of observed images numbered `index` [B], estimated with so many latents an image."""
 

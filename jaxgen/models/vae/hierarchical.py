@@ -3,13 +3,14 @@
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from functools import partial
-from typing import Any
 
 import jax
 import jax.numpy as jnp
 
 from jaxgen.core.keys import folded_keys
+from jaxgen.core.per_example import total
 from jaxgen.models.vae.posteriors import (
+    DecoderFunction,
     Draw,
     Generation,
     Key,
@@ -58,12 +59,19 @@ def ladder_posterior(latent_sizes: Sequence[int]) -> Posterior:
       latent_sizes: of the layers from the images upwards. Latents are [N, L] from the top down.
     """
     downwards = tuple(latent_sizes)[::-1]
-    functions = (partial(function, downwards) for function in (_draw, _moments, _point))
-    return Posterior(sum(downwards), 2 * sum(downwards), no_params, *functions, closed_form=True)
+    return Posterior(
+        sum(downwards),
+        2 * sum(downwards),
+        no_params,
+        partial(_draw, downwards),
+        partial(_moments, downwards),
+        partial(_point, downwards),
+        closed_form=True,
+    )
 
 
 def _descend(
-    downwards: Sequence[int], outputs: jax.Array, decoder: Callable[..., Any], choose: Choose
+    downwards: Sequence[int], outputs: jax.Array, decoder: DecoderFunction, choose: Choose
 ) -> tuple[jax.Array, jax.Array, jax.Array]:
     """(mean, log-variance, noise), [N, L] each; `choose` gives the noise, layer after layer, of its Gaussian."""
     layers, start, above = [], 0, None
@@ -81,7 +89,8 @@ def _descend(
             noise = choose(number, mean, log_variance)
             above = prior_mean + scale * noise
         layers.append((mean, log_variance, noise))
-    return tuple(jnp.concatenate(parts, -1) for parts in zip(*layers, strict=True))
+    means, log_variances, noises = (jnp.concatenate(parts, -1) for parts in zip(*layers, strict=True))
+    return means, log_variances, noises
 
 
 def _draw(downwards: Sequence[int], params: Params, outputs: jax.Array, keys: Key, generation: Generation) -> Draw:
@@ -94,16 +103,16 @@ def _draw(downwards: Sequence[int], params: Params, outputs: jax.Array, keys: Ke
         return noise
 
     mean, log_variance, noise = _descend(downwards, outputs, generation.decoder, choose)
-    return Draw(noise, sum(log_densities), kl_by_latent(mean, log_variance))
+    return Draw(noise, total(log_densities), kl_by_latent(mean, log_variance))
 
 
 def _moments(
-    downwards: Sequence[int], params: Params, outputs: jax.Array, decoder: Callable[..., Any]
+    downwards: Sequence[int], params: Params, outputs: jax.Array, decoder: DecoderFunction
 ) -> tuple[jax.Array, jax.Array]:
     """Those of each layer below the means of the layers above."""
     del params
     return _descend(downwards, outputs, decoder, lambda number, mean, log_variance: mean)[:2]
 
 
-def _point(downwards: Sequence[int], params: Params, outputs: jax.Array, decoder: Callable[..., Any]) -> jax.Array:
+def _point(downwards: Sequence[int], params: Params, outputs: jax.Array, decoder: DecoderFunction) -> jax.Array:
     return _moments(downwards, params, outputs, decoder)[0]

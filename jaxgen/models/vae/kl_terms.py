@@ -3,6 +3,7 @@
 import jax
 import jax.numpy as jnp
 import optax
+from jax.typing import ArrayLike
 
 from jaxgen.core.reductions import mean_over_devices
 
@@ -14,8 +15,8 @@ def kl_weight_schedule(beta: float, warmup_steps: int) -> optax.Schedule:
     arXiv:1602.02282, section 2.3.
     """
 
-    def weight(step: jax.Array) -> jax.Array:
-        return beta * jnp.minimum(1.0, step / warmup_steps) if warmup_steps else jnp.asarray(beta)
+    def weight(step: ArrayLike) -> jax.Array:
+        return beta * jnp.minimum(1.0, jnp.divide(step, warmup_steps)) if warmup_steps else jnp.asarray(beta)
 
     return weight
 

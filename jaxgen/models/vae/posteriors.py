@@ -3,7 +3,7 @@
 import math
 from collections.abc import Callable
 from functools import partial
-from typing import Any, NamedTuple
+from typing import NamedTuple, Protocol, cast
 
 import flax.linen as nn
 import jax
@@ -11,11 +11,17 @@ import jax.numpy as jnp
 
 from jaxgen.core.errors import UserError
 from jaxgen.core.keys import folded_keys
+from jaxgen.core.types import Params, PyTree
 from jaxgen.metrics.likelihood import kl_to_standard_normal
 
 Key = jax.Array
-Params = dict[str, Any]
 Scalar = float | jax.Array
+
+
+class DecoderFunction(Protocol):
+    """The decoder as a function: (inputs, method) -> what this method of the network gives of them."""
+
+    def __call__(self, *inputs: jax.Array | int, method: str | None = None) -> PyTree: ...
 
 
 class Generation(NamedTuple):
@@ -23,8 +29,7 @@ class Generation(NamedTuple):
 
     log_prob: Callable[[jax.Array], jax.Array]
     """Latents [N, L] -> log p(x | z) [N] of the images that the latents are drawn for; each of its own latent alone."""
-    decoder: Callable[..., Any]
-    """The decoder as a function, `decoder(*inputs, method=...)`."""
+    decoder: DecoderFunction
 
 
 class Draw(NamedTuple):
@@ -49,10 +54,10 @@ class Posterior(NamedTuple):
     """Parameters of its own, besides the encoder's."""
     draw: Callable[[Params, jax.Array, Key, Generation], Draw]
     """(params, outputs [N, M], keys [N], generation) -> one latent for each row."""
-    moments: Callable[[Params, jax.Array, Callable[..., Any]], tuple[jax.Array, jax.Array]]
+    moments: Callable[[Params, jax.Array, DecoderFunction], tuple[jax.Array, jax.Array]]
     """(params, outputs [N, M], decoder) -> mean and log-variance [N, L] (of a flow and of Hamiltonian dynamics: of the
     Gaussian they start from)."""
-    point: Callable[[Params, jax.Array, Callable[..., Any]], jax.Array]
+    point: Callable[[Params, jax.Array, DecoderFunction], jax.Array]
     """(params, outputs, decoder) -> latents [N, L] that stand for the images, drawn without noise."""
     closed_form: bool
     """Whether a draw has its `kl`."""
@@ -81,12 +86,13 @@ def _gaussian_draw(params: Params, outputs: jax.Array, keys: Key, generation: Ge
     return Draw(latents, log_density, kl_by_latent(mean, log_variance))
 
 
-def _gaussian_moments(params: Params, outputs: jax.Array, decoder: Callable[..., Any]) -> tuple[jax.Array, jax.Array]:
+def _gaussian_moments(params: Params, outputs: jax.Array, decoder: DecoderFunction) -> tuple[jax.Array, jax.Array]:
     del params, decoder
-    return tuple(jnp.split(outputs, 2, -1))
+    mean, log_variance = jnp.split(outputs, 2, -1)
+    return mean, log_variance
 
 
-def _gaussian_point(params: Params, outputs: jax.Array, decoder: Callable[..., Any]) -> jax.Array:
+def _gaussian_point(params: Params, outputs: jax.Array, decoder: DecoderFunction) -> jax.Array:
     return _gaussian_moments(params, outputs, decoder)[0]
 
 
@@ -106,9 +112,16 @@ def flow_posterior(flow: nn.Module, latent_size: int, context_size: int) -> Post
       flow: `flow(latents [N, L], context [N, C]) -> (latents, log |det| [N])` (`jaxgen.networks.flows`).
       context_size: C; the encoder's outputs are (m, log v, context), of length 2 L + C.
     """
-    flow = _Flow(flow, latent_size, context_size)
-    functions = (partial(function, flow) for function in (_flow_init, _flow_draw, _flow_moments, _flow_point))
-    return Posterior(latent_size, 2 * latent_size + context_size, *functions, closed_form=False)
+    of = _Flow(flow, latent_size, context_size)
+    return Posterior(
+        latent_size,
+        2 * latent_size + context_size,
+        partial(_flow_init, of),
+        partial(_flow_draw, of),
+        partial(_flow_moments, of),
+        partial(_flow_point, of),
+        closed_form=False,
+    )
 
 
 def _flow_init(flow: _Flow, key: Key) -> Params:
@@ -120,25 +133,31 @@ def _flow_split(flow: _Flow, outputs: jax.Array) -> list[jax.Array]:
     return jnp.split(outputs, [flow.latent_size, 2 * flow.latent_size], -1)
 
 
+def _flow_apply(flow: _Flow, params: Params, latents: jax.Array, context: jax.Array) -> tuple[jax.Array, jax.Array]:
+    """(latents, log |det|)."""
+    return cast(tuple[jax.Array, jax.Array], flow.network.apply({"params": params}, latents, context))
+
+
 def _flow_draw(flow: _Flow, params: Params, outputs: jax.Array, keys: Key, generation: Generation) -> Draw:
     del generation
     mean, log_variance, context = _flow_split(flow, outputs)
     latents, log_density = draw_normal(mean, log_variance, keys)
-    latents, log_det = flow.network.apply({"params": params}, latents, context)
+    latents, log_det = _flow_apply(flow, params, latents, context)
     return Draw(latents, log_density - log_det, None)
 
 
 def _flow_moments(
-    flow: _Flow, params: Params, outputs: jax.Array, decoder: Callable[..., Any]
+    flow: _Flow, params: Params, outputs: jax.Array, decoder: DecoderFunction
 ) -> tuple[jax.Array, jax.Array]:
     del params, decoder
-    return tuple(_flow_split(flow, outputs)[:2])
+    mean, log_variance, _ = _flow_split(flow, outputs)
+    return mean, log_variance
 
 
-def _flow_point(flow: _Flow, params: Params, outputs: jax.Array, decoder: Callable[..., Any]) -> jax.Array:
+def _flow_point(flow: _Flow, params: Params, outputs: jax.Array, decoder: DecoderFunction) -> jax.Array:
     del decoder
     mean, _, context = _flow_split(flow, outputs)
-    return flow.network.apply({"params": params}, mean, context)[0]
+    return _flow_apply(flow, params, mean, context)[0]
 
 
 # ---------------------------------------------------------------- Hamiltonian dynamics

@@ -1,20 +1,18 @@
 """Variational autoencoders (Kingma and Welling 2014, https://arxiv.org/abs/1312.6114) and what follows from them."""
 
-from collections.abc import Callable
 from functools import partial
-from typing import Any
 
 import jax
 
 from jaxgen.core.keys import example_keys
 from jaxgen.core.model import Condition, GenerativeModel, Latents, Likelihood
-from jaxgen.core.state import Batch, Key, Metrics, TrainState, averaged_params
+from jaxgen.core.state import TrainState, averaged_params
+from jaxgen.core.types import Batch, Key, Metrics, ModelState, Params
 from jaxgen.models import single_loss
 from jaxgen.models.conditional_samples import classes_in_turn, decoding_labels, normal_prior
 from jaxgen.models.single_loss import SingleLoss
 from jaxgen.models.vae.bound import (
     Observed,
-    Params,
     apply_decoder,
     init_networks,
     labels_of_batch,
@@ -24,6 +22,7 @@ from jaxgen.models.vae.bound import (
     terms,
 )
 from jaxgen.models.vae.kl_terms import kl_weight_schedule
+from jaxgen.models.vae.posteriors import DecoderFunction
 from jaxgen.models.vae.spec import VAE
 
 # ---------------------------------------------------------------- training
@@ -109,23 +108,28 @@ def log_likelihood(vae: VAE, state: TrainState, key: Key, batch: Batch, num_samp
 
 def model(vae: VAE) -> GenerativeModel:
     """Bind these functions to a spec."""
-    functions = (prior, decode, encode, reconstruct, posterior)
     return single_loss.bind(
         training(vae),
         sample=partial(sample, vae),
-        latents=Latents(*(partial(function, vae) for function in functions)),
+        latents=Latents(
+            partial(prior, vae),
+            partial(decode, vae),
+            partial(encode, vae),
+            partial(reconstruct, vae),
+            partial(posterior, vae),
+        ),
         condition=None if vae.num_classes is None else Condition("class", classes_in_turn(vae.num_classes)),
         likelihood=Likelihood(partial(log_likelihood, vae), partial(log_weights, vae)),
     )
 
 
-def _decoder(vae: VAE, state: TrainState) -> Callable[..., Any]:
+def _decoder(vae: VAE, state: TrainState) -> DecoderFunction:
     return partial(apply_decoder, vae, averaged_params(state, "vae"), state.model_state, train=False)
 
 
 def _observed(
     vae: VAE, state: TrainState, images: jax.Array, labels: tuple[jax.Array, ...]
-) -> tuple[Params, Any, Observed]:
+) -> tuple[Params, ModelState, Observed]:
     """(parameters, model state, what the encoder says of the images)."""
     params, model_state = averaged_params(state, "vae"), state.model_state
     return params, model_state, observe(vae, params, model_state, images, labels, train=False)[0]

@@ -27,8 +27,9 @@ def attend(
 
     Args:
       queries: [B, H, T, D].
-      keys, values: [B, G, S, D], each for H / G heads of queries (grouped-query attention: Ainslie et al. 2023,
+      keys: [B, G, S, D], each for H / G heads of queries (grouped-query attention: Ainslie et al. 2023,
         arXiv:2305.13245).
+      values: [B, G, S, D].
       seen: bool, broadcast to [B, H, T, S]: what a query may look at; None: everything.
       drop: of the weights [B, H, T, S].
       scale: factor of q k^T; None: 1 / sqrt(D).

@@ -168,7 +168,8 @@ def normalized_by_groups(
     Args:
       inputs: [B, ..., C].
       groups: divides C.
-      scale, bias: [B, C], [C] or [].
+      scale: [B, C], [C] or [].
+      bias: [B, C], [C] or [].
     """
     batch, channels = inputs.shape[0], inputs.shape[-1]
     rows = inputs.reshape(batch, -1, channels)

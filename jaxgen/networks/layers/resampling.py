@@ -10,6 +10,8 @@ import jax
 import jax.numpy as jnp
 from jax import Array, lax
 
+from jaxgen.core.per_example import total
+
 
 def average_pool(inputs: Array) -> Array:
     """[B, H, W, C] -> [B, H // 2, W // 2, C]: the mean of each window of 2x2, without an odd last row or column."""
@@ -68,7 +70,7 @@ def smooth(inputs: Array, pads: tuple[int, int], gain: float) -> Array:
         padded = lax.optimization_barrier(_padded(inputs, axis, pads))
         size = padded.shape[axis] - len(TAPS) + 1
         shifted = [lax.slice_in_dim(padded, t, t + size, axis=axis) for t in range(len(TAPS))]
-        inputs = sum(gain**0.5 / sum(TAPS) * tap * x for tap, x in zip(TAPS, shifted, strict=True))
+        inputs = total(gain**0.5 / sum(TAPS) * tap * x for tap, x in zip(TAPS, shifted, strict=True))
     return inputs
 
 
@@ -121,7 +123,7 @@ def _padded(inputs: Array, axis: int, pads: tuple[int, int]) -> Array:
 # ---------------------------------------------------------------- pixels as channels
 
 
-def space_to_depth(inputs: Array, steps: tuple[int, int]) -> Array:
+def space_to_depth(inputs: Array, steps: tuple[int, ...]) -> Array:
     """[B, H, W, C] -> [B, H / s, W / t, s t C]: the pixels of each patch, row by row, as channels."""
     batch, height, width, channels = inputs.shape
     rows, columns = height // steps[0], width // steps[1]
@@ -129,7 +131,7 @@ def space_to_depth(inputs: Array, steps: tuple[int, int]) -> Array:
     return patches.transpose(0, 1, 3, 2, 4, 5).reshape(batch, rows, columns, -1)
 
 
-def depth_to_space(patches: Array, steps: tuple[int, int]) -> Array:
+def depth_to_space(patches: Array, steps: tuple[int, ...]) -> Array:
     """[B, h, w, s t C] -> [B, h s, w t, C]: the other way round."""
     batch, rows, columns, _ = patches.shape
     pixels = patches.reshape(batch, rows, columns, *steps, -1)

@@ -136,6 +136,7 @@ class ProjectionHead(nn.Module):
         features = nn.relu(inputs).sum((1, 2))  # [B, C]
         logits = normalized(nn.Dense(1, kernel_init=self.kernel_init))(features)[:, 0]
         for labels in condition:
+            assert self.num_classes is not None
             embed = nn.Embed(self.num_classes, features.shape[-1], embedding_init=self.kernel_init)
             logits += jnp.sum(normalized(embed)(labels) * features, -1)
         if self.head_outputs is None:

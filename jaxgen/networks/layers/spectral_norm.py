@@ -2,12 +2,13 @@
 
 import functools
 from collections.abc import Callable
-from typing import Any
 
 import flax.linen as nn
 import jax
 import jax.numpy as jnp
 from jax import Array
+
+from jaxgen.core.types import Variables
 
 COLLECTION = "spectral_norm"
 
@@ -44,7 +45,7 @@ class SpectralNorm(nn.Module):
         if train and not self.is_initializing():
             u.value = next_u
 
-        def normalize(variables: Any) -> Any:
+        def normalize(variables: Variables) -> Variables:
             return jax.tree.map(lambda leaf: leaf / sigma if leaf.ndim > 1 else leaf, variables)
 
         return nn.map_variables(lambda layer: layer(inputs), "params", normalize)(self.layer)

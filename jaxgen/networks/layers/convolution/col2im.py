@@ -4,7 +4,6 @@ It multiplies by the taps that the kernel has and no others: 9 for 3x3 with stri
 """
 
 import functools
-from collections.abc import Sequence
 
 import jax
 import jax.numpy as jnp
@@ -36,7 +35,7 @@ def col2im_convolution(inputs: Array, kernel: Array, strides: Pair, pad_before: 
     return _overlapped(rows, 2, strides[1], pad_before[1], out_sizes[1])
 
 
-def _overlapped(pieces: Sequence[Array], axis: int, stride: int, before: int, size: int) -> Array:
+def _overlapped(pieces: Array, axis: int, stride: int, before: int, size: int) -> Array:
     """y[j] = sum of p_t[i] over all i and t with s i + t - before = j, 0 <= j < size, along an axis of each p_t."""
     count, cells, phases = pieces[0].shape[axis], -(-size // stride), []
     for phase in range(stride):  # y[s m + phase]

@@ -8,7 +8,7 @@ are left to XLA.
 import functools
 import math
 from collections.abc import Callable, Sequence
-from typing import Any, Literal
+from typing import Literal
 
 import flax.linen as nn
 import jax
@@ -69,7 +69,7 @@ class _Convolution(nn.Module):
     mask: Array | None = None
     dtype: jnp.dtype | None = None
     param_dtype: jnp.dtype = jnp.float32
-    precision: Any = None
+    precision: jax.lax.PrecisionLike = None
     kernel_init: Callable = nn.initializers.lecun_normal()
     bias_init: Callable = nn.initializers.zeros
     promote_dtype: Callable = promote_dtype

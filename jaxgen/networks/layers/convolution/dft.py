@@ -7,8 +7,10 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 from jax import Array
+from numpy.typing import NDArray
 
-Pair = tuple[int, int]
+Pair = tuple[int, ...]
+"""(of rows, of columns): as a part of a shape, of which no type says that it has two numbers."""
 
 
 def dft_convolution(inputs: Array, kernel: Array, offsets: Pair, out_sizes: Pair) -> Array:
@@ -67,8 +69,8 @@ def _transform_matrices(sizes: Pair, kernel_sizes: Pair, offsets: Pair, out_size
         conjugate = tuple(-f % period for f, period in zip(frequency, periods, strict=True))
         if conjugate < frequency:
             continue
-        x = np.exp(-1j * angles(frequency, (0, 0), sizes))
-        v = np.exp(1j * angles(frequency, offsets, kernel_sizes))
+        x: NDArray[np.complex128] = np.exp(-1j * angles(frequency, (0, 0), sizes))
+        v: NDArray[np.complex128] = np.exp(1j * angles(frequency, offsets, kernel_sizes))
         y = np.exp(1j * angles(frequency, (0, 0), out_sizes)) / math.prod(periods)
         if conjugate == frequency:  # X, V and Y are real
             to_inputs.append(x.real)

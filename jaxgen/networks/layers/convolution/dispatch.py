@@ -43,10 +43,9 @@ def strided_convolution(inputs: Array, kernel: Array, strides: Pair, padding: Pa
       [B, H', W', F].
     """
     sizes = inputs.shape[1:3]
-    pads = padding
     if isinstance(padding, str):
-        pads = lax.padtype_to_pads(sizes, kernel.shape[:2], strides, padding)
-    pads = [tuple(pad) for pad in pads]
+        padding = lax.padtype_to_pads(sizes, kernel.shape[:2], strides, padding)
+    pads = [tuple(pad) for pad in padding]
     out_sizes = tuple(
         (n + sum(pad) - k) // s + 1 for n, pad, k, s in zip(sizes, pads, kernel.shape, strides, strict=False)
     )
@@ -79,9 +78,10 @@ def transposed_convolution(inputs: Array, kernel: Array, strides: Pair, padding:
       [B, H', W', F]; for "SAME" H' = strides[0] * H.
     """
     batch = inputs.shape[0]
-    pads = padding
     if isinstance(padding, str):
         pads = [transposed_pads(k, s, padding) for k, s in zip(kernel.shape, strides, strict=False)]
+    else:
+        pads = padding
     out_sizes = tuple(
         (n - 1) * s + 1 + sum(pad) - k + 1
         for n, pad, k, s in zip(inputs.shape[1:3], pads, kernel.shape, strides, strict=False)
@@ -122,7 +122,7 @@ def upsampled_convolution(inputs: Array, kernel: Array) -> Array:
     Returns:
       [B, 2 H, 2 W, F].
     """
-    pads = tuple(((k + 1) // 2,) * 2 for k in kernel.shape[:2])
+    pads = tuple(((k + 1) // 2, (k + 1) // 2) for k in kernel.shape[:2])
     return transposed_convolution(inputs, _summed_in_pairs(kernel), (2, 2), pads)
 
 

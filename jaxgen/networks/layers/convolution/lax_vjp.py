@@ -2,11 +2,13 @@
 
 import functools
 from collections.abc import Sequence
+from typing import cast
 
 import jax
 import jax.numpy as jnp
 from jax import Array, lax
 
+from jaxgen.core.per_example import total
 from jaxgen.networks.layers.convolution.dft import Pair
 
 DIMENSION_NUMBERS = ("NHWC", "HWIO", "NHWC")
@@ -36,12 +38,12 @@ def _backward(offsets: Pair, out_sizes: Pair, saved: tuple, grads: Array) -> tup
     inputs, kernel = saved
     flipped = lax.optimization_barrier(jnp.flip(kernel, (0, 1)).swapaxes(2, 3))
     flipped_offsets = tuple(-(offset + k - 1) for offset, k in zip(offsets, kernel.shape, strict=False))
-    input_grads = lax_vjp_convolution(grads, flipped, flipped_offsets, inputs.shape[1:3])
+    input_grads = cast(Array, lax_vjp_convolution(grads, flipped, flipped_offsets, inputs.shape[1:3]))
     if any(size > n for size, n in zip(out_sizes, inputs.shape[1:], strict=False)):
         # XLA would take the convolution below for one of the gradients with the inputs, by slow code.
         inputs, offsets = _padded(inputs, kernel.shape[:2], offsets, out_sizes)
     size = _group_size(grads.shape)
-    kernel_grads = sum(
+    kernel_grads = total(
         _kernel_grads(inputs[start : start + size], grads[start : start + size], kernel.shape[:2], offsets)
         for start in range(0, len(grads), size)
     )
@@ -66,7 +68,7 @@ def _group_size(shape: Sequence[int]) -> int:
     return max((n for n in sizes if n <= most), default=sizes[0])
 
 
-def unit_pads(sizes: Pair, kernel_sizes: Pair, offsets: Pair, out_sizes: Pair) -> list[Pair]:
+def unit_pads(sizes: Pair, kernel_sizes: Pair, offsets: Pair, out_sizes: Pair) -> list[tuple[int, int]]:
     """How many zeros a convolution of stride 1 meets before and after each axis; below 0: what it leaves out there."""
     return [
         (-offset, out_size + offset + k - 1 - n)

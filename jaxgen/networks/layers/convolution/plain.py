@@ -1,10 +1,11 @@
 """Convolutions of every kind that Flax's layers know, by XLA."""
 
 from collections.abc import Sequence
-from typing import Any, NamedTuple
+from typing import NamedTuple, cast
 
 import jax.numpy as jnp
 from jax import Array, lax
+from jax.typing import DTypeLike
 
 Pads = list[tuple[int, int]]
 LayerPadding = str | int | Sequence[int | tuple[int, int]]
@@ -57,7 +58,7 @@ def canonical_padding(padding: LayerPadding, window: Window, names: Sequence[str
             raise ValueError(f"Causal padding is of one axis, not of {rank}.")
         return name
     sides = (padding,) * rank if isinstance(padding, int) else tuple(padding)
-    pads = [(side, side) if isinstance(side, int) else tuple(side) for side in sides]
+    pads = [(side, side) if isinstance(side, int) else cast(tuple[int, int], tuple(side)) for side in sides]
     if len(pads) != rank or any(len(pad) != 2 for pad in pads):
         raise ValueError(
             f"A padding is a name, an int, or an int or (before, after) for each of {rank} axes: {padding}."
@@ -72,8 +73,8 @@ def plain_convolution(
     padding: str | Pads,
     input_dilation: Sequence[int] | None = None,
     groups: int = 1,
-    precision: Any = None,
-    preferred_element_type: Any = None,
+    precision: lax.PrecisionLike = None,
+    preferred_element_type: DTypeLike | None = None,
 ) -> Array:
     """`lax.conv_general_dilated` of [B, ..., C] and [..., C / groups, F], with the paddings of Flax's layers.
 
@@ -109,8 +110,8 @@ def plain_transposed_convolution(
     window: Window,
     padding: str | Pads,
     transpose_kernel: bool = False,
-    precision: Any = None,
-    preferred_element_type: Any = None,
+    precision: lax.PrecisionLike = None,
+    preferred_element_type: DTypeLike | None = None,
 ) -> Array:
     """`lax.conv_transpose` of [B, ..., C] and [..., C, F] ([..., F, C] transposed), with the paddings of Flax's.
 

@@ -9,6 +9,7 @@ import jax
 import jax.numpy as jnp
 from jax import Array, lax
 
+from jaxgen.core.per_example import total
 from jaxgen.networks.layers.convolution.dft import Pair
 from jaxgen.networks.layers.convolution.im2col import extract_patches
 from jaxgen.networks.layers.convolution.lax_vjp import unit_pads
@@ -29,13 +30,13 @@ def shift_sum_convolution(inputs: Array, kernel: Array, offsets: Pair, out_sizes
     Returns:
       [B, H', W', F].
     """
-    pads = [(*pad, 0) for pad in unit_pads(inputs.shape[1:3], kernel.shape[:2], offsets, out_sizes)]
+    pads = [(before, after, 0) for before, after in unit_pads(inputs.shape[1:3], kernel.shape[:2], offsets, out_sizes)]
     inputs = lax.pad(inputs, jnp.zeros((), inputs.dtype), [(0, 0, 0), *pads, (0, 0, 0)])
     rows, columns, channels, features = kernel.shape
     products = jnp.einsum("klcf,nc->klfn", kernel, inputs.reshape(-1, channels))
     products = products.reshape(rows, columns, features, *inputs.shape[:3])
-    sums = sum(products[k, :, :, :, k : k + out_sizes[0]] for k in range(rows))
-    return jnp.moveaxis(sum(sums[k, :, :, :, k : k + out_sizes[1]] for k in range(columns)), 0, -1)
+    sums = total(products[k, :, :, :, k : k + out_sizes[0]] for k in range(rows))
+    return jnp.moveaxis(total(sums[k, :, :, :, k : k + out_sizes[1]] for k in range(columns)), 0, -1)
 
 
 def _forward(inputs: Array, kernel: Array, offsets: Pair, out_sizes: Pair) -> tuple[Array, tuple[Array, Array]]:
