@@ -19,7 +19,6 @@ LIMIT = 240
     ("forced", "devices", "small", "large"),
     [
         pytest.param(None, 2, 8, 64, id="two cores as devices"),
-        pytest.param(4, 4, 8, 64, id="all of four"),
         pytest.param(8, 8, 8, 64, id="all of eight"),
         pytest.param(9, 8, 16, 64, id="eight of nine"),
     ],
