@@ -96,7 +96,9 @@ def inpaint(
     Args:
       given: the conditions [N, ...]; in a conditional model, leaving them out means no condition.
       repeats: of each step (`jaxgen.models.diffusion.samplers.repainted`).
-      sampler, sampling_steps, guidance: as of `sample`.
+      sampler: as of `sample`.
+      sampling_steps: as of `sample`.
+      guidance: as of `sample`.
     """
 
     # What is known is "denoised" to itself, so that its noise falls along with that of the rest.
