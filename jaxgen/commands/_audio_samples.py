@@ -12,6 +12,7 @@ from jaxgen.commands._text_samples import TextOptions, choice_of
 from jaxgen.core.errors import UserError
 from jaxgen.core.state import Key, TrainState
 from jaxgen.core.terminal import tell
+from jaxgen.core.types import present
 from jaxgen.data.spoken import nearest_word
 from jaxgen.runs.opened_run import Run, restore_run
 from jaxgen.samples.pictures import spectrogram
@@ -43,19 +44,21 @@ def sample_sounds(
         if texts:
             raise UserError("--prompt and --label exclude each other: give one of them.")
         if not 0 <= label < len(words):
-            raise UserError(f"--label {label} is no word of {run.experiment.name}: choose 0 to {len(words) - 1}.")
+            raise UserError(f"--label {label} is no word of {run.name}: choose 0 to {len(words) - 1}.")
         texts = [words[label]]
     if texts:
         condition = speech.say([text for text in texts for _ in range(num or 1)])
     else:
-        condition = run.model.condition.of_samples(num or SOUNDS_PER_FILE)
+        condition = present(run.model.condition).of_samples(num or SOUNDS_PER_FILE)
     lengths = np.asarray(condition[0].length)
     longest = int(lengths.max())
     state = restore_run(run, checkpoint)
 
     @jax.jit
     def draw(state: TrainState, key: Key) -> jax.Array:
-        return run.model.sample(state, key, len(lengths), condition=condition, num_tokens=longest, choice=choice)
+        return present(run.model.sample)(
+            state, key, len(lengths), condition=condition, num_tokens=longest, choice=choice
+        )
 
     with doing("drawing sounds"):
         sound = in_a_row(np.asarray(draw(state, jax.random.key(seed))), lengths)
@@ -70,6 +73,6 @@ def sample_sounds(
             tell(f"No clip says {text!r}: it is said by its spelling alone, and takes as long as {nearest!r}.")
     seconds = len(sound) / assets["sample_rate"]
     tell(
-        f"{len(lengths)} sounds of {run.experiment.name} at step {int(state.step)}, {seconds:.1f} s: {out}, with their "
+        f"{len(lengths)} sounds of {run.name} at step {int(state.step)}, {seconds:.1f} s: {out}, with their "
         f"spectrogram in {out.with_suffix('.png')}"
     )

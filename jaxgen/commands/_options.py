@@ -6,7 +6,7 @@ import os
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import TypeVar
 
 import jax
 import numpy as np
@@ -15,6 +15,7 @@ from jaxgen.commands._progress import progress_bars
 from jaxgen.core.errors import UserError
 from jaxgen.core.model import ImageMapping, capabilities
 from jaxgen.core.options import Options, parse_options
+from jaxgen.core.types import AnyArray
 from jaxgen.data.limits import MOST_CLASSES
 from jaxgen.runs.opened_run import Run, open_run
 from jaxgen.samples.numbered import draw_conditions
@@ -71,7 +72,7 @@ def needed(run: Run, capability: Capability | None, what: str) -> Capability:
     """
     if capability is None:
         has = ", ".join(capabilities(run.model)) or "nothing else than training"
-        raise UserError(f"The model of {run.experiment.name} has no {what} (it has: {has}).")
+        raise UserError(f"The model of {run.name} has no {what} (it has: {has}).")
     return capability
 
 
@@ -83,7 +84,7 @@ def needed_mapping(run: Run, verb: str) -> ImageMapping:
     """
     mapping = run.model.mapping
     if mapping is not None and mapping.verb != verb:
-        raise UserError(f"{run.experiment.name} does not {verb} images: use jaxgen {mapping.verb}.")
+        raise UserError(f"{run.name} does not {verb} images: use jaxgen {mapping.verb}.")
     return needed(run, mapping, f"way to {verb} images")
 
 
@@ -95,7 +96,7 @@ def check_samples(run: Run) -> None:
     """
     if run.model.sample is None:
         raise UserError(
-            f"{run.experiment.name} has no samples of its own: it classifies, tells which text an image has, or makes "
+            f"{run.name} has no samples of its own: it classifies, tells which text an image has, or makes "
             "images from images (jaxgen restore, jaxgen translate)."
         )
 
@@ -108,11 +109,9 @@ def check_label(run: Run, label: int) -> None:
     """
     labels = draw_conditions(run.model, MOST_CLASSES)
     if labels is None:
-        raise UserError(f"{run.experiment.name} has no classes: leave out --label.")
+        raise UserError(f"{run.name} has no classes: leave out --label.")
     if label not in labels:
-        raise UserError(
-            f"--label {label} is no class of {run.experiment.name}: choose {labels.min()} to {labels.max()}."
-        )
+        raise UserError(f"--label {label} is no class of {run.name}: choose {labels.min()} to {labels.max()}.")
 
 
 def check_images_fit(run: Run, count: int, asked: str) -> None:
@@ -134,7 +133,7 @@ def check_images_fit(run: Run, count: int, asked: str) -> None:
 
 def in_batches(
     function: Callable[..., jax.Array],
-    *items: Any,
+    *items: AnyArray,
     what: str,
     batch_size: int = 256,
     before: int = 0,

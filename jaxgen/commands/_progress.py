@@ -11,9 +11,13 @@ import sys
 import threading
 import time
 from collections.abc import Iterable, Iterator, Sequence
-from typing import TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
 from jaxgen.core.terminal import console, printable
+from jaxgen.core.types import present
+
+if TYPE_CHECKING:
+    from rich.progress import Progress, TaskID
 
 EVERY = 10.0
 """Seconds between two lines, and before the first."""
@@ -25,7 +29,8 @@ class Bars:
 
     def __init__(self) -> None:
         self._console = console(stderr=True)
-        self._bars = self._task = None
+        self._bars: Progress | None = None
+        self._task: TaskID | None = None
         self._what, self._done, self._total, self._facts, self._begun = "", 0, 0, "", time.monotonic()
         self._lock, self._closed, self._busy = threading.Lock(), threading.Event(), threading.Event()
         self._thread: threading.Thread | None = None
@@ -78,7 +83,7 @@ class Bars:
             self._bars.start()
         described = f"{self._what}{'' if self._done else ': compiling'}{self._facts and f' ({self._facts})'}"
         total = self._total if self._done else None  # a bar without a total moves to and fro
-        self._bars.update(self._task, description=described, completed=self._done, total=total)
+        self._bars.update(present(self._task), description=described, completed=self._done, total=total)
 
     def _speak(self) -> None:
         while not self._closed.wait(EVERY):

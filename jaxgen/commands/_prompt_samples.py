@@ -3,7 +3,7 @@
 import inspect
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import jax
 import numpy as np
@@ -14,6 +14,7 @@ from jaxgen.commands._text_samples import TextOptions, choice_of
 from jaxgen.core.errors import UserError
 from jaxgen.core.options import within
 from jaxgen.core.terminal import tell
+from jaxgen.core.types import SampleOptions, present
 from jaxgen.data.captions import caption_writer
 from jaxgen.data.dataset import scaled, unscale_images
 from jaxgen.evaluation.request import CANDIDATES
@@ -63,7 +64,7 @@ def sample_prompts(
     run: Run,
     options: TextOptions,
     ranking: PromptOptions,
-    how: dict[str, Any],
+    how: SampleOptions,
     *,
     num: int | None,
     seed: int,
@@ -78,7 +79,7 @@ def sample_prompts(
     """
     out, num = out or Path("sheet.png"), num or IMAGES_PER_PROMPT
     check_output(out, (".png", ".npz"), overwrite=overwrite)
-    how |= _choice(run, options)
+    how = {**how, **_choice(run, options)}
     candidates = candidates_of(ranking)
     if ranking.rank_with is not None and candidates < num:
         raise UserError(f"--num {num} cannot be more than --candidates {candidates}: raise the latter.")
@@ -90,7 +91,7 @@ def sample_prompts(
         scorer = open_text_scorer(ranking.rank_with, assets["image_shape"], "--rank-with")
     state = restore_run(run, checkpoint)
     drawn = num if scorer is None else candidates
-    draw = jax.jit(lambda key, captions: run.model.sample(state, key, drawn, condition=captions, **how))
+    draw = jax.jit(lambda key, captions: present(run.model.sample)(state, key, drawn, condition=captions, **how))
     key, rows = jax.random.key(seed), []
     for i, caption in enumerate(counted(captions, "drawing images of prompts", len(captions))):
         rows.append(np.asarray(draw(jax.random.fold_in(key, i), np.tile(caption, (drawn, 1)))))
@@ -119,15 +120,15 @@ def nearest_training_images(run: Run, images: np.ndarray) -> np.ndarray:
     generated = _source(images)
     extractor = load_extractor(extractor_for(training.shape))
     with progress_bars() as progress:
-        features = [
-            extract_features(source, extractor, keep_features=True, progress=progress).features
+        found, known = (
+            extract_features(source, extractor, keep_features=True, progress=progress).kept
             for source in (generated, training)
-        ]
-    _, indices = nearest_distances(*features, 1)
+        )
+    _, indices = nearest_distances(found, known, 1)
     return np.stack([scaled(training.read(i, i + 1)[0]) for i in indices[:, 0]])
 
 
-def _choice(run: Run, options: TextOptions) -> dict[str, Any]:
+def _choice(run: Run, options: TextOptions) -> SampleOptions:
     """How tokens are chosen, where a model draws tokens.
 
     Raises:
@@ -135,12 +136,10 @@ def _choice(run: Run, options: TextOptions) -> dict[str, Any]:
     """
     fields = TextOptions.__dataclass_fields__
     given = [n for n in ("temperature", "top_k", "top_p") if getattr(options, n) != fields[n].default]
-    if "choice" in inspect.signature(run.model.sample).parameters:
+    if "choice" in inspect.signature(present(run.model.sample)).parameters:
         return {"choice": choice_of(options)}
     if given:
-        raise UserError(
-            f"{run.experiment.name} draws no tokens, which --{given[0].replace('_', '-')} is about: leave it out."
-        )
+        raise UserError(f"{run.name} draws no tokens, which --{given[0].replace('_', '-')} is about: leave it out.")
     return {}
 
 

@@ -7,13 +7,14 @@ import numpy as np
 
 from jaxgen.commands._outputs import writing
 from jaxgen.core.terminal import printable
+from jaxgen.core.types import present
 from jaxgen.data.vocabulary import vocabulary_of
 from jaxgen.runs.opened_run import Run
 from jaxgen.samples.pictures import image_grid
 from jaxgen.samples.previews import as_lines
 
 
-def write_rows(run: Run, rows: Sequence[Sequence[np.ndarray]], out: Path | None) -> None:
+def write_rows(run: Run, rows: Sequence[Sequence[np.ndarray] | np.ndarray], out: Path | None) -> None:
     """Writes rows of images [n, H, W, C] in [-1, 1], the shorter ones filled up with white, or of tokens [T + 1],
     each a line after a line end, with an empty line between the rows.
 
@@ -23,7 +24,7 @@ def write_rows(run: Run, rows: Sequence[Sequence[np.ndarray]], out: Path | None)
     if run.record["kind"] != "text":
         columns = max(map(len, rows))
         filled = [np.pad(row, ((0, columns - len(row)), *((0, 0),) * 3), constant_values=1.0) for row in rows]
-        with writing(out) as part:
+        with writing(present(out)) as part:
             image_grid(np.concatenate(filled), columns=columns).save(part)
         return
     vocabulary = vocabulary_of(run.record["assets"])

@@ -2,10 +2,11 @@
 
 import inspect
 from dataclasses import dataclass
-from typing import Annotated, Any
+from typing import Annotated
 
 from jaxgen.core.errors import UserError
 from jaxgen.core.options import NonNegativeFloat, OneOf, within
+from jaxgen.core.types import SampleOptions, present
 from jaxgen.models.diffusion.samplers import SAMPLERS
 from jaxgen.runs.opened_run import Run
 from jaxgen.training.config import option
@@ -33,22 +34,22 @@ OF = {"truncation": "StyleGAN2s", "guidance": "diffusion models and of images by
 """What models an option is of; else of diffusion models."""
 
 
-def given_sampling_options(options: SamplingOptions) -> dict[str, Any]:
+def given_sampling_options(options: SamplingOptions) -> SampleOptions:
     """Those that are not None, by name."""
     given = {name: getattr(options, name) for name in SamplingOptions.__dataclass_fields__}
     return {name: value for name, value in given.items() if value is not None}
 
 
-def sampling_options(run: Run, options: SamplingOptions) -> dict[str, Any]:
+def sampling_options(run: Run, options: SamplingOptions) -> SampleOptions:
     """Those that were given, by the keywords of the model's `sample`.
 
     Raises:
       UserError: the model has no such keyword.
     """
     given = given_sampling_options(options)
-    keywords = inspect.signature(run.model.sample).parameters if given else {}
+    keywords = inspect.signature(present(run.model.sample)).parameters if given else {}
     for name in given:
         if name not in keywords:
             kind = OF.get(name, "diffusion models")
-            raise UserError(f"{option(name)} is of {kind}, which {run.experiment.name} is not: leave it out.")
+            raise UserError(f"{option(name)} is of {kind}, which {run.name} is not: leave it out.")
     return given

@@ -4,7 +4,7 @@ import dataclasses
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import jax
 import numpy as np
@@ -15,6 +15,7 @@ from jaxgen.commands._progress import progress_bars
 from jaxgen.core.errors import UserError
 from jaxgen.core.options import Count, NonNegativeFloat, Text, within
 from jaxgen.core.terminal import printable, tell
+from jaxgen.core.types import present
 from jaxgen.data.music import BETWEEN, write_midi
 from jaxgen.data.text_file import normalized
 from jaxgen.data.vocabulary import Vocabulary, vocabulary_of
@@ -104,11 +105,11 @@ def sample_texts(
     elif as_midi:
         with writing(out) as part:
             write_midi(texts[0].lstrip("\n").split(BETWEEN)[0], part)
-        tell(f"1 tune of {run.experiment.name} at step {int(state.step)}: {out}")
+        tell(f"1 tune of {run.name} at step {int(state.step)}: {out}")
     else:
         with writing(out) as part:
             part.write_text(joined(texts), encoding="utf-8")
-        tell(f"{len(texts)} texts of {run.experiment.name} at step {int(state.step)}: {out}")
+        tell(f"{len(texts)} texts of {run.name} at step {int(state.step)}: {out}")
 
 
 def choice_of(options: TextOptions) -> SamplingParams:
@@ -118,7 +119,7 @@ def choice_of(options: TextOptions) -> SamplingParams:
 
 def _prompt_tokens(prompts: Sequence[str], vocabulary: Vocabulary, run: Run) -> tuple[np.ndarray, list[int]]:
     """Prompts as tokens [B, P] and how many of each row they are; none is what samples begin after."""
-    first = np.asarray([run.model.tokens.first_token])
+    first = np.asarray([present(run.model.tokens).first_token])
     rows = [vocabulary.encode(normalized(prompt)) if prompt else first for prompt in prompts]
     tokens = np.zeros((len(rows), max(map(len, rows))), np.int32)
     for row, values in zip(tokens, rows, strict=True):
@@ -132,7 +133,7 @@ def _draw(
     vocabulary: Vocabulary,
     prompts: Sequence[str],
     options: TextOptions,
-    show: Callable[[str, int, int], Any],
+    show: Callable[[str, int, int], None],
 ) -> list[str]:
     """Draws until all texts are long enough or stopped, and shows how the first goes on."""
     given = np.asarray(decoding.given)

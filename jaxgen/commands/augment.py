@@ -5,7 +5,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated
 
-import numpy as np
 import tyro
 
 from jaxgen.commands._options import RunOptions, check_images_fit, check_samples, open_named, parse
@@ -14,6 +13,7 @@ from jaxgen.commands._progress import progress_bars
 from jaxgen.core.errors import UserError
 from jaxgen.core.options import Seed, within
 from jaxgen.core.terminal import tell
+from jaxgen.data.npz_file import save_arrays
 from jaxgen.runs.opened_run import restore_run
 from jaxgen.samples.numbered import generated_examples
 
@@ -44,12 +44,12 @@ def main(arguments: Sequence[str]) -> None:
     run = open_named(options.run, options)
     check_samples(run)
     if run.record["kind"] != "image":
-        raise UserError(f"{run.experiment.name} makes no images: jaxgen sample writes what it makes.")
+        raise UserError(f"{run.name} makes no images: jaxgen sample writes what it makes.")
     check_images_fit(run, options.num, f"--num {options.num}")
     state = restore_run(run, options.checkpoint)
     with progress_bars() as progress:
         examples = generated_examples(run.model, state, num=options.num, seed=options.seed, progress=progress)
     with writing(options.out) as part, part.open("wb") as file:
-        np.savez_compressed(file, **examples)
+        save_arrays(file, examples)
     labeled = "labeled examples" if "label" in examples else "examples (without labels: the model has no classes)"
-    tell(f"{options.num} {labeled} of {run.experiment.name} at step {int(state.step)}: {options.out}")
+    tell(f"{options.num} {labeled} of {run.name} at step {int(state.step)}: {options.out}")

@@ -1,10 +1,10 @@
 """`jaxgen evaluate RUN`, or `--real A --generated B`: score the samples of a run, or images from anywhere."""
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import tyro
 from rich.table import Table
@@ -19,6 +19,7 @@ from jaxgen.core.command_line import say
 from jaxgen.core.errors import UserError
 from jaxgen.core.options import ImageSize, Seed, within
 from jaxgen.core.terminal import console, tell
+from jaxgen.core.types import Json, present
 from jaxgen.evaluation.images import evaluate_images
 from jaxgen.evaluation.records import read_evaluations, remember
 from jaxgen.evaluation.registry import evaluate_run
@@ -108,14 +109,15 @@ def _check(options: Options) -> None:
         check_output(options.out, (".json",), overwrite=options.overwrite)
 
 
-def _of_run(options: Options) -> dict[str, Any]:
-    run = open_named(options.run, options)
-    read_evaluations(options.run)  # a damaged file is refused before any work
-    nearest = options.run / run_folder.NEAREST
+def _of_run(options: Options) -> Json:
+    folder = present(options.run)
+    run = open_named(folder, options)
+    read_evaluations(folder)  # a damaged file is refused before any work
+    nearest = folder / run_folder.NEAREST
     try:
-        check_files([nearest, options.run / run_folder.EVALUATION], options.run, overwrite=True)
+        check_files([nearest, folder / run_folder.EVALUATION], folder, overwrite=True)
     except UserError as error:
-        say(f"The values will be shown, but not kept in {options.run}: {error}")
+        say(f"The values will be shown, but not kept in {folder}: {error}")
     counts = {"num_samples": options.num_samples, "importance_samples": options.importance_samples}
     with progress_bars() as progress:
         return evaluate_run(
@@ -133,16 +135,16 @@ def _of_run(options: Options) -> dict[str, Any]:
         )
 
 
-def _of_images(options: Options) -> dict[str, Any]:
+def _of_images(options: Options) -> Json:
     real, generated = (
-        first(of_path(path, image_size=options.image_size, split=options.split), options.num_samples)
+        first(of_path(present(path), image_size=options.image_size, split=options.split), options.num_samples)
         for path in (options.real, options.generated)
     )
     with progress_bars() as progress:
         return evaluate_images(real, generated, progress=progress, **_how(options))
 
 
-def _how(options: Options) -> dict[str, Any]:
+def _how(options: Options) -> Json:
     metrics = metric_names(options.metrics) or None
     return {"metrics": metrics, "seed": options.seed, "extractor": options.extractor, "weights": options.weights}
 
@@ -156,7 +158,7 @@ def _save_pairs(picture: "Image.Image", path: Path) -> None:
         say(str(error))
 
 
-def _save(record: Mapping[str, Any], options: Options, path: Path) -> None:
+def _save(record: Json, options: Options, path: Path) -> None:
     """Keep the values, which have been shown.
 
     Raises:
@@ -173,7 +175,7 @@ def _save(record: Mapping[str, Any], options: Options, path: Path) -> None:
     tell(f"written to {path}")
 
 
-def show(record: Mapping[str, Any]) -> None:
+def show(record: Json) -> None:
     """The values of a record as a table, under a line that says what they were made from."""
     table = Table("metric", "value", box=None, pad_edge=False)
     for name, value in record["values"].items():

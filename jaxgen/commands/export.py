@@ -3,7 +3,7 @@
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
 import jax
 import jax.export
@@ -17,10 +17,15 @@ from jaxgen.core.errors import UserError
 from jaxgen.core.options import within
 from jaxgen.core.state import TrainState
 from jaxgen.core.terminal import tell
+from jaxgen.core.types import present
 from jaxgen.data.vocabulary import vocabulary_of
 from jaxgen.networks.gpt import GPT
 from jaxgen.runs.hugging_face import check_is_gpt2, save_gpt2
 from jaxgen.runs.opened_run import Run, restore_run
+
+Program = tuple[Callable[..., jax.Array], tuple[jax.ShapeDtypeStruct, ...]]
+"""A function, and what its arguments are like."""
+
 
 SUFFIX = ".stablehlo"
 PLATFORMS = ("cpu", "cuda", "tpu")
@@ -63,7 +68,7 @@ def main(arguments: Sequence[str]) -> None:
     else:
         _logits_of(run)
         if run.model.condition is not None:
-            raise UserError(f"{run.experiment.name} has a condition, which --to logits has no place for: use samples.")
+            raise UserError(f"{run.name} has a condition, which --to logits has no place for: use samples.")
     state = restore_run(run, options.checkpoint)
     function, arguments_like = {"samples": _samples, "logits": _logits}[options.to](run, state, options.num)
     with doing("writing the program"):
@@ -73,19 +78,19 @@ def main(arguments: Sequence[str]) -> None:
         part.write_bytes(content)
     (result,) = exported.out_avals
     tell(
-        f"{run.experiment.name} at step {int(state.step)}: {options.out}, "
+        f"{run.name} at step {int(state.step)}: {options.out}, "
         f"{', '.join(map(str, exported.in_avals))} -> {result}, for {', '.join(PLATFORMS)}"
     )
 
 
-def _samples(run: Run, state: TrainState, num: int) -> tuple[Callable[..., jax.Array], tuple[Any, ...]]:
+def _samples(run: Run, state: TrainState, num: int) -> Program:
     def samples(seed: jax.Array) -> jax.Array:
-        return run.model.sample(state, jax.random.key(seed), num)
+        return present(run.model.sample)(state, jax.random.key(seed), num)
 
     return samples, (jax.ShapeDtypeStruct((), jnp.uint32),)
 
 
-def _logits(run: Run, state: TrainState, num: int) -> tuple[Callable[..., jax.Array], tuple[Any, ...]]:
+def _logits(run: Run, state: TrainState, num: int) -> Program:
     del num
     context = run.record["batch"]["tokens"]["shape"][0] - 1
     batch, length = jax.export.symbolic_shape("b, t", constraints=[f"t <= {context}"])
@@ -102,11 +107,11 @@ def _export_gpt2(run: Run, options: Options) -> None:
     tokens = run.model.tokens
     network = None if tokens is None else tokens.network
     if not isinstance(network, GPT):
-        raise UserError(f"{run.experiment.name} is no GPT: only such a run can be written as a GPT-2.")
+        raise UserError(f"{run.name} is no GPT: only such a run can be written as a GPT-2.")
     check_is_gpt2(network)
     check_new_folder(options.out)
     state = restore_run(run, options.checkpoint)
-    params = tokens.network_params(state)
+    params = present(present(tokens).network_params)(state)
     with writing_folder(options.out) as part:
         save_gpt2(part, network, params, vocabulary_of(run.record["assets"]))
-    tell(f"{run.experiment.name} at step {int(state.step)}: {options.out}")
+    tell(f"{run.name} at step {int(state.step)}: {options.out}")

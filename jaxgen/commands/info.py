@@ -10,6 +10,7 @@ from rich.table import Table
 
 from jaxgen.commands._options import RunOptions, open_named, parse
 from jaxgen.core.terminal import console
+from jaxgen.core.types import present
 from jaxgen.runs.opened_run import state_shapes, was_made_by_script
 from jaxgen.training import checkpoint, run_folder
 from jaxgen.training.config import TrainConfig
@@ -33,7 +34,7 @@ def main(arguments: Sequence[str]) -> None:
     latest: dict[str, float] = {}
     for line in lines:
         latest |= line
-    what = run.experiment.summary if run else "made by a script"
+    what = present(run.experiment).summary if run else "made by a script"
     facts = {
         "experiment": f"{record['experiment']['name']}: {what}",
         "steps": f"{steps[-1] if steps else 0} of {record['config']['steps']}",
@@ -44,7 +45,7 @@ def main(arguments: Sequence[str]) -> None:
         facts[f"{name}"] = f"{sum(x.size for x in jax.tree.leaves(params)):,} parameters"
     for name, value in latest.items():
         facts[name] = f"{value:g}"
-    default = run.experiment.presets["default"] if run else TrainConfig()
+    default = present(run.experiment).presets["default"] if run else TrainConfig()
     for name, value in record["config"].items():
         changed = value != getattr(default, name, value) and name != "run_dir"
         facts[f"--{name.replace('_', '-')}"] = f"{value}{'   (not the default)' if changed else ''}"

@@ -16,7 +16,7 @@ from jaxgen.commands._sampling_options import SamplingOptions, sampling_options
 from jaxgen.core.errors import UserError
 from jaxgen.core.options import CountFromZero, Length, Seed, within
 from jaxgen.core.terminal import tell
-from jaxgen.data.dataset import length, pick_examples
+from jaxgen.data.dataset import length, pick_examples, prepared
 from jaxgen.models.diffusion.samplers import REPEATS
 from jaxgen.runs.opened_run import restore_run
 from jaxgen.runs.run_data import load_run_data
@@ -77,7 +77,7 @@ def main(arguments: Sequence[str]) -> None:
     numbers = options.examples or range(min(options.rows, length(split)))
     if wrong := [n for n in numbers if not 0 <= n < length(split)]:
         raise UserError(f"--examples has {wrong[0]}, but the held-out images are 0 to {length(split) - 1}.")
-    batch = data.prepare(pick_examples(split, list(numbers)))
+    batch = prepared(data, pick_examples(split, list(numbers)))
     images = np.asarray(batch["image"])
     height, width = images.shape[1:3]
     y, x = (place + 0.5 for place in np.mgrid[:height, :width])

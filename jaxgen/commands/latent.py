@@ -3,7 +3,7 @@
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Any, Literal, NamedTuple
+from typing import TYPE_CHECKING, Annotated, Literal, NamedTuple, TypeAlias
 
 import jax
 import jax.numpy as jnp
@@ -18,13 +18,17 @@ from jaxgen.core.model import draws_classes
 from jaxgen.core.options import CountFromZero, Length, Seed, within
 from jaxgen.core.state import TrainState
 from jaxgen.core.terminal import tell
-from jaxgen.data.dataset import length, read_examples
+from jaxgen.core.types import present
+from jaxgen.data.dataset import length, prepared, read_examples
 from jaxgen.editing import latents as maths
 from jaxgen.metrics.distances import nearest_distances
 from jaxgen.runs.opened_run import Run, restore_run
 from jaxgen.runs.run_data import load_run_data
 from jaxgen.samples.numbered import draw_conditions
 from jaxgen.samples.pictures import latent_scatter
+
+if TYPE_CHECKING:
+    from PIL import Image
 
 What = Literal["reconstruct", "interpolate", "arithmetic", "traverse", "manifold", "scatter", "neighbours"]
 
@@ -118,7 +122,7 @@ class Subject(NamedTuple):
         latents = self._call("encode", self.examples[numbers], numbers)
         if latents.ndim != 2 or not np.issubdtype(latents.dtype, np.floating):
             raise UserError(
-                f"{self.run.experiment.name} encodes to grids of discrete codes, not to vectors that could be moved "
+                f"{self.run.name} encodes to grids of discrete codes, not to vectors that could be moved "
                 "about: only reconstruct works with it."
             )
         return latents
@@ -137,7 +141,8 @@ class Subject(NamedTuple):
         condition = ()
         if self.conditional:
             label = self.options.label if name == "decode" else None
-            condition = (self.labels[numbers] if label is None else np.full(len(numbers), label, self.labels.dtype),)
+            labels = present(self.labels)
+            condition = (labels[numbers] if label is None else np.full(len(numbers), label, labels.dtype),)
         return in_batches(
             lambda *inputs: function(self.state, *inputs), inputs, *condition, what=f"{name.removesuffix('e')}ing"
         )
@@ -147,11 +152,14 @@ class Subject(NamedTuple):
         return self.encode(np.arange(len(self.examples)))
 
 
+Shown: TypeAlias = "list[tuple[np.ndarray, ...]] | list[np.ndarray] | Image.Image"
+
+
 # ---------------------------------------------------------------- what can be shown: (rows of examples or a picture,
 # what it says)
 
 
-def reconstruct(subject: Subject) -> tuple[Any, str]:
+def reconstruct(subject: Subject) -> tuple[Shown, str]:
     if subject.run.record["kind"] == "text":
         numbers = subject.chosen(subject.options.rows)
         rows = list(zip(subject.examples[numbers], subject.reconstruct(numbers), strict=True))
@@ -166,7 +174,7 @@ def reconstruct(subject: Subject) -> tuple[Any, str]:
     return rows, f"{len(numbers)} examples over their reconstructions"
 
 
-def interpolate(subject: Subject) -> tuple[Any, str]:
+def interpolate(subject: Subject) -> tuple[Shown, str]:
     options = subject.options
     numbers = subject.chosen(2 * options.rows, multiple=2)
     latents = subject.encode(numbers)
@@ -176,11 +184,11 @@ def interpolate(subject: Subject) -> tuple[Any, str]:
     return subject.decode(np.asarray(walks), numbers[::2]), f"{len(walks)} {how} walks between {subject.kind}s"
 
 
-def arithmetic(subject: Subject) -> tuple[Any, str]:
+def arithmetic(subject: Subject) -> tuple[Shown, str]:
     options = subject.options
     if options.classes:
         if subject.latents is not None:
-            raise UserError(f"--classes takes means of latents, but {subject.run.experiment.name} encodes nothing.")
+            raise UserError(f"--classes takes means of latents, but {subject.run.name} encodes nothing.")
         if len(options.classes) != 3 or subject.labels is None:
             raise UserError("--classes takes three numbers of classes a, b, c, of data that has classes.")
         means = maths.class_means(subject.all_latents(), subject.labels)
@@ -202,12 +210,12 @@ def arithmetic(subject: Subject) -> tuple[Any, str]:
     return rows, f"a, b, c, a - b + c in a row: {said}"
 
 
-def traverse(subject: Subject) -> tuple[Any, str]:
+def traverse(subject: Subject) -> tuple[Shown, str]:
     options = subject.options
     latents = subject.all_latents()
     numbers = subject.chosen(1)
     spread = latents.std(0)
-    known = subject.run.model.latents.code_dimensions
+    known = present(subject.run.model.latents).code_dimensions
     dimensions = np.array(options.dimensions or known or np.argsort(-spread, kind="stable")[: options.rows])
     if wrong := [int(d) for d in dimensions if not 0 <= d < latents.shape[1]]:
         raise UserError(f"--dimensions has {wrong[0]}, but the latents are 0 to {latents.shape[1] - 1}.")
@@ -218,7 +226,7 @@ def traverse(subject: Subject) -> tuple[Any, str]:
     return rows, f"{which}, latents {', '.join(map(str, dimensions))} from -3 to 3 spreads"
 
 
-def manifold(subject: Subject) -> tuple[Any, str]:
+def manifold(subject: Subject) -> tuple[Shown, str]:
     options = subject.options
     example = subject.encode(np.array([0]))
     grid = maths.normal_grid(options.rows)
@@ -235,20 +243,21 @@ def manifold(subject: Subject) -> tuple[Any, str]:
     return subject.decode(plane, numbers[0]), said
 
 
-def scatter(subject: Subject) -> tuple[Any, str]:
+def scatter(subject: Subject) -> tuple[Shown, str]:
     latents = subject.all_latents()
     axes, points = ("latent 0", "latent 1"), latents
     if latents.shape[1] == 1:
-        raise UserError(f"{subject.run.experiment.name} has one latent: a scatter plot needs two.")
+        raise UserError(f"{subject.run.name} has one latent: a scatter plot needs two.")
     if latents.shape[1] > 2:
         mean, directions, spread = maths.principal_components(latents)
         shares = spread**2 / np.sum(spread**2)
-        axes = tuple(f"principal component {i + 1} ({shares[i]:.0%} of the variance)" for i in range(2))
+        first, second = (f"principal component {i + 1} ({shares[i]:.0%} of the variance)" for i in range(2))
+        axes = first, second
         points = (latents - mean) @ directions[:2].T
     return latent_scatter(points, subject.labels, subject.class_names, axes), f"latents of {len(points)} examples"
 
 
-def neighbors(subject: Subject) -> tuple[Any, str]:
+def neighbors(subject: Subject) -> tuple[Shown, str]:
     options = subject.options
     latents = subject.all_latents()
     numbers = subject.chosen(options.rows)
@@ -262,7 +271,7 @@ def neighbors(subject: Subject) -> tuple[Any, str]:
     return rows, f"{len(numbers)} examples, each followed by the {options.steps} nearest of {len(latents)}"
 
 
-SHOWN: dict[str, Callable[[Subject], tuple[Any, str]]] = {
+SHOWN: dict[str, Callable[[Subject], tuple[Shown, str]]] = {
     "reconstruct": reconstruct,
     "interpolate": interpolate,
     "arithmetic": arithmetic,
@@ -302,9 +311,9 @@ def main(arguments: Sequence[str]) -> None:
     if isinstance(shown, list):
         write_rows(run, shown, out)
     else:
-        with writing(out) as part:
+        with writing(present(out)) as part:
             shown.save(part)
-    tell(f"{run.experiment.name}: {said}" + ("" if out is None else f": {out}"))
+    tell(f"{run.name}: {said}" + ("" if out is None else f": {out}"))
 
 
 def _draws_latents(run: Run) -> bool:
@@ -316,11 +325,11 @@ def _look_at(run: Run, options: Options) -> Subject:
     state = restore_run(run, options.checkpoint)
     conditional = draws_classes(run.model)
     if _draws_latents(run):
-        latents = np.asarray(run.model.latents.prior(jax.random.key(options.seed), options.num))
+        latents = np.asarray(present(run.model.latents).prior(jax.random.key(options.seed), options.num))
         return Subject(options, run, state, latents, latents, draw_conditions(run.model, options.num), (), conditional)
     data = load_run_data(run)
     split = data.train if data.test is None else data.test
-    batch = data.prepare(read_examples(split, 0, min(options.num, length(split))))
+    batch = prepared(data, read_examples(split, 0, min(options.num, length(split))))
     labels = np.asarray(batch["label"]) if "label" in batch else None
     names = data.assets.get("class_names", ())
     examples = np.asarray(batch["tokens" if run.record["kind"] == "text" else "image"])

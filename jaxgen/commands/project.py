@@ -15,7 +15,9 @@ from jaxgen.commands._outputs import OutputOptions, check_output, writing
 from jaxgen.commands._progress import progress_bars
 from jaxgen.core.options import Count, CountFromZero, NonNegativeFloat, PositiveFloat, Seed
 from jaxgen.core.terminal import tell
+from jaxgen.core.types import present
 from jaxgen.data.dataset import scaled
+from jaxgen.data.npz_file import save_arrays
 from jaxgen.data.picture_file import read_image
 from jaxgen.editing.projection import feature_distance, pixel_distance, project_image
 from jaxgen.runs.opened_run import restore_run
@@ -78,7 +80,9 @@ def main(arguments: Sequence[str]) -> None:
 
     labels = labels_of_samples(run.model, FOR_SPREAD, options.label)
     condition = () if labels is None else (labels,)
-    styles = of.of_latents(state, run.model.latents.prior(jax.random.key(options.seed), FOR_SPREAD), *condition)
+    styles = of.of_latents(
+        state, present(run.model.latents).prior(jax.random.key(options.seed), FOR_SPREAD), *condition
+    )
     average = styles[:, 0].mean(0)
     spread = jnp.sqrt(jnp.mean(jnp.sum(jnp.square(styles[:, 0] - average), -1)))
     noise = of.fixed_noise()
@@ -116,8 +120,8 @@ def main(arguments: Sequence[str]) -> None:
     with writing(options.out) as part:
         image_grid(np.asarray(images), columns=3).save(part)
     with writing(arrays) as part, part.open("wb") as file:
-        np.savez_compressed(file, **{name: np.asarray(values) for name, values in maps.items()})
+        save_arrays(file, {name: np.asarray(values) for name, values in maps.items()})
     tell(
-        f"{options.image}, the average image, and what {run.experiment.name} makes, at a distance by {by} of "
+        f"{options.image}, the average image, and what {run.name} makes, at a distance by {by} of "
         f"{float(found.distance):.4f}: {options.out}; styles: {arrays}"
     )

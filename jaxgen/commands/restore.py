@@ -18,6 +18,7 @@ from jaxgen.core import option_groups
 from jaxgen.core.errors import UserError
 from jaxgen.core.options import Seed, within
 from jaxgen.core.terminal import console, tell
+from jaxgen.core.types import present
 from jaxgen.data.dataset import scaled, unscale_images
 from jaxgen.data.picture_file import read_picture
 from jaxgen.models.image_to_image.principle import restoration_scores
@@ -63,10 +64,10 @@ def main(arguments: Sequence[str]) -> None:
     mapping = needed_mapping(run, "restore")
     *trained_size, channels = run.record["assets"]["image_shape"]
     degradation = option_groups.value(run.config, "degradation")
-    factor = option_groups.value(run.config, "factor") if degradation == "super_resolution" else 1
+    factor: int = option_groups.value(run.config, "factor") if degradation == "super_resolution" else 1
     fills_in = degradation == "inpainting"
     if fills_in and options.mask is None and not options.degrade:
-        raise UserError(f"{run.experiment.name} fills in what is missing: say with --mask what that is.")
+        raise UserError(f"{run.name} fills in what is missing: say with --mask what that is.")
     if options.mask is not None and (options.degrade or not fills_in):
         raise UserError("--mask goes with a run that fills in, and without --degrade: leave it out.")
     outputs = check_output_folder(
@@ -92,23 +93,23 @@ def main(arguments: Sequence[str]) -> None:
     for path, output in zip(options.images, outputs, strict=True):
         image = scaled(read_picture(path, channels))
         if options.degrade:
-            image, given = _degraded(mapping.degrade, factor, image, options.seed)
+            image, given = _degraded(present(mapping.degrade), factor, image, options.seed)
         else:
             known = np.ones((*image.shape[:2], 1), np.float32) if mask is None else (mask < 128).astype(np.float32)
-            given = np.asarray(mapping.take(image[None], known[None]))[0]
+            given = np.asarray(present(mapping.take)(jnp.asarray(image[None]), jnp.asarray(known[None])))[0]
         if [side * factor for side in given.shape[:2]] == trained_size:  # as in training: no tiles
-            restored = np.asarray(network(given[None]))[0]
+            restored = np.asarray(network(jnp.asarray(given[None])))[0]
         else:
             restored = in_tiles(network, given, "restoring tiles", before=done, total=total)
         done += tiles_of(given.shape)
         with writing(output) as part:
             save_image(unscale_images(restored), part)
         if options.degrade:
-            baseline = np.asarray(mapping.baseline(given[None]))[0]
+            baseline = np.asarray(present(mapping.baseline)(jnp.asarray(given[None])))[0]
             with writing(output.with_stem(output.stem + WITHOUT)) as part:
                 save_image(unscale_images(baseline), part)
             both = np.stack([baseline, restored])
-            found = restoration_scores(both, np.stack([image, image]), options.border)
+            found = restoration_scores(jnp.asarray(both), jnp.asarray(np.stack([image, image])), options.border)
             scores.append((output.stem, *(float(values[i]) for i in range(2) for values in found.values())))
     if scores:
         _show(scores)

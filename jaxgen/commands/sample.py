@@ -19,6 +19,7 @@ from jaxgen.core.errors import UserError
 from jaxgen.core.model import draws_captions
 from jaxgen.core.options import CountFromZero, Seed, within
 from jaxgen.core.terminal import tell
+from jaxgen.core.types import SampleOptions
 from jaxgen.runs.opened_run import Run, restore_run
 from jaxgen.samples.numbered import draw_samples, labels_of_samples
 from jaxgen.samples.pictures import sample_sheet
@@ -68,7 +69,7 @@ def main(arguments: Sequence[str]) -> None:
         sample_images(run, options, how)
 
 
-def sample_images(run: Run, options: Options, how: dict[str, Any]) -> None:
+def sample_images(run: Run, options: Options, how: SampleOptions) -> None:
     """A sheet, or the arrays; `how`: keywords of the model's `sample`."""
     out, num = options.out or Path("sheet.png"), options.num or 64
     check_output(out, (".png", ".npz"), overwrite=options.overwrite)
@@ -89,7 +90,7 @@ def sample_images(run: Run, options: Options, how: dict[str, Any]) -> None:
         with writing(out) as part:
             sheet.save(part)
     of_class = "" if condition is None else f", class {options.label}"
-    tell(f"{num} samples of {run.experiment.name}{of_class} at step {int(state.step)}: {out}")
+    tell(f"{num} samples of {run.name}{of_class} at step {int(state.step)}: {out}")
 
 
 def _refuse(options: Options, run: Run, *names: str) -> None:
@@ -99,4 +100,4 @@ def _refuse(options: Options, run: Run, *names: str) -> None:
         if getattr(options, name) != fields[name].default:
             kind = run.record["kind"] + ("s without captions" if run.record["kind"] == "image" else "")
             kind = "images by captions" if draws_captions(run.model) else kind
-            raise UserError(f"{run.experiment.name} is a model of {kind}, for which {option(name)} means nothing.")
+            raise UserError(f"{run.name} is a model of {kind}, for which {option(name)} means nothing.")

@@ -17,6 +17,7 @@ from jaxgen.core.errors import UserError
 from jaxgen.core.options import CountFromZero, Length, Number, Seed, within
 from jaxgen.core.state import TrainState
 from jaxgen.core.terminal import tell
+from jaxgen.core.types import present
 from jaxgen.editing import styles as maths
 from jaxgen.runs.opened_run import Run, restore_run
 from jaxgen.samples.numbered import labels_of_samples
@@ -67,14 +68,14 @@ class Subject(NamedTuple):
 
     def styles(self, count: int, truncation: float = 1.0) -> jax.Array:
         """[count, N, S], of latents drawn by the seed."""
-        latents = self.run.model.latents.prior(jax.random.key(self.options.seed), count)
+        latents = present(self.run.model.latents).prior(jax.random.key(self.options.seed), count)
         labels = labels_of_samples(self.run.model, count, self.options.label)
         condition = () if labels is None else (labels,)
-        return self.run.model.styles.of_latents(self.state, latents, *condition, truncation=truncation)
+        return present(self.run.model.styles).of_latents(self.state, latents, *condition, truncation=truncation)
 
     def images(self, styles: jax.Array) -> np.ndarray:
         """[n, N, S] -> [n, H, W, C] in [-1, 1], all with the same noise."""
-        synthesize = self.run.model.styles.synthesize
+        synthesize = present(self.run.model.styles).synthesize
         return in_batches(
             lambda styles: jnp.clip(synthesize(self.state, styles), -1.0, 1.0), styles, what="drawing", batch_size=64
         )
@@ -103,7 +104,7 @@ def mixing(subject: Subject) -> tuple[list[np.ndarray], str]:
 def truncation(subject: Subject) -> tuple[list[np.ndarray], str]:
     options = subject.options
     rows = options.rows or 8
-    average = subject.run.model.styles.average(subject.state)
+    average = present(subject.run.model.styles).average(subject.state)
     styles = maths.truncated(subject.styles(rows), average, jnp.array(options.amounts))
     images = np.split(subject.images(styles.reshape(-1, *styles.shape[2:])), rows)
     return images, f"{rows} images, truncated by {', '.join(f'{amount:g}' for amount in options.amounts)}"
@@ -122,4 +123,4 @@ def main(arguments: Sequence[str]) -> None:
     check_output(out, (".png",), overwrite=options.overwrite)
     shown, said = SHOWN[options.what](Subject(options, run, restore_run(run, options.checkpoint)))
     write_rows(run, shown, out)
-    tell(f"{run.experiment.name}: {said}: {out}")
+    tell(f"{run.name}: {said}: {out}")

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Annotated
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 import tyro
 
@@ -73,7 +74,9 @@ def _by_descent(options: Options, content: np.ndarray) -> jax.Array:
             progress("drawing", step, options.steps, f"content {losses.content:.4f}, style {losses.style:.4f}")
 
         progress("drawing", 0, options.steps)
-        return stylize_image(content, style, steps=options.steps, weights=weights, progress=say)[0]
+        return stylize_image(
+            jnp.asarray(content), jnp.asarray(style), steps=options.steps, weights=weights, progress=say
+        )[0]
 
 
 def _by_run(options: Options, content: np.ndarray) -> np.ndarray:

@@ -12,7 +12,7 @@ from jaxgen.commands._options import RunDataOptions, in_batches, needed, needed_
 from jaxgen.commands._outputs import OutputOptions, check_files, check_output_folder, writing
 from jaxgen.core.errors import UserError
 from jaxgen.core.terminal import tell
-from jaxgen.data.dataset import Batch, Split, length, read_examples, scaled, unscale_images
+from jaxgen.data.dataset import Arrays, Split, length, read_examples, scaled, unscale_images
 from jaxgen.data.picture_file import read_image
 from jaxgen.runs.opened_run import Run, restore_run
 from jaxgen.runs.run_data import load_run_data
@@ -96,7 +96,7 @@ def _held_out(run: Run) -> Split:
     return data.test
 
 
-def _sides(examples: Batch, back: bool) -> tuple[np.ndarray, np.ndarray]:
+def _sides(examples: Arrays, back: bool) -> tuple[np.ndarray, np.ndarray]:
     """uint8 [N, H, W, C] of what is translated and of what it should become."""
     source, target = ("image", "source") if back else ("source", "image")
     return examples[source], examples[target]

@@ -32,6 +32,8 @@ ModelState: TypeAlias = Mapping[str, PyTree]
 Variables: TypeAlias = Mapping[str, PyTree]
 """Flax's collections of variables, as `network.apply` takes them: {"params": ..., "batch_stats": ...}."""
 
+SampleOptions: TypeAlias = Mapping[str, Any]
+"""Options of a model's `sample` by keyword."""
 Value = TypeVar("Value")
 
 Json: TypeAlias = dict[str, Any]
@@ -43,7 +45,7 @@ ConditionValue: TypeAlias = Any
 """What samples are of: labels [N], captions [N, T], a tuple of arrays (speech), or None; the model says which."""
 
 
-def needed(value: Value | None) -> Value:
+def present(value: Value | None) -> Value:
     """Return a value that may be missing but, as the caller knows, is not: a capability of a model, a class count."""
     assert value is not None
     return value

@@ -1,8 +1,8 @@
 """Images in a .npz or .npy file: what `jaxgen sample` and `jaxgen augment` write, or any array of images."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import NamedTuple
+from typing import IO, NamedTuple
 
 import numpy as np
 
@@ -187,3 +187,8 @@ def _checked_labels(labels: np.ndarray, count: int, path: Path) -> np.ndarray:
             f"{count:,} images, below {MOST_CLASSES:,}."
         )
     return labels.astype(np.int32)
+
+
+def save_arrays(file: IO[bytes], arrays: Mapping[str, np.ndarray]) -> None:
+    """Write arrays by name to a .npz file, compressed."""
+    np.savez_compressed(file, **arrays)  # pyright: ignore[reportArgumentType]  # NumPy's stub: the first is allow_pickle

@@ -6,7 +6,8 @@ import jax
 import numpy as np
 
 from jaxgen.core.model import draws_classes
-from jaxgen.data.dataset import Dataset, Split, length, read_examples
+from jaxgen.core.types import present
+from jaxgen.data.dataset import Dataset, Split, length, prepared, read_examples
 from jaxgen.evaluation.request import Request, RunMetric, Scores
 from jaxgen.metrics.adversarial import discriminator_accuracy
 from jaxgen.runs.opened_run import Run
@@ -20,16 +21,16 @@ def _names(run: Run, data: Dataset, extractor: str) -> list[str]:
     return [DISCRIMINATOR] if judges and data.kind == "image" and data.test is not None else []
 
 
-def _scores(request: Request, names: Sequence[str], prepared: None) -> Scores:
+def _scores(request: Request, names: Sequence[str], ready: None) -> Scores:
     """Accuracies on the first `num_samples` training, held-out and generated images."""
     model, state, data, count = request.run.model, request.state, request.data, request.num_samples
-    discriminate = jax.jit(lambda images, *condition: model.discriminate(state, images, *condition))
+    discriminate = jax.jit(lambda images, *condition: present(model.discriminate)(state, images, *condition))
     conditional = draws_classes(model)
 
     def of_real(split: Split) -> np.ndarray:
         logits = []
         for start in range(0, min(count, length(split)), BLOCK_SIZE):
-            batch = data.prepare(read_examples(split, start, min(start + BLOCK_SIZE, count)))
+            batch = prepared(data, read_examples(split, start, min(start + BLOCK_SIZE, count)))
             logits.append(discriminate(batch["image"], *([batch["label"]] if conditional else [])))
         return np.concatenate(logits)
 
@@ -38,7 +39,7 @@ def _scores(request: Request, names: Sequence[str], prepared: None) -> Scores:
     block = sample_blocks(model, state, request.seed, labels)
     of_block = [()] * blocks if labels is None else labels.reshape(blocks, 1, BLOCK_SIZE)
     generated = np.concatenate([discriminate(block(i), *of_block[i]) for i in range(blocks)])[:count]
-    accuracy = discriminator_accuracy(of_real(data.train), of_real(data.test), generated)
+    accuracy = discriminator_accuracy(of_real(data.train), of_real(present(data.test)), generated)
     return Scores({f"{DISCRIMINATOR}/{name}": float(value) for name, value in accuracy._asdict().items()})
 
 

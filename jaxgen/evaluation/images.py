@@ -2,12 +2,13 @@
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from jaxgen.core.errors import UserError
 from jaxgen.core.model import draws_classes
+from jaxgen.core.types import Json
 from jaxgen.data.dataset import Dataset
 from jaxgen.evaluation.records import library_versions
 from jaxgen.evaluation.request import Request, RunMetric, Scores
@@ -33,7 +34,7 @@ def _names(run: Run, data: Dataset, extractor: str) -> list[str]:
 
 def _scores(request: Request, names: Sequence[str], prepared: None) -> Scores:
     run, data, num, seed = request.run, request.data, request.num_samples, request.seed
-    facts: dict[str, Any] = {}
+    facts: Json = {}
     loaded = load_extractor(request.extractor, request.weights)
     real = of_data(data, request.split, at_most=num, seed=seed)
     if request.all_that_apply:
@@ -64,7 +65,7 @@ def evaluate_images(
     extractor: str | None = None,
     weights: Path | None = None,
     progress: Progress | None = None,
-) -> dict[str, Any]:
+) -> Json:
     """Return the record of a comparison of images from anywhere, as `evaluate_run` gives it for a run.
 
     Where one side is gray and the other RGB, the gray one is repeated to RGB, as the name of its source then says.
@@ -78,7 +79,7 @@ def evaluate_images(
     known = [name for name in metrics_with(extractor, labeled=labeled) if not METRICS[name].needs_training]
     check_names(metrics or (), known)
     loaded = load_extractor(extractor, weights)
-    record: dict[str, Any] = {"seed": seed}
+    record: Json = {"seed": seed}
     if metrics is None:
         if min(real.count, generated.count) < 2:
             raise UserError(
@@ -92,7 +93,7 @@ def evaluate_images(
     return {**record, **_facts(real, generated, loaded), "versions": library_versions(), "values": values}
 
 
-def _facts(real: ImageSource, generated: ImageSource, extractor: FeatureExtractor) -> dict[str, Any]:
+def _facts(real: ImageSource, generated: ImageSource, extractor: FeatureExtractor) -> Json:
     return {
         "real": {"source": real.name, "count": real.count},
         "generated": {"source": generated.name, "count": generated.count},

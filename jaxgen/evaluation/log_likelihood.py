@@ -6,7 +6,8 @@ import jax
 import numpy as np
 
 from jaxgen.core.errors import UserError
-from jaxgen.data.dataset import Dataset, length, read_examples
+from jaxgen.core.types import present
+from jaxgen.data.dataset import Dataset, length, prepared, read_examples
 from jaxgen.evaluation.request import Request, RunMetric, Scores
 from jaxgen.runs.opened_run import Run
 
@@ -26,16 +27,16 @@ def _prepare(request: Request, names: Sequence[str]) -> None:
         raise UserError(f"--importance-samples must be at least 1, not {request.importance_samples}.")
 
 
-def _scores(request: Request, names: Sequence[str], prepared: None) -> Scores:
+def _scores(request: Request, names: Sequence[str], ready: None) -> Scores:
     """The mean over the first `num_samples` held-out examples, its standard error, and bits per dimension."""
-    likelihood, data = request.run.model.likelihood, request.data
-    count = min(request.num_samples, length(data.test))
-    estimate = jax.jit(likelihood.log_likelihood, static_argnums=3)
+    likelihood, data, test = present(request.run.model.likelihood), request.data, present(request.data.test)
+    count = min(request.num_samples, length(test))
+    estimate = jax.jit(present(likelihood.log_likelihood), static_argnums=3)
     blocks = []
     for start in range(0, count, AT_ONCE):
         stop = min(start + AT_ONCE, count)
-        batch = data.prepare(read_examples(data.test, start, stop))
-        batch["index"] = np.arange(start, stop, dtype=np.uint32)
+        index = np.arange(start, stop, dtype=np.uint32)
+        batch = {**prepared(data, read_examples(test, start, stop)), "index": index}
         nats = estimate(request.state, jax.random.key(request.seed), batch, request.importance_samples)
         blocks.append(np.asarray(nats, np.float64))
         if request.progress is not None:

@@ -1,11 +1,11 @@
 """evaluation.json: what was found of a run, and how it was made."""
 
-from collections.abc import Mapping
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
 from jaxgen.core.json_values import from_json, read_json
+from jaxgen.core.types import Json
 from jaxgen.training import run_folder
 
 
@@ -14,7 +14,7 @@ def library_versions() -> dict[str, str]:
     return {name: version(name) for name in ("jaxgen", "jax", "jaxlib", "numpy", "scipy")}
 
 
-def remember(run_dir: Path, record: Mapping[str, Any]) -> Path:
+def remember(run_dir: Path, record: Json) -> Path:
     """Add a record to evaluation.json of a run; values made in the same way (all else equal) are joined."""
     path = run_dir / run_folder.EVALUATION
     records = read_evaluations(run_dir)
@@ -26,7 +26,7 @@ def remember(run_dir: Path, record: Mapping[str, Any]) -> Path:
     return path
 
 
-def read_evaluations(run_dir: Path) -> list[dict[str, Any]]:
+def read_evaluations(run_dir: Path) -> list[Json]:
     """Return the records of evaluation.json, oldest first; none where the run was not evaluated.
 
     Raises:
@@ -38,7 +38,7 @@ def read_evaluations(run_dir: Path) -> list[dict[str, Any]]:
     return read_json(path, _check_evaluations, "mend or remove it")["evaluations"]
 
 
-def _check_evaluations(value: Any) -> None:
+def _check_evaluations(value: object) -> None:
     found = from_json(value, dict[str, Any])
     if "evaluations" not in found:
         raise ValueError("it lacks evaluations")

@@ -1,9 +1,10 @@
 """The evaluation of a run: a loop over the table of what can be said of one."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 from jaxgen.core.errors import UserError
+from jaxgen.core.types import Json, SampleOptions
 from jaxgen.data.dataset import Dataset
 from jaxgen.evaluation import discriminator, held_out, images, log_likelihood, text_agreement, texts
 from jaxgen.evaluation.records import library_versions
@@ -38,9 +39,9 @@ def evaluate_run(
     metrics: Sequence[str] | None = None,
     checkpoint: str = "last",
     extractor: str | None = None,
-    sampling: Mapping[str, Any] | None = None,
+    sampling: SampleOptions | None = None,
     **how: Any,
-) -> dict[str, Any]:
+) -> Json:
     """Return the record of one evaluation of a run; its `values` are the figures, the rest says how they were made.
 
     Args:
@@ -88,7 +89,7 @@ def _asked(metric: RunMetric, request: Request, metrics: Sequence[str] | None) -
     return [name for name in metrics if name in known]
 
 
-def _begun(request: Request, checkpoint: str) -> dict[str, Any]:
+def _begun(request: Request, checkpoint: str) -> Json:
     """What a record begins with."""
     data = request.data
     record = {"checkpoint": checkpoint, "step": int(request.state.step), "seed": request.seed, "data": data.name}

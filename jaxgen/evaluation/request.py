@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 
 from jaxgen.core.state import TrainState
+from jaxgen.core.types import SampleOptions
 from jaxgen.data.dataset import Dataset
 from jaxgen.metrics.image_features import Progress
 from jaxgen.runs.opened_run import Run
@@ -49,7 +50,7 @@ class Request:
     rank_with: Path | None = None
     """Another, by which one of `candidates` images is chosen for each caption."""
     candidates: int = CANDIDATES
-    sampling: Mapping[str, Any] = field(default_factory=dict)
+    sampling: SampleOptions = field(default_factory=dict)
     """Other keywords of the model's `sample`."""
     progress: Progress | None = None
     show_pairs: "Callable[[Image.Image], None] | None" = None

@@ -1,8 +1,8 @@
 """How far images agree with their captions, by an encoder of images and texts (`jaxgen.models.contrastive`)."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import jax
 import numpy as np
@@ -10,8 +10,9 @@ import numpy as np
 from jaxgen.core.errors import UserError
 from jaxgen.core.model import draws_captions
 from jaxgen.core.state import TrainState
+from jaxgen.core.types import Json, SampleOptions, present
 from jaxgen.data.captions import caption_writer, first_captions
-from jaxgen.data.dataset import Dataset, length, pick_examples
+from jaxgen.data.dataset import Dataset, length, pick_examples, prepared
 from jaxgen.evaluation.request import Request, RunMetric, Scores
 from jaxgen.metrics.extractors import say_shape
 from jaxgen.metrics.retrieval import caption_ranks, retrieval_scores
@@ -32,7 +33,7 @@ class TextScorer(NamedTuple):
     """Images [N, H, W, C] in [-1, 1] -> [N, E], of length 1."""
     captions: Callable[[Sequence[str]], np.ndarray]
     """Texts [M] -> [M, E], of length 1."""
-    facts: dict[str, Any]
+    facts: Json
     """What it is: experiment, step, and the SHA-256 of its state."""
 
 
@@ -44,7 +45,7 @@ def open_text_scorer(run_dir: Path, image_shape: Sequence[int], option: str) -> 
     """
     run = open_run(run_dir)
     if run.model.embeddings is None:
-        raise UserError(f"{option} {run_dir} is a run of {run.experiment.name}: name one of emoji_clip.")
+        raise UserError(f"{option} {run_dir} is a run of {run.name}: name one of emoji_clip.")
     own = run.record["assets"]["image_shape"]
     if list(own) != list(image_shape):
         raise UserError(
@@ -57,8 +58,9 @@ def open_text_scorer(run_dir: Path, image_shape: Sequence[int], option: str) -> 
 def text_scorer(run: Run, state: TrainState) -> TextScorer:
     """That of an opened run with its state."""
     writer = caption_writer(run.record["assets"])
-    embed_images = jax.jit(run.model.embeddings.images)
-    embed_captions = jax.jit(run.model.embeddings.captions)
+    embeddings = present(run.model.embeddings)
+    embed_images = jax.jit(embeddings.images)
+    embed_captions = jax.jit(embeddings.captions)
 
     def images(values: np.ndarray) -> np.ndarray:
         return _in_blocks(lambda block: embed_images(state, block), np.asarray(values, np.float32))
@@ -66,7 +68,7 @@ def text_scorer(run: Run, state: TrainState) -> TextScorer:
     def captions(texts: Sequence[str]) -> np.ndarray:
         return _in_blocks(lambda block: embed_captions(state, block), writer.encode(texts, cut=True))
 
-    facts = {"experiment": run.experiment.name, "step": int(state.step), "sha256": checkpoint.digest(state)}
+    facts = {"experiment": run.name, "step": int(state.step), "sha256": checkpoint.digest(state)}
     return TextScorer(images, captions, facts)
 
 
@@ -98,7 +100,7 @@ class Judges(NamedTuple):
     """Chooses one of the candidates for each caption; another than the first. None: there is but one."""
     candidates: int
 
-    def facts(self) -> dict[str, Any]:
+    def facts(self) -> Json:
         """For a record."""
         if self.chooser is None:
             return {"text_scorer": self.scorer.facts}
@@ -144,7 +146,7 @@ def agreement_values(
 
 def retrieval_values(run: Run, state: TrainState, data: Dataset, *, seed: int) -> dict[str, float]:
     """Of an encoder itself: retrieval on the held-out pairs."""
-    images, _, texts = _held_out(data, length(data.test))
+    images, _, texts = _held_out(data, length(present(data.test)))
     found = agreement_values(images, texts, first_captions(data), text_scorer(run, state), seed=seed)
     return {f"{RETRIEVAL}/{name}": value for name, value in found.items()}
 
@@ -157,14 +159,14 @@ def text_agreement_values(
     *,
     num_samples: int,
     seed: int,
-    sampling: Mapping[str, Any],
+    sampling: SampleOptions,
 ) -> dict[str, float]:
     """Retrieval of held-out captions by images that are drawn for them, one for each held-out image (or the first
     `num_samples`), beside that by the images themselves, and the share of it that the drawn ones reach.
 
     With a chooser also that by the best of the candidates for each, of which the one without is the first.
     """
-    real, captions, texts = _held_out(data, min(num_samples, length(data.test)))
+    real, captions, texts = _held_out(data, min(num_samples, length(present(data.test))))
     condition = np.repeat(captions, judges.candidates, axis=0)
     drawn = draw_samples(run.model, state, num=len(condition), seed=seed, condition=condition, **sampling)
     drawn = drawn.reshape(len(texts), judges.candidates, *drawn.shape[1:])
@@ -184,8 +186,8 @@ def text_agreement_values(
 
 def _held_out(data: Dataset, count: int) -> tuple[np.ndarray, np.ndarray, list[str]]:
     """Images, captions [N, T] and their texts: of so many held-out examples, spread over them."""
-    rows = np.linspace(0, length(data.test) - 1, count).round().astype(int)
-    batch = data.prepare(pick_examples(data.test, rows))
+    rows = np.linspace(0, length(present(data.test)) - 1, count).round().astype(int)
+    batch = prepared(data, pick_examples(present(data.test), rows))
     captions = np.asarray(batch["caption"])
     writer = caption_writer(data.assets)
     return np.asarray(batch["image"]), captions, [writer.decode(caption) for caption in captions]
@@ -198,7 +200,7 @@ def _retrieval_names(run: Run, data: Dataset, extractor: str) -> list[str]:
     return [RETRIEVAL] if run.model.embeddings is not None and data.test is not None else []
 
 
-def _retrieval(request: Request, names: Sequence[str], prepared: None) -> Scores:
+def _retrieval(request: Request, names: Sequence[str], ready: None) -> Scores:
     return Scores(retrieval_values(request.run, request.state, request.data, seed=request.seed))
 
 
@@ -216,7 +218,7 @@ def _agreement(request: Request, names: Sequence[str], judges: Judges) -> Scores
     run, data, num = request.run, request.data, request.num_samples
     asked = {"num_samples": num, "seed": request.seed, "sampling": request.sampling}
     values = text_agreement_values(run, request.state, data, judges, **asked)
-    return Scores(values, {**judges.facts(), "text_images": min(num, length(data.test))})
+    return Scores(values, {**judges.facts(), "text_images": min(num, length(present(data.test)))})
 
 
 RETRIEVAL_OF_CAPTIONS = RunMetric(_retrieval_names, _retrieval)

@@ -4,6 +4,7 @@ from collections.abc import Callable, Mapping, Sequence
 
 import numpy as np
 
+from jaxgen.core.types import present
 from jaxgen.data.dataset import Dataset, length, read_examples
 from jaxgen.data.lines import until_line_end
 from jaxgen.data.music import BETWEEN, bars_of_right_length
@@ -29,7 +30,7 @@ def prediction_values(data: Dataset, held_out: Mapping[str, float]) -> dict[str,
     """
     targets = _held_out_tokens(data)
     characters = len(vocabulary_of(data.assets).decode(targets))
-    nats = held_out[LOSS] * targets.size if LOSS in held_out else -held_out[ELBO] * length(data.test)
+    nats = held_out[LOSS] * targets.size if LOSS in held_out else -held_out[ELBO] * length(present(data.test))
     return {
         f"{TEXT}/bits_per_character": float(bits_per_character(nats, characters)),
         f"{TEXT}/perplexity": float(perplexity(nats, targets.size)),
@@ -83,7 +84,7 @@ def _diversity(texts: Sequence[Sequence[str]]) -> dict[str, float]:
 
 def _held_out_rows(data: Dataset) -> np.ndarray:
     """[N, T], what of each example is predicted, and what fills it up."""
-    return read_examples(data.test, 0, length(data.test))["tokens"][:, 1:]
+    return read_examples(present(data.test), 0, length(present(data.test)))["tokens"][:, 1:]
 
 
 def _held_out_tokens(data: Dataset) -> np.ndarray:

@@ -9,7 +9,7 @@ from typing import NamedTuple
 import numpy as np
 
 from jaxgen.core.errors import UserError
-from jaxgen.core.types import needed
+from jaxgen.core.types import present
 from jaxgen.metrics.extractors import FeatureExtractor, check_shape, say_shape
 from jaxgen.metrics.frechet import frechet_distance_of_moments
 from jaxgen.metrics.image_features import ImageFeatures, Progress, extract_features
@@ -210,7 +210,7 @@ class ImageScorer:
             raise UserError("The metric 'memorisation' needs the training images: leave it out of --metrics.")
         check_shape(extractor, real.shape)
         self._real = real
-        self._training_features = functools.cache(lambda: self._features(needed(training)))
+        self._training_features = functools.cache(lambda: self._features(present(training)))
         self.nearest: dict[str, np.ndarray] = {}
 
     @functools.cached_property

@@ -15,6 +15,10 @@ from jaxgen.core.keys import example_keys
 from jaxgen.core.per_example import row_sums
 from jaxgen.core.types import Tree
 
+Numbers = jax.Array | float
+"""One number, or arrays of them."""
+
+
 # ---------------------------------------------------------------- bounds
 
 
@@ -176,7 +180,7 @@ def bits_per_dimension(nats: jax.Array, dimensions: int, *, bin_width: float) ->
     return (nats / dimensions - math.log(bin_width)) / math.log(2.0)
 
 
-def bits_per_character(total_nats: jax.Array, characters: jax.Array) -> jax.Array:
+def bits_per_character(total_nats: Numbers, characters: Numbers) -> Numbers:
     """-log P of a text in nats over its number of characters, in bits; of any shape.
 
     Count characters, not tokens, to compare models of different vocabularies.
@@ -184,7 +188,7 @@ def bits_per_character(total_nats: jax.Array, characters: jax.Array) -> jax.Arra
     return total_nats / characters / math.log(2.0)
 
 
-def perplexity(total_nats: jax.Array, tokens: jax.Array) -> jax.Array:
+def perplexity(total_nats: Numbers, tokens: Numbers) -> jax.Array:
     """exp(-1/N log P) of N tokens whose -log P is `total_nats`; of any shape. V for uniform guesses among V tokens.
 
     Add up nats and tokens over all batches first: a mean of perplexities is none.

@@ -8,7 +8,7 @@ import numpy as np
 
 from jaxgen.core.model import GenerativeModel, draws_captions, draws_classes
 from jaxgen.core.state import TrainState
-from jaxgen.core.types import needed
+from jaxgen.core.types import present
 from jaxgen.data.dataset import Dataset, length, pick_examples, prepared, unscale_images
 from jaxgen.metrics.image_features import Progress
 from jaxgen.metrics.image_source import ImageSource
@@ -29,7 +29,7 @@ def sample_blocks(
     @jax.jit
     def draw(state: TrainState, seed: jax.Array, i: jax.Array, *condition: jax.Array) -> jax.Array:
         options = {"condition": condition[0]} if condition else {}
-        return needed(model.sample)(state, jax.random.fold_in(jax.random.key(seed), i), BLOCK_SIZE, **options, **how)
+        return present(model.sample)(state, jax.random.fold_in(jax.random.key(seed), i), BLOCK_SIZE, **options, **how)
 
     def block(i: int) -> np.ndarray:
         rows = np.arange(i * BLOCK_SIZE, (i + 1) * BLOCK_SIZE)
@@ -68,7 +68,7 @@ def draw_samples(
 
 def draw_conditions(model: GenerativeModel, num: int) -> np.ndarray | None:
     """The conditions of the first `num` samples, labels [num], each class in turn; None for a model without classes."""
-    return np.asarray(needed(model.condition).of_samples(num)) if draws_classes(model) else None
+    return np.asarray(present(model.condition).of_samples(num)) if draws_classes(model) else None
 
 
 def labels_of_samples(model: GenerativeModel, num: int, label: int | None) -> np.ndarray | None:
@@ -121,5 +121,5 @@ def sample_source(
         images = np.concatenate([block(i) for i in range(first, -(-stop // BLOCK_SIZE))])
         return unscale_images(images[start - first * BLOCK_SIZE : stop - first * BLOCK_SIZE])
 
-    one = jax.eval_shape(lambda state, key: needed(model.sample)(state, key, 1), state, jax.random.key(0))
+    one = jax.eval_shape(lambda state, key: present(model.sample)(state, key, 1), state, jax.random.key(0))
     return ImageSource(name, num, one.shape[1:], read, labels)

@@ -9,7 +9,7 @@ import numpy as np
 
 from jaxgen.core.model import GenerativeModel, draws_captions
 from jaxgen.core.state import TrainState
-from jaxgen.core.types import Assets, PyTree, needed
+from jaxgen.core.types import Assets, PyTree, present
 from jaxgen.data.dataset import Dataset, length, pick_examples, prepared
 from jaxgen.data.vocabulary import vocabulary_of
 from jaxgen.samples import pictures, sounds
@@ -53,7 +53,7 @@ def build_preview(
         images = max(1, images // len(prompts)) * len(prompts)
     count = {"image": images, "text": texts, "audio": SOUNDS_PER_FILE}[data.kind]
     key = place(jax.random.key(2**32 - 1 - seed))  # apart from the run's own keys
-    draw = jax.jit(lambda state: needed(model.sample)(state, key, count))
+    draw = jax.jit(lambda state: present(model.sample)(state, key, count))
     return SamplePreview(lambda state: np.asarray(draw(state)), writers[data.kind](model, data))
 
 
@@ -65,7 +65,7 @@ def _comparison(
     rows = np.unique(np.linspace(0, length(split) - 1, EXAMPLES_PER_SHEET).round().astype(int))
     batch = {**prepared(data, pick_examples(split, rows)), "index": np.arange(len(rows), dtype=np.uint32)}
     key, batch = place((jax.random.key(2**32 - 1 - seed), batch))
-    draw = jax.jit(lambda state: needed(model.mapping).compare(state, key, batch))
+    draw = jax.jit(lambda state: present(model.mapping).compare(state, key, batch))
 
     def write(tiles: np.ndarray, path: Path) -> None:  # [B, K, H, W, C]
         sheet = pictures.image_grid(tiles.reshape(-1, *tiles.shape[2:]), columns=2 * tiles.shape[1])

@@ -30,7 +30,7 @@ import jax
 import jax.numpy as jnp
 
 from jaxgen.core.keys import example_keys, folded_keys
-from jaxgen.core.types import ConditionValue, Key, PyTree, Variables, needed
+from jaxgen.core.types import ConditionValue, Key, PyTree, Variables, present
 
 _FILL_MULTIPLE = 64
 """Prompts are padded to multiples of it before they are read at once, so that few lengths are compiled."""
@@ -190,7 +190,7 @@ def _draw_next(decoder: Decoder, variables: Variables, params: SamplingParams, d
 
 def _make_room(decoder: Decoder, variables: Variables, decoding: DecodeState) -> DecodeState:
     """Keep the second half of a full context."""
-    kept = needed(decoder.context) // 2
+    kept = present(decoder.context) // 2
     start = decoding.position - kept
     window = jax.lax.dynamic_slice_in_dim(decoding.tokens, start, kept, axis=1)
     cache = decoder.network.apply(variables, window, *decoding.condition, method="fill")

@@ -14,7 +14,7 @@ import optax
 from jaxgen.core.keys import example_keys
 from jaxgen.core.model import Condition, GenerativeModel, ModelSpec, Tokens
 from jaxgen.core.state import TrainState, averaged_params
-from jaxgen.core.types import Batch, ConditionValue, Key, Metrics, ModelState, Params, PyTree, Variables, needed
+from jaxgen.core.types import Batch, ConditionValue, Key, Metrics, ModelState, Params, PyTree, Variables, present
 from jaxgen.models import single_loss
 from jaxgen.models.autoregressive import decoding as decoding_loop
 from jaxgen.models.autoregressive.decoding import Decoder, DecodeState, SamplingParams
@@ -83,7 +83,7 @@ class SequenceModel(ModelSpec):
     @property
     def decoder(self) -> Decoder:
         """How tokens are drawn."""
-        return Decoder(self.network, needed(self.output).draw)
+        return Decoder(self.network, present(self.output).draw)
 
     def model(self) -> GenerativeModel:
         return model(self)
@@ -118,7 +118,7 @@ def loss(
     condition = sequences.condition_of(batch)
     variables = _variables_of(sequences, params, model_state)
     logits = cast(jax.Array, network.apply(variables, tokens[:, :-1], *condition, train=train, **options))
-    output = needed(sequences.output)
+    output = present(sequences.output)
     targets, weights = tokens[:, 1:], batch.get("weights", jnp.ones(logits.shape[:2], jnp.float32))
     nats = -output.log_prob(logits, targets)  # [B, T]
     right = output.likeliest(logits) == targets

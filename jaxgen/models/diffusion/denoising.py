@@ -11,7 +11,7 @@ import numpy as np
 from jaxgen.core.errors import UserError
 from jaxgen.core.keys import example_normal
 from jaxgen.core.state import TrainState, averaged_params
-from jaxgen.core.types import ConditionValue, Key, needed
+from jaxgen.core.types import ConditionValue, Key, present
 from jaxgen.models.conditional_samples import chosen_condition
 from jaxgen.models.diffusion.preconditioning import Preconditioning
 from jaxgen.models.diffusion.samplers import REPEATS, SAMPLERS, Denoiser, check_sampler, repainted
@@ -96,7 +96,9 @@ def inpaint(
     Args:
       given: the conditions [N, ...]; in a conditional model, leaving them out means no condition.
       repeats: of each step (`jaxgen.models.diffusion.samplers.repainted`).
-      sampler, sampling_steps, guidance: as of `sample`.
+      sampler: as of `sample`.
+      sampling_steps: as of `sample`.
+      guidance: as of `sample`.
     """
 
     # What is known is "denoised" to itself, so that its noise falls along with that of the rest.
@@ -141,7 +143,7 @@ def draw(
 def without(diffusion: Diffusion, given: jax.Array, left_out: jax.Array) -> jax.Array:
     """Return conditions [B, ...], those that are left out [B] replaced by what stands for none."""
     left_out = left_out.reshape(-1, *(1,) * (given.ndim - 1))
-    return jnp.where(left_out, jnp.asarray(needed(diffusion.condition).none, given.dtype), given)
+    return jnp.where(left_out, jnp.asarray(present(diffusion.condition).none, given.dtype), given)
 
 
 def network_inputs(preconditioning: Preconditioning, x: jax.Array, sigma: jax.Array) -> tuple[jax.Array, jax.Array]:

@@ -20,7 +20,7 @@ import jax.numpy as jnp
 
 from jaxgen.core.errors import UserError
 from jaxgen.core.keys import example_normal
-from jaxgen.core.types import Tree, needed
+from jaxgen.core.types import Tree, present
 
 Denoiser = Callable[[jax.Array, jax.Array], jax.Array]
 Sampler = Callable[[Denoiser, jax.Array, jax.Array, jax.Array], jax.Array]
@@ -46,7 +46,7 @@ def ddim(
         x_next = denoised + kept / sigma * (x - denoised)
         if not eta:
             return x_next
-        return x_next + added * _noise(needed(key), i, x)
+        return x_next + added * _noise(present(key), i, x)
 
     return _over_levels(step, x, sigmas)
 

@@ -5,7 +5,7 @@ import jax.numpy as jnp
 
 from jaxgen.core.reductions import mean_over_devices, sum_over_devices
 from jaxgen.core.state import TrainState, sum_and_count
-from jaxgen.core.types import Metrics, ModelState, needed
+from jaxgen.core.types import Metrics, ModelState, present
 from jaxgen.models.augmentation import Augmentation
 
 ADA = "augmentation"
@@ -29,7 +29,7 @@ def augment(
     if augmentation is None:
         return images
     adaptive = state.model_state.get(ADA)
-    return augmentation.apply(images, needed(keys), jnp.ones(()) if adaptive is None else adaptive["probability"])
+    return augmentation.apply(images, present(keys), jnp.ones(()) if adaptive is None else adaptive["probability"])
 
 
 def update_ada_probability(

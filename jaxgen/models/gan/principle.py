@@ -7,7 +7,7 @@ import jax.numpy as jnp
 
 from jaxgen.core.model import Condition, GenerativeModel, Latents
 from jaxgen.core.state import TrainState, averaged_params, create_state
-from jaxgen.core.types import Batch, Key, Metrics, needed
+from jaxgen.core.types import Batch, Key, Metrics, present
 from jaxgen.models.conditional_samples import classes_in_turn, decoding_labels
 from jaxgen.models.gan.forward import Outputs, apply_discriminator, discriminator_args, generator_args
 from jaxgen.models.gan.parts import init_ada_probability
@@ -65,7 +65,7 @@ def discriminate(gan: GAN, state: TrainState, images: jax.Array, *condition: jax
 
 def read_head(gan: GAN, state: TrainState, images: jax.Array) -> jax.Array:
     """Return the outputs [N, K] of the discriminator's head for images [N, H, W, C]."""
-    return needed(_outputs(gan, state, images, None).head)
+    return present(_outputs(gan, state, images, None).head)
 
 
 def model(gan: GAN) -> GenerativeModel:

@@ -6,7 +6,7 @@ import jax
 import jax.numpy as jnp
 
 from jaxgen.core.keys import example_keys, example_normal
-from jaxgen.core.types import Batch, Key, needed
+from jaxgen.core.types import Batch, Key, present
 from jaxgen.models.gan.spec import GAN
 
 
@@ -37,7 +37,7 @@ def sample_step_inputs(
     index, labels, real_keys, generated_keys = batch["index"], None, None, None
     if gan.head is not None and gan.head.draws_labels:
         key, label_key = jax.random.split(key)
-        labels = jax.vmap(lambda k: jax.random.randint(k, (), 0, needed(gan.num_classes)))(
+        labels = jax.vmap(lambda k: jax.random.randint(k, (), 0, present(gan.num_classes)))(
             example_keys(label_key, index)
         )
     elif gan.num_classes is not None:

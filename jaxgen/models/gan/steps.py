@@ -7,7 +7,7 @@ import jax
 import jax.numpy as jnp
 
 from jaxgen.core.state import TrainState, sum_and_count, update, update_average
-from jaxgen.core.types import Batch, Key, Metrics, ModelState, Params, needed
+from jaxgen.core.types import Batch, Key, Metrics, ModelState, Params, present
 from jaxgen.models.gan.forward import Outputs, apply_discriminator, apply_generator
 from jaxgen.models.gan.parts import (
     augment,
@@ -57,7 +57,9 @@ def discriminator_losses(gan: GAN, real: Outputs, fake: Outputs, inputs: StepInp
     values = gan.losses.discriminator(real.logits, fake.logits)
     if gan.head is None:
         return values
-    return values + gan.head.discriminator(needed(real.head), needed(fake.head), needed(inputs.labels), inputs.latents)
+    return values + gan.head.discriminator(
+        present(real.head), present(fake.head), present(inputs.labels), inputs.latents
+    )
 
 
 def generator_losses(gan: GAN, real: Outputs, fake: Outputs, inputs: StepInputs) -> jax.Array:
@@ -65,7 +67,7 @@ def generator_losses(gan: GAN, real: Outputs, fake: Outputs, inputs: StepInputs)
     values = gan.losses.generator(real.logits, fake.logits)
     if gan.head is None:
         return values
-    return values + gan.head.generator(needed(fake.head), needed(inputs.labels), inputs.latents)
+    return values + gan.head.generator(present(fake.head), present(inputs.labels), inputs.latents)
 
 
 def metrics_of_both(gan: GAN, real: Outputs, fake: Outputs, inputs: StepInputs) -> Metrics:
@@ -91,7 +93,7 @@ def _penalize(
         return apply_discriminator(gan, state, params, images, inputs.labels)[0].logits
 
     fake = jax.lax.stop_gradient(fake)
-    penalty_inputs = PenaltyInputs(logits, real, real_logits, fake, needed(inputs.penalty_key), inputs.index)
+    penalty_inputs = PenaltyInputs(logits, real, real_logits, fake, present(inputs.penalty_key), inputs.index)
     return total_penalty(dict(gan.penalties), gan.penalty_every, state.step, penalty_inputs)
 
 

@@ -9,7 +9,7 @@ import jax.numpy as jnp
 from jaxgen.core.model import GenerativeModel, ImageMapping
 from jaxgen.core.per_example import row_means, rows, total
 from jaxgen.core.state import TrainState, averaged_params, create_state, sum_and_count, update, update_average
-from jaxgen.core.types import Batch, Key, Metrics, ModelState, Params, Variables, needed
+from jaxgen.core.types import Batch, Key, Metrics, ModelState, Params, Variables, present
 from jaxgen.metrics.restoration import psnr, ssim
 from jaxgen.models.image_to_image.degradations import Degraded, as_bytes, luma
 from jaxgen.models.image_to_image.spec import ImageToImage, Pair
@@ -98,7 +98,7 @@ def losses(
             )
             found.append(patches)
         real, generated = logits = found[0], found[1]
-        loss = needed(spec.adversarial_loss)
+        loss = present(spec.adversarial_loss)
         terms["adversarial"] = spec.adversary.weight * jnp.mean(loss.generator(real, generated), 1)
         discriminator_loss = jnp.mean(loss.discriminator(real, generated), 1)
     return Losses(terms, discriminator_loss), Forward(outputs, updated, logits)
@@ -180,14 +180,14 @@ def _patch_logits(
     spec: ImageToImage, params: Params, model_state: ModelState, images: jax.Array, source: Degraded, *, train: bool
 ) -> tuple[jax.Array, ModelState]:
     """Return the discriminator's logits [B, patches], and its state."""
-    network, both = needed(spec.adversary).network, _beside(images, source)
+    network, both = present(spec.adversary).network, _beside(images, source)
     logits, updated = apply_network(network, params, model_state["discriminator"], both, train=train)
     return rows(logits), updated
 
 
 def _feature_distance(spec: ImageToImage, arrays: Variables, outputs: jax.Array, targets: jax.Array) -> jax.Array:
     """Return the weighted distance of features, [B]."""
-    perceptual = needed(spec.perceptual_loss)
+    perceptual = present(spec.perceptual_loss)
     both = [perceptual.features(arrays, images) for images in (outputs, targets)]
     distances = [row_means(jnp.square(rows(a) - rows(b))) for a, b in zip(*both, strict=True)]
     return perceptual.weight * total(distances)
@@ -197,7 +197,7 @@ def _metrics(spec: ImageToImage, found: Losses, forward: Forward) -> Metrics:
     metrics = {f"generator/{name}": sum_and_count(values) for name, values in found.generator.items()}
     metrics["generator/loss"] = sum_and_count(total(found.generator.values()))
     if forward.logits is not None:
-        (real, generated), boundary = forward.logits, needed(spec.adversarial_loss).boundary
+        (real, generated), boundary = forward.logits, present(spec.adversarial_loss).boundary
         metrics["discriminator/loss"] = sum_and_count(found.discriminator)
         for name, right in (("real", real > boundary), ("generated", generated < boundary)):
             metrics[f"discriminator/accuracy_{name}"] = sum_and_count(jnp.mean(right.astype(jnp.float32), 1))

@@ -7,7 +7,7 @@ import jax
 import jax.numpy as jnp
 
 from jaxgen.core.keys import example_keys
-from jaxgen.core.types import Batch, Key, ModelState, Params, PyTree, needed
+from jaxgen.core.types import Batch, Key, ModelState, Params, PyTree, present
 from jaxgen.metrics.likelihood import bits_per_dimension, importance_weighted_bound, importance_weighted_log_likelihood
 from jaxgen.models.single_loss import LossOutput
 from jaxgen.models.vae.kl_terms import with_free_bits
@@ -121,11 +121,11 @@ def loss(
     drawn = terms(vae, params, model_state, repeated, keys, train=train)
 
     closed_form = vae.posterior.closed_form and vae.importance_samples == 1
-    kl = jnp.sum(needed(drawn.draw.kl), -1) if closed_form else drawn.kl
+    kl = jnp.sum(present(drawn.draw.kl), -1) if closed_form else drawn.kl
     log_prob, kl = (x.reshape(-1, vae.importance_samples).T for x in (drawn.log_prob, kl))  # [K, B]
     penalty = kl
     if vae.free_bits:
-        penalty = jnp.broadcast_to(with_free_bits(needed(drawn.draw.kl), vae.free_bits), kl.shape)
+        penalty = jnp.broadcast_to(with_free_bits(present(drawn.draw.kl), vae.free_bits), kl.shape)
     losses = -importance_weighted_bound(log_prob - kl_weight * penalty)
     elbo = jnp.mean(log_prob - kl, 0)
     metrics = {"reconstruction": -jnp.mean(log_prob, 0), "kl": jnp.mean(kl, 0), "elbo": elbo}
