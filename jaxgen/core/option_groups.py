@@ -15,7 +15,7 @@ import dataclasses
 import functools
 import typing
 from collections.abc import Mapping, Sequence
-from typing import Any, TypeVar
+from typing import Any, TypeVar, cast
 
 from jaxgen.core.errors import nearest
 
@@ -95,7 +95,8 @@ def in_order(cls: type[Config], first: Sequence[str], last: Sequence[str]) -> ty
     fields = {field.name: field for field in dataclasses.fields(cls)}  # type: ignore[arg-type]
     others = [name for name in fields if name not in first and name not in last]
     order = [name for name in (*first, *others, *last) if name in fields]
-    return type(cls.__name__, (cls,), {"__dataclass_fields__": {name: fields[name] for name in order}})
+    in_order = {"__dataclass_fields__": {name: fields[name] for name in order}}
+    return cast(type[Config], type(cls.__name__, (cls,), in_order))
 
 
 def _is_group(hint: Any) -> bool:
