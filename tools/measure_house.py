@@ -3,7 +3,8 @@
 import ast
 import re
 import sys
-from collections.abc import Iterator
+from collections import Counter
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 ROOMS = (
@@ -33,10 +34,33 @@ def inner(function: Function) -> int:
     return sum(1 for _ in functions(function)) - 1
 
 
-def any_in_signature(function: Function) -> int:
+def hints(function: Function) -> Iterator[ast.expr]:
+    """The annotations of a function's arguments and of what it returns."""
     arguments = [*function.args.posonlyargs, *function.args.args, *function.args.kwonlyargs]
-    hints = [a.annotation for a in [*arguments, function.args.vararg, function.args.kwarg] if a] + [function.returns]
-    return sum(isinstance(n, ast.Name) and n.id == "Any" for hint in hints if hint for n in ast.walk(hint))
+    found = [a.annotation for a in [*arguments, function.args.vararg, function.args.kwarg] if a] + [function.returns]
+    return (hint for hint in found if hint)
+
+
+def uses(nodes: Iterable[ast.expr], names: set[str]) -> Counter[str]:
+    """How often each of some names stands in expressions."""
+    found = (n.id for node in nodes for n in ast.walk(node) if isinstance(n, ast.Name))
+    return Counter(name for name in found if name in names)
+
+
+def names_for_any(package: Path) -> set[str]:
+    """The package's names of types that stand for `Any` or for what has it inside, such as a mapping of trees."""
+    values: dict[str, ast.expr] = {}
+    for file in package.rglob("*.py"):
+        for node in ast.parse(file.read_text()).body:
+            target = node.target if isinstance(node, ast.AnnAssign) else None
+            if isinstance(node, ast.Assign) and len(node.targets) == 1:
+                target = node.targets[0]
+            if isinstance(target, ast.Name) and target.id[0].isupper() and not target.id.isupper() and node.value:
+                values[target.id] = node.value
+    names: set[str] = set()
+    while more := {name for name, value in values.items() if uses([value], {"Any", *names})} - names:
+        names |= more
+    return names
 
 
 def imports(file: Path) -> Iterator[tuple[str, int]]:
@@ -90,7 +114,10 @@ def main() -> None:
     long = sum(n > 60 for n in length.values())
     print(f"longest function: {length[longest]} lines ({longest}); above 60 lines: {long}")
     print(f"most functions in a function: {holds[most]} ({most}); more than two: {sum(n > 2 for n in holds.values())}")
-    print(f"Any in signatures: {sum(any_in_signature(f) for _, f in found)}")
+    hinted = [hint for _, f in found for hint in hints(f)]
+    aliases = uses(hinted, names_for_any(package))
+    print(f"Any in signatures: {uses(hinted, {'Any'}).total()}; names that stand for it or hold it: {aliases.total()}")
+    print(f"  {', '.join(f'{name} {count}' for name, count in aliases.most_common())}")
     print(f"options: {declared} declarations of {different}; classes of the deepest config: {deepest}")
     print(f"imports upwards: {len(upward(package))} {upward(package)[:5]}")
     lines = (root / "README.md").read_text().splitlines()
