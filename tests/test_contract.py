@@ -2,6 +2,7 @@
 
 import functools
 
+import chex
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -226,7 +227,7 @@ def test_every_parameter_changes(case):
 @cases([case for case in CASES if CASES[case].of_text])
 def test_samples_of_text_are_tokens(case):
     samples = np.asarray(drawn(case)(jax.random.key(0)))
-    assert samples.shape == (5, 9)
+    chex.assert_shape(samples, (5, 9))
     assert samples.dtype == np.int32
     assert set(np.unique(samples)) == set(range(5))
 
@@ -235,7 +236,7 @@ def test_samples_of_text_are_tokens(case):
 def test_samples_have_the_shape_and_range_of_images(case):
     size = CASES[case].image_size
     samples = drawn(case)(jax.random.key(0))
-    assert samples.shape == (5, size, size, 1)
+    chex.assert_shape(samples, (5, size, size, 1))
     assert float(jnp.abs(samples).max()) <= 1.0
     assert float(jnp.std(samples)) > 0.0
 
@@ -243,7 +244,7 @@ def test_samples_have_the_shape_and_range_of_images(case):
 def test_a_classifier_generates_nothing_and_classifies():
     model, state = model_of("classifier"), initial_state("classifier")
     assert model.sample is None
-    assert model.classify(state, batch_of("classifier", 3)["image"]).shape == (3, 10)
+    chex.assert_shape(model.classify(state, batch_of("classifier", 3)["image"]), (3, 10))
 
 
 @every_case

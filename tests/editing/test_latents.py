@@ -1,5 +1,6 @@
 """Walks, planes and directions between latents, against SciPy and closed forms."""
 
+import chex
 import jax.numpy as jnp
 import numpy as np
 import pytest
@@ -22,7 +23,7 @@ def test_spherical_walks_agree_with_scipy_and_keep_the_length():
 def test_walks_begin_and_end_at_their_ends(spherical):
     start, end = np.random.default_rng(1).normal(size=(2, 3, 4)).astype(np.float32)
     walks = maths.walk(jnp.asarray(start), jnp.asarray(end), 6, spherical=spherical)
-    assert walks.shape == (3, 6, 4)
+    chex.assert_shape(walks, (3, 6, 4))
     np.testing.assert_allclose(walks[:, 0], start, atol=1e-5)
     np.testing.assert_allclose(walks[:, -1], end, atol=1e-5)
 

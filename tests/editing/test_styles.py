@@ -1,5 +1,6 @@
 """Bands, mixing and truncation of styles, and the projection of an image, on generators known on paper."""
 
+import chex
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -26,7 +27,7 @@ def test_the_bands_are_those_of_the_paper_at_1024_and_cover_all_layers_at_every_
 def test_mixing_takes_the_bands_styles_and_leaves_the_others():
     into, taken = jnp.arange(2 * 6 * 3.0).reshape(2, 6, 3), -jnp.arange(1.0, 1 + 3 * 6 * 3).reshape(3, 6, 3)
     both = np.asarray(mixed(into, taken, slice(2, 4)))
-    assert both.shape == (3, 2, 6, 3)
+    chex.assert_shape(both, (3, 2, 6, 3))
     for b in range(3):
         for a in range(2):
             np.testing.assert_array_equal(both[b, a, 2:4], taken[b, 2:4])
@@ -37,7 +38,7 @@ def test_mixing_takes_the_bands_styles_and_leaves_the_others():
 def test_truncation_goes_from_the_average_to_the_styles_and_beyond():
     styles, average = jnp.ones((2, 4, 3)), jnp.array([1.0, 2.0, 3.0])
     swept = np.asarray(truncated(styles, average, jnp.array([0.0, 0.5, 1.0, 2.0])))
-    assert swept.shape == (2, 4, 4, 3)
+    chex.assert_shape(swept, (2, 4, 4, 3))
     np.testing.assert_allclose(swept[1, :, 2], [[1.0, 2.0, 3.0], [1.0, 1.5, 2.0], [1.0, 1.0, 1.0], [1.0, 0.0, -1.0]])
 
 

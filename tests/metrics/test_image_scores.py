@@ -1,5 +1,6 @@
 """Scores of images whose quality is known: real digits against real digits, copies, noise."""
 
+import chex
 import numpy as np
 import pytest
 from PIL import Image
@@ -77,7 +78,7 @@ def test_features_do_not_depend_on_how_the_images_come_in_batches(digits):
     whole, other = (
         extract_features(few, extractor._replace(batch_size=size), keep_features=True) for size in (250, 90)
     )
-    assert whole.features.shape == (270, 128)
+    chex.assert_shape(whole.features, (270, 128))
     np.testing.assert_allclose(whole.features, other.features, atol=1e-4)
     for a, b in zip(mean_and_covariance(whole.moments), mean_and_covariance(other.moments), strict=True):
         np.testing.assert_allclose(a, b, atol=1e-4)

@@ -6,6 +6,7 @@ S = (I + W'W / s^2)^-1 and m(x) = S W'(x - b) / s^2.
 
 import functools
 
+import chex
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -194,7 +195,7 @@ def test_gaussian_divergences_equal_their_integrals():
 def test_divergences_sum_over_all_but_the_first_axis():
     mean, log_variance = jax.random.normal(jax.random.key(0), (2, 5, 4, 4, 2))
     found = kl_to_standard_normal(mean, log_variance)
-    assert found.shape == (5,)
+    chex.assert_shape(found, (5,))
     np.testing.assert_allclose(
         found, kl_to_standard_normal(mean.reshape(5, -1), log_variance.reshape(5, -1)), rtol=1e-5
     )

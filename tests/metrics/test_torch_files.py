@@ -6,6 +6,7 @@ import pickle
 import zipfile
 from collections import OrderedDict
 
+import chex
 import numpy as np
 import pytest
 from helpers import REFERENCES
@@ -56,7 +57,7 @@ def test_strides_and_offsets_into_a_shared_storage_are_followed(form):
     np.testing.assert_array_equal(state["transposed"], matrix.T)
     np.testing.assert_array_equal(state["columns"], matrix[:, 1:3])
     np.testing.assert_array_equal(state["parameter"], matrix)
-    assert state["empty"].shape == (0, 3)
+    chex.assert_shape(state["empty"], (0, 3))
 
 
 @pytest.mark.parametrize("form", FORMATS)
@@ -163,7 +164,7 @@ def test_what_a_file_declares_is_held_against_the_limit_before_it_is_read(tmp_pa
     with pytest.raises(UserError, match="would take 36 MB"):
         read_torch_state(as_archive(path, shared, zeros, compressed=False))
     state = read_torch_state(as_archive(path, whole, zeros, compressed=False))  # as large on the disk
-    assert state["w"].shape == (2**20,)
+    chex.assert_shape(state["w"], (2**20,))
 
 
 @pytest.mark.parametrize(

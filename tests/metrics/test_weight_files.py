@@ -4,6 +4,7 @@ import hashlib
 import json
 from pathlib import Path
 
+import chex
 import flax.linen as nn
 import jax
 import numpy as np
@@ -63,7 +64,7 @@ def check_small(state):
 
 def assert_equal_trees(one, other):
     assert jax.tree.structure(one) == jax.tree.structure(other)
-    jax.tree.map(np.testing.assert_array_equal, one, other)
+    chex.assert_trees_all_equal(one, other)
 
 
 def test_saved_variables_come_back_with_their_types(tmp_path):
@@ -85,11 +86,11 @@ def test_pytorch_arrays_become_flax_variables():
     state = small_state()
     variables = check_small(state)
     kernel, dense = variables["params"]["conv"]["kernel"], variables["params"]["dense"]["kernel"]
-    assert kernel.shape == (3, 2, 2, 3)
+    chex.assert_shape(kernel, (3, 2, 2, 3))
     assert kernel[2, 1, 0, 1] == np.float32(state["net.conv.weight"][1, 0, 2, 1])
     np.testing.assert_array_equal(dense, state["net.dense.weight"].T.astype(np.float32))
     np.testing.assert_array_equal(variables["batch_stats"]["norm"]["var"], np.float32(state["net.norm.running_var"]))
-    assert Small().apply(variables, np.ones((1, 4, 4, 2), np.float32)).shape == (1, 5)
+    chex.assert_shape(Small().apply(variables, np.ones((1, 4, 4, 2), np.float32)), (1, 5))
 
 
 @pytest.mark.parametrize(

@@ -1,5 +1,6 @@
 """The adversarial autoencoder's updates, written out again with plain gradients."""
 
+import chex
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -85,5 +86,5 @@ def test_the_functions_fit_each_other():
     _, decode, encode, reconstruct, *_ = model.latents
     latents = encode(state, batch["image"])
     np.testing.assert_allclose(reconstruct(state, batch["image"]), decode(state, latents), rtol=1e-5)
-    assert aae.discriminate_latents(spec, state, latents).shape == (4,)
+    chex.assert_shape(aae.discriminate_latents(spec, state, latents), (4,))
     np.testing.assert_array_equal(model.sample(state, KEY, 3), decode(state, model.latents.prior(KEY, 3)))

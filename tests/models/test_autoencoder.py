@@ -1,5 +1,6 @@
 """Plain and denoising autoencoders: losses, corruption, and the Gaussian of their codes."""
 
+import chex
 import flax.linen as nn
 import jax
 import jax.numpy as jnp
@@ -71,7 +72,7 @@ def test_codes_that_do_not_vary_can_be_whitened():
     for covariance in (jnp.zeros((3, 3)), jnp.ones((3, 3))):
         moments = {"mean": jnp.zeros(3), "covariance": covariance}
         flat = state.replace(model_state={**state.model_state, "codes": moments})
-        assert np.isfinite(model.latents.decode(flat, jnp.ones((2, 3)))).all()
+        chex.assert_tree_all_finite(model.latents.decode(flat, jnp.ones((2, 3))))
 
 
 class Remember(nn.Module):

@@ -2,6 +2,7 @@
 
 import math
 
+import chex
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -48,7 +49,7 @@ def shapes_of(module, preset, **options):
 @pytest.mark.parametrize("module", DATA, ids=lambda module: module.EXPERIMENT.name)
 def test_presets_train_and_sample_images_of_their_data(module, preset):
     state, metrics, samples = shapes_of(module, preset)
-    assert samples.shape == (3, *ASSETS[DATA[module]]["image_shape"])
+    chex.assert_shape(samples, (3, *ASSETS[DATA[module]]["image_shape"]))
     assert set(state.params) == {name.split("/")[0] for name in metrics}
 
 
@@ -56,13 +57,13 @@ def test_presets_train_and_sample_images_of_their_data(module, preset):
 @pytest.mark.parametrize("module", [mnist_vq_vae, emoji_vq_vae], ids=lambda module: module.EXPERIMENT.name)
 def test_vq_vaes_take_every_likelihood(module, likelihood):
     _, metrics, samples = shapes_of(module, "quick", likelihood=likelihood)
-    assert samples.shape == (3, *ASSETS[DATA[module]]["image_shape"])
+    chex.assert_shape(samples, (3, *ASSETS[DATA[module]]["image_shape"]))
     assert ("vq_vae/bits_per_dimension" in metrics) == (likelihood == "discretised_logistic")
 
 
 def test_the_full_vq_vae_of_emoji_has_the_papers_sizes():
     state, *_ = shapes_of(emoji_vq_vae, "full")
-    assert state.model_state["codebook"]["codes"].shape == (512, 64)
+    chex.assert_shape(state.model_state["codebook"]["codes"], (512, 64))
     block = 9 * 256**2 + 256 + 256**2 + 256
     encoder = (16 * 3 * 256 + 256) + (16 * 256**2 + 256) + 2 * block + (256 * 64 + 64)
     assert sum(math.prod(x.shape) for x in jax.tree.leaves(state.params["vq_vae"]["encoder"])) == encoder

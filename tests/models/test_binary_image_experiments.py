@@ -1,5 +1,6 @@
 """The experiments with autoregressive models of binary images: shapes, data, and what is said of bad options."""
 
+import chex
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -29,7 +30,7 @@ def parameters(module, preset="quick", **options):
         return state, metrics, model.eval_step(state, batch, key), model.sample(state, key, 3)
 
     state, metrics, evaluated, samples = jax.eval_shape(run, jax.random.key(0))
-    assert samples.shape == (3, 28, 28, 1)
+    chex.assert_shape(samples, (3, 28, 28, 1))
     assert module.DEFAULT.evaluation.best_metric.removeprefix("eval/") in evaluated
     assert metrics.keys() == evaluated.keys()
     return sum(int(np.prod(x.shape)) for x in jax.tree.leaves(state.params))

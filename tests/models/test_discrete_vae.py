@@ -1,5 +1,6 @@
 """The discrete VAE: its relaxation and its divergence against probability theory, its bound by hand."""
 
+import chex
 import flax.linen as nn
 import jax
 import jax.numpy as jnp
@@ -113,7 +114,7 @@ def test_codes_go_to_images_and_back_and_are_the_likeliest():
     )
     state = jax.jit(model.init)(KEY, batch)
     codes = draw_codes(state, KEY, batch)
-    assert codes.shape == (4, 4, 4)
+    chex.assert_shape(codes, (4, 4, 4))
     np.testing.assert_array_equal(codes, encode(state, batch["image"]))
     images = decode_codes(state, codes)
     np.testing.assert_allclose(images, reconstruct(state, batch["image"]), atol=1e-6)

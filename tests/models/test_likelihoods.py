@@ -1,5 +1,6 @@
 """The likelihoods against scipy's distributions, sums over all levels, and draws."""
 
+import chex
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -110,7 +111,7 @@ def test_discretized_logistic_has_finite_slopes_far_away_from_its_mean():
     for mean, log_scale in ((50.0, -7.0), (-50.0, -20.0), (0.0, 15.0)):
         parameters = jnp.array([mean, log_scale]).reshape(1, 1, 1, 2)
         assert np.isfinite(log_prob(parameters))
-        assert np.all(np.isfinite(jax.grad(log_prob)(parameters)))
+        chex.assert_tree_all_finite(jax.grad(log_prob)(parameters))
 
 
 @every_likelihood
@@ -138,7 +139,7 @@ def test_draws_follow_the_probabilities(likelihood):
 def test_means_are_images_where_the_draws_lie(likelihood):
     _, parameters = random_parameters(likelihood.parameters_per_channel, scale=3.0)
     means = likelihood.mean(parameters)
-    assert means.shape == (5, 4, 4, 3)
+    chex.assert_shape(means, (5, 4, 4, 3))
     assert float(jnp.abs(means).max()) <= 1.0
     narrow = jnp.concatenate([parameters[..., :3] * 0.1, jnp.full((5, 4, 4, parameters.shape[-1] - 3), -3.0)], -1)
     draws = np.mean([likelihood.draw(jax.random.split(jax.random.key(k), 5), narrow) for k in range(400)], 0)

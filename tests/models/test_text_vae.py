@@ -3,6 +3,7 @@
 import functools
 import itertools
 
+import chex
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -117,7 +118,7 @@ def test_free_bits_are_a_floor_of_what_the_divergence_costs():
 
 def test_a_trained_model_gives_back_its_lines(trained):
     model, state = trained
-    assert model.latents.decode(state, model.latents.encode(state, TOKENS)).shape == (3, 5)
+    chex.assert_shape(model.latents.decode(state, model.latents.encode(state, TOKENS)), (3, 5))
     rebuilt = model.latents.reconstruct(state, TOKENS)
     right = np.asarray(rebuilt[:, 1:] == TOKENS[:, 1:])
     assert np.mean(right[np.asarray(BATCH["weights"]) > 0]) > 0.7

@@ -1,5 +1,6 @@
 """VAE-GAN: its three gradients against plain ones of the paper's losses, its KL term against Monte Carlo."""
 
+import chex
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -80,8 +81,8 @@ def test_a_feature_discriminator_gives_the_logits_of_its_features():
     images = jax.random.normal(KEY, (3, 12, 12, 2))
     network = FeatureDiscriminator(widths=(4, 6), hidden_width=8, batch_norm=True)
     (logits, features), variables = jax.jit(lambda: network.init_with_output(KEY, images, train=False))()
-    assert logits.shape == (3,)
-    assert features.shape == (3, 3 * 3 * 6)
+    chex.assert_shape(logits, (3,))
+    chex.assert_shape(features, (3, 3 * 3 * 6))
     hidden, head = variables["params"]["Dense_1"], variables["params"]["Dense_0"]
     inner = features @ hidden["kernel"] + hidden["bias"]
     expected = jnp.where(inner > 0, inner, 0.2 * inner) @ head["kernel"] + head["bias"]
@@ -96,4 +97,4 @@ def test_encoding_gives_the_posteriors_mean():
     np.testing.assert_allclose(
         model.latents.reconstruct(state, batch["image"]), model.latents.decode(state, latents), rtol=1e-5
     )
-    assert model.discriminate(state, batch["image"]).shape == (16,)
+    chex.assert_shape(model.discriminate(state, batch["image"]), (16,))

@@ -2,6 +2,7 @@
 
 import functools
 
+import chex
 import flax.linen as nn
 import jax
 import jax.numpy as jnp
@@ -198,7 +199,7 @@ def test_reconstruction_is_decoding_of_the_codes_and_these_are_the_nearest():
         for function in (vq_vae.encode, vq_vae.decode_codes, vq_vae.reconstruct, vq_vae.quantize)
     )
     codes = encode(spec, state, batch["image"])
-    assert codes.shape == (5, 2, 2)
+    chex.assert_shape(codes, (5, 2, 2))
     assert codes.dtype == jnp.int32
     images = decode(spec, state, codes)
     np.testing.assert_allclose(reconstruct(spec, state, batch["image"]), images, rtol=1e-5, atol=1e-6)

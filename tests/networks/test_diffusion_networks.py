@@ -1,5 +1,6 @@
 """U-Net and DiT: shapes, what they are at first, what a place depends on; group norm and attention in NumPy."""
 
+import chex
 import flax.linen as nn
 import jax
 import jax.numpy as jnp
@@ -40,7 +41,7 @@ def shaken(network):
 def test_outputs_are_0_at_first_and_then_depend_on_every_pixel_the_noise_and_the_class(name):
     network = NETWORKS[name]
     outputs, _ = jax.jit(lambda: network.init_with_output(KEY, *INPUTS, train=False))()
-    assert outputs.shape == (2, 8, 8, 3)
+    chex.assert_shape(outputs, (2, 8, 8, 3))
     np.testing.assert_array_equal(outputs, 0.0)
     variables = shaken(network)
 
@@ -85,7 +86,7 @@ def test_group_norm_is_that_of_the_paper(channels, groups):
     expected = ((grouped - mean) / np.sqrt(variance + 1e-5)).reshape(x.shape)
     outputs, variables = GroupNorm().init_with_output(KEY, x)
     np.testing.assert_allclose(outputs, expected, atol=2e-4)
-    assert variables["params"]["scale"].shape == (channels,)
+    chex.assert_shape(variables["params"]["scale"], (channels,))
 
 
 @pytest.mark.parametrize("groups", [2, 8])
@@ -119,7 +120,7 @@ def test_attention_is_a_softmax_of_products():
 def test_pixels_become_channels_and_pixels_again():
     images = jnp.arange(2 * 4 * 6 * 3).reshape(2, 4, 6, 3)
     patches = space_to_depth(images, (2, 3))
-    assert patches.shape == (2, 2, 2, 18)
+    chex.assert_shape(patches, (2, 2, 2, 18))
     np.testing.assert_array_equal(patches[1, 1, 0].reshape(2, 3, 3), images[1, 2:, :3])
     np.testing.assert_array_equal(depth_to_space(patches, (2, 3)), images)
 
@@ -165,7 +166,7 @@ def test_a_unet_reads_captions_but_not_their_padding():
     variables = tree.unflatten([x + 0.3 * jax.random.normal(k, x.shape) for k, x in zip(keys, leaves, strict=True)])
     apply = jax.jit(lambda captions: network.apply(variables, *inputs, captions, train=False))
     outputs = apply(captions)
-    assert np.all(np.isfinite(outputs))
+    chex.assert_tree_all_finite(outputs)
     np.testing.assert_allclose(apply(captions[:, :2]), outputs, rtol=1e-4, atol=1e-4)
     np.testing.assert_allclose(apply(jnp.pad(captions, ((0, 0), (0, 3)))), outputs, rtol=1e-4, atol=1e-4)
     changed = np.abs(apply(captions.at[0, 1].set(5)) - outputs).max((1, 2, 3))

@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+import chex
 import flax.linen as nn
 import jax
 import numpy as np
@@ -33,12 +34,12 @@ def outputs():
 
 
 def test_features_equal_those_of_the_pytorch_model(outputs):
-    assert outputs[0].shape == (3, 1280)
+    chex.assert_shape(outputs[0], (3, 1280))
     np.testing.assert_allclose(outputs[0], REFERENCES["features"], rtol=0, atol=1e-4)  # they go up to 4.6
 
 
 def test_logits_equal_those_of_the_pytorch_model(outputs):
-    assert outputs[1].shape == (3, 1000)
+    chex.assert_shape(outputs[1], (3, 1000))
     np.testing.assert_allclose(outputs[1], REFERENCES["logits"], rtol=0, atol=1e-4)  # they go up to 9.7
 
 

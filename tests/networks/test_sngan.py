@@ -1,5 +1,6 @@
 """SNGAN's blocks against PyTorch, its plans against the papers' tables, and tiny ones that learn."""
 
+import chex
 import flax
 import jax
 import jax.numpy as jnp
@@ -91,7 +92,7 @@ def test_the_gradient_of_a_maximum_goes_to_one_pixel_of_each_window_whatever_com
         return jax.grad(lambda x: jnp.sum(max_pool(x)))(inputs)
 
     gradient = jax.jit(jax.grad(loss))(maps, np.ones((4, 4, 4, 3), np.float32))
-    assert np.all(np.isfinite(gradient))
+    chex.assert_tree_all_finite(gradient)
     chosen = np.asarray(pixels(maps)).reshape(4, 4, 2, 4, 2, 3)
     np.testing.assert_array_equal(chosen.sum((2, 4)), 1.0)
     np.testing.assert_array_equal(np.where(chosen > 0, maps.reshape(4, 4, 2, 4, 2, 3), -9).max((2, 4)), max_pool(maps))
@@ -183,7 +184,7 @@ def test_training_moves_every_vector_and_judges_each_image_alone():
     assert set(model_state) == {COLLECTION}
     run = jax.jit(lambda state, images: apply_network(discriminator, params, state, images, train=True))
     logits, updated = run(model_state, images)
-    assert logits.shape == (4,)
+    chex.assert_shape(logits, (4,))
     assert jax.tree.structure(updated) == jax.tree.structure(model_state)
     vectors = zip(*map(jax.tree.leaves, (updated, model_state)), strict=True)
     assert all(len(u) == 1 or not np.array_equal(u, old) for u, old in vectors)

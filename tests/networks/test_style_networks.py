@@ -2,6 +2,7 @@
 
 import math
 
+import chex
 import flax
 import jax
 import jax.numpy as jnp
@@ -265,7 +266,7 @@ def test_every_power_of_two_has_its_maps(size):
         variables = generator.init(KEY, jnp.zeros((2, 8)), train=False)
         return generator.apply(variables, jnp.zeros((2, layers, 8)), noise, method="synthesize")
 
-    assert jax.eval_shape(make, noise).shape == (2, *shape)
+    chex.assert_shape(jax.eval_shape(make, noise), (2, *shape))
 
 
 @pytest.mark.slow

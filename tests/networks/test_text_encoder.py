@@ -2,6 +2,7 @@
 
 import functools
 
+import chex
 import jax
 import numpy as np
 import pytest
@@ -32,7 +33,7 @@ def test_what_a_text_is_filled_up_with_is_not_encoded_and_all_of_the_text_is(nam
     variables = jax.jit(functools.partial(encoder.init, train=False))(KEY, TOKENS, MASK)
     apply = jax.jit(functools.partial(encoder.apply, train=False))
     before = apply(variables, TOKENS, MASK)
-    assert before.shape == (3, 4)
+    chex.assert_shape(before, (3, 4))
     filled = np.where(MASK > 0, TOKENS, (TOKENS + 1) % 7)
     np.testing.assert_allclose(apply(variables, filled, MASK), before, rtol=1e-5, atol=1e-6)
     shorter = apply(variables, TOKENS[:, :5], MASK[:, :5])
@@ -82,8 +83,8 @@ def test_padding_changes_no_caption_and_an_empty_one_is_a_vector_too(pooling):
     variables = jax.jit(functools.partial(encoder.init, train=False))(KEY, CAPTIONS)
     apply = jax.jit(functools.partial(encoder.apply, train=False))
     vectors = apply(variables, CAPTIONS)
-    assert vectors.shape == (3, 4)
-    assert np.all(np.isfinite(vectors))
+    chex.assert_shape(vectors, (3, 4))
+    chex.assert_tree_all_finite(vectors)
     np.testing.assert_allclose(apply(variables, np.pad(CAPTIONS, ((0, 0), (0, 2)))), vectors, rtol=1e-4, atol=1e-6)
     np.testing.assert_allclose(apply(variables, CAPTIONS[:, :3]), vectors, rtol=1e-4, atol=1e-6)
     other_end = CAPTIONS + np.array([[0, 0, 3, 0, 0], [0] * 5, [0] * 5], np.int32)

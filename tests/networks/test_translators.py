@@ -1,5 +1,6 @@
 """Networks from images to images: against PyTorch with the same weights, and what they refuse."""
 
+import chex
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -54,7 +55,7 @@ def test_a_residual_network_adds_to_the_images_and_begins_with_nothing():
 def test_outputs_have_the_size_of_the_image_and_lie_in_its_range(network):
     images = jax.random.normal(KEY, (2, 12, 8, 3))
     outputs, _ = jax.jit(lambda: network.init_with_output(KEY, images, train=False))()
-    assert outputs.shape == (2, 12, 8, 1)
+    chex.assert_shape(outputs, (2, 12, 8, 1))
     assert np.abs(outputs).max() < 1
     with pytest.raises(UserError, match="multiples of 4, not 10x8"):
         network.init(KEY, jnp.zeros((1, 10, 8, 3)), train=False)
@@ -66,7 +67,7 @@ def test_outputs_have_the_size_of_the_image_and_lie_in_its_range(network):
 def test_srresnet_makes_images_so_many_times_as_large(factor, batch_norm):
     network = SRResNet(3, factor, 4, 2, batch_norm)
     outputs, variables = jax.jit(lambda: network.init_with_output(KEY, jnp.ones((2, 5, 6, 1)), train=False))()
-    assert outputs.shape == (2, 5 * factor, 6 * factor, 3)
+    chex.assert_shape(outputs, (2, 5 * factor, 6 * factor, 3))
     assert ("batch_stats" in variables) == batch_norm
     assert np.abs(outputs).max() > 0
     zero = network.clone(zero_at_first=True)
@@ -89,7 +90,7 @@ def test_srresnet_of_the_paper_has_its_parameters():
 def test_the_discriminator_of_srgan_gives_one_logit_an_image():
     network = SRDiscriminator(4, 2, 8)
     outputs, _ = jax.jit(lambda: network.init_with_output(KEY, jnp.ones((3, 8, 8, 2)), train=False))()
-    assert outputs.shape == (3,)
+    chex.assert_shape(outputs, (3,))
 
 
 def test_a_factor_that_is_no_power_of_two_is_refused():

@@ -5,6 +5,7 @@ import json
 import shutil
 from pathlib import Path
 
+import chex
 import jax
 import numpy as np
 import pytest
@@ -72,7 +73,7 @@ def test_older_files_without_a_prefix_and_with_masks_are_read(folder):
     state |= {"h.0.attn.bias": np.ones((1, 1, 12, 12), np.float32), "lm_head.weight": state["wte.weight"]}
     save_file(state, folder / "model.safetensors")
     _, params = load_gpt2(folder)
-    jax.tree.map(np.testing.assert_array_equal, params, load_gpt2(FOLDER)[1])
+    chex.assert_trees_all_equal(params, load_gpt2(FOLDER)[1])
 
 
 @pytest.mark.parametrize("name", ["untied", "unscaled", "inverse_only", "exact_gelu"])
@@ -89,7 +90,7 @@ def test_odd_configs_give_the_logits_of_transformers_and_are_written_as_they_wer
     assert load_gpt2(tmp_path / "out")[0] == network
     written = load_file(tmp_path / "out" / "model.safetensors")
     assert written.keys() == state.keys()
-    jax.tree.map(np.testing.assert_array_equal, written, state)
+    chex.assert_trees_all_equal(written, state)
 
 
 def test_logits_are_cached_with_the_scale_of_each_block():
@@ -266,7 +267,7 @@ def sharded(folder):
 
 
 def test_weights_in_several_files_are_read(sharded):
-    jax.tree.map(np.testing.assert_array_equal, load_gpt2(sharded)[1], load_gpt2(FOLDER)[1])
+    chex.assert_trees_all_equal(load_gpt2(sharded)[1], load_gpt2(FOLDER)[1])
 
 
 def test_a_missing_or_odd_part_of_several_is_refused(sharded):

@@ -5,6 +5,7 @@ import json
 import shutil
 from pathlib import Path
 
+import chex
 import jax
 import numpy as np
 import pytest
@@ -77,7 +78,7 @@ def test_adapters_leave_the_network_as_it_was_and_are_all_that_is_trained(here):
     run, state = trained("adapted", "--pretrained", "base", "--adapter-rank", 2)
     frozen = state.model_state["frozen"]
     base = restore_run(open_run(Path("base"))).params["autoregressive"]
-    jax.tree.map(np.testing.assert_array_equal, frozen, base)
+    chex.assert_trees_all_equal(frozen, base)
     adapters = flatten_dict(state.params["autoregressive"])
     assert {path[-1] for path in adapters} == {"down", "up"}
     assert all(np.abs(value).max() > 0 for value in adapters.values())
@@ -101,13 +102,13 @@ def test_an_adapted_run_is_opened_and_resumed_where_its_base_is_gone(here):
 def test_a_gpt2_of_transformers_is_gone_on_from_and_written_again(here):
     run, state = trained("tuned", "--pretrained", "gpt2", "--learning-rate", 0, "--min-learning-rate", 0)
     network, params = load_gpt2(Path("gpt2"))
-    jax.tree.map(np.testing.assert_array_equal, state.params["autoregressive"], freeze(params))
+    chex.assert_trees_all_equal(state.params["autoregressive"], freeze(params))
     assert run.model.tokens.network.context == network.context == 20
     assert command("export", "tuned", "--to", "gpt2", "--out", "again")[0] == 0
-    jax.tree.map(np.testing.assert_array_equal, load_gpt2(Path("again"))[1], params)
+    chex.assert_trees_all_equal(load_gpt2(Path("again"))[1], params)
     assert find_vocabulary("again", "").size == 270
     _, adapted = trained("adapted", "--pretrained", "tuned", "--adapter-rank", 1)
-    jax.tree.map(np.testing.assert_array_equal, adapted.model_state["frozen"], freeze(params))
+    chex.assert_trees_all_equal(adapted.model_state["frozen"], freeze(params))
 
 
 @pytest.mark.slow
@@ -153,7 +154,7 @@ def test_a_gpt2_is_described_by_what_makes_its_network_and_its_tokenizer(gpt2):
     assert (described["kind"], described["network"]["n_embd"]) == ("gpt2", 8)
     assert len(json.loads(vocabulary["tokeniser"])["model"]["vocab"]) == 17
     network, params = load_gpt2(gpt2)
-    jax.tree.map(np.testing.assert_array_equal, pretrained_params(described, gpt2, network)(), params)
+    chex.assert_trees_all_equal(pretrained_params(described, gpt2, network)(), params)
 
 
 def test_where_a_gpt2_became_another_its_weights_are_not_known(gpt2):
@@ -205,7 +206,7 @@ def test_the_product_of_an_adapter_is_added_to_its_kernel():
     params = {"a": {"kernel": np.eye(3, 2, dtype=np.float32), "bias": np.ones(2)}, "table": np.ones((4, 3))}
     adapters = create_adapters(jax.random.key(0), params, 2)
     assert jax.tree.map(np.shape, adapters) == {"a": {"kernel": {"down": (3, 2), "up": (2, 2)}}}
-    jax.tree.map(np.testing.assert_array_equal, with_adapters(params, adapters), params)  # zeros at first
+    chex.assert_trees_all_equal(with_adapters(params, adapters), params)  # zeros at first
     down, up = np.arange(6.0).reshape(3, 2), np.asarray([[1.0, 2.0], [3.0, 4.0]])
     changed = with_adapters(params, {"a": {"kernel": {"down": down, "up": up}}})
     np.testing.assert_allclose(changed["a"]["kernel"], np.eye(3, 2) + down @ up)

@@ -2,6 +2,7 @@
 
 import dataclasses
 
+import chex
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -101,7 +102,7 @@ def test_a_source_of_samples_gives_each_by_its_number():
     state = model.init(jax.random.key(0), {})
     source = sample_source(model, state, num=600, seed=1, name="samples")
     whole = source.read(0, 600)
-    assert whole.shape == (600, *source.shape)
+    chex.assert_shape(whole, (600, *source.shape))
     assert whole.dtype == np.uint8
     np.testing.assert_array_equal(source.read(240, 510), whole[240:510])
     assert draw_conditions(model, 3) is None

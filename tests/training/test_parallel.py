@@ -4,6 +4,7 @@ import os
 import subprocess
 import sys
 
+import chex
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -29,7 +30,7 @@ REDUCTIONS = [mean_over_devices, sum_over_devices, gather_over_devices]
 def test_reductions_do_nothing_where_no_device_axis_is_bound(reduce):
     tree = {"a": jnp.arange(3.0), "b": jnp.ones((2, 2))}
     for result in (reduce(tree), jax.jit(reduce)(tree)):
-        jax.tree.map(np.testing.assert_array_equal, result, tree)
+        chex.assert_trees_all_equal(result, tree)
     assert not axis_is_bound()
 
 
@@ -86,7 +87,7 @@ def test_noise_follows_the_index_and_not_the_place():
     key = jax.random.key(7)
     whole = example_normal(key, jnp.arange(8, dtype=jnp.uint32), (3, 2))
     part = example_normal(key, jnp.array([5, 2], jnp.uint32), (3, 2))
-    assert whole.shape == (8, 3, 2)
+    chex.assert_shape(whole, (8, 3, 2))
     np.testing.assert_array_equal(part, whole[np.array([5, 2])])
     assert len(np.unique(np.asarray(whole))) == whole.size
 

@@ -3,6 +3,7 @@
 import functools
 import itertools
 
+import chex
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -177,7 +178,7 @@ def test_a_first_stage_stays_frozen_and_its_decoder_makes_the_samples():
     images, (tokens, _) = jax.jit(
         lambda state: (model.sample(state, KEY, 5), grids.sample_tokens(spec, state, KEY, 5))
     )(state)
-    assert images.shape == (5, 8, 8, 1)
+    chex.assert_shape(images, (5, 8, 8, 1))
     np.testing.assert_allclose(images, first.codes.decode(first_state, tokens), rtol=1e-5, atol=1e-6)
 
 

@@ -1,5 +1,6 @@
 """The transformer over captions and codes: its tokens, what depends on what, its loss and its draws by hand."""
 
+import chex
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -33,8 +34,8 @@ def test_each_place_of_a_caption_has_a_padding_of_its_own_and_codes_stand_behind
 def test_a_caption_does_not_see_codes_and_codes_do_not_see_later_ones(spec_and_state):
     spec, state = spec_and_state
     text, image = logits(spec, state, TINY_PROMPTS, CODES)
-    assert text.shape == (3, 5, 10)
-    assert image.shape == (3, 4, 6)
+    chex.assert_shape(text, (3, 5, 10))
+    chex.assert_shape(image, (3, 4, 6))
     other_text, other_image = logits(spec, state, TINY_PROMPTS, CODES.at[:, 1, 0].add(1) % 6)
     np.testing.assert_array_equal(other_text, text)
     np.testing.assert_array_equal(other_image[:, :3], image[:, :3])

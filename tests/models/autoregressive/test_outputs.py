@@ -1,5 +1,6 @@
 """Distributions of a token: what adds up to 1, what is drawn, and which token is the likeliest."""
 
+import chex
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -94,7 +95,7 @@ def test_the_gradient_is_finite_far_from_all_components(output, bounded):
     """And, but for a share of the uniform distribution, not 0."""
     parameters = jnp.asarray([[0.0, 0.0, -0.5, 0.0, -20.0, -20.0]])
     gradient = jax.grad(lambda p: jnp.sum(output.log_prob(p, jnp.asarray([250]))))(parameters)
-    assert np.isfinite(gradient).all()
+    chex.assert_tree_all_finite(gradient)
     assert bounded or np.abs(gradient).max() > 0
 
 

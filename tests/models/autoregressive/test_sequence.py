@@ -1,5 +1,6 @@
 """Sequences: the loss over tokens, gradients of parts, and what a trained network says."""
 
+import chex
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -97,7 +98,7 @@ def test_samples_begin_behind_the_first_token_and_have_the_length_asked_for():
     state = model.init(KEY, batch_of())
     assert model.tokens.first_token == 0
     short, longer = (model.sample(state, KEY, 3, num_tokens=n) for n in (4, 7))
-    assert longer.shape == (3, 7)
+    chex.assert_shape(longer, (3, 7))
     np.testing.assert_array_equal(short, longer[:, :4])
     with pytest.raises(ValueError, match="unconditional"):
         model.sample(state, KEY, 3, condition=jnp.zeros(3))

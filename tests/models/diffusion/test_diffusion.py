@@ -3,6 +3,7 @@
 import dataclasses
 from functools import partial
 
+import chex
 import flax.linen as nn
 import jax
 import jax.numpy as jnp
@@ -280,7 +281,7 @@ def test_functions_of_a_spec_are_those_of_its_model():
     state = diffusion.init(spec, jax.random.key(0), batch_of(2))
     np.testing.assert_allclose(jitted(spec, state, KEY, 4), model.sample(state, KEY, 4), atol=1e-5)
     stepped = [step(state, batch_of(4), KEY) for step in (partial(diffusion.train_step, spec), model.train_step)]
-    jax.tree.map(np.testing.assert_array_equal, stepped[0][0].params, stepped[1][0].params)
+    chex.assert_trees_all_equal(stepped[0][0].params, stepped[1][0].params)
     assert hash(dataclasses.replace(spec, condition=caption_condition(np.ones((2, 3), int))))
 
 

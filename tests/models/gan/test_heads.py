@@ -1,5 +1,6 @@
 """Heads against their formulas, and what the networks are told."""
 
+import chex
 import flax.linen as nn
 import jax
 import jax.numpy as jnp
@@ -75,7 +76,7 @@ def test_the_head_learns_to_read_a_code_that_was_drawn(steps):
     codes = model.condition.of_samples(40)
     images = model.sample(state, jax.random.key(0), 40, condition=codes)
     read = gan.read_head(spec, state, images)
-    assert read.shape == (40, 12)
+    chex.assert_shape(read, (40, 12))
     assert np.mean(np.argmax(read[:, :10], -1) == np.asarray(codes)) > 0.7
 
 

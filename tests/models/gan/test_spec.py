@@ -2,6 +2,7 @@
 
 import dataclasses
 
+import chex
 import jax
 import numpy as np
 import optax
@@ -40,8 +41,8 @@ def test_a_model_is_the_functions_of_its_spec():
     state = jax.jit(gan.init, static_argnums=0)(SPEC, key, batch)
     after, _ = jax.jit(gan.train_step, static_argnums=0)(SPEC, state, batch, key)
     bound, _ = jax.jit(model.train_step)(state, batch, key)
-    jax.tree.map(np.testing.assert_array_equal, after.params, bound.params)
+    chex.assert_trees_all_equal(after.params, bound.params)
     images = gan.sample(SPEC, after, key, 2)
     np.testing.assert_array_equal(images, gan.decode(SPEC, after, gan.prior(SPEC, key, 2)))
     np.testing.assert_array_equal(images, model.sample(after, key, 2))
-    assert gan.discriminate(SPEC, after, images).shape == (2,)
+    chex.assert_shape(gan.discriminate(SPEC, after, images), (2,))

@@ -2,6 +2,7 @@
 
 import dataclasses
 
+import chex
 import flax.linen as nn
 import jax
 import jax.numpy as jnp
@@ -131,7 +132,7 @@ def test_known_pixels_are_kept_and_the_others_come_from_the_network():
     restored = np.asarray(image_to_image.restore(spec, state, given))
     np.testing.assert_array_equal(np.where(known, restored, 0), np.where(known, BATCH["image"], 0))
     tiles = np.asarray(image_to_image.compare(spec, state, KEY, BATCH))
-    assert tiles.shape == (6, 3, 16, 16, 3)
+    chex.assert_shape(tiles, (6, 3, 16, 16, 3))
     np.testing.assert_array_equal(tiles[:, 2], BATCH["image"])
     assert np.abs(tiles[:, 0] - tiles[:, 1]).max() > 0.01
 
@@ -167,5 +168,5 @@ def test_the_discriminator_judges_patches_beside_what_they_were_made_from():
     adversary = Adversary(PatchDiscriminator(4, 1), optax.sgd(0.1))
     model, state = started(adversary=adversary)
     logits = model.discriminate(state, BATCH["image"], BASELINE)
-    assert logits.shape == (6,)
+    chex.assert_shape(logits, (6,))
     assert np.abs(logits - model.discriminate(state, BATCH["image"], -BASELINE)).max() > 1e-4

@@ -1,5 +1,6 @@
 """StyleGAN2's regularizers against explicit derivatives and finite differences, and what its step does when."""
 
+import chex
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -186,7 +187,7 @@ def test_truncation_leads_to_the_average_style(trained):
     state = states[-1]
     latents = model.latents.prior(jax.random.key(2), 5)
     styles = jax.jit(model.styles.of_latents)(state, latents)
-    assert styles.shape == (5, 4, 5)
+    chex.assert_shape(styles, (5, 4, 5))
     average = model.styles.average(state)
     assert np.abs(average).max() > 0.0
     half = jax.jit(lambda *a: model.styles.of_latents(*a, truncation=0.5))(state, latents)

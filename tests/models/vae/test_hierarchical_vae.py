@@ -1,5 +1,6 @@
 """The ladder VAE: its layers' Gaussians against products of densities, its noise against the latents it stands for."""
 
+import chex
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -132,7 +133,7 @@ def test_the_networks_have_the_papers_sizes_and_fit_each_other():
     batch = example_batch(tiny_images(28), 3)
     state = jax.eval_shape(model.init, KEY, batch)
     samples = jax.eval_shape(lambda state: model.sample(state, KEY, 5), state)
-    assert samples.shape == (5, 28, 28, 1)
+    chex.assert_shape(samples, (5, 28, 28, 1))
     shapes = {jax.tree_util.keystr(k): x.shape for k, x in jax.tree_util.tree_leaves_with_path(state.params["vae"])}
     kernels = sorted(shape for name, shape in shapes.items() if "decoder" in name and "kernel" in name)
     hidden = [(below, width) for below, width in zip(LATENT_SIZES, WIDTHS, strict=True)]
@@ -151,7 +152,7 @@ def test_reconstructions_keep_their_images_shape():
     batch = example_batch(tiny_images(), 3)
     state = jax.jit(model.init)(KEY, batch)
     latents = jax.jit(model.latents.encode)(state, batch["image"])
-    assert latents.shape == (3, 9)
+    chex.assert_shape(latents, (3, 9))
     reconstructed = jax.jit(model.latents.reconstruct)(state, batch["image"])
     decoded = jax.jit(model.latents.decode)(state, latents)
     np.testing.assert_allclose(reconstructed, decoded, rtol=1e-5, atol=1e-6)
