@@ -1,6 +1,8 @@
 """Projection of an image into the styles of a StyleGAN2 (Karras et al. 2020, arXiv:1912.04958, appendix D)."""
 
+import functools
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from typing import Literal, NamedTuple, cast
 
 import jax
@@ -16,6 +18,8 @@ from jaxgen.networks.layers.resampling import average_pool
 
 Found = tuple[jax.Array, Sequence[jax.Array]]
 """Styles, and the noise of each layer."""
+Synthesis = Callable[[TrainState, jax.Array, Sequence[jax.Array]], jax.Array]
+"""(state, styles [1, N, S], noise) -> images [1, H, W, C]."""
 Carry = tuple[Found, optax.OptState]
 Distance = Callable[[Variables, jax.Array, jax.Array], jax.Array]
 """(variables, images [B, H, W, C], the target [H, W, C]) -> [B]."""
@@ -81,7 +85,7 @@ def normalized_noise(noise: Sequence[jax.Array]) -> list[jax.Array]:
 
 
 def project_image(
-    synthesize: Callable[[TrainState, jax.Array, Sequence[jax.Array]], jax.Array],
+    synthesize: Synthesis,
     state: TrainState,
     target: jax.Array,
     *,
@@ -99,7 +103,7 @@ def project_image(
     progress: Callable[[int, jax.Array], None] | None = None,
     every: int = 100,
 ) -> Projection:
-    """Styles and noise whose image is near `target` [H, W, C] in [-1, 1], by Adam from the average style.
+    """Return styles and noise whose image is near `target` [H, W, C] in [-1, 1], by Adam from the average style.
 
     Args:
       synthesize: (state, styles [1, N, S], noise) -> images [1, H, W, C].
@@ -115,50 +119,21 @@ def project_image(
       progress: called with the number of steps taken and the distance, `every` so many.
     """
     variables, measure = distance
-    schedule = optax.join_schedules(
-        [
-            optax.linear_schedule(0.0, learning_rate, max(1, int(RAMP_UP * steps))),
-            optax.constant_schedule(learning_rate),
-            optax.cosine_decay_schedule(learning_rate, max(1, int(RAMP_DOWN * steps))),
-        ],
-        [int(RAMP_UP * steps), int((1.0 - RAMP_DOWN) * steps)],
+    search = _Search(
+        synthesize,
+        measure,
+        optax.adam(_schedule(steps, learning_rate)),
+        layers=layers,
+        steps=steps,
+        key=key,
+        spread=spread,
+        move_noise=move_noise,
+        noise_weight=noise_weight,
     )
-    optimizer = optax.adam(schedule)
-
-    def whole(style: jax.Array) -> jax.Array:
-        return jnp.broadcast_to(style, (layers, style.shape[-1]))[None]
-
-    def distance_of(
-        variables: Variables, state: TrainState, target: jax.Array, style: jax.Array, noise: Sequence[jax.Array]
-    ) -> jax.Array:
-        return measure(variables, synthesize(state, whole(style), noise), target)[0]
-
-    @jax.jit
-    def advance(
-        carry: Carry, variables: Variables, state: TrainState, target: jax.Array, start: jax.Array, count: jax.Array
-    ) -> tuple[Carry, jax.Array]:
-        def step(i: jax.Array, carry: Carry) -> Carry:
-            (style, fixed), optimizer_state = carry
-            left = jnp.maximum(0.0, 1.0 - i / steps / SPREAD_UNTIL)
-            chance = jax.random.normal(jax.random.fold_in(key, i), style.shape)
-            moved = chance * SPREAD * spread * jnp.square(left)
-
-            def loss(found: Found) -> jax.Array:
-                style, noise = found if move_noise else (found[0], fixed)
-                apart = distance_of(variables, state, target, style + moved, noise)
-                return apart + noise_weight * noise_correlation(noise)
-
-            updates, optimizer_state = optimizer.update(jax.grad(loss)((style, fixed)), optimizer_state)
-            style, noise = cast(Found, optax.apply_updates((style, fixed), updates))
-            return (style, normalized_noise(noise) if move_noise else fixed), optimizer_state
-
-        carry = jax.lax.fori_loop(start, start + count, step, carry)
-        style, noise = carry[0]
-        return carry, distance_of(variables, state, target, style, noise)
-
+    advance = jax.jit(functools.partial(_advance, search))
     style = average[None] if space == "w" else jnp.repeat(average[None], layers, 0)
     found = style, [jnp.asarray(values) for values in noise]
-    carry = found, optimizer.init(found)
+    carry = found, search.optimizer.init(found)
     apart = jnp.zeros(())
     for start in range(0, steps, every):
         count = min(every, steps - start)
@@ -166,4 +141,81 @@ def project_image(
         if progress is not None:
             progress(start + count, apart)
     style, noise = carry[0]
-    return Projection(whole(style)[0], noise, apart)
+    return Projection(_of_all_layers(search, style)[0], noise, apart)
+
+
+@dataclass(frozen=True)
+class _Search:
+    """What stays the same over the steps of `project_image`, whose arguments these are."""
+
+    synthesize: Synthesis
+    measure: Distance
+    optimizer: optax.GradientTransformation
+    layers: int
+    steps: int
+    key: jax.Array
+    spread: jax.Array
+    move_noise: bool
+    noise_weight: float
+
+
+def _schedule(steps: int, learning_rate: float) -> optax.Schedule:
+    rise, fall = int(RAMP_UP * steps), max(1, int(RAMP_DOWN * steps))
+    return optax.join_schedules(
+        [
+            optax.linear_schedule(0.0, learning_rate, max(1, rise)),
+            optax.constant_schedule(learning_rate),
+            optax.cosine_decay_schedule(learning_rate, fall),
+        ],
+        [rise, int((1.0 - RAMP_DOWN) * steps)],
+    )
+
+
+def _advance(
+    search: _Search,
+    carry: Carry,
+    variables: Variables,
+    state: TrainState,
+    target: jax.Array,
+    start: jax.Array,
+    count: jax.Array,
+) -> tuple[Carry, jax.Array]:
+    """Take `count` steps from step `start` on, and return the distance after them as well."""
+    step = functools.partial(_step, search, variables, state, target)
+    carry = jax.lax.fori_loop(start, start + count, step, carry)
+    return carry, _distance_of(search, variables, state, target, *carry[0])
+
+
+def _step(
+    search: _Search, variables: Variables, state: TrainState, target: jax.Array, i: jax.Array, carry: Carry
+) -> Carry:
+    (style, fixed), optimizer_state = carry
+    left = jnp.maximum(0.0, 1.0 - i / search.steps / SPREAD_UNTIL)
+    chance = jax.random.normal(jax.random.fold_in(search.key, i), style.shape)
+    moved = chance * SPREAD * search.spread * jnp.square(left)
+
+    def loss(found: Found) -> jax.Array:
+        style, noise = found if search.move_noise else (found[0], fixed)
+        apart = _distance_of(search, variables, state, target, style + moved, noise)
+        return apart + search.noise_weight * noise_correlation(noise)
+
+    updates, optimizer_state = search.optimizer.update(jax.grad(loss)((style, fixed)), optimizer_state)
+    style, noise = cast(Found, optax.apply_updates((style, fixed), updates))
+    return (style, normalized_noise(noise) if search.move_noise else fixed), optimizer_state
+
+
+def _distance_of(
+    search: _Search,
+    variables: Variables,
+    state: TrainState,
+    target: jax.Array,
+    style: jax.Array,
+    noise: Sequence[jax.Array],
+) -> jax.Array:
+    images = search.synthesize(state, _of_all_layers(search, style), noise)
+    return search.measure(variables, images, target)[0]
+
+
+def _of_all_layers(search: _Search, style: jax.Array) -> jax.Array:
+    """[1 or N, S] -> [1, N, S]."""
+    return jnp.broadcast_to(style, (search.layers, style.shape[-1]))[None]

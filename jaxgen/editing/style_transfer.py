@@ -3,6 +3,7 @@
 `jaxgen.models.image_to_image.stylization` has the loss, and the network that does it in one pass for one style.
 """
 
+import functools
 from collections.abc import Callable
 from typing import cast
 
@@ -12,7 +13,7 @@ import optax
 
 from jaxgen.core.errors import UserError
 from jaxgen.core.types import Variables
-from jaxgen.metrics.extractors import efficientnet_maps
+from jaxgen.metrics.extractors import FeatureMaps, efficientnet_maps
 from jaxgen.models.image_to_image.stylization import WEIGHTS, Losses, Weights, content_of, style_losses, style_of
 
 Carry = tuple[jax.Array, optax.OptState]
@@ -31,7 +32,7 @@ def stylize_image(
     progress: Callable[[int, Losses], None] | None = None,
     every: int = 20,
 ) -> tuple[jax.Array, Losses]:
-    """(the picture [H, W, 3], its losses): `content` drawn in the manner of `style`, each [H, W, 3] in [-1, 1].
+    """Return (the picture [H, W, 3], its losses): `content` drawn in the manner of `style`, each [H, W, 3] in [-1, 1].
 
     Adam on the pixels, which begin as those of `content` and stay in [-1, 1]; by the maps of the shipped
     EfficientNet-Lite0.
@@ -43,35 +44,44 @@ def stylize_image(
       UserError: no step at all.
     """
     variables, maps_of = efficientnet_maps()
-
-    @jax.jit
-    def targets(variables: Variables, content: jax.Array, style: jax.Array) -> Targets:
-        return content_of(maps_of(variables, content)), style_of(maps_of(variables, style))
-
+    targets = jax.jit(functools.partial(_targets, maps_of))(variables, content[None], style[None])
     optimizer = optax.adam(optax.cosine_decay_schedule(learning_rate, steps))
-
-    @jax.jit
-    def advance(carry: Carry, variables: Variables, targets: Targets, count: jax.Array) -> tuple[Carry, Losses]:
-        def total(image: jax.Array) -> tuple[jax.Array, Losses]:
-            losses = style_losses(image, maps_of(variables, image), *targets)
-            losses = Losses(*(values[0] for values in losses))
-            return losses.total(weights), losses
-
-        def step(_: jax.Array, carry: Carry) -> Carry:
-            image, state = carry
-            updates, state = optimizer.update(jax.grad(total, has_aux=True)(image)[0], state)
-            return jnp.clip(cast(jax.Array, optax.apply_updates(image, updates)), -1.0, 1.0), state
-
-        carry = jax.lax.fori_loop(0, count, step, carry)
-        return carry, total(carry[0])[1]
-
-    fixed = targets(variables, content[None], style[None])
+    advance = jax.jit(functools.partial(_advance, maps_of, optimizer, weights))
     carry, losses = (content[None], optimizer.init(content[None])), None
     for start in range(0, steps, every):
         count = min(every, steps - start)
-        carry, losses = advance(carry, variables, fixed, count)
+        carry, losses = advance(carry, variables, targets, count)
         if progress is not None:
             progress(start + count, losses)
     if losses is None:
         raise UserError(f"A picture is drawn in at least 1 step, not {steps}.")
     return carry[0][0], losses
+
+
+def _targets(maps_of: FeatureMaps, variables: Variables, content: jax.Array, style: jax.Array) -> Targets:
+    return content_of(maps_of(variables, content)), style_of(maps_of(variables, style))
+
+
+def _advance(
+    maps_of: FeatureMaps,
+    optimizer: optax.GradientTransformation,
+    weights: Weights,
+    carry: Carry,
+    variables: Variables,
+    targets: Targets,
+    count: jax.Array,
+) -> tuple[Carry, Losses]:
+    """Take `count` steps, and return the losses after them as well."""
+
+    def total(image: jax.Array) -> tuple[jax.Array, Losses]:
+        losses = style_losses(image, maps_of(variables, image), *targets)
+        losses = Losses(*(values[0] for values in losses))
+        return losses.total(weights), losses
+
+    def step(_: jax.Array, carry: Carry) -> Carry:
+        image, state = carry
+        updates, state = optimizer.update(jax.grad(total, has_aux=True)(image)[0], state)
+        return jnp.clip(cast(jax.Array, optax.apply_updates(image, updates)), -1.0, 1.0), state
+
+    carry = jax.lax.fori_loop(0, count, step, carry)
+    return carry, total(carry[0])[1]
