@@ -183,7 +183,8 @@ def _advance(
     """Take `count` steps from step `start` on, and return the distance after them as well."""
     step = functools.partial(_step, search, variables, state, target)
     carry = jax.lax.fori_loop(start, start + count, step, carry)
-    return carry, _distance_of(search, variables, state, target, *carry[0])
+    style, noise = carry[0]
+    return carry, _distance_of(search, variables, state, target, style, noise)
 
 
 def _step(

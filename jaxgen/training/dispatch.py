@@ -91,7 +91,7 @@ def _resident_dispatch(model: GenerativeModel, data: Dataset, mesh: Mesh, *, bat
             del i
             positions = state.step.astype(jnp.uint32) * np.uint32(batch_size) + index
             rows = epoch_order(seed_words, positions, examples)
-            return {**data.prepare({name: values[rows] for name, values in arrays.items()}), "index": index}
+            return _batch_at(data, arrays, index, rows)
 
         return _run_steps(model, take_batch, state, count)
 
@@ -118,7 +118,7 @@ def _streaming_dispatch(
 
         def take_batch(state: TrainState, i: jax.Array) -> Batch:
             del state
-            return {**data.prepare({name: values[i] for name, values in batches.items()}), "index": index}
+            return _batch_at(data, batches, index, i)
 
         return _run_steps(model, take_batch, state, count)
 
@@ -135,7 +135,7 @@ def _streaming_dispatch(
     local_devices = mesh.size // jax.process_count()
 
     def stacked(count: int) -> dict[str, jax.Array]:
-        """`count` batches as [D, max_steps, b, ...]; the rows after `count` are not used."""
+        """Return `count` batches as [D, max_steps, b, ...]; the rows after `count` are not used."""
         batches = [next(stream) for _ in range(count)]
         batches += [batches[-1]] * (max_steps - count)
         rows = {name: np.stack([batch[name] for batch in batches]) for name in batches[0]}
@@ -157,29 +157,14 @@ def build_evaluation(
 
     The key of batch i is `fold_in(fold_in(key, 2**31), i)`: apart from the keys of the train steps.
     """
-    assert data.test is not None
-    total = length(data.test)
-
-    def key_of(state: TrainState, number: jax.Array) -> jax.Array:
-        return jax.random.fold_in(jax.random.fold_in(state.key, 2**31), number)
-
-    def batch_at(arrays: dict, index: jax.Array, rows: jax.Array) -> Batch:
-        return {**data.prepare({name: values[rows] for name, values in arrays.items()}), "index": index}
-
-    def full_batch(state: TrainState, arrays: dict, number: jax.Array, device: jax.Array) -> Metrics:
-        index = _local_index(mesh, batch_size, device)
-        rows = number.astype(jnp.uint32) * np.uint32(batch_size) + index
-        return sum_over_devices(model.eval_step(state, batch_at(arrays, index, rows), key_of(state, number)))
-
-    @jax.jit
-    def any_batch(state: TrainState, arrays: dict, number: jax.Array) -> Metrics:
-        index = jnp.arange(len(next(iter(arrays.values()))), dtype=jnp.uint32)
-        return model.eval_step(state, batch_at(arrays, index, index), key_of(state, number))
-
-    resident = is_resident(data.test)
+    held_out = data.test
+    assert held_out is not None
+    total, resident = length(held_out), is_resident(held_out)
+    full_batch = functools.partial(_evaluate_full_batch, model, data, mesh, batch_size)
     run_full = per_device(full_batch, mesh, (False, False, False, True))
+    run_any = jax.jit(functools.partial(_evaluate_any_batch, model, data))
     devices = split_over_devices(mesh, np.arange(mesh.size, dtype=np.int32))
-    placed = replicate(mesh, dict(data.test)) if resident else None
+    placed = replicate(mesh, dict(held_out)) if resident else None
 
     def evaluate(state: TrainState) -> dict[str, float]:
         results = []
@@ -189,11 +174,44 @@ def build_evaluation(
             if resident and stop - start == batch_size:
                 results.append(run_full(state, placed, placed_number, devices))
             else:
-                rows = replicate(mesh, read_examples(data.test, start, stop))
-                results.append(any_batch(state, rows, placed_number))
+                rows = replicate(mesh, read_examples(held_out, start, stop))
+                results.append(run_any(state, rows, placed_number))
         return mean_metrics(add_metrics(*jax.device_get(results)))
 
     return evaluate
+
+
+def _evaluate_full_batch(
+    model: GenerativeModel,
+    data: Dataset,
+    mesh: Mesh,
+    batch_size: int,
+    state: TrainState,
+    arrays: dict,
+    number: jax.Array,
+    device: jax.Array,
+) -> Metrics:
+    """Return the metrics of batch `number` of the arrays, of which each device has a part."""
+    index = _local_index(mesh, batch_size, device)
+    rows = number.astype(jnp.uint32) * np.uint32(batch_size) + index
+    batch = _batch_at(data, arrays, index, rows)
+    return sum_over_devices(model.eval_step(state, batch, _evaluation_key(state, number)))
+
+
+def _evaluate_any_batch(
+    model: GenerativeModel, data: Dataset, state: TrainState, arrays: dict, number: jax.Array
+) -> Metrics:
+    """Return the metrics of all rows of the arrays, whole on each device."""
+    index = jnp.arange(len(next(iter(arrays.values()))), dtype=jnp.uint32)
+    return model.eval_step(state, _batch_at(data, arrays, index, index), _evaluation_key(state, number))
+
+
+def _evaluation_key(state: TrainState, number: jax.Array) -> jax.Array:
+    return jax.random.fold_in(jax.random.fold_in(state.key, 2**31), number)
+
+
+def _batch_at(data: Dataset, arrays: dict[str, jax.Array], index: jax.Array, rows: jax.Array) -> Batch:
+    return {**data.prepare({name: values[rows] for name, values in arrays.items()}), "index": index}
 
 
 def add_metrics(*parts: Mapping[str, tuple[Any, Any]]) -> dict[str, tuple[float, float]]:
