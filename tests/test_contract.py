@@ -19,6 +19,9 @@ from jaxgen.training.run_setup import with_sharding
 QUICK = [name for name, case in CASES.items() if not case.slow]
 CORE = [name for name in QUICK if CASES[name].core]
 
+LIKE_ANOTHER = ("dcgan_of_14_pixels", "stylegan2", "diffusion_by_a_unet")
+"""Cases all of whose parts are in other cases, and that take long to compile for each number of devices."""
+
 
 def cases(names, quick=QUICK):
     """Parametrizes a test; the long tests take those that are not quick."""
@@ -117,7 +120,7 @@ def test_one_step_is_the_same_on_1_2_and_8_devices(case):
             np.testing.assert_allclose(actual, expected, rtol=1e-5, atol=atol, err_msg=f"{path} on {devices}")
 
 
-@cases([case for case in CASES if case != "dcgan_of_14_pixels"], quick=CORE[:1])  # that one is as the other, but slow
+@cases([case for case in CASES if case not in LIKE_ANOTHER], quick=CORE[:1])
 def test_several_steps_agree_in_float64_on_1_and_8_devices(case):
     def double(x):
         return x.astype(jnp.float64) if jnp.issubdtype(x.dtype, jnp.floating) else x
