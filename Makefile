@@ -1,4 +1,4 @@
-.PHONY: test slow style bits docs check
+.PHONY: test slow style types bits docs check
 test: ; pytest                                  # the quick tests
 slow: ; pytest -m slow                          # the long ones
 style: ; ruff check --fix . && ruff format .
