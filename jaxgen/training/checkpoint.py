@@ -13,7 +13,7 @@ import os
 import stat
 from collections.abc import Callable, Iterable
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import TypeVar
 
 import jax
 import jax.numpy as jnp
@@ -24,6 +24,7 @@ from jaxgen.core import files
 from jaxgen.core.errors import UserError
 from jaxgen.core.json_values import from_json
 from jaxgen.core.state import TrainState
+from jaxgen.core.types import Array, Json, PyTree
 from jaxgen.data.limits import check_memory
 from jaxgen.training.checkpoint_folder import FOLDER as FOLDER
 from jaxgen.training.checkpoint_folder import Manager, Steps, ignore_late_ends, is_unfinished
@@ -64,7 +65,7 @@ def open_checkpoints(folder: Path, *, keep: int = 2, keep_every: int | None = No
     )
 
 
-def _array(leaf: Any) -> np.ndarray:
+def _array(leaf: Array) -> np.ndarray:
     return np.asarray(jax.random.key_data(leaf) if jnp.issubdtype(leaf.dtype, jax.dtypes.prng_key) else leaf)
 
 
@@ -73,7 +74,7 @@ def _arrays(state: TrainState) -> list[tuple[str, np.ndarray]]:
     return [(jax.tree_util.keystr(path), _array(x)) for path, x in jax.tree_util.tree_flatten_with_path(state)[0]]
 
 
-def by_path(tree: Any) -> dict[str, Any]:
+def by_path(tree: PyTree) -> dict[str, PyTree]:
     """The leaves of a tree by paths such as generator/Dense_0/kernel, which do not tell what kind of nodes it has."""
     leaves = jax.tree_util.tree_flatten_with_path(tree)[0]
     return {jax.tree_util.keystr(path, simple=True, separator="/"): leaf for path, leaf in leaves}
@@ -84,7 +85,7 @@ def _sha256(arrays: Iterable[tuple[str, np.ndarray]]) -> str:
     sha = hashlib.sha256()
     for path, array in arrays:
         sha.update(f"{path}|{array.dtype}|{array.shape}|".encode())
-        sha.update(np.ascontiguousarray(array).reshape(-1).view(np.uint8))  # a view, since bfloat16 has no buffer
+        sha.update(np.ascontiguousarray(array).reshape(-1).view(np.uint8).data)  # a view, since bfloat16 has no buffer
     return sha.hexdigest()
 
 
@@ -93,7 +94,7 @@ def digest(state: TrainState) -> str:
     return _sha256(_arrays(state))
 
 
-def _weights_digest(weights: Any) -> str:
+def _weights_digest(weights: PyTree) -> str:
     """The same of what `WEIGHTS` names, whatever nodes they were read into."""
     return _sha256(sorted((path, _array(leaf)) for path, leaf in by_path(weights).items()))
 
@@ -105,7 +106,7 @@ def all_finite(state: TrainState) -> bool:
     )
 
 
-def save(manager: ocp.CheckpointManager, state: TrainState, record: dict[str, Any]) -> None:
+def save(manager: ocp.CheckpointManager, state: TrainState, record: Json) -> None:
     """Start to write the state and `record` (JSON-able) as checkpoint `state.step`; returns before it is on disk."""
     step = int(state.step)
     if jax.default_backend() == "cpu":
@@ -123,14 +124,14 @@ def save(manager: ocp.CheckpointManager, state: TrainState, record: dict[str, An
     )
 
 
-def _json_digest(run: dict[str, Any]) -> str:
+def _json_digest(run: Json) -> str:
     """SHA-256 of JSON in one spelling, of all but the signature itself."""
     signed = {key: value for key, value in run.items() if key != "signature"}
     text = json.dumps(signed, sort_keys=True, separators=(",", ":"))
     return hashlib.sha256(text.encode()).hexdigest()
 
 
-def restore_step(folder: Path, step: int, target: TrainState) -> tuple[TrainState, dict[str, Any]]:
+def restore_step(folder: Path, step: int, target: TrainState) -> tuple[TrainState, Json]:
     """Checkpoint `step` of a folder, checked against its digest.
 
     Args:
@@ -160,7 +161,7 @@ class _OtherShape(ValueError):
     """A checkpoint is of another model."""
 
 
-def _check_shapes(stored: Any, target: TrainState) -> None:
+def _check_shapes(stored: PyTree, target: TrainState) -> None:
     """Refuse arrays of other shapes before they are read: orbax takes the memory, and leaves tracebacks of its threads.
 
     Raises:
@@ -210,7 +211,7 @@ def restore_weights(folder: Path, step: int) -> dict[str, dict[str, np.ndarray]]
     return {name: by_path(weights[name]) for name in WEIGHTS}
 
 
-def _read_run(reader: ocp.Checkpointer, path: Path) -> dict[str, Any]:
+def _read_run(reader: ocp.Checkpointer, path: Path) -> Json:
     """Return the JSON of a checkpoint, held against its digest (those from before there was one: against its form)."""
     _check_plain(path)
     ignore_late_ends()
@@ -258,8 +259,8 @@ def _damaged(path: Path) -> UserError:
 
 
 def restore_latest(
-    folder: Path, target: TrainState, warn: Any = print, step: int | None = None
-) -> tuple[TrainState, dict[str, Any]]:
+    folder: Path, target: TrainState, warn: Callable[[str], object] = print, step: int | None = None
+) -> tuple[TrainState, Json]:
     """The newest whole checkpoint (or checkpoint `step`) and its JSON; says through `warn` what it had to pass over.
 
     Raises:
@@ -279,7 +280,7 @@ def _some_steps(folder: Path) -> list[int]:
     return steps
 
 
-def newest(folder: Path, read: Callable[[int], _Read], warn: Callable[[str], Any] = print) -> _Read:
+def newest(folder: Path, read: Callable[[int], _Read], warn: Callable[[str], object] = print) -> _Read:
     """What `read` gives of the newest step that it can read.
 
     Raises:

@@ -9,6 +9,7 @@ import shlex
 import sys
 from collections.abc import Iterator
 from pathlib import Path
+from types import TracebackType
 from typing import Any
 
 import orbax.checkpoint as ocp
@@ -63,15 +64,15 @@ class Steps(ocp.path.step.NameFormat):
     def build_name(self, step: int) -> str:
         return str(step)
 
-    def find_all(self, base_path: Any) -> Iterator[ocp.path.step.Metadata]:
+    def find_all(self, base_path: epath.PathLike) -> Iterator[ocp.path.step.Metadata]:
         return (self._metadata(base_path, step) for step in steps_on_disk(Path(base_path)))
 
-    def find_step(self, base_path: Any, step: int) -> ocp.path.step.Metadata:
+    def find_step(self, base_path: epath.PathLike, step: int) -> ocp.path.step.Metadata:
         if step not in steps_on_disk(Path(base_path)):
             raise ValueError(f"no checkpoint {step} in {base_path}")
         return self._metadata(base_path, step)
 
-    def _metadata(self, base_path: Any, step: int) -> ocp.path.step.Metadata:
+    def _metadata(self, base_path: epath.PathLike, step: int) -> ocp.path.step.Metadata:
         return ocp.path.step.Metadata(step=step, path=epath.Path(base_path) / str(step))
 
 
@@ -119,7 +120,7 @@ def ignore_late_ends() -> None:
     logging.getLogger("asyncio").addFilter(_is_not_of_a_late_end)
     show = sys.unraisablehook
 
-    def hook(what: Any) -> None:
+    def hook(what: "sys.UnraisableHookArgs") -> None:
         code = getattr(what.object, "cr_code", None)  # of a coroutine that nobody waits for any more
         of_orbax = code is not None and f"{os.sep}orbax{os.sep}" in code.co_filename
         if not of_orbax and not (
@@ -130,7 +131,7 @@ def ignore_late_ends() -> None:
     sys.unraisablehook = hook
     say = sys.excepthook
 
-    def hook_of_threads(kind: type[BaseException], error: BaseException, traceback: Any) -> None:
+    def hook_of_threads(kind: type[BaseException], error: BaseException, traceback: TracebackType | None) -> None:
         outermost = traceback or getattr(error, "__traceback__", None)
         called_from_outside = outermost is not None and outermost.tb_frame.f_code.co_name == "call_soon_threadsafe"
         if not (called_from_outside and isinstance(error, RuntimeError)):

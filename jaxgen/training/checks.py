@@ -1,12 +1,11 @@
 """What is refused before a run begins, since it does not fit the machine, the data or the model."""
 
-from typing import Any
-
 import jax
 from jax.sharding import Mesh
 
 from jaxgen.core.errors import UserError
 from jaxgen.core.model import GenerativeModel
+from jaxgen.core.types import Metrics
 from jaxgen.data.dataset import Dataset, example_batch
 from jaxgen.samples.scores import value_names
 from jaxgen.training.config import TrainConfig
@@ -45,7 +44,7 @@ def check_evaluation(model: GenerativeModel, data: Dataset, config: TrainConfig)
         return True
     if data.test is not None:
 
-        def evaluate(key: jax.Array) -> Any:
+        def evaluate(key: jax.Array) -> Metrics:
             batch = example_batch(data, 2)
             return model.eval_step(model.init(key, batch), batch, key)
 

@@ -3,7 +3,7 @@
 import importlib.util
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Any, Literal, Self, TypeVar
+from typing import Annotated, Literal, Self, TypeVar
 
 from jaxgen.core import option_groups
 from jaxgen.core.errors import UserError
@@ -18,6 +18,7 @@ from jaxgen.core.options import (
     option_types,
     within,
 )
+from jaxgen.core.types import Json
 from jaxgen.samples.scores import MetricNames
 
 _Config = TypeVar("_Config", bound="TrainConfig")
@@ -109,7 +110,7 @@ class TrainConfig:
     evaluation: EvaluationOptions = EvaluationOptions()
     hardware: HardwareOptions = HardwareOptions()
 
-    def replace(self, **options: Any) -> Self:
+    def replace(self, **options: object) -> Self:
         """Return a config with other values of some options, by their names, whichever group they are in.
 
             TrainConfig().replace(steps=500, log_every=10)
@@ -176,7 +177,7 @@ def validate(config: TrainConfig) -> None:
         raise UserError("--resume continues a run and --init-from starts a new one: give one of them.")
 
 
-def config_to_json(config: TrainConfig) -> dict[str, Any]:
+def config_to_json(config: TrainConfig) -> Json:
     """Return a config's options as JSON values, by name: paths as text, tuples as lists."""
     return {
         name: str(value) if isinstance(value, Path) else value for name, value in option_groups.values(config).items()
@@ -187,7 +188,7 @@ FORMER_NAMES = {"optimiser": "optimizer", "binarisation": "binarization"}
 """Options that runs of earlier versions have by another name."""
 
 
-def config_from_json(default: _Config, values: dict[str, Any], where: str = "config.json") -> _Config:
+def config_from_json(default: _Config, values: Json, where: str = "config.json") -> _Config:
     """Return the config that `config_to_json` wrote; options that are missing are as in `default`.
 
     Raises:
@@ -202,7 +203,7 @@ def config_from_json(default: _Config, values: dict[str, Any], where: str = "con
             "use the version of jaxgen that made the run."
         )
 
-    def decode(value: Any, is_path: bool) -> Any:
+    def decode(value: object, is_path: bool) -> object:
         if isinstance(value, list):
             return tuple(decode(item, is_path) for item in value)
         return Path(value) if is_path and isinstance(value, str) else value

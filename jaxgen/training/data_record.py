@@ -1,12 +1,11 @@
 """What a run keeps of its data: config.json has the fingerprint, data.json the items of each split."""
 
-from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
 
 from jaxgen.core import option_groups
 from jaxgen.core.errors import UserError
 from jaxgen.core.json_values import read_json
+from jaxgen.core.types import Json
 from jaxgen.data import music
 from jaxgen.data.dataset import Dataset, is_resident, length
 from jaxgen.data.embedded_sets import EMBEDDED
@@ -28,10 +27,11 @@ def identity_of(data: Dataset) -> Identity | None:
     if data.identity is not None:
         return data.identity
     splits = [split for split in (data.train, data.test) if split is not None]
-    return identity_of_arrays(*splits) if all(map(is_resident, splits)) else None
+    arrays = [split for split in splits if is_resident(split)]
+    return identity_of_arrays(*arrays) if len(arrays) == len(splits) else None
 
 
-def describe_data(data: Dataset, identity: Identity | None) -> dict[str, Any]:
+def describe_data(data: Dataset, identity: Identity | None) -> Json:
     """Return what config.json says of the data."""
     counts = {"examples": length(data.train), "held_out": 0 if data.test is None else length(data.test)}
     return {"name": data.name, **counts, "fingerprint": None if identity is None else identity.fingerprint}
@@ -43,7 +43,7 @@ def write_items(run_dir: Path, identity: Identity | None) -> None:
         run_folder.write_json(run_dir / run_folder.DATA, identity.to_json())
 
 
-def recorded_by(run_dir: Path, record: Mapping[str, Any]) -> Recorded:
+def recorded_by(run_dir: Path, record: Json) -> Recorded:
     """Return what the run in a folder recorded of its data; `record` is its config.json.
 
     Raises:
@@ -53,7 +53,7 @@ def recorded_by(run_dir: Path, record: Mapping[str, Any]) -> Recorded:
     if fingerprint is None:
         return Recorded(None, record["assets"])
 
-    def check(values: Any) -> None:
+    def check(values: object) -> None:
         if identity_from_json(values).fingerprint != fingerprint:
             raise ValueError(f"it is not what {run_folder.CONFIG} says of the data")
 
@@ -63,8 +63,8 @@ def recorded_by(run_dir: Path, record: Mapping[str, Any]) -> Recorded:
 
 def check_resumed(
     run_dir: Path,
-    before: Mapping[str, Any],
-    now: Mapping[str, Any],
+    before: Json,
+    now: Json,
     identity: Identity | None,
     configs: tuple[TrainConfig, TrainConfig],
 ) -> list[str]:
@@ -123,5 +123,5 @@ def _options(names: list[str], config: TrainConfig) -> str:
     return ", ".join(f"--{name} {option_groups.value(config, name)}" for name in names)
 
 
-def _say(record: Mapping[str, Any]) -> str:
+def _say(record: Json) -> str:
     return f"{record['data']['examples']} examples of {record['data']['name']}"

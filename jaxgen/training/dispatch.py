@@ -2,7 +2,7 @@
 
 import functools
 from collections.abc import Callable, Iterator, Mapping
-from typing import Any, NamedTuple
+from typing import NamedTuple, SupportsFloat
 
 import jax
 import jax.numpy as jnp
@@ -11,7 +11,8 @@ from jax.sharding import Mesh
 
 from jaxgen.core.model import GenerativeModel
 from jaxgen.core.reductions import sum_over_devices
-from jaxgen.core.state import Batch, Metrics, TrainState
+from jaxgen.core.state import TrainState
+from jaxgen.core.types import Batch, Metrics
 from jaxgen.data.dataset import Dataset, is_resident, length, read_examples
 from jaxgen.data.order import epoch_order
 from jaxgen.data.stream import stream_batches
@@ -79,7 +80,9 @@ def build_dispatch(
 
 
 def _resident_dispatch(model: GenerativeModel, data: Dataset, mesh: Mesh, *, batch_size: int) -> Dispatch:
-    examples = length(data.train)
+    train = data.train
+    assert is_resident(train)
+    examples = length(train)
 
     def on_device(
         state: TrainState, arrays: dict, count: jax.Array, device: jax.Array
@@ -96,7 +99,7 @@ def _resident_dispatch(model: GenerativeModel, data: Dataset, mesh: Mesh, *, bat
         return _run_steps(model, take_batch, state, count)
 
     run = per_device(on_device, mesh, (False, False, False, True), donate=(0,))
-    arrays = replicate(mesh, dict(data.train))
+    arrays = replicate(mesh, dict(train))
     devices = split_over_devices(mesh, np.arange(mesh.size, dtype=np.int32))
     counts: dict[int, jax.Array] = {}  # placed once each, so that a call moves nothing
 
@@ -111,6 +114,9 @@ def _resident_dispatch(model: GenerativeModel, data: Dataset, mesh: Mesh, *, bat
 def _streaming_dispatch(
     model: GenerativeModel, data: Dataset, mesh: Mesh, *, batch_size: int, max_steps: int, seed: int, start_step: int
 ) -> Dispatch:
+    train = data.train
+    assert not is_resident(train)
+
     def on_device(
         state: TrainState, count: jax.Array, device: jax.Array, batches: dict
     ) -> tuple[TrainState, DispatchResult]:
@@ -125,7 +131,7 @@ def _streaming_dispatch(
     run = per_device(on_device, mesh, (False, False, True, True), donate=(0,))
     devices = split_over_devices(mesh, np.arange(mesh.size, dtype=np.int32))
     stream: Iterator[dict[str, np.ndarray]] = stream_batches(
-        data.train,
+        train,
         batch_size=batch_size,
         seed=seed,
         start_step=start_step,
@@ -164,7 +170,7 @@ def build_evaluation(
     run_full = per_device(full_batch, mesh, (False, False, False, True))
     run_any = jax.jit(functools.partial(_evaluate_any_batch, model, data))
     devices = split_over_devices(mesh, np.arange(mesh.size, dtype=np.int32))
-    placed = replicate(mesh, dict(held_out)) if resident else None
+    placed = replicate(mesh, dict(held_out)) if is_resident(held_out) else None
 
     def evaluate(state: TrainState) -> dict[str, float]:
         results = []
@@ -214,7 +220,7 @@ def _batch_at(data: Dataset, arrays: dict[str, jax.Array], index: jax.Array, row
     return {**data.prepare({name: values[rows] for name, values in arrays.items()}), "index": index}
 
 
-def add_metrics(*parts: Mapping[str, tuple[Any, Any]]) -> dict[str, tuple[float, float]]:
+def add_metrics(*parts: Mapping[str, tuple[SupportsFloat, SupportsFloat]]) -> dict[str, tuple[float, float]]:
     """Sums of (sum, weight) pairs by name, in float64."""
     totals: dict[str, tuple[float, float]] = {}
     for part in parts:

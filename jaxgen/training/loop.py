@@ -3,8 +3,9 @@
 import contextlib
 import functools
 from collections import deque
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import jax
 import numpy as np
@@ -14,6 +15,7 @@ from jaxgen.core import files
 from jaxgen.core.errors import RunFailed, RunStopped
 from jaxgen.core.model import GenerativeModel, ModelSpec, as_model
 from jaxgen.core.state import TrainState
+from jaxgen.core.types import Json, present
 from jaxgen.data.dataset import Dataset
 from jaxgen.samples import pictures
 from jaxgen.samples.previews import build_preview
@@ -51,9 +53,9 @@ def train(
     config: TrainConfig = TrainConfig(),  # noqa: B008  immutable
     *,
     name: str | None = None,
-    experiment: dict[str, Any] | None = None,
+    experiment: Json | None = None,
     owns_process: bool = False,
-    **options: Any,
+    **options: object,
 ) -> TrainResult:
     """Train a model, or that of a spec, on `data` and leave a run folder.
 
@@ -89,7 +91,7 @@ def _train(
     mesh: Mesh,
     *,
     name: str | None,
-    experiment: dict[str, Any] | None,
+    experiment: Json | None,
     owns_process: bool,
 ) -> TrainResult:
     check_devices(config, mesh)
@@ -233,7 +235,7 @@ class _Loop:
         ends = [(self.step // every + 1) * every for every, _ in self.events if every]
         return min([self.config.run.steps, self.step + self.config.hardware.steps_per_dispatch, *ends]) - self.step
 
-    def due_events(self) -> list[Any]:
+    def due_events(self) -> list[Callable[[], None]]:
         """Return what happens after this step; everything after the last."""
         last = self.step == self.config.run.steps
         return [act for every, act in self.events if last or (every and self.step % every == 0)]
@@ -293,7 +295,7 @@ class _Loop:
         better = not self.best or (value > self.best["value"]) == (self.config.evaluation.best_is == "max")
         if better and value != self.best.get("value"):
             self.best = {"metric": metric, "value": value, "step": self.step}
-            checkpoint.save(self.best_checkpoints, self.state, self.json())
+            checkpoint.save(present(self.best_checkpoints), self.state, self.json())
 
     def show(self) -> None:
         """Samples, always of the same noise: a sheet of images, texts."""
@@ -310,6 +312,6 @@ class _Loop:
             raise self.not_finite(f"the state after step {self.step}")
         checkpoint.save(self.checkpoints, self.state, self.json())
 
-    def json(self) -> dict[str, Any]:
+    def json(self) -> Json:
         """What a checkpoint holds besides the state."""
         return {**self.start.record, "totals": self.totals, "best": self.best}

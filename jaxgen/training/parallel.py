@@ -4,19 +4,22 @@ import contextlib
 import os
 from collections import deque
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import TypeVar
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 from jax.sharding import Mesh, NamedSharding
 from jax.sharding import PartitionSpec as P
+from jax.typing import ArrayLike
 
 from jaxgen.core.errors import UserError
 from jaxgen.core.reductions import AXIS
+from jaxgen.core.types import Json, PyTree
 
 SMALL = 1024
 """Arrays of at most so many numbers may be kept for a while."""
+Result = TypeVar("Result")
 _DETERMINISTIC = "--xla_gpu_deterministic_ops=true"
 
 
@@ -42,7 +45,7 @@ def cpu_cores() -> int:
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
-def describe_machine(mesh: Mesh) -> dict[str, Any]:
+def describe_machine(mesh: Mesh) -> Json:
     """What the bits of a run depend on besides its options and the libraries: platform, kind, devices (, cores).
 
     XLA's CPU code splits sums over the cores that it may use, so that another number of them adds in another order.
@@ -76,10 +79,10 @@ def check_deterministic(mesh: Mesh) -> None:
         raise UserError(f"--deterministic needs XLA_FLAGS={_DETERMINISTIC} in the environment before jax starts.")
 
 
-def _place(mesh: Mesh, tree: Any, spec: P) -> Any:
+def _place(mesh: Mesh, tree: PyTree, spec: P) -> PyTree:
     sharding = NamedSharding(mesh, spec)
 
-    def place(x: Any) -> jax.Array:
+    def place(x: ArrayLike) -> jax.Array:
         if isinstance(x, jax.Array) and jnp.issubdtype(x.dtype, jax.dtypes.prng_key):
             return jax.random.wrap_key_data(place(jax.random.key_data(x)), impl=jax.random.key_impl(x))
         if jax.process_count() == 1:
@@ -90,17 +93,17 @@ def _place(mesh: Mesh, tree: Any, spec: P) -> Any:
     return jax.tree.map(place, tree)
 
 
-def replicate(mesh: Mesh, tree: Any) -> Any:
+def replicate(mesh: Mesh, tree: PyTree) -> PyTree:
     """The same value on every device (each process gives the whole value)."""
     return _place(mesh, tree, P())
 
 
-def split_over_devices(mesh: Mesh, tree: Any) -> Any:
+def split_over_devices(mesh: Mesh, tree: PyTree) -> PyTree:
     """Leaves [D, ...], the same in every process, with row d on device d."""
     return _place(mesh, tree, P(AXIS))
 
 
-def split_local_over_devices(mesh: Mesh, tree: Any) -> Any:
+def split_local_over_devices(mesh: Mesh, tree: PyTree) -> PyTree:
     """Leaves [local D, ...] of this process's own devices, as parts of global arrays [D, ...]."""
     sharding = NamedSharding(mesh, P(AXIS))
     if jax.process_count() == 1:
@@ -109,13 +112,13 @@ def split_local_over_devices(mesh: Mesh, tree: Any) -> Any:
 
 
 def per_device(
-    function: Callable[..., Any],
+    function: Callable[..., Result],
     mesh: Mesh,
     mapped: Sequence[bool],
     *,
     donate: Sequence[int] = (),
     replicated_output: bool = True,
-) -> Callable[..., Any]:
+) -> Callable[..., Result]:
     """Compile `function` to run once per device, with the axis `AXIS` bound, for `jaxgen.core.reductions`.
 
     Of the functions made here at most `_most_in_flight` are under way at once, see there. An argument whose `mapped` is
@@ -157,13 +160,13 @@ _in_flight: deque[list[jax.Array]] = deque()
 """Of each program with collectives that was begun and not awaited, what tells that it is done, oldest first."""
 
 
-def _a_few_at_once(run: Callable[..., Any], mesh: Mesh) -> Callable[..., Any]:
+def _a_few_at_once(run: Callable[..., Result], mesh: Mesh) -> Callable[..., Result]:
     """`run`, which first awaits earlier programs where too many are under way; `run` itself on a single device."""
     if mesh.size == 1:
         return run
     most = _most_in_flight(mesh)
 
-    def begin(*arguments: Any) -> Any:
+    def begin(*arguments: PyTree) -> Result:
         while len(_in_flight) >= most:
             await_arrays(_in_flight.popleft())
         output = run(*arguments)
@@ -181,16 +184,16 @@ def await_arrays(arrays: Sequence[jax.Array]) -> None:
 
 
 def shard_mapped(
-    function: Callable[..., Any],
+    function: Callable[..., Result],
     mesh: Mesh,
     mapped: Sequence[bool],
     *,
     donate: Sequence[int] = (),
     replicated_output: bool = True,
-) -> Callable[..., Any]:
+) -> Callable[..., Result]:
     """`per_device` for several processes (and for the test that holds it against `pmap`)."""
 
-    def on_one_device(*arguments: Any) -> Any:
+    def on_one_device(*arguments: PyTree) -> Result:
         rows = [jax.tree.map(lambda x: x[0], a) if m else a for a, m in zip(arguments, mapped, strict=True)]
         output = function(*rows)
         return output if replicated_output else jax.tree.map(lambda x: x[None], output)

@@ -4,7 +4,8 @@ import math
 import re
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any
+from types import UnionType
+from typing import Any, cast
 
 from jaxgen.core.json_values import from_json, shown
 from jaxgen.data.limits import MOST_CLASSES
@@ -15,16 +16,17 @@ _LONGEST_TEXT = 10_000
 _DTYPES = {"bool", "bfloat16", "float16", "float32", "float64"} | {
     f"{kind}{bits}" for kind in ("int", "uint") for bits in (8, 16, 32, 64)
 }
-_Check = Callable[[Any], None]
+_Check = Callable[[object], None]
 
 
-def check_record(record: Any) -> None:
+def check_record(record: object) -> None:
     """Refuse what is no record of a run.
 
     Raises:
       ValueError: which key is wrong, and how.
     """
-    _require(isinstance(record, dict), "it is no JSON object")
+    if not isinstance(record, dict):
+        raise ValueError("it is no JSON object")
     required = ("experiment", "config", "assets", "batch", "versions")
     if missing := [key for key in required if not isinstance(record.get(key), dict)]:
         raise ValueError(f"it lacks {', '.join(missing)}")
@@ -38,7 +40,7 @@ def _require(condition: bool, otherwise: str) -> None:
         raise ValueError(otherwise)
 
 
-def _each(values: Mapping[str, Any], checks: Mapping[str, _Check], prefix: str = "") -> None:
+def _each(values: Mapping[str, object], checks: Mapping[str, _Check], prefix: str = "") -> None:
     """Call the check of every key that is there, and name the key where it fails."""
     for name, check in checks.items():
         if name in values:
@@ -49,82 +51,84 @@ def _each(values: Mapping[str, Any], checks: Mapping[str, _Check], prefix: str =
                 raise ValueError(f"{prefix}{name}{'' if said.startswith('.') else ' '}{said}") from error
 
 
-def _is(annotation: Any) -> _Check:
-    def check(value: Any) -> None:
-        from_json(value, annotation)
+def _is(annotation: type | UnionType) -> _Check:
+    def check(value: object) -> None:
+        from_json(value, cast(type, annotation))
 
     return check
 
 
 def _whole(least: int, most: int = 2**31 - 1) -> _Check:
-    def check(value: Any) -> None:
-        from_json(value, int)
-        _require(least <= value <= most, f"is {shown(value)}, not between {least} and {most}")
+    def check(value: object) -> None:
+        number = from_json(value, int)
+        _require(least <= number <= most, f"is {shown(value)}, not between {least} and {most}")
 
     return check
 
 
-def _positive(value: Any) -> None:
-    from_json(value, float)
-    _require(math.isfinite(value) and value > 0, f"is {shown(value)}, not a number above 0")
+def _positive(value: object) -> None:
+    number = from_json(value, float)
+    _require(math.isfinite(number) and number > 0, f"is {shown(value)}, not a number above 0")
 
 
 def _list_of(check: _Check, least: int, most: int) -> _Check:
-    def check_all(value: Any) -> None:
-        from_json(value, list[Any])
-        _require(least <= len(value) <= most, f"has {len(value)} entries, not between {least} and {most}")
-        for x in value:
+    def check_all(value: object) -> None:
+        found = from_json(value, list[Any])
+        _require(least <= len(found) <= most, f"has {len(found)} entries, not between {least} and {most}")
+        for x in found:
             check(x)
 
     return check_all
 
 
-def _text(value: Any) -> None:
-    from_json(value, str)
-    _require(len(value) <= _LONGEST_TEXT, f"has {len(value)} characters, more than {_LONGEST_TEXT}")
+def _text(value: object) -> None:
+    text = from_json(value, str)
+    _require(len(text) <= _LONGEST_TEXT, f"has {len(text)} characters, more than {_LONGEST_TEXT}")
 
 
 def _or_none(check: _Check) -> _Check:
-    def check_some(value: Any) -> None:
+    def check_some(value: object) -> None:
         if value is not None:
             check(value)
 
     return check_some
 
 
-def _shape(value: Any) -> None:
+def _shape(value: object) -> None:
     _list_of(_whole(1), 0, 8)(value)
-    _require(math.prod(value) <= LARGEST_ARRAY, f"is {shown(value)}, more than {LARGEST_ARRAY} values")
+    _require(
+        math.prod(from_json(value, list[int])) <= LARGEST_ARRAY, f"is {shown(value)}, more than {LARGEST_ARRAY} values"
+    )
 
 
-def _image_shape(value: Any) -> None:
+def _image_shape(value: object) -> None:
     _list_of(_whole(1), 3, 3)(value)
     _shape(value)
-    _require(value[2] <= 4, f"is {shown(value)}, not height, width and 1 to 4 channels")
+    _require(from_json(value, list[int])[2] <= 4, f"is {shown(value)}, not height, width and 1 to 4 channels")
 
 
-def _experiment(value: Any) -> None:
-    from_json(value, dict[str, Any])
+def _experiment(value: object) -> None:
+    value = from_json(value, dict[str, Any])
     for key in ("name", "module", "file"):
         _require(key in value, f"lacks {key}")
     _each(value, {"name": _text, "module": _or_none(_text), "file": _or_none(_file_name)}, ".")
 
 
-def _file_name(value: Any) -> None:
+def _file_name(value: object) -> None:
     _text(value)
-    _require(value == Path(value).name != "", f"is {shown(value)}, no file's name")
+    _require(value == Path(from_json(value, str)).name != "", f"is {shown(value)}, no file's name")
 
 
-def _data(value: Any) -> None:
-    from_json(value, dict[str, Any])
+def _data(value: object) -> None:
+    value = from_json(value, dict[str, Any])
     for key in ("name", "examples"):
         _require(key in value, f"lacks {key}")
     counts = {"examples": _whole(1, 2**63), "held_out": _whole(0, 2**63)}
     _each(value, {"name": _text, **counts, "fingerprint": _is(str | None)}, ".")
 
 
-def _batch(value: Any) -> None:
-    from_json(value, dict[str, dict[str, Any]])
+def _batch(value: object) -> None:
+    value = from_json(value, dict[str, dict[str, Any]])
     _require(1 <= len(value) <= 100, f"has {len(value)} arrays")
     for name, entry in value.items():
         _text(name)
@@ -135,16 +139,16 @@ def _batch(value: Any) -> None:
         _require(entry["dtype"] in _DTYPES, f"has the dtype {shown(entry['dtype'])}")
 
 
-def _vocabulary(value: Any) -> None:
-    from_json(value, dict[str, str])
+def _vocabulary(value: object) -> None:
+    value = from_json(value, dict[str, str])
     needs = {"characters": "characters", "bytes": None, "subwords": "tokeniser"}
     _require(value.get("kind") in needs, f"has the kind {shown(value.get('kind'))}")
     key = needs[value["kind"]]
     _require(key is None or bool(value.get(key)), f"lacks {key}")
 
 
-def _first_stage(value: Any) -> None:
-    from_json(value, dict[str, Any])
+def _first_stage(value: object) -> None:
+    value = from_json(value, dict[str, Any])
     check_record({"versions": {}, **value})
     keys = {"sha256": _sha256, "grid_shape": _shape, "num_codes": _whole(1), "step": _whole(0)}
     for key in keys:
@@ -152,15 +156,15 @@ def _first_stage(value: Any) -> None:
     _each(value, keys, ".")
 
 
-def _pretrained(value: Any) -> None:
-    from_json(value, dict[str, Any])
+def _pretrained(value: object) -> None:
+    value = from_json(value, dict[str, Any])
     for key in ("class", "kind", "network"):
         _require(key in value, f"lacks {key}")
     network = _is(dict[str, Any])
     _each(value, {"class": _text, "kind": _text, "network": network, "sha256": _sha256, "experiment": _text}, ".")
 
 
-def _sha256(value: Any) -> None:
+def _sha256(value: object) -> None:
     _require(isinstance(value, str) and re.fullmatch(r"[0-9a-f]{64}", value) is not None, f"is {shown(value)}")
 
 

@@ -19,6 +19,7 @@ from rich.table import Column
 
 from jaxgen.core import files
 from jaxgen.core.terminal import console, discard
+from jaxgen.core.types import Json, present
 from jaxgen.training import run_folder
 
 SECONDS_BETWEEN_WORDS = 15.0
@@ -28,7 +29,7 @@ SECONDS_BETWEEN_WORDS = 15.0
 class Reporter:
     """The reports of one run. In processes other than the first every method does nothing."""
 
-    def __init__(self, run_dir: Path, *, start_step: int, steps: int, wandb: str | None, config: dict[str, Any]):
+    def __init__(self, run_dir: Path, *, start_step: int, steps: int, wandb: str | None, config: Json):
         self.active = jax.process_index() == 0
         self.console = console(quiet=not self.active, soft_wrap=True)
         self.run_dir, self.steps = run_dir, steps
@@ -52,7 +53,7 @@ class Reporter:
         except OSError:  # nobody reads on (`| head`), or the disk that stdout goes to is full: the run itself goes on
             discard(sys.stdout)
 
-    def machine(self, machine: dict[str, Any]) -> None:
+    def machine(self, machine: Json) -> None:
         """Say which backend and how many devices are used, and what a GPU that lies idle needs."""
         platform, count = machine["platform"], machine["devices"]
         kind = f"cores: {machine['cores']}" if "cores" in machine else machine["kind"]
@@ -104,9 +105,9 @@ class Reporter:
         if not self.active:
             return
         finite = {name: value for name, value in values.items() if math.isfinite(value)}
-        self._lines.write(json.dumps({"step": step, **finite}) + "\n")
-        self._lines.flush()
-        self._board.add(finite, step)
+        present(self._lines).write(json.dumps({"step": step, **finite}) + "\n")
+        present(self._lines).flush()
+        present(self._board).add(finite, step)
         if self._wandb is not None:
             self._wandb.log(finite, step=step)
 
@@ -143,7 +144,9 @@ class _Board:
 
     def __init__(self, folder: Path, start_step: int):
         from tensorboardX.event_file_writer import EventsWriter
-        from tensorboardX.proto.event_pb2 import Event, SessionLog
+
+        # protobuf makes the names at run time
+        from tensorboardX.proto.event_pb2 import Event, SessionLog  # pyright: ignore[reportAttributeAccessIssue]
         from tensorboardX.summary import scalar
 
         files.refuse_link(folder)
@@ -164,8 +167,8 @@ class _Board:
         self._writer.close()
 
 
-def _wandb_run(project: str, run_dir: Path, config: dict[str, Any]) -> Any:
-    import wandb
+def _wandb_run(project: str, run_dir: Path, config: Json) -> Any:
+    import wandb  # pyright: ignore[reportMissingImports]  # an extra, not installed where types are checked
 
     return wandb.init(project=project, dir=str(run_dir), name="/".join(run_dir.parts[-2:]), config=config)
 

@@ -31,6 +31,7 @@ from typing import Any
 from jaxgen.core import files
 from jaxgen.core.errors import UserError
 from jaxgen.core.json_values import from_json, read_json
+from jaxgen.core.types import Json
 from jaxgen.training import checkpoint_folder, run_lock
 from jaxgen.training.record_schema import check_record
 
@@ -200,12 +201,12 @@ def find(run_dir: Path | None, root: Path) -> Path:
     return runs[-1]
 
 
-def write_json(path: Path, value: Any) -> None:
+def write_json(path: Path, value: object) -> None:
     """Write JSON so that a killed process leaves either the old file or the new one."""
     files.write_atomically(path, json.dumps(value, indent=2) + "\n")
 
 
-def read_record(run_dir: Path) -> dict[str, Any]:
+def read_record(run_dir: Path) -> Json:
     """config.json of a run, every key of which has the type and range that it should have.
 
     Raises:
@@ -282,7 +283,7 @@ def sheets(run_dir: Path) -> list[Path]:
     return [path for path in samples(run_dir) if path.suffix == ".png"]
 
 
-def read_metrics(run_dir: Path, warn: Callable[[str], Any] = _warn) -> list[dict[str, float]]:
+def read_metrics(run_dir: Path, warn: Callable[[str], object] = _warn) -> list[dict[str, float]]:
     """Return the lines of metrics.jsonl that can be read; say through `warn` how many others there are."""
     path = Path(run_dir) / METRICS
     if not path.is_file():

@@ -17,6 +17,7 @@ from jaxgen.core import files
 from jaxgen.core.errors import UserError
 from jaxgen.core.model import GenerativeModel
 from jaxgen.core.state import TrainState
+from jaxgen.core.types import Batch, Json, Tree
 from jaxgen.data.dataset import Dataset, described, example_batch
 from jaxgen.data.identity import Identity
 from jaxgen.training import checkpoint, checkpoint_folder, data_record, run_folder, trusted
@@ -42,7 +43,7 @@ class RunSetup:
     run_dir: Path
     state: TrainState
     """On every device of the mesh."""
-    record: dict[str, Any]
+    record: Json
     """What config.json holds, and every checkpoint's JSON."""
     totals: dict[str, tuple[float, float]] = field(default_factory=dict)
     """Metrics (sum, weight) since the last line of metrics.jsonl, where a restored run has some."""
@@ -58,20 +59,20 @@ class _Asked(NamedTuple):
     """What `start_run` was called with, and made of it."""
 
     model: GenerativeModel
-    batch: Any
+    batch: Batch
     """Two examples."""
     config: TrainConfig
     mesh: Mesh
     root: Path
     """Where runs without a `run_dir` go."""
-    record: dict[str, Any]
+    record: Json
     identity: Identity | None
     """What the data are made of."""
     locks: contextlib.ExitStack
 
 
 def start_run(
-    model: GenerativeModel, data: Dataset, config: TrainConfig, mesh: Mesh, *, name: str, experiment: dict[str, Any]
+    model: GenerativeModel, data: Dataset, config: TrainConfig, mesh: Mesh, *, name: str, experiment: Json
 ) -> RunSetup:
     """Make or open the run's folder and its state, and bring what lies in the folder back to the state's step.
 
@@ -140,7 +141,7 @@ def _resume(asked: _Asked) -> RunSetup:
     return RunSetup(run_dir, state, record, totals, saved.get("best", {}), messages)
 
 
-def _say_other_bits(old: dict[str, Any], record: dict[str, Any]) -> list[str]:
+def _say_other_bits(old: Json, record: Json) -> list[str]:
     """What tells that a resumed run will not end in the bits of one that was never stopped."""
     changed = [
         f"{name} {old[part][name]} before and {value} now"
@@ -212,14 +213,14 @@ def _below(leaves: dict[str, np.ndarray], name: str) -> dict[str, np.ndarray]:
     return {path.removeprefix(name).removeprefix("/"): x for path, x in leaves.items() if path.split("/")[0] == name}
 
 
-def _filled(tree: Any, leaves: dict[str, np.ndarray]) -> Any:
+def _filled(tree: Tree, leaves: dict[str, np.ndarray]) -> Tree:
     """`tree` with these values in place of its own."""
     return jax.tree.unflatten(
         jax.tree.structure(tree), [jnp.asarray(leaves[path]) for path in checkpoint.by_path(tree)]
     )
 
 
-def _filled_if_whole(tree: Any, leaves: dict[str, np.ndarray]) -> Any | None:
+def _filled_if_whole(tree: Tree, leaves: dict[str, np.ndarray]) -> Tree | None:
     """The same, or None where the paths or shapes are not those of `tree`."""
     here = {path: x.shape for path, x in checkpoint.by_path(tree).items()}
     return _filled(tree, leaves) if here == {path: x.shape for path, x in leaves.items()} else None

@@ -5,7 +5,7 @@ import os
 import signal
 import threading
 from collections.abc import Callable, Iterator
-from typing import Any
+from types import FrameType
 
 import jax
 
@@ -34,7 +34,7 @@ def stop_requested(
     caught: list[str] = []
     heard: list[int] = []
 
-    def catch(number: int, frame: Any) -> None:
+    def catch(number: int, frame: FrameType | None) -> None:
         caught.append(signal.Signals(number).name)
         signal.signal(signal.SIGINT, signal.default_int_handler)
 
