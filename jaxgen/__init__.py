@@ -1,7 +1,7 @@
 """jaxgen: a functional zoo of generative models in JAX."""
 
 import importlib
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from jaxgen import data, metrics, models, networks
@@ -56,7 +56,7 @@ __all__ = [
 ]
 
 
-def __getattr__(name: str) -> Any:
+def __getattr__(name: str) -> object:
     if name == "__version__":
         return importlib.import_module("importlib.metadata").version("jaxgen")
     if name not in _PARTS:

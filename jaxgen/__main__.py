@@ -5,7 +5,6 @@ import sys
 import textwrap
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 from jaxgen.core import command_line
 from jaxgen.core.errors import UserError, nearest
@@ -33,7 +32,7 @@ def run(arguments: Sequence[str] | None = None) -> int:
         return command_line.end_well(lambda: _run(given), stopped=lambda: _ask_outputs("stopped"))
 
 
-def _ask_outputs(function: str) -> Any:
+def _ask_outputs(function: str) -> str:
     """Return what a function of the module that knows the files that were written says, if it is imported by now."""
     outputs = sys.modules.get("jaxgen.commands._outputs")
     return getattr(outputs, function, lambda: "stopped; nothing was written")()

@@ -15,11 +15,14 @@ import dataclasses
 import functools
 import typing
 from collections.abc import Mapping, Sequence
-from typing import Any, TypeVar, cast
+from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 from jaxgen.core.errors import nearest
 
-Config = TypeVar("Config")
+if TYPE_CHECKING:
+    from _typeshed import DataclassInstance
+
+Config = TypeVar("Config", bound="DataclassInstance")
 
 
 @functools.cache
@@ -50,7 +53,7 @@ def places(cls: type) -> Mapping[str, str | None]:
     return found
 
 
-def value(config: Any, name: str, default: Any = None) -> Any:
+def value(config: "DataclassInstance", name: str, default: object = None) -> Any:
     """Return an option's value by its name, `default` where the config has no such option."""
     if name not in places(type(config)):
         return default
@@ -58,12 +61,12 @@ def value(config: Any, name: str, default: Any = None) -> Any:
     return getattr(config if group is None else getattr(config, group), name)
 
 
-def values(config: Any) -> dict[str, Any]:
+def values(config: "DataclassInstance") -> dict[str, Any]:
     """Return all options of a config by name."""
     return {name: value(config, name) for name in places(type(config))}
 
 
-def replace(config: Config, **options: Any) -> Config:
+def replace(config: Config, **options: object) -> Config:
     """Return `config` with other values of some options, in whichever group each is.
 
     Raises:
@@ -82,7 +85,7 @@ def replace(config: Config, **options: Any) -> Config:
             inside.setdefault(group, {})[name] = new
     for group, new_values in inside.items():
         changes[group] = dataclasses.replace(getattr(config, group), **new_values)
-    return dataclasses.replace(config, **changes)  # type: ignore[type-var]
+    return dataclasses.replace(config, **changes)
 
 
 def in_order(cls: type[Config], first: Sequence[str], last: Sequence[str]) -> type[Config]:
@@ -92,12 +95,12 @@ def in_order(cls: type[Config], first: Sequence[str], last: Sequence[str]) -> ty
       first: fields at the beginning, those among them that the class has.
       last: fields at the end.
     """
-    fields = {field.name: field for field in dataclasses.fields(cls)}  # type: ignore[arg-type]
+    fields = {field.name: field for field in dataclasses.fields(cls)}
     others = [name for name in fields if name not in first and name not in last]
     order = [name for name in (*first, *others, *last) if name in fields]
     in_order = {"__dataclass_fields__": {name: fields[name] for name in order}}
     return cast(type[Config], type(cls.__name__, (cls,), in_order))
 
 
-def _is_group(hint: Any) -> bool:
+def _is_group(hint: object) -> bool:
     return isinstance(hint, type) and dataclasses.is_dataclass(hint)

@@ -15,7 +15,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from numbers import Integral, Real
 from pathlib import Path
-from typing import Annotated, Any, Literal, Protocol, TypeVar, Union, runtime_checkable
+from typing import TYPE_CHECKING, Annotated, Any, Literal, Protocol, TypeVar, Union, cast, runtime_checkable
 
 import docstring_parser
 import numpy as np
@@ -25,7 +25,10 @@ from jaxgen.core import option_groups
 from jaxgen.core.errors import UserError
 from jaxgen.core.terminal import spelled_out
 
-Options = TypeVar("Options")
+if TYPE_CHECKING:
+    from _typeshed import DataclassInstance
+
+Options = TypeVar("Options", bound="DataclassInstance")
 
 _NOT_FINITE = "be a finite number"
 _MEANT_AS_BOUND = 1_000
@@ -49,7 +52,7 @@ class Range:
     low_open: bool = False
     high_open: bool = False
 
-    def wrong(self, value: Real) -> str | None:
+    def wrong(self, value: float) -> str | None:
         if not self._above_low(value):
             return f"be {self}"
         if self._below_high(value):
@@ -64,14 +67,14 @@ class Range:
             return f"{low} and {'below' if self.high_open else 'at most'} {self.high:,}"
         return f"between {self.low:,} and {self.high:,}"
 
-    def _above_low(self, value: Real) -> bool:
+    def _above_low(self, value: float) -> bool:
         return self.low <= value and (not self.low_open or _in_float32(value) > self.low)
 
-    def _below_high(self, value: Real) -> bool:
+    def _below_high(self, value: float) -> bool:
         return value <= self.high and (not self.high_open or _in_float32(value) < self.high)
 
 
-def _in_float32(value: Real) -> float:
+def _in_float32(value: float) -> float:
     """`value` as it will be computed with; numbers below the normal ones are 0 on most devices."""
     limits = np.finfo(np.float32)
     if not abs(value) <= float(limits.max):
@@ -86,7 +89,7 @@ class Length:
     low: int
     high: int
 
-    def wrong(self, value: Sequence[Any]) -> str | None:
+    def wrong(self, value: Sequence[object]) -> str | None:
         if self.low <= len(value) <= self.high:
             return None
         return f"be {self.low}{f' to {self.high}' if self.low < self.high else ''} values"
@@ -127,13 +130,13 @@ class Names:
         return f"be names with commas between them, of {', '.join(self.choices)}"
 
 
-def within(low: float, high: float, **ends: bool) -> tuple[Range, Any]:
+def within(low: float, high: float, **ends: bool) -> tuple[Range, object]:
     """`Annotated[int, *within(2, 16)]`: a range, and the words by which --help says it."""
     range_ = Range(low, high, **ends)
     return range_, tyro.conf.arg(help_behavior_hint=lambda default: f"(default: {default}; {range_})")
 
 
-def formerly(name: str) -> Any:
+def formerly(name: str) -> object:
     """Return what beside a type in `Annotated` keeps the option's name in earlier versions valid on command lines."""
     return tyro.conf.arg(aliases=[f"--{name.replace('_', '-')}"])
 
@@ -204,7 +207,7 @@ def parse_options(
     def as_(other: type[Options], options: Options) -> Options:
         return other(**{field.name: getattr(options, field.name) for field in dataclasses.fields(cls)})
 
-    given = {} if default is None else {"default": as_(shown, default)}
+    given: dict[str, Any] = {} if default is None else {"default": as_(shown, default)}
     with spelled_out(arguments):
         parsed = tyro.cli(
             shown,
@@ -231,7 +234,7 @@ def _let_help_wrap(cls: type) -> None:
             field.metadata = types.MappingProxyType({**field.metadata, "help": " ".join(text.split())})
 
 
-def check_options(options: Any, where: str = "") -> None:
+def check_options(options: "DataclassInstance", where: str = "") -> None:
     """Refuse values that are not of the types and in the ranges that a dataclass states.
 
     Args:
@@ -250,22 +253,22 @@ def check_options(options: Any, where: str = "") -> None:
 
 
 @functools.cache
-def option_types(cls: type) -> Mapping[str, Sequence[Any]]:
+def option_types(cls: type) -> Mapping[str, Sequence[object]]:
     """Return the types of a dataclass's options, those of its groups among them, by name, with what is annotated.
 
     A class that declares an option of its base again, for another default, need not say its range again: its own type
     is then followed by that of the base.
     """
     option_groups.places(cls)  # no name twice
-    types: dict[str, Sequence[Any]] = {}
+    types: dict[str, Sequence[object]] = {}
     for name, own in _own_types(cls).items():
         group = option_groups.groups(cls).get(name)
         types |= {name: own} if group is None else option_types(group)
     return types
 
 
-def _own_types(cls: type) -> dict[str, list[Any]]:
-    declared: dict[str, list[Any]] = {field.name: [] for field in dataclasses.fields(cls)}
+def _own_types(cls: type) -> dict[str, list[object]]:
+    declared: dict[str, list[object]] = {field.name: [] for field in dataclasses.fields(cls)}
     for base in cls.__mro__:
         hints = typing.get_type_hints(base, include_extras=True) if dataclasses.is_dataclass(base) else {}
         for name in declared.keys() & inspect.get_annotations(base).keys():
@@ -274,12 +277,12 @@ def _own_types(cls: type) -> dict[str, list[Any]]:
     return declared
 
 
-def _has_check(hint: Any) -> bool:
+def _has_check(hint: object) -> bool:
     arguments = typing.get_args(hint)
     return any(map(_has_check, arguments)) or any(isinstance(x, Check) for x in getattr(hint, "__metadata__", ()))
 
 
-def _wrong(hint: Any, value: Any) -> str | None:
+def _wrong(hint: object, value: object) -> str | None:
     """Return what a value must be, to follow "must"; None: it is."""
     origin, arguments = typing.get_origin(hint), typing.get_args(hint)
     if origin is Annotated:
@@ -293,7 +296,8 @@ def _wrong(hint: Any, value: Any) -> str | None:
         if value is None and type(None) in arguments:
             return None
         wrongs = [_wrong(kind, value) for kind in arguments if kind is not type(None)]
-        return None if None in wrongs else " or ".join(wrongs)
+        said = [wrong for wrong in wrongs if wrong is not None]
+        return " or ".join(said) if len(said) == len(wrongs) else None
     if origin is Literal:
         is_one = any(value == one and type(value) is type(one) for one in arguments)
         return None if is_one else f"be one of {', '.join(map(str, arguments))}"
@@ -302,7 +306,7 @@ def _wrong(hint: Any, value: Any) -> str | None:
     return _wrong_plain(hint, value)
 
 
-def _wrong_items(kinds: tuple[Any, ...], value: Any) -> str | None:
+def _wrong_items(kinds: tuple[object, ...], value: object) -> str | None:
     if not isinstance(value, tuple):
         return "be a list of values"
     if kinds[-1] is not Ellipsis and len(kinds) != len(value):
@@ -312,7 +316,7 @@ def _wrong_items(kinds: tuple[Any, ...], value: Any) -> str | None:
     return next((f"each {wrong}" for wrong in wrongs if wrong is not None), None)
 
 
-def _wrong_plain(kind: Any, value: Any) -> str | None:
+def _wrong_plain(kind: object, value: object) -> str | None:
     if kind is bool:
         return None if isinstance(value, bool) else "be true or false"
     if kind is int:
@@ -320,16 +324,16 @@ def _wrong_plain(kind: Any, value: Any) -> str | None:
     if kind is float:
         if not isinstance(value, Real) or isinstance(value, bool):
             return "be a number"
-        return None if abs(_in_float32(value)) < math.inf else _NOT_FINITE
-    if kind in (str, Path):
-        if not isinstance(value, kind):
+        return None if abs(_in_float32(cast(float, value))) < math.inf else _NOT_FINITE
+    if kind is str or kind is Path:
+        if not isinstance(value, str if kind is str else Path):
             return f"be {'text' if kind is str else 'a path'}"
         encodable = "\0" not in str(value) and not any("\ud800" <= letter <= "\udfff" for letter in str(value))
         return None if encodable else "be text in UTF-8 without the character NUL"
     return None
 
 
-def _shown(value: Any) -> str:
+def _shown(value: object) -> str:
     """A value as it stands at the end of a sentence: short, on one line."""
     try:
         text = str(value) if isinstance(value, Real | tuple) or value is None else repr(str(value))

@@ -1,12 +1,12 @@
 """What the experiments with autoencoders of MNIST share: options, values, and how they become networks."""
 
-from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Literal
 
 import flax.linen as nn
 
 from jaxgen.core.options import Widths
+from jaxgen.core.types import Assets
 from jaxgen.experiments._digits import EPOCH
 from jaxgen.experiments._latents import LatentOptions
 from jaxgen.models.autoencoder import RECONSTRUCTIONS
@@ -35,7 +35,7 @@ QUICK = {"steps": 2 * EPOCH, "sample_every": EPOCH, "checkpoint_every": EPOCH}
 
 
 def build_networks(
-    model: AutoencoderOptions, network: FullyConnectedOptions, assets: Mapping[str, Any]
+    model: AutoencoderOptions, network: FullyConnectedOptions, assets: Assets
 ) -> tuple[MLPEncoder, MLPGenerator]:
     """Return encoder and decoder with ReLU; the decoder's outputs have no activation."""
     encoder = MLPEncoder(model.latent_size, network.widths, activation=nn.relu)

@@ -1,13 +1,13 @@
 """What the experiments with autoregressive models of binary images share: options, values, how they become a model."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
 
 import flax.linen as nn
 import optax
 
 from jaxgen.core.model import GenerativeModel
+from jaxgen.core.types import Assets
 from jaxgen.experiments._averages import AverageOptions
 from jaxgen.experiments._digits import BinarizationOptions
 from jaxgen.experiments._grids import ClassOptions
@@ -31,7 +31,7 @@ BINARY_IMAGES = {**BEST_BY_NATS, "learning_rate": 3e-3}
 
 def build_image_model(
     config: BinaryImagesConfig,
-    assets: Mapping[str, Any],
+    assets: Assets,
     network_of: Callable[[int | None], nn.Module],
     optimizer: optax.GradientTransformation,
 ) -> GenerativeModel:

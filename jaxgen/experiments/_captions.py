@@ -1,16 +1,16 @@
 """What the experiments on images with captions share: their options, and how the data are loaded."""
 
 import dataclasses
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
-from typing import Any
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 
 from jaxgen.core.options import Depth, ImageSize, Rate, Size, Text
-from jaxgen.core.state import Batch
+from jaxgen.core.types import Assets, Batch
 from jaxgen.data import Dataset
 from jaxgen.data.captions import caption_writer, first_captions, load_captioned, random_caption
 
@@ -81,16 +81,14 @@ def load_captions(options: CaptionedImageOptions) -> Dataset:
     return dataclasses.replace(data, assets={**data.assets, "prompts": list(prompts)})
 
 
-def prompt_tokens(assets: Mapping[str, Any]) -> np.ndarray:
+def prompt_tokens(assets: Assets) -> np.ndarray:
     """Return the prompts of the sheets, int32 [P, T]."""
     return caption_writer(assets).encode(assets["prompts"], cut=True)
 
 
-def caption_in_training(
-    options: CaptionedImageOptions, assets: Mapping[str, Any]
-) -> Callable[[jax.Array, Batch], jax.Array]:
+def caption_in_training(options: CaptionedImageOptions, assets: Assets) -> Callable[[jax.Array, Batch], jax.Array]:
     """Return (keys [B], batch) -> one of the captions of each image, with words left out: int32 [B, T]."""
-    starts = caption_writer(assets).word_starts()
+    starts = jnp.asarray(caption_writer(assets).word_starts())
 
     def draw(keys: jax.Array, batch: Batch) -> jax.Array:
         one = partial(random_caption, word_starts=starts, word_dropout=options.word_dropout)

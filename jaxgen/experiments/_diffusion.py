@@ -1,8 +1,8 @@
 """What the experiments with diffusion models share: options, values, and how they become a model."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
 import flax.linen as nn
 
@@ -17,6 +17,7 @@ from jaxgen.core.options import (
     Size,
     within,
 )
+from jaxgen.core.types import Assets
 from jaxgen.data import Dataset
 from jaxgen.experiments._adamw import AveragedAdamWOptions, optimizer_of
 from jaxgen.experiments._guidance import GuidanceOptions
@@ -137,7 +138,7 @@ def load_diffusion_images(config: ImageDiffusionConfig) -> Dataset:
 
 def build_diffusion(
     config: DiffusionConfig,
-    assets: Mapping[str, Any],
+    assets: Assets,
     *,
     condition: ConditionSource | None = None,
     text: TextTransformer | None = None,

@@ -121,9 +121,10 @@ def build_gan(
     model, options = config.model, config.optimizer
 
     def optimizer(rate: float, steps_per_update: int) -> optax.GradientTransformation:
+        schedule: float | optax.Schedule = rate
         if options.decay_steps is not None:
-            rate = optax.linear_schedule(rate, 0.0, max(1, options.decay_steps // steps_per_update))
-        adam = optax.adam(rate, b1=options.beta1, b2=options.beta2)
+            schedule = optax.linear_schedule(rate, 0.0, max(1, options.decay_steps // steps_per_update))
+        adam = optax.adam(schedule, b1=options.beta1, b2=options.beta2)
         return adam if options.clip_norm is None else optax.chain(optax.clip_by_global_norm(options.clip_norm), adam)
 
     return GAN(

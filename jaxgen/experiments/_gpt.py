@@ -1,6 +1,5 @@
 """What the experiments with GPTs share: their options, and how they become a model."""
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -9,6 +8,7 @@ import jax.numpy as jnp
 from jaxgen.core.errors import UserError
 from jaxgen.core.model import GenerativeModel
 from jaxgen.core.options import Size
+from jaxgen.core.types import Assets
 from jaxgen.data.vocabulary import vocabulary_of
 from jaxgen.experiments._text import SequenceNetworkOptions, TextConfig, build_text_model, network_config
 from jaxgen.networks.gpt import GPT
@@ -58,12 +58,12 @@ SMALL_GPT = GPTConfig().replace(steps=2_000, batch_size=12, learning_rate=4e-3, 
 """A GPT that learns within minutes on a CPU."""
 
 
-def build_gpt(config: GPTConfig, assets: Mapping[str, Any]) -> GenerativeModel:
+def build_gpt(config: GPTConfig, assets: Assets) -> GenerativeModel:
     """Return the model of a GPT with as many tokens as the vocabulary has."""
     return build_text_model(config, build_network(config, assets), assets)
 
 
-def build_network(config: GPTConfig, assets: Mapping[str, Any]) -> GPT:
+def build_network(config: GPTConfig, assets: Assets) -> GPT:
     """Return the network of these options, or of the run or GPT-2 that the run begins from.
 
     Raises:

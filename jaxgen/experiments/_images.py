@@ -1,15 +1,14 @@
 """Data that are any images, one's own among them: their options, and how they are loaded."""
 
 import dataclasses
-from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
 from jaxgen.core.errors import UserError
 from jaxgen.core.options import ImageSize, Text
+from jaxgen.core.types import Assets
 from jaxgen.data import Dataset, load
 from jaxgen.data.dataset import length, read_examples
 from jaxgen.data.image_folder import STRAY
@@ -41,7 +40,7 @@ def load_images(options: ImageOptions) -> Dataset:
     return data
 
 
-def class_count(assets: Mapping[str, Any]) -> int:
+def class_count(assets: Assets) -> int:
     """How many classes the data has.
 
     Raises:

@@ -1,10 +1,11 @@
 """What the experiments that restore images share: options, values, and how they become a model."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
 import flax.linen as nn
+import jax
 import optax
 
 from jaxgen.core.errors import UserError
@@ -17,6 +18,7 @@ from jaxgen.core.options import (
     Size,
     within,
 )
+from jaxgen.core.types import Assets, Variables
 from jaxgen.experiments._averages import AverageOptions
 from jaxgen.experiments._gan import AdversarialLossOptions
 from jaxgen.metrics.extractors import efficientnet_maps
@@ -149,7 +151,7 @@ RESTORATION = {
 """Values of a restoration that learns on a CPU."""
 
 
-def build_restoration(config: RestorationConfig, assets: Mapping[str, Any]) -> GenerativeModel:
+def build_restoration(config: RestorationConfig, assets: Assets) -> GenerativeModel:
     """Return the restoration of a config.
 
     Raises:
@@ -221,7 +223,7 @@ def _perceptual_loss(weight: float) -> PerceptualLoss | None:
         return None
     variables, maps = efficientnet_maps()
 
-    def features(variables: Any, images: Any) -> list[Any]:
+    def features(variables: Variables, images: jax.Array) -> list[jax.Array]:
         found = maps(variables, images)
         return [found[i] for i in PERCEPTUAL_MAPS]
 

@@ -1,11 +1,10 @@
 """What the experiments with SNGANs share: their options, the paper's values, and how they become a model."""
 
-from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
 
 from jaxgen.core.model import GenerativeModel
 from jaxgen.core.options import ImageSize, Size
+from jaxgen.core.types import Assets
 from jaxgen.experiments._gan import build_gan
 from jaxgen.experiments._image_gan import IMAGES, ImageGANConfig
 from jaxgen.experiments._images import class_count
@@ -39,7 +38,7 @@ SNGAN = SNGANConfig().replace(**IMAGES, latent_size=128, loss="hinge", beta1=0.0
 """The paper's settings, with the widths of its networks."""
 
 
-def build_sngan(config: SNGANConfig, assets: Mapping[str, Any]) -> GenerativeModel:
+def build_sngan(config: SNGANConfig, assets: Assets) -> GenerativeModel:
     """Return a GAN with the networks of `jaxgen.networks.sngan`.
 
     Raises:

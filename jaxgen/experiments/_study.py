@@ -38,6 +38,9 @@ class StudyOptions:
 Options = TypeVar("Options", bound=StudyOptions)
 
 
+Result = TypeVar("Result", bound=NamedTuple)
+
+
 class Stopped(Exception):
     """A run was stopped by a signal."""
 
@@ -46,9 +49,9 @@ def run_study(
     study: Study,
     cls: type[Options],
     arguments: Sequence[str] | None,
-    description: str,
-    results: Callable[[Options, Path], Iterator[NamedTuple]],
-    show: Callable[[list[Any], Path], None],
+    description: str | None,
+    results: Callable[[Options, Path], Iterator[Result]],
+    show: Callable[[list[Result], Path], None],
     *,
     settings: Sequence[str],
 ) -> int:
@@ -66,7 +69,7 @@ def run_study(
 
     def train_and_show() -> int:
         given = sys.argv[1:] if arguments is None else arguments
-        options = parse_options(cls, given, prog=command, description=description)
+        options = parse_options(cls, given, prog=command, description=description or study.summary)
         if options.resume:
             folder = options.run_dir or next(reversed(run_folder.numbered_runs(root)), None)
             if folder is None or not folder.is_dir():
@@ -90,15 +93,19 @@ def run_study(
     return end_well(train_and_show, fault_code=1)
 
 
-def _check_same(settings: Mapping[str, Any], folder: Path) -> None:
+def _check_same(settings: Mapping[str, object], folder: Path) -> None:
     """Remember what the runs of a study are made with, and refuse to go on with something else."""
     path = folder / _SETTINGS
     if path.is_file():
-        before = read_json(path, lambda value: from_json(value, dict[str, Any]))
+        before = read_json(path, _check_settings)
         if before != settings:
             raise UserError(f"The study in {folder} was begun with {before}: give the same, or start a new one.")
     else:
         run_folder.write_json(path, dict(settings))
+
+
+def _check_settings(value: object) -> None:
+    from_json(value, dict[str, Any])
 
 
 def train_missing(experiment: Experiment, config: TrainConfig, where: Path) -> None:

@@ -1,12 +1,12 @@
 """What the experiments with StyleGAN2 share: options, values, and how they become a model."""
 
-from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Annotated, Any
+from typing import Annotated
 
 from jaxgen.core.errors import UserError
 from jaxgen.core.model import GenerativeModel
 from jaxgen.core.options import Count, Depth, NonNegativeFloat, PositiveFloat, Probability, Size, within
+from jaxgen.core.types import Assets
 from jaxgen.experiments._augmentation import AugmentationOptions, build_augmentation
 from jaxgen.experiments._images import ImageOptions, class_count
 from jaxgen.models.stylegan2 import StyleGAN2, lazy_adam
@@ -100,7 +100,7 @@ SMALL = {
 """Values of a StyleGAN2 of small images that learns on one CPU core."""
 
 
-def build_stylegan2(config: StyleGAN2Config, assets: Mapping[str, Any]) -> GenerativeModel:
+def build_stylegan2(config: StyleGAN2Config, assets: Assets) -> GenerativeModel:
     """Return `jaxgen.models.StyleGAN2` with the networks of `jaxgen.networks.stylegan2`.
 
     Raises:

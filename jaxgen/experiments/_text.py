@@ -1,16 +1,16 @@
 """What the experiments with texts share: their options, how the text is loaded, and how a network becomes a model."""
 
 import dataclasses
-from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal, TypeVar
 
 import flax.linen as nn
 
 from jaxgen.core.errors import UserError
 from jaxgen.core.model import GenerativeModel
 from jaxgen.core.options import Depth, Rate, Size, Text, within
+from jaxgen.core.types import Assets, Json, present
 from jaxgen.data import Dataset
 from jaxgen.data.lines import load_lines
 from jaxgen.data.text import load_text
@@ -86,6 +86,9 @@ class TextConfig(TrainConfig):
     initialization: InitializationOptions = InitializationOptions()
 
 
+Config = TypeVar("Config", bound=TextConfig)
+
+
 def load_data(config: TextConfig) -> Dataset:
     """Load the text in examples of `context` tokens to predict; among its assets is what the run begins from."""
     described, vocabulary = described_start(config.initialization, config.run)
@@ -108,20 +111,18 @@ def load_examples(options: TextDataOptions, examples: str, vocabulary: Vocabular
     )
 
 
-def described_start(
-    options: InitializationOptions, run: RunOptions
-) -> tuple[Mapping[str, Any] | None, Vocabulary | None]:
+def described_start(options: InitializationOptions, run: RunOptions) -> tuple[Json | None, Vocabulary | None]:
     """Return what describes the network that a run begins from, and its vocabulary; both are None without one."""
     if options.pretrained is None:
         return None, None
     if run.resume:  # with what the run began from, whatever became of it since
-        described, known = (run_folder.kept_asset(run.run_dir, name) for name in ("pretrained", "vocabulary"))
+        described, known = (run_folder.kept_asset(present(run.run_dir), name) for name in ("pretrained", "vocabulary"))
     else:
         described, known = describe_pretrained(options.pretrained)
     return described, vocabulary_from_json(known)
 
 
-def network_config(config: TextConfig, assets: Mapping[str, Any], network: type[nn.Module]) -> TextConfig:
+def network_config(config: Config, assets: Assets, network: type[nn.Module]) -> Config:
     """Return the options that a network is built by: those of the run that it begins from, if it begins from one.
 
     Raises:
@@ -142,12 +143,14 @@ def network_config(config: TextConfig, assets: Mapping[str, Any], network: type[
     return old.replace(dropout=config.network.dropout)
 
 
-def build_text_model(config: TextConfig, network: nn.Module, assets: Mapping[str, Any]) -> GenerativeModel:
+def build_text_model(config: TextConfig, network: nn.Module, assets: Assets) -> GenerativeModel:
     """Return the model of a network, with the optimizer of the options and the weights it begins from."""
     described, begins_from = assets["pretrained"], config.initialization
     return SequenceModel(
         network,
-        pretrained=None if described is None else pretrained_params(described, begins_from.pretrained, network),
+        pretrained=None
+        if described is None
+        else pretrained_params(described, present(begins_from.pretrained), network),
         adapter_rank=begins_from.adapter_rank,
         optimizer=optimizer_of(config.optimizer, config.run),
         first_token=first_token(vocabulary_of(assets)),

@@ -88,10 +88,10 @@ def load_translation(config: TranslationConfig, *, paired: bool) -> Dataset:
         config.data.data,
         paired=paired,
         seed=config.run.seed,
-        image_size=config.data.data.image_size,
-        data_dir=config.data.data.data_dir,
-        target=config.data.data.target,
-        reverse=config.data.data.reverse,
+        image_size=config.data.image_size,
+        data_dir=config.data.data_dir,
+        target=config.data.target,
+        reverse=config.data.reverse,
     )
 
 

@@ -1,8 +1,7 @@
 """What the experiments with variational autoencoders share: options, values, and how they become a model."""
 
-from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
 import flax.linen as nn
 import jax.numpy as jnp
@@ -10,6 +9,7 @@ import optax
 
 from jaxgen.core.model import GenerativeModel
 from jaxgen.core.options import Count, Length, PositiveFloat, Size, formerly, within
+from jaxgen.core.types import Assets, Json
 from jaxgen.data import Dataset
 from jaxgen.experiments._adam import AveragedAdamOptions
 from jaxgen.experiments._autoencoder import FullyConnectedOptions
@@ -97,7 +97,7 @@ def load_data(data: BinarizationOptions, model: BoundOptions) -> Dataset:
 _OF_BOUND = ("kl_warmup_steps", "free_bits", "beta", "importance_samples", "eval_importance_samples")
 
 
-def bound_fields(model: BoundOptions, optimizer: VAEOptimizerOptions, assets: Mapping[str, Any]) -> dict[str, Any]:
+def bound_fields(model: BoundOptions, optimizer: VAEOptimizerOptions, assets: Assets) -> Json:
     """Return the fields of a `VAE` that have nothing to do with its networks."""
     schedule = optax.piecewise_constant_schedule(
         optimizer.learning_rate, dict.fromkeys(optimizer.decay_at, optimizer.decay_factor)
@@ -112,7 +112,7 @@ def bound_fields(model: BoundOptions, optimizer: VAEOptimizerOptions, assets: Ma
 
 def build_vae(
     config: VAEConfig,
-    assets: Mapping[str, Any],
+    assets: Assets,
     *,
     posterior: Posterior | None = None,
     num_classes: int | None = None,

@@ -1,15 +1,15 @@
 """What the experiments with VQ-VAEs share: options, values, and how they become data and a model."""
 
 import dataclasses
-from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
 import optax
 
 from jaxgen.core.errors import UserError
 from jaxgen.core.model import GenerativeModel
 from jaxgen.core.options import DepthFromZero, NonNegativeFloat, Rate, Size, within
+from jaxgen.core.types import Assets
 from jaxgen.data import Dataset
 from jaxgen.data.binarization import binarized
 from jaxgen.experiments._adam import AdamOptions
@@ -96,7 +96,7 @@ def with_variance(model: VQVAEOptions, data: Dataset) -> Dataset:
     return data
 
 
-def build_vq_vae(config: VQVAEConfig, assets: Mapping[str, Any]) -> GenerativeModel:
+def build_vq_vae(config: VQVAEConfig, assets: Assets) -> GenerativeModel:
     """Return a `VQVAE`: two convolutions of stride 2 and residual blocks each way, as in the paper's section 4.1.
 
     Raises:

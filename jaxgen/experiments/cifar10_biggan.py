@@ -7,12 +7,11 @@ configuration for CIFAR-10: width 96, latents of 80, self-attention at 16x16, fi
 100,000 generator steps. It has not been run yet.
 """
 
-from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
 
 from jaxgen.core.model import GenerativeModel
 from jaxgen.core.options import ImageSize, Size
+from jaxgen.core.types import Assets
 from jaxgen.experiments._gan import build_gan
 from jaxgen.experiments._image_gan import IMAGES, ImageGANConfig
 from jaxgen.experiments._images import class_count, load_images
@@ -47,7 +46,7 @@ DEFAULT = Config().replace(
 )
 
 
-def build_model(config: Config, assets: Mapping[str, Any]) -> GenerativeModel:
+def build_model(config: Config, assets: Assets) -> GenerativeModel:
     """Generator and discriminator of `jaxgen.networks.biggan`."""
     options = config.network
     image_shape, num_classes = tuple(assets["image_shape"]), class_count(assets)

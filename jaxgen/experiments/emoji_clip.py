@@ -13,7 +13,6 @@ others of its batch (--batch-size).
 The preset full is CLIP's ViT-B/32 with its text transformer.
 """
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -22,6 +21,7 @@ import flax.linen as nn
 from jaxgen.core.errors import UserError
 from jaxgen.core.model import GenerativeModel
 from jaxgen.core.options import Depth, Size, Widths, option
+from jaxgen.core.types import Assets
 from jaxgen.data.captions import caption_writer
 from jaxgen.experiments._adamw import AveragedAdamWOptions, optimizer_of
 from jaxgen.experiments._captions import (
@@ -91,7 +91,7 @@ DEFAULT = Config().replace(
 )
 
 
-def build_model(config: Config, assets: Mapping[str, Any]) -> GenerativeModel:
+def build_model(config: Config, assets: Assets) -> GenerativeModel:
     """Return a `Contrastive` model.
 
     Raises:

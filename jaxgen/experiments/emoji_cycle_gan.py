@@ -13,12 +13,12 @@ None). With --residual the generators begin as the identity, and --halvings 0 ke
 the experiment's README says.
 """
 
-from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Annotated, Any
+from typing import Annotated
 
 from jaxgen.core.model import GenerativeModel
 from jaxgen.core.options import CountFromZero, DepthFromZero, NonNegativeFloat, within
+from jaxgen.core.types import Assets
 from jaxgen.data import Dataset
 from jaxgen.experiments._translation import (
     TRANSLATION,
@@ -78,7 +78,7 @@ def load_data(config: Config) -> Dataset:
     return load_translation(config, paired=False)
 
 
-def build_model(config: Config, assets: Mapping[str, Any]) -> GenerativeModel:
+def build_model(config: Config, assets: Assets) -> GenerativeModel:
     """Two ResNets and two PatchGANs."""
     channels = assets["image_shape"][-1]
     return CycleGAN(

@@ -15,13 +15,12 @@ first stage is the preset full of emoji_dvae.
 """
 
 import dataclasses
-from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
 
 from jaxgen.core.errors import UserError
 from jaxgen.core.model import GenerativeModel
 from jaxgen.core.options import Rate
+from jaxgen.core.types import Assets, present
 from jaxgen.data import Dataset
 from jaxgen.data.captions import caption_writer
 from jaxgen.experiments._adamw import AveragedAdamWOptions, optimizer_of
@@ -80,7 +79,7 @@ def load_data(config: Config) -> Dataset:
     return dataclasses.replace(data, assets={**data.assets, "first_stage": described})
 
 
-def build_model(config: Config, assets: Mapping[str, Any]) -> GenerativeModel:
+def build_model(config: Config, assets: Assets) -> GenerativeModel:
     """Return the model of a `DALLE`.
 
     Raises:
@@ -96,7 +95,7 @@ def build_model(config: Config, assets: Mapping[str, Any]) -> GenerativeModel:
     return DALLE(
         GPT(layout.vocabulary_size, layout.context, positions="learned", **options),
         layout,
-        tokenizer=first_stage_tokenizer(described, model.first_stage),
+        tokenizer=first_stage_tokenizer(described, present(model.first_stage)),
         prompts=prompt_tokens(assets),
         optimizer=optimizer_of(config.optimizer, config.run),
         caption_in_training=caption_in_training(config.data, assets),

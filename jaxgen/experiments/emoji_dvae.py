@@ -13,15 +13,15 @@ The preset full is the paper's network of 256x256 pixels, with its schedules of 
 rate falls between the paper's ends over all 3,000,000 steps, where that falls over the first 1,200,000.
 """
 
-from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
 import flax.linen as nn
 
 from jaxgen.core.errors import UserError
 from jaxgen.core.model import GenerativeModel
 from jaxgen.core.options import CountFromZero, Depth, NonNegativeFloat, PositiveFloat, Size, within
+from jaxgen.core.types import Assets
 from jaxgen.data import Dataset
 from jaxgen.experiments._adamw import AveragedAdamWOptions, optimizer_of
 from jaxgen.experiments._images import ImageOptions, load_images, with_data_variance
@@ -89,7 +89,7 @@ def load_data(config: Config) -> Dataset:
     return with_data_variance(load_images(config.data))
 
 
-def build_model(config: Config, assets: Mapping[str, Any]) -> GenerativeModel:
+def build_model(config: Config, assets: Assets) -> GenerativeModel:
     """Return a `DiscreteVAE`.
 
     Raises:
@@ -117,8 +117,8 @@ def build_model(config: Config, assets: Mapping[str, Any]) -> GenerativeModel:
 def networks_of(options: NetworkOptions, num_codes: int, num_outputs: int) -> tuple[nn.Module, nn.Module]:
     """Return the encoder and the decoder."""
     if options.network == "dalle":
-        sizes = {"width": options.width, "groups": options.halvings + 1, "blocks": options.residual_blocks}
-        return DVAEEncoder(num_codes, **sizes), DVAEDecoder(num_outputs, **sizes)
+        sizes = (options.width, options.halvings + 1, options.residual_blocks)
+        return DVAEEncoder(num_codes, *sizes), DVAEDecoder(num_outputs, *sizes)
     sizes = {name: getattr(options, name) for name in ("width", "residual_width", "residual_blocks", "halvings")}
     return VQEncoder(num_codes, **sizes), VQDecoder(num_outputs, **sizes)
 

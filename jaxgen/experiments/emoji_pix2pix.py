@@ -8,12 +8,12 @@ Google's emoji become Twitter's. eval/generator/psnr and ssim are of the held-ou
 are (eval/baseline/).
 """
 
-from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Annotated, Any
+from typing import Annotated
 
 from jaxgen.core.model import GenerativeModel
 from jaxgen.core.options import within
+from jaxgen.core.types import Assets
 from jaxgen.data import Dataset
 from jaxgen.experiments._gan import AdversarialLossOptions
 from jaxgen.experiments._translation import (
@@ -58,7 +58,7 @@ def load_data(config: Config) -> Dataset:
     return load_translation(config, paired=True)
 
 
-def build_model(config: Config, assets: Mapping[str, Any]) -> GenerativeModel:
+def build_model(config: Config, assets: Assets) -> GenerativeModel:
     """A U-Net and a PatchGAN."""
     channels = assets["image_shape"][-1]
     adversary = Adversary(

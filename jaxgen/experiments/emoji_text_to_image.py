@@ -13,13 +13,12 @@ with.
 The preset full is GLIDE's model of 64x64 pixels, without its upsampler.
 """
 
-from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
 
 from jaxgen.core.errors import UserError
 from jaxgen.core.model import GenerativeModel
 from jaxgen.core.options import Size
+from jaxgen.core.types import Assets
 from jaxgen.data import Dataset
 from jaxgen.data.captions import caption_writer
 from jaxgen.experiments._captions import (
@@ -60,7 +59,7 @@ def load_data(config: Config) -> Dataset:
     return with_data_variance(load_captions(config.data))
 
 
-def build_model(config: Config, assets: Mapping[str, Any]) -> GenerativeModel:
+def build_model(config: Config, assets: Assets) -> GenerativeModel:
     """Return the diffusion model of captions.
 
     Raises:

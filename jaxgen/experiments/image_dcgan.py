@@ -6,11 +6,10 @@ takes any folder of images (sub-folders too); --data also takes an embedded set 
 set of tensorflow-datasets (cifar10, celeb_a, ...; --data-dir says where it lies prepared).
 """
 
-from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
 
 from jaxgen.core.model import GenerativeModel
+from jaxgen.core.types import Assets
 from jaxgen.experiments._gan import DCGANOptions, build_gan
 from jaxgen.experiments._image_gan import IMAGES, ImageGANConfig
 from jaxgen.experiments._images import load_images
@@ -28,7 +27,7 @@ class Config(ImageGANConfig):
 DEFAULT = Config().replace(**IMAGES)
 
 
-def build_model(config: Config, assets: Mapping[str, Any]) -> GenerativeModel:
+def build_model(config: Config, assets: Assets) -> GenerativeModel:
     """Stem and widths as in the paper's figure 1; the discriminator has batch norm, as there."""
     options, image_shape = config.network, tuple(assets["image_shape"])
     return build_gan(

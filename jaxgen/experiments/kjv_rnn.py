@@ -5,11 +5,11 @@ python -m jaxgen.experiments.kjv_rnn --kind gru --data my.txt
 jaxgen sample runs/kjv_rnn/001 --prompt "In the beginning" --num-tokens 500
 """
 
-from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Literal
 
 from jaxgen.core.model import GenerativeModel
+from jaxgen.core.types import Assets
 from jaxgen.data.vocabulary import vocabulary_of
 from jaxgen.experiments._text import (
     QUICK,
@@ -43,7 +43,7 @@ DEFAULT = Config().replace(
 )
 
 
-def build_model(config: Config, assets: Mapping[str, Any]) -> GenerativeModel:
+def build_model(config: Config, assets: Assets) -> GenerativeModel:
     """Return the model of a network with as many tokens as the vocabulary has."""
     sizes = network_config(config, assets, RecurrentNetwork).network
     network = RecurrentNetwork(vocabulary_of(assets).size, sizes.width, sizes.layers, sizes.kind, sizes.dropout)

@@ -14,13 +14,13 @@ without latents: python -m jaxgen.experiments.kjv_rnn --examples lines --vocabul
 An epoch of the verses is 875 steps with --batch-size 32.
 """
 
-from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Literal
 
 from jaxgen.core.errors import UserError
 from jaxgen.core.model import GenerativeModel
 from jaxgen.core.options import Rate, Size
+from jaxgen.core.types import Assets
 from jaxgen.data import Dataset
 from jaxgen.data.vocabulary import vocabulary_of
 from jaxgen.experiments._adamw import AdamWOptions, optimizer_of
@@ -84,7 +84,7 @@ def load_data(config: Config) -> Dataset:
     return load_examples(config.data, "lines")
 
 
-def build_model(config: Config, assets: Mapping[str, Any]) -> GenerativeModel:
+def build_model(config: Config, assets: Assets) -> GenerativeModel:
     """Return a `TextVAE` of an encoder and a decoder of one kind.
 
     Raises:

@@ -8,14 +8,13 @@ A discriminator brings the latents to a standard normal distribution; the scores
 steps.
 """
 
-from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
 
 import optax
 
 from jaxgen.core.model import GenerativeModel
 from jaxgen.core.options import Widths
+from jaxgen.core.types import Assets
 from jaxgen.data import load
 from jaxgen.experiments._adam import AdversarialAdamOptions
 from jaxgen.experiments._autoencoder import QUICK, AutoencoderOptions, FullyConnectedOptions, build_networks
@@ -52,7 +51,7 @@ class Config(TrainConfig):
 DEFAULT = Config().replace(**BEST_BY_FID, steps=9_380, eval_every=2_345, latent_size=8, adversarial_weight=0.01)
 
 
-def build_model(config: Config, assets: Mapping[str, Any]) -> GenerativeModel:
+def build_model(config: Config, assets: Assets) -> GenerativeModel:
     """784-512-256-8 and back by default."""
     model, optimizer = config.model, config.optimizer
     return AdversarialAutoencoder(

@@ -9,14 +9,13 @@ they are, of the images as they are. Samples are decoded from a Gaussian that ha
 An epoch is 469 steps.
 """
 
-from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
 
 import optax
 
 from jaxgen.core.model import GenerativeModel
 from jaxgen.core.options import NonNegativeFloat, Rate
+from jaxgen.core.types import Assets
 from jaxgen.data import load
 from jaxgen.experiments._adam import AdamOptions
 from jaxgen.experiments._autoencoder import QUICK, AutoencoderOptions, FullyConnectedOptions, build_networks
@@ -48,7 +47,7 @@ class Config(TrainConfig):
 DEFAULT = Config().replace(steps=9_380, eval_every=938, latent_size=16)
 
 
-def build_model(config: Config, assets: Mapping[str, Any]) -> GenerativeModel:
+def build_model(config: Config, assets: Assets) -> GenerativeModel:
     """Return an `Autoencoder`, 784-512-256-16 and back by default."""
     return Autoencoder(
         *build_networks(config.model, config.network, assets),

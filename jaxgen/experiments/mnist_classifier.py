@@ -7,16 +7,15 @@ is 469 steps.
 """
 
 import dataclasses
-from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import optax
 
 from jaxgen.core.errors import UserError
 from jaxgen.core.model import GenerativeModel
 from jaxgen.core.options import Count, PositiveFloat, Rate
+from jaxgen.core.types import Assets
 from jaxgen.data import Dataset, load
 from jaxgen.data.subset import joined
 from jaxgen.experiments._distortion import DistortionOptions
@@ -83,7 +82,7 @@ def load_data(config: Config) -> Dataset:
     return dataclasses.replace(both, train=generated.train) if options.only_generated else both
 
 
-def build_model(config: Config, assets: Mapping[str, Any]) -> GenerativeModel:
+def build_model(config: Config, assets: Assets) -> GenerativeModel:
     """Return a `Classifier` with a small convolutional network."""
     optimizer = config.optimizer
     return Classifier(

@@ -8,11 +8,11 @@ reads_class (ACGAN: Odena et al. 2017, https://arxiv.org/abs/1610.09585) the dis
 learns to read it.
 """
 
-from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Literal
 
 from jaxgen.core.model import GenerativeModel
+from jaxgen.core.types import Assets
 from jaxgen.experiments._gan import DiscriminatorOptions, GANConfig, build_gan
 from jaxgen.experiments._scored import BEST_BY_FID
 from jaxgen.experiments._subset import SubsetOptions, load_subset
@@ -42,7 +42,7 @@ class Config(GANConfig):
 DEFAULT = Config().replace(**BEST_BY_FID, steps=18_000, eval_every=6_000)
 
 
-def build_model(config: Config, assets: Mapping[str, Any]) -> GenerativeModel:
+def build_model(config: Config, assets: Assets) -> GenerativeModel:
     """The networks of mnist_gan, given the class."""
     num_classes = len(assets["class_names"])
     generator = ConditionalGenerator(MLPGenerator(tuple(assets["image_shape"]), batch_norm=True), num_classes)

@@ -6,10 +6,8 @@
 tells encoder and decoder the class, so that the latents are left with the style. An epoch is 469 steps.
 """
 
-from collections.abc import Mapping
-from typing import Any
-
 from jaxgen.core.model import GenerativeModel
+from jaxgen.core.types import Assets
 from jaxgen.experiments._digits import QUICK
 from jaxgen.experiments._vae import VAE_VALUES, VAEConfig, build_vae, load_data
 from jaxgen.runs.experiment import Experiment
@@ -17,7 +15,7 @@ from jaxgen.runs.experiment import Experiment
 DEFAULT = VAEConfig().replace(**VAE_VALUES)
 
 
-def build_model(config: VAEConfig, assets: Mapping[str, Any]) -> GenerativeModel:
+def build_model(config: VAEConfig, assets: Assets) -> GenerativeModel:
     """Return a `VAE` of the networks of mnist_vae, given the class."""
     return build_vae(config, assets, num_classes=len(assets["class_names"]))
 

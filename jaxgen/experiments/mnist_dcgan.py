@@ -3,12 +3,11 @@
 python -m jaxgen.experiments.mnist_dcgan
 """
 
-from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
 
 from jaxgen.core.model import GenerativeModel
 from jaxgen.core.options import Size, Widths
+from jaxgen.core.types import Assets
 from jaxgen.data import load
 from jaxgen.experiments._gan import DiscriminatorOptions, GANConfig, build_gan
 from jaxgen.experiments._scored import BEST_BY_FID
@@ -55,7 +54,7 @@ DEFAULT = Config().replace(
 )
 
 
-def build_model(config: Config, assets: Mapping[str, Any]) -> GenerativeModel:
+def build_model(config: Config, assets: Assets) -> GenerativeModel:
     """A stem of 7x7, 5x5 kernels, batch norm in the generator."""
     options, image_shape = config.network, tuple(assets["image_shape"])
     discriminator = DCGANDiscriminator(

@@ -5,11 +5,10 @@
 trains on all 60,000 digits that come with the package and leaves a run folder with sample sheets.
 """
 
-from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
 
 from jaxgen.core.model import GenerativeModel
+from jaxgen.core.types import Assets
 from jaxgen.data import load
 from jaxgen.experiments._gan import DiscriminatorOptions, GANConfig, build_gan
 from jaxgen.experiments._scored import BEST_BY_FID
@@ -27,7 +26,7 @@ class Config(GANConfig):
 DEFAULT = Config().replace(**BEST_BY_FID, steps=16_000, eval_every=4_000)
 
 
-def build_model(config: Config, assets: Mapping[str, Any]) -> GenerativeModel:
+def build_model(config: Config, assets: Assets) -> GenerativeModel:
     """128-256-512-1024-784 with batch norm against 512-256-128-1 without, leaky ReLU throughout.
 
     Without batch norm the generator stays at noise and few shapes (after 4,000 steps no digit is plain).

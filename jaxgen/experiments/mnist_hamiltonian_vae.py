@@ -9,12 +9,12 @@ without tempering (experiments/mnist_hamiltonian_vae says what that figure is of
 the paper does, resamples the training images and stops after 300 epochs, of 600 steps each.
 """
 
-from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Annotated, Any
+from typing import Annotated
 
 from jaxgen.core.model import GenerativeModel
 from jaxgen.core.options import Depth, PositiveFloat, within
+from jaxgen.core.types import Assets
 from jaxgen.experiments._vae import VAEConfig, build_vae, load_data
 from jaxgen.models.vae import hamiltonian_posterior
 from jaxgen.runs.experiment import Experiment
@@ -59,7 +59,7 @@ DEFAULT = Config().replace(
 )
 
 
-def build_model(config: Config, assets: Mapping[str, Any]) -> GenerativeModel:
+def build_model(config: Config, assets: Assets) -> GenerativeModel:
     """Return a `VAE` with Hamiltonian dynamics, 784-300-64-300-784 by default."""
     dynamics = config.dynamics
     posterior = hamiltonian_posterior(

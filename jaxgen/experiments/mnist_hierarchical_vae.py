@@ -6,12 +6,12 @@ has several layers of latents, each drawn from the images below it and from the 
 rises over the first epochs, of 469 steps each, without which the upper layers are switched off.
 """
 
-from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Annotated, Any
+from typing import Annotated
 
 from jaxgen.core.model import GenerativeModel
 from jaxgen.core.options import within
+from jaxgen.core.types import Assets
 from jaxgen.experiments._digits import EPOCH, QUICK, BinarizationOptions
 from jaxgen.experiments._vae import BoundOptions, VAEOptimizerOptions, bound_fields, load_data
 from jaxgen.models.vae import HierarchicalVAE
@@ -43,7 +43,7 @@ class Config(TrainConfig):
 DEFAULT = Config().replace(steps=100 * EPOCH, kl_warmup_steps=20 * EPOCH, eval_every=EPOCH)
 
 
-def build_model(config: Config, assets: Mapping[str, Any]) -> GenerativeModel:
+def build_model(config: Config, assets: Assets) -> GenerativeModel:
     """Return a `HierarchicalVAE` of the paper's sizes.
 
     512, 256, 128, 64 and 32 hidden units before 64, 32, 16, 8 and 4 latents.

@@ -7,13 +7,13 @@ finds the classes without a label: a code of ten values is drawn for each image,
 from the image, together with codes between -1 and 1 for what is continuous (slant, width).
 """
 
-from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Annotated, Any
+from typing import Annotated
 
 from jaxgen.core.errors import UserError
 from jaxgen.core.model import GenerativeModel
 from jaxgen.core.options import CountFromZero, within
+from jaxgen.core.types import Assets
 from jaxgen.data import load
 from jaxgen.experiments._gan import DCGANOptions, GANConfig, build_gan
 from jaxgen.experiments._scored import BEST_BY_FID
@@ -53,7 +53,7 @@ DEFAULT = Config().replace(
 )
 
 
-def build_model(config: Config, assets: Mapping[str, Any]) -> GenerativeModel:
+def build_model(config: Config, assets: Assets) -> GenerativeModel:
     """A DCGAN whose discriminator has a Dense layer before its logit and its guesses of the codes.
 
     Raises:

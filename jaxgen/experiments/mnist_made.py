@@ -11,14 +11,14 @@ is 469 steps.
 """
 
 import functools
-from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
 import optax
 
 from jaxgen.core.model import GenerativeModel
 from jaxgen.core.options import Length, PositiveFloat, Seed, Size, formerly
+from jaxgen.core.types import Assets
 from jaxgen.experiments._averages import AverageOptions
 from jaxgen.experiments._binary_images import BINARY_IMAGES, BinaryImagesConfig, build_image_model
 from jaxgen.experiments._digits import EPOCH, QUICK, load_digits
@@ -65,7 +65,7 @@ class Config(BinaryImagesConfig):
 DEFAULT = Config().replace(**BINARY_IMAGES, steps=60 * EPOCH, eval_every=EPOCH)
 
 
-def build_model(config: Config, assets: Mapping[str, Any]) -> GenerativeModel:
+def build_model(config: Config, assets: Assets) -> GenerativeModel:
     """784-1000-784 by default."""
 
     network, optimizer = config.network, config.optimizer

@@ -9,14 +9,14 @@ full is for an accelerator: a 7x7 kernel and 15 of 3x3, which is how a PixelCNN 
 (https://arxiv.org/abs/1601.06759, table 1), with 128 channels. An epoch is 3,750 steps of 16 images.
 """
 
-from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Annotated, Any
+from typing import Annotated
 
 import optax
 
 from jaxgen.core.model import GenerativeModel
 from jaxgen.core.options import within
+from jaxgen.core.types import Assets
 from jaxgen.experiments._adam import AveragedAdamOptions
 from jaxgen.experiments._binary_images import BINARY_IMAGES, BinaryImagesConfig, build_image_model
 from jaxgen.experiments._digits import load_digits
@@ -48,7 +48,7 @@ DEFAULT = Config().replace(
 )
 
 
-def build_model(config: Config, assets: Mapping[str, Any]) -> GenerativeModel:
+def build_model(config: Config, assets: Assets) -> GenerativeModel:
     """Layers as in Gated PixelCNN."""
 
     options = config.network

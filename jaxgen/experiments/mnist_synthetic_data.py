@@ -22,11 +22,11 @@ from pathlib import Path
 from typing import Annotated, NamedTuple
 
 import jax
-import numpy as np
 from rich.table import Table
 
 from jaxgen.core.options import Count, Length
 from jaxgen.core.terminal import console
+from jaxgen.data.npz_file import save_arrays
 from jaxgen.experiments import mnist_classifier, mnist_conditional_gan
 from jaxgen.experiments._study import StudyOptions, mean_and_spread, run_study, train_missing
 from jaxgen.runs.experiment import Study
@@ -116,7 +116,8 @@ def study(options: Options, folder: Path) -> Iterator[Result]:
 def _generate(run_dir: Path, num: int, seed: int, out: Path) -> None:
     """What `jaxgen augment RUN --num N --seed SEED --out OUT` writes."""
     opened = open_run(run_dir)
-    np.savez_compressed(out, **generated_examples(opened.model, restore_run(opened), num=num, seed=seed))
+    with out.open("wb") as file:
+        save_arrays(file, generated_examples(opened.model, restore_run(opened), num=num, seed=seed))
     jax.clear_caches()  # dozens of models follow one another
 
 

@@ -9,12 +9,12 @@ bernoulli). An epoch is 469 steps. The preset full has the settings that pythae 
 training images: pythae's are another draw, Larochelle's, of which it keeps 10,000 for validation.
 """
 
-from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Literal
 
 from jaxgen.core.model import GenerativeModel
 from jaxgen.core.options import Depth
+from jaxgen.core.types import Assets
 from jaxgen.experiments._digits import QUICK
 from jaxgen.experiments._vae import FLOWS, VAE_VALUES, VAEConfig, build_vae, flow_of, load_data
 from jaxgen.runs.experiment import Experiment
@@ -41,7 +41,7 @@ class Config(VAEConfig):
 DEFAULT = Config().replace(**VAE_VALUES)
 
 
-def build_model(config: Config, assets: Mapping[str, Any]) -> GenerativeModel:
+def build_model(config: Config, assets: Assets) -> GenerativeModel:
     """Return a `VAE`, 784-500-20-500-784 by default."""
     flow = config.flow
     posterior = None if flow.flow is None else flow_of(flow.flow, flow.flow_layers, config.model.latent_size)

@@ -7,14 +7,13 @@ A VAE whose decoder is also the generator of a GAN, and whose reconstructions ar
 features rather than by pixels. An epoch is 469 steps.
 """
 
-from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
 
 import optax
 
 from jaxgen.core.model import GenerativeModel
 from jaxgen.core.options import NonNegativeFloat, Size
+from jaxgen.core.types import Assets
 from jaxgen.data import load
 from jaxgen.experiments._adam import AdversarialAdamOptions
 from jaxgen.experiments._gan import AdversarialOptions
@@ -63,7 +62,7 @@ DEFAULT = Config().replace(
 )
 
 
-def build_model(config: Config, assets: Mapping[str, Any]) -> GenerativeModel:
+def build_model(config: Config, assets: Assets) -> GenerativeModel:
     """The networks of mnist_dcgan, and a discriminator that also gives its features."""
     model, width, optimizer = config.model, config.network.base_width, config.optimizer
     image_shape = tuple(assets["image_shape"])

@@ -10,15 +10,14 @@ of -log p(x) together.
 """
 
 import dataclasses
-from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
 
 import optax
 
 from jaxgen.core.errors import UserError
 from jaxgen.core.model import GenerativeModel
 from jaxgen.core.options import Rate
+from jaxgen.core.types import Assets, present
 from jaxgen.data import Dataset
 from jaxgen.experiments._adam import AdamOptions
 from jaxgen.experiments._first_stage import FirstStageOptions
@@ -64,7 +63,7 @@ def load_data(config: Config) -> Dataset:
     return dataclasses.replace(data, assets={**data.assets, "first_stage": described})
 
 
-def build_model(config: Config, assets: Mapping[str, Any]) -> GenerativeModel:
+def build_model(config: Config, assets: Assets) -> GenerativeModel:
     """Layers as in Gated PixelCNN, over the first stage's grid."""
     described = assets["first_stage"]
     num_classes = class_count(assets) if config.model.conditional else None
@@ -80,7 +79,7 @@ def build_model(config: Config, assets: Mapping[str, Any]) -> GenerativeModel:
         token_shape=described["grid_shape"],
         optimizer=optax.adam(config.optimizer.learning_rate),
         num_classes=num_classes,
-        tokenizer=first_stage_tokenizer(described, config.data.first_stage),
+        tokenizer=first_stage_tokenizer(described, present(config.data.first_stage)),
         ema_decay=config.optimizer.ema_decay,
     ).model()
 

@@ -5,11 +5,10 @@
 Each of --steps is one of the discriminator (the critic); the generator takes one in --discriminator-steps of them.
 """
 
-from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
 
 from jaxgen.core.model import GenerativeModel
+from jaxgen.core.types import Assets
 from jaxgen.data import load
 from jaxgen.experiments._gan import DCGANOptions, GANConfig, build_gan
 from jaxgen.experiments._scored import BEST_BY_FID
@@ -43,7 +42,7 @@ DEFAULT = Config().replace(
 )
 
 
-def build_model(config: Config, assets: Mapping[str, Any]) -> GenerativeModel:
+def build_model(config: Config, assets: Assets) -> GenerativeModel:
     """DCGANs; the discriminator has no batch norm, since the penalty is of each image's own gradient."""
     image_shape = tuple(assets["image_shape"])
     width = config.network.base_width

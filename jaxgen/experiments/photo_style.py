@@ -11,10 +11,9 @@ from the picture's, plain_style the same before they were drawn anew.
 """
 
 import dataclasses
-from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import jax
 import jax.numpy as jnp
@@ -27,6 +26,7 @@ from jaxgen.core.options import (
     Size,
     within,
 )
+from jaxgen.core.types import Assets, Variables
 from jaxgen.data import Dataset
 from jaxgen.data.dataset import scaled
 from jaxgen.data.photos import load_patches, photo_of
@@ -115,7 +115,7 @@ def load_data(config: Config) -> Dataset:
     return dataclasses.replace(data, assets={**data.assets, "style": str(path.resolve())})
 
 
-def build_model(config: Config, assets: Mapping[str, Any]) -> GenerativeModel:
+def build_model(config: Config, assets: Assets) -> GenerativeModel:
     """CycleGAN's ResNet: the paper's network but for 7x7 kernels in place of 9x9, and instance norm."""
     return Stylization(
         ResNetTranslator(
@@ -143,7 +143,7 @@ def style_from(path: Path, size: int) -> Style:
     def grams(image: jax.Array) -> list[jax.Array]:
         return style_of(maps(variables, image))
 
-    def load() -> dict[str, Any]:
+    def load() -> Variables:
         if path.is_file():
             found = jax.jit(grams)(jnp.asarray(scaled(read_scaled(path, size)))[None])
         else:

@@ -10,14 +10,16 @@ what such a predictor says, and predicts better, but what it draws is less like 
 small, since 600 steps of 2 came as far as 400 of 8. The preset full is for an accelerator: 512 channels, three stacks.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal, cast
 
+import jax
 import numpy as np
 
 from jaxgen.core.model import GenerativeModel, Speech
 from jaxgen.core.options import CountFromZero, Depth, Rate, Size, within
+from jaxgen.core.types import Assets
 from jaxgen.data import Dataset, mu_law
 from jaxgen.data.spoken import load_spoken_windows, words_to_say
 from jaxgen.experiments._adamw import AveragedAdamWOptions, optimizer_of
@@ -150,12 +152,12 @@ def output_of(options: OutputOptions) -> OutputDistribution:
     return OUTPUTS[options.output](options.components)
 
 
-def build_model(config: Config, assets: Mapping[str, Any]) -> GenerativeModel:
+def build_model(config: Config, assets: Assets) -> GenerativeModel:
     """Return the model of codes that follow silence, whose condition is what is said; words come in turn."""
     sample_length, loudness = config.data.sample_length, config.augmentation.other_loudness
 
     def say(texts: Sequence[str]) -> tuple[Spoken]:
-        return (Spoken(**words_to_say(assets, texts)),)
+        return (Spoken(**cast(dict[str, jax.Array], words_to_say(assets, texts))),)
 
     def conditions(num_samples: int) -> tuple[Spoken]:
         in_turn = [*SHOWN, *(word for word in assets["words"] if word not in SHOWN)]

@@ -15,7 +15,7 @@ import sys
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Generic, NoReturn, TypeVar
+from typing import Generic, NoReturn, TypeVar
 
 import jax
 
@@ -26,6 +26,7 @@ from jaxgen.core.errors import UserError
 from jaxgen.core.model import GenerativeModel, ModelSpec
 from jaxgen.core.options import parse_options
 from jaxgen.core.terminal import printable
+from jaxgen.core.types import Assets, Json
 from jaxgen.data.dataset import Dataset, example_batch
 from jaxgen.data.splits import as_recorded
 from jaxgen.samples.previews import prompts_of
@@ -59,7 +60,7 @@ class Experiment(Generic[Config]):
     presets: Mapping[str, Config]
     """Configs by name: "quick", "default" and "full"."""
     load_data: Callable[[Config], Dataset]
-    build_model: Callable[[Config, Mapping[str, Any]], GenerativeModel | ModelSpec]
+    build_model: Callable[[Config, Assets], GenerativeModel | ModelSpec]
     """(config, assets) -> the model, or its spec."""
     family: str = "your own"
     """Under which `jaxgen list` shows it."""
@@ -157,7 +158,7 @@ def parse(experiment: Experiment, arguments: list[str]) -> TrainConfig:
     arguments = list(arguments)
     default = experiment.presets["default"]
     preset = _value_of(arguments, "--preset")
-    if preset in experiment.presets:
+    if preset is not None and preset in experiment.presets:
         default = experiment.presets[preset].replace(preset=preset)
     if "--resume" in arguments:
         at = arguments.index("--resume") + 1
@@ -195,7 +196,7 @@ def _value_of(arguments: Sequence[str], flag: str) -> str | None:
     return value
 
 
-def _check_same(experiment: Experiment, record: Mapping[str, Any], run_dir: Path) -> None:
+def _check_same(experiment: Experiment, record: Json, run_dir: Path) -> None:
     name = record["experiment"]["name"]
     if name != experiment.name:
         raise UserError(f"{run_dir} is a run of {name}, not of {experiment.name}: resume it with that experiment.")
@@ -208,7 +209,7 @@ def prepare_process(config: TrainConfig) -> None:
         use_deterministic_algorithms()
     if asked.devices is not None and asked.devices > 1:
         use_cores_as_devices(asked.devices)
-    if jax.config.jax_compilation_cache_dir is None:
+    if jax.config.jax_compilation_cache_dir is None:  # pyright: ignore[reportAttributeAccessIssue]  # made at run time
         _use_compile_cache()
     if asked.coordinator is None:
         if asked.num_processes is not None or asked.process_id is not None:

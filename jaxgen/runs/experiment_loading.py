@@ -4,11 +4,15 @@ import importlib
 import importlib.util
 import sys
 from pathlib import Path
-from typing import Any
+from types import ModuleType
+from typing import TypeVar
 
 from jaxgen.core import files
 from jaxgen.core.errors import UserError
+from jaxgen.core.types import present
 from jaxgen.runs.experiment import PACKAGE, Experiment, Study
+
+Kind = TypeVar("Kind")
 
 
 def load_experiment(module: str | None, file: Path | tuple[Path, bytes] | None) -> Experiment:
@@ -20,14 +24,14 @@ def load_experiment(module: str | None, file: Path | tuple[Path, bytes] | None) 
     Raises:
       UserError: there is none, or the module is not one of the package's experiments.
     """
-    found = _own_module(module) if module is not None else _run_file(file)
+    found = _own_module(module) if module is not None else _run_file(present(file))
     experiments = _defined(found, Experiment)
     if not experiments:
         raise UserError(f"{module or file} defines no jaxgen.Experiment.")
     return experiments[0]
 
 
-def _own_module(module: str) -> Any:
+def _own_module(module: str) -> ModuleType:
     """A module of `jaxgen.experiments`; no other is imported by a name that a file says."""
     if module not in [f"{PACKAGE}.{name}" for name in experiment_names()]:
         raise UserError(
@@ -37,7 +41,7 @@ def _own_module(module: str) -> Any:
     return importlib.import_module(module)
 
 
-def _run_file(file: Path | tuple[Path, bytes]) -> Any:
+def _run_file(file: Path | tuple[Path, bytes]) -> ModuleType:
     """Return what a file defines, by its text: no compiled copy that lies beside it is run in its place."""
     try:
         path, content = file if isinstance(file, tuple) else (Path(file), Path(file).read_bytes())
@@ -65,11 +69,11 @@ def all_studies() -> list[Study]:
     return _all_defined(Study)
 
 
-def _defined(module: Any, kind: type[Any]) -> list[Any]:
+def _defined(module: ModuleType, kind: type[Kind]) -> list[Kind]:
     return [value for value in vars(module).values() if isinstance(value, kind)]
 
 
-def _all_defined(kind: type[Any]) -> list[Any]:
+def _all_defined(kind: type[Kind]) -> list[Kind]:
     return [
         value for name in experiment_names() for value in _defined(importlib.import_module(f"{PACKAGE}.{name}"), kind)
     ]

@@ -4,7 +4,7 @@ Nothing is downloaded: the folder is one that a person has.
 """
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -13,6 +13,7 @@ from flax.traverse_util import flatten_dict, unflatten_dict
 from safetensors.numpy import save_file
 
 from jaxgen.core.errors import UserError
+from jaxgen.core.types import Json, Params
 from jaxgen.data.vocabulary import TOKENIZER_FILE, Subwords, Vocabulary
 from jaxgen.metrics.weight_files import read_safetensors
 from jaxgen.networks.gpt import GPT
@@ -44,7 +45,7 @@ class _Stored(NamedTuple):
     array: np.ndarray
 
 
-def gpt2_network(config: Mapping[str, Any], source: str | Path = "The GPT-2's description", **options: Any) -> GPT:
+def gpt2_network(config: Json, source: str | Path = "The GPT-2's description", **options: Any) -> GPT:
     """Return the network that `read_gpt2_config` describes.
 
     Args:
@@ -73,7 +74,7 @@ def gpt2_network(config: Mapping[str, Any], source: str | Path = "The GPT-2's de
     )
 
 
-def load_gpt2(folder: Path) -> tuple[GPT, dict[str, Any]]:
+def load_gpt2(folder: Path) -> tuple[GPT, Params]:
     """Return a GPT-2 and its weights: `network.apply({"params": params}, tokens, train=False)`.
 
     Raises:
@@ -164,7 +165,7 @@ def _weights(name: str, stored: _Stored, shape: tuple[int, ...]) -> np.ndarray:
     return array
 
 
-def save_gpt2(folder: Path, network: GPT, params: Mapping[str, Any], vocabulary: Vocabulary | None = None) -> None:
+def save_gpt2(folder: Path, network: GPT, params: Params, vocabulary: Vocabulary | None = None) -> None:
     """Write a GPT as a folder that transformers reads as a `GPT2LMHeadModel`; a subword vocabulary as its tokenizer.
 
     Biases that the network lacks are written as zeros, which is the same.

@@ -2,16 +2,17 @@
 
 import json
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, Literal, NamedTuple, cast
 
 from jaxgen.core.errors import UserError
 from jaxgen.core.json_values import shown
+from jaxgen.core.types import Json
 from jaxgen.data.limits import check_file
 
 CONFIG = "config.json"
-ACTIVATIONS = {
+ACTIVATIONS: dict[str, Literal["gelu", "gelu_tanh", "relu", "silu"]] = {
     "gelu_new": "gelu_tanh",
     "gelu_fast": "gelu_tanh",
     "gelu_accurate": "gelu_tanh",
@@ -36,12 +37,12 @@ class _Field(NamedTuple):
     """What follows "it must be"."""
 
 
-def _is_count(value: Any) -> bool:
+def _is_count(value: object) -> bool:
     return type(value) is int and 1 <= value < 2**31
 
 
-def _is_number(value: Any) -> bool:
-    return type(value) in (int, float) and math.isfinite(value)
+def _is_number(value: object) -> bool:
+    return type(value) in (int, float) and math.isfinite(cast(float, value))
 
 
 def _count(default: int) -> _Field:
@@ -128,7 +129,7 @@ _IGNORED = frozenset(name for names in _NO_MATTER.values() for name in names.spl
 """Fields that change no logits, whatever they are."""
 
 
-def read_gpt2_config(folder: Path) -> dict[str, Any]:
+def read_gpt2_config(folder: Path) -> Json:
     """Return the facts of config.json that make a network, see `check_gpt2_config`.
 
     Raises:
@@ -142,7 +143,7 @@ def read_gpt2_config(folder: Path) -> dict[str, Any]:
     return check_gpt2_config(values, path)
 
 
-def check_gpt2_config(values: Mapping[str, Any], source: str | Path) -> dict[str, Any]:
+def check_gpt2_config(values: Json, source: str | Path) -> Json:
     """Return the fields that make a network, by transformers' names, with its defaults for those that are missing.
 
     Args:
@@ -152,7 +153,7 @@ def check_gpt2_config(values: Mapping[str, Any], source: str | Path) -> dict[str
     Raises:
       UserError: a field of the wrong type or range, or one that describes another network than jaxgen's GPT.
     """
-    facts: dict[str, Any] = {}
+    facts: Json = {}
     for given, value in values.items():
         name = _ALIASES.get(given, given)
         if (field := _HONOURED.get(name) or _CHECKED.get(name)) is None:
@@ -172,7 +173,7 @@ def check_gpt2_config(values: Mapping[str, Any], source: str | Path) -> dict[str
     return facts
 
 
-def read_json(path: Path) -> dict[str, Any]:
+def read_json(path: Path) -> Json:
     """Return the object that a JSON file holds.
 
     Raises:

@@ -15,6 +15,7 @@ from jaxgen.core import files, option_groups
 from jaxgen.core.errors import UserError
 from jaxgen.core.model import GenerativeModel, ModelSpec, as_model
 from jaxgen.core.state import TrainState
+from jaxgen.core.types import Json
 from jaxgen.runs.experiment import Experiment
 from jaxgen.runs.experiment_loading import load_experiment
 from jaxgen.samples.numbered import draw_samples
@@ -49,7 +50,7 @@ class Run:
     """
 
     folder: Path
-    record: dict[str, Any]
+    record: Json
     """What config.json says."""
     experiment: Experiment | None
     """None: the run was made by `jaxgen.train` in a script."""
@@ -138,7 +139,7 @@ def open_run(
     return Run(run_dir, record, found, config, model)
 
 
-def was_made_by_script(run_dir: Path, record: Mapping[str, Any]) -> bool:
+def was_made_by_script(run_dir: Path, record: Json) -> bool:
     """Whether a run was made by `jaxgen.train` in a script, so that nothing says how its model is built."""
     return record["experiment"]["module"] is None and not (run_dir / run_folder.EXPERIMENT).is_file()
 
@@ -164,16 +165,14 @@ def _known_copy(run_dir: Path, trust: bool) -> tuple[Path, bytes]:
     return path, content
 
 
-def recorded_config(run_dir: Path, record: Mapping[str, Any]) -> TrainConfig:
+def recorded_config(run_dir: Path, record: Json) -> TrainConfig:
     """Return the options of a record that all runs have, whatever others its experiment has."""
     known = option_groups.places(TrainConfig)
     values = {name: value for name, value in record["config"].items() if name in known}
     return config_from_json(TrainConfig(), values, str(run_dir / run_folder.CONFIG))
 
 
-def build_recorded(
-    experiment: Experiment, record: Mapping[str, Any], where: str
-) -> tuple[TrainConfig, GenerativeModel]:
+def build_recorded(experiment: Experiment, record: Json, where: str) -> tuple[TrainConfig, GenerativeModel]:
     """Return the config and model that a record describes.
 
     Raises:

@@ -1,14 +1,14 @@
 """What a model of text begins from: a run of such a model, or a GPT-2 of transformers, read where a new run begins."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import flax.linen as nn
 import jax
 import jax.numpy as jnp
 
 from jaxgen.core.errors import UserError
+from jaxgen.core.types import Json, Params, present
 from jaxgen.data.vocabulary import TOKENIZER_FILE, Subwords, find_vocabulary
 from jaxgen.networks.gpt import GPT
 from jaxgen.runs.first_stage import read_again, unknown_arrays
@@ -18,7 +18,7 @@ from jaxgen.runs.opened_run import open_run, restore_run
 from jaxgen.training import checkpoint
 
 
-def describe_pretrained(folder: Path) -> tuple[dict[str, Any], dict[str, Any]]:
+def describe_pretrained(folder: Path) -> tuple[Json, Json]:
     """What a run keeps of where it began, among its assets, so that it can be opened where that is not.
 
     (What makes the network, the vocabulary as JSON): the network's `class`, `kind` "run" or "gpt2", and the options of
@@ -41,16 +41,16 @@ def describe_pretrained(folder: Path) -> tuple[dict[str, Any], dict[str, Any]]:
     run = open_run(folder)
     tokens = run.model.tokens
     if tokens is None or tokens.network_params is None:
-        raise UserError(f"--pretrained {folder} is a run of {run.experiment.name}, which is no model of text.")
+        raise UserError(f"--pretrained {folder} is a run of {run.name}, which is no model of text.")
     state, assets = restore_run(run), run.record["assets"]
     # A run that began from another has the network of that one.
     own = {"class": type(tokens.network).__name__, "kind": "run", "network": run.record["config"]}
     network = {name: (assets["pretrained"] or own)[name] for name in own}
-    facts = {"experiment": run.experiment.name, "step": int(state.step), "sha256": checkpoint.digest(state)}
+    facts = {"experiment": run.name, "step": int(state.step), "sha256": checkpoint.digest(state)}
     return {**network, **facts}, assets["vocabulary"]
 
 
-def _describe_gpt2(folder: Path) -> tuple[dict[str, Any], dict[str, Any]]:
+def _describe_gpt2(folder: Path) -> tuple[Json, Json]:
     facts = read_gpt2_config(folder)
     path = folder / TOKENIZER_FILE
     if not path.is_file():
@@ -72,7 +72,7 @@ def _describe_gpt2(folder: Path) -> tuple[dict[str, Any], dict[str, Any]]:
     return {"class": GPT.__name__, "kind": "gpt2", "network": facts}, vocabulary.to_json()
 
 
-def pretrained_params(described: Mapping[str, Any], folder: Path, network: nn.Module) -> Callable[[], Any]:
+def pretrained_params(described: Json, folder: Path, network: nn.Module) -> Callable[[], Params]:
     """`load()`: the params of what was described.
 
     A run that goes on, or is opened, has them in its own checkpoint: where the folder does not hold them any more, they
@@ -83,13 +83,13 @@ def pretrained_params(described: Mapping[str, Any], folder: Path, network: nn.Mo
     shapes = jax.eval_shape(lambda key, x: network.init(key, x, train=False), jax.random.key(0), tokens)["params"]
     if jax.tree.map(jnp.shape, params) != jax.tree.map(jnp.shape, shapes):
         return lambda: unknown_arrays(shapes)
-    return lambda: params
+    return lambda: present(params)
 
 
-def _read(described: Mapping[str, Any], folder: Path) -> Any | None:
+def _read(described: Json, folder: Path) -> Params | None:
     if "sha256" in described:
         found = read_again(described, folder)
-        return None if found is None else found[0].model.tokens.network_params(found[1])
+        return None if found is None else present(present(found[0].model.tokens).network_params)(found[1])
     try:
         return load_gpt2(folder)[1]
     except UserError:

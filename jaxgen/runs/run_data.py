@@ -7,6 +7,7 @@ from pathlib import Path
 from jaxgen.core import option_groups
 from jaxgen.core.errors import UserError
 from jaxgen.core.terminal import printable
+from jaxgen.core.types import present
 from jaxgen.data.dataset import Dataset, length
 from jaxgen.data.identity import Identity, changes
 from jaxgen.data.splits import as_recorded
@@ -31,7 +32,7 @@ def load_run_data(run: Run, *, unchanged: bool = False) -> Dataset:
     config = _config_of(run)
     known = recorded_by(run.folder, run.record)
     with as_recorded(known):
-        found = run.experiment.load_data(config)
+        found = present(run.experiment).load_data(config)
     now, notes = identity_of(found), ()
     if known.identity is None:
         _say_unchecked(run, found)
@@ -54,7 +55,7 @@ def _config_of(run: Run) -> TrainConfig:
     """
     for name in run.moved:
         if name not in option_groups.places(type(run.config)):
-            raise UserError(f"{run.experiment.name} has no option --{name}: leave it out.")
+            raise UserError(f"{run.name} has no option --{name}: leave it out.")
     for name in ("data", "target"):
         value = option_groups.value(run.config, name)
         if name not in run.moved and value is not None and Path(value).is_absolute() and not Path(value).exists():

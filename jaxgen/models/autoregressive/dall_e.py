@@ -15,7 +15,7 @@ import optax
 from jaxgen.core.keys import example_chances, example_keys
 from jaxgen.core.model import Condition, GenerativeModel, ModelSpec
 from jaxgen.core.state import TrainState, averaged_params
-from jaxgen.core.types import Batch, Key, Metrics, ModelState, Params, PyTree
+from jaxgen.core.types import AnyArray, Batch, Key, Metrics, ModelState, Params, PyTree
 from jaxgen.models import single_loss
 from jaxgen.models.augmentation import random_shift
 from jaxgen.models.autoregressive import decoding as decoding_loop
@@ -89,8 +89,8 @@ class DALLE(ModelSpec):
     layout: Layout
     tokenizer: Tokenizer
     """The first stage, which makes codes [B, *grid] of images and back."""
-    prompts: tuple[tuple[int, ...], ...]
-    """int [P, T] (or an array): the captions of samples where none are given, in turn."""
+    prompts: tuple[tuple[int, ...], ...] | AnyArray
+    """int [P, T], of an array the numbers: the captions of samples where none are given, in turn."""
     optimizer: optax.GradientTransformation
     caption_in_training: Callable[[jax.Array, Batch], jax.Array] | None = None
     """(keys [B], batch) -> the captions int [B, T] that are trained on; None: the batch's `caption`."""
