@@ -19,24 +19,26 @@ from jaxgen.networks.layers.spectral_norm import spectrally_normalized
 GENERATOR_WIDTHS = {64: (16, 16, 8, 4, 2), 128: (16, 16, 8, 4, 2, 1), 256: (16, 16, 8, 8, 4, 2, 1)}
 DISCRIMINATOR_WIDTHS = {64: (1, 2, 4, 8, 16), 128: (1, 2, 4, 8, 16, 16), 256: (1, 2, 4, 8, 8, 16, 16)}
 LARGEST_SMALL = 32
-"""Images up to this size take the plan for CIFAR-10: as many channels everywhere, two halvings in D."""
+"""Largest image size that takes the CIFAR-10 architecture: equal channels everywhere, two halvings in D."""
 SMALL_MULTIPLE = 4
-"""How many times `width` these are."""
+"""Multiple of `width` that gives the number of channels in the networks for small images."""
 
 
 class BigGANGenerator(nn.Module):
-    """Latents and labels to images, through residual blocks that are all told both.
+    """Generator from latents and labels to images; every residual block is conditioned on both.
 
-    The latents are split into equal chunks: the first goes to the Dense stem, each other one, joined to an embedding of
-    the class that all blocks share, makes the gains and biases of one block's norms (hierarchical latents, figure 15).
+    The latents are split into equal chunks (hierarchical latents, figure 15). The first chunk goes to the Dense stem.
+    Each other chunk is concatenated with a class embedding shared by all blocks; from this vector come the gains and
+    biases of one block's norms.
 
     Attributes:
       image_shape: (H, W, C): square, of size 64, 128 or 256, or 4 * 2^k, 6 * 2^k or 7 * 2^k up to 32.
       width: the channel multiplier: 96 in the paper, 64 for CIFAR-10 in the authors' PyTorch code.
       num_classes: K.
-      shared_size: length of the shared embedding; None, as in that code for CIFAR-10: every norm has gains and biases
-        of its own for each class, and all latents go to the stem.
-      attention_size: of the map that self-attention stands at, 64 in the paper's for 128x128; None: no attention.
+      shared_size: length of the shared embedding; None, as in the authors' code for CIFAR-10: every norm has its own
+        gains and biases for each class, and all latents go to the stem.
+      attention_size: size of the map to which self-attention is applied, 64 for 128x128 images in the paper; None: no
+        attention.
       spectral_norm: whether the layers are spectrally normalized; the embedding never is.
       kernel_init: initializer of all weights.
     """
@@ -51,10 +53,10 @@ class BigGANGenerator(nn.Module):
 
     @nn.compact
     def __call__(self, latents: Array, labels: Array, *, train: bool) -> Array:
-        """Latents [B, L] and labels int [B] -> images [B, H, W, C] in [-1, 1].
+        """Map latents [B, L] and labels int [B] to images [B, H, W, C] in [-1, 1].
 
         Raises:
-          UserError: the image's size is none of those above, no map has `attention_size`, or L cannot be split evenly.
+          UserError: the image size is not supported, no map has `attention_size`, or L cannot be split evenly.
         """
         stem, doublings = _plan(self.image_shape, GENERATOR_WIDTHS)
         widths = [
@@ -90,13 +92,12 @@ class BigGANGenerator(nn.Module):
 
 
 class BigGANDiscriminator(nn.Module):
-    """Images and labels to logits: residual blocks, ReLU, the sum over all pixels, and the projection on the label.
+    """Projection discriminator: residual blocks, ReLU, the sum over all pixels, a logit that depends on the label.
 
     Attributes:
       image_shape, width, num_classes, attention_size, spectral_norm, kernel_init: as in `BigGANGenerator`; the label's
         embedding is spectrally normalized too.
-      small_multiple: how many times `width` the channels for images up to 32x32 are: 4 in the authors' PyTorch code, 2
-        in StudioGAN.
+      small_multiple: multiple of `width` for images up to 32x32: 4 in the authors' PyTorch code, 2 in StudioGAN.
     """
 
     image_shape: tuple[int, int, int] = (32, 32, 3)
@@ -109,10 +110,10 @@ class BigGANDiscriminator(nn.Module):
 
     @nn.compact
     def __call__(self, images: Array, labels: Array, *, train: bool) -> Array:
-        """Images [B, H, W, C] and labels int [B] -> logits [B].
+        """Map images [B, H, W, C] and labels int [B] to logits [B].
 
         Raises:
-          UserError: the image's size is none of `BigGANGenerator`'s, or no map has `attention_size`.
+          UserError: the image size is not one of `BigGANGenerator`'s, or no map has `attention_size`.
         """
         size = self.image_shape[0]
         _plan(self.image_shape, DISCRIMINATOR_WIDTHS)
@@ -136,7 +137,7 @@ class BigGANDiscriminator(nn.Module):
 
 
 def _plan(image_shape: tuple[int, int, int], widths: dict[int, tuple[int, ...]]) -> tuple[int, int]:
-    """`stem_and_doublings`, of sizes that BigGAN has widths for."""
+    """Return `stem_and_doublings` for an image size for which BigGAN defines widths."""
     stem, doublings = stem_and_doublings(image_shape, STEMS, "A residual GAN")
     size = image_shape[0]
     if size > LARGEST_SMALL and size not in widths:

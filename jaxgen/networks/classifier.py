@@ -1,4 +1,4 @@
-"""A small convolutional classifier, whose penultimate features also serve as the space of a Frechet distance."""
+"""A small convolutional classifier, whose penultimate features also serve for a Frechet distance."""
 
 from collections.abc import Sequence
 
@@ -32,11 +32,11 @@ class ConvClassifier(nn.Module):
         self.head = nn.Dense(self.num_classes)
 
     def __call__(self, images: Array, *, train: bool) -> Array:
-        """Images [B, H, W, C] -> logits [B, N]."""
+        """Map images [B, H, W, C] to logits [B, N]."""
         return self.head(self.features(images, train=train))
 
     def features(self, images: Array, *, train: bool = False) -> Array:
-        """Images [B, H, W, C] -> penultimate features [B, F]; by `classifier.apply(..., method="features")`."""
+        """Map images [B, H, W, C] to penultimate features [B, F]; use `classifier.apply(..., method="features")`."""
         hidden = images
         for convolution, norm in zip(self.convolutions, self.norms, strict=True):
             hidden = nn.relu(norm(convolution(hidden), train=train))

@@ -19,18 +19,19 @@ INITIALIZER = nn.initializers.normal(0.02)  # the paper's, section 4
 
 
 class DCGANGenerator(nn.Module):
-    """Latents to images: a Dense stem, then 5x5 transposed convolutions that double the size, and a tanh.
+    """Generator: a Dense stem, then 5x5 transposed convolutions that double the size, and a tanh.
 
-    Sizes 4 * 2^k take the paper's plan (figure 1): a 4x4 stem and k doublings, the widths halving; 64x64 with base
-    width 128 is 1024-512-256-128. Sizes 7 * 2^k start at 7x7 with one more layer of stride 1: 28x28 with base width 64
-    is 256-128-64. Batch norm follows every layer but the last.
+    Sizes 4 * 2^k follow the paper (figure 1): a 4x4 stem and k doublings, the widths halving; 64x64 with base width 128
+    is 1024-512-256-128. Sizes 7 * 2^k start at 7x7 with one more layer of stride 1: 28x28 with base width 64 is
+    256-128-64. Batch norm follows every layer but the last.
 
     Attributes:
       image_shape: (H, W, C), square.
       base_width: channels of the last hidden layer; the paper's is 128.
-      widths: channels of the stem and of each hidden layer, in place of those that follow from `base_width`.
-      activation: ReLU for sizes 4 * 2^k as in the paper, leaky ReLU of slope 0.2 for 7 * 2^k, where None.
-      output_activation: of the last layer; None, as in a decoder whose outputs are parameters of a likelihood: none.
+      widths: channels of the stem and of each hidden layer; None: derived from `base_width`.
+      activation: activation of the hidden layers; None: ReLU for sizes 4 * 2^k as in the paper, leaky ReLU of slope 0.2
+        for 7 * 2^k.
+      output_activation: activation of the last layer; None (a decoder of likelihood parameters): no activation.
     """
 
     image_shape: tuple[int, int, int] = (28, 28, 1)
@@ -41,10 +42,10 @@ class DCGANGenerator(nn.Module):
 
     @nn.compact
     def __call__(self, latents: Array, *, train: bool) -> Array:
-        """[B, L] -> images [B, H, W, C], in [-1, 1] for the default `output_activation`.
+        """Map [B, L] to images [B, H, W, C], in [-1, 1] for the default `output_activation`.
 
         Raises:
-          UserError: the image's size is not 4 * 2^k or 7 * 2^k, or `widths` has another length than there are layers.
+          UserError: the image size is not 4 * 2^k or 7 * 2^k, or `widths` does not have one width for each layer.
         """
         stem, doublings = stem_and_doublings(self.image_shape, STEMS, "A DCGAN")
         strides = [1] + [2] * doublings if stem == 7 else [2] * doublings
@@ -65,16 +66,16 @@ class DCGANGenerator(nn.Module):
 
 
 class DCGANEncoder(nn.Module):
-    """Images to vectors, the generator's mirror: 5x5 convolutions of stride 2 with leaky ReLU of slope 0.2, then Dense.
+    """Encoder from images to vectors: 5x5 convolutions of stride 2 with leaky ReLU of slope 0.2, then Dense.
 
     Attributes:
       num_outputs: length of the vectors, N.
       image_shape: (H, W, C), square, of size 4 * 2^k or 7 * 2^k.
-      base_width: channels of the first layer; they double at each layer.
-      widths: channels of each layer, in place of those that follow from `base_width`; more of them than halvings
-        down to the stem's 4x4 or 7x7 go on halving.
-      batch_norm: whether batch norm follows every convolution but the first; where None, for sizes 4 * 2^k as in the
-        paper, and not for 7 * 2^k.
+      base_width: channels of the first layer, doubled at each layer.
+      widths: channels of each layer; None: derived from `base_width`. If there are more widths than halvings down to
+        the stem's 4x4 or 7x7, the extra layers go on halving.
+      batch_norm: whether batch norm follows every convolution but the first; None: yes for sizes 4 * 2^k as in the
+        paper, no for 7 * 2^k.
     """
 
     num_outputs: int
@@ -85,20 +86,21 @@ class DCGANEncoder(nn.Module):
 
     @nn.compact
     def __call__(self, images: Array, *, train: bool) -> Array:
-        """Images [B, H, W, C] -> [B, N].
+        """Map images [B, H, W, C] to [B, N].
 
         Raises:
-          UserError: the image's size is not 4 * 2^k or 7 * 2^k.
+          UserError: the image size is not 4 * 2^k or 7 * 2^k.
         """
         return nn.Dense(self.num_outputs, kernel_init=INITIALIZER)(_features(self, images, train=train))
 
 
 class DCGANDiscriminator(nn.Module):
-    """Images to logits. The other attributes and the errors are those of `DCGANEncoder`.
+    """Discriminator from images to logits. Its other attributes and errors are those of `DCGANEncoder`.
 
     Attributes:
-      hidden_width: of a Dense layer between the last map and the logit; None, as in the paper: no such layer.
-      head_outputs: N outputs beside the logit, from the same features (an auxiliary classifier, a code); None: none.
+      hidden_width: width of a Dense layer between the last map and the logit; None, as in the paper: no such layer.
+      head_outputs: N, outputs besides the logit from the same features (an auxiliary classifier, a code); None: no
+        head.
       spectral_norm: whether all layers are spectrally normalized.
     """
 
@@ -112,7 +114,7 @@ class DCGANDiscriminator(nn.Module):
 
     @nn.compact
     def __call__(self, images: Array, *, train: bool) -> Array | tuple[Array, Array]:
-        """Images [B, H, W, C] -> logits [B], and the head's outputs [B, N] if there is one."""
+        """Map images [B, H, W, C] to logits [B], and the head\'s outputs [B, N] if it has one."""
 
         def dense(width: int, hidden: Array) -> Array:
             layer = nn.Dense(width, kernel_init=INITIALIZER)
@@ -128,7 +130,7 @@ class DCGANDiscriminator(nn.Module):
 def _features(
     module: DCGANEncoder | DCGANDiscriminator, images: Array, spectral_norm: bool = False, *, train: bool
 ) -> Array:
-    """The convolutions that encoder and discriminator share: [B, H, W, C] -> [B, F]."""
+    """Apply the convolutions that encoder and discriminator share, from [B, H, W, C] to [B, F]."""
     stem, halvings = stem_and_doublings(module.image_shape, STEMS, "A DCGAN")
     widths = module.widths or [module.base_width * 2**i for i in range(halvings)]
     batch_norm = stem == 4 if module.batch_norm is None else module.batch_norm

@@ -17,16 +17,17 @@ GLOROT = nn.initializers.glorot_uniform()
 
 
 class DiT(nn.Module):
-    """Transformer blocks over the patches of an image, whose norms and gates come from the noise level ("adaLN-Zero").
+    """Transformer blocks over the patches of an image, with norms and gates modulated by the noise level
+    ("adaLN-Zero").
 
     Attributes:
-      channels: of the outputs, C.
+      channels: channels of the outputs, C.
       patch_size: side of a patch.
-      width: E.
-      layers: blocks.
-      heads: of attention.
-      dropout: rate, after each half of a block.
-      num_classes: K: labels in 0..K are the last argument, K for no class; None: there are none.
+      width: E, the width of the tokens.
+      layers: number of blocks.
+      heads: number of attention heads.
+      dropout: dropout rate, after each half of a block.
+      num_classes: K; labels in 0..K are the last argument, K for no class. None: no labels.
     """
 
     channels: int
@@ -41,10 +42,10 @@ class DiT(nn.Module):
     def __call__(
         self, x: Array, noise_labels: Array, *condition: Array, train: bool, dropout_keys: Array | None = None
     ) -> Array:
-        """Images [B, H, W, C], labels of noise [B], and labels int [B] with classes -> [B, H, W, C].
+        """Map images [B, H, W, C], noise labels [B], and labels int [B] with `num_classes` to [B, H, W, C].
 
         Raises:
-          UserError: a side that cannot be taken in patches.
+          UserError: a side is not a multiple of `patch_size`.
         """
         check_multiple(x.shape[1:3], self.patch_size)
         steps = (self.patch_size,) * 2
@@ -63,11 +64,13 @@ class DiT(nn.Module):
 
 
 class DiTBlock(nn.Module):
-    """x + gate attention(moved norm(x)), then x + gate feed_forward(moved norm(x)); the gates start at 0.
+    """A transformer block: x + gate attention(modulated norm(x)), then x + gate feed_forward(modulated norm(x)).
+
+    The gates start at 0.
 
     Attributes:
-      heads: of attention.
-      dropout: rate, after each half.
+      heads: number of attention heads.
+      dropout: dropout rate, after each half of the block.
     """
 
     heads: int
@@ -75,7 +78,7 @@ class DiTBlock(nn.Module):
 
     @nn.compact
     def __call__(self, x: Array, embedding: Array, dropout_keys: Array | None = None) -> Array:
-        """[B, T, E] and [B, E'] -> [B, T, E]."""
+        """Map [B, T, E] and [B, E'] to [B, T, E]."""
         batch, length, width = x.shape
         modulation = _modulation(embedding, 6, width, "moves")
         rows = (_norm()(x) * (1.0 + modulation[1]) + modulation[0]).reshape(-1, width)
@@ -95,13 +98,15 @@ def _norm() -> nn.LayerNorm:
 
 
 def _modulation(embedding: Array, count: int, width: int, name: str) -> list[Array]:
-    """[B, E'] -> so many shifts, scales and gates [B, 1, E], 0 at first (adaLN-Zero)."""
+    """Map an embedding [B, E'] to `count` shifts, scales and gates [B, 1, E], which start at 0 (adaLN-Zero)."""
     modulation = nn.Dense(count * width, kernel_init=ZEROS, name=name)(embedding)
     return jnp.split(modulation[:, None], count, -1)
 
 
 def _positions(rows: int, columns: int, width: int) -> Array:
-    """[rows * columns, E]: sinusoids of the row, then of the column (frequencies 1 down to about 1/10,000)."""
+    """Return position embeddings [rows * columns, E]: sinusoids of the row, then of the column (frequencies 1 down to
+    about 1/10,000).
+    """
     row, column = np.divmod(np.arange(rows * columns, dtype=np.float32), columns)
     ends = {"slowest": 1e-4, "fastest": 1.0}
     return jnp.concatenate([sinusoids(jnp.asarray(place), width // 2, **ends) for place in (row, column)], -1)

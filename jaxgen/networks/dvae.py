@@ -10,13 +10,13 @@ WIDE, POINT = (3, 3), (1, 1)
 
 
 class BottleneckBlock(nn.Module):
-    """x + gain branch, that is ReLU and convolution four times, on a quarter of the channels.
+    """A residual block x + gain branch(x); the branch is ReLU and convolution four times, on a quarter of the channels.
 
-    The shortcut has a 1x1 convolution where the number of channels changes.
+    The shortcut has a 1x1 convolution if the number of channels changes.
 
     Attributes:
       features: channels of the output, F.
-      gain: of the branch.
+      gain: factor of the branch.
       point_first: whether the branch's 1x1 convolution is its first (in decoders) or its last.
     """
 
@@ -26,7 +26,7 @@ class BottleneckBlock(nn.Module):
 
     @nn.compact
     def __call__(self, x: Array) -> Array:
-        """[B, H, W, C] -> [B, H, W, F]."""
+        """Map [B, H, W, C] to [B, H, W, F]."""
         sizes = (POINT, WIDE, WIDE, WIDE) if self.point_first else (WIDE, WIDE, WIDE, POINT)
         hidden = x
         for i, size in enumerate(sizes):
@@ -38,13 +38,14 @@ class BottleneckBlock(nn.Module):
 
 
 class DVAEEncoder(nn.Module):
-    """Images to a grid of logits of codes: a 7x7 convolution, and groups of blocks, 2x2 maxima between them.
+    """Encoder from images to a grid of codebook logits: a 7x7 convolution, then groups of blocks with 2x2 max pools
+    between.
 
     Attributes:
-      num_codes: K.
-      width: channels of the first group; each has twice as many as the one before.
-      groups: how many; the size is halved between them.
-      blocks: in each.
+      num_codes: K, the number of codes.
+      width: channels of the first group; each group has twice as many as the one before.
+      groups: number of groups; the size is halved between them.
+      blocks: number of blocks in each group.
     """
 
     num_codes: int
@@ -54,7 +55,7 @@ class DVAEEncoder(nn.Module):
 
     @nn.compact
     def __call__(self, images: Array, *, train: bool) -> Array:
-        """Images [B, H, W, C] -> [B, H / 2^(groups - 1), W / 2^(groups - 1), K]."""
+        """Map images [B, H, W, C] to [B, H / 2^(groups - 1), W / 2^(groups - 1), K]."""
         del train
         hidden = Conv(self.width, (7, 7), name="first")(images)
         for group in range(self.groups):
@@ -66,11 +67,11 @@ class DVAEEncoder(nn.Module):
 
 
 class DVAEDecoder(nn.Module):
-    """A grid of codes to images: groups of blocks with doubling of the size between them.
+    """Decoder from a grid of codes to images: groups of blocks, with upsampling by 2 between them.
 
     Attributes:
-      num_outputs: channels of the last layer, C * P of a likelihood with P parameters; it has no activation.
-      width, groups, blocks: as of `DVAEEncoder`, from the other end.
+      num_outputs: channels of the last layer, C * P for a likelihood with P parameters; it has no activation.
+      width, groups, blocks: as in `DVAEEncoder`, in reverse order.
     """
 
     num_outputs: int
@@ -80,7 +81,7 @@ class DVAEDecoder(nn.Module):
 
     @nn.compact
     def __call__(self, vectors: Array, *, train: bool) -> Array:
-        """[B, h, w, D] -> [B, h * 2^(groups - 1), w * 2^(groups - 1), num_outputs]."""
+        """Map [B, h, w, D] to [B, h * 2^(groups - 1), w * 2^(groups - 1), num_outputs]."""
         del train
         hidden = vectors
         for group in reversed(range(self.groups)):
@@ -92,5 +93,5 @@ class DVAEDecoder(nn.Module):
 
 
 def _gain(network: DVAEEncoder | DVAEDecoder) -> float:
-    """1 / n^2 of n blocks in all, as the authors' code has it: at first a deep network then is nearly its shortcuts."""
+    """Return 1 / n^2 for n blocks in all, as in the authors' code: a deep network then starts near its shortcuts."""
     return 1.0 / (network.groups * network.blocks) ** 2

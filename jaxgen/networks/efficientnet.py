@@ -1,4 +1,4 @@
-"""EfficientNet-Lite0: Tan and Le 2019, arXiv:1905.11946, in TensorFlow's form for edge devices of 2020."""
+"""EfficientNet-Lite0 (Tan and Le 2019, arXiv:1905.11946, in TensorFlow's variant for edge devices of 2020)."""
 
 from typing import NamedTuple
 
@@ -16,7 +16,7 @@ EPSILON = 1e-3  # of every batch norm
 
 
 class Stage(NamedTuple):
-    """Blocks in a row, of which the first has the stride."""
+    """A row of blocks, the first of which has the stride."""
 
     repeats: int
     kernel_size: int
@@ -40,7 +40,7 @@ STAGES = (
 class EfficientNetLite0(nn.Module):
     """The ImageNet classifier, for use with trained weights: it has no dropout and no stochastic depth.
 
-    The released weights expect 224x224 images x in 0..255 as (x - 127) / 128.
+    The released weights expect 224x224 images: pixels x in 0..255, scaled as (x - 127) / 128.
     """
 
     def setup(self) -> None:
@@ -56,17 +56,17 @@ class EfficientNetLite0(nn.Module):
         self.head = nn.Dense(1000)
 
     def __call__(self, images: Array, *, train: bool = False) -> Array:
-        """Images [B, H, W, 3] -> logits [B, 1000]."""
+        """Map images [B, H, W, 3] to logits [B, 1000]."""
         return self.head(self.features(images, train=train))
 
     def features(self, images: Array, *, train: bool = False) -> Array:
-        """Images [B, H, W, 3] -> the features before the last layer, averaged over the map, [B, 1280]."""
+        """Map images [B, H, W, 3] to the features before the last layer, averaged over the map, [B, 1280]."""
         hidden = self.maps(images, train=train)[-1]
         hidden = nn.relu6(self.top_norm(self.top(hidden), train=train))
         return hidden.mean((1, 2))
 
     def maps(self, images: Array, *, train: bool = False) -> list[Array]:
-        """Images [B, H, W, 3] -> the maps after the stem and after each of the 7 stages, [B, h, w, C] each."""
+        """Map images [B, H, W, 3] to the maps after the stem and after each of the 7 stages, [B, h, w, C] each."""
         hidden = nn.relu6(self.stem_norm(self.stem(images), train=train))
         maps, ends = [hidden], np.cumsum([stage.repeats for stage in STAGES])
         for i, block in enumerate(self.blocks, 1):
@@ -77,15 +77,15 @@ class EfficientNetLite0(nn.Module):
 
 
 class InvertedResidual(nn.Module):
-    """1x1 expansion, depthwise convolution, 1x1 projection, and the sum with the input where the shapes agree.
+    """1x1 expansion, depthwise convolution, 1x1 projection, and a shortcut if the shapes agree.
 
     Sandler et al. 2018, arXiv:1801.04381, section 3.3.
 
     Attributes:
       features: channels of the output, F.
-      kernel_size: of the depthwise convolution.
-      stride: of the depthwise convolution.
-      expansion: channels in between, for each channel of the input; with 1 there is no expansion.
+      kernel_size: kernel size of the depthwise convolution.
+      stride: stride of the depthwise convolution.
+      expansion: channels in between for each channel of the input; 1: no expansion layer.
     """
 
     features: int
@@ -95,7 +95,7 @@ class InvertedResidual(nn.Module):
 
     @nn.compact
     def __call__(self, inputs: Array, *, train: bool) -> Array:
-        """[B, H, W, C] -> [B, ceil(H / stride), ceil(W / stride), F]."""
+        """Map [B, H, W, C] to [B, ceil(H / stride), ceil(W / stride), F]."""
         channels = inputs.shape[-1]
         hidden = inputs
         if self.expansion > 1:
@@ -109,12 +109,13 @@ class InvertedResidual(nn.Module):
 
 
 class DepthwiseConv(nn.Module):
-    """`flax.linen.Conv` with one group for each channel, "SAME" padding and no bias, in the form fast on the device.
+    """`flax.linen.Conv` with one group for each channel, "SAME" padding and no bias, in the form that is fast on the
+    device.
 
     Attributes:
       kernel_size: k.
-      stride: of both axes.
-      fast: the sum over taps (True), lax's convolution (False) or whichever the backend likes (None).
+      stride: stride of both axes.
+      fast: use the sum over taps (True), lax's convolution (False) or whichever is faster on the backend (None).
     """
 
     kernel_size: int
@@ -123,7 +124,7 @@ class DepthwiseConv(nn.Module):
 
     @nn.compact
     def __call__(self, inputs: Array) -> Array:
-        """[B, H, W, C] -> [B, ceil(H / stride), ceil(W / stride), C]."""
+        """Map [B, H, W, C] to [B, ceil(H / stride), ceil(W / stride), C]."""
         kernel_shape = (self.kernel_size, self.kernel_size, 1, inputs.shape[-1])
         kernel = self.param("kernel", nn.initializers.lecun_normal(), kernel_shape, jnp.float32)
         strides = (self.stride, self.stride)
@@ -140,7 +141,9 @@ class DepthwiseConv(nn.Module):
 
 
 def _sum_over_taps(inputs: Array, kernel: Array, strides: tuple[int, int]) -> Array:
-    """y[i, j] = sum_{p, q} x[s i + p, s j + q] w[p, q], faster on a CPU than XLA's grouped convolution by 4 to 60."""
+    """Compute y[i, j] = sum_{p, q} x[s i + p, s j + q] w[p, q], 4 to 60 times faster on a CPU than XLA's grouped
+    convolution.
+    """
     pads = lax.padtype_to_pads(inputs.shape[1:3], kernel.shape[:2], strides, "SAME")
     padded = jnp.pad(inputs, ((0, 0), *pads, (0, 0)))
     rows, columns = (-(-length // stride) for length, stride in zip(inputs.shape[1:3], strides, strict=True))

@@ -1,4 +1,4 @@
-"""A discriminator that also gives the features of its last convolution, by which images can be compared."""
+"""A discriminator that also returns the features of its last convolution, by which images can be compared."""
 
 from collections.abc import Sequence
 
@@ -16,8 +16,8 @@ class FeatureDiscriminator(nn.Module):
     Activations are leaky ReLU of slope 0.2.
 
     Attributes:
-      widths: channels of the convolutions; the paper's, for 64x64: a layer of stride 1, then 128, 256, 256.
-      hidden_width: of the Dense layer before the logit; the paper's is 512.
+      widths: channels of the convolutions; in the paper, for 64x64: a layer of stride 1, then 128, 256, 256.
+      hidden_width: width of the Dense layer before the logit; the paper's is 512.
       batch_norm: whether batch norm follows every convolution but the first, as in the paper.
     """
 
@@ -27,7 +27,7 @@ class FeatureDiscriminator(nn.Module):
 
     @nn.compact
     def __call__(self, images: Array, *, train: bool) -> tuple[Array, Array]:
-        """Images [B, H, W, C] -> logits [B] and features [B, F]."""
+        """Map images [B, H, W, C] to logits [B] and features [B, F]."""
         hidden = images
         for i, width in enumerate(self.widths):
             normed = self.batch_norm and i > 0

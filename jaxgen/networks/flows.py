@@ -10,23 +10,24 @@ from jaxgen.networks.made import MADE
 
 
 class PlanarFlow(nn.Module):
-    """Planar layers (Rezende and Mohamed 2015, arXiv:1505.05770, eqs. 10 to 12), with parameters made of the context.
+    """Planar layers (Rezende and Mohamed 2015, arXiv:1505.05770, eqs. 10 to 12), with parameters computed from the
+    context.
 
         f(z) = z + u tanh(w^T z + b),    log |det| = log |1 + u^T w (1 - tanh^2(w^T z + b))|
 
-    with u moved along w until u^T w > -1, which makes f invertible (appendix A.1).
+    where u is moved along w until u^T w > -1, which makes f invertible (appendix A.1).
 
     Attributes:
-      num_layers: K.
+      num_layers: K, the number of layers.
     """
 
     num_layers: int = 8
 
     @nn.compact
     def __call__(self, latents: Array, context: Array) -> tuple[Array, Array]:
-        """Latents [B, L] and context [B, C] -> (latents [B, L], log |det d latents / d latents| [B])."""
+        """Map latents [B, L] and context [B, C] to (latents [B, L], log |det d latents / d latents| [B])."""
         size = latents.shape[-1]
-        small = nn.initializers.normal(0.1 / np.sqrt(context.shape[-1]))  # at first much the same map for all
+        small = nn.initializers.normal(0.1 / np.sqrt(context.shape[-1]))  # initially almost independent of the context
         parameters = nn.Dense(
             self.num_layers * (2 * size + 1), kernel_init=small, bias_init=nn.initializers.normal(0.1)
         )
@@ -42,7 +43,7 @@ class PlanarFlow(nn.Module):
 
 
 def invertible_direction(direction: Array, normal: Array) -> Array:
-    """u + (m(w^T u) - w^T u) w / |w|^2 with m(x) = log(1 + e^x) - 1, so that w^T u > -1; each [B, L]."""
+    """Return u + (m(w^T u) - w^T u) w / |w|^2 with m(x) = log(1 + e^x) - 1, so that w^T u > -1; all are [B, L]."""
     product = jnp.sum(direction * normal, -1, keepdims=True)
     length = jnp.sum(jnp.square(normal), -1, keepdims=True) + 1e-12
     return direction + (jax.nn.softplus(product) - 1.0 - product) * normal / length
@@ -54,11 +55,11 @@ class InverseAutoregressiveFlow(nn.Module):
         z <- sigma z + (1 - sigma) m,    sigma = sigmoid(s + 1),    log |det| = sum_i log sigma_i
 
     with (m, s) from a `MADE` of z and the context, so that m_i and s_i depend on the latents before z_i. The order of
-    the latents is turned around after each layer. At first each layer keeps most of z (the 1 in sigma).
+    the latents is reversed after each layer. Initially each layer keeps most of z (because of the 1 in sigma).
 
     Attributes:
-      num_layers: T.
-      widths: of each MADE's hidden layers.
+      num_layers: T, the number of layers.
+      widths: widths of the hidden layers of each MADE.
     """
 
     num_layers: int = 2
@@ -66,7 +67,7 @@ class InverseAutoregressiveFlow(nn.Module):
 
     @nn.compact
     def __call__(self, latents: Array, context: Array) -> tuple[Array, Array]:
-        """Latents [B, L] and context [B, C] -> (latents [B, L], log |det d latents / d latents| [B])."""
+        """Map latents [B, L] and context [B, C] to (latents [B, L], log |det d latents / d latents| [B])."""
         log_det = jnp.zeros(latents.shape[:1], latents.dtype)
         for i in range(self.num_layers):
             latents = latents if i == 0 else latents[:, ::-1]

@@ -1,4 +1,4 @@
-"""The GPT, a transformer of decoder blocks (Radford et al. 2019), with later changes by option."""
+"""The GPT, a transformer of decoder blocks (Radford et al. 2019), with later variants as options."""
 
 import functools
 from collections.abc import Callable, Sequence
@@ -16,7 +16,7 @@ from jaxgen.networks.layers.dropout import apply_dropout, folded
 from jaxgen.networks.layers.embedding import look_up
 
 Cache = Sequence[dict[str, Array]]
-"""Of each block: `keys` and `values` [B, G, context, D] of the positions so far."""
+"""For each block, `keys` and `values` [B, G, context, D] of the positions so far."""
 
 _ACTIVATIONS: dict[str, Callable[[Array], Array]] = {
     "gelu": functools.partial(jax.nn.gelu, approximate=False),
@@ -27,37 +27,37 @@ _ACTIVATIONS: dict[str, Callable[[Array], Array]] = {
 
 
 class GPT(nn.Module):
-    """Logits of each next token given the tokens so far; pre-norm blocks.
+    """A decoder-only transformer of pre-norm blocks, which returns next-token logits.
 
-    A block is x + attention(norm(x)), then x + feed_forward(norm(x)). Attention is causal, of several heads:
-    softmax(q k^T / sqrt(D) + mask) v (Vaswani et al. 2017, arXiv:1706.03762, eq. 1). Kernels start normal with standard
-    deviation 0.02, those that end a block with 0.02 / sqrt(2 layers), as in GPT-2.
+    A block is x + attention(norm(x)), then x + feed_forward(norm(x)). Attention is causal and multi-head: softmax(q k^T
+    / sqrt(D) + mask) v (Vaswani et al. 2017, arXiv:1706.03762, eq. 1). Kernels start normal with standard deviation
+    0.02, those that end a block with 0.02 / sqrt(2 layers), as in GPT-2.
 
     Attributes:
-      vocabulary_size: K.
-      context: how many tokens it can look back to.
-      layers: blocks.
-      heads: H; each is D = width / H wide.
-      width: E.
-      key_value_heads: G, of keys and values, each for H / G heads of queries (grouped-query attention: Ainslie et al.
-        2023, arXiv:2305.13245); None: H.
-      use_bias: whether products and layer norms have biases.
-      dropout: rate, after the embeddings, on the attention weights and after each half of a block.
-      positions: "learned": an embedding of each; "rotary": queries and keys turned by their position (Su et al. 2021,
-        arXiv:2104.09864).
-      norm: "layer", or "rms": without the mean (Zhang and Sennrich 2019, arXiv:1910.07467).
+      vocabulary_size: K, the number of tokens.
+      context: maximum number of tokens.
+      layers: number of blocks.
+      heads: H, the number of attention heads, each D = width / H wide.
+      width: E, the width of the embeddings.
+      key_value_heads: G, the number of heads of keys and values, each shared by H / G heads of queries (grouped-query
+        attention: Ainslie et al. 2023, arXiv:2305.13245); None: H.
+      use_bias: whether Dense layers and layer norms have biases.
+      dropout: dropout rate, after the embeddings, on the attention weights and after each half of a block.
+      positions: "learned": a learned embedding of each position; "rotary": queries and keys rotated by their position
+        (Su et al. 2021, arXiv:2104.09864).
+      norm: "layer", or "rms": layer norm without the mean (Zhang and Sennrich 2019, arXiv:1910.07467).
       feed_forward: "gelu" (exact), "gelu_tanh" (GPT-2's approximation), "relu" or "silu" between E and 4 E, or
         "swiglu": silu(a) b, 8/3 E wide (Shazeer 2020, arXiv:2002.05202).
-      dtype: that products are computed in, bfloat16; None: that of the parameters. Parameters, norms, softmax and
-        logits are never of a smaller one than float32.
-      remat: whether a block's activations are computed again for the gradient rather than kept.
-      latent_size: L; all inputs are then followed by latents [B, L], which are added, by a product, to every embedding
-        (Li et al. 2020, arXiv:2004.04092, section 3.2). None: there are none.
-      hidden_width: units of the feed-forward part; None: 4 E, or 8/3 E of "swiglu".
+      dtype: dtype of matrix products, for example bfloat16; None: that of the parameters. Parameters, norms, softmax
+        and logits are at least float32.
+      remat: whether a block's activations are recomputed for the gradient instead of stored.
+      latent_size: L; all inputs are then followed by latents [B, L], which are projected and added to every embedding
+        (Li et al. 2020, arXiv:2004.04092, section 3.2). None: no latents.
+      hidden_width: hidden units of the feed-forward layer; None: 4 E, or 8/3 E for "swiglu".
       norm_epsilon: added to the variance (or mean square) in norms.
-      tie_embeddings: whether the output's table is that of the tokens' embeddings, or one of its own.
+      tie_embeddings: whether the output layer shares the table of the token embeddings or has its own.
       scale_attention: whether q k^T is divided by sqrt(D).
-      scale_attention_by_layer: whether q k^T is divided by the block's number, from 1, as well.
+      scale_attention_by_layer: whether q k^T is also divided by the block's number, counted from 1.
     """
 
     vocabulary_size: int
@@ -112,14 +112,14 @@ class GPT(nn.Module):
         self.final_norm = _norm(self.norm, self.use_bias, self.norm_epsilon)
 
     def __call__(self, tokens: Array, *latents: Array, train: bool, dropout_keys: Array | None = None) -> Array:
-        """Tokens int [B, T], T at most `context` -> next-token logits [B, T, K].
+        """Map tokens int [B, T], T at most `context`, to next-token logits [B, T, K].
 
-        `dropout_keys`: one for each example, [B]; needed where `train` and `dropout` is above 0.
+        `dropout_keys` has one key for each example, [B]; it is needed if `train` is set and `dropout` is above 0.
         """
         return self._run(tokens, latents, dropout_keys if train and self.dropout else None)[0]
 
     def fill(self, tokens: Array, *latents: Array) -> Cache:
-        """Tokens int [B, T], T at most `context` -> the cache after them."""
+        """Map tokens int [B, T], T at most `context`, to the cache after them."""
         caches = self._run(tokens, latents, None)[1]
         return jax.tree.map(
             lambda empty, x: jax.lax.dynamic_update_slice(empty, x, (0,) * 4), self.start(len(tokens)), caches
@@ -133,7 +133,7 @@ class GPT(nn.Module):
         return [{"keys": empty, "values": empty} for _ in range(self.layers)]
 
     def step(self, cache: Cache, tokens: Array, position: Array, *latents: Array) -> tuple[Cache, Array]:
-        """(cache, tokens int [B] at `position` []) -> (the cache after them, next-token logits [B, K])."""
+        """Return the cache after the tokens int [B] at `position` [], and the next-token logits [B, K]."""
         x, filled = self._embedded(tokens[:, None], position[None], latents), []
         for block, cached in zip(self.blocks, cache, strict=True):
             x, cached = block.step(x, cached, position)
@@ -141,14 +141,14 @@ class GPT(nn.Module):
         return filled, self._logits(x)[:, 0]
 
     def _attention_scale(self, block: int) -> float | None:
-        """The factor of q k^T in a block; None: 1 / sqrt(D)."""
+        """Return the factor of q k^T in a block; None: 1 / sqrt(D)."""
         if self.scale_attention and not self.scale_attention_by_layer:
             return None
         scale = (self.width // self.heads) ** -0.5 if self.scale_attention else 1.0
         return scale / (block + 1) if self.scale_attention_by_layer else scale
 
     def _run(self, tokens: Array, latents: tuple[Array, ...], dropout_keys: Array | None) -> tuple[Array, Cache]:
-        """Logits [B, T, K], and each block's keys and values [B, G, T, D]."""
+        """Return logits [B, T, K], and the keys and values [B, G, T, D] of each block."""
         x, caches = self._embedded(tokens, jnp.arange(tokens.shape[1]), latents), []
         x = apply_dropout(x, self.dropout, dropout_keys, 0)
         for i, block in enumerate(self.blocks):
@@ -157,7 +157,7 @@ class GPT(nn.Module):
         return self._logits(x), caches
 
     def _embedded(self, tokens: Array, positions: Array, latents: tuple[Array, ...]) -> Array:
-        """Tokens [B, T] at the consecutive positions [T] -> [B, T, E]."""
+        """Map tokens [B, T] at the consecutive positions [T] to embeddings [B, T, E]."""
         x = look_up(self.token_embedding, tokens)
         if self.positions == "learned":
             x = x + jax.lax.dynamic_slice_in_dim(self.position_embedding, positions[0], positions.shape[0])
@@ -166,7 +166,7 @@ class GPT(nn.Module):
         return x if self.dtype is None else x.astype(self.dtype)
 
     def _logits(self, x: Array) -> Array:
-        """[B, T, E] -> [B, T, K] float32."""
+        """Map [B, T, E] to float32 logits [B, T, K]."""
         rows = self.final_norm(x).reshape(-1, self.width)
         table = self.token_embedding if self.tie_embeddings else self.output_embedding
         rows, table = promote_dtype(rows, table, dtype=self.dtype)
@@ -174,10 +174,10 @@ class GPT(nn.Module):
 
 
 class Block(nn.Module):
-    """One decoder block. Its attributes are those of `GPT`, and:
+    """A decoder block. Its other attributes are those of `GPT`.
 
     Attributes:
-      last_kernel_spread: standard deviation of the kernels that end a half.
+      last_kernel_spread: standard deviation of the initial kernels that end a half of the block.
       attention_scale: factor of q k^T; None: 1 / sqrt(D).
     """
 
@@ -210,9 +210,10 @@ class Block(nn.Module):
     def __call__(
         self, x: Array, dropout_keys: Array | None, seen: Array | None = None
     ) -> tuple[Array, dict[str, Array]]:
-        """[B, T, E] -> [B, T, E], and the keys and values [B, G, T, D].
+        """Map [B, T, E] to [B, T, E], and return the keys and values [B, G, T, D] as well.
 
-        `seen`: bool, broadcast to [B, H, T, T]: what a place may look at; None: those up to it.
+        `seen` is bool, broadcast to [B, H, T, T]: the positions that a position may attend to; None: itself and those
+        before it.
         """
         positions = jnp.arange(x.shape[1])
         queries, keys, values = self._heads_of(x, positions)
@@ -223,7 +224,9 @@ class Block(nn.Module):
         return x, {"keys": keys, "values": values}
 
     def step(self, x: Array, cached: dict[str, Array], position: Array) -> tuple[Array, dict[str, Array]]:
-        """[B, 1, E] at `position`, and the keys and values [B, G, context, D] before it -> the same after it."""
+        """Advance by one position: map [B, 1, E] at `position`, and the keys and values [B, G, context, D] before it,
+        to the output [B, 1, E] and the keys and values after it.
+        """
         queries, keys, values = self._heads_of(x, position[None])
         cached = {
             name: jax.lax.dynamic_update_slice_in_dim(cached[name], new, position, axis=2)
@@ -240,7 +243,7 @@ class Block(nn.Module):
         return nn.Dense(features, use_bias=self.use_bias, kernel_init=init, dtype=self.dtype)
 
     def _heads_of(self, x: Array, positions: Array) -> tuple[Array, Array, Array]:
-        """[B, T, E] -> queries [B, H, T, D], keys and values [B, G, T, D]."""
+        """Map [B, T, E] to queries [B, H, T, D], keys and values [B, G, T, D]."""
         joined = _by_rows(self.queries_keys_values, self.attention_norm(x))
         joined = joined.reshape(*x.shape[:2], -1, self.width // self.heads).transpose(0, 2, 1, 3)  # [B, H + 2 G, T, D]
         queries, keys, values = jnp.split(joined, [self.heads, self.heads + self.key_value_heads], axis=1)
@@ -249,7 +252,7 @@ class Block(nn.Module):
         return queries, keys, values
 
     def _attended(self, queries: Array, keys: Array, values: Array, seen: Array, dropout_keys: Array | None) -> Array:
-        """Queries [B, H, T, D], keys and values [B, G, S, D], `seen` bool as [B, H, T, S] -> [B, T, E]."""
+        """Map queries [B, H, T, D], keys and values [B, G, S, D], and `seen`, bool as [B, H, T, S], to [B, T, E]."""
         mixed = attend(
             queries,
             keys,
@@ -281,12 +284,12 @@ def _at_least_float32(x: Array) -> Array:
 
 
 def _by_rows(layer: nn.Module, x: Array) -> Array:
-    """A layer over the last axis, as one product of two matrices: XLA's CPU code for it is the faster one."""
+    """Apply a layer over the last axis as one product of two matrices, which is faster in XLA's CPU code."""
     return layer(x.reshape(-1, x.shape[-1])).reshape(*x.shape[:-1], -1)
 
 
 def _turned(x: Array, positions: Array) -> Array:
-    """Rotary positions: the pair (x_i, x_{i + D/2}) of [B, H, T, D] turned by the angle t 10000^(-2 i / D)."""
+    """Apply rotary positions: rotate the pair (x_i, x_{i + D/2}) of [B, H, T, D] by the angle t 10000^(-2 i / D)."""
     half = x.shape[-1] // 2
     angles = positions[:, None] * 10_000.0 ** (-jnp.arange(half) / half)  # [T, D / 2]
     cos, sin = jnp.cos(angles).astype(x.dtype), jnp.sin(angles).astype(x.dtype)

@@ -1,8 +1,8 @@
-"""Inception-v3 as the FID uses it (Szegedy et al. 2016, arXiv:1512.00567; Heusel et al. 2017, arXiv:1706.08500).
+"""Inception-v3 as used for the FID (Szegedy et al. 2016, arXiv:1512.00567; Heusel et al. 2017, arXiv:1706.08500).
 
-It is the network of TensorFlow's file inception-2015-12-05, which differs from torchvision's: average pools do not
+The network is that of TensorFlow's file inception-2015-12-05, which differs from torchvision's: average pools do not
 count padding, the last block has a max pool where the paper has an average, and there are 1008 classes. Layers are
-named as in the weights converted for PyTorch, `pt_inception-2015-12-05`; only what is `fc` there is `head` here.
+named as in the weights converted for PyTorch, `pt_inception-2015-12-05`, except that `fc` is called `head` here.
 """
 
 from collections.abc import Callable
@@ -17,7 +17,7 @@ from jaxgen.networks.layers.normalization import BatchNorm
 
 
 class Layer(NamedTuple):
-    """A `BasicConv2d` by its name."""
+    """Specification of a `BasicConv2d`."""
 
     name: str
     features: int
@@ -27,7 +27,7 @@ class Layer(NamedTuple):
 
 
 class Fork(NamedTuple):
-    """Two layers on the same input, whose outputs are joined."""
+    """Two layers on the same input, whose outputs are concatenated."""
 
     left: Layer
     right: Layer
@@ -35,26 +35,28 @@ class Fork(NamedTuple):
 
 Pool = Callable[[Array], Array]
 Branch = tuple[Layer | Fork | Pool, ...]
-"""What is done one after the other."""
+"""Layers and pools to apply in order."""
 
 
 def average_pool(inputs: Array) -> Array:
-    """[B, H, W, C] -> [B, H, W, C], the mean of 3x3 neighbors, of which those outside do not count."""
+    """Map [B, H, W, C] to the mean of 3x3 neighbors, [B, H, W, C]; neighbors outside the map do not count."""
     return nn.avg_pool(inputs, (3, 3), (1, 1), "SAME", count_include_pad=False)
 
 
 def max_pool(inputs: Array) -> Array:
-    """[B, H, W, C] -> [B, H, W, C], the maximum of 3x3 neighbors."""
+    """Map [B, H, W, C] to the maximum of 3x3 neighbors, [B, H, W, C]."""
     return nn.max_pool(inputs, (3, 3), (1, 1), "SAME")
 
 
 def halving_pool(inputs: Array) -> Array:
-    """[B, H, W, C] -> [B, (H - 1) // 2, (W - 1) // 2, C], the maximum of 3x3 pixels, without padding."""
+    """Map [B, H, W, C] to the maximum of 3x3 pixels, [B, (H - 1) // 2, (W - 1) // 2, C], without padding."""
     return nn.max_pool(inputs, (3, 3), (2, 2), "VALID")
 
 
 def block_a(pool_features: int) -> tuple[Branch, ...]:
-    """[B, 35, 35, C] -> [B, 35, 35, 224 + pool_features]; figure 5 of the paper, with a 5x5 in the second branch."""
+    """Return the branches of a block from [B, 35, 35, C] to [B, 35, 35, 224 + pool_features]: figure 5 of the paper,
+    with a 5x5 convolution in the second branch.
+    """
     return (
         (Layer("branch1x1", 64),),
         (Layer("branch5x5_1", 48), Layer("branch5x5_2", 64, (5, 5))),
@@ -64,7 +66,7 @@ def block_a(pool_features: int) -> tuple[Branch, ...]:
 
 
 def block_b() -> tuple[Branch, ...]:
-    """[B, 35, 35, 288] -> [B, 17, 17, 768]; figure 10."""
+    """Return the branches of the block from [B, 35, 35, 288] to [B, 17, 17, 768]: figure 10 of the paper."""
     return (
         (Layer("branch3x3", 384, (3, 3), 2, "VALID"),),
         (
@@ -77,7 +79,7 @@ def block_b() -> tuple[Branch, ...]:
 
 
 def block_c(width: int) -> tuple[Branch, ...]:
-    """[B, 17, 17, 768] -> [B, 17, 17, 768]; figure 6 with n = 7."""
+    """Return the branches of a block from [B, 17, 17, 768] to [B, 17, 17, 768]: figure 6 of the paper with n = 7."""
     return (
         (Layer("branch1x1", 192),),
         (Layer("branch7x7_1", width), Layer("branch7x7_2", width, (1, 7)), Layer("branch7x7_3", 192, (7, 1))),
@@ -93,7 +95,7 @@ def block_c(width: int) -> tuple[Branch, ...]:
 
 
 def block_d() -> tuple[Branch, ...]:
-    """[B, 17, 17, 768] -> [B, 8, 8, 1280]."""
+    """Return the branches of the block from [B, 17, 17, 768] to [B, 8, 8, 1280]."""
     return (
         (Layer("branch3x3_1", 192), Layer("branch3x3_2", 320, (3, 3), 2, "VALID")),
         (
@@ -107,7 +109,7 @@ def block_d() -> tuple[Branch, ...]:
 
 
 def block_e(pool: Pool) -> tuple[Branch, ...]:
-    """[B, 8, 8, C] -> [B, 8, 8, 2048]; figure 7."""
+    """Return the branches of a block from [B, 8, 8, C] to [B, 8, 8, 2048]: figure 7 of the paper."""
     return (
         (Layer("branch1x1", 320),),
         (
@@ -148,7 +150,7 @@ BLOCKS = {
 
 
 class InceptionV3(nn.Module):
-    """The classifier behind the FID, for use with trained weights: it has no dropout and no auxiliary classifier.
+    """The classifier used for the FID, for use with trained weights: it has no dropout and no auxiliary classifier.
 
     The weights expect 299x299 images in [-1, 1].
     """
@@ -157,12 +159,12 @@ class InceptionV3(nn.Module):
         self.head = nn.Dense(1008)
 
     def __call__(self, images: Array, *, train: bool = False) -> Array:
-        """Images [B, H, W, 3] -> logits [B, 1008]."""
+        """Map images [B, H, W, 3] to logits [B, 1008]."""
         return self.head(self.features(images, train=train))
 
     @nn.compact
     def features(self, images: Array, *, train: bool = False) -> Array:
-        """Images [B, H, W, 3] -> the features before the last layer, averaged over the map, [B, 2048]."""
+        """Map images [B, H, W, 3] to the features before the last layer, averaged over the map, [B, 2048]."""
         hidden = _run(STEM, images, train=train)
         for name, branches in BLOCKS.items():
             hidden = InceptionBlock(branches, name=name)(hidden, train=train)
@@ -170,13 +172,13 @@ class InceptionV3(nn.Module):
 
 
 class InceptionBlock(nn.Module):
-    """Branches on the same input, whose outputs are joined."""
+    """Branches on the same input, whose outputs are concatenated."""
 
     branches: tuple[Branch, ...]
 
     @nn.compact
     def __call__(self, inputs: Array, *, train: bool) -> Array:
-        """[B, H, W, C] -> [B, H', W', F], the branches' channels one after the other."""
+        """Map [B, H, W, C] to [B, H', W', F], the concatenated channels of the branches."""
         return jnp.concatenate([_run(branch, inputs, train=train) for branch in self.branches], -1)
 
 
@@ -187,7 +189,7 @@ class BasicConv2d(nn.Module):
 
     @nn.compact
     def __call__(self, inputs: Array, *, train: bool) -> Array:
-        """[B, H, W, C] -> [B, H', W', F]."""
+        """Map [B, H, W, C] to [B, H', W', F]."""
         _, features, kernel_size, stride, padding = self.layer
         # The plain form: the fast one transforms kernels in each call, which does not pay without a backward pass.
         hidden = Conv(features, kernel_size, stride, padding, use_bias=False, fast=False, name="conv")(inputs)
@@ -195,7 +197,7 @@ class BasicConv2d(nn.Module):
 
 
 def _run(branch: Branch, hidden: Array, *, train: bool) -> Array:
-    """Applies the steps of a branch, whose layers become children of the module that is running."""
+    """Apply the steps of a branch; their layers become children of the module that is running."""
     for step in branch:
         if isinstance(step, Layer):
             hidden = BasicConv2d(step, name=step.name)(hidden, train=train)

@@ -1,4 +1,4 @@
-"""The networks of a ladder VAE (Sonderby et al. 2016, arXiv:1602.02282): up to its latents, and down to the images."""
+"""The networks of a ladder VAE (Sonderby et al. 2016, arXiv:1602.02282): bottom-up encoder and top-down decoder."""
 
 from collections.abc import Sequence
 
@@ -16,9 +16,9 @@ class LadderEncoder(nn.Module):
     """The bottom-up path: d_i = MLP_i(d_(i-1)) from the images, and from each d_i a Gaussian (eqs. 10 to 12).
 
     Attributes:
-      latent_sizes: of the layers from the images upwards.
-      widths: of each layer's MLP, which has two hidden layers.
-      batch_norm: whether batch norm stands before each activation, as in the paper.
+      latent_sizes: sizes of the latent layers, from the images upward.
+      widths: widths of each layer's MLP, which has two hidden layers.
+      batch_norm: whether batch norm is applied before each activation, as in the paper.
     """
 
     latent_sizes: Sequence[int] = LATENT_SIZES
@@ -27,7 +27,7 @@ class LadderEncoder(nn.Module):
 
     @nn.compact
     def __call__(self, images: Array, *, train: bool) -> Array:
-        """Images [B, H, W, C] -> [B, 2 * L]: means and log-variances of each layer in turn, from the top down."""
+        """Map images [B, H, W, C] to [B, 2 * L]: means and log-variances of each layer, from the top down."""
         hidden, outputs = images.reshape(images.shape[0], -1), []
         for size, width in zip(self.latent_sizes, self.widths, strict=True):
             hidden = TwoLayers(width, self.batch_norm)(hidden, train=train)
@@ -38,13 +38,14 @@ class LadderEncoder(nn.Module):
 class LadderDecoder(nn.Module):
     """The top-down path: z_L ~ N(0, I), z_i ~ N(mu_i(z_(i+1)), diag sigma_i(z_(i+1))^2), then the images (eqs. 2 to 4).
 
-    Its latents are the noise of each layer, e_i = (z_i - mu_i) / sigma_i: standard normal, and the same model.
+    The latents passed in are the noise of each layer, e_i = (z_i - mu_i) / sigma_i, which is standard normal; the model
+    is the same.
 
     Attributes:
       image_shape: (H, W, C).
-      latent_sizes: of the layers from the images upwards.
-      widths: of the MLP below each layer, which has two hidden layers.
-      batch_norm: whether batch norm stands before each activation, as in the paper.
+      latent_sizes: sizes of the latent layers, from the images upward.
+      widths: widths of the MLP below each layer, which has two hidden layers.
+      batch_norm: whether batch norm is applied before each activation, as in the paper.
     """
 
     image_shape: tuple[int, int, int] = (28, 28, 1)
@@ -58,7 +59,7 @@ class LadderDecoder(nn.Module):
         self.pixels = nn.Dense(self.image_shape[0] * self.image_shape[1] * self.image_shape[2])
 
     def __call__(self, latents: Array, *, train: bool) -> Array:
-        """[B, L], the noise of each layer from the top down -> parameters [B, H, W, C]."""
+        """Map [B, L], the noise of each layer from the top down, to parameters [B, H, W, C]."""
         hidden, start = None, 0
         for layer in reversed(range(len(self.latent_sizes))):
             noise = latents[:, start : start + self.latent_sizes[layer]]
@@ -72,7 +73,7 @@ class LadderDecoder(nn.Module):
         return self.pixels(self.mlps[0](hidden, train=train)).reshape(-1, *self.image_shape)
 
     def prior(self, above: Array, layer: int, *, train: bool) -> tuple[Array, Array]:
-        """z of the layer above `layer` -> mean and log-variance of the layer's prior, by `apply(method="prior")`."""
+        """Return mean and log-variance of a layer's prior given z of the layer above; use `apply(method="prior")`."""
         outputs = self.priors[layer](self.mlps[layer + 1](above, train=train))
         mean, log_variance = jnp.split(outputs, 2, -1)
         return mean, log_variance
@@ -86,7 +87,7 @@ class TwoLayers(nn.Module):
 
     @nn.compact
     def __call__(self, hidden: Array, *, train: bool) -> Array:
-        """[B, N] -> [B, width]."""
+        """Map [B, N] to [B, width]."""
         for _ in range(2):
             hidden = nn.Dense(self.width, use_bias=not self.batch_norm)(hidden)
             if self.batch_norm:

@@ -1,4 +1,4 @@
-"""Linear prediction of sound that adapts as it goes: what a network of sound may begin with (Haykin, chapter 9)."""
+"""Linear prediction of sound that adapts to the samples so far, as a first stage of a network (Haykin, chapter 9)."""
 
 from typing import NamedTuple
 
@@ -12,10 +12,10 @@ FIRST_SCALE, LEAST_SCALE = 1e-3, 1e-5  # of the error, in amplitudes
 
 
 class Ahead(NamedTuple):
-    """What is said of the next sample: [B] after one sample, [B, T] after each of many."""
+    """A prediction of the next sample: [B] after one sample, [B, T] after each of T samples."""
 
     sample: Array
-    """The prediction."""
+    """The predicted sample."""
     scale: Array
     """Mean absolute error of recent predictions, at least `LEAST_SCALE`."""
     loudness: Array
@@ -23,48 +23,48 @@ class Ahead(NamedTuple):
 
 
 class Known(NamedTuple):
-    """What is kept of the samples so far."""
+    """Statistics of the samples so far."""
 
     past: Array
-    """[B, order]: the last samples, the latest first."""
+    """[B, order]: the last samples, latest first."""
     products: Array
-    """[B, order, order]: the sum of past past^T, each as much as it still counts."""
+    """[B, order, order]: the exponentially weighted sum of past past^T."""
     with_next: Array
-    """[B, order]: that of past x, with x the sample after."""
+    """[B, order]: the exponentially weighted sum of past x, where x is the sample after `past`."""
     errors: Array
-    """[B]: that of absolute errors."""
+    """[B]: the exponentially weighted sum of absolute errors."""
     weight: Array
-    """[]: that of ones."""
+    """[]: the exponentially weighted sum of ones."""
     ahead: Ahead
-    """[B]."""
+    """[B]: the prediction of the next sample."""
 
 
 @flax.struct.dataclass
 class LinearPredictor:
-    """Predicts each sample from the `order` before it by the least squares of the past, where an error counts less the
-    longer ago it was:
+    """Adaptive linear prediction: each sample is predicted from the `order` samples before it by least squares over the
+    past, where an error counts less the longer ago it was:
 
         a = argmin sum_s (1 - 1/memory)^(t - s) (x_s - a . x_{s-1..s-order})^2 + r |a|^2,       s < t
 
-    with r = 1e-6 + `ridge` times the sum of squares (weighed as above); then a_k is multiplied by bandwidth^k. Both are
-    usual in the coding of speech: they make resonances wider, so that sound which is drawn by these predictions dies
-    away. With a ridge of 1e-5 and a bandwidth of 1 a prediction is a little better, and such sound becomes a tone at
-    full loudness, as the predictor fits what it drew itself. Nothing is learned but from the row.
+    with r = 1e-6 + `ridge` times the sum of squares (with the same weights); then a_k is multiplied by bandwidth^k.
+    Both are usual in speech coding: they widen resonances, so that sound drawn by these predictions dies away. With a
+    ridge of 1e-5 and a bandwidth of 1 predictions are a little better, but such sound becomes a tone at full loudness,
+    since the predictor fits what it drew itself. Nothing is learned except from the row itself.
 
-    `jaxgen.metrics.linear_prediction_nats` is the same in float64, for whole tables, with r = 1e-6 and
-    a bandwidth of 1.
+    `jaxgen.metrics.linear_prediction_nats` computes the same in float64, for whole tables, with r = 1e-6 and a
+    bandwidth of 1.
     """
 
     order: int = 16
     memory: float = 60.0
-    """Samples;"""
+    """Decay time of the weights of past errors, in samples."""
     scale_memory: float = 30.0
-    """those over which the mean absolute error is taken."""
+    """Decay time of the mean absolute error, in samples."""
     ridge: float = 1e-3
     bandwidth: float = 0.98
 
     def start(self, batch_size: int, dtype: jnp.dtype | None = None) -> Known:
-        """Behind no samples: silence."""
+        """Return the statistics before the first sample, which are those of silence."""
         zeros = jnp.zeros((batch_size, self.order), dtype)
         row = zeros[:, 0]
         ahead = Ahead(row, row + FIRST_SCALE, row + LEAST_SCALE)
@@ -72,7 +72,7 @@ class LinearPredictor:
         return Known(zeros, products, zeros, row + FIRST_SCALE, jnp.ones((), zeros.dtype), ahead)
 
     def step(self, known: Known, samples: Array) -> Known:
-        """One sample [B] further; as many operations each time."""
+        """Advance by one sample [B], with the same number of operations each time."""
         keep, keep_scale = 1.0 - 1.0 / self.memory, 1.0 - 1.0 / self.scale_memory
         past = known.past
         products = keep * known.products + past[:, :, None] * past[:, None, :]
@@ -93,7 +93,7 @@ class LinearPredictor:
         return Known(past, products, with_next, errors, weight, ahead)
 
     def predict(self, samples: Array) -> Ahead:
-        """Of the sample after each of those in [B, T]; [B, T] each."""
+        """Predict the sample after each of those in [B, T]; every array returned is [B, T]."""
 
         def further(known: Known, samples: Array) -> tuple[Known, Ahead]:
             known = self.step(known, samples)

@@ -13,7 +13,7 @@ class MaskedDense(nn.Module):
     """A Dense layer with some weights fixed at 0.
 
     Attributes:
-      mask: bool [inputs, outputs], the weights that there are.
+      mask: bool [inputs, outputs], True for the weights that are not fixed at 0.
       use_bias: whether to add a bias.
     """
 
@@ -22,7 +22,7 @@ class MaskedDense(nn.Module):
 
     @nn.compact
     def __call__(self, inputs: Array) -> Array:
-        """[B, inputs] -> [B, outputs]."""
+        """Map [B, inputs] to [B, outputs]."""
         kernel = self.param("kernel", nn.initializers.lecun_normal(), self.mask.shape, jnp.float32)
         outputs = inputs @ (kernel * self.mask)
         return (
@@ -33,22 +33,23 @@ class MaskedDense(nn.Module):
 
 
 class MADE(nn.Module):
-    """Outputs that each depend on the inputs before their own alone (section 4 of the paper).
+    """An autoregressive network: each output depends only on the inputs before its own (section 4 of the paper).
 
-    Input i of 1..L has the degree i, and so has output i. Every hidden unit has a degree m, and sees the units of no
-    higher degree in the layer before; an output sees those of lower degree:
+    Inputs and outputs i = 1..L have degree i. Every hidden unit has a degree m and is connected to units of no higher
+    degree in the layer before; an output is connected to hidden units of lower degree:
 
         mask(k -> k') = 1[m(k) <= m(k')],    mask(k -> output i) = 1[m(k) < i]
 
-    so that output i sees inputs 1..i-1. With a context there are hidden units of degree 0, which see nothing else.
+    so that output i depends on inputs 1..i-1. With a context there are hidden units of degree 0, which depend on
+    nothing but the context.
 
     Attributes:
-      widths: of the hidden layers.
-      outputs_per_input: N.
-      activation: of the hidden layers.
-      degrees_seed: of the hidden degrees, drawn from the lowest of the layer before up to L - 1; None: all of them in
-        turn, as far as the width allows.
-      direct: whether inputs are connected to the outputs besides, by a product with a strictly triangular matrix.
+      widths: widths of the hidden layers.
+      outputs_per_input: N, the number of outputs for each input.
+      activation: activation of the hidden layers.
+      degrees_seed: seed of the hidden degrees, drawn from the lowest of the layer before up to L - 1; None: all degrees
+        in turn, as far as the width allows.
+      direct: whether inputs are also connected to the outputs directly, by a product with a strictly triangular matrix.
     """
 
     widths: Sequence[int] = (64,)
@@ -59,7 +60,7 @@ class MADE(nn.Module):
 
     @nn.compact
     def __call__(self, inputs: Array, context: Array | None = None) -> Array:
-        """Inputs [B, L], or [B, L, C] of C numbers each, and context [B, D] -> [B, N, L]."""
+        """Map inputs [B, L], or [B, L, C] of C numbers each, and context [B, D] to [B, N, L]."""
         size = inputs.shape[1]
         inputs = inputs.reshape(len(inputs), -1)
         ends = np.arange(1, size + 1)  # the degrees of inputs and outputs
@@ -80,11 +81,11 @@ class MADE(nn.Module):
         return outputs.reshape(-1, self.outputs_per_input, size)
 
     def _hidden_degrees(self, size: int, lowest: int) -> list[np.ndarray]:
-        """The degrees [width] of each hidden layer, from `lowest` to size - 1."""
+        """Return the degrees [width] of each hidden layer, from `lowest` to size - 1."""
         end = max(size, lowest + 1)
         if self.degrees_seed is None:
             return [lowest + np.arange(width) % (end - lowest) for width in self.widths]
-        # A checkpoint does not hold the degrees: they are drawn by the one generator whose numbers NumPy never changes.
+        # A checkpoint does not hold the degrees: draw them by the only generator whose numbers NumPy never changes.
         generator, layers = np.random.RandomState(self.degrees_seed), []
         for width in self.widths:
             layers.append(generator.randint(lowest, end, width))
@@ -93,18 +94,18 @@ class MADE(nn.Module):
 
 
 class TokenMADE(nn.Module):
-    """Logits of each token of a grid, given those before it in raster order, by a `MADE` with ReLU.
+    """Logits of each token of a grid given the tokens before it in raster order, by a `MADE` with ReLU.
 
-    A token is seen as K - 1 numbers, one-hot without the first, and its first logit is 0: for K = 2 that is one number,
-    and the logit of a Bernoulli variable. The order of the tokens is their own. (The paper's other orders would give
-    logits that depend on later tokens, which the models that use this must not have; its hidden degrees by chance are
-    here, drawn once.)
+    A token enters as K - 1 numbers, one-hot without the first, and its first logit is 0: for K = 2 this is one number
+    and the logit of a Bernoulli variable. The order of the tokens is fixed. (The paper's other orders would give logits
+    that depend on later tokens, which the models that use this network must not have; its random hidden degrees are
+    used here, drawn once.)
 
     Attributes:
       num_tokens: K.
-      widths: of the hidden layers.
-      degrees_seed, direct: as of `MADE`.
-      num_classes: None: no condition. N: labels in 0..N-1 are the second argument.
+      widths: widths of the hidden layers.
+      degrees_seed, direct: as in `MADE`.
+      num_classes: N; labels in 0..N-1 are the second argument. None: no condition.
     """
 
     num_tokens: int = 2
@@ -115,7 +116,7 @@ class TokenMADE(nn.Module):
 
     @nn.compact
     def __call__(self, tokens: Array, labels: Array | None = None, *, train: bool) -> Array:
-        """Tokens int [B, *S] and labels int [B] -> logits [B, *S, K]; the first does not depend on any token."""
+        """Map tokens int [B, *S] and labels int [B] to logits [B, *S, K]; the first depends on no token."""
         made = MADE(self.widths, self.num_tokens - 1, nn.relu, self.degrees_seed, self.direct)
         inputs = jax.nn.one_hot(tokens.reshape(len(tokens), -1) - 1, self.num_tokens - 1)  # [B, L, K - 1]
         outputs = made(inputs, None if self.num_classes is None else jax.nn.one_hot(labels, self.num_classes))

@@ -13,14 +13,14 @@ from jaxgen.networks.layers.spectral_norm import spectrally_normalized
 
 
 class MLPGenerator(nn.Module):
-    """Latents to images through Dense layers with leaky ReLU of slope 0.2 (as Goodfellow et al. 2014, arXiv:1406.2661).
+    """Generator of Dense layers with leaky ReLU of slope 0.2 (as in Goodfellow et al. 2014, arXiv:1406.2661).
 
     Attributes:
       image_shape: (H, W, C).
-      widths: of the hidden layers.
-      batch_norm: whether batch norm stands before each hidden layer's activation.
-      activation: of the hidden layers.
-      output_activation: of the last layer; None, as in a decoder whose outputs are parameters of a likelihood: none.
+      widths: widths of the hidden layers.
+      batch_norm: whether batch norm is applied before each hidden layer's activation.
+      activation: activation of the hidden layers.
+      output_activation: activation of the last layer; None (a decoder of likelihood parameters): no activation.
     """
 
     image_shape: tuple[int, int, int] = (28, 28, 1)
@@ -31,7 +31,7 @@ class MLPGenerator(nn.Module):
 
     @nn.compact
     def __call__(self, latents: Array, *, train: bool) -> Array:
-        """[B, L] -> images [B, H, W, C], in [-1, 1] for the default `output_activation`."""
+        """Map [B, L] to images [B, H, W, C], in [-1, 1] for the default `output_activation`."""
         height, width, channels = self.image_shape
         hidden = _hidden_layers(latents, self.widths, self.activation, self.batch_norm, train=train)
         outputs = nn.Dense(height * width * channels)(hidden)
@@ -40,13 +40,13 @@ class MLPGenerator(nn.Module):
 
 
 class MLPEncoder(nn.Module):
-    """Images to vectors through Dense layers with leaky ReLU of slope 0.2.
+    """Encoder from images to vectors: Dense layers with leaky ReLU of slope 0.2.
 
     Attributes:
       num_outputs: length of the vectors, N.
-      widths: of the hidden layers.
-      batch_norm: whether batch norm stands before each hidden layer's activation.
-      activation: of the hidden layers.
+      widths: widths of the hidden layers.
+      batch_norm: whether batch norm is applied before each hidden layer's activation.
+      activation: activation of the hidden layers.
     """
 
     num_outputs: int
@@ -56,19 +56,19 @@ class MLPEncoder(nn.Module):
 
     @nn.compact
     def __call__(self, images: Array, *, train: bool) -> Array:
-        """Images [B, H, W, C] -> [B, N]."""
+        """Map images [B, H, W, C] to [B, N]."""
         pixels = images.reshape(images.shape[0], -1)
-        outputs = nn.Dense(self.num_outputs)  # made first: it keeps its name in the checkpoints there are
+        outputs = nn.Dense(self.num_outputs)  # created first, so that it keeps its name in existing checkpoints
         return outputs(_hidden_layers(pixels, self.widths, self.activation, self.batch_norm, train=train))
 
 
 class MLPDiscriminator(nn.Module):
-    """Images to logits through Dense layers with leaky ReLU of slope 0.2. It has no batch norm.
+    """Discriminator from images to logits: Dense layers with leaky ReLU of slope 0.2, without batch norm.
 
     Attributes:
-      widths: of the hidden layers.
-      head_outputs: N outputs beside the logit, from the same last hidden layer (an auxiliary classifier, a code); None:
-        none.
+      widths: widths of the hidden layers.
+      head_outputs: N, outputs besides the logit from the same last hidden layer (an auxiliary classifier, a code);
+        None: no head.
       spectral_norm: whether all layers are spectrally normalized.
     """
 
@@ -78,10 +78,10 @@ class MLPDiscriminator(nn.Module):
 
     @nn.compact
     def __call__(self, images: Array, *, train: bool) -> Array | tuple[Array, Array]:
-        """Images [B, H, W, C] -> logits [B], and the head's outputs [B, N] if there is one."""
+        """Map images [B, H, W, C] to logits [B], and the head\'s outputs [B, N] if it has one."""
         pixels = images.reshape(images.shape[0], -1)
         normalized = functools.partial(spectrally_normalized, train=train, enabled=self.spectral_norm)
-        outputs = normalized(nn.Dense(1))  # made first: it keeps its name in the checkpoints there are
+        outputs = normalized(nn.Dense(1))  # created first, so that it keeps its name in existing checkpoints
         hidden = pixels
         for width in self.widths:
             hidden = leaky_relu(normalized(nn.Dense(width))(hidden))

@@ -13,31 +13,32 @@ from jaxgen.networks.layers.convolution.dispatch import local_convolution
 from jaxgen.networks.layers.convolution.im2col import im2col_convolution
 
 Cache = dict[str, list[Array]]
-"""What is known of a grid while it is drawn, of each layer: `above` [B, R, w, C], the R rows that the vertical stack
-sees; `beside` [B, 1, R, C], the R places that the horizontal one sees; `joined` [B, 1, w, 2 C], what the vertical stack
-tells the row that is drawn."""
+"""State of each layer while a grid is drawn: `above` [B, R, w, C], the R rows that the vertical stack sees; `beside`
+[B, 1, R, C], the R positions that the horizontal stack sees; `joined` [B, 1, w, 2 C], the vertical stack's input to the
+horizontal stack in the row being drawn."""
 
 
 class GatedPixelCNN(nn.Module):
-    """Logits of each token of a grid, given those before it: all rows above, and what is left of it in its own row.
+    """Logits of each token of a grid, given all rows above it and the tokens to its left.
 
-    Two stacks of convolutions see just that, without the blind spot of a single masked one: the vertical
-    stack the rows above, the horizontal one the row so far. A layer is, with y of each stack's convolution
+    Two stacks of convolutions see exactly this context, without the blind spot of a single masked stack: the vertical
+    stack sees the rows above, the horizontal stack the row so far. With y the output of a stack's convolution, a layer
+    is
 
         y = tanh(W_f * x + V_f h) sigmoid(W_g * x + V_g h)      (eqs. 2 and 4)
 
-    h being the class, one-hot; the horizontal stack gets a 1x1 convolution of the vertical one's sums besides, and goes
-    through a 1x1 convolution and a residual connection.
+    where h is the class, one-hot. The horizontal stack also receives a 1x1 convolution of the vertical stack's sums,
+    and ends in a 1x1 convolution and a residual connection.
 
     Attributes:
       num_tokens: K.
       width: channels of each stack.
-      layers: how many.
+      layers: number of layers.
       first_reach: how far the first layer sees to the left, to the right and up.
-      reach: the same of the others, from where they are.
-      hidden_width: of the layer before the logits.
-      num_classes: None: no condition. N: labels in 0..N-1 are the second argument.
-      embedding_width: numbers that the first layer sees of a token; None: `width`.
+      reach: how far each later layer sees to the left, to the right and up.
+      hidden_width: width of the layer before the logits.
+      num_classes: N; labels in 0..N-1 are the second argument. None: no condition.
+      embedding_width: size of a token's embedding at the first layer; None: `width`.
     """
 
     num_tokens: int
@@ -65,7 +66,7 @@ class GatedPixelCNN(nn.Module):
         self.last = _Convolution(self.num_tokens, name="logits")
 
     def __call__(self, tokens: Array, labels: Array | None = None, *, train: bool) -> Array:
-        """Tokens int [B, h, w] and labels int [B] -> logits [B, h, w, K]; the first does not depend on any token."""
+        """Map tokens int [B, h, w] and labels int [B] to logits [B, h, w, K]; the first depends on no token."""
         shape = tokens.shape[1:]
         vertical = horizontal = self._embedded(tokens)  # [B, h, w, C]
         for i, (reach, _) in enumerate(self._reaches()):
@@ -75,10 +76,10 @@ class GatedPixelCNN(nn.Module):
             horizontal = self._horizontal(i, own + self.join[i](sums), horizontal)
         return self._logits(horizontal)
 
-    # ------------------------------------------------------------ one place after the other
+    # ------------------------------------------------------------ drawing, one position at a time
 
     def start(self, tokens: Array, labels: Array | None = None) -> Cache:
-        """The cache of grids of the shape of `tokens` [B, h, w] of which nothing is known; see `logits_at`."""
+        """Return the cache before any token is known, for grids of the shape of `tokens` [B, h, w]; see `logits_at`."""
         del labels
         batch, _, width = tokens.shape
         cache: Cache = {"above": [], "beside": [], "joined": []}
@@ -92,9 +93,9 @@ class GatedPixelCNN(nn.Module):
     def logits_at(
         self, cache: Cache, tokens: Array, position: Array, labels: Array | None = None
     ) -> tuple[Cache, Array]:
-        """(cache, logits [B, K] of the token at `position` []), to be asked for 0, 1, 2, ... in raster order.
+        """Return the cache and the logits [B, K] of the token at `position` []; call for 0, 1, 2, ... in raster order.
 
-        All places together take the arithmetic of one whole pass, since each layer is computed once for each of them
+        All positions together cost as much as one full pass, since each layer is computed once for each of them
         (Ramachandran et al. 2017, arXiv:1704.06001). Tokens [B, h, w] at `position` and after it do not matter.
         """
         row, column = position // tokens.shape[2], position % tokens.shape[2]
@@ -110,7 +111,7 @@ class GatedPixelCNN(nn.Module):
         return {**cache, "beside": beside}, self._logits(x)[:, 0, 0]
 
     def _next_row(self, cache: Cache, tokens: Array, row: Array, labels: Array | None) -> Cache:
-        """The cache at the beginning of a row."""
+        """Return the cache at the beginning of a row."""
         last = jax.lax.dynamic_slice_in_dim(tokens, jnp.maximum(row - 1, 0), 1, axis=1)
         x = jnp.where(row > 0, self._embedded(last), 0.0)  # [B, 1, w, C]
         above, joined = [], []
@@ -124,10 +125,11 @@ class GatedPixelCNN(nn.Module):
     # ------------------------------------------------------------ parts
 
     def _reaches(self) -> list[Pair]:
-        """How far each layer sees to a side, and how many rows or places from there on to the nearest.
+        """Return for each layer how far it sees to a side, and how many rows (or positions) it sees from the farthest
+        on.
 
-        The first layer must not see the row, or the place, that it stands at. What later layers find there comes from
-        above, or from the left.
+        The first layer must not see the row, or the position, of its own output. Later layers may, since what they find
+        there comes from above, or from the left.
         """
         return [(self.first_reach, self.first_reach)] + [(self.reach, self.reach + 1)] * (self.layers - 1)
 
@@ -135,7 +137,7 @@ class GatedPixelCNN(nn.Module):
         return self.embed(jax.nn.one_hot(tokens, self.num_tokens))
 
     def _horizontal(self, i: int, sums: Array, inputs: Array) -> Array:
-        """The end of a layer of the horizontal stack."""
+        """Apply the end of a layer of the horizontal stack."""
         out = self.out[i](_gated(sums))
         return out if i == 0 else inputs + out
 
@@ -144,16 +146,16 @@ class GatedPixelCNN(nn.Module):
 
 
 class _Convolution(nn.Module):
-    """A convolution with just the taps of its kernel, and a bias for each class.
+    """A convolution with only the causal taps of its kernel, and a bias for each class.
 
-    In a form that leaves out exactly what no tap sees (a transform would only come near to it), and that multiplies
-    nothing by zeros (as a masked kernel does).
+    It uses a form that leaves out exactly what no tap sees (a Fourier transform would only approximate this) and that
+    multiplies nothing by zeros (as a masked kernel would).
 
     Attributes:
       features: F.
-      size: (kh, kw).
+      size: kernel size (kh, kw).
       use_bias: whether to add a bias.
-      num_classes: None: no condition.
+      num_classes: number of classes; None: no condition.
     """
 
     features: int
@@ -165,7 +167,10 @@ class _Convolution(nn.Module):
     def __call__(
         self, inputs: Array, pad_before: Pair = (0, 0), shape: Pair | None = None, labels: Array | None = None
     ) -> Array:
-        """[B, h, w, C], with so many zeros before the first row and column -> [B, *shape, F]; `shape` None: (h, w)."""
+        """Map [B, h, w, C], padded by `pad_before` zeros before the first row and column, to [B, *shape, F].
+
+        `shape` None: (h, w).
+        """
         kernel = self.param(
             "kernel", nn.initializers.lecun_normal(), (*self.size, inputs.shape[-1], self.features), jnp.float32
         )
@@ -183,6 +188,6 @@ class _Convolution(nn.Module):
 
 
 def _gated(sums: Array) -> Array:
-    """[..., 2 C] -> [..., C]."""
+    """Map [..., 2 C] to [..., C] by the gated activation, tanh times sigmoid."""
     features, gates = jnp.split(sums, 2, axis=-1)
     return jnp.tanh(features) * jax.nn.sigmoid(gates)

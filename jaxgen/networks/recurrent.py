@@ -13,17 +13,17 @@ from jaxgen.networks.layers.dropout import apply_dropout
 from jaxgen.networks.layers.embedding import look_up
 
 Cache = Sequence[tuple[Array, ...]]
-"""Of each layer: its state, (h, c) [B, E] of an LSTM, (h,) of a GRU."""
+"""For each layer its state: (h, c) [B, E] for an LSTM, (h,) for a GRU."""
 
 
 class RecurrentLayer(nn.Module):
-    """One layer, with the weights of PyTorch's LSTM and GRU: x W + b + h U + c, the gates side by side.
+    """A recurrent layer with the weights of PyTorch's LSTM and GRU: x W + b + h U + c, the gates side by side.
 
     LSTM: gates i, f, g, o; c' = sigma(f) c + sigma(i) tanh(g), h' = sigma(o) tanh(c'). The forget gate's bias starts at
     1 (Jozefowicz et al. 2015). GRU: gates r, z, n; n = tanh(x W_n + b_n + r (h U_n + c_n)), h' = (1 - z) n + z h.
 
     Attributes:
-      width: E.
+      width: E, the size of the state.
       kind: "lstm" or "gru".
     """
 
@@ -54,8 +54,8 @@ class RecurrentLayer(nn.Module):
         return (zeros, zeros) if self.kind == "lstm" else (zeros,)
 
     def __call__(self, x: Array, state: tuple[Array, ...] | None = None) -> Array:
-        """[B, T, C] -> [B, T, E], from a state, or from that of zeros."""
-        # All inputs in one product, before the loop that cannot be parallel.
+        """Map [B, T, C] to [B, T, E], starting from `state` or from zeros."""
+        # All inputs in one product, before the sequential loop.
         gates = self.inputs(x.reshape(-1, x.shape[-1])).reshape(*x.shape[:2], -1).swapaxes(0, 1)  # [T, B, n E]
         kernel, bias = self.recurrent_kernel, None if self.kind == "lstm" else self.recurrent_bias
         state = self.start(len(x)) if state is None else state
@@ -63,7 +63,7 @@ class RecurrentLayer(nn.Module):
         return outputs[1].swapaxes(0, 1)
 
     def step(self, state: tuple[Array, ...], x: Array) -> tuple[tuple[Array, ...], Array]:
-        """(state, [B, C]) -> (state, [B, E])."""
+        """Advance by one position: return the next state and the output [B, E] for the input [B, C]."""
         bias = None if self.kind == "lstm" else self.recurrent_bias
         return _advance(self.kind, state, self.inputs(x), self.recurrent_kernel, bias)
 
@@ -87,17 +87,17 @@ def _advance(
 
 
 class RecurrentNetwork(nn.Module):
-    """Logits of each next token given those so far: an embedding, recurrent layers, a product.
+    """Next-token logits from an embedding, recurrent layers and an output projection.
 
     Attributes:
-      vocabulary_size: K.
-      width: E, of the embedding and of each layer's state.
-      layers: how many.
+      vocabulary_size: K, the number of tokens.
+      width: E, the width of the embedding and of each layer's state.
+      layers: number of layers.
       kind: "lstm" or "gru".
-      dropout: rate, after the embedding and after each layer (Zaremba et al. 2014, arXiv:1409.2329).
-      tied: whether the last product is with the embedding's transpose.
-      latent_size: L; all inputs and outputs are then followed by latents [B, L], which decide the first states and are
-        added, by a product, to every embedding (Bowman et al. 2016, arXiv:1511.06349, section 3). None: there are none.
+      dropout: dropout rate, after the embedding and after each layer (Zaremba et al. 2014, arXiv:1409.2329).
+      tied: whether the output layer shares the table of the embedding.
+      latent_size: L; all inputs and outputs are then followed by latents [B, L], which set the initial states and are
+        projected and added to every embedding (Bowman et al. 2016, arXiv:1511.06349, section 3). None: no latents.
     """
 
     vocabulary_size: int
@@ -120,7 +120,7 @@ class RecurrentNetwork(nn.Module):
             self.latent_input = nn.Dense(self.width, use_bias=False)
 
     def __call__(self, tokens: Array, *latents: Array, train: bool, dropout_keys: Array | None = None) -> Array:
-        """Tokens int [B, T] -> next-token logits [B, T, K]; `dropout_keys` [B] as in `GPT`."""
+        """Map tokens int [B, T] to next-token logits [B, T, K]; `dropout_keys` [B] as in `GPT`."""
         keys = dropout_keys if train and self.dropout else None
         x = apply_dropout(self._embedded(tokens, *latents), self.dropout, keys, 0)
         for i, (layer, state) in enumerate(zip(self.recurrent, self.start(len(tokens), *latents), strict=True)):
@@ -136,7 +136,7 @@ class RecurrentNetwork(nn.Module):
         return jax.tree.unflatten(jax.tree.structure(zeros), states)
 
     def step(self, cache: Cache, tokens: Array, position: Array, *latents: Array) -> tuple[Cache, Array]:
-        """(cache, tokens int [B]) -> (the cache after them, next-token logits [B, K])."""
+        """Return the cache after the tokens int [B], and the next-token logits [B, K]."""
         del position
         x, states = self._embedded(tokens[:, None], *latents)[:, 0], []
         for layer, state in zip(self.recurrent, cache, strict=True):
@@ -145,7 +145,7 @@ class RecurrentNetwork(nn.Module):
         return states, self._logits(x)
 
     def _embedded(self, tokens: Array, *latents: Array) -> Array:
-        """Tokens [B, T] -> [B, T, E]."""
+        """Map tokens [B, T] to [B, T, E]."""
         x = look_up(self.embedding, tokens)
         return x if self.latent_size is None else x + self.latent_input(*latents)[:, None]
 

@@ -1,7 +1,8 @@
 """SNGAN's residual networks (Miyato et al. 2018, arXiv:1802.05957, appendix B.4, tables 4 to 6).
 
-With labels they are those of the projection discriminator's paper (Miyato and Koyama 2018, arXiv:1802.05637); with
-attention and spectral normalization in both they are SAGAN's (Zhang et al. 2019, arXiv:1805.08318).
+With labels they are the networks of the projection discriminator's paper (Miyato and Koyama 2018, arXiv:1802.05637);
+with attention and spectral normalization in both networks they are those of SAGAN (Zhang et al. 2019,
+arXiv:1805.08318).
 """
 
 import functools
@@ -18,21 +19,21 @@ from jaxgen.networks.layers.sizes import stem_and_doublings
 from jaxgen.networks.layers.spectral_norm import spectrally_normalized
 
 LARGEST_SMALL = 32
-"""Images up to this size take the plan of table 4, where all maps have as many channels."""
+"""Largest image size that takes the architecture of table 4, where all maps have equally many channels."""
 
 
 class SNGANGenerator(nn.Module):
-    """Latents to images: a Dense stem, residual blocks that double the size, batch norm, ReLU, 3x3, tanh.
+    """Generator: a Dense stem, residual blocks that double the size, batch norm, ReLU, 3x3 convolution, tanh.
 
     The smallest map is 4x4, 6x6 or 7x7, so that images may have size 4 * 2^k, 6 * 2^k or 7 * 2^k: 32x32 has three
-    blocks (table 4), 28x28 two. Up to 32x32 every map has `width` channels; in larger images the last has, and toward
-    the stem they double up to 16 times as many (48x48: table 5, 128x128: table 6).
+    blocks (table 4), 28x28 two. Up to 32x32 every map has `width` channels. In larger images the last map has `width`
+    channels, doubled at each block toward the stem up to 16 times as many (48x48: table 5, 128x128: table 6).
 
     Attributes:
       image_shape: (H, W, C), square.
-      width: channels, as said; None: the papers', 256 up to 32x32 and else 64.
+      width: base number of channels; None: the papers', 256 up to 32x32 and 64 above.
       num_classes: K, for class-conditional batch norm in the blocks; None: no labels.
-      attention_size: of the map that self-attention stands at; None: no attention.
+      attention_size: size of the map to which self-attention is applied; None: no attention.
       spectral_norm: whether the layers are spectrally normalized.
     """
 
@@ -44,10 +45,10 @@ class SNGANGenerator(nn.Module):
 
     @nn.compact
     def __call__(self, latents: Array, *condition: Array, train: bool) -> Array:
-        """[B, L], and labels int [B] with `num_classes` -> images [B, H, W, C] in [-1, 1].
+        """Map latents [B, L], and labels int [B] with `num_classes`, to images [B, H, W, C] in [-1, 1].
 
         Raises:
-          UserError: the image's size is none of those above, or no map has `attention_size`.
+          UserError: the image size is not supported, or no map has `attention_size`.
         """
         stem, doublings = stem_and_doublings(self.image_shape, STEMS, "A residual GAN")
         small = self.image_shape[0] <= LARGEST_SMALL
@@ -70,19 +71,20 @@ class SNGANGenerator(nn.Module):
 
 
 class SNGANDiscriminator(nn.Module):
-    """Images to logits: residual blocks, ReLU, the sum over all pixels, a Dense layer.
+    """Discriminator from images to logits: residual blocks, ReLU, the sum over all pixels, a Dense layer.
 
     Up to 32x32 there are two blocks that halve the size and two that do not, of `width` channels (table 4). For larger
-    images as many blocks halve as double in the generator (48x48 and 64x64: one more), with `width` channels in the
-    first and twice as many in each that follows, up to 16 times; at the end stands one block without halving (but for
-    64x64, as in the projection discriminator's code).
+    images as many blocks halve the size as double it in the generator (for 48x48 and 64x64 one more), with `width`
+    channels in the first and twice as many in each that follows, up to 16 times. They are followed by one block without
+    halving (except for 64x64, as in the projection discriminator's code).
 
     Attributes:
       image_shape: (H, W, C), square.
-      width: channels, as said; None: the papers', 128 up to 32x32 and else 64.
+      width: base number of channels; None: the papers', 128 up to 32x32 and 64 above.
       num_classes: K, for a projection of the features on the label's embedding; None: no labels.
-      head_outputs: N outputs beside the logit, from the same features (an auxiliary classifier, a code); None: none.
-      attention_size: of the map that self-attention stands at; None: no attention.
+      head_outputs: N, outputs besides the logit from the same features (an auxiliary classifier, a code); None: no
+        head.
+      attention_size: size of the map to which self-attention is applied; None: no attention.
       spectral_norm: whether the layers are spectrally normalized.
     """
 
@@ -95,10 +97,10 @@ class SNGANDiscriminator(nn.Module):
 
     @nn.compact
     def __call__(self, images: Array, *condition: Array, train: bool) -> Array | tuple[Array, Array]:
-        """Images [B, H, W, C], labels int [B] with `num_classes` -> logits [B], and the head's outputs [B, N] if any.
+        """Map images [B, H, W, C], and labels int [B] with `num_classes`, to logits [B] and the head's outputs [B, N].
 
         Raises:
-          UserError: the image's size is none of `SNGANGenerator`'s, or no map has `attention_size`.
+          UserError: the image size is not one of `SNGANGenerator`'s, or no map has `attention_size`.
         """
         size = self.image_shape[0]
         _, doublings = stem_and_doublings(self.image_shape, STEMS, "A residual GAN")

@@ -23,7 +23,7 @@ SMALLEST, LARGEST = 8, 1024
 
 
 def resolution_of(image_shape: Sequence[int]) -> int:
-    """The side of the largest map: that of the image, or the next power of two, of which the image is the middle.
+    """Return the side of the largest map: the image's, or the next power of two, which is then cropped to its center.
 
     Raises:
       UserError: the image is not square, or its map would not be 8 to 1024 wide.
@@ -39,23 +39,23 @@ def resolution_of(image_shape: Sequence[int]) -> int:
 
 
 def maps_of(image_shape: Sequence[int]) -> list[int]:
-    """The sides of all maps, from the smallest."""
+    """Return the sides of all maps, from the smallest."""
     return [STEM << i for i in range(int(math.log2(resolution_of(image_shape) // STEM)) + 1)]
 
 
 def num_styles(image_shape: Sequence[int]) -> int:
-    """How many styles the layers of a generator take: two for each size of map, of which the images share theirs."""
+    """Return the number of styles of a generator: two for each size of map, shared with the image layers."""
     return 2 * len(maps_of(image_shape))
 
 
 def noise_shapes(image_shape: Sequence[int]) -> list[tuple[int, int, int]]:
-    """(H, W, 1) of the noise of each layer."""
+    """Return the shape (H, W, 1) of the noise of each layer."""
     sizes = maps_of(image_shape)
     return [(size, size, 1) for size in [sizes[0], *(size for size in sizes[1:] for _ in range(2))]]
 
 
 def draw_noise(keys: Array, image_shape: Sequence[int]) -> list[Array]:
-    """Normal noise [B, H, W, 1] of each layer, each example's by its own key [B]."""
+    """Draw standard normal noise [B, H, W, 1] for each layer, each example's by its own key [B]."""
     shapes = noise_shapes(image_shape)
     ends = list(itertools.accumulate(math.prod(shape) for shape in shapes))
     values = jax.vmap(lambda key: jax.random.normal(key, (ends[-1],)))(keys)  # one draw compiles faster than many
@@ -64,18 +64,18 @@ def draw_noise(keys: Array, image_shape: Sequence[int]) -> list[Array]:
 
 
 def _normalized(vectors: Array) -> Array:
-    """[B, N] with the mean square 1."""
+    """Scale vectors [B, N] to mean square 1."""
     return vectors * lax.rsqrt(jnp.mean(jnp.square(vectors), -1, keepdims=True) + 1e-8)
 
 
 class MappingNetwork(nn.Module):
-    """Latents to styles: Dense layers with leaky ReLU, at a hundredth of the learning rate.
+    """Mapping network from latents to styles: Dense layers with leaky ReLU, at 1/100 of the learning rate.
 
-    A class is embedded and stands beside the latents; both are normalized.
+    A class embedding is concatenated to the latents; both are normalized.
 
     Attributes:
-      width: S, of the styles and all layers.
-      layers: how many.
+      width: S, the size of the styles and of all layers.
+      layers: number of layers.
       num_classes: K; None: no labels.
     """
 
@@ -85,7 +85,7 @@ class MappingNetwork(nn.Module):
 
     @nn.compact
     def __call__(self, latents: Array, *labels: Array) -> Array:
-        """[B, L], and labels int [B] with `num_classes` -> [B, S]."""
+        """Map latents [B, L], and labels int [B] with `num_classes`, to styles [B, S]."""
         hidden = _normalized(latents)
         if self.num_classes is not None:
             classes = jax.nn.one_hot(labels[0], self.num_classes, dtype=latents.dtype)
@@ -97,14 +97,16 @@ class MappingNetwork(nn.Module):
 
 
 class StyledConv(nn.Module):
-    """A modulated convolution of 3x3, noise scaled by a learned strength that begins at 0, a bias and leaky ReLU."""
+    """A modulated 3x3 convolution, noise scaled by a learned strength that starts at 0, a bias and leaky ReLU."""
 
     features: int
     up: bool = False
 
     @nn.compact
     def __call__(self, inputs: Array, style: Array, noise: Array) -> Array:
-        """[B, H, W, C], [B, S] and [B or 1, H', W', 1] -> [B, H', W', F], H' = 2 H with `up`, else H."""
+        """Map [B, H, W, C], a style [B, S] and noise [B or 1, H', W', 1] to [B, H', W', F], H' = 2 H with
+        `up`, else H.
+        """
         outputs = ModulatedConv(self.features, resample="up" if self.up else None)(inputs, style)
         strength = self.param("noise_strength", nn.initializers.zeros, (), jnp.float32)
         bias = self.param("bias", nn.initializers.zeros, (self.features,), jnp.float32)
@@ -118,18 +120,19 @@ class ToImage(nn.Module):
 
     @nn.compact
     def __call__(self, inputs: Array, style: Array) -> Array:
-        """[B, H, W, C] and [B, S] -> [B, H, W, channels]."""
+        """Map [B, H, W, C] and a style [B, S] to [B, H, W, channels]."""
         image = ModulatedConv(self.channels, 1, demodulate=False)(inputs, style)
         return image + self.param("bias", nn.initializers.zeros, (self.channels,), jnp.float32)
 
 
 class SynthesisNetwork(nn.Module):
-    """Styles to images: a learned constant, two layers for each size of map, the sum of the images of all sizes.
+    """Synthesis network from styles to images: a learned constant, two layers for each size of map, and the sum of the
+    images of all sizes.
 
     Attributes:
-      image_shape: (H, W, C), square; of a size that is no power of two, the middle of the next larger image.
-      channel_base: a map of side R has channel_base / R channels,
-      channel_max: but no more than these.
+      image_shape: (H, W, C), square; if the size is not a power of two, the center of the next larger image.
+      channel_base: a map of side R has channel_base / R channels, but at most `channel_max`.
+      channel_max: maximum number of channels.
     """
 
     image_shape: tuple[int, int, int] = (32, 32, 3)
@@ -138,7 +141,7 @@ class SynthesisNetwork(nn.Module):
 
     @nn.compact
     def __call__(self, styles: Array, noise: Sequence[Array]) -> Array:
-        """[B, N, S] with N = `num_styles`, and the layers' noise [B or 1, h, w, 1] -> [B, H, W, C], unbounded."""
+        """Map styles [B, N, S], N = `num_styles`, and the layers' noise [B or 1, h, w, 1] to unbounded [B, H, W, C]."""
         sizes, channels = maps_of(self.image_shape), self.image_shape[-1]
         widths = [min(self.channel_base // size, self.channel_max) for size in sizes]
         constant = self.param("constant", nn.initializers.normal(1.0), (STEM, STEM, widths[0]), jnp.float32)
@@ -154,12 +157,12 @@ class SynthesisNetwork(nn.Module):
 
 
 class StyleGAN2Generator(nn.Module):
-    """Mapping and synthesis.
+    """Mapping and synthesis networks.
 
     Attributes:
-      image_shape, channel_base, channel_max: of `SynthesisNetwork`.
-      style_size: S.
-      mapping_layers: how many the mapping network has.
+      image_shape, channel_base, channel_max: as in `SynthesisNetwork`.
+      style_size: S, the size of the styles.
+      mapping_layers: number of layers of the mapping network.
       num_classes: K, for the mapping network; None: no labels.
     """
 
@@ -175,27 +178,28 @@ class StyleGAN2Generator(nn.Module):
         self.synthesis = SynthesisNetwork(self.image_shape, self.channel_base, self.channel_max)
 
     def __call__(self, latents: Array, *labels: Array, train: bool) -> Array:
-        """Latents [B, L], and labels int [B] with `num_classes` -> [B, H, W, C], without noise."""
+        """Map latents [B, L], and labels int [B] with `num_classes`, to images [B, H, W, C], without noise."""
         del train
         style = self.mapping(latents, *labels)
         styles = jnp.repeat(style[:, None], num_styles(self.image_shape), 1)
         return self.synthesis(styles, [jnp.zeros((1, *shape), style.dtype) for shape in noise_shapes(self.image_shape)])
 
     def map(self, latents: Array, *labels: Array) -> Array:
-        """[B, L] -> [B, S]."""
+        """Map latents [B, L] to styles [B, S]."""
         return self.mapping(latents, *labels)
 
     def synthesize(self, styles: Array, noise: Sequence[Array]) -> Array:
-        """As `SynthesisNetwork`."""
+        """Apply the `SynthesisNetwork`."""
         return self.synthesis(styles, noise)
 
 
 def minibatch_deviation(maps: Array, group_size: int = 4) -> Array:
-    """How far the maps of a group differ, as one more channel (Karras et al. 2018, arXiv:1710.10196, section 3).
+    """Append the standard deviation within groups of maps as one more channel (Karras et al. 2018, arXiv:1710.10196,
+    section 3).
 
-    The batch, over all devices together, is split into groups of `group_size`, or of its greatest divisor below: with M
-    groups, i, i + M, i + 2 M, ... stand together. The standard deviation in a group, averaged over places and channels,
-    is one number, the same for each place of all its examples.
+    The batch, over all devices together, is split into groups of `group_size`, or of the batch size's greatest divisor
+    below it: with M groups, examples i, i + M, i + 2 M, ... form a group. The standard deviation in a group, averaged
+    over positions and channels, is one number, the same for each position of all its examples.
 
     Args:
       maps: [B, H, W, C].
@@ -216,13 +220,13 @@ def minibatch_deviation(maps: Array, group_size: int = 4) -> Array:
 
 
 class DiscriminatorBlock(nn.Module):
-    """Two convolutions of 3x3, of which the second halves the map, and a 1x1 beside them; over sqrt(2)."""
+    """A residual block: two 3x3 convolutions, the second of which halves the map, and a 1x1 shortcut; over sqrt(2)."""
 
     features: int
 
     @nn.compact
     def __call__(self, inputs: Array) -> Array:
-        """[B, H, W, C] -> [B, H / 2, W / 2, F]."""
+        """Map [B, H, W, C] to [B, H / 2, W / 2, F]."""
         beside = EqualizedConv(self.features, 1, "down", use_bias=False, name="skip")(inputs)
         hidden = scaled_leaky_relu(EqualizedConv(inputs.shape[-1], name="EqualisedConv_0")(inputs))
         hidden = scaled_leaky_relu(EqualizedConv(self.features, resample="down", name="EqualisedConv_1")(hidden))
@@ -230,15 +234,16 @@ class DiscriminatorBlock(nn.Module):
 
 
 class StyleGAN2Discriminator(nn.Module):
-    """Images to logits: residual blocks down to 4x4, the deviation in the minibatch, a convolution, two Dense layers.
+    """Discriminator from images to logits: residual blocks down to 4x4, minibatch deviation, a convolution, two Dense
+    layers.
 
     A logit depends on the other images of its group in the batch (`minibatch_deviation`). With classes there is an
-    output for each, of which the label's is taken: the product of the features with the label's vector.
+    output for each class, and the label's is taken: the product of the features with the label's vector.
 
     Attributes:
-      image_shape, channel_base, channel_max: as the generator's; smaller images are continued by their edges.
+      image_shape, channel_base, channel_max: as in the generator; smaller images are padded by their edges.
       num_classes: K; None: no labels.
-      group_size: how many images are compared, by the minibatch's deviation.
+      group_size: number of images in a group of the minibatch deviation.
     """
 
     image_shape: tuple[int, int, int] = (32, 32, 3)
@@ -249,7 +254,7 @@ class StyleGAN2Discriminator(nn.Module):
 
     @nn.compact
     def __call__(self, images: Array, *labels: Array, train: bool) -> Array:
-        """[B, H, W, C], and labels int [B] with `num_classes` -> [B]."""
+        """Map images [B, H, W, C], and labels int [B] with `num_classes`, to logits [B]."""
         del train
         sizes = maps_of(self.image_shape)
         missing = sizes[-1] - self.image_shape[0]

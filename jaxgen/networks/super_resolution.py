@@ -10,18 +10,18 @@ from jaxgen.networks.layers.resampling import depth_to_space
 
 
 class SRResNet(nn.Module):
-    """9x9, residual blocks at the size of what is given, then twice the size as often as `factor` says, 9x9.
+    """Super-resolution network: 9x9, residual blocks at the input's size, log2(`factor`) upsamplings by 2, 9x9.
 
-    A block is x + norm(3x3(PReLU(norm(3x3(x))))); a doubling a 3x3 convolution to four times the channels, which become
-    pixels (Shi et al. 2016, arXiv:1609.05158), and PReLU.
+    A block is x + norm(3x3(PReLU(norm(3x3(x))))). An upsampling is a 3x3 convolution to four times the channels, which
+    become pixels (Shi et al. 2016, arXiv:1609.05158), and PReLU.
 
     Attributes:
-      channels: of the outputs, C; there is no activation after them.
+      channels: channels of the outputs, C; there is no activation after them.
       factor: 1, or a power of two.
       width: channels throughout; the paper's is 64.
-      blocks: residual blocks; the paper's are 16.
-      batch_norm: whether there are norms, as in the paper; without, colors and contrast go through more easily (Lim et
-        al. 2017, arXiv:1707.02921, section 3.1).
+      blocks: number of residual blocks; the paper has 16.
+      batch_norm: whether there are norms, as in the paper; without them colors and contrast are preserved more easily
+        (Lim et al. 2017, arXiv:1707.02921, section 3.1).
       zero_at_first: whether the last kernel starts at 0, for outputs that are added to something.
     """
 
@@ -34,15 +34,15 @@ class SRResNet(nn.Module):
 
     @nn.compact
     def __call__(self, inputs: Array, *, train: bool) -> Array:
-        """[B, h, w, C'] -> [B, h * factor, w * factor, C].
+        """Map [B, h, w, C'] to [B, h * factor, w * factor, C].
 
         Raises:
-          ValueError: a factor that is no power of two.
+          ValueError: the factor is not a power of two.
         """
         if self.factor < 1 or self.factor & (self.factor - 1):
             raise ValueError(f"the factor must be a power of two, not {self.factor}")
 
-        def normed(x: Array) -> Array:  # with norms, which would take biases away again, there are none
+        def normed(x: Array) -> Array:  # no biases before norms, which would remove them
             hidden = Conv(self.width, (3, 3), use_bias=not self.batch_norm)(x)
             return BatchNorm()(hidden, train=train) if self.batch_norm else hidden
 
@@ -61,8 +61,8 @@ class SRDiscriminator(nn.Module):
 
     Attributes:
       width: channels of the first pair; the paper's is 64.
-      pairs: how many; the paper's are 4.
-      hidden_width: of the Dense layer before the logit; the paper's is 1024.
+      pairs: number of pairs; the paper has 4.
+      hidden_width: width of the Dense layer before the logit; the paper's is 1024.
     """
 
     width: int = 64
@@ -71,7 +71,7 @@ class SRDiscriminator(nn.Module):
 
     @nn.compact
     def __call__(self, images: Array, *, train: bool) -> Array:
-        """[B, H, W, C] -> logits [B]."""
+        """Map [B, H, W, C] to logits [B]."""
         hidden = images
         for i in range(self.pairs):
             for stride in (1, 2):

@@ -1,4 +1,4 @@
-"""Encoders of texts: from tokens to one vector, or to one for each place."""
+"""Encoders of texts: from tokens to one vector, or to a vector for each position."""
 
 import functools
 from typing import Literal
@@ -13,15 +13,15 @@ from jaxgen.networks.recurrent import RecurrentLayer
 
 
 class RecurrentEncoder(nn.Module):
-    """An embedding, one recurrent layer, the largest output of each unit over the text, and a product.
+    """Encoder of an embedding, one recurrent layer, a max pool over the text, and a projection.
 
-    The largest rather than the last output, since texts whose last words are alike are then told apart (Long et al.
-    2019, arXiv:1911.03976).
+    The maximum of each unit is taken rather than the last output, since this distinguishes texts that end in the same
+    words (Long et al. 2019, arXiv:1911.03976).
 
     Attributes:
-      num_outputs: M.
-      vocabulary_size: K.
-      width: E, of the embedding and of the layer's state.
+      num_outputs: M, the length of the vectors.
+      vocabulary_size: K, the number of tokens.
+      width: E, the width of the embedding and of the layer's state.
       kind: "lstm" or "gru".
     """
 
@@ -32,7 +32,7 @@ class RecurrentEncoder(nn.Module):
 
     @nn.compact
     def __call__(self, tokens: Array, mask: Array, *, train: bool) -> Array:
-        """Tokens int [B, T], `mask` [B, T] not 0 where there is text, from the first place on -> [B, M]."""
+        """Map tokens int [B, T] and `mask` [B, T], nonzero on the text, which starts at position 0, to [B, M]."""
         del train
         table = self.param("embedding", nn.initializers.normal(0.1), (self.vocabulary_size, self.width), jnp.float32)
         outputs = RecurrentLayer(self.width, self.kind, name="layer")(look_up(table, tokens))
@@ -41,16 +41,16 @@ class RecurrentEncoder(nn.Module):
 
 
 class TextTransformer(nn.Module):
-    """An embedding, blocks of a `GPT` and a norm: a state for each place of a text.
+    """An embedding, blocks of a `GPT` and a norm: a state for each position of a text.
 
     Attributes:
-      vocabulary_size: K.
-      width: E.
-      layers: blocks.
-      heads: of attention.
-      context: with learned positions, how many there are.
-      positions, norm, feed_forward, use_bias: as of `GPT`.
-      causal: whether a place looks at those up to it, or at the whole text.
+      vocabulary_size: K, the number of tokens.
+      width: E, the width of the states.
+      layers: number of blocks.
+      heads: number of attention heads.
+      context: number of learned positions; unused with rotary ones.
+      positions, norm, feed_forward, use_bias: as in `GPT`.
+      causal: whether a position attends only to itself and those before it, or to the whole text.
     """
 
     vocabulary_size: int
@@ -66,7 +66,7 @@ class TextTransformer(nn.Module):
 
     @nn.compact
     def __call__(self, tokens: Array, inside: Array) -> Array:
-        """Tokens int [B, T], `inside` bool [B, T]: which places are looked at -> [B, T, E]."""
+        """Map tokens int [B, T], and `inside` bool [B, T], the positions attended to, to states [B, T, E]."""
         normal = nn.initializers.normal(0.02)
         x = look_up(self.param("embedding", normal, (self.vocabulary_size, self.width), jnp.float32), tokens)
         if self.positions == "learned":
@@ -95,11 +95,11 @@ class TextTransformer(nn.Module):
 
 
 class AttentionEncoder(nn.Module):
-    """A `TextTransformer` in which every place looks at the whole text, the mean of its states, and a product.
+    """Encoder of a `TextTransformer` in which every position attends to the whole text, mean pooling and a projection.
 
     Attributes:
-      num_outputs: M.
-      vocabulary_size, width, layers, heads: as of `TextTransformer`.
+      num_outputs: M, the length of the vectors.
+      vocabulary_size, width, layers, heads: as in `TextTransformer`.
     """
 
     num_outputs: int
@@ -110,7 +110,7 @@ class AttentionEncoder(nn.Module):
 
     @nn.compact
     def __call__(self, tokens: Array, mask: Array, *, train: bool) -> Array:
-        """As `RecurrentEncoder`."""
+        """Map tokens int [B, T] and `mask` [B, T], as in `RecurrentEncoder`, to [B, M]."""
         del train
         body, inside = TextTransformer(self.vocabulary_size, self.width, self.layers, self.heads), mask > 0
         nn.share_scope(self, body)  # the parameters are this network's own, not a child's
@@ -118,12 +118,12 @@ class AttentionEncoder(nn.Module):
 
 
 class CaptionEncoder(nn.Module):
-    """A caption as one vector: the states of a `TextTransformer`, joined, and a product without bias.
+    """Encoder of a caption to one vector: the pooled states of a `TextTransformer`, and a projection without bias.
 
     Attributes:
-      num_outputs: M.
-      transformer: its body.
-      pooling: "mean": the mean over the caption; "last": the state of its last token, as CLIP takes it.
+      num_outputs: M, the length of the vectors.
+      transformer: the `TextTransformer` to pool.
+      pooling: "mean": the mean over the caption; "last": the state of its last token, as in CLIP.
     """
 
     num_outputs: int
@@ -132,7 +132,7 @@ class CaptionEncoder(nn.Module):
 
     @nn.compact
     def __call__(self, captions: Array, *, train: bool) -> Array:
-        """Tokens int [B, T], padded with 0 -> [B, M]."""
+        """Map tokens int [B, T], padded with 0, to [B, M]."""
         del train
         inside = caption_places(captions)
         states = self.transformer(captions, inside)
@@ -144,14 +144,14 @@ class CaptionEncoder(nn.Module):
 
 
 def caption_places(captions: Array) -> Array:
-    """bool [B, T]: where captions int [B, T], padded with 0, are looked at.
+    """Return bool [B, T], the positions attended to in captions int [B, T] padded with 0.
 
-    Of an empty caption that is its first place: the embedding of padding then stands for no caption.
+    In an empty caption this is its first position: the embedding of padding then stands for no caption.
     """
     return (captions != 0) | (jnp.arange(captions.shape[1]) == 0)
 
 
 def mean_inside(states: Array, inside: Array) -> Array:
-    """The mean of states [B, T, E] over the places inside, bool [B, T]: [B, E]."""
+    """Return the mean [B, E] of states [B, T, E] over the positions inside, bool [B, T]."""
     total = jnp.sum(states * inside[..., None], axis=1)
     return total / jnp.maximum(jnp.sum(inside, axis=1, keepdims=True), 1)

@@ -1,7 +1,7 @@
-"""Networks from images to images, and the discriminator of patches, as in pix2pix (Isola et al. 2017, arXiv:1611.07004,
-appendix) and CycleGAN (Zhu et al. 2017, arXiv:1703.10593, appendix).
+"""Image-to-image networks and the patch discriminator, as in pix2pix (Isola et al. 2017, arXiv:1611.07004, appendix)
+and CycleGAN (Zhu et al. 2017, arXiv:1703.10593, appendix).
 
-Convolutions before an instance norm have no biases, which it would take away again.
+Convolutions before an instance norm have no biases, which the norm would remove.
 """
 
 from collections.abc import Callable, Sequence
@@ -19,18 +19,18 @@ NORMAL = nn.initializers.normal(0.02)
 
 
 class ResNetTranslator(nn.Module):
-    """c7s1-64, d128, d256, residual blocks, u128, u64, c7s1-C of CycleGAN: instance norm, ReLU, reflection padding.
+    """CycleGAN's c7s1-64, d128, d256, residual blocks, u128, u64, c7s1-C: instance norm, ReLU, reflection padding.
 
     Attributes:
-      channels: of the outputs, C.
-      width: channels at the first size; the papers' is 64.
-      halvings: how often the size is halved, with twice the channels; the papers' are 2.
-      blocks: residual blocks at the smallest size; the papers' are 6 for 128x128 and 9 from 256x256 on.
+      channels: channels of the outputs, C.
+      width: channels at the full size; the papers have 64.
+      halvings: how often the size is halved, with twice the channels; the papers have 2.
+      blocks: residual blocks at the smallest size; the papers have 6 for 128x128 and 9 from 256x256 on.
       bounded: whether the outputs go through tanh, as in the paper.
-      residual: whether the outputs are instead what is added to the images, at first nothing; the sum, if bounded, is
-        clipped to [-1, 1], so that white remains white whatever is added to it.
-      norm: instance norm, as in the papers; without, outputs do not depend on what is far from them, and convolutions
-        have biases and begin as He et al. 2015 (arXiv:1502.01852) say.
+      residual: whether the outputs are instead added to the images, starting at zero; the sum, if bounded, is clipped
+        to [-1, 1], so that white remains white whatever is added to it.
+      norm: whether there are instance norms, as in the papers; without them outputs do not depend on distant pixels,
+        and convolutions have biases and the initialization of He et al. 2015 (arXiv:1502.01852).
     """
 
     channels: int
@@ -43,10 +43,10 @@ class ResNetTranslator(nn.Module):
 
     @nn.compact
     def __call__(self, images: Array, *, train: bool) -> Array:
-        """[B, H, W, C'] -> [B, H, W, C].
+        """Map [B, H, W, C'] to [B, H, W, C].
 
         Raises:
-          UserError: a side that cannot be halved as often.
+          UserError: a side cannot be halved that often.
         """
         del train
         check_multiple(images.shape[1:3], 2**self.halvings)
@@ -64,7 +64,7 @@ class ResNetTranslator(nn.Module):
             branch = nn.relu(normed(_reflected(wide, 3, hidden, **inner)))
             hidden = hidden + normed(_reflected(wide, 3, branch, **inner))
         for i in reversed(range(self.halvings)):
-            # Not "SAME", which moves maps by a pixel each time.
+            # Not "SAME", which would shift maps by a pixel each time.
             conv = ConvTranspose(self.width * 2**i, (3, 3), 2, padding=((1, 2), (1, 2)), **inner)
             hidden = nn.relu(normed(conv(hidden)))
         if self.residual:
@@ -75,13 +75,13 @@ class ResNetTranslator(nn.Module):
 
 
 class UNetTranslator(nn.Module):
-    """The U-Net of pix2pix: 4x4 convolutions of stride 2 down to one pixel or so, and back, joined at each size.
+    """The U-Net of pix2pix: 4x4 convolutions of stride 2 down to about one pixel and back up, with skip connections.
 
     Attributes:
-      channels: of the outputs, C.
-      width: channels at the first half size; the paper's is 64.
-      halvings: how often the size is halved; the paper's are 8, for 256x256.
-      most: channels at most, in units of `width`; the paper's are 8.
+      channels: channels of the outputs, C.
+      width: channels at half the size; the paper has 64.
+      halvings: how often the size is halved; the paper has 8, for 256x256.
+      most: maximum number of channels, in units of `width`; the paper has 8.
       bounded: whether the outputs go through tanh, as in the paper.
     """
 
@@ -93,17 +93,17 @@ class UNetTranslator(nn.Module):
 
     @nn.compact
     def __call__(self, images: Array, *, train: bool) -> Array:
-        """[B, H, W, C'] -> [B, H, W, C].
+        """Map [B, H, W, C'] to [B, H, W, C].
 
         Raises:
-          UserError: a side that cannot be halved as often.
+          UserError: a side cannot be halved that often.
         """
         del train
         check_multiple(images.shape[1:3], 2**self.halvings)
         hidden, skips = images, []
         for i in range(self.halvings):
             hidden = leaky_relu(hidden) if i else hidden
-            normed = 0 < i < self.halvings - 1  # not of one pixel, of which nothing would be left
+            normed = 0 < i < self.halvings - 1  # no norm of a single pixel, which would be 0
             conv = Conv(self._width(i), (4, 4), 2, use_bias=not normed, kernel_init=NORMAL, name=f"down_{i}")
             hidden = InstanceNorm()(conv(hidden)) if normed else conv(hidden)
             skips.append(hidden)
@@ -121,13 +121,13 @@ class UNetTranslator(nn.Module):
 
 
 class PatchDiscriminator(nn.Module):
-    """PatchGAN: C64-C128-C256-C512 of 4x4 convolutions and a logit for each place, which sees 70x70 pixels.
+    """PatchGAN: C64-C128-C256-C512 of 4x4 convolutions and a logit for each position, with a receptive field of 70x70.
 
-    Instance norm but for the first, leaky ReLU of slope 0.2.
+    Every layer but the first has instance norm; activations are leaky ReLU of slope 0.2.
 
     Attributes:
-      width: channels of the first; the papers' is 64.
-      halvings: convolutions of stride 2, before two of stride 1; the papers' are 3.
+      width: channels of the first layer; the papers have 64.
+      halvings: number of convolutions of stride 2, before two of stride 1; the papers have 3.
     """
 
     width: int = 64
@@ -135,7 +135,7 @@ class PatchDiscriminator(nn.Module):
 
     @nn.compact
     def __call__(self, images: Array, *, train: bool) -> Array:
-        """[B, H, W, C] -> logits [B, h, w]."""
+        """Map [B, H, W, C] to logits [B, h, w]."""
         del train
         hidden, padding = images, ((1, 1), (1, 1))
         for i in range(self.halvings + 1):
@@ -149,7 +149,7 @@ class PatchDiscriminator(nn.Module):
 def _reflected(
     features: int, size: int, inputs: Array, *, use_bias: bool = True, kernel_init: Callable = NORMAL
 ) -> Array:
-    """A convolution of an image that goes on beyond its border as in a mirror that stands on the border's pixels."""
+    """Apply a convolution to an image padded by reflection at its border pixels."""
     pads: Sequence[tuple[int, int]] = ((0, 0), (size // 2, size // 2), (size // 2, size // 2), (0, 0))
     padded = jnp.pad(inputs, pads, mode="reflect")
     return Conv(features, (size, size), padding="VALID", use_bias=use_bias, kernel_init=kernel_init)(padded)

@@ -20,26 +20,27 @@ ZEROS = nn.initializers.zeros
 
 
 class UNet(nn.Module):
-    """Residual blocks at falling sizes and back, each given the noise level; outputs from below are joined by those
-    of the same size from above.
+    """Residual blocks at decreasing and then increasing sizes, each given the noise level, with skip connections
+    between blocks of the same size.
 
     Attributes:
-      channels: of the outputs, C.
-      width: channels at the first size.
-      factors: at each size, how many times as many.
-      blocks: residual blocks at each size on the way down; one more on the way up.
+      channels: channels of the outputs, C.
+      width: channels at the full size.
+      factors: multiple of `width` at each size.
+      blocks: residual blocks at each size on the way down; there is one more on the way up.
       attention_sizes: the sizes (rows of a map) at which a block is followed by self-attention.
-      head_width: of each head of attention.
-      dropout: rate, in residual blocks.
-      patch_size: images are taken as patches of this side, whose pixels are channels: a network at full size costs
-        patch_size^2 times as much.
-      num_classes: K: labels in 0..K are the last argument, K for no class; None: there are none.
-      text: a transformer of captions int [B, T], which are then the last argument, padded with 0; an empty one is none.
-        As in GLIDE (Nichol et al. 2022, arXiv:2112.10741, section 4) the mean of its states is added to the noise
-        level's embedding, and attention also looks at its states, by keys and values of their own at each layer.
-      middle_blocks: residual blocks between the two ways. Several have attention after the first one alone, whatever
-        `attention_sizes` says: with 2 this is the published network (ADM), but that blocks which halve the map have the
-        channels of the next size already.
+      head_width: width of each attention head.
+      dropout: dropout rate, in residual blocks.
+      patch_size: side of the patches whose pixels become channels: a network on single pixels costs patch_size^2 times
+        as much.
+      num_classes: K; labels in 0..K are the last argument, K for no class. None: no labels.
+      text: a transformer of captions int [B, T], which are then the last argument, padded with 0; an empty caption
+        means no caption. As in GLIDE (Nichol et al. 2022, arXiv:2112.10741, section 4) the mean of its states is added
+        to the noise level's embedding, and attention also attends to its states, by separate keys and values at each
+        layer.
+      middle_blocks: residual blocks between the way down and the way up. If there are several, attention follows only
+        the first, whatever `attention_sizes` says. With 2 this is the published network (ADM), except that blocks which
+        halve the map already have the channels of the next size.
     """
 
     channels: int
@@ -58,10 +59,10 @@ class UNet(nn.Module):
     def __call__(
         self, x: Array, noise_labels: Array, *condition: Array, train: bool, dropout_keys: Array | None = None
     ) -> Array:
-        """Images [B, H, W, C], labels of noise [B], and labels int [B] or captions int [B, T] -> [B, H, W, C].
+        """Map images [B, H, W, C], noise labels [B], and labels int [B] or captions int [B, T] to [B, H, W, C].
 
         Raises:
-          UserError: a side that cannot be taken in patches and halved.
+          UserError: a side cannot be divided into patches and halved that often.
         """
         check_multiple(x.shape[1:3], self.patch_size * 2 ** (len(self.factors) - 1))
         states = ()
@@ -105,13 +106,13 @@ class UNet(nn.Module):
 
 
 class ResidualBlock(nn.Module):
-    """x + branch: norm, SiLU, 3x3, norm scaled and shifted by the embedding, SiLU, dropout, 3x3 that starts at 0.
+    """x + branch(x): norm, SiLU, 3x3, norm scaled and shifted by the embedding, SiLU, dropout, 3x3 that starts at 0.
 
     Attributes:
       features: channels of the output, F.
-      resample: "up" or "down": twice or half the size, before the first convolution and in the shortcut; None: the
-        same. Halves are means of 2x2.
-      dropout: rate.
+      resample: "up" or "down": twice or half the size, before the first convolution and in the shortcut; None: the same
+        size. Halving takes means of 2x2.
+      dropout: dropout rate.
     """
 
     features: int
@@ -120,7 +121,7 @@ class ResidualBlock(nn.Module):
 
     @nn.compact
     def __call__(self, x: Array, embedding: Array, dropout_keys: Array | None = None) -> Array:
-        """[B, H, W, C] and [B, E] -> [B, H', W', F]."""
+        """Map [B, H, W, C] and [B, E] to [B, H', W', F]."""
         hidden = nn.silu(GroupNorm(name="norm_0")(x))
         if self.resample == "down":
             x, hidden = average_pool(x), average_pool(hidden)
@@ -137,17 +138,17 @@ class ResidualBlock(nn.Module):
 
 
 class AttentionBlock(nn.Module):
-    """x + attention of all places of a map to each other, and to a text, whose last product starts at 0.
+    """x + attention of all positions of a map to each other, and to a text; the last projection starts at 0.
 
     Attributes:
-      head_width: D, which divides the number of channels.
+      head_width: D, a divisor of the number of channels.
     """
 
     head_width: int
 
     @nn.compact
     def __call__(self, x: Array, *text: Array) -> Array:
-        """[B, H, W, C] -> [B, H, W, C]; `text`: states [B, T, E], and bool [B, T] which of them are looked at."""
+        """Map [B, H, W, C] to [B, H, W, C]; `text` is states [B, T, E] and bool [B, T], the positions attended to."""
         batch, channels = len(x), x.shape[-1]
         rows = GroupNorm(name="norm")(x).reshape(-1, channels)
         joined = nn.Dense(3 * channels, name="queries_keys_values")(rows)

@@ -1,4 +1,4 @@
-"""The vision transformer (ViT: Dosovitskiy et al. 2021, arXiv:2010.11929), as the image encoder of CLIP has it."""
+"""The vision transformer (ViT: Dosovitskiy et al. 2021, arXiv:2010.11929), as in the image encoder of CLIP."""
 
 import flax.linen as nn
 import jax.numpy as jnp
@@ -10,17 +10,18 @@ from jaxgen.networks.layers.sizes import check_multiple
 
 
 class ViT(nn.Module):
-    """Patches and a place for the whole image, their positions, blocks that look at all of them, and a product.
+    """Patch embeddings and a class token, position embeddings, blocks in which all tokens attend to each other, a
+    projection.
 
-    A block is one of a `GPT` with biases and layer norms; besides there is a norm before the first of them (Radford et
-    al. 2021, arXiv:2103.00020, section 2.4). The output is of the place for the whole image.
+    Blocks are those of a `GPT` with biases and layer norms, with one more norm before the first (Radford et al. 2021,
+    arXiv:2103.00020, section 2.4). The output is that of the class token.
 
     Attributes:
-      num_outputs: M.
+      num_outputs: M, the length of the output.
       patch_size: side of a patch.
-      width: E.
-      layers: blocks.
-      heads: of attention.
+      width: E, the width of the tokens.
+      layers: number of blocks.
+      heads: number of attention heads.
     """
 
     num_outputs: int
@@ -31,10 +32,10 @@ class ViT(nn.Module):
 
     @nn.compact
     def __call__(self, images: Array, *, train: bool) -> Array:
-        """Images [B, H, W, C] -> [B, M].
+        """Map images [B, H, W, C] to [B, M].
 
         Raises:
-          UserError: a side that cannot be taken in patches.
+          UserError: a side is not a multiple of `patch_size`.
         """
         del train
         check_multiple(images.shape[1:3], self.patch_size)

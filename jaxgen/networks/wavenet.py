@@ -16,64 +16,64 @@ from jaxgen.networks.linear_prediction import Ahead, Known, LinearPredictor
 
 
 class Spoken(NamedTuple):
-    """The condition of windows of clips: what is said in each clip, and where in it the window begins."""
+    """The condition of windows of clips: what is said in each clip, and where in the clip the window begins."""
 
     label: Array
-    """int [B]: which of the known words it is; -1: none of them."""
+    """int [B]: the number of the known word; -1: not a known word."""
     characters: Array
-    """int [B, S]: how it is written, by numbers from 1; 0 after its end."""
+    """int [B, S]: its spelling as characters numbered from 1; 0 after its end."""
     start: Array
-    """int [B]: the place within the clip of the first sample that is predicted."""
+    """int [B]: the position within the clip of the first sample that is predicted."""
     length: Array
-    """int [B]: samples of the whole clip, over which its characters are spread evenly."""
+    """int [B]: number of samples of the whole clip, over which its characters are spread evenly."""
 
 
 class Cache(NamedTuple):
-    """What is known while samples are drawn."""
+    """State while samples are drawn."""
 
     queues: Sequence[Array]
-    """Of each layer, of dilation d: its last d inputs [d, B, C]; that of position t lies at t modulo d."""
+    """For each layer of dilation d, its last d inputs [d, B, C]; that of position t is at t modulo d."""
     condition: Array | None
-    """[B, S, H], see `WaveNet`."""
+    """[B, S, H]: the condition, see `WaveNet`."""
     known: Known | None
-    """To the linear predictor."""
+    """State of the linear predictor."""
 
 
 class WaveNet(nn.Module):
-    """Logits (or other parameters) of each next sample given those so far: a stack of dilated causal convolutions.
+    """A stack of dilated causal convolutions over samples: logits (or other parameters) of each next sample.
 
-    A layer sees its inputs x_t and x_{t-d}, its dilation d before, and, where there is one, the condition h_t:
+    A layer sees its inputs x_t and x_{t-d}, where d is its dilation, and the condition h_t if there is one:
 
         z = tanh(W_f * x + V_f h) sigmoid(W_g * x + V_g h)      (eqs. 2 and 3)
 
-    from which one product gives what is added to x for the next layer, and what is added up over all layers; that sum
+    From z one product computes both what is added to x for the next layer and what is summed over all layers; that sum
     goes through relu, product, relu, product. So the outputs at t depend on the tokens from t - sum(dilations) to t:
     `receptive_field` is 1 + sum(dilations). Before the first token everything is 0.
 
-    The condition: the characters are embedded, and each is joined with its two neighbors by a product and tanh. They
-    are spread evenly over the clip, and h_t lies on the line between the two whose middles are nearest to t. An
-    embedding of the word is added. With a label of -1 that is 0, as it is in training at the rate `dropout`.
+    The condition: characters are embedded, and each is combined with its two neighbors by a product and tanh. They are
+    spread evenly over the clip, and h_t is interpolated linearly between the two whose middles are nearest to t. An
+    embedding of the word is added; it is 0 for the label -1, and in training at the rate `dropout`.
 
-    With a `predictor` the network says only in what the next sample differs from its linear prediction, as in LPCNet
-    (Valin & Skoglund 2019, arXiv:1810.11846), and reads and says everything relative to what is loud now. It reads, of
-    the amplitudes x of mu-law codes, x_t, x_{t-1} and the prediction p_t over the loudness, the logarithm of the
-    loudness, and that of the prediction's mean error s_t over it. From its outputs (w, m, r), M of each, come M
-    components with the means p_t + s_t m and scales of the logarithm log s_t + r, see `mixture_in_amplitudes` of
-    `jaxgen.models.autoregressive`. Then outputs depend on all tokens before, by what the predictor keeps of them.
+    With a `predictor` the network models only how the next sample differs from its linear prediction, as in LPCNet
+    (Valin & Skoglund 2019, arXiv:1810.11846), and its inputs and outputs are relative to the current loudness. The
+    inputs are, for the amplitudes x of mu-law codes: x_t, x_{t-1} and the prediction p_t, each over the loudness; the
+    log loudness; and the log of the prediction's mean error s_t over the loudness. Its outputs (w, m, r), M of each,
+    give M components with means p_t + s_t m and log scales log s_t + r, see `mixture_in_amplitudes` of
+    `jaxgen.models.autoregressive`. Outputs then depend on all previous tokens, through the predictor's state.
 
     Attributes:
-      num_tokens: K.
+      num_tokens: K, the number of tokens.
       num_outputs: parameters of each distribution; None: K logits.
-      width: C, between the layers.
-      gate_width: of z.
-      skip_width: of the sum over the layers.
-      dilations: of each layer.
-      amplitudes: whether a token is read as one number in [-1, 1], rather than by an embedding.
-      predictor: None: without one.
-      num_classes: how many words there are; None with `num_characters` None: no condition.
-      num_characters: how many kinds of characters, from 1.
-      condition_width: H.
-      dropout: rate, of whole channels of z (Tompson et al. 2015, arXiv:1411.4280).
+      width: C, channels between the layers.
+      gate_width: channels of z.
+      skip_width: channels of the sum over the layers.
+      dilations: dilation of each layer.
+      amplitudes: whether a token enters as one number in [-1, 1] rather than by an embedding.
+      predictor: the linear predictor; None: no predictor.
+      num_classes: number of words; None with `num_characters` None: no condition.
+      num_characters: number of different characters, counted from 1.
+      condition_width: H, the width of the condition.
+      dropout: dropout rate, of whole channels of z (Tompson et al. 2015, arXiv:1411.4280).
     """
 
     num_tokens: int = 256
@@ -91,7 +91,7 @@ class WaveNet(nn.Module):
 
     @property
     def receptive_field(self) -> int:
-        """How many tokens an output depends on, but for what a predictor keeps."""
+        """Number of tokens that an output depends on, not counting a predictor's state."""
         return 1 + sum(self.dilations)
 
     def setup(self) -> None:
@@ -117,7 +117,10 @@ class WaveNet(nn.Module):
     def __call__(
         self, tokens: Array, spoken: Spoken | None = None, *, train: bool, dropout_keys: Array | None = None
     ) -> Array:
-        """Tokens int [B, T] -> outputs [B, T, K] for the next token; `dropout_keys` [B] where `train` and `dropout`."""
+        """Map tokens int [B, T] to outputs [B, T, K] for the next token.
+
+        `dropout_keys` [B] are needed if `train` is set and `dropout` is above 0.
+        """
         batch, length = tokens.shape
         keys = dropout_keys if train and self.dropout else None
         condition = None
@@ -144,9 +147,9 @@ class WaveNet(nn.Module):
         return Cache(queues, None if spoken is None else self._condition(spoken, None), known)
 
     def step(self, cache: Cache, tokens: Array, position: Array, spoken: Spoken | None = None) -> tuple[Cache, Array]:
-        """(cache, tokens int [B] at `position` []) -> (the cache after them, outputs [B, K] for the next token).
+        """Return the cache after the tokens int [B] at `position` [], and the outputs [B, K] for the next token.
 
-        As many operations at any position (Paine et al. 2016, arXiv:1611.09482).
+        The number of operations is the same at any position (Paine et al. 2016, arXiv:1611.09482).
         """
         condition = None
         if spoken is not None:
@@ -173,23 +176,23 @@ class WaveNet(nn.Module):
     # ------------------------------------------------------------ parts
 
     def _embedded(self, tokens: Array) -> Array:
-        """[...] -> [..., C]."""
+        """Map tokens [...] to [..., C]."""
         if self.amplitudes:
             return self.amplitude((2.0 * tokens / (self.num_tokens - 1.0) - 1.0)[..., None])
         return look_up(self.embedding, tokens)
 
     def _samples(self, tokens: Array) -> Array:
-        """Tokens to amplitudes, [...]."""
+        """Map tokens to amplitudes, [...]."""
         return amplitudes_of(tokens, jnp, self.num_tokens)
 
     def _relative(self, samples: Array, before: Array, ahead: Ahead) -> Array:
-        """Amplitudes, those before them, and what is predicted after them, [...] -> [..., C]."""
+        """Map amplitudes, those before them, and the predictions after them, [...], to features [..., C]."""
         seen = [value / ahead.loudness for value in (samples, before, ahead.sample)]
         seen += [0.3 * jnp.log(ahead.loudness) + 1.5, jnp.log(ahead.scale / ahead.loudness)]  # of sizes near 1
         return self.amplitude(jnp.clip(jnp.stack(seen, -1), -6.0, 6.0))
 
     def _condition(self, spoken: Spoken, keys: Array | None) -> Array:
-        """[B, S, H] of the characters, each with the word's embedding added."""
+        """Return the condition [B, S, H]: the embedded characters with the word's embedding added."""
         known = (spoken.characters > 0)[..., None]
         embedded = look_up(self.characters, spoken.characters - 1) * known
         padded = jnp.pad(embedded, ((0, 0), (1, 1), (0, 0)))
@@ -200,12 +203,14 @@ class WaveNet(nn.Module):
         return jnp.tanh(self.neighbours(joined)) + word[:, None]
 
     def _outputs(self, sums: Array | float) -> Array:
-        """By rows [N, S] -> [N, K]."""
+        """Map the sums [N, S] to outputs [N, K], row by row."""
         return self.output(nn.relu(self.hidden(nn.relu(sums))))
 
 
 class _Layer(nn.Module):
-    """One layer. Its attributes are those of `WaveNet`; `width` of what goes to the next layer, 0 after the last."""
+    """A layer of a `WaveNet`, whose attributes it shares; `width` is the width of its output to the next layer, 0 in
+    the last.
+    """
 
     gate_width: int
     width: int
@@ -219,9 +224,11 @@ class _Layer(nn.Module):
     def __call__(
         self, x: Array, before: Array, condition: Array | None, keys: Array | None, use: int
     ) -> tuple[Array, Array]:
-        """x and x before [..., C], condition [..., H] -> (x for the next layer, its share of the sum, by rows [N, S]).
+        """Return x for the next layer, and the layer's share [N, S] of the sum, by rows.
 
-        Both taps and the condition in one product: on a CPU XLA's convolutions are slow, and small products are too.
+        Arguments are x and x before, [..., C], and the condition [..., H].
+
+        Both taps and the condition are in one product: on a CPU XLA's convolutions are slow, and so are small products.
         """
         seen = jnp.concatenate([before, x] if condition is None else [before, x, condition], -1)
         features, gates = jnp.split(self.taps(seen.reshape(-1, seen.shape[-1])), 2, -1)
@@ -234,7 +241,9 @@ class _Layer(nn.Module):
 
 
 def _around(ahead: Ahead | None, outputs: Array) -> Array:
-    """The outputs [..., 3 M] as weights, means and log scales of amplitudes; with None, as they are."""
+    """Map the outputs [..., 3 M] to weights, means and log scales of amplitudes; return them unchanged if `ahead` is
+    None.
+    """
     if ahead is None:
         return outputs
     weights, means, log_scales = jnp.split(outputs, 3, -1)
@@ -245,14 +254,14 @@ def _around(ahead: Ahead | None, outputs: Array) -> Array:
 
 
 def _near_a_line(key: Array, shape: Sequence[int], dtype: DTypeLike = jnp.float32) -> Array:
-    """An embedding [K, C] of levels that begins almost linear in the level, so that near levels begin alike."""
+    """Draw an embedding [K, C] of levels that starts almost linear in the level, so that near levels start alike."""
     line_key, noise_key = jax.random.split(key)
     levels = jnp.linspace(-1.0, 1.0, shape[0], dtype=dtype)[:, None]
     return levels * jax.random.normal(line_key, shape[1:], dtype) + 0.1 * jax.random.normal(noise_key, shape, dtype)
 
 
 def _spread(condition: Array, spoken: Spoken, positions: Array) -> Array:
-    """The conditions [B, S, H] of a clip's characters at positions [T] of windows -> [B, T, H]."""
+    """Spread the conditions [B, S, H] of a clip's characters over positions [T] of windows: [B, T, H]."""
     count = jnp.sum(spoken.characters > 0, -1, keepdims=True)  # [B, 1]
     through = (spoken.start[:, None] + positions + 0.5) / spoken.length[:, None]  # [B, T]: the part of the clip so far
     place = jnp.clip(through * count - 0.5, 0, count - 1)

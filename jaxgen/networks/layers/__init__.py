@@ -1,1 +1,1 @@
-"""What several architectures share. `convolution` has its own front door."""
+"""Layers that several architectures share. `convolution` exports its own public names."""

@@ -5,5 +5,5 @@ from jax import Array
 
 
 def leaky_relu(inputs: Array) -> Array:
-    """max(x, 0.2 x), the slope that DCGAN and its descendants use."""
+    """Return max(x, 0.2 x), with the slope that DCGAN and its descendants use."""
     return nn.leaky_relu(inputs, 0.2)

@@ -21,17 +21,18 @@ def attend(
     drop: Callable[[Array], Array] = lambda weights: weights,
     scale: float | None = None,
 ) -> Array:
-    """softmax(q k^T / sqrt(D)) v (Vaswani et al. 2017, arXiv:1706.03762, eq. 1), in the order that XLA likes on a CPU.
+    """Compute softmax(q k^T / sqrt(D)) v (Vaswani et al. 2017, arXiv:1706.03762, eq. 1), in the order that is fast in
+    XLA on a CPU.
 
-    The softmax is never of a smaller type than float32.
+    The softmax is computed in at least float32.
 
     Args:
       queries: [B, H, T, D].
       keys: [B, G, S, D], each for H / G heads of queries (grouped-query attention: Ainslie et al. 2023,
         arXiv:2305.13245).
       values: [B, G, S, D].
-      seen: bool, broadcast to [B, H, T, S]: what a query may look at; None: everything.
-      drop: of the weights [B, H, T, S].
+      seen: bool, broadcast to [B, H, T, S]: the positions that a query may attend to; None: all.
+      drop: dropout of the weights [B, H, T, S].
       scale: factor of q k^T; None: 1 / sqrt(D).
 
     Returns:
@@ -53,7 +54,7 @@ class SelfAttention(nn.Module):
 
     y_j = gamma v(sum_i beta_ji h(x_i)) + x_j with beta_ji = softmax_i(f(x_i)^T g(x_j)). f (the keys), g (the queries),
     h (the values) and v are 1x1 convolutions without biases to C / 8, C / 8, C / 2 and C channels; the scalar gamma
-    starts at 0. As in the authors' code f and h are max pooled by 2x2: i runs over a quarter of the pixels.
+    starts at 0. As in the authors' code, f and h are max pooled by 2x2: i runs over a quarter of the pixels.
 
     Attributes:
       spectral_norm: whether the convolutions are spectrally normalized.
@@ -65,7 +66,7 @@ class SelfAttention(nn.Module):
 
     @nn.compact
     def __call__(self, inputs: Array, *, train: bool) -> Array:
-        """[B, H, W, C] -> [B, H, W, C].
+        """Map [B, H, W, C] to [B, H, W, C].
 
         Raises:
           UserError: C is not a multiple of 8.

@@ -1,4 +1,4 @@
-"""Dropout that belongs to the example."""
+"""Dropout with a key for each example."""
 
 import jax
 import jax.numpy as jnp
@@ -8,14 +8,14 @@ from jaxgen.core.keys import folded_keys
 
 
 def folded(keys: Array | None, number: int) -> Array | None:
-    """Each of the keys [B] with a number folded in, for one layer of several; None: None."""
+    """Fold a number into each of the keys [B], for one layer of several; None remains None."""
     return None if keys is None else folded_keys(keys, number)
 
 
 def apply_dropout(x: Array, rate: float, keys: Array | None, use: int) -> Array:
-    """x / (1 - rate) with probability 1 - rate, else 0 (Srivastava et al. 2014), by one key for each example.
+    """Return x / (1 - rate) with probability 1 - rate, else 0 (Srivastava et al. 2014), by one key for each example.
 
-    So the mask of an example does not depend on how many devices share the batch.
+    The mask of an example thus does not depend on how many devices share the batch.
 
     Args:
       x: [B, ...].

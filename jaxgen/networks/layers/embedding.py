@@ -1,4 +1,4 @@
-"""Rows of a table by number, and numbers as vectors."""
+"""Embedding tables and sinusoidal embeddings."""
 
 import jax
 import jax.numpy as jnp
@@ -8,10 +8,10 @@ _ONE_HOT_UP_TO = 512
 
 
 def look_up(table: Array, tokens: Array) -> Array:
-    """Table [K, E] and tokens int [...] -> [..., E].
+    """Look up tokens int [...] in a table [K, E]: [..., E].
 
-    Small tables are looked up by a product with one-hot rows, exactly: then the gradient is a product too, where that
-    of an index adds row by row (on a CPU, in one thread).
+    Small tables are looked up exactly by a product with one-hot rows: then the gradient is a product too, whereas that
+    of indexing adds row by row (on a CPU, in one thread).
     """
     if len(table) > _ONE_HOT_UP_TO:
         return table[tokens]
@@ -20,9 +20,10 @@ def look_up(table: Array, tokens: Array) -> Array:
 
 
 def sinusoids(values: Array, size: int, *, slowest: float = 1.0, fastest: float = 100.0) -> Array:
-    """[...] -> [..., size]: cosines and sines of the values times frequencies that are even in their logarithm.
+    """Map [...] to [..., size]: cosines and sines of the values times frequencies that are evenly spaced in their
+    logarithm.
 
-    (Vaswani et al. 2017, arXiv:1706.03762, section 3.5, with frequencies for values of about -2 to 2.)
+    See Vaswani et al. 2017, arXiv:1706.03762, section 3.5; the default frequencies are for values of about -2 to 2.
     """
     frequencies = jnp.geomspace(slowest, fastest, size // 2, dtype=values.dtype)
     angles = values[..., None] * frequencies

@@ -1,9 +1,9 @@
 """Layers with equalized learning rates, and convolutions modulated by a style.
 
-Weights are kept with variance 1 and scaled when they are used, by 1 / sqrt(fan-in), so that Adam moves all of them by a
-like share of their size (Karras et al. 2018, arXiv:1710.10196, section 4.1). A learning-rate multiplier m keeps them
-1 / m as large and scales them by m more, so that a step changes m times as much (Karras et al. 2019, arXiv:1812.04948,
-appendix C).
+Weights are stored with variance 1 and scaled when they are used, by 1 / sqrt(fan-in), so that Adam changes all of them
+by a similar share of their size (Karras et al. 2018, arXiv:1710.10196, section 4.1). A learning-rate multiplier m
+stores them 1 / m as large and scales them by m more, so that a step changes them m times as much (Karras et al. 2019,
+arXiv:1812.04948, appendix C).
 """
 
 import math
@@ -23,17 +23,17 @@ Resample = Literal["up", "down"] | None
 
 
 def scaled_leaky_relu(inputs: Array) -> Array:
-    """sqrt(2) max(x, 0.2 x): the factor keeps the variance of what equalized layers give near 1."""
+    """Return sqrt(2) max(x, 0.2 x); the factor keeps the variance of the outputs of equalized layers near 1."""
     return nn.leaky_relu(inputs, 0.2) * math.sqrt(2.0)
 
 
 class EqualizedDense(nn.Module):
-    """y = m (W / sqrt(C) x + b), with W [C, F] drawn with standard deviation 1 / m.
+    """A Dense layer y = m (W / sqrt(C) x + b), with W [C, F] drawn with standard deviation 1 / m.
 
     Attributes:
       features: F.
-      bias: what the bias adds at first.
-      rate: m, of the learning rate.
+      bias: initial value that the bias adds.
+      rate: m, the multiplier of the learning rate.
     """
 
     features: int
@@ -42,7 +42,7 @@ class EqualizedDense(nn.Module):
 
     @nn.compact
     def __call__(self, inputs: Array) -> Array:
-        """[..., C] -> [..., F]."""
+        """Map [..., C] to [..., F]."""
         channels = inputs.shape[-1]
         kernel = self.param("kernel", nn.initializers.normal(1.0 / self.rate), (channels, self.features), jnp.float32)
         bias = self.param("bias", nn.initializers.constant(self.bias / self.rate), (self.features,), jnp.float32)
@@ -55,7 +55,7 @@ class EqualizedConv(nn.Module):
     Attributes:
       features: F.
       size: k, odd.
-      resample: "down": the map is filtered (`resampling.TAPS`) and every second output kept. None: neither.
+      resample: "down": the map is filtered (`resampling.TAPS`) and every second output kept. None: the same size.
       use_bias: whether there is a bias [F].
     """
 
@@ -66,7 +66,7 @@ class EqualizedConv(nn.Module):
 
     @nn.compact
     def __call__(self, inputs: Array) -> Array:
-        """[B, H, W, C] -> [B, H, W, F], with "down" [B, H / 2, W / 2, F]."""
+        """Map [B, H, W, C] to [B, H, W, F], or with "down" to [B, H / 2, W / 2, F]."""
         outputs = convolve(inputs, _scaled_kernel(self, inputs.shape[-1]), self.resample)
         if not self.use_bias:
             return outputs
@@ -74,18 +74,19 @@ class EqualizedConv(nn.Module):
 
 
 class ModulatedConv(nn.Module):
-    """A convolution whose weights are scaled by a style and brought back to unit size (Karras et al. 2020, eqs. 1, 3).
+    """A convolution whose weights are scaled by a style and demodulated to unit norm (Karras et al. 2020, eqs. 1, 3).
 
         w'[k, c, f] = s[c] w[k, c, f],    w''[k, c, f] = w'[k, c, f] / sqrt(sum_{k, c} w'[k, c, f]^2 + 1e-8)
 
-    of each example, with s = A(style), an equalized Dense layer with a bias that begins at 1. Here s scales the inputs
-    and the root the outputs, which is the same and leaves one kernel for the whole batch.
+    for each example, with s = A(style), an equalized Dense layer with a bias that starts at 1. Here s scales the inputs
+    and the root the outputs, which is equivalent and leaves one kernel for the whole batch.
 
     Attributes:
       features: F.
       size: k, odd.
-      demodulate: whether w'' is taken, rather than w'.
-      resample: "up": of the map with zeros between its pixels, filtered afterwards (`resampling.TAPS`). None: not.
+      demodulate: whether to use w'' rather than w'.
+      resample: "up": convolve the map with zeros between its pixels, then filter (`resampling.TAPS`). None: the same
+        size.
     """
 
     features: int
@@ -95,7 +96,7 @@ class ModulatedConv(nn.Module):
 
     @nn.compact
     def __call__(self, inputs: Array, style: Array) -> Array:
-        """[B, H, W, C] and [B, S] -> [B, H, W, F], with "up" [B, 2 H, 2 W, F]."""
+        """Map [B, H, W, C] and a style [B, S] to [B, H, W, F], or with "up" to [B, 2 H, 2 W, F]."""
         channels = inputs.shape[-1]
         scale = EqualizedDense(channels, bias=1.0, name="style")(style)
         kernel = _scaled_kernel(self, channels)
@@ -112,10 +113,11 @@ def _scaled_kernel(layer: EqualizedConv | ModulatedConv, channels: int) -> Array
 
 
 def convolve(inputs: Array, kernel: Array, resample: Resample = None) -> Array:
-    """[B, H, W, C] and an odd kernel [k, k, C, F] -> [B, H, W, F], "SAME"; twice or half the size with `resample`.
+    """Convolve [B, H, W, C] with an odd kernel [k, k, C, F], "SAME", to [B, H, W, F]; with `resample` to twice or half
+    the size.
 
-    "up": the map with zeros between its pixels, convolved, then filtered with the sum 4. "down": filtered with the sum
-    1, then convolved with stride 2. In both the filter has the zeros around that leave exactly 2 H or H / 2.
+    "up": the map with zeros between its pixels is convolved, then filtered with sum 4. "down": it is filtered with sum
+    1, then convolved with stride 2. In both the filter is padded to leave exactly 2 H or H / 2.
     """
     inputs, kernel = promote_dtype(inputs, kernel)
     size = kernel.shape[0]

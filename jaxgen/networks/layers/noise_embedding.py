@@ -1,4 +1,4 @@
-"""The noise level, and what an image is of, as one vector."""
+"""The embedding of a noise level and a condition."""
 
 import flax.linen as nn
 import jax.numpy as jnp
@@ -8,11 +8,11 @@ from jaxgen.networks.layers.embedding import look_up, sinusoids
 
 
 class NoiseEmbedding(nn.Module):
-    """Sinusoids of the label of noise, two layers, and a vector for each class, or of a caption, added to them.
+    """Sinusoids of the noise label and two layers, plus the embedding of a class or of a caption.
 
     Attributes:
-      size: E.
-      num_classes: K: labels in 0..K, K for no class; None: there are none.
+      size: E, the length of the embedding.
+      num_classes: K; labels are in 0..K, K for no class. None: no labels.
     """
 
     size: int
@@ -20,7 +20,9 @@ class NoiseEmbedding(nn.Module):
 
     @nn.compact
     def __call__(self, noise_labels: Array, *condition: Array) -> Array:
-        """Labels of noise [B], about -2 to 2, and labels int [B] with classes, or else vectors [B, D] -> [B, E]."""
+        """Map noise labels [B], about -2 to 2, and labels int [B] with `num_classes`, or else vectors [B, D], to [B,
+        E].
+        """
         hidden = nn.silu(nn.Dense(self.size, name="dense_0")(sinusoids(noise_labels, self.size // 2)))
         embedding = nn.Dense(self.size, name="dense_1")(hidden)
         if self.num_classes is not None:

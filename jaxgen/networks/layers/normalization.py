@@ -12,13 +12,13 @@ from jaxgen.networks.layers.spectral_norm import spectrally_normalized
 
 
 class BatchNorm(nn.Module):
-    """Batch normalization with the statistics of the whole batch, over all devices where there are several.
+    """Batch normalization with the statistics of the whole batch, over all devices.
 
     y = scale (x - mean) / sqrt(variance + epsilon) + bias, with the mean and variance of each channel over every other
-    axis (Ioffe and Szegedy 2015, arXiv:1502.03167, Algorithm 1). While training they come from the batch, and running
-    averages of them go to the collection `batch_stats`; otherwise the running averages are used.
+    axis (Ioffe and Szegedy 2015, arXiv:1502.03167, Algorithm 1). In training they come from the batch, and running
+    averages of them are stored in the collection `batch_stats`; otherwise the running averages are used.
 
-    A layer just before it needs no bias.
+    A layer directly before it needs no bias.
 
     Attributes:
       momentum: decay of the running averages.
@@ -36,7 +36,7 @@ class BatchNorm(nn.Module):
 
     @nn.compact
     def __call__(self, inputs: Array, *, train: bool) -> Array:
-        """[..., C] -> [..., C]."""
+        """Map [..., C] to [..., C]."""
         norm = nn.BatchNorm(
             use_running_average=not train,
             momentum=self.momentum,
@@ -58,7 +58,7 @@ class ConditionalBatchNorm(nn.Module):
     are 1 + W e and V e (BigGAN: Brock et al. 2019, arXiv:1809.11096, appendix B).
 
     Attributes:
-      num_classes: the condition is labels in 0..K-1; None: it is a vector.
+      num_classes: K, if the condition is labels in 0..K-1; None: the condition is a vector.
       spectral_norm: whether W and V are spectrally normalized.
       kernel_init: initializer of W and V.
     """
@@ -69,7 +69,7 @@ class ConditionalBatchNorm(nn.Module):
 
     @nn.compact
     def __call__(self, inputs: Array, condition: Array, *, train: bool) -> Array:
-        """[B, ..., C] and labels int [B], or vectors [B, E] -> [B, ..., C]."""
+        """Map [B, ..., C] and labels int [B], or vectors [B, E] to [B, ..., C]."""
         channels = inputs.shape[-1]
         normed = BatchNorm(use_scale=False, use_bias=False)(inputs, train=train)
         if self.num_classes is not None:
@@ -88,9 +88,9 @@ class ConditionalBatchNorm(nn.Module):
 
 
 class GroupNorm(nn.Module):
-    """Group normalization (Wu and He 2018, arXiv:1803.08494, eqs. 1 to 6): of each example, by groups of channels.
+    """Group normalization (Wu and He 2018, arXiv:1803.08494, eqs. 1 to 6), over groups of channels of each example.
 
-    There are 32 groups, or as many as leave each of them 4 channels at least and all of one size.
+    There are 32 groups, or the largest number of equal groups that have at least 4 channels each.
 
     Attributes:
       epsilon: added to the variance.
@@ -100,7 +100,7 @@ class GroupNorm(nn.Module):
 
     @nn.compact
     def __call__(self, inputs: Array, scale_shift: tuple[Array, Array] | None = None) -> Array:
-        """[B, ..., C] -> [B, ..., C], times 1 + s and plus t where there is a `scale_shift` (s, t), both [B, C]."""
+        """Map [B, ..., C] to [B, ..., C], times 1 + s and plus t if given a `scale_shift` (s, t), both [B, C]."""
         channels = inputs.shape[-1]
         fitting = [n for n in range(1, 33) if channels % n == 0 and (n == 1 or channels // n >= 4)]
         scale = self.param("scale", nn.initializers.ones, (channels,), jnp.float32)
@@ -111,10 +111,10 @@ class GroupNorm(nn.Module):
 
 
 class ScaleShift(nn.Module):
-    """What an embedding scales and shifts a map by (FiLM): `nn.Dense(2 F)` and its halves, as two products.
+    """Scale and shift of a map from an embedding (FiLM): the halves of `nn.Dense(2 F)`, as two products.
 
-    XLA's CPU code computes halves of one product anew for each number of the map: 2.0 ms for group norm, scale,
-    shift and SiLU of [64,16,16,32] with their gradients, 0.5 with two products.
+    XLA's CPU code recomputes halves of one product for each number of the map: 2.0 ms for group norm, scale, shift and
+    SiLU of [64,16,16,32] with their gradients, 0.5 ms with two products.
 
     Attributes:
       features: F.
@@ -124,7 +124,7 @@ class ScaleShift(nn.Module):
 
     @nn.compact
     def __call__(self, embedding: Array) -> tuple[Array, Array]:
-        """[B, E] -> two [B, F], the `scale_shift` of `GroupNorm`."""
+        """Map [B, E] to two arrays [B, F], the `scale_shift` of `GroupNorm`."""
         shape = embedding.shape[-1], 2 * self.features
         kernel = self.param("kernel", nn.initializers.lecun_normal(), shape, jnp.float32)
         bias = self.param("bias", nn.initializers.zeros, shape[1:], jnp.float32)
@@ -136,11 +136,11 @@ class ScaleShift(nn.Module):
 
 
 class InstanceNorm(nn.Module):
-    """Instance normalization: of each channel of each example (Ulyanov et al. 2016, arXiv:1607.08022, eq. 2).
+    """Instance normalization, over each channel of each example (Ulyanov et al. 2016, arXiv:1607.08022, eq. 2).
 
     Attributes:
       epsilon: added to the variance.
-      use_affine: whether there are a learned `scale` and `bias` [C].
+      use_affine: whether there is a learned `scale` and `bias` [C].
     """
 
     epsilon: float = 1e-5
@@ -148,7 +148,7 @@ class InstanceNorm(nn.Module):
 
     @nn.compact
     def __call__(self, inputs: Array) -> Array:
-        """[B, H, W, C] -> [B, H, W, C]."""
+        """Map [B, H, W, C] to [B, H, W, C]."""
         channels = inputs.shape[-1]
         scale = self.param("scale", nn.initializers.ones, (channels,), jnp.float32) if self.use_affine else 1.0
         bias = self.param("bias", nn.initializers.zeros, (channels,), jnp.float32) if self.use_affine else 0.0
@@ -158,16 +158,16 @@ class InstanceNorm(nn.Module):
 def normalized_by_groups(
     inputs: Array, groups: int, epsilon: float, scale: Array | float = 1.0, bias: Array | float = 0.0
 ) -> Array:
-    """(x - mean) / sqrt(variance + epsilon) * scale + bias, by groups of neighboring channels of each example.
+    """Return (x - mean) / sqrt(variance + epsilon) * scale + bias, over groups of neighboring channels of each example.
 
-    In two passes over the inputs for the sums and one for the outputs, in the order in which they lie in memory. The
-    second and third are of d = x - k, with k the mean of each group as the first finds it, so that no digits are lost
-    where the mean is many times the standard deviation: E[x^2] - E[x]^2 in float32 would be off by half at 1000 times.
-    The result depends on k by rounding alone. Sums are at least of float32.
+    It makes two passes over the inputs for the sums and one for the outputs, in memory order. The second and third are
+    over d = x - k, where k is the mean of each group from the first, so that no digits are lost when the mean is many
+    times the standard deviation: E[x^2] - E[x]^2 in float32 would be off by half at 1000 times. The result depends on k
+    only by rounding. Sums are at least float32.
 
     Args:
       inputs: [B, ..., C].
-      groups: divides C.
+      groups: number of groups, a divisor of C.
       scale: [B, C], [C] or [].
       bias: [B, C], [C] or [].
     """

@@ -1,7 +1,7 @@
-"""Halving and doubling the size of maps, with a filter and without, and pixels as channels.
+"""Halving and doubling the size of maps, with and without a filter, and rearranging pixels into channels.
 
-By reshaping, reducing and broadcasting: XLA's windowed reductions and their gradients are slow inside a compiled loop
-on a CPU.
+All is done by reshaping, reducing and broadcasting: XLA's windowed reductions and their gradients are slow inside a
+compiled loop on a CPU.
 """
 
 import functools
@@ -14,15 +14,15 @@ from jaxgen.core.per_example import total
 
 
 def average_pool(inputs: Array) -> Array:
-    """[B, H, W, C] -> [B, H // 2, W // 2, C]: the mean of each window of 2x2, without an odd last row or column."""
+    """Map [B, H, W, C] to the mean of each 2x2 window, [B, H // 2, W // 2, C], without an odd last row or column."""
     return _windows(inputs).mean((2, 4))
 
 
 def max_pool(inputs: Array) -> Array:
-    """[B, H, W, C] -> [B, H // 2, W // 2, C]: the maximum of each window of 2x2, without an odd last row or column.
+    """Map [B, H, W, C] to the maximum of each 2x2 window, [B, H // 2, W // 2, C], without an odd last row or column.
 
-    By comparing pairs: the gradient of `jnp.max` looks for what equals the maximum, and where XLA computes the inputs
-    once more, in another order, nothing may: then it is 0 / 0.
+    It compares pairs. The gradient of `jnp.max` looks for the elements equal to the maximum, and if XLA recomputes the
+    inputs in another order, there may be no such element, and the gradient is 0 / 0.
     """
     windows = _windows(inputs)
     rows = _larger(windows[:, :, 0], windows[:, :, 1])  # [B, H // 2, W // 2, 2, C]
@@ -30,7 +30,7 @@ def max_pool(inputs: Array) -> Array:
 
 
 def upsample(inputs: Array) -> Array:
-    """[B, H, W, C] -> [B, 2 H, 2 W, C]: each pixel four times (nearest neighbor)."""
+    """Map [B, H, W, C] to [B, 2 H, 2 W, C] by nearest-neighbor upsampling."""
     batch, height, width, channels = inputs.shape
     repeated = jnp.broadcast_to(inputs[:, :, None, :, None], (batch, height, 2, width, 2, channels))
     return repeated.reshape(batch, 2 * height, 2 * width, channels)
@@ -41,7 +41,7 @@ def _larger(one: Array, other: Array) -> Array:
 
 
 def _windows(inputs: Array) -> Array:
-    """[B, H, W, C] -> [B, H // 2, 2, W // 2, 2, C]."""
+    """Split [B, H, W, C] into 2x2 windows, [B, H // 2, 2, W // 2, 2, C]."""
     batch, rows, columns, channels = inputs.shape[0], inputs.shape[1] // 2, inputs.shape[2] // 2, inputs.shape[3]
     return inputs[:, : 2 * rows, : 2 * columns].reshape(batch, rows, 2, columns, 2, channels)
 
@@ -54,14 +54,14 @@ TAPS = (1.0, 3.0, 3.0, 1.0)
 
 @functools.partial(jax.custom_vjp, nondiff_argnums=(1, 2))
 def smooth(inputs: Array, pads: tuple[int, int], gain: float) -> Array:
-    """Filters each axis by `TAPS`, scaled so that constants are multiplied by `gain`; zeros outside.
+    """Filter each axis by `TAPS`, scaled so that constants are multiplied by `gain`, with zeros outside.
 
-    y[i] = sum_t h[t] x[i + t - before], as a sum of shifted maps: XLA's own convolution of each channel by itself is
-    slow on a CPU, and so is a sum into which it draws the padding. The gradient is again this function.
+    It computes y[i] = sum_t h[t] x[i + t - before] as a sum of shifted maps: XLA's own depthwise convolution is slow on
+    a CPU, and so is a sum into which it fuses the padding. The gradient is again this function.
 
     Args:
       inputs: [B, H, W, C].
-      pads: zeros before and after each axis, at most 3.
+      pads: number of zeros before and after each axis, at most 3.
 
     Returns:
       [B, H', W', C], H' = H + before + after - 3.
@@ -86,7 +86,7 @@ smooth.defvjp(_smooth_forward, _smooth_backward)
 
 
 def smooth_upsample(inputs: Array) -> Array:
-    """[B, H, W, C] -> [B, 2 H, 2 W, C]: zeros between the pixels, filtered by `TAPS` (with the sum 4).
+    """Upsample [B, H, W, C] to [B, 2 H, 2 W, C] by zeros between the pixels, filtered by `TAPS` (with sum 4).
 
     On each axis y[2 i] = (x[i - 1] + 3 x[i]) / 4 and y[2 i + 1] = (3 x[i] + x[i + 1]) / 4.
     """
@@ -99,7 +99,8 @@ def smooth_upsample(inputs: Array) -> Array:
 
 
 def smooth_downsample(inputs: Array) -> Array:
-    """[B, H, W, C] -> [B, H / 2, W / 2, C]: filtered by `TAPS` (with the sum 1), then every second pixel; H, W even.
+    """Downsample [B, H, W, C], H and W even, to [B, H / 2, W / 2, C]: filter by `TAPS` (with sum 1), take every second
+    pixel.
 
     On each axis y[i] = (x[2 i - 1] + 3 x[2 i] + 3 x[2 i + 1] + x[2 i + 2]) / 8.
     """
@@ -114,17 +115,17 @@ def smooth_downsample(inputs: Array) -> Array:
 
 
 def _padded(inputs: Array, axis: int, pads: tuple[int, int]) -> Array:
-    """Zeros before and after, along one axis."""
+    """Pad with zeros before and after along one axis."""
     widths = [(0, 0)] * inputs.ndim
     widths[axis] = pads
     return jnp.pad(inputs, widths)
 
 
-# ---------------------------------------------------------------- pixels as channels
+# ---------------------------------------------------------------- space and depth
 
 
 def space_to_depth(inputs: Array, steps: tuple[int, ...]) -> Array:
-    """[B, H, W, C] -> [B, H / s, W / t, s t C]: the pixels of each patch, row by row, as channels."""
+    """Map [B, H, W, C] to [B, H / s, W / t, s t C]: the pixels of each patch, row by row, as channels."""
     batch, height, width, channels = inputs.shape
     rows, columns = height // steps[0], width // steps[1]
     patches = inputs.reshape(batch, rows, steps[0], columns, steps[1], channels)
@@ -132,7 +133,7 @@ def space_to_depth(inputs: Array, steps: tuple[int, ...]) -> Array:
 
 
 def depth_to_space(patches: Array, steps: tuple[int, ...]) -> Array:
-    """[B, h, w, s t C] -> [B, h s, w t, C]: the other way round."""
+    """Map [B, h, w, s t C] to [B, h s, w t, C], the inverse of `space_to_depth`."""
     batch, rows, columns, _ = patches.shape
     pixels = patches.reshape(batch, rows, columns, *steps, -1)
     return pixels.transpose(0, 1, 3, 2, 4, 5).reshape(batch, rows * steps[0], columns * steps[1], -1)

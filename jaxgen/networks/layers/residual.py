@@ -1,7 +1,7 @@
 """The residual blocks of GANs (Miyato et al. 2018, arXiv:1802.05957, appendix B.4), shared by SNGAN and BigGAN.
 
-A 1x1 convolution and a change of size by averaging or repeating pixels may change places. The shortcuts here convolve
-where the map is small, whichever order a paper's code has.
+A 1x1 convolution and resizing by averaging or repeating pixels commute. The shortcuts here convolve where the map is
+small, whichever order a paper's code has.
 """
 
 from collections.abc import Callable
@@ -20,20 +20,20 @@ from jaxgen.networks.layers.spectral_norm import spectrally_normalized
 Initializer = nn.initializers.Initializer
 
 STEMS = (4, 6, 7)
-"""Sizes that the smallest map of a residual GAN may have."""
+"""Supported sizes of the smallest map of a residual GAN."""
 GLOROT = nn.initializers.glorot_uniform()
 GLOROT_FOR_RELU = nn.initializers.variance_scaling(2.0, "fan_avg", "uniform")
-"""Glorot's with a gain of sqrt(2), which SNGAN's code has inside its residual branches."""
+"""Glorot initialization with a gain of sqrt(2), as in SNGAN's code inside its residual branches."""
 
 
 class UpBlock(nn.Module):
-    """A generator's residual block, twice the size: norm, ReLU, doubling, 3x3, norm, ReLU, 3x3; and a 1x1 shortcut.
+    """A generator's residual block, twice the size: norm, ReLU, upsampling, 3x3, norm, ReLU, 3x3; and a 1x1 shortcut.
 
-    The convolutions have no biases: they would shift whole channels, which every norm after them takes away again.
+    The convolutions have no biases: they would shift whole channels, which every norm after them removes.
 
     Attributes:
       features: channels of the output, F.
-      norm: makes a norm layer, which is called as `layer(inputs, *condition, train=...)`.
+      norm: function that makes a norm layer, which is called as `layer(inputs, *condition, train=...)`.
       spectral_norm: whether the convolutions are spectrally normalized.
       kernel_init, shortcut_init: initializers of the residual branch and of the shortcut.
     """
@@ -46,7 +46,7 @@ class UpBlock(nn.Module):
 
     @nn.compact
     def __call__(self, inputs: Array, *condition: Array, train: bool) -> Array:
-        """[B, H, W, C] and what the norm wants -> [B, 2 H, 2 W, F]."""
+        """Map [B, H, W, C] and the condition of the norms to [B, 2 H, 2 W, F]."""
 
         def conv(size: int, init: Initializer, inputs: Array, resample: Literal["up"] | None = None) -> Array:
             layer = Conv(self.features, (size, size), use_bias=False, kernel_init=init, resample=resample)
@@ -60,16 +60,16 @@ class UpBlock(nn.Module):
 
 
 class DownBlock(nn.Module):
-    """A discriminator's residual block: ReLU, 3x3, ReLU, 3x3, halving of the size; and a shortcut.
+    """A discriminator's residual block: ReLU, 3x3, ReLU, 3x3, average pooling; and a shortcut.
 
-    The shortcut is a 1x1 convolution where the size or the number of channels changes, and else the inputs.
+    The shortcut is a 1x1 convolution if the size or the number of channels changes, and otherwise the inputs.
 
     Attributes:
       features: channels of the output, F.
       downsample: whether the size is halved.
-      first: whether the inputs are the images: no ReLU before the first convolution.
-      wide: whether the first convolution has F channels as in BigGAN (and wherever `first`), or as many as the inputs
-        as in SNGAN.
+      first: whether the inputs are images, so that there is no ReLU before the first convolution.
+      wide: whether the first convolution has F channels, as in BigGAN (and whenever `first` is set), or as many as the
+        inputs, as in SNGAN.
       spectral_norm: whether the convolutions are spectrally normalized.
       kernel_init, shortcut_init: initializers of the residual branch and of the shortcut.
     """
@@ -84,7 +84,7 @@ class DownBlock(nn.Module):
 
     @nn.compact
     def __call__(self, inputs: Array, *, train: bool) -> Array:
-        """[B, H, W, C] -> [B, H', W', F] with H' = H // 2, or H without `downsample`."""
+        """Map [B, H, W, C] to [B, H', W', F] with H' = H // 2, or H without `downsample`."""
 
         def conv(
             features: int, size: int, init: Initializer, inputs: Array, resample: Literal["down"] | None = None
@@ -110,7 +110,8 @@ class ProjectionHead(nn.Module):
 
     Attributes:
       num_classes: K; None: no labels.
-      head_outputs: N outputs beside the logit, from the same features (an auxiliary classifier, a code); None: none.
+      head_outputs: N, outputs besides the logit from the same features (an auxiliary classifier, a code); None: no
+        head.
       spectral_norm: whether the layers are spectrally normalized.
       kernel_init: initializer of the layers.
     """
@@ -122,10 +123,10 @@ class ProjectionHead(nn.Module):
 
     @nn.compact
     def __call__(self, inputs: Array, *condition: Array, train: bool) -> Array | tuple[Array, Array]:
-        """[B, H, W, C], and labels int [B] with `num_classes` -> logits [B], and the head's outputs [B, N] if any.
+        """Map [B, H, W, C], and labels int [B] with `num_classes`, to logits [B] and the head's outputs [B, N] if any.
 
         Raises:
-          ValueError: labels are given without `num_classes`, or the other way round.
+          ValueError: labels are given without `num_classes`, or `num_classes` without labels.
         """
         if len(condition) != (self.num_classes is not None):
             raise ValueError("a discriminator gets labels exactly where it has `num_classes`")
@@ -145,7 +146,9 @@ class ProjectionHead(nn.Module):
 
 
 def place_of_attention(attention_size: int | None, sizes: list[int]) -> int | None:
-    """After which block attention stands: the first whose map has that size, of `sizes` after each; None: nowhere.
+    """Return the number of the block after which attention is applied; None: no attention.
+
+    It is the first block whose map has the size, given the `sizes` after each block.
 
     Raises:
       UserError: no map has that size.

@@ -1,4 +1,4 @@
-"""Which image sizes a network that doubles or halves maps can have."""
+"""Image sizes of networks that double or halve maps."""
 
 from collections.abc import Sequence
 
@@ -6,10 +6,10 @@ from jaxgen.core.errors import UserError
 
 
 def stem_and_doublings(image_shape: tuple[int, int, int], stems: Sequence[int], network: str) -> tuple[int, int]:
-    """The size of a square image's smallest map, one of `stems`, and how often it doubles up to the image.
+    """Return the size of a square image's smallest map, one of `stems`, and how often it doubles up to the image.
 
     Raises:
-      UserError: the image is not square, or of another size; the sentence begins with `network`.
+      UserError: the image is not square, or its size is not supported; the message begins with `network`.
     """
     height, width, _ = image_shape
     for stem in stems:
@@ -21,10 +21,10 @@ def stem_and_doublings(image_shape: tuple[int, int, int], stems: Sequence[int], 
 
 
 def check_multiple(size: Sequence[int], multiple: int) -> None:
-    """Refuses images (H, W) that a network cannot take in patches, or halve, as often as it must.
+    """Refuse images (H, W) whose sides are not multiples of what a network can divide into patches or halve.
 
     Raises:
-      UserError: a side is no multiple.
+      UserError: a side is not a multiple.
     """
     height, width = size
     if height % multiple or width % multiple:

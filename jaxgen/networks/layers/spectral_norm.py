@@ -18,9 +18,9 @@ class SpectralNorm(nn.Module):
 
     sigma comes from one power iteration (Algorithm 1), v = W^T u / |W^T u|, u' = W v / |W v|, sigma = u'^T W v, with W
     as a matrix of outputs x everything else (a kernel [kh, kw, C, F] is F x (kh kw C), an embedding [K, F] is F x K).
-    Gradients go through sigma with u' and v held constant. While training u' is kept for the next call, in the
+    Gradients go through sigma with u' and v held constant. In training u' is stored for the next call, in the
     collection "spectral_norm"; otherwise it is not, but the iteration is done all the same, so that sigma belongs to
-    the weights at hand (a moving average's, say). Biases are left alone.
+    the current weights (a moving average's, for example). Biases are not normalized.
 
     The parameters are those of the layer, under its own name, and start as it makes them (`flax.linen.SpectralNorm`
     would start with them normalized, which changes how fast they learn).
@@ -33,9 +33,9 @@ class SpectralNorm(nn.Module):
 
     @nn.compact
     def __call__(self, inputs: Array, *, train: bool) -> Array:
-        """The layer's inputs -> its outputs."""
+        """Map the layer's inputs to its outputs."""
         if self.is_initializing():
-            self.layer(inputs)  # makes the parameters
+            self.layer(inputs)  # creates the parameters
         (weights,) = (leaf for leaf in jax.tree.leaves(self.layer.variables["params"]) if leaf.ndim > 1)
         matrix = weights.reshape(-1, weights.shape[-1])  # W^T
         u = self.variable(COLLECTION, "u", lambda: _unit(jax.random.normal(self.make_rng("params"), matrix.shape[-1:])))
@@ -52,7 +52,7 @@ class SpectralNorm(nn.Module):
 
 
 def spectrally_normalized(layer: nn.Module, *, train: bool, enabled: bool = True) -> Callable[[Array], Array]:
-    """`SpectralNorm(layer)` with its `train` given, or where not `enabled` the layer itself."""
+    """Return `SpectralNorm(layer)` with its `train` set, or the layer itself if not `enabled`."""
     return functools.partial(SpectralNorm(layer), train=train) if enabled else layer
 
 

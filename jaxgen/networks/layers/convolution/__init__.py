@@ -1,4 +1,4 @@
-"""Convolutions, equal to Flax's, in the form that is fast on the device at hand. README.md says which is taken when."""
+"""Convolutions, equal to Flax's, in the form that is fast on the current device. README.md says which is used when."""
 
 from jaxgen.networks.layers.convolution.conv import Conv, ConvTranspose, fast_forms_pay
 

@@ -1,6 +1,7 @@
-"""A transposed convolution as the products of all taps at each place of the input, which are then laid over each other.
+"""A transposed convolution as the products of all taps at each position of the input, added where they overlap
+(col2im).
 
-It multiplies by the taps that the kernel has and no others: 9 for 3x3 with stride 2, where the sub-pixel form has 16.
+It multiplies by exactly the taps of the kernel: 9 for 3x3 with stride 2, where the sub-pixel form has 16.
 """
 
 import functools
@@ -17,13 +18,14 @@ from jaxgen.networks.layers.convolution.im2col import extract_patches, tall_prod
 def col2im_convolution(inputs: Array, kernel: Array, strides: Pair, pad_before: Pair, out_sizes: Pair) -> Array:
     """Add up y[j] = sum of x[i] w[t] over all i, t with s i + t - pad_before = j, for 0 <= j < out_size on each axis.
 
-    Both gradients are products with the patches that `im2col_convolution` with these strides takes of the output's.
+    Both gradients are products with the patches that `im2col_convolution` with these strides takes of the output's
+    gradient.
 
     Args:
       inputs: [B, H, W, C].
       kernel: [kh, kw, C, F].
-      strides: s, pixels of the output for each pixel of the inputs.
-      pad_before: how many outputs are left out before the first row and column.
+      strides: s, the pixels of the output for each pixel of the inputs.
+      pad_before: number of outputs left out before the first row and column.
       out_sizes: H', W'.
 
     Returns:
@@ -36,7 +38,9 @@ def col2im_convolution(inputs: Array, kernel: Array, strides: Pair, pad_before: 
 
 
 def _overlapped(pieces: Array, axis: int, stride: int, before: int, size: int) -> Array:
-    """y[j] = sum of p_t[i] over all i and t with s i + t - before = j, 0 <= j < size, along an axis of each p_t."""
+    """Compute y[j] = sum of p_t[i] over all i, t with s i + t - before = j, for 0 <= j < size, along an axis of each
+    p_t.
+    """
     count, cells, phases = pieces[0].shape[axis], -(-size // stride), []
     for phase in range(stride):  # y[s m + phase]
         moved = []

@@ -1,8 +1,8 @@
-"""Convolutions, equal to Flax's, in the form that is fast on the device at hand.
+"""Convolutions, equal to Flax's, in the form that is fast on the current device.
 
-Every argument of `flax.linen.Conv` and `flax.linen.ConvTranspose` is taken (but the hooks that replace the convolution
-itself), with the same parameters. Two-dimensional ones without dilation and groups have fast forms on a CPU; all others
-are left to XLA.
+Every argument of `flax.linen.Conv` and `flax.linen.ConvTranspose` is supported (except the hooks that replace the
+convolution itself), with the same parameters. Two-dimensional convolutions without dilation and groups have fast forms
+on a CPU; all others are left to XLA.
 """
 
 import functools
@@ -36,28 +36,29 @@ from jaxgen.networks.layers.resampling import average_pool, upsample
 
 
 def fast_forms_pay() -> bool:
-    """Whether convolutions take their fast exact forms: on a CPU. The one place where this is decided."""
+    """Return whether convolutions take their fast exact forms, which is so on a CPU. This is decided nowhere else."""
     return jax.default_backend() == "cpu"
 
 
 class _Convolution(nn.Module):
-    """What both have in common.
+    """Base class of both layers.
 
     Attributes:
       features: channels of the output, F.
-      kernel_size: (kh, kw), or as many numbers as there are axes; one int for one axis.
+      kernel_size: (kh, kw), or one number for each axis; an int for one axis.
       strides: one int for all axes or one for each.
       padding: a name in `plain_convolution.PADDINGS` or `TRANSPOSED_PADDINGS`, one int for all sides, or for each axis
         an int or (before, after).
       kernel_dilation: steps between the kernel's taps, one int for all axes or one for each.
       use_bias: whether to add a bias.
-      mask: what the kernel is multiplied by, of its shape.
-      dtype: of the computation; inferred where None.
-      param_dtype: of the parameters when they are initialized.
-      precision: of the products, as `jax.lax.Precision` has it.
+      mask: array of the kernel's shape by which the kernel is multiplied.
+      dtype: dtype of the computation; None: inferred.
+      param_dtype: dtype in which the parameters are initialized.
+      precision: precision of the products, as in `jax.lax.Precision`.
       kernel_init, bias_init: initializers of `kernel` [kh, kw, C, F] and `bias` [F].
-      promote_dtype: function of (inputs, kernel, bias, dtype=...) that brings them to one type.
-      fast: the fast exact form where there is one (True), plain lax (False) or whichever the backend likes (None).
+      promote_dtype: function of (inputs, kernel, bias, dtype=...) that converts them to one type.
+      fast: use the fast exact form if there is one (True), plain lax (False) or whichever is faster on the backend
+        (None).
     """
 
     features: int
@@ -76,7 +77,9 @@ class _Convolution(nn.Module):
     fast: bool | None = None
 
     def convolve(self, inputs: Array, kernel_features: tuple[int, int], form: Callable[[Array, Array], Array]) -> Array:
-        """`form(inputs, kernel)` and the bias, of [*, ..., C] with any number of axes before those of the kernel."""
+        """Apply `form(inputs, kernel)` and the bias to [*, ..., C], with any number of axes before those of
+        the kernel.
+        """
         rank = len(self.window().sizes)
         if inputs.ndim <= rank:
             raise ValueError(f"Inputs {list(inputs.shape)} have no {rank} axes for the kernel and one of channels.")
@@ -95,13 +98,13 @@ class _Convolution(nn.Module):
         return outputs if len(batch) == 1 else outputs.reshape(*batch, *outputs.shape[1:])
 
     def window(self) -> Window:
-        """Kernel size, strides and dilation of each axis."""
+        """Return kernel size, strides and dilation of each axis."""
         sizes = (self.kernel_size,) if isinstance(self.kernel_size, int) else tuple(self.kernel_size)
         strides, dilation = (each_axis(x, len(sizes)) for x in (self.strides, self.kernel_dilation))
         return Window(sizes, strides, dilation)
 
     def takes_fast_form(self, inputs: Array, padding: LayerPadding) -> bool:
-        """Whether the fast forms are wanted, and made for such a convolution."""
+        """Return whether the fast forms are wanted and support such a convolution."""
         window = self.window()
         fast = fast_forms_pay() if self.fast is None else self.fast
         plane = len(window.sizes) == 2 and not any(d != 1 for d in window.dilation) and self.precision is None
@@ -114,10 +117,10 @@ class Conv(_Convolution):
 
     Attributes:
       input_dilation: steps between the inputs, one int for all axes or one for each.
-      feature_group_count: groups of channels, each of which meets its own share of the kernel's features.
-      resample: "up": of the doubled map (`upsample`); "down": the outputs are averaged over windows of 2x2
-        (`average_pool`). In two dimensions, with stride 1, "SAME" and an odd kernel; the same to rounding as beside
-        this layer. Of the multiplications of 3x3 the fast forms take 4 of 9 and 1 of 4. None: neither.
+      feature_group_count: number of groups of channels, each of which has its own share of the kernel's features.
+      resample: "up": convolve the map upsampled by 2 (`upsample`); "down": average the outputs over 2x2 windows
+        (`average_pool`). This requires two dimensions, stride 1, "SAME" and an odd kernel, and equals the separate
+        operations to rounding. For 3x3 the fast forms take 4 of 9 and 1 of 4 of the multiplications. None: neither.
     """
 
     input_dilation: int | Sequence[int] | None = 1
@@ -126,11 +129,12 @@ class Conv(_Convolution):
 
     @nn.compact
     def __call__(self, inputs: Array) -> Array:
-        """[*, H, W, C] -> [*, H', W', F], or with another number of axes; for "SAME" H' = ceil(H / stride), or with
-        `resample` 2 H or H // 2.
+        """Map [*, H, W, C] to [*, H', W', F], or with another number of axes.
+
+        For "SAME" H' = ceil(H / stride), or with `resample` 2 H or H // 2.
 
         Raises:
-          ValueError: an argument that has no meaning, as an unknown padding; or `resample` with a stride, another
+          ValueError: an argument is not valid, such as an unknown padding, or `resample` is used with a stride, another
             padding, an even kernel, dilation, groups or a precision.
         """
         window, groups, channels = self.window(), self.feature_group_count, inputs.shape[-1]
@@ -171,9 +175,9 @@ class ConvTranspose(_Convolution):
     `strides` are pixels of the output for each pixel of the input.
 
     Attributes:
-      transpose_kernel: the kernel is that of a convolution from F to C channels, [kh, kw, F, C], of which this layer
-        is the transpose.
-      preferred_element_type: of the sums of products, as `jax.lax.conv_transpose` has it.
+      transpose_kernel: whether the kernel is that of the convolution from F to C channels, [kh, kw, F, C], of which
+        this layer is the transpose.
+      preferred_element_type: dtype of the sums of products, as in `jax.lax.conv_transpose`.
     """
 
     transpose_kernel: bool = False
@@ -181,10 +185,10 @@ class ConvTranspose(_Convolution):
 
     @nn.compact
     def __call__(self, inputs: Array) -> Array:
-        """[*, H, W, C] -> [*, H', W', F], or with another number of axes; for "SAME" H' = H * stride.
+        """Map [*, H, W, C] to [*, H', W', F], or with another number of axes; for "SAME" H' = H * stride.
 
         Raises:
-          ValueError: an argument that has no meaning, as an unknown padding.
+          ValueError: an argument is not valid, such as an unknown padding.
         """
         window = self.window()
         padding = canonical_padding(self.padding, window, TRANSPOSED_PADDINGS)
@@ -219,4 +223,4 @@ _RESAMPLED = {
     "up": (upsampled_convolution, lambda inputs, kernel: _unit_convolution(upsample(inputs), kernel)),
     "down": (pooled_convolution, lambda inputs, kernel: average_pool(_unit_convolution(inputs, kernel))),
 }
-"""(the fast form, the plain one) of each `resample`."""
+"""(fast form, plain form) for each `resample`."""

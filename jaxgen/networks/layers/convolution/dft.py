@@ -10,13 +10,13 @@ from jax import Array
 from numpy.typing import NDArray
 
 Pair = tuple[int, ...]
-"""(of rows, of columns): as a part of a shape, of which no type says that it has two numbers."""
+"""(of rows, of columns): a part of a shape, for which no type can say that it has two numbers."""
 
 
 def dft_convolution(inputs: Array, kernel: Array, offsets: Pair, out_sizes: Pair) -> Array:
     """Do `unit_convolution` as y = O ((I x) * (K w)): one product [B, C] x [C, F] for each row of the transform.
 
-    Each product is a multiplication of matrices and so are its gradients.
+    Each product is a matrix multiplication, and so are its gradients.
     """
     batch, height, width, channels = inputs.shape
     features = kernel.shape[-1]
@@ -31,7 +31,9 @@ def dft_convolution(inputs: Array, kernel: Array, offsets: Pair, out_sizes: Pair
 
 @jax.custom_vjp
 def _mix(matrix: Array, rows: Array) -> Array:
-    """A constant [M, N] times [N, ...] -> [M, ...]; its gradient is of the same form, so that nothing is transposed."""
+    """Multiply a constant [M, N] with [N, ...] to [M, ...]; its gradient has the same form, so that nothing is
+    transposed.
+    """
     return (matrix @ rows.reshape(rows.shape[0], -1)).reshape(-1, *rows.shape[1:])
 
 
@@ -42,18 +44,20 @@ _mix.defvjp(
 
 
 def shortest_periods(sizes: Pair, kernel_sizes: Pair, offsets: Pair, out_sizes: Pair) -> Pair:
-    """The shortest periods at which a cyclic correlation has the wanted outputs: no tap may meet a wrong x[m]."""
+    """Return the shortest periods at which a cyclic correlation has the wanted outputs: no tap may meet a
+    wrong x[m].
+    """
     rows = zip(sizes, kernel_sizes, offsets, out_sizes, strict=True)
     return tuple(max(n - offset, size + offset + k - 1) for n, k, offset, size in rows)
 
 
 @functools.cache
 def _transform_matrices(sizes: Pair, kernel_sizes: Pair, offsets: Pair, out_sizes: Pair) -> tuple[np.ndarray, ...]:
-    """The matrices [P, H W], [P, K L] and [H' W', P] of the transform, in float64.
+    """Return the matrices [P, H W], [P, K L] and [H' W', P] of the transform, in float64.
 
-    With the two-dimensional discrete Fourier transform of the periods, Y = X V where V = conj(W). Of each pair of
-    conjugate frequencies one is kept. A complex product (a + ib)(c + id) takes three real ones (Gauss):
-    k1 = (a + b) c, k2 = a (d - c), k3 = b (c + d), and is (k1 - k3) + i (k1 + k2).
+    With the two-dimensional discrete Fourier transform of the periods, Y = X V where V = conj(W). One frequency of each
+    pair of conjugates is kept. A complex product (a + ib)(c + id) takes three real ones (Gauss): k1 = (a + b) c, k2 = a
+    (d - c), k3 = b (c + d), and is (k1 - k3) + i (k1 + k2).
     """
     periods = shortest_periods(sizes, kernel_sizes, offsets, out_sizes)
 

@@ -1,11 +1,11 @@
 """Exact rewritings of strided and transposed convolutions that are fast on a CPU.
 
-A convolution of few taps is one product of its patches with the kernel. Every other becomes one with stride 1: the
-strided one by space-to-depth of its input, the transposed one by depth-to-space of its output (the sub-pixel form of
-Shi et al. 2016, arXiv:1609.05158), unless that multiplies by many zeros or takes large patches for few outputs: then
-by `col2im_convolution`. What has stride 1 is then done by a discrete Fourier transform of small maps where that takes
-much less arithmetic, by patches of few channels, by `shift_sum_convolution` for few features, and else by
-`lax_vjp_convolution`.
+A convolution of few taps is one product of its patches with the kernel. Every other one becomes a convolution of stride
+1: a strided one by space-to-depth of its input, a transposed one by depth-to-space of its output (the sub-pixel form of
+Shi et al. 2016, arXiv:1609.05158), unless that multiplies by many zeros or takes large patches for few outputs, in
+which case `col2im_convolution` is used. A convolution of stride 1 is then done by a discrete Fourier transform for
+small maps where that takes much less arithmetic, by im2col for few channels, by `shift_sum_convolution` for few
+features, and otherwise by `lax_vjp_convolution`.
 
 Gradients of any order work in reverse mode; forward mode (`jax.jvp`) needs the plain form.
 """
@@ -53,7 +53,7 @@ def strided_convolution(inputs: Array, kernel: Array, strides: Pair, padding: Pa
     starts = tuple(pad[0] - shift for pad, shift in zip(pads, shifts, strict=True))
     if math.prod(last - first + 1 for first, last in map(_cells_met, kernel.shape, strides, starts)) <= FEW_TAPS:
         return im2col_convolution(inputs, kernel, strides, [pad[0] for pad in pads], out_sizes)
-    if any(shifts):  # zeros before the first row and column
+    if any(shifts):  # pad with zeros before the first row and column
         inputs = jnp.pad(inputs, ((0, 0), *((shift, 0) for shift in shifts), (0, 0)))
     kernel, offsets = _split_taps(kernel, strides, starts)  # [K, s, L, t, C, F]
     rows, row_step, columns, column_step, channels, features = kernel.shape
@@ -64,7 +64,8 @@ def strided_convolution(inputs: Array, kernel: Array, strides: Pair, padding: Pa
 def transposed_convolution(inputs: Array, kernel: Array, strides: Pair, padding: Padding) -> Array:
     """Do `lax.conv_transpose` as a stride-1 convolution followed by depth-to-space, or by `col2im_convolution`.
 
-    The latter where the former would multiply by many zeros or take larger patches than there are products.
+    `col2im_convolution` is used if the stride-1 form would multiply by many zeros or take patches larger than the
+    products.
 
     y[s i + p] = sum_q x[i + q] w[s q + pad - p] for each phase 0 <= p < s of the output.
 
@@ -87,13 +88,13 @@ def transposed_convolution(inputs: Array, kernel: Array, strides: Pair, padding:
         for n, pad, k, s in zip(inputs.shape[1:3], pads, kernel.shape, strides, strict=False)
     )
     starts = tuple(pad[0] - s + 1 for pad, s in zip(pads, strides, strict=True))
-    # As many outputs more, before the first row and column.
+    # Compute as many more outputs before the first row and column.
     shifts = tuple(_best_shift(k, s, start, 1) for k, s, start in zip(kernel.shape, strides, starts, strict=False))
     starts = tuple(start + shift for start, shift in zip(starts, shifts, strict=True))
     cells_met = [last - first + 1 for first, last in map(_cells_met, kernel.shape, strides, starts)]
     taps, met = math.prod(kernel.shape[:2]), math.prod(cells_met)
     many_zeros = met * math.prod(strides) > MANY_ZEROS * taps
-    # By the numbers at each place of the inputs: the products of all taps, or the patch that gives all phases.
+    # Compare the sizes at each position of the inputs: the products of all taps, or the patch for all phases.
     patches_are_larger = met <= FEW_TAPS and taps * kernel.shape[3] <= met * kernel.shape[2]
     if many_zeros or patches_are_larger:
         pad_before = tuple(k - 1 - pad[0] for k, pad in zip(kernel.shape, pads, strict=False))
@@ -110,9 +111,9 @@ def transposed_convolution(inputs: Array, kernel: Array, strides: Pair, padding:
 
 
 def upsampled_convolution(inputs: Array, kernel: Array) -> Array:
-    """Apply an odd kernel, "SAME", to the map with each pixel four times, as one transposed convolution of stride 2.
+    """Apply an odd kernel, "SAME", to the map upsampled by 2 (nearest), as one transposed convolution of stride 2.
 
-    Of the k taps of an axis several meet the same pixel: with u[t] = w[t] + w[t - 1] there are k + 1 taps on the
+    Several of the k taps of an axis meet the same pixel: with u[t] = w[t] + w[t - 1] there are k + 1 taps on the
     dilated map, (k + 1) / 2 for each output, so that 3x3 takes 4 multiplications instead of 9.
 
     Args:
@@ -127,12 +128,12 @@ def upsampled_convolution(inputs: Array, kernel: Array) -> Array:
 
 
 def pooled_convolution(inputs: Array, kernel: Array) -> Array:
-    """Return the means over windows of 2x2 of an odd kernel's outputs, "SAME".
+    """Return the means over 2x2 windows of an odd kernel's outputs, "SAME".
 
-    They are every second output of the kernel on the windows' means:
+    They are every second output of the kernel applied to the means of windows of the inputs:
 
     y[i] = sum_t w[t] S[2 i + t - (k - 1) / 2] with S[m] = (x[m] + x[m + 1]) / 2 on each axis, so that 3x3 takes 9
-    multiplications instead of 36; as one product of the patches of S with the kernel.
+    multiplications instead of 36. This is one product of the patches of S with the kernel.
 
     Args:
       inputs: [B, H, W, C].
@@ -144,17 +145,17 @@ def pooled_convolution(inputs: Array, kernel: Array) -> Array:
     means = inputs
     for axis, k in zip((1, 2), kernel.shape, strict=False):
         means = 0.5 * _pair_sums(means, axis, zeros=(k + 1) // 2)  # its entry n is S[n - (k + 1) / 2]
-    # Tap t of output i is entry 2 i + t + 1: the first row and column are left out.
+    # Tap t of output i is entry 2 i + t + 1, so the first row and column are left out.
     return im2col_convolution(means, kernel, (2, 2), (-1, -1), tuple(n // 2 for n in inputs.shape[1:3]))
 
 
 def _summed_in_pairs(kernel: Array) -> Array:
-    """w[t] + w[t - 1] on both axes: [k, l, C, F] -> [k + 1, l + 1, C, F]."""
+    """Return w[t] + w[t - 1] on both axes: [k, l, C, F] to [k + 1, l + 1, C, F]."""
     return _pair_sums(_pair_sums(kernel, 0, zeros=1), 1, zeros=1)
 
 
 def _pair_sums(array: Array, axis: int, *, zeros: int) -> Array:
-    """x[n] + x[n + 1] along an axis, with so many zeros before and after."""
+    """Return x[n] + x[n + 1] along an axis, padded by `zeros` zeros before and after."""
     pads = [(0, 0)] * array.ndim
     pads[axis] = (zeros, zeros)
     array = jnp.pad(array, pads)
@@ -180,10 +181,10 @@ def unit_convolution(inputs: Array, kernel: Array, offsets: Pair, out_sizes: Pai
 
 
 def local_convolution(inputs: Array, kernel: Array, offsets: Pair, out_sizes: Pair) -> Array:
-    """Do `unit_convolution` without the transform.
+    """Do `unit_convolution` without the Fourier transform.
 
-    An output depends, to the bit, on what its taps meet and on nothing else.
-    (On a CPU. Elsewhere XLA may choose a transform by itself.)
+    Each output depends, to the bit, only on the inputs that its taps meet. (This holds on a CPU. Elsewhere XLA may
+    choose a Fourier transform by itself.)
     """
     channels, features = kernel.shape[2:]
     few_taps = math.prod(kernel.shape[:2]) <= FEW_TAPS
@@ -195,7 +196,7 @@ def local_convolution(inputs: Array, kernel: Array, offsets: Pair, out_sizes: Pa
 
 
 def _transform_pays(inputs: Array, kernel: Array, offsets: Pair, out_sizes: Pair) -> bool:
-    """Compare the multiplications for each example of the direct form and of the transform's three products."""
+    """Compare the multiplications for each example by the direct form and by the transform's three products."""
     channels, features = kernel.shape[2:]
     periods = shortest_periods(inputs.shape[1:3], kernel.shape[:2], offsets, out_sizes)
     direct = math.prod(out_sizes) * math.prod(kernel.shape)
@@ -203,17 +204,17 @@ def _transform_pays(inputs: Array, kernel: Array, offsets: Pair, out_sizes: Pair
     return 1.5 * math.prod(periods) * (ends + channels * features) < TRANSFORM_PAYS * direct
 
 
-MANY_ZEROS = 1.5  # times as many numbers in the kernel of the sub-pixel form as there are: 16 for 9, not 36 for 25
-TRANSFORM_PAYS = 0.5  # where it needs less than this part of the multiplications
-FEW_TAPS = 4  # for which patches and one product are faster than XLA's convolution,
-THIN = 4  # as they are for at most so many channels (for so few features it is `shift_sum_convolution`),
+MANY_ZEROS = 1.5  # ratio of numbers above which the sub-pixel kernel has too many zeros: 16 for 9, not 36 for 25
+TRANSFORM_PAYS = 0.5  # use the transform if it needs less than this share of the multiplications
+FEW_TAPS = 4  # im2col is used up to so many taps, where it is faster than XLA's convolution
+THIN = 4  # im2col is also used up to so many channels, and `shift_sum_convolution` up to so many features
 
 
 # ---------------------------------------------------------------- rearrangements
 
 
 def _padded_space_to_depth(inputs: Array, steps: Pair) -> Array:
-    """[B, H, W, C] -> [B, ceil(H / s), ceil(W / t), s t C], padded with zeros at the end."""
+    """Map [B, H, W, C] to [B, ceil(H / s), ceil(W / t), s t C], padded with zeros at the end."""
     missing = [-size % step for size, step in zip(inputs.shape[1:3], steps, strict=True)]
     if any(missing):
         inputs = jnp.pad(inputs, ((0, 0), (0, missing[0]), (0, missing[1]), (0, 0)))
@@ -221,7 +222,9 @@ def _padded_space_to_depth(inputs: Array, steps: Pair) -> Array:
 
 
 def _split_taps(kernel: Array, steps: Pair, starts: Pair) -> tuple[Array, Pair]:
-    """Write each tap t as t - start = s q + r: [kh, kw, C, F] -> [K, s, L, t, C, F] and the first q of each axis."""
+    """Write each tap t as t - start = s q + r: return the kernel [kh, kw, C, F] as [K, s, L, t, C, F], and the first q
+    of each axis.
+    """
     pads, shape, offsets = [], [], []
     for size, step, start in zip(kernel.shape, steps, starts, strict=False):
         first, last = _cells_met(size, step, start)
@@ -235,9 +238,9 @@ def _split_taps(kernel: Array, steps: Pair, starts: Pair) -> tuple[Array, Pair]:
 
 
 def _best_shift(size: int, step: int, start: int, sign: int) -> int:
-    """The least shift of the start, in the direction of `sign`, with which the taps meet the fewest cells.
+    """Return the smallest shift of the start, in the direction of `sign`, with which the taps meet the fewest cells.
 
-    Four taps of stride 2 that start within a cell meet three cells, and half of what is multiplied are zeros.
+    Four taps of stride 2 that start within a cell meet three cells, and half of the products are with zeros.
     """
 
     def cells(shift: int) -> int:
@@ -248,5 +251,5 @@ def _best_shift(size: int, step: int, start: int, sign: int) -> int:
 
 
 def _cells_met(size: int, step: int, start: int) -> Pair:
-    """The q of the first and of the last tap t = 0, ..., size - 1, where t - start = step q + r."""
+    """Return the q of the first and of the last tap t = 0, ..., size - 1, where t - start = step q + r."""
     return -start // step, (size - 1 - start) // step

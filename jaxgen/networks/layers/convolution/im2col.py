@@ -12,16 +12,16 @@ from jaxgen.networks.layers.convolution.dft import Pair
 def im2col_convolution(
     inputs: Array, kernel: Array, strides: Pair, pad_before: Sequence[int], out_sizes: Pair
 ) -> Array:
-    """y[i] = sum_t x[s i + t - pad_before] w[t] for 0 <= i < out_size on each axis, with x zero outside.
+    """Compute y[i] = sum_t x[s i + t - pad_before] w[t] for 0 <= i < out_size on each axis, with x zero outside.
 
-    The patches [B H' W', kh kw C] take kh kw / (s t) times the memory of the inputs. They hold the taps that the kernel
-    has and no others: 9 for 3x3 with stride 2, where cells of space-to-depth hold 16.
+    The patches [B H' W', kh kw C] take kh kw / (s t) times the memory of the inputs. They hold exactly the taps of the
+    kernel: 9 for 3x3 with stride 2, where cells of space-to-depth hold 16.
 
     Args:
       inputs: [B, H, W, C].
       kernel: [kh, kw, C, F].
       strides: s, t.
-      pad_before: how many zeros lie before the first row and column; below 0: how many rows and columns are left out.
+      pad_before: number of zeros before the first row and column; below 0: number of rows and columns left out.
       out_sizes: H', W'.
 
     Returns:
@@ -35,14 +35,14 @@ def im2col_convolution(
 def extract_patches(
     inputs: Array, kernel_sizes: Pair, strides: Pair, pad_before: Sequence[int], out_sizes: Pair
 ) -> Array:
-    """Return what the kernel meets at each place, as one vector: [B, H, W, C] -> [B, H', W', kh kw C].
+    """Extract the patch that the kernel meets at each position, as one vector: [B, H, W, C] to [B, H', W', kh kw C].
 
-    First along the rows, then along the columns: kw + kh pieces are put together rather than kw kh.
+    Patches are taken along the rows, then along the columns: kw + kh pieces are concatenated rather than kw kh.
     """
     batch, *sizes, channels = inputs.shape
     cells = [n + (k - 1) // s for n, k, s in zip(out_sizes, kernel_sizes, strides, strict=True)]
     afters = [m * s - n - before for m, s, n, before in zip(cells, strides, sizes, pad_before, strict=True)]
-    # Of rows and columns that no patch meets, those at the end are cut off: the padding is negative then.
+    # Rows and columns at the end that no patch meets are cut off by negative padding.
     pads = [(0, 0, 0), *((before, after, 0) for before, after in zip(pad_before, afters, strict=True)), (0, 0, 0)]
     inputs = lax.pad(inputs, jnp.zeros((), inputs.dtype), pads)
     inputs = inputs.reshape(batch, cells[0], strides[0], cells[1], strides[1], channels)
@@ -53,9 +53,10 @@ def extract_patches(
 
 @jax.custom_vjp
 def tall_product(rows: Array, kernel: Array) -> Array:
-    """[N, K] @ [K, F] for many rows.
+    """Compute [N, K] @ [K, F] for many rows.
 
-    Where F is small beside K, XLA's CPU code is slow at the kernel's gradient unless the transposed rows are in memory.
+    If F is small compared to K, XLA's CPU code for the kernel's gradient is slow unless the transposed rows are in
+    memory.
     """
     return rows @ kernel
 
@@ -73,4 +74,4 @@ def _tall_backward(saved: tuple[Array, Array], grads: Array) -> tuple[Array, Arr
 
 
 tall_product.defvjp(_tall_forward, _tall_backward)
-FEW_FEATURES = 8  # times as many numbers in a patch as features
+FEW_FEATURES = 8  # there are few features if a patch has this many times as many numbers

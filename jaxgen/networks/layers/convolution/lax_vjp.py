@@ -13,17 +13,17 @@ from jaxgen.networks.layers.convolution.dft import Pair
 
 DIMENSION_NUMBERS = ("NHWC", "HWIO", "NHWC")
 
-GROUP_NUMBERS = 2**17  # of the output's gradient that are taken at once (512 kB), so that they stay in a core's cache,
-GROUP_EXAMPLES = 8  # of so many examples at most,
-MOST_GROUPS = 16  # but no more parts than these, each of which is an operation to compile
+GROUP_NUMBERS = 2**17  # numbers of the output's gradient in a group (512 kB), so that they stay in a core's cache
+GROUP_EXAMPLES = 8  # most examples in a group
+MOST_GROUPS = 16  # most groups, each of which is an operation to compile
 
 
 @functools.partial(jax.custom_vjp, nondiff_argnums=(2, 3))
 def lax_vjp_convolution(inputs: Array, kernel: Array, offsets: Pair, out_sizes: Pair) -> Array:
-    """Do `dispatch.unit_convolution`, of the same arguments, by XLA.
+    """Do `dispatch.unit_convolution`, with the same arguments, by XLA.
 
-    The gradients are again this function, of operands laid out anew. XLA has fast CPU code for a convolution in the
-    order NHWC, HWIO. It brings other orders into this one, but not inside loops, where its own gradients run up to 50
+    The gradients are again this function, with operands laid out anew. XLA has fast CPU code for a convolution in the
+    order NHWC, HWIO. It converts other orders into this one, but not inside loops, where its own gradients run up to 50
     times slower. The barriers keep it from undoing the transpositions here.
     """
     pads = unit_pads(inputs.shape[1:3], kernel.shape[:2], offsets, out_sizes)
@@ -40,7 +40,7 @@ def _backward(offsets: Pair, out_sizes: Pair, saved: tuple, grads: Array) -> tup
     flipped_offsets = tuple(-(offset + k - 1) for offset, k in zip(offsets, kernel.shape, strict=False))
     input_grads = cast(Array, lax_vjp_convolution(grads, flipped, flipped_offsets, inputs.shape[1:3]))
     if any(size > n for size, n in zip(out_sizes, inputs.shape[1:], strict=False)):
-        # XLA would take the convolution below for one of the gradients with the inputs, by slow code.
+        # XLA would take the convolution below for a gradient with respect to the inputs, for which its code is slow.
         inputs, offsets = _padded(inputs, kernel.shape[:2], offsets, out_sizes)
     size = _group_size(grads.shape)
     kernel_grads = total(
@@ -54,14 +54,16 @@ lax_vjp_convolution.defvjp(_forward, _backward)
 
 
 def _kernel_grads(inputs: Array, grads: Array, kernel_sizes: Pair, offsets: Pair) -> Array:
-    """dw[q] = sum_i x[i + q] g[i], as [C, K, L, F]: g is the kernel, channels are the batch, examples the channels."""
+    """Return dw[q] = sum_i x[i + q] g[i] as [C, K, L, F]: g is the kernel, channels are the batch, examples the
+    channels.
+    """
     by_channel = lax.optimization_barrier(inputs.transpose(3, 1, 2, 0))
     by_position = lax.optimization_barrier(grads.transpose(1, 2, 0, 3))
     return lax_vjp_convolution(by_channel, by_position, offsets, kernel_sizes)
 
 
 def _group_size(shape: Sequence[int]) -> int:
-    """How many examples' gradients [B, H', W', F] a part of the kernel's gradient is the sum over: a divisor of B."""
+    """Return how many examples' gradients [B, H', W', F] to sum in a part of the kernel's gradient: a divisor of B."""
     batch, height, width, features = shape
     most = min(GROUP_EXAMPLES, GROUP_NUMBERS // (height * width * features))
     sizes = [n for n in range(1, batch + 1) if batch % n == 0 and batch // n <= MOST_GROUPS]
@@ -69,7 +71,9 @@ def _group_size(shape: Sequence[int]) -> int:
 
 
 def unit_pads(sizes: Pair, kernel_sizes: Pair, offsets: Pair, out_sizes: Pair) -> list[tuple[int, int]]:
-    """How many zeros a convolution of stride 1 meets before and after each axis; below 0: what it leaves out there."""
+    """Return how many zeros a convolution of stride 1 meets before and after each axis; below 0: how much it leaves
+    out.
+    """
     return [
         (-offset, out_size + offset + k - 1 - n)
         for n, k, offset, out_size in zip(sizes, kernel_sizes, offsets, out_sizes, strict=True)
@@ -77,7 +81,7 @@ def unit_pads(sizes: Pair, kernel_sizes: Pair, offsets: Pair, out_sizes: Pair) -
 
 
 def _padded(inputs: Array, kernel_sizes: Pair, offsets: Pair, out_sizes: Pair) -> tuple[Array, Pair]:
-    """Return the inputs with all zeros that a convolution meets, and the offsets of its first tap there."""
+    """Return the inputs with all zeros that a convolution meets, and the offsets of its first tap in them."""
     pads = unit_pads(inputs.shape[1:3], kernel_sizes, offsets, out_sizes)
     pads = [(max(0, before), max(0, after)) for before, after in pads]
     starts = tuple(offset + pad[0] for offset, pad in zip(offsets, pads, strict=True))

@@ -1,4 +1,4 @@
-"""Convolutions of every kind that Flax's layers know, by XLA."""
+"""XLA convolutions of every kind that Flax's layers support."""
 
 from collections.abc import Sequence
 from typing import NamedTuple, cast
@@ -11,13 +11,14 @@ Pads = list[tuple[int, int]]
 LayerPadding = str | int | Sequence[int | tuple[int, int]]
 
 PADDINGS = ("SAME", "VALID", "SAME_LOWER", "CIRCULAR", "REFLECT", "CAUSAL")
-"""Names of a convolution's padding: zeros so that there are ceil(size / stride) outputs (the odd one after, or before
-for "SAME_LOWER"); none; the values of the other end; the values before the border; zeros before a single axis."""
+"""Names of a convolution's padding. "SAME": zeros so that there are ceil(size / stride) outputs, an odd one after
+("SAME_LOWER": before). "VALID": no padding. "CIRCULAR": the values of the other end. "REFLECT": the values mirrored at
+the border. "CAUSAL": zeros before a single axis."""
 TRANSPOSED_PADDINGS = ("SAME", "VALID", "CIRCULAR")
 
 
 class Window(NamedTuple):
-    """How a kernel moves, of each axis."""
+    """How a kernel moves along each axis."""
 
     sizes: tuple[int, ...]
     strides: tuple[int, ...]
@@ -25,15 +26,15 @@ class Window(NamedTuple):
 
     @property
     def spans(self) -> list[int]:
-        """From the first tap to the last, both included."""
+        """Distances from the first tap to the last, both included."""
         return [(k - 1) * d + 1 for k, d in zip(self.sizes, self.dilation, strict=True)]
 
 
 def each_axis(value: int | Sequence[int] | None, rank: int) -> tuple[int, ...]:
-    """Strides or a dilation of each axis; None: 1.
+    """Return the strides or dilation of each axis; None: 1.
 
     Raises:
-      ValueError: another number of them, or one below 1.
+      ValueError: the number of values does not match the axes, or one is below 1.
     """
     values = (1 if value is None else value,) * rank if value is None or isinstance(value, int) else tuple(value)
     if len(values) != rank or any(x < 1 for x in values):
@@ -44,10 +45,10 @@ def each_axis(value: int | Sequence[int] | None, rank: int) -> tuple[int, ...]:
 
 
 def canonical_padding(padding: LayerPadding, window: Window, names: Sequence[str]) -> str | Pads:
-    """One of the names, or (before, after) of each axis.
+    """Return one of the names, or (before, after) for each axis.
 
     Raises:
-      ValueError: another name, or what is no padding of these axes.
+      ValueError: the name is unknown, or the padding does not fit these axes.
     """
     rank = len(window.sizes)
     if isinstance(padding, str):
@@ -76,17 +77,17 @@ def plain_convolution(
     precision: lax.PrecisionLike = None,
     preferred_element_type: DTypeLike | None = None,
 ) -> Array:
-    """`lax.conv_general_dilated` of [B, ..., C] and [..., C / groups, F], with the paddings of Flax's layers.
+    """Do `lax.conv_general_dilated` of [B, ..., C] and [..., C / groups, F], with the paddings of Flax's layers.
 
     Raises:
-      ValueError: inputs too small to be reflected.
+      ValueError: the inputs are too small to be reflected.
     """
     dilation = tuple(input_dilation or (1,) * len(window.sizes))
     if padding in ("CIRCULAR", "REFLECT", "CAUSAL"):
         inputs, padding = _padded_by_name(inputs, window, padding), "VALID"
     if not isinstance(padding, str) and any(max(pad) >= span for pad, span in zip(padding, window.spans, strict=True)):
-        # The gradient of more zeros than the kernel reaches over is a convolution that leaves out some of its inputs.
-        # XLA's CPU code has been wrong there in float32; zeros that are there need no such one.
+        # With more zeros than the kernel reaches over, the gradient is a convolution that leaves out some inputs.
+        # XLA's CPU code has been wrong for such a one in float32; zeros that are in the inputs do not need it.
         zeros = [(0, 0, 0), *((*pad, d - 1) for pad, d in zip(padding, dilation, strict=True)), (0, 0, 0)]
         inputs, padding = lax.pad(inputs, jnp.zeros((), inputs.dtype), zeros), "VALID"
         dilation = (1,) * len(dilation)
@@ -113,10 +114,11 @@ def plain_transposed_convolution(
     precision: lax.PrecisionLike = None,
     preferred_element_type: DTypeLike | None = None,
 ) -> Array:
-    """`lax.conv_transpose` of [B, ..., C] and [..., C, F] ([..., F, C] transposed), with the paddings of Flax's.
+    """Do `lax.conv_transpose` of [B, ..., C] and [..., C, F] ([..., F, C] if the kernel is transposed), with Flax's
+    paddings.
 
     Raises:
-      ValueError: inputs without values under "CIRCULAR".
+      ValueError: the inputs are empty and the padding is "CIRCULAR".
     """
     pads = padding
     if isinstance(padding, str):
@@ -141,7 +143,9 @@ def plain_transposed_convolution(
 
 
 def transposed_pads(span: int, step: int, padding: str) -> tuple[int, int]:
-    """The padding of the dilated inputs of an axis, as `lax.conv_transpose` has it; only "SAME" leaves outputs out."""
+    """Return the padding of an axis of the dilated inputs as in `lax.conv_transpose`; only "SAME" leaves
+    out outputs.
+    """
     if padding == "SAME":
         total = span + step - 2
         before = span - 1 if step > span - 1 else -(-total // 2)
@@ -171,10 +175,10 @@ def _check_values(inputs: Array) -> None:
 
 
 def _wrapped(outputs: Array, periods: Sequence[int], *, more_after: bool) -> Array:
-    """Whole outputs [B, ..., F] added up at the places that are the same one on a circle, with the middle in its place.
+    """Sum full outputs [B, ..., F] over the positions that coincide on a circle, and center them.
 
     Args:
-      more_after: of an odd number of missing outputs, one more is added after than before them; else before.
+      more_after: if an odd number of outputs is missing, whether the extra one is added after them; else before.
     """
     for axis, period in enumerate(periods, 1):
         missing = -(outputs.shape[axis] - period) % (2 * period)

@@ -1,6 +1,6 @@
-"""A convolution with few features: the products of all taps at each place, and then sums of moved maps.
+"""A convolution with few features: the products of all taps at each position, then sums of shifted maps.
 
-XLA's CPU code for it takes several times as long as for one with few channels, up to 20 times.
+XLA's CPU code for few features takes several times as long as for few channels, up to 20 times.
 """
 
 import functools
@@ -23,7 +23,7 @@ def shift_sum_convolution(inputs: Array, kernel: Array, offsets: Pair, out_sizes
 
     Args:
       inputs: [B, H, W, C].
-      kernel: [K, L, C, F], F being small.
+      kernel: [K, L, C, F], where F is small.
       offsets: the offset of the kernel's first tap on each axis.
       out_sizes: H', W'.
 
