@@ -7,8 +7,11 @@ of experiments' configs, of commands' options, and of what a config.json says.
 import dataclasses
 import functools
 import inspect
+import itertools
 import math
 import re
+import shutil
+import textwrap
 import types
 import typing
 from collections.abc import Mapping, Sequence
@@ -30,6 +33,7 @@ if TYPE_CHECKING:
 
 Options = TypeVar("Options", bound="DataclassInstance")
 
+_AT_SPACES = {"break_long_words": False, "break_on_hyphens": False}
 _NOT_FINITE = "be a finite number"
 _MEANT_AS_BOUND = 1_000
 """A `high` of at least this is what arithmetic and memory hold, no more: it is said where a number is above it."""
@@ -213,7 +217,7 @@ def parse_options(
             shown,
             args=list(arguments),
             prog=prog,
-            description=description.strip(),
+            description=_wrapped(description),
             registry=_REGISTRY,
             config=(tyro.conf.OmitArgPrefixes,),
             **given,
@@ -221,6 +225,19 @@ def parse_options(
     options = as_(cls, parsed)
     check_options(options)
     return options
+
+
+def _wrapped(text: str) -> str:
+    """Return a docstring with its paragraphs broken where the terminal ends; indented lines stay as they are.
+
+    All lines begin with a space, since tyro would join those that begin with a letter.
+    """
+    width = shutil.get_terminal_size().columns - 1
+    lines = []
+    for indented, group in itertools.groupby(inspect.cleandoc(text).splitlines(), lambda line: line[:1] in ("", " ")):
+        paragraph = list(group)
+        lines += paragraph if indented else textwrap.wrap(" ".join(paragraph), width, **_AT_SPACES)
+    return "\n".join(f" {line}" if line else "" for line in lines)
 
 
 @functools.cache

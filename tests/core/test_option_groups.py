@@ -33,9 +33,19 @@ class Config(TrainConfig):
     lines where the terminal ends."""
 
 
+COMMAND = "python -m test        # whatever the terminal's width, a command is one line, to be copied"
+DESCRIPTION = f"""A test.
+
+    {COMMAND}
+
+A paragraph of the docstring, {"long " * 30}
+and of two lines.
+"""
+
+
 def parsed(*arguments, default=None):
     shown = {"first": SHOWN_FIRST, "last": SHOWN_LAST}
-    return parse_options(Config, arguments, prog="test", description="", default=default, **shown)
+    return parse_options(Config, arguments, prog="test", description=DESCRIPTION, default=default, **shown)
 
 
 def test_options_of_all_groups_are_known_by_name():
@@ -99,6 +109,16 @@ def test_help_breaks_lines_where_the_terminal_ends_and_not_where_the_source_does
         parsed("--help")
     lines = [line.strip("│ ") for line in capsys.readouterr().out.splitlines()]
     assert "paragraph in the help, which breaks its lines where the terminal ends." in lines
+
+
+def test_paragraphs_of_a_description_are_broken_at_words_and_commands_are_not(capsys, monkeypatch):
+    monkeypatch.setenv("COLUMNS", "60")
+    with pytest.raises(SystemExit):
+        parsed("--help")
+    lines = [line.strip() for line in capsys.readouterr().out.splitlines()]
+    assert COMMAND in lines
+    assert all(len(line) <= 60 for line in lines if line != COMMAND)
+    assert sum(line.count("prose") for line in lines) == 30
 
 
 def test_groups_of_the_experiments_are_immutable_and_headed_by_a_sentence():
