@@ -9,11 +9,12 @@ import tyro
 from rich.table import Table
 
 from jaxgen.commands._options import RunOptions, open_named, parse
+from jaxgen.core import option_groups
 from jaxgen.core.terminal import console
 from jaxgen.core.types import present
-from jaxgen.runs.opened_run import state_shapes, was_made_by_script
+from jaxgen.runs.opened_run import recorded_config, state_shapes, was_made_by_script
 from jaxgen.training import checkpoint, run_folder
-from jaxgen.training.config import TrainConfig
+from jaxgen.training.config import FORMER_NAMES, TrainConfig
 
 
 @dataclass(frozen=True)
@@ -45,9 +46,11 @@ def main(arguments: Sequence[str]) -> None:
         facts[f"{name}"] = f"{sum(x.size for x in jax.tree.leaves(params)):,} parameters"
     for name, value in latest.items():
         facts[name] = f"{value:g}"
-    default = present(run.experiment).presets["default"] if run else TrainConfig()
+    default = option_groups.values(present(run.experiment).presets["default"] if run else TrainConfig())
+    config = option_groups.values(run.config if run else recorded_config(options.run, record))
     for name, value in record["config"].items():
-        changed = value != getattr(default, name, value) and name != "run_dir"
+        now = FORMER_NAMES.get(name, name)
+        changed = now in config and config[now] != default[now] and name != "run_dir"
         facts[f"--{name.replace('_', '-')}"] = f"{value}{'   (not the default)' if changed else ''}"
     table = Table(box=None, show_header=False, pad_edge=False)
     for name, value in facts.items():

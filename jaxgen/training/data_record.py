@@ -88,7 +88,7 @@ def check_resumed(
                 "back, or start a new run."
             )
         return [] if identity is None else [UNCHECKED]
-    moved = [name for name in DATA_OPTIONS if getattr(old, name, None) != getattr(new, name, None)]
+    moved = [name for name in DATA_OPTIONS if option_groups.value(old, name) != option_groups.value(new, name)]
     if change := changes(known, identity):
         refuse_changes(old, _with_data_of(old, new))
         where = f" ({_options(moved, new)})" if moved else ""

@@ -158,6 +158,19 @@ def test_info_says_what_a_run_is(tiny):
         assert words in out, words
 
 
+def test_info_marks_what_is_not_the_default_of_any_group(tiny_copy):
+    path = tiny_copy / "config.json"
+    record = json.loads(path.read_text())
+    record["config"] |= {"seed": 7, "latent_size": 9}
+    path.write_text(json.dumps(record))
+    lines = [line.split() for line in command("info", tiny_copy)[1].splitlines()]
+    assert [line[:2] for line in lines if "default)" in line] == [
+        ["--seed", "7"],
+        ["--devices", "1"],
+        ["--latent-size", "9"],
+    ]
+
+
 def test_list_names_every_experiment():
     code, out, _ = command("list")
     assert code == 0

@@ -7,6 +7,7 @@ from PIL import Image
 from jaxgen.core.errors import UserError
 from jaxgen.data import load
 from jaxgen.data.pairs import load_pairs, scale_both
+from jaxgen.experiments import emoji_cycle_gan, emoji_pix2pix
 
 
 def folder(path, values):
@@ -97,3 +98,10 @@ def test_both_are_scaled():
 def test_a_set_of_one_collection_is_refused():
     with pytest.raises(UserError, match="mnist has no two collections of images: name a set that has"):
         load_pairs("mnist", paired=True, seed=0)
+
+
+@pytest.mark.parametrize("module", [emoji_pix2pix, emoji_cycle_gan])
+def test_experiments_load_pairs_of_their_options(module):
+    config = module.EXPERIMENT.presets["quick"].replace(reverse=True)
+    data = module.EXPERIMENT.load_data(config)
+    assert data.train["image"].shape[1:] == data.train["source"].shape[1:] == (32, 32, 3)

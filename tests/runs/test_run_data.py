@@ -166,6 +166,9 @@ def test_a_folder_that_was_moved_is_known_again_and_another_is_not(run, capsys):
         load_run_data(opened(run, data="elsewhere"))
     result = train("--resume", run, "--steps", 6, "--data", "elsewhere/", experiment=EXPERIMENT)
     assert_refused(result, r"1 changed \(0007.png\)")
+    Path("elsewhere").rename("third")
+    result = train("--resume", run, "--steps", 6, "--data", "third", experiment=EXPERIMENT)
+    assert_refused(result, r"data of the run in run \(--data third\) have changed")
     with pytest.raises(UserError, match="has no option --data"):
         load_run_data(dataclasses.replace(opened(run, data="x"), config=TrainConfig()))
 
