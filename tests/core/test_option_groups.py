@@ -38,7 +38,7 @@ DESCRIPTION = f"""A test.
 
     {COMMAND}
 
-A paragraph of the docstring, {"long " * 30}
+A paragraph of the docstring, {"prose " * 30}
 and of two lines.
 """
 
