@@ -20,15 +20,15 @@ from jaxgen.models.variables import apply_network, init_network
 
 @dataclass(frozen=True)
 class AdversarialAutoencoder(ModelSpec):
-    """An autoencoder whose latents a discriminator cannot tell from N(0, I), on batches with `image` in [-1, 1].
+    """An autoencoder whose latents a discriminator cannot distinguish from N(0, I), on batches with `image` in [-1, 1].
 
-    Each step trains, as in the paper's section 2, first the discriminator, with latents of the prior as the real ones
-    and the encoder's as the generated ones, then encoder and decoder on
+    As in the paper's section 2, each step first trains the discriminator, with latents of the prior as real examples
+    and the encoder's latents as generated ones, and then encoder and decoder on
 
         reconstruction(x, Dec(Enc(x))) + w generator_loss(Dis(Enc(x)))
 
-    The paper gives these two terms an update each; here they share one, and w stands for the two learning rates. The
-    encoder is deterministic.
+    The paper takes an update for each of these two terms; here they share one, and w stands in for the ratio of the two
+    learning rates. The encoder is deterministic.
 
     Metrics: `discriminator/loss`, `discriminator/accuracy_prior`, `discriminator/accuracy_encoded`,
     `autoencoder/reconstruction`, `autoencoder/adversarial`.
@@ -55,7 +55,7 @@ class AdversarialAutoencoder(ModelSpec):
     autoencoder_optimizer: optax.GradientTransformation
     """The optimizer of encoder and decoder."""
     discriminator_optimizer: optax.GradientTransformation
-    """The discriminator's."""
+    """The optimizer of the discriminator."""
 
     def __post_init__(self) -> None:
         for name, known in ((self.loss, LOSSES), (self.reconstruction, RECONSTRUCTIONS)):
@@ -208,7 +208,7 @@ def _update_discriminator(
 def _update_autoencoder(
     aae: AdversarialAutoencoder, state: TrainState, images: jax.Array, real: jax.Array
 ) -> tuple[TrainState, Metrics]:
-    """Update encoder and decoder against the discriminator as it is."""
+    """Update encoder and decoder, and leave the discriminator as it is."""
 
     def loss_of(params: Params) -> tuple[jax.Array, tuple[Metrics, ModelState]]:
         latents, outputs, updated = _autoencode(aae, state.model_state, params, images, train=True)

@@ -1,4 +1,4 @@
-"""Random changes of images [B, H, W, C], each by its own key: data augmentation, DiffAugment and ADA."""
+"""Random changes of images [B, H, W, C], each image by a key of its own: data augmentation, DiffAugment and ADA."""
 
 import functools
 from collections.abc import Callable, Sequence
@@ -15,7 +15,7 @@ from jaxgen.core.errors import UserError
 def random_turn(images: jax.Array, keys: jax.Array, *, degrees: float, scale: float) -> jax.Array:
     """Rotate each image [B, H, W, C] by up to `degrees` and scale it by up to a factor 1 +- `scale`, about its center.
 
-    Each has its own key [B]; bilinear, edges are repeated.
+    Each image has its own key [B]. Resampling is bilinear, and edges are repeated.
     """
 
     def turn(image: jax.Array, key: jax.Array) -> jax.Array:
@@ -46,7 +46,7 @@ def random_mirror(images: jax.Array, keys: jax.Array) -> jax.Array:
 def jitter(images: jax.Array, keys: jax.Array, *, pixels: int, mirror: bool) -> jax.Array:
     """Apply `random_mirror`, if asked for, and `random_shift`: images with the same keys [B] change alike.
 
-    The jitter of pix2pix (Isola et al. 2017, arXiv:1611.07004, appendix 6.2), whose crops are of images made larger.
+    This is the jitter of pix2pix (Isola et al. 2017, arXiv:1611.07004, appendix 6.2), which crops enlarged images.
     """
     pairs = jax.vmap(jax.random.split)(keys)  # [B, 2]
     images = random_mirror(images, pairs[:, 0]) if mirror else images
@@ -72,16 +72,16 @@ class Augmentation(NamedTuple):
     apply: Callable[[jax.Array, jax.Array, jax.Array], jax.Array]
     """(images [B, H, W, C] in [-1, 1], keys [B], probability []) -> images."""
     target: float | None = None
-    """Where the probability is adapted: the mean sign of real logits that it aims at. None: it is 1."""
+    """The mean sign of the real logits that an adaptive probability aims at; None: the probability is 1."""
     adaptation: float = 0.0
-    """How far the probability moves in a step, for each image of the batch."""
+    """How far the probability moves per step and image of the batch."""
 
 
 def differentiable_augmentation(policy: Sequence[str] = ("colour", "translation", "cutout")) -> Augmentation:
-    """Return DiffAugment (Zhao et al. 2020, arXiv:2006.10738, section 3.2): some of `POLICIES`, one after the other.
+    """Return DiffAugment (Zhao et al. 2020, arXiv:2006.10738, section 3.2): the given `POLICIES`, one after another.
 
     Raises:
-      UserError: an unknown policy, or none.
+      UserError: an unknown policy, or no policy.
     """
     unknown = [name for name in policy if name not in POLICIES]
     if unknown or not policy:
@@ -149,10 +149,11 @@ POLICIES: dict[str, Callable[[jax.Array, jax.Array], jax.Array]] = {
 def adaptive_augmentation(target: float = 0.6, images_to_one: int = 500_000) -> Augmentation:
     """Return ADA (Karras et al. 2020, arXiv:2006.06676, section 3 and appendix B): each change has a probability.
 
-    The probability rises where the mean sign of the real logits is above `target` (the discriminator overfits) and
-    falls below, so fast that it could go from 0 to 1 within `images_to_one` images. Pixel blitting (flip, quarter
-    turns, shifts), geometry (scale, rotation, stretch; one bilinear resampling with reflected edges, without the
-    paper's wavelet filter) and color (brightness, contrast, inverted lightness, for RGB also hue and saturation).
+    The probability rises while the mean sign of the real logits is above `target` (the discriminator overfits) and
+    falls while it is below, fast enough to go from 0 to 1 within `images_to_one` images. The changes are pixel blitting
+    (flip, quarter turns, shifts), geometry (scale, rotation, stretch; one bilinear resampling with reflected edges,
+    without the paper's wavelet filter) and color (brightness, contrast, inverted lightness, for RGB also hue and
+    saturation).
     """
 
     def apply(images: jax.Array, keys: jax.Array, probability: jax.Array) -> jax.Array:

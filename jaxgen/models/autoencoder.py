@@ -22,9 +22,9 @@ from jaxgen.models.single_loss import LossOutput, SingleLoss
 from jaxgen.models.variables import apply_network, init_network
 
 MOMENTS_DECAY = 0.99
-"""Of the running moments of the codes: about the last hundred batches."""
+"""Decay of the running moments of the codes, which cover about the last hundred batches."""
 JITTER = 1e-4
-"""Part of the codes' mean variance that is added to each, so that codes that do not move can be whitened."""
+"""Fraction of the codes' mean variance that is added to each variance, so that constant codes can be whitened."""
 
 
 class Reconstruction(NamedTuple):
@@ -37,7 +37,7 @@ class Reconstruction(NamedTuple):
 
 
 def _cross_entropy(logits: jax.Array, images: jax.Array) -> jax.Array:
-    """-x log s(l) - (1 - x) log(1 - s(l)) in nats, x the images in [0, 1] (as Vincent et al. 2008)."""
+    """Return -x log s(l) - (1 - x) log(1 - s(l)) in nats, x the images in [0, 1] (as in Vincent et al. 2008)."""
     return row_means(optax.sigmoid_binary_cross_entropy(rows(logits), 0.5 * (rows(images) + 1.0)))
 
 
@@ -54,13 +54,13 @@ RECONSTRUCTIONS: dict[str, Reconstruction] = {
 class Autoencoder(ModelSpec):
     """Codes from which images can be reconstructed, on batches with `image` [B, H, W, C] in [-1, 1].
 
-    With noise or masking, the clean image is reconstructed from a corrupted one (denoising autoencoder).
+    With noise or masking it is a denoising autoencoder: the clean image is reconstructed from a corrupted one.
 
     An autoencoder has no prior. Here the mean m and covariance S of the codes of clean images are kept in `model_state`
     as running averages, and a Gaussian with these moments serves as one: latents are the whitened codes
     z = L^-1 (c - m) with L L^T = S, so that they have mean 0 and covariance 1 over the training set, and a standard
-    normal z is decoded to a sample. Where codes are far from Gaussian, samples are poor: that is what variational and
-    adversarial autoencoders mend.
+    normal z is decoded to a sample. Where codes are far from Gaussian, samples are poor, which variational and
+    adversarial autoencoders remedy.
 
     Metrics: `autoencoder/loss`; on evaluation also `autoencoder/clean_loss`, of images that were not corrupted.
 
@@ -115,7 +115,7 @@ def init(autoencoder: Autoencoder, key: Key, batch: Batch) -> TrainState:
 
 
 def train_step(autoencoder: Autoencoder, state: TrainState, batch: Batch, key: Key) -> tuple[TrainState, Metrics]:
-    """Take one step down the loss of a batch, and move the codes' moments."""
+    """Take one optimizer step on the loss of a batch, and update the codes' moments."""
     return single_loss.train_step(training(autoencoder), state, batch, key)
 
 
@@ -139,7 +139,7 @@ def init_networks(autoencoder: Autoencoder, key: Key, batch: Batch) -> tuple[Par
 def loss(
     autoencoder: Autoencoder, params: Params, model_state: ModelState, batch: Batch, key: Key, *, train: bool
 ) -> LossOutput:
-    """Return how far the reconstruction of each image [B] is from it."""
+    """Return the reconstruction error [B] of each image."""
     images, metrics, reconstruction = batch["image"], {}, autoencoder.reconstruction
     corrupts = bool(autoencoder.noise_level or autoencoder.masking)
     seen = corrupt(autoencoder, key, batch["index"], images) if corrupts else images
@@ -169,7 +169,7 @@ def corrupt(autoencoder: Autoencoder, key: Key, index: jax.Array, images: jax.Ar
 def _apply(
     autoencoder: Autoencoder, params: Params, model_state: ModelState, images: jax.Array, *, train: bool
 ) -> tuple[jax.Array, jax.Array, ModelState]:
-    """Codes [B, L], outputs [B, H, W, C] and the networks' states."""
+    """Return codes [B, L], outputs [B, H, W, C] and the networks' model states."""
     codes, encoder_state = apply_network(
         autoencoder.encoder, params["encoder"], model_state["encoder"], images, train=train
     )
@@ -194,7 +194,7 @@ def update_moments(moments: dict[str, jax.Array], codes: jax.Array) -> dict[str,
 def sample(
     autoencoder: Autoencoder, state: TrainState, key: Key, num_samples: int, *, condition: None = None
 ) -> jax.Array:
-    """Decode latents of the Gaussian that has the codes' moments, to images [N, H, W, C]."""
+    """Draw images [N, H, W, C], decoded from codes of the Gaussian that has the running moments."""
     refuse_condition(condition)
     return decode(autoencoder, state, prior(autoencoder, key, num_samples))
 
@@ -205,7 +205,7 @@ def prior(autoencoder: Autoencoder, key: Key, num_samples: int) -> jax.Array:
 
 
 def decode(autoencoder: Autoencoder, state: TrainState, latents: jax.Array) -> jax.Array:
-    """Return images [N, H, W, C] of latents [N, L], whitened codes."""
+    """Decode latents [N, L], which are whitened codes, to images [N, H, W, C]."""
     moments, network_state = state.model_state["codes"], state.model_state["decoder"]
     codes = moments["mean"] + latents @ _lower(moments).T
     params = state.params["autoencoder"]["decoder"]
@@ -214,7 +214,7 @@ def decode(autoencoder: Autoencoder, state: TrainState, latents: jax.Array) -> j
 
 
 def encode(autoencoder: Autoencoder, state: TrainState, images: jax.Array) -> jax.Array:
-    """Return latents [N, L], the whitened codes, of images [N, H, W, C]."""
+    """Encode images [N, H, W, C] to latents [N, L], their whitened codes."""
     moments, network_state = state.model_state["codes"], state.model_state["encoder"]
     params = state.params["autoencoder"]["encoder"]
     codes = apply_network(autoencoder.encoder, params, network_state, images, train=False)[0]
@@ -222,7 +222,7 @@ def encode(autoencoder: Autoencoder, state: TrainState, images: jax.Array) -> ja
 
 
 def reconstruct(autoencoder: Autoencoder, state: TrainState, images: jax.Array) -> jax.Array:
-    """Return reconstructions [N, H, W, C] of images, of corrupted ones the clean ones."""
+    """Encode and decode images [N, H, W, C], which removes the corruption of corrupted ones."""
     outputs = _apply(autoencoder, state.params["autoencoder"], state.model_state, images, train=False)[1]
     return autoencoder.reconstruction.images(outputs)
 
@@ -242,7 +242,7 @@ def model(autoencoder: Autoencoder) -> GenerativeModel:
 
 
 def _lower(moments: dict[str, jax.Array]) -> jax.Array:
-    """L [L, L] with L L^T the codes' covariance."""
+    """Return the Cholesky factor [L, L] of the codes' covariance."""
     covariance = moments["covariance"]
     size = len(covariance)
     jitter = JITTER * jnp.trace(covariance) / size + jnp.finfo(covariance.dtype).tiny

@@ -1,4 +1,4 @@
-"""An image classifier: not a generative model, but what judges them."""
+"""An image classifier: not a generative model itself, but a judge of their samples."""
 
 from dataclasses import KW_ONLY, dataclass
 from functools import partial
@@ -20,7 +20,7 @@ from jaxgen.models.variables import apply_network, init_network
 
 @dataclass(frozen=True)
 class Classifier(ModelSpec):
-    """A network trained on the cross entropy of the labels of images, on batches with `image` and `label`.
+    """A network trained on the cross-entropy of image labels, on batches with `image` and `label`.
 
     Metrics: `classifier/loss`, with smoothed labels in training; `classifier/accuracy`; `classifier/confidence`, the
     largest probability of a class.
@@ -31,22 +31,22 @@ class Classifier(ModelSpec):
     _: KW_ONLY
     optimizer: optax.GradientTransformation
     shift: int = 0
-    """Training images are moved by up to this many pixels."""
+    """Training images are shifted by up to this many pixels."""
     degrees: float = 0.0
-    """They are turned by up to this angle."""
+    """Training images are rotated by up to this angle, in degrees."""
     scale: float = 0.0
-    """They are scaled by up to a factor 1 +- `scale`."""
+    """Training images are scaled by up to a factor 1 +- `scale`."""
     label_smoothing: float = 0.0
-    """How much of each label's weight is spread over all classes (Szegedy et al. 2016, section 7)."""
+    """Fraction of each label's weight that is spread over all classes (Szegedy et al. 2016, section 7)."""
     ema_decay: float | None = None
-    """Of the moving average that evaluation uses; None: no average."""
+    """Decay of the moving average that evaluation uses; None: no average."""
 
     def model(self) -> GenerativeModel:
         return model(self)
 
 
 def training(classifier: Classifier) -> SingleLoss:
-    """Return how a classifier is trained: on the cross entropy."""
+    """Return how a classifier is trained: on the cross-entropy of its labels."""
     return SingleLoss(
         name="classifier",
         init_networks=partial(init_networks, classifier),
@@ -62,7 +62,7 @@ def init(classifier: Classifier, key: Key, batch: Batch) -> TrainState:
 
 
 def train_step(classifier: Classifier, state: TrainState, batch: Batch, key: Key) -> tuple[TrainState, Metrics]:
-    """Take one step down the cross entropy of a batch."""
+    """Take one optimizer step on the cross-entropy of a batch."""
     return single_loss.train_step(training(classifier), state, batch, key)
 
 
@@ -80,7 +80,7 @@ def init_networks(classifier: Classifier, key: Key, batch: Batch) -> tuple[Param
 def loss(
     classifier: Classifier, params: Params, model_state: ModelState, batch: Batch, key: Key, *, train: bool
 ) -> LossOutput:
-    """Return the cross entropy of each image [B], in training of an augmented one."""
+    """Return the cross-entropy [B] of each image, which is augmented in training."""
     images = batch["image"]
     if train and (classifier.degrees or classifier.scale):
         key, turn_key = jax.random.split(key)

@@ -1,4 +1,4 @@
-"""A code book: vectors that stand for those nearest to them (VQ-VAE, van den Oord et al. 2017, arXiv:1711.00937)."""
+"""A codebook: vectors that stand for those nearest to them (VQ-VAE, van den Oord et al. 2017, arXiv:1711.00937)."""
 
 import jax
 import jax.numpy as jnp
@@ -8,20 +8,20 @@ from jaxgen.core.reductions import gather_over_devices, sum_over_devices
 from jaxgen.core.types import Key
 
 SMOOTHING = 1e-5
-"""Of the counts (Laplace), so that a code that is never used is not divided by zero."""
+"""Laplace smoothing of the counts, so that a code that is never used is not divided by zero."""
 
 
 def initial_codes(key: Key, num_codes: int, code_size: int) -> jax.Array:
     """Draw codes [K, D], uniform in [-1/K, 1/K].
 
-    They are near to each other, so that no code is out of reach of the first vectors.
+    The codes are close to each other, so that none is out of reach of the first vectors.
     """
     return jax.random.uniform(key, (num_codes, code_size), jnp.float32, -1.0 / num_codes, 1.0 / num_codes)
 
 
 def nearest_codes(vectors: jax.Array, codes: jax.Array) -> jax.Array:
     """Return the number, int32 [...], of the nearest of the codes [K, D] to each of the vectors [..., D] (eq. 1)."""
-    center = jnp.mean(codes, 0)  # without it, the digits of |e|^2 would go into where the code book lies
+    center = jnp.mean(codes, 0)  # subtracted, so that |e|^2 does not lose digits to the codebook's offset
     codes = codes - center
     dots = jnp.matmul(vectors - center, codes.T, precision=jax.lax.Precision.HIGHEST)
     # |z|^2 is left out: it is the same for all codes.
@@ -40,7 +40,7 @@ def straight_through(vectors: jax.Array, quantized: jax.Array) -> jax.Array:
 def update_counts(counts: jax.Array, numbers: jax.Array, decay: float) -> jax.Array:
     """Return the running counts [K] of uses after a batch with the numbers [N] (eq. 6).
 
-    N_i <- gamma N_i + (1 - gamma) n_i, n_i how often code i is among the numbers of all devices.
+    N_i <- gamma N_i + (1 - gamma) n_i, where n_i is how often code i is among the numbers of all devices.
     """
     uses = jax.nn.one_hot(numbers, len(counts), dtype=counts.dtype)  # [N, K]
     return decay * counts + (1.0 - decay) * sum_over_devices(jnp.sum(uses, 0))
@@ -55,17 +55,17 @@ def update_codebook(
     decay: float,
     revive_below: float,
 ) -> dict[str, jax.Array]:
-    """Return the code book of running means after a batch of vectors [N, D] with nearest codes [N].
+    """Return the codebook of running means after a batch of vectors [N, D] with nearest codes [N].
 
     Appendix A.1, eqs. 6 to 8:
 
         N_i <- gamma N_i + (1 - gamma) n_i,   m_i <- gamma m_i + (1 - gamma) sum_j z_ij,   e_i = m_i / N_i
 
-    with `counts` N [K], `sums` m [K, D] and `codes` e [K, D], over the vectors of all devices; N in e_i is smoothed,
-    (N_i + eps) / (sum N + K eps) sum N.
+    with `counts` N [K], `sums` m [K, D] and `codes` e [K, D], over the vectors of all devices; N_i in e_i is smoothed
+    to (N_i + eps) / (sum N + K eps) sum N.
 
     A code with N_i < `revive_below` is dead: it becomes a vector of the global batch chosen by `key`, with N_i =
-    `revive_below` (random restarts: Dhariwal et al. 2020, arXiv:2005.00341). 0: none is revived.
+    `revive_below` (random restarts: Dhariwal et al. 2020, arXiv:2005.00341). 0: no code is revived.
     """
     uses = jax.nn.one_hot(numbers, len(codebook["counts"]), dtype=vectors.dtype)  # [N, K]
     batch_sums = sum_over_devices(jnp.matmul(uses.T, vectors, precision=jax.lax.Precision.HIGHEST))  # [K, D]
@@ -94,6 +94,6 @@ def perplexity(counts: jax.Array) -> jax.Array:
 
 
 def uniform_codes(key: Key, num_samples: int, grid_shape: tuple[int, int], num_codes: int) -> jax.Array:
-    """Draw codes int32 [N, *grid_shape] of 0..K-1; grid i is the same, however many are drawn."""
+    """Draw uniform codes int32 [N, *grid_shape] in 0..K-1; grid i is the same, however many are drawn."""
     keys = example_keys(key, jnp.arange(num_samples, dtype=jnp.uint32))
     return jax.vmap(lambda k: jax.random.randint(k, grid_shape, 0, num_codes, jnp.int32))(keys)

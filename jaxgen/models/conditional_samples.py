@@ -10,7 +10,10 @@ from jaxgen.core.types import AnyArray, ConditionValue, Key
 
 
 def normal_prior(latent_size: int) -> Callable[[Key, int], jax.Array]:
-    """`prior(key, num_samples) -> latents [num_samples, latent_size]`; sample i is the same, however many are drawn."""
+    """Return `prior(key, num_samples) -> latents [num_samples, latent_size]`, standard normal.
+
+    Sample i is the same, however many are drawn.
+    """
     return lambda key, num_samples: example_normal(key, jnp.arange(num_samples, dtype=jnp.uint32), (latent_size,))
 
 
@@ -21,22 +24,22 @@ def refuse_condition(condition: ConditionValue) -> None:
 
 
 def classes_in_turn(num_classes: int) -> Callable[[int], jax.Array]:
-    """`conditions(num_samples) -> labels int32 [num_samples]`, 0..K-1 again and again."""
+    """Return `conditions(num_samples) -> labels int32 [num_samples]`, which cycle through 0..K-1."""
     return lambda num_samples: jnp.arange(num_samples, dtype=jnp.int32) % num_classes
 
 
 def captions_in_turn(prompts: AnyArray) -> Callable[[int], jax.Array]:
-    """`captions(num_samples) -> int32 [num_samples, T]`, those of `prompts` [P, T] again and again."""
+    """Return `captions(num_samples) -> int32 [num_samples, T]`, which cycle through `prompts` [P, T]."""
     return lambda num_samples: jnp.asarray(prompts, jnp.int32)[jnp.arange(num_samples) % len(prompts)]
 
 
 def chosen_condition(
     condition: ConditionValue, num_samples: int, of_samples: Callable[[int], ConditionValue] | None
 ) -> ConditionValue:
-    """Return what samples are of: the condition that is given, else that of so many samples.
+    """Return the condition of samples: the given one, or else the default one for `num_samples` samples.
 
     Args:
-      of_samples: num_samples -> their condition where none is given; None: the model takes none, and None is returned.
+      of_samples: num_samples -> the default condition; None: the model takes no condition, and None is returned.
 
     Raises:
       ValueError: a condition for a model without one.
@@ -50,9 +53,9 @@ def chosen_condition(
 def decoding_labels(
     condition: jax.Array | None, num_samples: int, num_classes: int | None
 ) -> tuple[()] | tuple[jax.Array]:
-    """Return what samples of labels `condition` [num_samples] are decoded with besides their latents.
+    """Return what samples with labels `condition` [num_samples] are decoded with besides their latents: (labels,).
 
-    Without classes (`num_classes` None) that is nothing; without labels it is every class in turn.
+    Without classes (`num_classes` None) that is (); without labels it is every class in turn.
 
     Raises:
       ValueError: a condition for a model without classes.

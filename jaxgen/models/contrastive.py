@@ -21,15 +21,17 @@ from jaxgen.models.single_loss import LossOutput, SingleLoss
 from jaxgen.models.variables import apply_network, init_network
 
 FIRST_TEMPERATURE, LARGEST_SCALE = 0.07, 100.0
-"""Of the paper, section 2.5."""
+"""Initial temperature and largest 1 / temperature (section 2.5 of the paper)."""
 
 
 @dataclass(frozen=True)
 class Contrastive(ModelSpec):
-    """Which caption belongs to which image, on batches with `image` [B, H, W, C] and `caption` int [B, T].
+    """Two encoders that learn which caption belongs to which image.
 
-    The loss of one pair of the global batch is that of `pair_losses`, whose 1 / temperature is learned, from 1 / 0.07,
-    and held at 100 or less after each step, so that it may fall again.
+    Batches have `image` [B, H, W, C] and `caption` int [B, T].
+
+    The loss of a pair of the global batch is that of `pair_losses`. Its 1 / temperature is learned, begins at 1 / 0.07,
+    and is clipped to at most 100 after each step, so that it may fall again.
 
     Metrics, within a batch: `contrastive/loss`; `contrastive/image_accuracy`, how often an image's nearest caption is
     its own, and `contrastive/text_accuracy`, the other way round; `contrastive/scale`, 1 / temperature.
@@ -42,13 +44,15 @@ class Contrastive(ModelSpec):
     _: KW_ONLY
     optimizer: optax.GradientTransformation
     caption_in_training: Callable[[jax.Array, Batch], jax.Array] | None = None
-    """(keys [B], batch) -> the captions that are trained on; None: the batch's `caption`."""
+    """(keys [B], batch) -> the captions int [B, T] to train on; None: the batch's `caption`."""
     shift: int = 0
-    """Of training images, as are `degrees` and `scale`: see `jaxgen.models.classifier`."""
+    """Training images are shifted by up to this many pixels."""
     degrees: float = 0.0
+    """Training images are rotated by up to this angle, in degrees."""
     scale: float = 0.0
+    """Training images are scaled by up to a factor 1 +- `scale`."""
     ema_decay: float | None = None
-    """Of the moving average that evaluation and embeddings use; None: no average."""
+    """Decay of the moving average that evaluation and embeddings use; None: no average."""
 
     def model(self) -> GenerativeModel:
         return model(self)
@@ -74,7 +78,7 @@ def init(contrastive: Contrastive, key: Key, batch: Batch) -> TrainState:
 
 
 def train_step(contrastive: Contrastive, state: TrainState, batch: Batch, key: Key) -> tuple[TrainState, Metrics]:
-    """Take one step down the loss of the pairs of a batch."""
+    """Take one optimizer step on the loss of the pairs of a batch."""
     return single_loss.train_step(training(contrastive), state, batch, key)
 
 
@@ -117,7 +121,7 @@ def loss(
 
 
 def _training_pairs(contrastive: Contrastive, batch: Batch, key: Key) -> tuple[jax.Array, jax.Array]:
-    """Images and captions as they are trained on."""
+    """Return the augmented images [B, H, W, C] and the captions int [B, T] to train on."""
     caption_key, turn_key, shift_key = jax.random.split(key, 3)
     images, captions, index = batch["image"], batch["caption"], batch["index"]
     if contrastive.caption_in_training is not None:
@@ -131,8 +135,7 @@ def _training_pairs(contrastive: Contrastive, batch: Batch, key: Key) -> tuple[j
 
 
 def _scale_at_most(largest: float) -> optax.GradientTransformation:
-    """Return a transformation of updates: those that would lift `log_scale` above log(largest) lift it that
-    far."""
+    """Return a transformation of updates that keeps `log_scale` at or below log(largest)."""
 
     def cut(updates: PyTree, params: PyTree) -> Params:
         return {**updates, "log_scale": jnp.minimum(updates["log_scale"], math.log(largest) - params["log_scale"])}
@@ -149,14 +152,14 @@ def pair_losses(
 
         1/2 (-log softmax_j(s_ij)[i]  -  log softmax_j(s_ji)[i])
 
-    Pairs with the same name are no negatives of each other: where several have it, -log softmax is averaged over these
+    Pairs with the same name are no negatives of each other: -log softmax is averaged over all pairs of the same name
     (UniCL: Yang et al. 2022, arXiv:2204.03610, eqs. 2 and 3).
 
     Args:
       images: [B, E], of length 1.
       texts: [B, E], of length 1.
       inverse_temperature: [].
-      names: int [B, T], what says which pairs are the same.
+      names: int [B, T]; pairs with equal rows are the same.
 
     Returns:
       the losses [B], and whether the nearest text of each image, and the nearest image of each text, has its name [B].

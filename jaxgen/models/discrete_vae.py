@@ -27,11 +27,12 @@ class DiscreteVAE(ModelSpec):
     """An autoencoder through categorical codes, on batches with `image` [B, H, W, C] in [-1, 1].
 
     q(z | x) is a categorical distribution of K codes at each place of a grid, and the prior is uniform. The loss of one
-    image of M = H W C numbers is its evidence bound, with beta times the divergence (section 2.1)
+    image of M = H W C numbers is minus its evidence lower bound per number, with beta times the divergence (section
+    2.1):
 
         1/M (-log p(x | z) + beta KL(q(z | x) | uniform))
 
-    where in training z is relaxed (`relaxed_codes`), so that it has a gradient, and in evaluation drawn.
+    In training z is relaxed (`relaxed_codes`), so that it has a gradient; in evaluation it is drawn.
 
     Metrics: `discrete_vae/loss`; `discrete_vae/reconstruction`, -log p(x | z) in nats; `discrete_vae/kl`, over the
     grid; `discrete_vae/elbo`, the bound with beta = 1, which in evaluation is one of log p(x);
@@ -50,18 +51,18 @@ class DiscreteVAE(ModelSpec):
     num_codes: int
     """K."""
     code_size: int
-    """D, of the vectors."""
+    """D, the length of the codes' vectors."""
     grid_shape: tuple[int, int]
     """(h, w)."""
     optimizer: optax.GradientTransformation
     temperature: optax.Schedule
-    """Of the relaxation, by steps taken (`cosine_between`)."""
+    """Temperature of the relaxation, a function of the step (`cosine_between`)."""
     kl_weight: optax.Schedule
-    """beta, by steps taken."""
+    """beta, a function of the step."""
     decay: float = 0.99
-    """Of the running counts of uses."""
+    """Decay of the running counts of uses."""
     ema_decay: float | None = None
-    """Of the moving average of the weights that evaluation and codes use; None: no average."""
+    """Decay of the moving average of the weights that evaluation and codes use; None: no average."""
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "grid_shape", tuple(self.grid_shape))
@@ -74,7 +75,7 @@ class DiscreteVAE(ModelSpec):
 
 
 def training(dvae: DiscreteVAE) -> SingleLoss:
-    """Return how a discrete VAE is trained: on its bound, by schedules."""
+    """Return how a discrete VAE is trained: on its bound, with scheduled temperature and KL weight."""
     return SingleLoss(
         name="discrete_vae",
         init_networks=partial(init_networks, dvae),
@@ -91,7 +92,7 @@ def init(dvae: DiscreteVAE, key: Key, batch: Batch) -> TrainState:
 
 
 def train_step(dvae: DiscreteVAE, state: TrainState, batch: Batch, key: Key) -> tuple[TrainState, Metrics]:
-    """Take one step up the relaxed bound."""
+    """Take one optimizer step on the relaxed bound."""
     return single_loss.train_step(training(dvae), state, batch, key)
 
 
@@ -124,7 +125,7 @@ def loss(
     temperature: jax.Array,
     kl_weight: jax.Array,
 ) -> LossOutput:
-    """Return minus the weighted bound of each image, over its numbers [B]."""
+    """Return minus the weighted bound per number of each image, [B]."""
     target_key, code_key = jax.random.split(key)
     targets = dvae.likelihood.targets(target_key, batch["index"], batch["image"])
     logits, encoder_state = apply_network(dvae.encoder, params["encoder"], model_state["encoder"], targets, train=train)
@@ -177,7 +178,7 @@ def kl_to_uniform(logits: jax.Array) -> jax.Array:
 
 
 def cosine_between(start: float, end: float, steps: int) -> optax.Schedule:
-    """Return the schedule from `start` to `end` along half a cosine over so many steps, then `end` (appendix A.2)."""
+    """Return the schedule from `start` to `end` along half a cosine over `steps` steps, then `end` (appendix A.2)."""
     left = optax.cosine_decay_schedule(1.0, max(1, steps))
     return lambda step: end + (start - end) * left(step)
 
@@ -221,7 +222,7 @@ def reconstruct(dvae: DiscreteVAE, state: TrainState, images: jax.Array) -> jax.
 
 
 def draw_codes(dvae: DiscreteVAE, state: TrainState, key: Key, batch: Batch) -> jax.Array:
-    """Return the codes int32 [B, h, w] of the images that the likelihood draws of a batch's."""
+    """Return the codes int32 [B, h, w] of a batch's images as the likelihood's `targets` draws them."""
     return encode(dvae, state, dvae.likelihood.targets(key, batch["index"], batch["image"]))
 
 

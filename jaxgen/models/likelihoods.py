@@ -1,4 +1,4 @@
-"""What a decoder's outputs are the parameters of: p(x | z), as likelihoods with one interface."""
+"""Likelihoods p(x | z) with one interface; their parameters are a decoder's outputs."""
 
 import math
 from collections.abc import Callable
@@ -12,7 +12,7 @@ from jaxgen.core.keys import example_keys
 from jaxgen.core.per_example import row_sums, rows
 
 HALF_BIN = 1.0 / 255.0
-"""Half the distance of two of 256 levels in images of [-1, 1]."""
+"""Half the distance between two neighbors of 256 levels in [-1, 1]."""
 
 
 class PixelLikelihood(NamedTuple):
@@ -25,7 +25,7 @@ class PixelLikelihood(NamedTuple):
     parameters_per_channel: int
     """P."""
     targets: Callable[[jax.Array, jax.Array, jax.Array], jax.Array]
-    """(key, index [B], images) -> the images whose likelihood is meant; noise belongs to the example."""
+    """(key, index [B], images) -> the images whose likelihood is taken; noise belongs to the example."""
     log_prob: Callable[[jax.Array, jax.Array], jax.Array]
     """(parameters, targets) -> log p(x | z) [B] in nats: of a probability of levels, or of a density."""
     mean: Callable[[jax.Array], jax.Array]
@@ -33,16 +33,16 @@ class PixelLikelihood(NamedTuple):
     draw: Callable[[jax.Array, jax.Array], jax.Array]
     """(keys [B], parameters) -> images in [-1, 1], with the pixels' own noise."""
     levels: int | None
-    """How many values a pixel has, so that bits per dimension mean something; None for a density, and for pixels that
-    were made binary."""
+    """Number of values of a pixel, by which bits per dimension are defined; None for a density and for binarized
+    pixels."""
 
 
 def bernoulli() -> PixelLikelihood:
     """Return the likelihood of binary pixels, the parameter a logit l: log p = x l - log(1 + e^l), x in {0, 1}.
 
     `targets` draws gray values anew as black or white with their own probability, which leaves binary images as they
-    are: to train on that is to train on one binarization per epoch (Burda et al. 2016, section 5.1.1). Reported in
-    nats, as the literature does.
+    are: each epoch trains on a new binarization (Burda et al. 2016, section 5.1.1). Results are in nats, as in the
+    literature.
     """
     return PixelLikelihood(1, _binarized, _bernoulli_log_prob, _bernoulli_mean, _bernoulli_draw, levels=None)
 
@@ -83,9 +83,9 @@ def gaussian(min_log_variance: float = -6.0) -> PixelLikelihood:
 
         log p = -1/2 ((x - m)^2 e^-s + s + log 2pi)
 
-    The variance is learned per pixel and cannot collapse: s = s_min + softplus(a - s_min) of the decoder's output a.
+    The variance is learned per pixel and cannot collapse: s = s_min + softplus(a - s_min) with the decoder's output a.
     Without a floor the density of pixels that are always black grows without bound. The default leaves a standard
-    deviation of 0.05 of [-1, 1], some six gray levels. Reported in nats of a density of images in [-1, 1], which may be
+    deviation of 0.05 of [-1, 1], some six gray levels. Results are nats of a density of images in [-1, 1], which may be
     negative or positive: compare them only between equal floors.
     """
     log_prob, draw = partial(_gaussian_log_prob, min_log_variance), partial(_gaussian_draw, min_log_variance)
@@ -112,8 +112,9 @@ def _gaussian_draw(min_log_variance: float, keys: jax.Array, parameters: jax.Arr
 def scaled_squared_error(data_variance: float) -> PixelLikelihood:
     """Return the likelihood of normal pixels of fixed variance v / 2; the parameter is the mean.
 
-    v is the variance of all the data's numbers in [-1, 1]. Then -log p / M is the mean of (x - m)^2 / v, the loss of
-    VQ-VAE's own code, and a constant. A density: its nats depend on v, and compare with those of the same data alone.
+    v is the variance of all pixel values of the data in [-1, 1]. Then -log p / M is the mean of (x - m)^2 / v, the loss
+    of VQ-VAE's own code, plus a constant. Its nats are those of a density and depend on v: compare them only on the
+    same data.
     """
     log_prob, draw = partial(_squared_error_log_prob, data_variance), partial(_squared_error_draw, data_variance)
     return PixelLikelihood(1, _as_they_are, log_prob, _clipped, draw, levels=None)
@@ -135,7 +136,7 @@ def logit_laplace(margin: float = 0.1) -> PixelLikelihood:
         log p(u) = -|logit(u) - m| / b - log(2 b u (1 - u)),  u = (1 - 2 margin) (x + 1) / 2 + margin
 
     of images x in [-1, 1], squeezed away from 0 and 1 where a logit has no value (Ramesh et al. 2021, arXiv:2102.12092,
-    appendix A.3). A density of x: in nats.
+    appendix A.3). It is a density of x, in nats.
     """
     log_prob, mean, draw = (
         partial(function, margin) for function in (_logit_laplace_log_prob, _logit_laplace_mean, _logit_laplace_draw)
@@ -184,11 +185,11 @@ def discretized_logistic(min_log_scale: float = -7.0) -> PixelLikelihood:
         P(x) = sigmoid((x + 1/255 - m) / s) - sigmoid((x - 1/255 - m) / s)
 
     for images in [-1, 1], where the outermost levels get all that lies beyond them (Kingma et al. 2016,
-    arXiv:1606.04934, appendix; Salimans et al. 2017, arXiv:1701.05517, section 2.1, with one component). Reported in
-    bits per dimension.
+    arXiv:1606.04934, appendix; Salimans et al. 2017, arXiv:1701.05517, section 2.1, with one component). Results are
+    in bits per dimension.
 
     Args:
-      min_log_scale: log s is cut off here, as by Salimans et al.: below, one level has all the mass.
+      min_log_scale: lower bound of log s, as in Salimans et al.; below it, one level has all the mass.
     """
     log_prob, draw = partial(_logistic_log_prob, min_log_scale), partial(_logistic_draw, min_log_scale)
     return PixelLikelihood(2, _as_they_are, log_prob, _clipped_mean, draw, levels=256)
@@ -214,7 +215,7 @@ def _logistic_draw(min_log_scale: float, keys: jax.Array, parameters: jax.Array)
 def logistic_log_mass(values: jax.Array, mean: jax.Array, log_scale: jax.Array, half_bin: float) -> jax.Array:
     """Return the log of the logistic's mass within `half_bin` of each value, one of even levels of [-1, 1].
 
-    The outermost levels get all that lies beyond them. Any shapes that fit.
+    The outermost levels get all that lies beyond them. Shapes broadcast.
     """
     edge = 1.0 - half_bin
     ends = values < -edge, values > edge
@@ -232,8 +233,8 @@ def logistic_log_mass_between(
 ) -> jax.Array:
     """Return the log of the logistic's mass between two places, `width` apart.
 
-    The width is given, since the difference of the places is inexact. Where `first`, all below `upper`; where `last`,
-    all above `lower`. Any shapes that fit.
+    The width is an argument, since the difference of the places is inexact. Where `first` is true, it is the mass of
+    all below `upper`; where `last` is true, of all above `lower`. Shapes broadcast.
     """
     inverse_scale = jnp.exp(-log_scale)
     below = jax.nn.log_sigmoid((upper - mean) * inverse_scale)
@@ -243,7 +244,7 @@ def logistic_log_mass_between(
     return jnp.where(first, below, jnp.where(last, above, inside))
 
 
-# ---------------------------------------------------------------- what several have
+# ---------------------------------------------------------------- shared parts
 
 
 def _as_they_are(key: jax.Array, index: jax.Array, images: jax.Array) -> jax.Array:
@@ -256,5 +257,5 @@ def _clipped(parameters: jax.Array) -> jax.Array:
 
 
 def _clipped_mean(parameters: jax.Array) -> jax.Array:
-    """The mean, of parameters of which it is the first of two."""
+    """Return the clipped mean, the first half of the parameters."""
     return _clipped(jnp.split(parameters, 2, axis=-1)[0])

@@ -21,17 +21,18 @@ Sums = tuple[Params, ModelState, jax.Array]
 
 
 class LossOutput(NamedTuple):
-    """What a loss gives for one batch."""
+    """The result of a loss for one batch."""
 
     losses: jax.Array
     """[B], one per example; the step takes their mean."""
     metrics: dict[str, jax.Array]
-    """Values per example [B, ...] that are reported."""
+    """Values per example [B, ...] to report, by name."""
     model_state: ModelState
     """The state's `model_state` after this batch."""
     weights: jax.Array | None = None
-    """[B]; None: 1 each. The step's loss is sum(losses) / sum(weights) over the whole batch of all devices, and what is
-    reported sum(values) / sum(weights): of sequences, losses are sums over tokens and weights are their numbers."""
+    """[B]; None: 1 each. The step's loss is sum(losses) / sum(weights) over the whole batch of all devices, and a
+    metric is sum(values) / sum(weights). For sequences, losses are sums over tokens and weights are numbers of
+    tokens."""
 
 
 @dataclass(frozen=True)
@@ -39,19 +40,19 @@ class SingleLoss:
     """All parameters trained together on one loss."""
 
     name: str
-    """What `params`, `opt_state` and the metrics are called by."""
+    """The key in `params` and `opt_state`, and the prefix of the metrics."""
     init_networks: Callable[[Key, Batch], tuple[Params, ModelState]]
     """(key, batch) -> (params, model_state) of the network or networks."""
     loss: Callable[..., LossOutput]
     """`loss(params, model_state, batch, key, *, train) -> LossOutput`."""
     optimizer: optax.GradientTransformation
     ema_decay: float | None = None
-    """Of the moving average that evaluation and samples use; None: no average."""
+    """Decay of the moving average that evaluation and samples use; None: no average."""
     schedules: Mapping[str, optax.Schedule] | None = None
-    """What the loss gets besides, by keyword: its value at the step, number of steps taken -> []."""
+    """Further arguments of the loss by keyword, each a schedule: number of steps taken -> value []."""
     micro_batches: int = 1
-    """M parts of each device's batch, one after another, whose gradients are added: the step of the whole batch in the
-    memory of a part. M must divide the batch of a device."""
+    """Number M of parts of each device's batch that are taken one after another and whose gradients are added: the step
+    of the whole batch in the memory of a part. M must divide the batch of a device."""
 
 
 def init(training: SingleLoss, key: Key, batch: Batch) -> TrainState:
@@ -64,7 +65,7 @@ def init(training: SingleLoss, key: Key, batch: Batch) -> TrainState:
 
 
 def train_step(training: SingleLoss, state: TrainState, batch: Batch, key: Key) -> tuple[TrainState, Metrics]:
-    """Take one step down the loss of a batch."""
+    """Take one optimizer step on the loss of a batch."""
     take = _gradient if training.micro_batches == 1 else _accumulated_gradient
     grads, model_state, metrics = take(training, state, batch, key)
     state = update(state.replace(model_state=model_state), training.name, grads, training.optimizer)
@@ -102,7 +103,7 @@ def _named(training: SingleLoss, output: LossOutput) -> Metrics:
 
 
 def _gradient(training: SingleLoss, state: TrainState, batch: Batch, key: Key) -> tuple[Params, ModelState, Metrics]:
-    """Gradient of this device's share of the mean loss, the model state after the batch, and the metrics."""
+    """Return the gradient of this device's share of the mean loss, the model state after the batch, and the metrics."""
 
     def mean_loss(params: Params) -> tuple[jax.Array, LossOutput]:
         output = training.loss(params, state.model_state, batch, key, train=True, **_scheduled(training, state))
@@ -117,7 +118,7 @@ def _gradient(training: SingleLoss, state: TrainState, batch: Batch, key: Key) -
 def _accumulated_gradient(
     training: SingleLoss, state: TrainState, batch: Batch, key: Key
 ) -> tuple[Params, ModelState, Metrics]:
-    """The same, by parts."""
+    """Return what `_gradient` returns, accumulated over the parts of the batch."""
     size, count = len(next(iter(batch.values()))), training.micro_batches
     if size % count:
         raise UserError(f"The {size} examples of a device cannot be taken in {count} parts of one size.")

@@ -36,9 +36,9 @@ class TextVAE(ModelSpec):
 
         -sum_t log p(x_t | x_{<t}, z) + w KL(q(z | x) || p(z))
 
-    Such a decoder can do without z. What keeps z in use: `kl_warmup_steps`, `free_bits` and `word_dropout`.
+    Such a decoder can ignore z; `kl_warmup_steps`, `free_bits` and `word_dropout` keep it in use.
 
-    A batch has `tokens` int [B, T + 1] and `weights` [B, T], as of `jaxgen.data.lines.load_lines`.
+    A batch has `tokens` int [B, T + 1] and `weights` [B, T], as `jaxgen.data.lines.load_lines` makes them.
 
     Metrics: `text_vae/loss`; `text_vae/reconstruction`, -log p(x | z), and `text_vae/kl`, in nats a line without
     weights; `text_vae/elbo`, minus their sum.
@@ -47,23 +47,25 @@ class TextVAE(ModelSpec):
     encoder: nn.Module
     """`encoder(tokens int [B, T], mask [B, T], train=...) -> [B, 2 L]`, m and log v."""
     network: nn.Module
-    """`network(tokens int [B, T], latents [B, L], train=...) -> next-token logits [B, T, K]`, with what
-    `jaxgen.models.autoregressive.decoding` lists to be drawn from; an attribute `dropout` is as of sequence models."""
+    """`network(tokens int [B, T], latents [B, L], train=...) -> next-token logits [B, T, K]`, with the
+    methods that `jaxgen.models.autoregressive.decoding` lists; if it has an attribute `dropout` above 0, it gets
+    `dropout_keys` [B] in training."""
     _: KW_ONLY
     latent_size: int
     """L."""
     optimizer: optax.GradientTransformation
     line_end: int
-    """The token that lines end with, which also comes before their first."""
+    """The token that ends a line, and that also precedes its first token."""
     beta: float = 1.0
-    """Of the KL term, as are `kl_warmup_steps` and `free_bits` (`jaxgen.models.vae.kl_terms`)."""
+    """The weight of the KL term after the warm-up (`jaxgen.models.vae.kl_terms`)."""
     kl_warmup_steps: int = 0
+    """Number of steps over which the KL term's weight rises from 0."""
     free_bits: float = 0.0
+    """lambda, in nats: each latent's KL, averaged over the batch, counts as at least this much."""
     word_dropout: float = 0.0
-    """How often, while it is trained, a token that the decoder looks back at is a line end in place of what was there
-    (section 3.1)."""
+    """Probability in training that a token which the decoder looks back at is replaced by a line end (section 3.1)."""
     sample_length: int = 64
-    """Tokens of a sample; lines end before."""
+    """Number of tokens of a sample; a line may end earlier."""
 
     def model(self) -> GenerativeModel:
         return model(self)
@@ -89,7 +91,7 @@ def init(text_vae: TextVAE, key: Key, batch: Batch) -> TrainState:
 
 
 def train_step(text_vae: TextVAE, state: TrainState, batch: Batch, key: Key) -> tuple[TrainState, Metrics]:
-    """Take one step up the bound."""
+    """Take one optimizer step on the bound."""
     return single_loss.train_step(training(text_vae), state, batch, key)
 
 
@@ -135,7 +137,7 @@ def loss(
 def _moments(
     text_vae: TextVAE, params: Params, tokens: jax.Array, mask: jax.Array, *, train: bool
 ) -> tuple[jax.Array, jax.Array]:
-    """Mean and log-variance [B, L] of q(z | x)."""
+    """Return mean and log-variance [B, L] of q(z | x)."""
     inputs = tokens[:, 1:].astype(jnp.int32)
     outputs = text_vae.encoder.apply({"params": params["encoder"]}, inputs, mask, train=train)
     mean, log_variance = jnp.split(cast(jax.Array, outputs), 2, axis=-1)
@@ -150,7 +152,7 @@ def _log_prob(
     latents: jax.Array,
     keys: Key | None = None,
 ) -> jax.Array:
-    """log p(x | z) [B]; keys [B] where the decoder is trained."""
+    """Return log p(x | z) [B]; in training the decoder needs keys [B]."""
     tokens = tokens.astype(jnp.int32)
     inputs, options = tokens[:, :-1], {}
     if keys is not None and text_vae.word_dropout:
@@ -178,19 +180,19 @@ def posterior(text_vae: TextVAE, state: TrainState, tokens: jax.Array) -> tuple[
 
 
 def encode(text_vae: TextVAE, state: TrainState, tokens: jax.Array) -> jax.Array:
-    """Return latents [N, L] that stand for lines, the posterior's means."""
+    """Encode lines int [N, T + 1] to latents [N, L], the posterior's means."""
     return posterior(text_vae, state, tokens)[0]
 
 
 def decode(text_vae: TextVAE, state: TrainState, latents: jax.Array) -> jax.Array:
-    """Return lines of latents [N, L], always of the likeliest tokens."""
+    """Decode latents [N, L] to lines, always taking the likeliest token."""
     prompts, lengths = jnp.full((len(latents), 1), text_vae.line_end, jnp.int32), [1] * len(latents)
     decoding = _begin_at(text_vae, state, jax.random.key(0), prompts, lengths, text_vae.sample_length, latents)
     return advance(text_vae, state, decoding, text_vae.sample_length, SamplingParams(temperature=0.0)).tokens
 
 
 def reconstruct(text_vae: TextVAE, state: TrainState, tokens: jax.Array) -> jax.Array:
-    """Return lines decoded from the latents that `encode` gives."""
+    """Encode and decode lines int [N, T + 1]."""
     return decode(text_vae, state, encode(text_vae, state, tokens))
 
 
@@ -203,7 +205,7 @@ def log_weights(text_vae: TextVAE, state: TrainState, key: Key, batch: Batch) ->
 
 
 def log_likelihood(text_vae: TextVAE, state: TrainState, key: Key, batch: Batch, num_samples: int) -> jax.Array:
-    """Return log p(x) [B] in nats, estimated with so many latents a line."""
+    """Return log p(x) [B] in nats, estimated with `num_samples` latents per line."""
     return importance_weighted_log_likelihood(partial(log_weights, text_vae, state), key, batch, num_samples)
 
 
@@ -219,7 +221,7 @@ def sample(
     condition: None = None,
     choice: SamplingParams | None = None,
 ) -> jax.Array:
-    """Draw lines int [num_samples, sample_length], of latents from the prior; `choice` as of `advance`."""
+    """Draw lines int [num_samples, sample_length], from latents of the prior; `choice` says how tokens are drawn."""
     refuse_condition(condition)
     prompts = jnp.full((num_samples, 1), text_vae.line_end, jnp.int32)
     decoding = begin(text_vae, state, key, prompts, [1] * num_samples, text_vae.sample_length)
@@ -234,7 +236,7 @@ def begin(
     lengths: Sequence[int] | jax.Array,
     num_tokens: int,
 ) -> DecodeState:
-    """Begin to go on with prompts int [B, P] of known lengths [B], with a latent from the prior for each of them."""
+    """Return the state of decoding after prompts int [B, P] of known lengths [B], each with a latent of the prior."""
     latent_key, token_key = jax.random.split(key)
     latents = prior(text_vae, latent_key, len(prompts))
     return _begin_at(text_vae, state, token_key, prompts, lengths, num_tokens, latents)

@@ -50,15 +50,15 @@ class VAEGAN(ModelSpec):
     latent_size: int
     """Length of the latent vectors."""
     feature_weight: float = 0.01
-    """gamma, which weighs likeness against looking real."""
+    """gamma, the decoder's weight of the feature error beside its adversarial loss."""
     loss: str = "non_saturating"
     """A name in `jaxgen.models.gan.LOSSES`."""
     encoder_optimizer: optax.GradientTransformation
-    """The encoder's."""
+    """The optimizer of the encoder."""
     decoder_optimizer: optax.GradientTransformation
-    """The decoder's."""
+    """The optimizer of the decoder."""
     discriminator_optimizer: optax.GradientTransformation
-    """The discriminator's."""
+    """The optimizer of the discriminator."""
 
     def __post_init__(self) -> None:
         if self.loss not in LOSSES:
@@ -111,7 +111,7 @@ def init(vae_gan: VAEGAN, key: Key, batch: Batch) -> TrainState:
 
 
 def train_step(vae_gan: VAEGAN, state: TrainState, batch: Batch, key: Key) -> tuple[TrainState, Metrics]:
-    """Update each network by its own gradient of its own loss, all from one forward pass."""
+    """Update each network by the gradient of its own loss, all from one forward pass."""
     terms, terms_vjp, (logits, updated) = jax.vjp(
         lambda params: loss_terms(vae_gan, state, params, batch, key, train=True), state.params, has_aux=True
     )
@@ -127,7 +127,7 @@ def train_step(vae_gan: VAEGAN, state: TrainState, batch: Batch, key: Key) -> tu
 
 
 def eval_step(vae_gan: VAEGAN, state: TrainState, batch: Batch, key: Key) -> Metrics:
-    """Return the losses' terms of held-out examples, and the mean squared error of their reconstructions."""
+    """Return the terms of the losses of held-out examples, and the mean squared error of their reconstructions."""
     terms, (logits, _) = loss_terms(vae_gan, state, state.params, batch, key, train=False)
     error = row_means(jnp.square(reconstruct(vae_gan, state, batch["image"]) - batch["image"]))
     return {**_metrics(vae_gan, terms, logits), "decoder/mse": sum_and_count(error)}
@@ -136,7 +136,7 @@ def eval_step(vae_gan: VAEGAN, state: TrainState, batch: Batch, key: Key) -> Met
 def loss_terms(
     vae_gan: VAEGAN, state: TrainState, params: Params, batch: Batch, key: Key, *, train: bool
 ) -> tuple[LossTerms, tuple[jax.Array, ModelState]]:
-    """Return the losses' terms; and the logits of x, x~ and x_p [3 B] with the networks' model states."""
+    """Return the terms of the losses, and the logits of x, x~ and x_p [3 B] with the networks' model states."""
     images, updated, shape = batch["image"], {}, (vae_gan.latent_size,)
     posterior_key, prior_key = jax.random.split(key)
     outputs, updated["encoder"] = _apply(vae_gan, state, params, "encoder", images, train=train)

@@ -1,4 +1,4 @@
-"""Flax variables as the contract has them: `params` beside what changes without gradients."""
+"""Flax variables as the contract splits them: `params`, and the model state, which changes without gradients."""
 
 from typing import cast
 
@@ -9,7 +9,7 @@ from jaxgen.core.types import ModelState, Params, PyTree
 
 
 def init_network(network: nn.Module, key: jax.Array, *inputs: jax.Array) -> tuple[Params, ModelState]:
-    """(params, other collections) of a network called as `network(*inputs, train=False)`."""
+    """Return (params, other collections) of a network called as `network(*inputs, train=False)`."""
     variables = dict(network.init(key, *inputs, train=False))
     return variables.pop("params"), variables
 
@@ -17,7 +17,7 @@ def init_network(network: nn.Module, key: jax.Array, *inputs: jax.Array) -> tupl
 def apply_network(
     network: nn.Module, params: Params, model_state: ModelState, *inputs: PyTree, train: bool, **options: PyTree
 ) -> tuple[jax.Array, ModelState]:
-    """(output, model state): with `train` the collections in `model_state` (batch statistics) are updated."""
+    """Return (output, model state); with `train` the collections in `model_state` (batch statistics) are updated."""
     variables = {"params": params, **model_state}
     if not train:
         return cast(jax.Array, network.apply(variables, *inputs, train=False, **options)), model_state

@@ -34,7 +34,7 @@ from jaxgen.models.variables import apply_network, init_network
 
 @dataclass(frozen=True)
 class VQVAE(ModelSpec):
-    """An autoencoder through a code book, on batches with `image` [B, H, W, C] in [-1, 1].
+    """An autoencoder through a codebook, on batches with `image` [B, H, W, C] in [-1, 1].
 
     The loss of one image of M = H W C numbers, with z_e from the encoder, e the nearest codes and sg[] without gradient
     (eq. 3, each term as a mean over its numbers, as in the paper's own code, so that their balance does not depend on
@@ -42,15 +42,15 @@ class VQVAE(ModelSpec):
 
         -1/M log p(x | e)  +  mean |sg[z_e] - e|^2  +  beta mean |z_e - sg[e]|^2
 
-    The first term's gradient passes from e to z_e unchanged. The second is left out with code books of running means,
-    which move by themselves (`jaxgen.models.codebooks.update_codebook`).
+    The first term's gradient passes from e to z_e unchanged. The second is left out with codebooks of running means,
+    which are updated without gradients (`jaxgen.models.codebooks.update_codebook`).
 
     Metrics: `vq_vae/loss`; `vq_vae/reconstruction`, -log p(x | e) in nats; `vq_vae/commitment`, mean |z_e - e|^2;
     `vq_vae/elbo`, log p(x | e) - h w log K, the bound of log p(x) with the uniform prior that holds while the codes are
     learned; `vq_vae/bits_per_dimension`, that bound in bits, where the likelihood is of levels; `vq_vae/perplexity` of
     the running counts (about the last 1 / (1 - gamma) training batches, and so the same for every batch and for the
-    held-out examples); `vq_vae/unigram_nats`, -log of the running share of each code, averaged over the grid: what one
-    that knew only these shares would need for a code, and what a prior must beat.
+    held-out examples); `vq_vae/unigram_nats`, -log of the running share of each code, averaged over the grid: the cost
+    of a code under these shares alone, which a prior must beat.
     """
 
     encoder: nn.Module
@@ -74,7 +74,7 @@ class VQVAE(ModelSpec):
     decay: float = 0.99
     """gamma of the running means; of the running counts of uses in both cases."""
     revive_below: float = 1.0
-    """Running means only; codes used less often a batch, in the running mean, become vectors of the batch."""
+    """Running means only: codes used less often per batch, in the running mean, become vectors of the batch."""
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "grid_shape", tuple(self.grid_shape))
@@ -89,16 +89,16 @@ class Quantized(NamedTuple):
     vectors: jax.Array
     """[B, h, w, D], the encoder's outputs z_e."""
     numbers: jax.Array
-    """int32 [B, h, w], those of the nearest codes."""
+    """int32 [B, h, w], the numbers of the nearest codes."""
     codes: jax.Array
-    """[B, h, w, D], these codes e."""
+    """[B, h, w, D], the nearest codes e."""
 
 
 # ---------------------------------------------------------------- training
 
 
 def training(vq_vae: VQVAE) -> SingleLoss:
-    """Return how a VQ-VAE is trained: on its loss, beside which the running means and counts move."""
+    """Return how a VQ-VAE is trained: on its loss, while running means and counts are updated without gradients."""
     return SingleLoss(
         name="vq_vae",
         init_networks=partial(init_networks, vq_vae),
@@ -113,7 +113,7 @@ def init(vq_vae: VQVAE, key: Key, batch: Batch) -> TrainState:
 
 
 def train_step(vq_vae: VQVAE, state: TrainState, batch: Batch, key: Key) -> tuple[TrainState, Metrics]:
-    """Take one step down the loss, and move the code book."""
+    """Take one optimizer step on the loss, and update the codebook."""
     return single_loss.train_step(training(vq_vae), state, batch, key)
 
 
@@ -123,7 +123,7 @@ def eval_step(vq_vae: VQVAE, state: TrainState, batch: Batch, key: Key) -> Metri
 
 
 def init_networks(vq_vae: VQVAE, key: Key, batch: Batch) -> tuple[Params, ModelState]:
-    """Return (params, model_state) of the networks and the code book."""
+    """Return (params, model_state) of the networks and the codebook."""
     encoder_key, decoder_key, codes_key = jax.random.split(key, 3)
     images = batch["image"]
     vectors = jnp.zeros((len(images), *vq_vae.grid_shape, vq_vae.code_size), images.dtype)
@@ -141,7 +141,7 @@ def init_networks(vq_vae: VQVAE, key: Key, batch: Batch) -> tuple[Params, ModelS
 
 
 def loss(vq_vae: VQVAE, params: Params, model_state: ModelState, batch: Batch, key: Key, *, train: bool) -> LossOutput:
-    """Return the loss of each image [B], and the code book moved by them."""
+    """Return the loss [B] of each image, and the codebook's state after the batch."""
     target_key, revival_key = jax.random.split(key)
     targets = vq_vae.likelihood.targets(target_key, batch["index"], batch["image"])
     found, encoder_state = _quantized(vq_vae, params, model_state, targets, train=train)
@@ -178,7 +178,7 @@ def loss(vq_vae: VQVAE, params: Params, model_state: ModelState, batch: Batch, k
 def _quantized(
     vq_vae: VQVAE, params: Params, model_state: ModelState, images: jax.Array, *, train: bool
 ) -> tuple[Quantized, ModelState]:
-    """What the encoder says of images, and its state."""
+    """Return the encoder's vectors of images with their nearest codes, and the encoder's model state."""
     vectors, encoder_state = apply_network(
         vq_vae.encoder, params["encoder"], model_state["encoder"], images, train=train
     )
@@ -188,12 +188,12 @@ def _quantized(
 
 
 def _codes(vq_vae: VQVAE, params: Params, model_state: ModelState) -> jax.Array:
-    """[K, D]."""
+    """Return the codebook's vectors [K, D]."""
     return params["codes"] if vq_vae.codebook == "gradient" else model_state["codebook"]["codes"]
 
 
 def _update_book(vq_vae: VQVAE, book: dict[str, jax.Array], found: Quantized, key: Key) -> dict[str, jax.Array]:
-    """The code book's state after a training batch."""
+    """Return the codebook's state after a training batch."""
     numbers, vectors = found.numbers.reshape(-1), jax.lax.stop_gradient(found.vectors).reshape(-1, vq_vae.code_size)
     if vq_vae.codebook == "gradient":
         return {"counts": update_counts(book["counts"], numbers, vq_vae.decay)}
@@ -234,7 +234,7 @@ def reconstruct(vq_vae: VQVAE, state: TrainState, images: jax.Array) -> jax.Arra
 
 
 def draw_codes(vq_vae: VQVAE, state: TrainState, key: Key, batch: Batch) -> jax.Array:
-    """Return the codes int32 [B, h, w] of the images that the likelihood draws of a batch's."""
+    """Return the codes int32 [B, h, w] of a batch's images as the likelihood's `targets` draws them."""
     return encode(vq_vae, state, vq_vae.likelihood.targets(key, batch["index"], batch["image"]))
 
 

@@ -6,8 +6,8 @@ Three principles, each a module with a spec and its functions `init`, `train_ste
 - `sequences`: `SequenceModel`, text and sound, drawn token by token over a network's cache;
 - `dall_e`: `DALLE`, one transformer over a caption and the codes of its image.
 
-Beside them `decoding` (the loop that draws tokens), `outputs` (distributions of the next token), `low_rank` (adapters)
-and `sound_augmentation`.
+Beside them are `decoding` (the loop that draws tokens), `outputs` (distributions of the next token), `low_rank`
+(adapters) and `sound_augmentation`.
 """
 
 from jaxgen.models.autoregressive import dall_e, decoding, grids, low_rank, outputs, sequences, sound_augmentation

@@ -26,57 +26,57 @@ from jaxgen.models.single_loss import LossOutput, SingleLoss
 from jaxgen.models.variables import init_network
 
 TEXT_WEIGHT = 1 / 8
-"""The weight of the text's part of the loss; that of the image's is the rest (section 2.2)."""
+"""The weight of the text's part of the loss; the image's part has the rest (section 2.2)."""
 
 
 class Layout(NamedTuple):
-    """Which tokens the transformer has, and where they stand.
+    """The tokens of the transformer and their places.
 
-    A sequence is a start, 0; the caption, T tokens, in which each place has a padding token of its own, K + place; and
-    the image's codes, N tokens, of which code c is K + T + c.
+    A sequence is a start token, 0; the caption, T tokens, where each place has a padding token of its own, K + place;
+    and the image's codes, N tokens, where code c is token K + T + c.
     """
 
     num_text_tokens: int
-    """K, with the 0 of padding."""
+    """K, including the 0 of padding."""
     caption_length: int
     """T."""
     num_codes: int
     """C."""
     grid_shape: tuple[int, ...]
-    """The grid of the codes of an image, N of them."""
+    """The shape of the grid of an image's N codes."""
 
     @property
     def vocabulary_size(self) -> int:
-        """Return K + T + C."""
+        """K + T + C, the number of different tokens."""
         return self.num_text_tokens + self.caption_length + self.num_codes
 
     @property
     def context(self) -> int:
-        """Return T + N, the number of tokens that are predicted."""
+        """T + N, the number of tokens that are predicted."""
         return self.caption_length + math.prod(self.grid_shape)
 
     @property
     def first_code(self) -> int:
-        """Return the token of code 0."""
+        """The token of code 0."""
         return self.num_text_tokens + self.caption_length
 
     def begin(self, captions: jax.Array) -> jax.Array:
-        """Return tokens [B, 1 + T] of captions int [B, T], which are padded with 0."""
+        """Return the tokens [B, 1 + T] of captions int [B, T], which are padded with 0."""
         padding = self.num_text_tokens + jnp.arange(self.caption_length, dtype=jnp.int32)
         return jnp.pad(jnp.where(captions == 0, padding, captions), ((0, 0), (1, 0)))
 
     def tokens(self, captions: jax.Array, codes: jax.Array) -> jax.Array:
-        """Return tokens [B, 1 + T + N] of captions int [B, T] and codes int [B, *grid]."""
+        """Return the tokens [B, 1 + T + N] of captions int [B, T] and codes int [B, *grid]."""
         return jnp.concatenate([self.begin(captions), codes.reshape(len(codes), -1) + self.first_code], axis=1)
 
 
 @dataclass(frozen=True)
 class DALLE(ModelSpec):
-    """log p(caption, codes), on batches with `image` and `caption` int [B, T], padded with 0.
+    """A transformer of log p(caption, codes), on batches with `image` and `caption` int [B, T], padded with 0.
 
-    The loss of an example is 1/8 of the mean of -log p over its caption's tokens, and 7/8 of that over its codes. At
-    each place only tokens of its kind are possible. As in the paper each place of a caption has a padding token of its
-    own, which is predicted as others are.
+    The loss of an example is 1/8 of the mean of -log p over its caption's tokens plus 7/8 of the mean over its codes.
+    At each place only tokens of its kind are possible. As in the paper, each place of a caption has a padding token of
+    its own, which is predicted like any other token.
 
     Metrics: `dall_e/loss`; `dall_e/text_nats` and `dall_e/image_nats`, -log p of a token of either kind; `dall_e/nats`,
     of all codes of an image.
@@ -84,27 +84,27 @@ class DALLE(ModelSpec):
 
     network: nn.Module
     """`network(tokens int [B, T + N], train=...) -> next-token logits [B, T + N, V]`, none of which depends on a later
-    token, with what `decoding` lists. With an attribute `dropout` above 0 it gets `dropout_keys` [B] where it is
-    trained."""
+    token, with the methods that `decoding` lists. If it has an attribute `dropout` above 0, it gets `dropout_keys` [B]
+    in training."""
     layout: Layout
     tokenizer: Tokenizer
-    """The first stage, which makes codes [B, *grid] of images and back."""
+    """The first stage, which encodes images to codes [B, *grid] and decodes codes to images."""
     prompts: tuple[tuple[int, ...], ...] | AnyArray
-    """int [P, T], of an array the numbers: the captions of samples where none are given, in turn."""
+    """int [P, T], kept as tuples: the captions, in turn, of samples for which none are given."""
     optimizer: optax.GradientTransformation
     caption_in_training: Callable[[jax.Array, Batch], jax.Array] | None = None
-    """(keys [B], batch) -> the captions int [B, T] that are trained on; None: the batch's `caption`."""
+    """(keys [B], batch) -> the captions int [B, T] to train on; None: the batch's `caption`."""
     caption_dropout: float = 0.1
-    """How often the caption is empty in training, so that guidance has something to compare with."""
+    """Probability that the caption is empty in training, so that guidance has logits to compare with."""
     guidance: float = 1.0
-    """w of classifier-free guidance, l(empty) + w (l(caption) - l(empty)), l the logits of a code; at 1 the caption
+    """w of classifier-free guidance, l(empty) + w (l(caption) - l(empty)), l the logits of a code; 1 is the caption
     alone, which takes half as long."""
     shift: int = 0
-    """Training images are moved by up to this many pixels before they become codes."""
+    """Training images are shifted by up to this many pixels before they are encoded."""
     ema_decay: float | None = None
-    """Of the moving average of the weights that evaluation and samples use; None: no average."""
+    """Decay of the moving average of the weights that evaluation and samples use; None: no average."""
     micro_batches: int = 1
-    """Parts of each device's batch, one after another, as of `SingleLoss`."""
+    """Number of parts of each device's batch whose gradients are added (`jaxgen.models.single_loss.SingleLoss`)."""
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "prompts", tuple(map(tuple, np.asarray(self.prompts).tolist())))
@@ -119,7 +119,7 @@ def init(dall_e: DALLE, key: Key, batch: Batch) -> TrainState:
 
 
 def train_step(dall_e: DALLE, state: TrainState, batch: Batch, key: Key) -> tuple[TrainState, Metrics]:
-    """Take one step down the loss of a batch."""
+    """Take one optimizer step on the loss of a batch."""
     return single_loss.train_step(_training(dall_e), state, batch, key)
 
 
@@ -167,10 +167,10 @@ def sample_codes(
     guidance: float | None = None,
     choice: SamplingParams | None = None,
 ) -> jax.Array:
-    """Draw codes int [B, *grid] of captions int [B, T]; `guidance` None: that of the spec."""
+    """Draw codes int [B, *grid] of captions int [B, T]; `guidance` None: the spec's."""
     layout, number = dall_e.layout, len(captions)
     guidance, length = dall_e.guidance if guidance is None else guidance, math.prod(layout.grid_shape)
-    if guidance != 1.0:  # beside each row one with an empty caption, which takes the same codes
+    if guidance != 1.0:  # beside each row, one with an empty caption that takes the same codes
         captions = jnp.concatenate([captions, jnp.zeros_like(captions)])
     decoder = Decoder(dall_e.network, partial(_draw_code, layout.first_code, guidance, number))
     variables = {"params": averaged_params(state, "dall_e"), **state.model_state["network"]}
@@ -195,7 +195,7 @@ def sample(
 
     Args:
       condition: captions int [num_samples, T]; None: the prompts in turn.
-      guidance: w; None: that of the spec.
+      guidance: w; None: the spec's.
       choice: how codes are drawn.
     """
     captions = chosen_condition(condition, num_samples, captions_in_turn(np.asarray(dall_e.prompts)))
@@ -226,14 +226,14 @@ def _training(dall_e: DALLE) -> SingleLoss:
 def _init_networks(dall_e: DALLE, key: Key, batch: Batch) -> tuple[Params, ModelState]:
     tokens = jnp.zeros((len(batch["image"]), dall_e.layout.context), jnp.int32)
     params, network_state = init_network(dall_e.network, key, tokens)
-    # Copied: the state's buffers are donated, and may not be those of another.
+    # Copied, since the state's buffers are donated and must belong to no other array.
     return params, {"network": network_state, "frozen": jax.tree.map(jnp.copy, dall_e.tokenizer.load())}
 
 
 def _logits_of(
     dall_e: DALLE, params: Params, model_state: ModelState, tokens: jax.Array, **options: PyTree
 ) -> tuple[jax.Array, jax.Array]:
-    """Return the logits of what is possible after tokens [B, T + N]: [B, T, K + T] and [B, N, C]."""
+    """Return the logits of the possible tokens at each place of [B, T + N]: [B, T, K + T] and [B, N, C]."""
     variables = {"params": params, **model_state["network"]}
     logits = cast(jax.Array, dall_e.network.apply(variables, tokens, **options))
     length, first = dall_e.layout.caption_length, dall_e.layout.first_code
@@ -243,7 +243,7 @@ def _logits_of(
 def _draw_code(
     first_code: int, guidance: float, number: int, logits: jax.Array, keys: jax.Array, params: SamplingParams
 ) -> jax.Array:
-    """Draw a code of each caption; with guidance rows are twice `number`, those with an empty caption last."""
+    """Draw a code for each caption; with guidance there are twice `number` rows, those with an empty caption last."""
     logits = logits[:, first_code:]
     if guidance != 1.0:
         own, free = jnp.split(logits, 2)

@@ -1,16 +1,16 @@
-"""Draw tokens one after another, in one compiled loop over a network's cache.
+"""Decoding: tokens drawn one after another, in one compiled loop over a network's cache.
 
-A network that is decoded has, besides `network(tokens [B, T], *condition, train=...) -> logits [B, T, K]`,
+A network that can be decoded has, besides `network(tokens [B, T], *condition, train=...) -> logits [B, T, K]`,
 
     start(batch_size, *condition) -> cache            an empty cache
     step(cache, tokens [B], position []) -> (cache, next-token logits [B, K])
 
-and, if it looks back at no more than so many tokens, `context`. Then it also has
+If it looks back at a limited number of tokens, that number is its attribute `context`, and it also has
 
     fill(tokens [B, T], *condition) -> cache          the cache after T tokens, T at most `context`
 
-When the context is full, its second half is kept: it is read again as if it were the beginning. So a token costs
-the same on average, however many came before, and `window_start` says which tokens each one depends on.
+When the context is full, its second half is kept and read again as if it were the beginning. So a token costs the same
+on average, however many came before; `window_start` says which tokens each one depends on.
 
     decoder = Decoder(network)
     decoding = begin(decoder, variables, key, prompts, lengths, num_tokens)
@@ -33,7 +33,7 @@ from jaxgen.core.keys import example_keys, folded_keys
 from jaxgen.core.types import ConditionValue, Key, PyTree, Variables, present
 
 _FILL_MULTIPLE = 64
-"""Prompts are padded to multiples of it before they are read at once, so that few lengths are compiled."""
+"""Prompts are padded to multiples of this length before they are read at once, so that few lengths are compiled."""
 
 
 @flax.struct.dataclass
@@ -41,16 +41,16 @@ class SamplingParams:
     """How a token is drawn from its logits."""
 
     temperature: float | jax.Array = 1.0
-    """Logits are divided by it; 0: the likeliest token is taken."""
+    """Divisor of the logits; 0: the likeliest token is taken."""
     top_k: int | None = flax.struct.field(pytree_node=False, default=None)
-    """Only the k likeliest tokens are possible. None: all."""
+    """Only the k likeliest tokens are possible; None: all tokens."""
     top_p: float | jax.Array | None = None
     """Only the likeliest tokens, until their probabilities add up to p, are possible (nucleus sampling: Holtzman et al.
-    2020, arXiv:1904.09751). None: all."""
+    2020, arXiv:1904.09751); None: all tokens."""
 
 
 Draw = Callable[[jax.Array, jax.Array, SamplingParams], jax.Array]
-"""(what a network's `step` gives [B, P], keys [B], params) -> tokens int [B]."""
+"""(outputs [B, P] of a network's `step`, keys [B], params) -> tokens int [B]."""
 
 
 def choose(logits: jax.Array, keys: jax.Array, params: SamplingParams) -> jax.Array:
@@ -71,36 +71,36 @@ def choose(logits: jax.Array, keys: jax.Array, params: SamplingParams) -> jax.Ar
 
 @dataclass(frozen=True)
 class Decoder:
-    """A network, and how tokens are drawn from what it gives."""
+    """A network, and how tokens are drawn from its outputs."""
 
     network: nn.Module
-    """With `start` and `step`, and where it has `context` also `fill`, as above."""
+    """A network with `start` and `step`, and with `fill` if it has `context`."""
     draw: Draw = choose
-    """Draws tokens from what `step` gives, which are logits where nothing else is said."""
+    """The function that draws tokens from the outputs of `step`; the default takes logits."""
 
     @property
     def context(self) -> int | None:
-        """How many tokens the network can look back at; None: there is no limit."""
+        """Number of tokens that the network can look back at; None: no limit."""
         return getattr(self.network, "context", None)
 
 
 @flax.struct.dataclass
 class DecodeState:
-    """All that is known while tokens are drawn."""
+    """The state of decoding."""
 
     tokens: jax.Array
-    """int [B, N]: the prompts, and after them what was drawn."""
+    """int [B, N]: the prompts, followed by the tokens drawn so far."""
     given: jax.Array
-    """int [B]: how many tokens of each row were given."""
+    """int [B]: the length of each row's prompt."""
     position: jax.Array
-    """[]: the last place that holds a token in all rows, whose next token is not drawn yet."""
+    """[]: the last place that holds a token in all rows; the token after it is not drawn yet."""
     start: jax.Array
     """[]: the place of the first token that the cache knows."""
     cache: PyTree
     keys: jax.Array
-    """[B], of each row."""
+    """[B], one key for each row."""
     condition: tuple[PyTree, ...] = ()
-    """What the network gets after the tokens."""
+    """Arguments of the network after the tokens."""
 
 
 def window_start(position: int, context: int) -> int:
@@ -126,7 +126,7 @@ def begin(
     """
     batch_size, longest = prompts.shape
     tokens = jnp.zeros((batch_size, longest + num_tokens), jnp.int32).at[:, :longest].set(prompts)
-    position = min(int(n) for n in lengths) - 1  # what lies before it in all rows is read here
+    position = min(int(n) for n in lengths) - 1  # the tokens before it, given in all rows, are read here
     start = 0 if decoder.context is None else window_start(position, decoder.context)
     return DecodeState(
         tokens=tokens,
@@ -162,7 +162,7 @@ def advance(
 ) -> DecodeState:
     """Return the state `count` tokens later in each row, or fewer where no room is left.
 
-    Rows with longer prompts go through those first.
+    Rows with longer prompts first go through the rest of their prompts.
     """
     end = jnp.minimum(decoding.position + count, decoding.tokens.shape[1] - 1)
     draw_next = functools.partial(_draw_next, decoder, variables, params)
@@ -189,7 +189,7 @@ def _draw_next(decoder: Decoder, variables: Variables, params: SamplingParams, d
 
 
 def _make_room(decoder: Decoder, variables: Variables, decoding: DecodeState) -> DecodeState:
-    """Keep the second half of a full context."""
+    """Drop the first half of a full context."""
     kept = present(decoder.context) // 2
     start = decoding.position - kept
     window = jax.lax.dynamic_slice_in_dim(decoding.tokens, start, kept, axis=1)

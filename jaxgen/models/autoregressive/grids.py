@@ -27,10 +27,10 @@ Drawn = tuple[jax.Array, jax.Array, PyTree]
 
 
 class Tokenizer(NamedTuple):
-    """What makes tokens of a batch and samples of tokens: a first stage that was trained before, or a rule."""
+    """A conversion of batches to tokens and of tokens to samples: a first stage trained before, or a rule."""
 
     load: Callable[[], Variables]
-    """() -> its arrays, which go to `model_state["frozen"]`: one checkpoint is complete."""
+    """() -> its arrays, which are kept in `model_state["frozen"]`, so that each checkpoint is complete."""
     encode: Callable[[Variables, Key, Batch], jax.Array]
     """(arrays, key, batch) -> tokens int [B, *S]."""
     decode: Callable[[Variables, jax.Array], jax.Array]
@@ -40,8 +40,8 @@ class Tokenizer(NamedTuple):
 def binary_pixels() -> Tokenizer:
     """Return the tokenizer of images [B, H, W, 1] in [-1, 1] to tokens [B, H, W], 1 where a pixel is white, and back.
 
-    Gray values are drawn as black or white as the likelihood `bernoulli` draws them: anew at each step, where the data
-    were not binarized once and for all (`jaxgen.data.binarization`).
+    Gray values are drawn as black or white as the likelihood `bernoulli` draws them: anew at each step, unless the data
+    were binarized once and for all (`jaxgen.data.binarization`).
     """
 
     def encode(arrays: Variables, key: Key, batch: Batch) -> jax.Array:
@@ -58,15 +58,15 @@ def binary_pixels() -> Tokenizer:
 
 @dataclass(frozen=True)
 class AutoregressiveGrid(ModelSpec):
-    """-log p(x) = -sum_i log p(x_i | x_1, ..., x_{i-1}), the tokens x of an example in raster order.
+    """A model of grids, trained on -log p(x) = -sum_i log p(x_i | x_1, ..., x_{i-1}), tokens x in raster order.
 
     Metrics, of -log p in nats: `autoregressive/loss`, per token; `autoregressive/nats`, per example.
     """
 
     network: nn.Module
-    """`network(tokens int [B, *S], train=...) -> logits [B, *S, K]`, each of which depends on no token but those before
+    """`network(tokens int [B, *S], train=...) -> logits [B, *S, K]`, each of which depends only on the tokens before
     it. If it has `start(tokens) -> cache` and `logits_at(cache, tokens, i) -> (cache, logits [B, K] of token i)`, which
-    is asked for every i in order, samples are drawn by these; else by a whole pass for each token."""
+    is called for every i in order, samples are drawn by these; otherwise by a full pass for each token."""
     token_shape: tuple[int, ...]
     """S."""
     optimizer: optax.GradientTransformation
@@ -75,7 +75,7 @@ class AutoregressiveGrid(ModelSpec):
     tokenizer: Tokenizer | None = None
     """Makes the tokens; None: they are the batch's `tokens`, and samples are tokens."""
     ema_decay: float | None = None
-    """Of the moving average of the weights that evaluation and samples use; None: no average."""
+    """Decay of the moving average of the weights that evaluation and samples use; None: no average."""
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "token_shape", tuple(self.token_shape))
@@ -90,7 +90,7 @@ def init(grid: AutoregressiveGrid, key: Key, batch: Batch) -> TrainState:
 
 
 def train_step(grid: AutoregressiveGrid, state: TrainState, batch: Batch, key: Key) -> tuple[TrainState, Metrics]:
-    """Take one step down the loss of a batch."""
+    """Take one optimizer step on the loss of a batch."""
     return single_loss.train_step(_training(grid), state, batch, key)
 
 
@@ -147,7 +147,7 @@ def sample_tokens(
 def sample(
     grid: AutoregressiveGrid, state: TrainState, key: Key, num_samples: int, *, condition: jax.Array | None = None
 ) -> jax.Array:
-    """Draw samples [num_samples, ...], of labels [num_samples] where there are classes; None: every class in turn.
+    """Draw samples [num_samples, ...], with labels [num_samples] if there are classes; None: every class in turn.
 
     Raises:
       ValueError: a condition for a model without classes.
@@ -181,7 +181,7 @@ def _init_networks(grid: AutoregressiveGrid, key: Key, batch: Batch) -> tuple[Pa
     size = len(next(iter(batch.values())))
     tokens = jnp.zeros((size, *grid.token_shape), jnp.int32)
     params, network_state = init_network(grid.network, key, tokens, *_condition_of(grid, batch))
-    # Copied: the state's buffers are donated, and may not be those of another.
+    # Copied, since the state's buffers are donated and must belong to no other array.
     frozen = {} if grid.tokenizer is None else {"frozen": jax.tree.map(jnp.copy, grid.tokenizer.load())}
     return params, {"network": network_state, **frozen}
 

@@ -1,4 +1,4 @@
-"""Low-rank adapters: a trained network is kept as it is, and small products beside its kernels are trained."""
+"""Low-rank adapters: a trained network stays as it is, and small products added to its kernels are trained."""
 
 import math
 from typing import cast
@@ -11,9 +11,9 @@ from jaxgen.core.types import Key, Params
 
 
 def create_adapters(key: Key, params: Params, rank: int) -> Params:
-    """Adapters of all kernels [in, out] of a network: `down` [in, rank], normal, and `up` [rank, out], zeros at first.
+    """Return adapters of all kernels [in, out] of a network: normal `down` [in, rank] and zero `up` [rank, out].
 
-    Tables (embeddings), biases and norms get none. Before the first step the network is what it was.
+    Embeddings, biases and norms get no adapter. Before the first step the network's outputs are unchanged.
     """
     kernels = {path: kernel for path, kernel in _flat(params).items() if path[-1] == "kernel" and kernel.ndim == 2}
     keys = jax.random.split(key, len(kernels))
@@ -26,7 +26,10 @@ def create_adapters(key: Key, params: Params, rank: int) -> Params:
 
 
 def with_adapters(params: Params, adapters: Params) -> Params:
-    """W + down up for each kernel W with an adapter (LoRA: Hu et al. 2021, arXiv:2106.09685, eq. 3; alpha = rank)."""
+    """Return W + down up for each kernel W with an adapter (LoRA: Hu et al. 2021, arXiv:2106.09685, eq. 3).
+
+    LoRA's alpha is the rank.
+    """
     kernels, small = _flat(params), _flat(adapters)
     for path in {path[:-1] for path in small}:
         kernels[path] = kernels[path] + small[(*path, "down")] @ small[(*path, "up")]

@@ -1,4 +1,4 @@
-"""What a sequence network's outputs are the parameters of: the distribution of the next token, in three forms."""
+"""Distributions of the next token, in three forms; their parameters are a sequence network's outputs."""
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable
@@ -19,7 +19,7 @@ class OutputDistribution(NamedTuple):
     """The distribution of a token given its parameters [..., P]."""
 
     num_parameters: int | None
-    """P; None: as many as there are tokens."""
+    """P; None: one for each token."""
     log_prob: Callable[[jax.Array, jax.Array], jax.Array]
     """(parameters [..., P], tokens int [...]) -> log p [...] in nats."""
     likeliest: Callable[[jax.Array], jax.Array]
@@ -38,7 +38,7 @@ def softmax() -> OutputDistribution:
 
 
 def mixture_of_logistics(components: int = 10, levels: int = 256, *, min_log_scale: float = -7.0) -> OutputDistribution:
-    """Return the distribution of tokens as even levels of [-1, 1], each with the mass around it of M logistics:
+    """Return the distribution of tokens that are even levels of [-1, 1], each with the mass of M logistics around it:
 
         P(x) = sum_i pi_i (sigmoid((x + h - m_i) / s_i) - sigmoid((x - h - m_i) / s_i)),      h = 1 / (levels - 1)
 
@@ -50,43 +50,43 @@ def mixture_of_logistics(components: int = 10, levels: int = 256, *, min_log_sca
     where components lie apart; `draw` knows all levels' masses, so that `SamplingParams` mean the same as for logits.
 
     Args:
-      min_log_scale: log s is cut off here: below, one level has all the mass.
+      min_log_scale: lower bound of log s; below it, one level has all the mass.
     """
     return _InLevels(components, levels, min_log_scale=min_log_scale).distribution()
 
 
 def mixture_in_amplitudes(components: int = 4, levels: int = 256, *, uniform: float = 1e-5) -> OutputDistribution:
-    """Return the distribution of tokens as mu-law codes, each with the mass of M logistics between the amplitudes
+    """Return the distribution of tokens that are mu-law codes, each with the mass of M logistics between the amplitudes
     halfway to its neighbors:
 
         P(k) = (1 - u) sum_i w_i (sigmoid((e_{k+1} - m_i) / s_i) - sigmoid((e_k - m_i) / s_i)) + u / levels
 
     where the outermost levels get all that lies beyond them. Parameters: M logits of w, M means m and M log s, in
-    amplitudes. Unlike levels, amplitudes mean the same at any loudness: `networks.wavenet` with a predictor.
+    amplitudes. Unlike levels, amplitudes mean the same at any loudness (see `networks.wavenet` with a predictor).
 
     `likeliest` is the code of the mean of the component with the largest weight over scale, which is the mode where
     components lie apart and are no wider than levels; `draw` knows all levels' masses.
 
     Args:
-      uniform: u, the share of the uniform distribution, which bounds what a surprise costs.
+      uniform: u, the share of the uniform distribution, which bounds the cost of a surprise.
     """
     return _InAmplitudes(components, levels, uniform).distribution()
 
 
 @dataclass(frozen=True)
 class _Mixture(ABC):
-    """M components over tokens, by three parameters of each: the logit of its weight, and those of its place."""
+    """M components over tokens with three parameters each: the logit of a weight, and two parameters of its place."""
 
     components: int
     """M."""
     levels: int
-    """How many tokens there are."""
+    """Number of tokens."""
     uniform: float = 0.0
     """The share of the uniform distribution."""
 
     @abstractmethod
     def place(self, means: jax.Array, log_scales: jax.Array) -> tuple[jax.Array, jax.Array]:
-        """Return means and log scales, of the second and the last third of the parameters."""
+        """Return means and log scales, given the second and the last third of the parameters."""
 
     @abstractmethod
     def log_masses(self, tokens: jax.Array, means: jax.Array, log_scales: jax.Array) -> jax.Array:

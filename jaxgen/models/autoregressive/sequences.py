@@ -25,21 +25,21 @@ from jaxgen.models.single_loss import LossOutput, SingleLoss
 from jaxgen.models.variables import init_network
 
 NetworkCondition = tuple[PyTree, ...]
-"""What a network gets after the tokens: arrays, or trees of them, all with one row for each example."""
+"""A network's arguments after the tokens: arrays, or trees of them, all with one row for each example."""
 
 
 def no_condition(batch: Batch) -> NetworkCondition:
-    """Return the condition of a network that gets tokens alone."""
+    """Return the condition of a network that takes tokens alone."""
     del batch
     return ()
 
 
 @dataclass(frozen=True)
 class SequenceModel(ModelSpec):
-    """-log p(x_1, ..., x_T | x_0) = -sum_t log p(x_t | x_0, ..., x_{t-1}) of windows of tokens.
+    """A model of windows of tokens, -log p(x_1, ..., x_T | x_0) = -sum_t log p(x_t | x_0, ..., x_{t-1}).
 
-    A batch has `tokens` int [B, T + 1], of which the first is given, and may have `weights` float [B, T]: of each token
-    predicted, 1 or, for padding, 0.
+    A batch has `tokens` int [B, T + 1], the first of which is given, and may have `weights` float [B, T] of the
+    predicted tokens, 0 for padding and 1 for others.
 
     Metrics, averaged over tokens: `autoregressive/loss`, -log p in nats; `autoregressive/accuracy`, how often the
     likeliest token is the right one; with `report_bits` also `autoregressive/bits`, the loss over ln 2.
@@ -47,34 +47,34 @@ class SequenceModel(ModelSpec):
 
     network: nn.Module
     """`network(tokens int [B, T], *condition, train=...) -> next-token logits [B, T, K]`, none of which depends on a
-    later token; to be sampled it has what `decoding` lists. With an attribute `dropout` above 0 it gets `dropout_keys`
-    [B] where it is trained."""
+    later token; to be sampled it has the methods that `decoding` lists. If it has an attribute `dropout` above 0, it
+    gets `dropout_keys` [B] in training."""
     optimizer: optax.GradientTransformation
     output: OutputDistribution | None = None
-    """The distribution that the network gives the parameters of (`outputs`); None: `softmax`."""
+    """The distribution whose parameters the network returns (`outputs`); None: `softmax`."""
     condition_of: Callable[[Batch], NetworkCondition] = no_condition
-    """batch -> the condition."""
+    """batch -> the condition of its examples."""
     conditions: Callable[[int], NetworkCondition] | None = None
-    """num_samples -> the condition of samples where none is given; needed if there is one."""
+    """num_samples -> the default condition of samples; needed by a conditional model."""
     pretrained: Callable[[], Params] | None = None
-    """() -> the network's params to begin with; None: they are drawn."""
+    """() -> the network's initial params; None: they are drawn at random."""
     adapter_rank: int | None = None
-    """Train only low-rank adapters of this rank (`low_rank`), beside the params that `pretrained` gives, which go to
-    `model_state["frozen"]`; None: all is trained."""
+    """Train only low-rank adapters of this rank (`low_rank`), beside the params that `pretrained` returns, which are
+    kept in `model_state["frozen"]`; None: all params are trained."""
     first_token: int = 0
-    """What samples without a prompt follow (a line end)."""
+    """The token that samples without a prompt follow (a line end)."""
     sample_length: int = 256
-    """How many tokens a sample has if nothing is said."""
+    """Default number of tokens of a sample."""
     ema_decay: float | None = None
-    """Of the moving average of the weights that evaluation and samples use; None: no average."""
+    """Decay of the moving average of the weights that evaluation and samples use; None: no average."""
     micro_batches: int = 1
-    """Parts of each device's batch, one after another, as of `SingleLoss`."""
+    """Number of parts of each device's batch whose gradients are added (`jaxgen.models.single_loss.SingleLoss`)."""
     report_bits: bool = False
     """Whether `autoregressive/bits` is reported."""
     augment: Callable[[Key, jax.Array], jax.Array] | None = None
-    """(key, tokens [T + 1] of one example) -> others that are trained on in their place."""
+    """(key, tokens [T + 1] of one example) -> the tokens to train on in their place."""
     condition_kind: Literal["class", "caption", "speech"] = "speech"
-    """What the condition says of samples, where there is one."""
+    """The kind of a conditional model's condition."""
 
     def __post_init__(self) -> None:
         if self.output is None:
@@ -82,7 +82,7 @@ class SequenceModel(ModelSpec):
 
     @property
     def decoder(self) -> Decoder:
-        """How tokens are drawn."""
+        """The network with the draw of its output distribution."""
         return Decoder(self.network, present(self.output).draw)
 
     def model(self) -> GenerativeModel:
@@ -95,7 +95,7 @@ def init(sequences: SequenceModel, key: Key, batch: Batch) -> TrainState:
 
 
 def train_step(sequences: SequenceModel, state: TrainState, batch: Batch, key: Key) -> tuple[TrainState, Metrics]:
-    """Take one step down the loss of a batch."""
+    """Take one optimizer step on the loss of a batch."""
     return single_loss.train_step(_training(sequences), state, batch, key)
 
 
@@ -173,8 +173,8 @@ def sample(
     """Draw tokens int [num_samples, num_tokens] that follow `first_token`.
 
     Args:
-      condition: a tuple as `condition_of` gives it; None: that of `conditions`.
-      num_tokens: None: `sample_length`.
+      condition: a tuple as returned by `condition_of`; None: that of `conditions`.
+      num_tokens: number of tokens; None: `sample_length`.
       choice: how tokens are drawn.
 
     Raises:
@@ -223,14 +223,14 @@ def _init_networks(sequences: SequenceModel, key: Key, batch: Batch) -> tuple[Pa
     tokens = batch["tokens"][:, :-1].astype(jnp.int32)
     params, model_state = init_network(sequences.network, network_key, tokens, *sequences.condition_of(batch))
     if sequences.pretrained is not None:
-        params = jax.tree.map(jnp.copy, sequences.pretrained())  # the state's buffers are donated: not another's
+        params = jax.tree.map(jnp.copy, sequences.pretrained())  # donated buffers belong to no other array
     if sequences.adapter_rank is None:
         return params, model_state
     return create_adapters(adapter_key, params, sequences.adapter_rank), {**model_state, "frozen": params}
 
 
 def _variables_of(sequences: SequenceModel, params: Params, model_state: ModelState) -> Variables:
-    """Return what the network is applied with."""
+    """Return the variables that the network is applied with."""
     others = {name: value for name, value in model_state.items() if name != "frozen"}
     if sequences.adapter_rank is not None:
         params = with_adapters(model_state["frozen"], params)

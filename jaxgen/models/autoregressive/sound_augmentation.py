@@ -1,4 +1,4 @@
-"""Changes of sound that leave it as likely as it was: what a network of few clips is kept from learning by heart."""
+"""Augmentation of sound: changes that leave it as likely as before, so that few clips are not memorized."""
 
 from collections.abc import Callable
 
@@ -12,10 +12,11 @@ from jaxgen.data.mu_law import LEVELS, amplitudes_of, codes_of
 def random_loudness(
     probability: float, quietest: float = 0.05, loudest: float = 2.0
 ) -> Callable[[Key, jax.Array], jax.Array]:
-    """(key, mu-law codes int [T]) -> codes of the same sound, with `probability` at another loudness.
+    """Return (key, mu-law codes int [T]) -> codes of the same sound, at another loudness with this probability.
 
-    Amplitudes are multiplied by a factor from `quietest` to `loudest`, even in its logarithm, and by -1 in half of the
-    cases. Each is drawn evenly from its level before, so that a quiet sound has no gaps between its levels.
+    Amplitudes are multiplied by a factor from `quietest` to `loudest`, uniform in its logarithm, and by -1 in half of
+    the cases. Before that, each amplitude is drawn uniformly within its level, so that a quiet sound has no gaps
+    between its levels.
     """
 
     def augment(key: Key, codes: jax.Array) -> jax.Array:

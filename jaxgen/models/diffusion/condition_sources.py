@@ -1,4 +1,4 @@
-"""What the images of a diffusion model are drawn for: classes, captions."""
+"""Sources of a diffusion model's conditions: classes and captions."""
 
 from collections.abc import Callable
 from typing import Literal, NamedTuple
@@ -11,31 +11,31 @@ from jaxgen.models.conditional_samples import captions_in_turn, classes_in_turn
 
 
 class ConditionSource(NamedTuple):
-    """Where conditions come from, in training and for samples."""
+    """The source of conditions, in training and for samples."""
 
     kind: Literal["class", "caption"]
     entry: str
     """The batch's entry, [B, ...]."""
     none: int | tuple[int, ...]
-    """What stands for no condition, of the shape [...] of one."""
+    """The value that stands for no condition, of the shape [...] of a condition."""
     of_samples: Callable[[int], jax.Array]
-    """num_samples -> the conditions [N, ...] of samples for which none are given."""
+    """num_samples -> the default conditions [N, ...] of samples."""
     in_training: Callable[[jax.Array, Batch], jax.Array] | None = None
     """(keys [B], batch) -> the conditions [B, ...] to train on in place of the entry; None: the entry."""
 
 
 def class_condition(num_classes: int) -> ConditionSource:
-    """Condition on the batch's `label` in 0..K-1; K stands for no class. Samples are of every class in turn."""
+    """Return the source of the batch's `label` in 0..K-1; K stands for no class. Samples are of every class in turn."""
     return ConditionSource("class", "label", num_classes, classes_in_turn(num_classes))
 
 
 def caption_condition(
     prompts: AnyArray, in_training: Callable[[jax.Array, Batch], jax.Array] | None = None
 ) -> ConditionSource:
-    """Condition on the batch's `caption` int [B, T], padded with 0; an empty one stands for none.
+    """Return the source of the batch's `caption` int [B, T], padded with 0; an empty caption stands for no condition.
 
     Args:
-      prompts: int [P, T], of which samples are in turn.
+      prompts: int [P, T], the captions of samples in turn.
       in_training: (keys [B], batch) -> the captions [B, T] to train on; None: the batch's `caption`.
     """
     length = np.shape(prompts)[1]

@@ -1,4 +1,4 @@
-"""What a trained diffusion model draws: the denoised image, samples, and what is missing of images."""
+"""Uses of a trained diffusion model: denoising, sampling and inpainting."""
 
 import functools
 from collections.abc import Callable
@@ -35,7 +35,7 @@ def denoise(diffusion: Diffusion, state: TrainState, x: jax.Array, sigma: jax.Ar
 
 
 def denoiser(diffusion: Diffusion, state: TrainState, given: tuple[jax.Array, ...], guidance: float = 1.0) -> Denoiser:
-    """Return (x [N, H, W, C], sigma []) -> [N, H, W, C] as samplers take it, guided toward conditions if there are any.
+    """Return the denoiser (x [N, H, W, C], sigma []) -> [N, H, W, C] that samplers take, guided toward any conditions.
 
     Args:
       given: the conditions [N, ...], or nothing.
@@ -67,9 +67,9 @@ def sample(  # its keywords are what `jaxgen sample` and `jaxgen evaluate` offer
     """Draw images [N, H, W, C] in [-1, 1].
 
     Args:
-      condition: what each is drawn for, [N, ...]; None: the conditions `of_samples` of the spec's `condition`.
+      condition: the condition of each image, [N, ...]; None: the conditions `of_samples` of the spec's `condition`.
       sampler: name of a sampler in `SAMPLERS`; None: the spec's.
-      sampling_steps: how many steps it takes; None: as many as the spec says.
+      sampling_steps: number of steps of the sampler; None: the spec's.
       guidance: weight of the condition (1: without guidance); None: the spec's.
     """
     of_samples = None if diffusion.condition is None else diffusion.condition.of_samples
@@ -95,13 +95,13 @@ def inpaint(
 
     Args:
       given: the conditions [N, ...]; in a conditional model, leaving them out means no condition.
-      repeats: of each step (`jaxgen.models.diffusion.samplers.repainted`).
-      sampler: as of `sample`.
-      sampling_steps: as of `sample`.
-      guidance: as of `sample`.
+      repeats: how often each step is taken (`jaxgen.models.diffusion.samplers.repainted`).
+      sampler: name of a sampler in `SAMPLERS`; None: the spec's.
+      sampling_steps: number of steps of the sampler; None: the spec's.
+      guidance: weight of the condition (1: without guidance); None: the spec's.
     """
 
-    # What is known is "denoised" to itself, so that its noise falls along with that of the rest.
+    # Known pixels are "denoised" to themselves, so that their noise falls along with that of the rest.
     def finish(denoised: jax.Array) -> jax.Array:
         return jnp.where(mask > 0, images, denoised)
 
@@ -122,7 +122,7 @@ def draw(
     guidance: float | None = None,
     repeats: int = 1,
 ) -> jax.Array:
-    """Draw samples whose denoised images are cut to [-1, 1] and go through `finish` at every step."""
+    """Draw samples whose denoised images are clipped to [-1, 1] and passed through `finish` at every step."""
     sampler = diffusion.sampler if sampler is None else sampler
     sampling_steps = diffusion.sampling_steps if sampling_steps is None else sampling_steps
     guidance = diffusion.guidance if guidance is None else guidance
@@ -141,16 +141,16 @@ def draw(
 
 
 def without(diffusion: Diffusion, given: jax.Array, left_out: jax.Array) -> jax.Array:
-    """Return conditions [B, ...], those that are left out [B] replaced by what stands for none."""
+    """Return conditions [B, ...], replaced by the source's `none` where `left_out` [B] is true."""
     left_out = left_out.reshape(-1, *(1,) * (given.ndim - 1))
     return jnp.where(left_out, jnp.asarray(present(diffusion.condition).none, given.dtype), given)
 
 
 def network_inputs(preconditioning: Preconditioning, x: jax.Array, sigma: jax.Array) -> tuple[jax.Array, jax.Array]:
-    """Return what the network gets of x [B, H, W, C] under noise of the levels sigma [B]."""
+    """Return the network's inputs for x [B, H, W, C] under noise of the levels sigma [B]."""
     return over_pixels(preconditioning.c_in(sigma)) * x, jnp.log(sigma) / 4.0
 
 
 def over_pixels(values: jax.Array) -> jax.Array:
-    """[B] -> [B, 1, 1, 1]."""
+    """Reshape values [B] to [B, 1, 1, 1]."""
     return values[:, None, None, None]

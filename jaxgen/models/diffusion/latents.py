@@ -18,20 +18,20 @@ WIDEST_RANGE = 0.002, 80.0
 
 
 def decode(diffusion: Diffusion, state: TrainState, latents: jax.Array, *given: jax.Array) -> jax.Array:
-    """Return the images [N, H, W, C] of latents [N, H W C], for the conditions given [N, ...], or none."""
+    """Decode latents [N, H W C] to images [N, H, W, C], for the conditions `given` [N, ...] if there are any."""
     sigmas = jnp.asarray(diffusion.noise_levels.sigmas(diffusion.sampling_steps))
     start = sigmas[0] * latents.reshape(-1, *diffusion.image_shape)
     return jnp.clip(heun(denoiser(diffusion, state, given), start, sigmas), -1.0, 1.0)
 
 
 def encode(diffusion: Diffusion, state: TrainState, images: jax.Array, *given: jax.Array) -> jax.Array:
-    """Return the latents [N, H W C] that images [N, H, W, C] are decoded from."""
+    """Encode images [N, H, W, C] to the latents [N, H W C] that they are decoded from."""
     sigmas = jnp.asarray(diffusion.noise_levels.sigmas(diffusion.sampling_steps)[-2::-1])  # from the last one above 0
     return heun(denoiser(diffusion, state, given), images, sigmas).reshape(len(images), -1) / sigmas[-1]
 
 
 def reconstruct(diffusion: Diffusion, state: TrainState, images: jax.Array, *given: jax.Array) -> jax.Array:
-    """Encode images [N, H, W, C], and decode them again."""
+    """Encode and decode images [N, H, W, C]."""
     return decode(diffusion, state, encode(diffusion, state, images, *given), *given)
 
 
@@ -54,5 +54,5 @@ def log_likelihood(diffusion: Diffusion, state: TrainState, key: Key, batch: Bat
 
 
 def bits_per_dimension(diffusion: Diffusion, nats: jax.Array) -> jax.Array:
-    """Return a value of `log_likelihood` in bits per dimension, of images of 256 levels."""
+    """Convert a `log_likelihood` of images of 256 levels from nats to bits per dimension."""
     return likelihood.bits_per_dimension(-nats, diffusion.dimensions, bin_width=2.0 * HALF_BIN)

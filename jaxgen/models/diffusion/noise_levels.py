@@ -1,7 +1,7 @@
-"""Noise levels of diffusion: which ones a model is trained on, and which ones a sampler steps through.
+"""Noise levels of diffusion: those a model is trained on, and those a sampler steps through.
 
-Everything is said of x = y + sigma n: an image y in [-1, 1] under noise n of standard deviation sigma, the noise level
-(Karras et al. 2022, arXiv:2206.00364). The other formulations scale x and name sigma otherwise:
+All levels are those of x = y + sigma n: an image y in [-1, 1] under noise n of standard deviation sigma, the noise
+level (Karras et al. 2022, arXiv:2206.00364). Other formulations scale x and have another name for sigma:
 
     DDPM:           sqrt(a) y + sqrt(1 - a) n = sqrt(a) x,    sigma^2 = (1 - a) / a,   a being alpha-bar of a step t
     flow matching:  (1 - t) y + t n           = (1 - t) x,    sigma = t / (1 - t)
@@ -36,7 +36,7 @@ def lognormal(
     sigma_max: float = 80.0,
     rho: float = 7.0,
 ) -> NoiseLevels:
-    """EDM (Karras et al. 2022, table 1): log sigma is normal in training, samplers' levels are even in sigma^(1/rho).
+    """Return EDM's noise levels (table 1): log sigma is normal in training, samplers' are even in sigma^(1/rho).
 
     sigma_i = (sigma_max^(1/rho) + i / (N - 1) (sigma_min^(1/rho) - sigma_max^(1/rho)))^rho, i = 0, ..., N - 1   (eq. 5)
     """
@@ -52,17 +52,19 @@ def lognormal(
 
 
 def linear_betas(steps: int = 1_000, beta_start: float = 1e-4, beta_end: float = 0.02) -> NoiseLevels:
-    """DDPM (Ho et al. 2020, arXiv:2006.11239, section 4): beta_t is even in t, alpha-bar_t the product of 1 - beta_s.
+    """Return DDPM's noise levels (Ho et al. 2020, arXiv:2006.11239, section 4).
 
-    Training takes each of the `steps` levels equally often; a sampler of fewer steps skips levels evenly.
+    beta_t is even in t, and alpha-bar_t is the product of 1 - beta_s for s up to t. Training takes each of the `steps`
+    levels equally often; a sampler of fewer steps skips levels evenly.
     """
     return _discrete(np.linspace(beta_start, beta_end, steps, dtype=np.float64))
 
 
 def cosine_betas(steps: int = 1_000, s: float = 0.008, max_beta: float = 0.999) -> NoiseLevels:
-    """Improved DDPM (Nichol and Dhariwal 2021, arXiv:2102.09672, eq. 17), otherwise as `linear_betas`.
+    """Return the noise levels of improved DDPM (Nichol and Dhariwal 2021, arXiv:2102.09672, eq. 17).
 
-    alpha-bar_t = f(t) / f(0) with f(t) = cos^2((t / T + s) / (1 + s) pi / 2), and no beta above `max_beta`.
+    alpha-bar_t = f(t) / f(0) with f(t) = cos^2((t / T + s) / (1 + s) pi / 2), and no beta above `max_beta`. Training
+    and samplers use the levels as with `linear_betas`.
     """
     times = np.arange(steps + 1) / steps
     alpha_bars = np.cos((times + s) / (1.0 + s) * np.pi / 2.0) ** 2
@@ -70,7 +72,9 @@ def cosine_betas(steps: int = 1_000, s: float = 0.008, max_beta: float = 0.999) 
 
 
 def flow_times(*, logit_normal: bool = False, last: float = 0.999) -> NoiseLevels:
-    """Flow matching on straight lines (Lipman et al. 2023, arXiv:2210.02747; Liu et al. 2023, arXiv:2209.03003).
+    """Return the noise levels of flow matching on straight lines.
+
+    Lipman et al. 2023, arXiv:2210.02747; Liu et al. 2023, arXiv:2209.03003.
 
     t is uniform in [0, last), or sigmoid(N(0, 1)) (Esser et al. 2024, arXiv:2403.03206, section 3.1); samplers' levels
     are even in t. At t = 1 there would be nothing but noise, and sigma infinite.
@@ -93,7 +97,7 @@ def low_discrepancy_uniform(key: jax.Array, index: jax.Array) -> jax.Array:
 
     u_i = frac(U + i g), g the golden ratio: each one is uniform, and any run of them is nearly equidistant, so that the
     loss of a batch varies less (as in Kingma et al. 2021, arXiv:2107.00630, appendix I.1, for any batch and device).
-    All parts of a batch must be given the same key: U is the batch's.
+    All parts of a batch must be given the same key, since U belongs to the batch.
     """
     return jnp.mod(jax.random.uniform(key) + GOLDEN_RATIO * index.astype(jnp.float32), 1.0)
 

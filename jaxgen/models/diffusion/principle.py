@@ -26,7 +26,7 @@ def init(diffusion: Diffusion, key: Key, batch: Batch) -> TrainState:
 
 
 def train_step(diffusion: Diffusion, state: TrainState, batch: Batch, key: Key) -> tuple[TrainState, Metrics]:
-    """Take one step down the loss of a batch."""
+    """Take one optimizer step on the loss of a batch."""
     return single_loss.train_step(training(diffusion), state, batch, key)
 
 
@@ -97,7 +97,7 @@ def _init_networks(diffusion: Diffusion, key: Key, batch: Batch) -> tuple[Params
 
 
 def _conditions(diffusion: Diffusion, batch: Batch) -> tuple[jax.Array, ...]:
-    """Return the batch's conditions [B, ...], or nothing in a model without."""
+    """Return the batch's conditions [B, ...], or nothing in an unconditional model."""
     return () if diffusion.condition is None else (batch[diffusion.condition.entry],)
 
 

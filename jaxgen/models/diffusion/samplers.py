@@ -31,7 +31,7 @@ REPEATS = 10
 def ddim(
     denoiser: Denoiser, x: jax.Array, sigmas: jax.Array, key: jax.Array | None = None, *, eta: float = 0.0
 ) -> jax.Array:
-    """DDIM (Song et al. 2021, arXiv:2010.02502, eqs. 12 and 16): with eta = 0 no noise, with 1 that of DDPM.
+    """Sample by DDIM (Song et al. 2021, arXiv:2010.02502, eqs. 12 and 16): without noise for eta = 0, as DDPM for 1.
 
     From s to t < s:  x_t = D + sqrt(t^2 - u^2) (x_s - D) / s + u n,   u^2 = eta^2 t^2 (s^2 - t^2) / s^2.
 
@@ -52,12 +52,12 @@ def ddim(
 
 
 def ancestral(denoiser: Denoiser, x: jax.Array, sigmas: jax.Array, key: jax.Array) -> jax.Array:
-    """DDPM's own steps, with noise of the variance of q(x_t | x_s, y) (Ho et al. 2020, arXiv:2006.11239, eq. 7)."""
+    """Sample by DDPM's steps, with noise of q(x_t | x_s, y)'s variance (Ho et al. 2020, arXiv:2006.11239, eq. 7)."""
     return ddim(denoiser, x, sigmas, key, eta=1.0)
 
 
 def euler(denoiser: Denoiser, x: jax.Array, sigmas: jax.Array, key: jax.Array | None = None) -> jax.Array:
-    """Euler's method. One step is one of DDIM without noise, which comes to the same thing in another form."""
+    """Sample by Euler's method, each step of which equals one of DDIM without noise, written in another form."""
     del key
 
     def step(x: jax.Array, i: jax.Array, sigma: jax.Array, sigma_next: jax.Array) -> jax.Array:
@@ -68,9 +68,9 @@ def euler(denoiser: Denoiser, x: jax.Array, sigmas: jax.Array, key: jax.Array | 
 
 
 def heun(denoiser: Denoiser, x: jax.Array, sigmas: jax.Array, key: jax.Array | None = None) -> jax.Array:
-    """Heun's method, of second order, without churn (Karras et al. 2022, Algorithm 1): two denoisings a step.
+    """Sample by Heun's second-order method without churn (Karras et al. 2022, Algorithm 1): two denoisings per step.
 
-    A step down to 0 is one of Euler's, with one.
+    The step down to 0 is Euler's, with one denoising.
     """
     del key
 
@@ -92,10 +92,10 @@ def stochastic_heun(
     s_tmax: float = 50.0,
     s_noise: float = 1.003,
 ) -> jax.Array:
-    """EDM's own sampler (Karras et al. 2022, Algorithm 2): before each step of Heun's, noise lifts x to a higher level.
+    """Sample by EDM's own method (Karras et al. 2022, Algorithm 2): noise lifts x before each step of Heun's.
 
-    From s to s' = (1 + g) s, with g = min(s_churn / S, sqrt(2) - 1) of the levels from s_tmin to s_tmax and 0
-    elsewhere: x + sqrt(s'^2 - s^2) s_noise n. The noise corrects errors of the steps before, and of the denoiser. The
+    From s to s' = (1 + g) s, with g = min(s_churn / S, sqrt(2) - 1) for levels from s_tmin to s_tmax and 0
+    elsewhere: x + sqrt(s'^2 - s^2) s_noise n. The noise corrects errors of earlier steps and of the denoiser. The
     defaults are those of the paper's table 5 for its own model of ImageNet 64x64.
 
     Args:
@@ -112,13 +112,13 @@ def stochastic_heun(
 
 
 def dpm_solver(denoiser: Denoiser, x: jax.Array, sigmas: jax.Array, key: jax.Array | None = None) -> jax.Array:
-    """DPM-Solver++(2M) (Lu et al. 2022, arXiv:2211.01095, Algorithm 2): second order by one denoising a step.
+    """Sample by DPM-Solver++(2M) (Lu et al. 2022, arXiv:2211.01095, Algorithm 2): second order, one denoising per step.
 
-    With h = log(s / t), the step before having been h', and r = h' / h:
+    With h = log(s / t), h' that of the previous step, and r = h' / h:
 
-        x_t = t / s x_s + (1 - t / s) D,    D = (1 + 1 / (2 r)) D_s - 1 / (2 r) D of the step before
+        x_t = t / s x_s + (1 - t / s) D,    D = (1 + 1 / (2 r)) D_s - 1 / (2 r) D of the previous step
 
-    The first step, and one down to 0, are of first order: D = D_s.
+    The first step and the step down to 0 are of first order: D = D_s.
     """
     del key
 
@@ -128,7 +128,7 @@ def dpm_solver(denoiser: Denoiser, x: jax.Array, sigmas: jax.Array, key: jax.Arr
         x, denoised_before, h_before = carry
         denoised = denoiser(x, sigma)
         ratio = sigma_next / sigma
-        h = -jnp.log(jnp.where(sigma_next > 0.0, ratio, 1.0))  # 0 where the level is
+        h = -jnp.log(jnp.where(sigma_next > 0.0, ratio, 1.0))  # 0 where the level is 0
         second = jnp.where((i > 0) & (sigma_next > 0.0), 0.5 * h / h_before, 0.0)  # 1 / (2 r)
         direction = denoised + second * (denoised - denoised_before)
         return ratio * x + (1.0 - ratio) * direction, denoised, h
@@ -143,10 +143,10 @@ def repainted(
     """Take each step of `sampler` `repeats` times, with noise lifting x back to its level in between (RePaint: Lugmayr
     et al. 2022, arXiv:2201.09865, Algorithm 1, with jumps of one step).
 
-    For a denoiser that knows a part of the image: what is drawn first, of high noise, has hardly seen that part, and
-    the repeats bring the two together. Where the rest has a correlation of 0.8 with what is known, images drawn in 50
-    ancestral steps have one of 0.46 if each step is taken once, and of 0.76 if it is taken 10 times. Multistep samplers
-    become singlestep ones.
+    This is for a denoiser that knows a part of the image: what is drawn first, at high noise, has hardly seen that
+    part, and the repeats bring the two together. Where the rest has a correlation of 0.8 with what is known, images
+    drawn in 50 ancestral steps have a correlation of 0.46 if each step is taken once, and of 0.76 if it is taken 10
+    times. Multistep samplers become singlestep ones.
     """
 
     def step(x: jax.Array, i: jax.Array, sigma: jax.Array, sigma_next: jax.Array) -> jax.Array:
@@ -175,7 +175,7 @@ def check_sampler(name: str, steps: int) -> None:
     """Refuse an unknown sampler, and a number of steps below 1.
 
     Raises:
-      UserError: either of them.
+      UserError: an unknown sampler, or fewer than 1 step.
     """
     if name not in SAMPLERS:
         raise UserError(f"--sampler {name!r} is not among {', '.join(SAMPLERS)}.")
@@ -200,7 +200,7 @@ def _heun_step(denoiser: Denoiser, x: jax.Array, sigma: jax.Array, sigma_next: j
 
 
 def _derivative(denoiser: Denoiser, x: jax.Array, sigma: jax.Array) -> jax.Array:
-    """dx / d sigma."""
+    """Return dx / d sigma."""
     return (x - denoiser(x, sigma)) / sigma
 
 

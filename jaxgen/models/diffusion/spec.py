@@ -1,4 +1,4 @@
-"""The spec of a diffusion model: its network, what it is trained on, and how it is sampled from."""
+"""The spec of a diffusion model: its network, its training and its sampler."""
 
 import math
 from dataclasses import KW_ONLY, dataclass
@@ -15,9 +15,9 @@ from jaxgen.models.diffusion.samplers import check_sampler
 
 @dataclass(frozen=True)
 class Diffusion(ModelSpec):
-    """Images from noise, by a network that removes noise of any level from an image [B, H, W, C] in [-1, 1].
+    """A network that makes images from noise, by removing noise of any level from images [B, H, W, C] in [-1, 1].
 
-    EDM (Karras et al. 2022, arXiv:2206.00364), with DDPM and flow matching as special cases
+    This is EDM (Karras et al. 2022, arXiv:2206.00364), with DDPM and flow matching as special cases
     (`jaxgen.models.diffusion.preconditioning`).
 
     Metrics: `diffusion/loss`, the mean of (F - target)^2 over pixels.
@@ -35,10 +35,10 @@ class Diffusion(ModelSpec):
     preconditioning: Preconditioning
     """What the network predicts."""
     noise_levels: NoiseLevels
-    """The noise levels of training, and those of samplers."""
+    """The noise levels of training and of samplers."""
     optimizer: optax.GradientTransformation
     condition: ConditionSource | None = None
-    """What images are drawn for; None: nothing."""
+    """The source of conditions; None: an unconditional model."""
     condition_dropout: float = 0.1
     """The probability with which a condition is left out in training, so that the network learns both D(x | c) and
     D(x)."""
@@ -48,11 +48,11 @@ class Diffusion(ModelSpec):
     sampler: str = "heun"
     """A name in `jaxgen.models.diffusion.samplers.SAMPLERS`."""
     sampling_steps: int = 18
-    """How many steps the sampler takes."""
+    """Number of steps of the sampler."""
     ema_decay: float | None = None
     """Decay of the moving average that evaluation and samples use; None: no average."""
     micro_batches: int = 1
-    """Parts of each device's batch whose gradients are added (`jaxgen.models.single_loss.SingleLoss`)."""
+    """Number of parts of each device's batch whose gradients are added (`jaxgen.models.single_loss.SingleLoss`)."""
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "image_shape", tuple(self.image_shape))

@@ -12,7 +12,7 @@ from jaxgen.models.variables import apply_network
 
 
 class Outputs(NamedTuple):
-    """What a discriminator gives for some images."""
+    """A discriminator's outputs for images."""
 
     logits: jax.Array
     """[B]."""
@@ -21,12 +21,12 @@ class Outputs(NamedTuple):
 
 
 def generator_args(latents: jax.Array, labels: jax.Array | None) -> tuple[jax.Array, ...]:
-    """Return what a generator is called with: latents [B, L], and labels [B] where there are classes."""
+    """Return the arguments of a generator: latents [B, L], and labels [B] where there are classes."""
     return (latents,) if labels is None else (latents, labels)
 
 
 def discriminator_args(gan: GAN, images: jax.Array, labels: jax.Array | None) -> tuple[jax.Array, ...]:
-    """Return what a discriminator is called with: images [B, H, W, C], and labels [B] unless a head reads them."""
+    """Return the arguments of a discriminator: images [B, H, W, C], and labels [B] unless a head reads them."""
     return (images,) if labels is None or gan.head is not None else (images, labels)
 
 

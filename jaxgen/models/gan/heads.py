@@ -11,7 +11,7 @@ import optax
 class Head(NamedTuple):
     """The losses of the outputs [B, N] of a discriminator's head; the discriminator itself gets no labels.
 
-    Every function gives one value per example, [B], that is added to the loss.
+    Every function returns one value per example, [B], that is added to the loss.
     """
 
     discriminator: Callable[[jax.Array, jax.Array, jax.Array, jax.Array], jax.Array]
@@ -21,15 +21,15 @@ class Head(NamedTuple):
     draws_labels: bool = False
     """Whether labels are codes drawn at random, rather than those of the batch."""
     uniform_latents: int = 0
-    """How many of the latents, the last ones, are uniform in [-1, 1]."""
+    """Number of latents, the last ones, that are uniform in [-1, 1]."""
 
 
 def auxiliary_classifier(weight: float = 1.0) -> Head:
-    """Return ACGAN's head: cross entropy of the class, of real and of generated images.
+    """Return ACGAN's head: the cross-entropy of the class, for real and for generated images.
 
     Odena et al. 2017, arXiv:1610.09585, eq. 3.
 
-    The discriminator minimizes both, the generator that of its own images; N is the number of classes.
+    The discriminator minimizes both, the generator that of generated images; N is the number of classes.
     """
     entropy = optax.softmax_cross_entropy_with_integer_labels
 
@@ -49,7 +49,7 @@ def mutual_information(num_codes: int, num_uniform: int, *, weight: float = 1.0,
 
     Chen et al. 2016, arXiv:1606.03657, eqs. 5 and 6.
 
-    Both networks minimize -log Q(c | G(z, c)): cross entropy of a categorical code of `num_codes` values, and the
+    Both networks minimize -log Q(c | G(z, c)): the cross-entropy of a categorical code of `num_codes` values, and the
     squared error of `num_uniform` codes uniform in [-1, 1] (Q normal with variance 1). The code's number is the
     "label"; N = num_codes + num_uniform.
     """

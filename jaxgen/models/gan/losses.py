@@ -1,4 +1,4 @@
-"""Adversarial losses: what the discriminator and the generator minimize, of the discriminator's logits."""
+"""Adversarial losses of the discriminator and the generator, as functions of the discriminator's logits."""
 
 from collections.abc import Callable
 from typing import NamedTuple
@@ -10,24 +10,24 @@ from jaxgen.core.reductions import mean_over_devices
 
 
 class GANLoss(NamedTuple):
-    """Two losses per example, of the logits D(x) of real and D(G(z)) of generated examples, [B] each -> [B]."""
+    """Two losses per example [B], functions of the logits D(x) of real and D(G(z)) of generated examples, [B] each."""
 
     discriminator: Callable[[jax.Array, jax.Array], jax.Array]
     generator: Callable[[jax.Array, jax.Array], jax.Array]
     boundary: float = 0.0
     """The logit between "real" and "generated", for the discriminator's accuracy."""
     differences_only: bool = False
-    """Whether all logits may move by one number without a change of the discriminator's loss: then signs and accuracies
-    say nothing by themselves."""
+    """Whether the discriminator's loss depends on differences of logits only: then signs and accuracies say nothing by
+    themselves."""
 
 
 def _classify_real_and_generated(real: jax.Array, generated: jax.Array) -> jax.Array:
-    """-log s(D(x)) - log(1 - s(D(G(z)))) with the sigmoid s: Goodfellow et al. 2014, eq. 1."""
+    """Return -log s(D(x)) - log(1 - s(D(G(z)))) with the sigmoid s: Goodfellow et al. 2014, eq. 1."""
     return jax.nn.softplus(-real) + jax.nn.softplus(generated)
 
 
 def _relativistic_average(larger: jax.Array, smaller: jax.Array) -> jax.Array:
-    """-log s(a - E[b]) - log(1 - s(b - E[a])): Jolicoeur-Martineau 2019, eqs. 15 and 16.
+    """Return -log s(a - E[b]) - log(1 - s(b - E[a])): Jolicoeur-Martineau 2019, eqs. 15 and 16.
 
     The means are those of the whole batch, over all devices.
     """

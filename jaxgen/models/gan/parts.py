@@ -18,14 +18,14 @@ def with_model_state(state: TrainState, name: str, model_state: ModelState) -> T
 
 
 def init_ada_probability(augmentation: Augmentation | None) -> ModelState:
-    """Return what an augmentation adds to the model state: nothing, or if it is adaptive its probability, 0."""
+    """Return what an augmentation adds to the model state: nothing, or, if it is adaptive, its probability 0."""
     return {} if augmentation is None or augmentation.target is None else {ADA: {"probability": jnp.zeros(())}}
 
 
 def augment(
     augmentation: Augmentation | None, state: TrainState, images: jax.Array, keys: jax.Array | None
 ) -> jax.Array:
-    """Augment images [B, H, W, C] for the discriminator, each by its own key [B]; None leaves them."""
+    """Augment images [B, H, W, C] for the discriminator, each by its own key [B], or leave them as they are."""
     if augmentation is None:
         return images
     adaptive = state.model_state.get(ADA)
@@ -49,7 +49,7 @@ def update_ada_probability(
 
 
 def augmentation_metrics(state: TrainState, examples: int) -> Metrics:
-    """Return `augmentation/probability`, if it is adapted."""
+    """Return `augmentation/probability` of an adaptive augmentation, or else nothing."""
     if ADA not in state.model_state:
         return {}
     probability = state.model_state[ADA]["probability"]

@@ -14,10 +14,10 @@ from jaxgen.models.augmentation import random_shift
 
 
 class PenaltyInputs(NamedTuple):
-    """What a penalty depends on."""
+    """The inputs of a penalty."""
 
     discriminator: Callable[[jax.Array], jax.Array]
-    """Images [B, H, W, C] -> logits [B], with the current parameters."""
+    """images [B, H, W, C] -> logits [B], with the current parameters."""
     real: jax.Array
     """[B, H, W, C], as the discriminator saw them."""
     real_logits: jax.Array
@@ -25,13 +25,13 @@ class PenaltyInputs(NamedTuple):
     generated: jax.Array
     """[B, H, W, C], as constants."""
     key: jax.Array
-    """Of the penalty's noise."""
+    """The key of the penalty's noise."""
     index: jax.Array  # pyright: ignore[reportIncompatibleMethodOverride]  # hides tuple.index, which nobody asks of it
     """[B], the examples' numbers: noise belongs to the example."""
 
 
 Penalty = Callable[[PenaltyInputs], jax.Array]
-"""Returns one value per example [B], to be weighted."""
+"""A function that returns one value per example [B], to be weighted."""
 
 
 def _input_gradients(discriminator: Callable[[jax.Array], jax.Array], images: jax.Array) -> jax.Array:
@@ -65,7 +65,7 @@ NOISE = 0.01
 def r1_estimate(inputs: PenaltyInputs) -> jax.Array:
     """Return `r1` without second derivatives: 1/2 (D(x) - D(x + s n))^2 / s^2 with normal n and s = `NOISE`.
 
-    Its mean over n is that of `r1` for small s (Lin et al. 2025, arXiv:2501.08316). It costs one more forward and
+    Its mean over n is `r1` for small s (Lin et al. 2025, arXiv:2501.08316). It costs one more forward and
     backward pass, and is noisy for each example.
     """
     noisy = inputs.real + NOISE * example_normal(inputs.key, inputs.index, inputs.real.shape[1:])

@@ -1,4 +1,4 @@
-"""What a GAN is made of."""
+"""The spec of a GAN."""
 
 from collections.abc import Mapping
 from dataclasses import KW_ONLY, dataclass
@@ -25,7 +25,7 @@ class GAN(ModelSpec):
 
     Raises:
       KeyError: an unknown loss or penalty.
-      UserError: adaptive augmentation, which goes by the signs of logits, with a loss of their differences only.
+      UserError: adaptive augmentation, which relies on the signs of logits, with a loss of their differences only.
     """
 
     generator: nn.Module
@@ -38,21 +38,21 @@ class GAN(ModelSpec):
     loss: str | GANLoss = "non_saturating"
     """A name in `LOSSES`, or a `GANLoss`."""
     generator_optimizer: optax.GradientTransformation
-    """The generator's."""
+    """The optimizer of the generator."""
     discriminator_optimizer: optax.GradientTransformation
-    """The discriminator's."""
+    """The optimizer of the discriminator."""
     discriminator_steps: int | None = None
     """None: both networks step at once from the same point, sharing one forward pass of D(G(z)). n: each train step
-    updates the discriminator, on latents of its own; every n-th then also the generator, against the updated
-    discriminator."""
+    updates the discriminator, on latents of its own; every n-th step then also updates the generator, against the
+    updated discriminator."""
     ema_decay: float | None = 0.999
     """Decay of the moving average of the generator that samples are drawn with; None: no average."""
     independent_examples: bool = False
     """Whether each logit depends on its own image alone (a discriminator without batch statistics). The simultaneous
-    step then goes back through D(G(z)) once for both networks; same gradients."""
+    step then goes back through D(G(z)) once for both networks, with the same gradients."""
     num_classes: int | None = None
     """None: no condition. K: both networks get labels in 0..K-1 as their second argument (see
-    `jaxgen.networks.layers.conditional`), generated images those of the real ones in the batch."""
+    `jaxgen.networks.layers.conditional`), and generated images get the labels of the real ones in the batch."""
     head: Head | None = None
     """If given, the generator alone gets the labels, and the discriminator's second output is trained to read them
     (`jaxgen.models.gan.heads`: ACGAN, InfoGAN)."""

@@ -11,18 +11,18 @@ from jaxgen.models.gan.spec import GAN
 
 
 class StepInputs(NamedTuple):
-    """What one update of a network needs besides the images: everything here belongs to the examples."""
+    """The inputs of one update of a network besides the images; each belongs to an example."""
 
     latents: jax.Array
     """[B, L]."""
     labels: jax.Array | None
     """[B], None without classes."""
     real_keys: jax.Array | None
-    """[B], of the augmentation of real images; None without one."""
+    """[B], keys of the augmentation of real images; None without augmentation."""
     generated_keys: jax.Array | None
-    """[B], of the augmentation of generated images; None without one."""
+    """[B], keys of the augmentation of generated images; None without augmentation."""
     penalty_key: Key | None
-    """Of the penalties; None without them."""
+    """The key of the penalties; None without penalties."""
     index: jax.Array  # pyright: ignore[reportIncompatibleMethodOverride]  # hides tuple.index, which nobody asks of it
     """[B], the examples' numbers in the batch."""
 

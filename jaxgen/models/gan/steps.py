@@ -63,7 +63,7 @@ def discriminator_losses(gan: GAN, real: Outputs, fake: Outputs, inputs: StepInp
 
 
 def generator_losses(gan: GAN, real: Outputs, fake: Outputs, inputs: StepInputs) -> jax.Array:
-    """Return the generator's losses [B], with those of the discriminator's head."""
+    """Return the generator's losses [B], with those of the head."""
     values = gan.losses.generator(real.logits, fake.logits)
     if gan.head is None:
         return values
@@ -144,9 +144,10 @@ def _discriminate_real(
 def _pull_back(
     gan: GAN, real: Outputs, fake: Outputs, inputs: StepInputs, fake_vjp: Callable[[Outputs], tuple[Params, jax.Array]]
 ) -> tuple[Outputs, Params, jax.Array]:
-    """Return the cotangent of D(x)'s outputs, the discriminator's gradient by D(G(z)), and the generated images' one.
+    """Return the cotangent of D(x)'s outputs, the discriminator's gradient by D(G(z)), and the images' cotangent.
 
-    The last is of the generator's loss, the others are of the discriminator's.
+    The last is the cotangent of the generated images for the generator's loss; the others are of the discriminator's
+    loss.
 
     Where examples are independent, d loss / d image is (d loss / d logit) (d logit / d image): the pull-back of one
     loss, scaled per example, is that of the other. Cotangents too small to divide by are replaced by one that no
@@ -189,7 +190,7 @@ def _step_discriminator(gan: GAN, state: TrainState, real: jax.Array, inputs: St
 
 
 def _step_generator(gan: GAN, state: TrainState, real: jax.Array, inputs: StepInputs) -> tuple[TrainState, Metrics]:
-    """Update the generator against the discriminator as it is."""
+    """Update the generator, and leave the discriminator as it is."""
     discriminator_params = state.params["discriminator"]
     real = augment(gan.augmentation, state, real, inputs.real_keys)
     real_outputs, _ = apply_discriminator(gan, state, discriminator_params, real, inputs.labels)

@@ -41,15 +41,17 @@ class Terms(NamedTuple):
 
 @dataclass(frozen=True)
 class CycleGAN(ModelSpec):
-    """G from sources to targets and F back, on batches with `source` and `image`, the target, [B, H, W, C] in [-1, 1].
+    """Generators G from sources to targets and F back.
+
+    Batches have `source` and `image`, the target, [B, H, W, C] in [-1, 1] each.
 
     The generators' loss of an example, with the discriminators D_X of sources and D_Y of targets (eqs. 1 to 3, with the
     least squares of section 4 and the identity terms of section 5.2):
 
         (D_Y(G(x)) - 1)^2 + (D_X(F(y)) - 1)^2 + c (|F(G(x)) - x| + |G(F(y)) - y|) + i (|G(y) - y| + |F(x) - x|)
 
-    and a discriminator's 1/2 (D(real) - 1)^2 + 1/2 D(generated)^2, where half of what is generated comes from a buffer
-    of earlier images (`image_buffer`), which is part of the state. All networks step at once.
+    A discriminator's loss is 1/2 (D(real) - 1)^2 + 1/2 D(generated)^2, where half of the generated images come from a
+    buffer of earlier ones (`image_buffer`), which is part of the state. All networks step at once.
 
     Metrics: `generator/loss` and its parts `generator/adversarial`, `generator/cycle`, `generator/identity`;
     `discriminator/loss`; on evaluation, as if source and target were pairs, `generator/l1` (of [-1, 1]) and
@@ -60,9 +62,9 @@ class CycleGAN(ModelSpec):
     """
 
     generator: nn.Module
-    """`generator(images, train=...) -> images`; there are two of it."""
+    """`generator(images, train=...) -> images`, the architecture of both G and F."""
     discriminator: nn.Module
-    """`discriminator(images, train=...) -> logits [B, ...]`; there are two of it."""
+    """`discriminator(images, train=...) -> logits [B, ...]`, the architecture of both D_X and D_Y."""
     _: KW_ONLY
     generator_optimizer: optax.GradientTransformation
     discriminator_optimizer: optax.GradientTransformation
@@ -71,27 +73,27 @@ class CycleGAN(ModelSpec):
     identity_weight: float = 5.0
     """i."""
     weight_rise_steps: int = 0
-    """c and i are a tenth of the two weights at first, and rise to them over this many steps, each by the same factor,
-    so that generators that begin as the identity (`ResNetTranslator`'s `residual`) leave it. 0: they are the weights
-    from the start, as in the paper."""
+    """c and i begin at a tenth of the two weights and rise to them over this many steps, each by the same factor, so
+    that generators that begin as the identity (`ResNetTranslator`'s `residual`) leave it. 0: they are the weights from
+    the start, as in the paper."""
     buffer_size: int = 50
-    """Images of each side; 0: no buffer."""
+    """Number of images of each side in the buffer; 0: no buffer."""
     shift: int = 0
-    """In training, each image is moved by up to this many pixels (`jaxgen.models.augmentation.jitter`)."""
+    """In training, each image is shifted by up to this many pixels (`jaxgen.models.augmentation.jitter`)."""
     mirror: bool = False
-    """Whether each is mirrored by chance in training."""
+    """Whether each image is mirrored at random in training."""
     ema_decay: float | None = None
     """Decay of the moving average of the generators that evaluation and translation use; None: no average."""
 
     @property
     def networks(self) -> dict[str, nn.Module]:
-        """By the names of their parameters."""
+        """The networks, by the names of their parameters."""
         generators = dict.fromkeys(GENERATORS.values(), self.generator)
         return generators | dict.fromkeys(DISCRIMINATORS.values(), self.discriminator)
 
     @property
     def optimizers(self) -> dict[str, optax.GradientTransformation]:
-        """By the names of the networks."""
+        """The optimizers, by the names of the networks."""
         generators = dict.fromkeys(GENERATORS.values(), self.generator_optimizer)
         return generators | dict.fromkeys(DISCRIMINATORS.values(), self.discriminator_optimizer)
 
@@ -113,7 +115,7 @@ def init(cycle_gan: CycleGAN, key: Key, batch: Batch) -> TrainState:
 
 
 def train_step(cycle_gan: CycleGAN, state: TrainState, batch: Batch, key: Key) -> tuple[TrainState, Metrics]:
-    """Take one step of each network down its own loss."""
+    """Take one optimizer step of each network on its own loss."""
     *side_keys, jitter_key = jax.random.split(key, 3)
     real = _jittered(cycle_gan, batch, jitter_key)
     discriminators = {name: state.params[name] for name in DISCRIMINATORS.values()}
@@ -173,7 +175,7 @@ def generator_terms(
     """Return the terms of the generators' loss, and the generated images of each side.
 
     Args:
-      params: of the generators, by name.
+      params: parameters of the generators, by name.
       discriminators: parameters of the discriminators, by name.
     """
 
@@ -214,12 +216,12 @@ def discriminator_loss(
 
 
 def translate(cycle_gan: CycleGAN, state: TrainState, images: jax.Array) -> jax.Array:
-    """Return G of sources [B, H, W, C], in [-1, 1]."""
+    """Translate sources [B, H, W, C] to targets by G, in [-1, 1]."""
     return _translated(cycle_gan, state, "target", images)
 
 
 def translate_back(cycle_gan: CycleGAN, state: TrainState, images: jax.Array) -> jax.Array:
-    """Return F of targets [B, H, W, C], in [-1, 1]."""
+    """Translate targets [B, H, W, C] to sources by F, in [-1, 1]."""
     return _translated(cycle_gan, state, "source", images)
 
 

@@ -1,6 +1,6 @@
-"""What is taken from images, to be restored: resolution, sharpness, parts, color.
+"""Degradations of images, to be undone by a network: lost resolution, sharpness, parts or color, and added noise.
 
-Images are [B, H, W, C] in [-1, 1]. Noise and masks belong to the example: they come from one key for each.
+Images are [B, H, W, C] in [-1, 1]. Noise and masks belong to the example: each comes from the example's key.
 """
 
 from collections.abc import Callable
@@ -15,33 +15,33 @@ LUMA = (0.299, 0.587, 0.114)
 
 
 class Degraded(NamedTuple):
-    """What is left of images."""
+    """What a degradation leaves of images."""
 
     given: jax.Array
-    """[B, h, w, C'], what a network restores them from."""
+    """[B, h, w, C'], the input of a network that restores them."""
     baseline: jax.Array
-    """[B, H, W, C], the images as they are restored without a network."""
+    """[B, H, W, C], the images restored without a network."""
     known: jax.Array | None = None
     """[B, H, W, 1], 1 where the baseline is the image itself; None: nowhere."""
 
 
 class Degradation(NamedTuple):
-    """One way of losing something."""
+    """One way of degrading images."""
 
     degrade: Callable[[jax.Array, jax.Array], Degraded]
-    """(keys [B], images) -> what is left."""
+    """(keys [B], images) -> what is left of them."""
     of_given: Callable[[jax.Array], Degraded]
-    """given [B, h, w, C'] -> the same: of images that came degraded."""
+    """given [B, h, w, C'] -> `Degraded`, for images that are already degraded."""
     take: Callable[[jax.Array, jax.Array], jax.Array] = lambda images, known: images
-    """(images that came degraded, where they are known [B, h, w, 1]) -> given."""
+    """(images that are already degraded, mask [B, h, w, 1] of known pixels) -> given."""
 
 
 def super_resolution(factor: int) -> Degradation:
-    """Shrink images to 1 / factor of their size by antialiased bicubic interpolation, in 256 levels; the baseline
-    enlarges them again by bicubic interpolation.
+    """Return the degradation that shrinks images to 1 / factor of their size by antialiased bicubic interpolation, in
+    256 levels; the baseline enlarges them again by bicubic interpolation.
 
-    Keys' kernel with a = -1/2, stretched by the factor on the way down: what Pillow's BICUBIC does. (MATLAB's, which
-    most papers' figures are of, has the same kernel.)
+    The kernel is Keys' with a = -1/2, stretched by the factor for shrinking, as in Pillow's BICUBIC. (MATLAB's, on
+    which most papers' figures are based, is the same.)
     """
 
     def of_given(given: jax.Array) -> Degraded:
@@ -59,7 +59,10 @@ def super_resolution(factor: int) -> Degradation:
 
 
 def denoising(noise_level: float) -> Degradation:
-    """Add Gaussian noise of this standard deviation, in units of 0..255; neither rounded nor cut, as is usual."""
+    """Return the degradation that adds Gaussian noise of this standard deviation, in units of 0..255.
+
+    The result is neither rounded nor clipped, as is usual.
+    """
 
     def of_given(given: jax.Array) -> Degraded:
         return Degraded(given, jnp.clip(given, -1.0, 1.0))
@@ -72,9 +75,9 @@ def denoising(noise_level: float) -> Degradation:
 
 
 def deblurring(sigma: float) -> Degradation:
-    """Apply a Gaussian blur of this standard deviation in pixels, to images mirrored at their borders.
+    """Return the Gaussian blur of this standard deviation in pixels, with images mirrored at their borders.
 
-    In 256 levels, as a file has it: what is lost in rounding is most of what could be undone exactly.
+    The result is rounded to 256 levels, as in a file: rounding loses most of what could be undone exactly.
     """
 
     def of_given(given: jax.Array) -> Degraded:
@@ -89,12 +92,12 @@ def deblurring(sigma: float) -> Degradation:
 
 
 def inpainting(hidden: str = "box") -> Degradation:
-    """Hide a part of the image; the baseline has the mean of what is known of the image there.
+    """Return the degradation that hides a part of the image; the baseline has the mean of the known pixels there.
 
-    What is given has one more channel, 1 where the image is known.
+    The input of the network has one more channel, 1 where the image is known.
 
     Args:
-      hidden: "box": a rectangle whose sides are 3 to 6 tenths of the image's, anywhere; "pixels": 3 in 4 of them.
+      hidden: "box": a rectangle anywhere, whose sides are 3 to 6 tenths of the image's; "pixels": 3 in 4 pixels.
     """
 
     def of_given(given: jax.Array) -> Degraded:
@@ -113,7 +116,7 @@ def inpainting(hidden: str = "box") -> Degradation:
 
 
 def colorization() -> Degradation:
-    """Take the color from RGB images; the baseline is gray."""
+    """Return the degradation that takes the color from RGB images; the baseline is gray."""
 
     def of_given(given: jax.Array) -> Degraded:
         return Degraded(given, jnp.repeat(given, 3, -1))
@@ -131,17 +134,17 @@ def luma(images: jax.Array) -> jax.Array:
 
 
 def as_bytes(images: jax.Array) -> jax.Array:
-    """[-1, 1] -> float32 of the 256 levels 0..255."""
+    """Convert images in [-1, 1] to the 256 levels 0..255, as float32."""
     return jnp.round(jnp.clip((images + 1.0) * 127.5, 0.0, 255.0))
 
 
 def in_levels(images: jax.Array) -> jax.Array:
-    """[-1, 1] -> the nearest of the 256 levels in [-1, 1]."""
+    """Round images in [-1, 1] to the nearest of the 256 levels in [-1, 1]."""
     return as_bytes(images) / 127.5 - 1.0
 
 
 def _box(key: jax.Array, height: int, width: int) -> jax.Array:
-    """bool [H, W]: not in a rectangle."""
+    """Return bool [H, W], False in a random rectangle."""
     shares = jax.random.uniform(key, (4,))
     sides = 0.3 + 0.3 * shares[:2]
     firsts = shares[2:] * (1.0 - sides)
@@ -158,12 +161,12 @@ def _pixels(key: jax.Array, height: int, width: int) -> jax.Array:
 
 
 def _masked(images: jax.Array, known: jax.Array) -> jax.Array:
-    """Return images with 0 where they are not known, and the mask: [B, H, W, C + 1]."""
+    """Return images with 0 where they are unknown and the mask as the last channel, [B, H, W, C + 1]."""
     return jnp.concatenate([images * known, known], -1)
 
 
 def _blur_matrix(size: int, sigma: float) -> np.ndarray:
-    """float32 [size, size]: the weights of each pixel in each blurred one, the border a mirror between two pixels."""
+    """Return float32 [size, size], the weight of each pixel in each blurred one, with mirrored borders."""
     reach = int(np.ceil(4 * sigma))
     offsets = np.arange(-reach, reach + 1)
     weights = np.exp(-0.5 * (offsets / sigma) ** 2)

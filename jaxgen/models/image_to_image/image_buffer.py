@@ -14,16 +14,16 @@ Buffer = Mapping[str, jax.Array]
 
 
 def empty_buffer(size: int, image_shape: tuple[int, ...]) -> Buffer:
-    """Return a buffer with room for `size` images, without any."""
+    """Return an empty buffer with room for `size` images."""
     return {"images": jnp.zeros((size, *image_shape)), "count": jnp.zeros((), jnp.int32)}
 
 
 def exchange(buffer: Buffer, key: jax.Array, images: jax.Array) -> tuple[Buffer, jax.Array]:
-    """Return the buffer after a batch, and what is to be seen in place of the images [B, H, W, C].
+    """Return the buffer after a batch, and the images to show in place of the new ones [B, H, W, C].
 
-    One image after the other, of the whole batch in the order of its numbers: as long as there is room it is put in and
-    seen itself; then, half of the time, it changes places with one from the buffer. All devices do the same with the
-    images of all, and each sees its own.
+    Images of the whole batch are taken one after another, in order. As long as there is room, an image is put into the
+    buffer and shown itself; after that, it changes places with one from the buffer half of the time. All devices do the
+    same with the images of all devices, and each returns its own part.
     """
     size = len(buffer["images"])
     everything = gather_over_devices(images)

@@ -1,4 +1,4 @@
-"""From one image to another, learned from pairs, with and without a discriminator (pix2pix, SRGAN)."""
+"""Models from one image to another, learned from pairs, with and without a discriminator (pix2pix, SRGAN)."""
 
 from functools import partial
 from typing import Any, Literal, NamedTuple
@@ -17,22 +17,22 @@ from jaxgen.models.variables import apply_network, init_network
 
 
 class Losses(NamedTuple):
-    """What the networks step down."""
+    """The losses of both networks."""
 
     generator: dict[str, jax.Array]
-    """The parts of its loss, [B] each."""
+    """The parts of the generator's loss, [B] each."""
     discriminator: jax.Array
-    """[B]; 0 without a discriminator."""
+    """The discriminator's loss [B]; 0 without a discriminator."""
 
 
 class Forward(NamedTuple):
-    """What else a forward pass gives."""
+    """The results of a forward pass besides the losses."""
 
     outputs: jax.Array
     """[B, H, W, C]."""
     model_state: ModelState
     logits: tuple[jax.Array, jax.Array] | None
-    """Of targets and of outputs, [B, patches] each; None without a discriminator."""
+    """Logits of targets and of outputs, [B, patches] each; None without a discriminator."""
 
 
 def init(spec: ImageToImage, key: Key, batch: Batch) -> TrainState:
@@ -43,14 +43,14 @@ def init(spec: ImageToImage, key: Key, batch: Batch) -> TrainState:
     params, model_state = {}, {}
     for (name, network), network_key in zip(spec.networks.items(), network_keys, strict=False):
         params[name], model_state[name] = init_network(network, network_key, inputs[name])
-    if spec.perceptual_loss is not None:  # copied: the state's buffers are donated, and may not be those of another
+    if spec.perceptual_loss is not None:  # copied, since donated buffers belong to no other array
         model_state["frozen"] = jax.tree.map(jnp.copy, spec.perceptual_loss.load())
     averaged = () if spec.ema_decay is None else ("generator",)
     return create_state(run_key, params, spec.optimizers, model_state=model_state, averaged=averaged)
 
 
 def train_step(spec: ImageToImage, state: TrainState, batch: Batch, key: Key) -> tuple[TrainState, Metrics]:
-    """Take one step of each network down its own loss, all from one forward pass."""
+    """Take one optimizer step of each network on its own loss, all from one forward pass."""
     pair = spec.pair_of(batch, key, train=True)
     found, losses_vjp, forward = jax.vjp(
         lambda params: losses(spec, params, state.model_state, pair, train=True), state.params, has_aux=True
@@ -84,7 +84,7 @@ def eval_step(spec: ImageToImage, state: TrainState, batch: Batch, key: Key) -> 
 def losses(
     spec: ImageToImage, params: Params, model_state: ModelState, pair: Pair, *, train: bool
 ) -> tuple[Losses, Forward]:
-    """Return the losses of a batch, and what else its forward pass gives."""
+    """Return the losses of a batch, and the other results of its forward pass."""
     outputs, generator_state = _generate(spec, params["generator"], model_state, pair.source, train=train)
     updated, logits = {**model_state, "generator": generator_state}, None
     terms, discriminator_loss = {"content": spec.content_loss(outputs, pair.target)}, jnp.zeros(len(outputs))
@@ -108,12 +108,12 @@ def losses(
 
 
 def apply(spec: ImageToImage, state: TrainState, given: jax.Array) -> jax.Array:
-    """Return the images [B, H, W, C] in [-1, 1] that are made of what is given [B, h, w, C']."""
+    """Return the images [B, H, W, C] in [-1, 1] that the network makes of `given` [B, h, w, C']."""
     return _applied(spec, state, spec.of_given(given))
 
 
 def baseline(spec: ImageToImage, given: jax.Array) -> jax.Array:
-    """Return the images [B, H, W, C] that are made of what is given without the network."""
+    """Return the images [B, H, W, C] that are made of `given` [B, h, w, C'] without the network."""
     return spec.of_given(given).baseline
 
 
@@ -130,7 +130,7 @@ def discriminate(spec: ImageToImage, state: TrainState, images: jax.Array, basel
 
 
 def bind(spec: ImageToImage, verb: Literal["restore", "translate"], **mapping: Any) -> GenerativeModel:
-    """Return the model of a spec, whose mapping of images also has what `mapping` says."""
+    """Return the model of a spec, with `mapping` as further fields of its mapping of images."""
     return GenerativeModel(
         partial(init, spec),
         partial(train_step, spec),
@@ -143,14 +143,14 @@ def bind(spec: ImageToImage, verb: Literal["restore", "translate"], **mapping: A
 
 
 def restoration_scores(images: jax.Array, targets: jax.Array, border: int) -> dict[str, jax.Array]:
-    """Return PSNR of all channels and of the luma, and SSIM, [B] each, in 256 levels and without the border.
+    """Return PSNR of all channels, PSNR of the luma, and SSIM, [B] each, in 256 levels and without the border.
 
     PSNR is infinite for images that equal their targets.
 
     Args:
       images: [B, H, W, C] in [-1, 1].
       targets: [B, H, W, C] in [-1, 1].
-      border: how many pixels at each side are left out.
+      border: number of pixels left out at each side.
     """
     inner = slice(border, -border or None)
     images, targets = (as_bytes(x)[:, inner, inner] for x in (images, targets))
@@ -167,7 +167,7 @@ def restoration_scores(images: jax.Array, targets: jax.Array, border: int) -> di
 def _generate(
     spec: ImageToImage, params: Params, model_state: ModelState, source: Degraded, *, train: bool
 ) -> tuple[jax.Array, ModelState]:
-    """Return the outputs [B, H, W, C], and the state of the network."""
+    """Return the outputs [B, H, W, C], and the network's model state."""
     outputs, updated = apply_network(spec.network, params, model_state["generator"], source.given, train=train)
     if spec.residual:
         outputs = source.baseline + outputs
@@ -179,7 +179,7 @@ def _generate(
 def _patch_logits(
     spec: ImageToImage, params: Params, model_state: ModelState, images: jax.Array, source: Degraded, *, train: bool
 ) -> tuple[jax.Array, ModelState]:
-    """Return the discriminator's logits [B, patches], and its state."""
+    """Return the discriminator's logits [B, patches], and its model state."""
     network, both = present(spec.adversary).network, _beside(images, source)
     logits, updated = apply_network(network, params, model_state["discriminator"], both, train=train)
     return rows(logits), updated
@@ -210,5 +210,5 @@ def _applied(spec: ImageToImage, state: TrainState, source: Degraded) -> jax.Arr
 
 
 def _beside(images: jax.Array, source: Degraded) -> jax.Array:
-    """[B, H, W, 2 C]."""
+    """Return images beside their baselines, [B, H, W, 2 C]."""
     return jnp.concatenate([images, source.baseline], -1)

@@ -17,14 +17,14 @@ from jaxgen.models.image_to_image.spec import ImageToImage, Pair
 
 @dataclass(frozen=True, kw_only=True)
 class Restoration(ImageToImage):
-    """From what a degradation leaves of a batch's `image` to the image itself.
+    """A model that restores a batch's `image` from what a degradation leaves of it.
 
-    The rest is `ImageToImage`'s.
+    All else is as in `ImageToImage`.
     """
 
     degradation: Degradation
     turn: bool = False
-    """Whether images are mirrored and turned by chance in training, each of the 8 ways equally often."""
+    """Whether images are mirrored and turned at random in training, each of the 8 ways equally often."""
 
     def pair_of(self, batch: Batch, key: Key, *, train: bool) -> Pair:
         turn_key, degradation_key = jax.random.split(key)
@@ -41,12 +41,12 @@ class Restoration(ImageToImage):
 
 
 def restore(restoration: Restoration, state: TrainState, given: jax.Array) -> jax.Array:
-    """Return the restored images [B, H, W, C] in [-1, 1] of what is left of them [B, h, w, C']."""
+    """Restore images [B, H, W, C] in [-1, 1] from what is left of them [B, h, w, C']."""
     return principle.apply(restoration, state, given)
 
 
 def degrade(restoration: Restoration, key: Key, images: jax.Array) -> jax.Array:
-    """Return what the degradation leaves [B, h, w, C'] of images [B, H, W, C]."""
+    """Degrade images [B, H, W, C] to what is left of them [B, h, w, C']."""
     keys = example_keys(key, jnp.arange(len(images), dtype=jnp.uint32))
     return restoration.degradation.degrade(keys, images).given
 
@@ -58,7 +58,7 @@ def model(restoration: Restoration) -> GenerativeModel:
 
 
 def turned(keys: jax.Array, images: jax.Array) -> jax.Array:
-    """Mirror images [B, H, W, C] by chance along each axis and, if square, along the diagonal, each by its key [B]."""
+    """Mirror images [B, H, W, C] at random along each axis and, if square, along the diagonal, each by its key [B]."""
     chances = jax.vmap(lambda key: jax.random.bernoulli(key, 0.5, (3,)))(keys)[:, :, None, None, None]
     images = jnp.where(chances[:, 0], images[:, ::-1], images)
     images = jnp.where(chances[:, 1], images[:, :, ::-1], images)

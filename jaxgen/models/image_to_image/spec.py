@@ -1,4 +1,4 @@
-"""What models that are trained on pairs of images have in common: the fields of their specs."""
+"""The common fields of the specs of models that are trained on pairs of images."""
 
 from abc import abstractmethod
 from collections.abc import Callable
@@ -26,7 +26,7 @@ CONTENT_LOSSES: dict[str, ContentLoss] = {
 
 
 class Pair(NamedTuple):
-    """What an image is made from, and what it should be."""
+    """The source of an image, and its target."""
 
     source: Degraded
     target: jax.Array
@@ -34,7 +34,7 @@ class Pair(NamedTuple):
 
 
 class Adversary(NamedTuple):
-    """A discriminator of outputs beside what they were made from."""
+    """A discriminator of outputs beside their baselines."""
 
     network: nn.Module
     """`network(images and baselines [B, H, W, 2 C], train=...) -> logits [B, ...]`, of the image or of its patches."""
@@ -58,11 +58,11 @@ class PerceptualLoss(NamedTuple):
 
 @dataclass(frozen=True)
 class ImageToImage(ModelSpec):
-    """A network from `given` [B, h, w, C'] to images [B, H, W, C], and a discriminator if there is one.
+    """A network from `given` [B, h, w, C'] to images [B, H, W, C], with or without a discriminator.
 
-    The generator's loss is |G(x) - y| or its square, plus the adversarial loss and the distance of features by their
-    weights (pix2pix: Isola et al. 2017, arXiv:1611.07004, eq. 4; SRGAN: Ledig et al. 2017, arXiv:1609.04802, eq. 3);
-    both networks step at once. Where pixels are known they are put into the output, and are not learned.
+    The generator's loss is |G(x) - y| or its square, plus the weighted adversarial loss and distance of features
+    (pix2pix: Isola et al. 2017, arXiv:1611.07004, eq. 4; SRGAN: Ledig et al. 2017, arXiv:1609.04802, eq. 3);
+    both networks step at once. Known pixels are put into the output and not learned.
 
     Metrics: `generator/loss` and its parts `generator/content`, `generator/adversarial`, `generator/features`;
     `discriminator/loss` and its accuracies; on evaluation, of 256 levels, `generator/psnr`, `generator/psnr_y` (of the
@@ -81,13 +81,13 @@ class ImageToImage(ModelSpec):
     loss: str = "l1"
     """A name in `CONTENT_LOSSES`."""
     residual: bool = True
-    """Whether the network gives the difference from the baseline."""
+    """Whether the network predicts the difference from the baseline."""
     adversary: Adversary | None = None
     perceptual_loss: PerceptualLoss | None = None
     ema_decay: float | None = None
     """Decay of the moving average of the generator that evaluation and restored images use; None: no average."""
     border: int = 0
-    """How many pixels at each side are left out of PSNR and SSIM."""
+    """Number of pixels at each side that are left out of PSNR and SSIM."""
 
     def __post_init__(self) -> None:
         CONTENT_LOSSES[self.loss]
@@ -96,11 +96,11 @@ class ImageToImage(ModelSpec):
 
     @abstractmethod
     def pair_of(self, batch: Batch, key: Key, *, train: bool) -> Pair:
-        """Return what is given and what is wanted."""
+        """Return the source and the target of a batch's examples."""
 
     @abstractmethod
     def of_given(self, given: jax.Array) -> Degraded:
-        """Return what is given with its baseline, where there is nothing else."""
+        """Return `given` with its baseline, for images without a target."""
 
     @property
     def content_loss(self) -> ContentLoss:
@@ -112,12 +112,12 @@ class ImageToImage(ModelSpec):
 
     @property
     def networks(self) -> dict[str, nn.Module]:
-        """By the names of their parameters."""
+        """The networks, by the names of their parameters."""
         discriminators = {} if self.adversary is None else {"discriminator": self.adversary.network}
         return {"generator": self.network, **discriminators}
 
     @property
     def optimizers(self) -> dict[str, optax.GradientTransformation]:
-        """By the names of the networks."""
+        """The optimizers, by the names of the networks."""
         discriminators = {} if self.adversary is None else {"discriminator": self.adversary.optimizer}
         return {"generator": self.optimizer, **discriminators}

@@ -1,5 +1,5 @@
-"""Pictures in the manner of another, by the Gram matrices of a trained network's maps: the loss (Gatys et al. 2016,
-"Image Style Transfer Using Convolutional Neural Networks", CVPR), and a network that learns to lower it in one pass
+"""Style transfer by the Gram matrices of a trained network's feature maps: the loss (Gatys et al. 2016, "Image Style
+Transfer Using Convolutional Neural Networks", CVPR), and a network that learns to minimize it in one pass
 (Johnson et al. 2016, https://arxiv.org/abs/1603.08155)."""
 
 from collections.abc import Callable, Sequence
@@ -23,10 +23,10 @@ from jaxgen.models.single_loss import LossOutput, SingleLoss
 from jaxgen.models.variables import apply_network, init_network
 
 CONTENT_MAPS = (4,)
-"""Indices of EfficientNet-Lite0's maps (after the stem, then after each stage) that say what an image shows: at a
-sixteenth of its size."""
+"""Indices of EfficientNet-Lite0's feature maps (after the stem, then after each stage) that represent an image's
+content: those at a sixteenth of its size."""
 STYLE_MAPS = (1, 2, 3, 4)
-"""Indices of the maps that say in what manner: from a half of the size to a sixteenth."""
+"""Indices of the feature maps that represent an image's style: from half of its size to a sixteenth."""
 
 
 class Weights(NamedTuple):
@@ -41,45 +41,45 @@ WEIGHTS = Weights()
 
 
 class Losses(NamedTuple):
-    """The parts, each [B] and without its weight."""
+    """The parts of the loss, each [B] and without its weight."""
 
     content: jax.Array
     style: jax.Array
     smoothness: jax.Array
 
     def total(self, weights: Weights) -> jax.Array:
-        """[B]."""
+        """Return the weighted sum of the parts, [B]."""
         return total(weight * values for weight, values in zip(weights, self, strict=True))
 
 
 class Style(NamedTuple):
-    """The manner of a picture, and the network whose maps it is seen in."""
+    """The style of a picture, and the network whose feature maps it is measured in."""
 
     load: Callable[[], Variables]
     """() -> {"network": its arrays, "grams": those of `style_of`}, which go to `model_state["frozen"]`."""
     maps: Callable[[Variables, jax.Array], list[jax.Array]]
-    """(arrays, images [B, H, W, 3] in [-1, 1]) -> maps [B, h, w, C]."""
+    """(arrays, images [B, H, W, 3] in [-1, 1]) -> feature maps [B, h, w, C]."""
 
 
 def gram_matrix(maps: jax.Array) -> jax.Array:
-    """[B, H, W, C] -> [B, C, C]: G = F^T F / (H W) with F [H W, C] (Gatys, eq. 3, divided by the number of places)."""
+    """Return F^T F / (H W) [B, C, C] of maps F [B, H, W, C] (Gatys, eq. 3, divided by the number of places)."""
     batch, height, width, channels = maps.shape
     flat = maps.reshape(batch, height * width, channels)
     return jnp.einsum("bpc,bpd->bcd", flat, flat) / (height * width)
 
 
 def content_of(maps: Sequence[jax.Array]) -> list[jax.Array]:
-    """Return the maps of images that say what they show."""
+    """Return the feature maps that represent the content of images."""
     return [maps[i] for i in CONTENT_MAPS]
 
 
 def style_of(maps: Sequence[jax.Array]) -> list[jax.Array]:
-    """Return the Gram matrices [B, C, C] that say in what manner."""
+    """Return the Gram matrices [B, C, C] that represent the style of images."""
     return [gram_matrix(maps[i]) for i in STYLE_MAPS]
 
 
 def relative_distance(found: Sequence[jax.Array], targets: Sequence[jax.Array]) -> jax.Array:
-    """Return the mean over layers of |a - b|^2 / |b|^2, with a found [B, ...] and b wanted [B or 1, ...]: [B]."""
+    """Return the mean over layers of |a - b|^2 / |b|^2, [B], with a found [B, ...] and b wanted [B or 1, ...]."""
     parts = [_mean_square(a - b) / _mean_square(b) for a, b in zip(found, targets, strict=True)]
     return total(parts) / len(parts)
 
@@ -87,12 +87,12 @@ def relative_distance(found: Sequence[jax.Array], targets: Sequence[jax.Array]) 
 def style_losses(
     images: jax.Array, maps: Sequence[jax.Array], content: Sequence[jax.Array], style: Sequence[jax.Array]
 ) -> Losses:
-    """Return how far images [B, H, W, 3] in [-1, 1] with these `maps` are from others: from what `content_of` and
-    `style_of` gave of as many, or of one.
+    """Return the losses of images [B, H, W, 3] in [-1, 1] with these `maps`, against the results of `content_of` and
+    `style_of` for as many images, or for one.
 
-    Squared distances over the square of what they are measured from, a mean over the layers, so that layers and
-    networks of any scale weigh the same (Gatys, eqs. 1 and 5 but for that). Smoothness is the mean squared difference
-    of neighboring pixels.
+    Squared distances are divided by the squared norm of their reference and averaged over the layers, so that layers
+    and networks of any scale weigh the same (Gatys, eqs. 1 and 5 but for that). Smoothness is the mean squared
+    difference of neighboring pixels.
     """
     smoothness = _mean_square(jnp.diff(images, axis=1)) + _mean_square(jnp.diff(images, axis=2))
     return Losses(relative_distance(content_of(maps), content), relative_distance(style_of(maps), style), smoothness)
@@ -100,10 +100,10 @@ def style_losses(
 
 @dataclass(frozen=True)
 class Stylization(ModelSpec):
-    """A network that draws `image` [B, H, W, 3] in the manner of one picture.
+    """A network that redraws `image` [B, H, W, 3] in the style of one picture.
 
-    Metrics: `translator/loss` and its parts before their weights, `content`, `style`, `smoothness`; on evaluation also
-    `plain_style`, that of the images as they are.
+    Metrics: `translator/loss` and its unweighted parts `content`, `style`, `smoothness`; on evaluation also
+    `plain_style`, the style loss of the original images.
 
     There is no `sample`: images come from images.
     """
@@ -115,7 +115,7 @@ class Stylization(ModelSpec):
     weights: Weights = WEIGHTS
     optimizer: optax.GradientTransformation
     turn: bool = False
-    """Whether images are mirrored and turned by chance in training, each of the 8 ways equally often."""
+    """Whether images are mirrored and turned at random in training, each of the 8 ways equally often."""
     ema_decay: float | None = None
     """Decay of the moving average that evaluation and `stylize` use; None: no average."""
 
@@ -129,7 +129,7 @@ def init(stylization: Stylization, key: Key, batch: Batch) -> TrainState:
 
 
 def train_step(stylization: Stylization, state: TrainState, batch: Batch, key: Key) -> tuple[TrainState, Metrics]:
-    """Take one step down the loss of a batch."""
+    """Take one optimizer step on the loss of a batch."""
     return single_loss.train_step(training(stylization), state, batch, key)
 
 
@@ -139,13 +139,13 @@ def eval_step(stylization: Stylization, state: TrainState, batch: Batch, key: Ke
 
 
 def stylize(stylization: Stylization, state: TrainState, images: jax.Array) -> jax.Array:
-    """Return images [B, H, W, 3] in the manner of the picture, in [-1, 1]."""
+    """Redraw images [B, H, W, 3] in the style of the picture, in [-1, 1]."""
     params, network_state = averaged_params(state, "translator"), state.model_state["network"]
     return jnp.clip(apply_network(stylization.network, params, network_state, images, train=False)[0], -1.0, 1.0)
 
 
 def compare(stylization: Stylization, state: TrainState, key: Key, batch: Batch) -> jax.Array:
-    """Return images and what they become, [B, 2, H, W, 3]."""
+    """Return images and their stylizations, [B, 2, H, W, 3]."""
     del key
     return jnp.stack([batch["image"], stylize(stylization, state, batch["image"])], 1)
 
@@ -169,7 +169,7 @@ def training(stylization: Stylization) -> SingleLoss:
 
 def _init_networks(stylization: Stylization, key: Key, batch: Batch) -> tuple[Params, ModelState]:
     params, network_state = init_network(stylization.network, key, batch["image"])
-    # Copied: the state's buffers are donated, and may not be those of another.
+    # Copied, since the state's buffers are donated and must belong to no other array.
     return params, {"network": network_state, "frozen": jax.tree.map(jnp.copy, stylization.style.load())}
 
 
@@ -190,5 +190,5 @@ def _loss(
 
 
 def _mean_square(values: jax.Array) -> jax.Array:
-    """[B, ...] -> [B]."""
+    """Return the mean square of each example, [B, ...] -> [B]."""
     return row_means(jnp.square(rows(values)))

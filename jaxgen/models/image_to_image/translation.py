@@ -18,18 +18,18 @@ from jaxgen.models.image_to_image.spec import ImageToImage, Pair
 
 @dataclass(frozen=True, kw_only=True)
 class Translation(ImageToImage):
-    """From a batch's `source` to its `image` of the same size; the baseline is the source as it is.
+    """A model from a batch's `source` to its `image` of the same size; the baseline is the source itself.
 
-    The rest is `ImageToImage`'s.
+    All else is as in `ImageToImage`.
     """
 
     residual: bool = False
-    """Whether the network gives the difference from the source."""
+    """Whether the network predicts the difference from the source."""
     shift: int = 0
-    """In training, both images of a pair are moved alike by up to this many pixels
+    """In training, both images of a pair are shifted alike by up to this many pixels
     (`jaxgen.models.augmentation.jitter`)."""
     mirror: bool = False
-    """Whether both are mirrored alike by chance in training."""
+    """Whether both images of a pair are mirrored alike at random in training."""
 
     def pair_of(self, batch: Batch, key: Key, *, train: bool) -> Pair:
         source, target = batch["source"], batch["image"]
@@ -47,7 +47,7 @@ class Translation(ImageToImage):
 
 
 def translate(translation: Translation, state: TrainState, images: jax.Array) -> jax.Array:
-    """Return the translations [B, H, W, C] of images [B, H, W, C'], in [-1, 1]."""
+    """Translate images [B, H, W, C'] to [B, H, W, C], in [-1, 1]."""
     return principle.apply(translation, state, images)
 
 

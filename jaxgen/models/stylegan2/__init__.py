@@ -5,7 +5,7 @@
     state, metrics = stylegan2.train_step(spec, state, batch, key)
     images = stylegan2.sample(spec, state, key, 16, truncation=0.7)
 
-R1 and the path length penalty are lazy: each is taken in every so many steps.
+R1 and the path length penalty are lazy: each is taken in every n-th step only.
 """
 
 from jaxgen.models.stylegan2.parts import lazy_adam

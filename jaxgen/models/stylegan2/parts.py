@@ -13,11 +13,11 @@ PATH_DECAY = 0.01
 
 
 def lazy_adam(learning_rate: float, every: int | None) -> optax.GradientTransformation:
-    """Return Adam with betas 0 and 0.99 for a network with one more update, of a penalty, in every `every`-th step.
+    """Return Adam with betas 0 and 0.99 for a network that takes one more update, of a penalty, in every n-th step.
 
-    With c = every / (every + 1) the rate is c times as large and the betas are to the power of c, so that the network
-    is moved as far as if the penalty were part of each step (Karras et al. 2020, arXiv:1912.04958, appendix B). None:
-    there is no penalty, and c = 1.
+    With n = `every` and c = n / (n + 1), the rate is c times as large and the betas are raised to the power of c, so
+    that the network moves as far as if the penalty were part of each step (Karras et al. 2020, arXiv:1912.04958,
+    appendix B). None: there is no penalty, and c = 1.
     """
     share = 1.0 if every is None else every / (every + 1)
     return optax.adam(share * learning_rate, b1=0.0, b2=0.99**share, eps=1e-8)

@@ -1,4 +1,4 @@
-"""What a StyleGAN2 is made of."""
+"""The spec of a StyleGAN2."""
 
 from dataclasses import KW_ONLY, dataclass
 
@@ -15,10 +15,10 @@ class StyleGAN2(ModelSpec):
 
     Batches have `label` [B] too where the networks have classes.
 
-    A step updates the generator by -log s(D(G(z))), in every `path_every`-th also by its path length, then the
-    discriminator by -log s(D(x)) - log(1 - s(D(G(z)))), in every `r1_every`-th also by R1. Each of the four updates
-    has latents and noise of its own and is taken with the optimizer of its network; the regularizers are
-    as many times as strong as their updates are rare (section 3.1).
+    A step updates the generator by -log s(D(G(z))), in every `path_every`-th step also by its path length, then the
+    discriminator by -log s(D(x)) - log(1 - s(D(G(z)))), in every `r1_every`-th step also by R1. Each of the four
+    updates has latents and noise of its own and is taken with the optimizer of its network; the weights of the
+    regularizers are multiplied by their intervals (section 3.1).
 
     `sample(..., truncation=t)` and `decode(..., truncation=t)` take styles t of the way from the average style to their
     own (Karras et al. 2019, appendix B); 1 leaves them, 0 gives one image. Samples have noise of their own; `decode`
@@ -37,19 +37,19 @@ class StyleGAN2(ModelSpec):
     latent_size: int
     """Length of the latent vectors."""
     generator_optimizer: optax.GradientTransformation
-    """The generator's; see `lazy_adam`."""
+    """The optimizer of the generator; see `lazy_adam`."""
     discriminator_optimizer: optax.GradientTransformation
-    """The discriminator's; see `lazy_adam`."""
+    """The optimizer of the discriminator; see `lazy_adam`."""
     r1_weight: float = 10.0
     """gamma of gamma / 2 |grad_x D(x)|^2, at real images before augmentation. 0: no such update."""
     r1_every: int = 16
     """R1 is taken in every n-th step only, n times as strong."""
     path_weight: float = 2.0
-    """Weight of (|J^T y| - a)^2, where a is the running mean of |J^T y| (eq. 4), and is held constant. 0: none."""
+    """Weight of (|J^T y| - a)^2, where a is the running mean of |J^T y| (eq. 4), held constant. 0: no such update."""
     path_every: int = 4
     """The path length is taken in every n-th step only, n times as strong."""
     path_share: int = 2
-    """The path length is taken of one in so many examples of the batch."""
+    """The path length is taken of one in n examples of the batch."""
     mixing_prob: float = 0.9
     """Probability that an example has two styles, the second from a random layer on (Karras et al. 2019,
     section 3.1)."""
@@ -74,7 +74,7 @@ class StyleGAN2(ModelSpec):
 
     @property
     def num_classes(self) -> int | None:
-        """Number of classes that the networks are told; None: none."""
+        """Number of classes that the networks are conditioned on; None: no classes."""
         return self.generator.num_classes
 
     @property

@@ -6,7 +6,7 @@
     images = vae.sample(spec, state, key, 16)
     latents = vae.encode(spec, state, images)
 
-What p(x | z) is says a likelihood of `jaxgen.models.likelihoods`.
+p(x | z) is a likelihood of `jaxgen.models.likelihoods`.
 """
 
 from jaxgen.models.vae.hierarchical import HierarchicalVAE, ladder_posterior

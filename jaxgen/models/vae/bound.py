@@ -20,9 +20,9 @@ class Observed(NamedTuple):
     """The images [N, H, W, C] that latents are drawn for."""
 
     targets: jax.Array
-    """As the likelihood means them (`PixelLikelihood.targets`)."""
+    """The images as the likelihood takes them (`PixelLikelihood.targets`)."""
     outputs: jax.Array
-    """[N, M], the encoder's."""
+    """[N, M], the encoder's outputs."""
     labels: tuple[jax.Array, ...]
     """(labels [N],), or () without classes."""
 
@@ -50,7 +50,7 @@ class Terms(NamedTuple):
 
 
 def labels_of_batch(vae: VAE, batch: Batch) -> tuple[jax.Array, ...]:
-    """Return what the networks get besides: (labels [B],), or () without classes."""
+    """Return the labels that the networks take: (labels [B],), or () without classes."""
     return () if vae.num_classes is None else (batch["label"],)
 
 
@@ -68,7 +68,7 @@ def init_networks(vae: VAE, key: Key, batch: Batch) -> tuple[Params, ModelState]
 def observe(
     vae: VAE, params: Params, model_state: ModelState, targets: jax.Array, labels: tuple[jax.Array, ...], *, train: bool
 ) -> tuple[Observed, ModelState]:
-    """Return what the encoder says of images as the likelihood means them, and its state."""
+    """Encode images, given as the likelihood's targets; return them with the outputs, and the encoder's model state."""
     outputs, encoder_state = apply_network(
         vae.encoder, params["encoder"], model_state["encoder"], 0.5 * (targets + 1.0), *labels, train=train
     )
@@ -141,7 +141,7 @@ def loss(
 def log_likelihood_estimate(
     vae: VAE, params: Params, model_state: ModelState, observed: Observed, key: Key, index: jax.Array, num_samples: int
 ) -> jax.Array:
-    """Return log p(x) [B] of observed images numbered `index` [B], estimated with so many latents an image."""
+    """Return log p(x) [B] of observed images numbered `index` [B], estimated with `num_samples` latents per image."""
 
     def one_log_weight(key: Key, observed: Observed) -> jax.Array:
         return terms(vae, params, model_state, observed, example_keys(key, index), train=False).log_weight

@@ -28,16 +28,16 @@ Choose = Callable[[int, jax.Array, jax.Array], jax.Array]
 
 @dataclass(frozen=True, kw_only=True)
 class HierarchicalVAE(VAE):
-    """`VAE` with `ladder_posterior(latent_sizes)`; the functions of `jaxgen.models.vae` take it as they take a VAE.
+    """A `VAE` with `ladder_posterior(latent_sizes)`, which the functions of `jaxgen.models.vae` take like any VAE.
 
-    The encoder is `LadderEncoder` of `jaxgen.networks.ladder`, or another with the same outputs; the decoder
-    `LadderDecoder`, or another with its method `prior`. `kl_warmup_steps` is what keeps the upper layers in use
-    (section 2.3 there). There are no classes.
+    The encoder is `LadderEncoder` of `jaxgen.networks.ladder`, or another with the same outputs; the decoder is
+    `LadderDecoder`, or another with its method `prior`. `kl_warmup_steps` keeps the upper layers in use (section 2.3 of
+    the paper). There are no classes.
     """
 
     posterior: Posterior = field(init=False)
     latent_sizes: tuple[int, ...]
-    """Of the layers from the images upwards; the networks'."""
+    """Sizes of the layers' latents from the images upwards, those of the networks."""
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "latent_sizes", tuple(self.latent_sizes))
@@ -46,17 +46,17 @@ class HierarchicalVAE(VAE):
 
 
 def ladder_posterior(latent_sizes: Sequence[int]) -> Posterior:
-    """Return each layer's Gaussian from below, (m, v), joined with its prior from above, (mu, sigma^2), by precision.
+    """Return the posterior that joins each layer's Gaussian from below, (m, v), with its prior from above by precision.
 
         q(z_i | x, z_(i+1)) = N((m / v + mu / sigma^2) / (1 / v + 1 / sigma^2), 1 / (1 / v + 1 / sigma^2))
 
-    (eqs. 17 to 19); the top layer's is (m, v) alone. What is drawn is the noise e_i = (z_i - mu) / sigma, in which the
-    prior is standard normal and every divergence as it was: with r = log sigma^2 - log v,
+    with the prior N(mu, sigma^2) (eqs. 17 to 19); the top layer's is (m, v) alone. The noise e_i = (z_i - mu) / sigma
+    is drawn, whose prior is standard normal and which leaves every divergence unchanged: with r = log sigma^2 - log v,
 
         q(e_i | x, e_(>i)) = N(sigmoid(r) (m - mu) / sigma, 1 / (1 + e^r))
 
     Args:
-      latent_sizes: of the layers from the images upwards. Latents are [N, L] from the top down.
+      latent_sizes: sizes of the layers' latents from the images upwards. Latents are [N, L] from the top down.
     """
     downwards = tuple(latent_sizes)[::-1]
     return Posterior(
@@ -73,7 +73,7 @@ def ladder_posterior(latent_sizes: Sequence[int]) -> Posterior:
 def _descend(
     downwards: Sequence[int], outputs: jax.Array, decoder: DecoderFunction, choose: Choose
 ) -> tuple[jax.Array, jax.Array, jax.Array]:
-    """(mean, log-variance, noise), [N, L] each; `choose` gives the noise, layer after layer, of its Gaussian."""
+    """Return (mean, log-variance, noise), [N, L] each; `choose` returns each layer's noise, given its Gaussian."""
     layers, start, above = [], 0, None
     for number, size in enumerate(downwards):
         mean, log_variance = jnp.split(outputs[:, start : start + 2 * size], 2, -1)
@@ -109,7 +109,7 @@ def _draw(downwards: Sequence[int], params: Params, outputs: jax.Array, keys: Ke
 def _moments(
     downwards: Sequence[int], params: Params, outputs: jax.Array, decoder: DecoderFunction
 ) -> tuple[jax.Array, jax.Array]:
-    """Those of each layer below the means of the layers above."""
+    """Return the moments of each layer, given the means of the layers above it."""
     del params
     return _descend(downwards, outputs, decoder, lambda number, mean, log_variance: mean)[:2]
 

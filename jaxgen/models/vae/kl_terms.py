@@ -1,4 +1,4 @@
-"""What the KL term of a bound counts as while a model is trained."""
+"""The weight and the lower bound of the KL term in training."""
 
 import jax
 import jax.numpy as jnp

@@ -1,4 +1,4 @@
-"""Approximate posteriors q(z | x): how latents are drawn from what an encoder says of the images."""
+"""Approximate posteriors q(z | x): how latents are drawn, given an encoder's outputs."""
 
 import math
 from collections.abc import Callable
@@ -19,16 +19,16 @@ Scalar = float | jax.Array
 
 
 class DecoderFunction(Protocol):
-    """The decoder as a function: (inputs, method) -> what this method of the network gives of them."""
+    """The decoder as a function: (inputs, method) -> the outputs of this method of the network."""
 
     def __call__(self, *inputs: jax.Array | int, method: str | None = None) -> PyTree: ...
 
 
 class Generation(NamedTuple):
-    """What a posterior may ask of the model whose latents it draws."""
+    """The parts of a model that its posterior may use to draw latents."""
 
     log_prob: Callable[[jax.Array], jax.Array]
-    """Latents [N, L] -> log p(x | z) [N] of the images that the latents are drawn for; each of its own latent alone."""
+    """latents [N, L] -> log p(x | z) [N] of the images they are drawn for; each depends on its own latent alone."""
     decoder: DecoderFunction
 
 
@@ -38,7 +38,7 @@ class Draw(NamedTuple):
     latents: jax.Array
     """[N, L]."""
     log_density: jax.Array
-    """[N], what log q(z | x) is in log w = log p(x, z) - log q(z | x): E[w] = p(x)."""
+    """[N], the log q(z | x) of log w = log p(x, z) - log q(z | x), for which E[w] = p(x)."""
     kl: jax.Array | None
     """[N, L], KL(q || p) in closed form, by latent; None where there is no closed form."""
 
@@ -49,9 +49,9 @@ class Posterior(NamedTuple):
     latent_size: int
     """L."""
     num_outputs: int
-    """M, how long the encoder's outputs are."""
+    """M, the length of the encoder's outputs."""
     init: Callable[[Key], Params]
-    """Parameters of its own, besides the encoder's."""
+    """key -> the posterior's own parameters, besides the encoder's."""
     draw: Callable[[Params, jax.Array, Key, Generation], Draw]
     """(params, outputs [N, M], keys [N], generation) -> one latent for each row."""
     moments: Callable[[Params, jax.Array, DecoderFunction], tuple[jax.Array, jax.Array]]
@@ -106,7 +106,9 @@ class _Flow(NamedTuple):
 
 
 def flow_posterior(flow: nn.Module, latent_size: int, context_size: int) -> Posterior:
-    """Return a Gaussian sent through a flow: log q = log q_0 - log |det| (Rezende and Mohamed 2015, arXiv:1505.05770).
+    """Return the posterior of a Gaussian sent through a flow: log q = log q_0 - log |det|.
+
+    Rezende and Mohamed 2015, arXiv:1505.05770.
 
     Args:
       flow: `flow(latents [N, L], context [N, C]) -> (latents, log |det| [N])` (`jaxgen.networks.flows`).
@@ -129,12 +131,12 @@ def _flow_init(flow: _Flow, key: Key) -> Params:
 
 
 def _flow_split(flow: _Flow, outputs: jax.Array) -> list[jax.Array]:
-    """(mean, log-variance, context)."""
+    """Return (mean, log-variance, context)."""
     return jnp.split(outputs, [flow.latent_size, 2 * flow.latent_size], -1)
 
 
 def _flow_apply(flow: _Flow, params: Params, latents: jax.Array, context: jax.Array) -> tuple[jax.Array, jax.Array]:
-    """(latents, log |det|)."""
+    """Return (latents, log |det|)."""
     return cast(tuple[jax.Array, jax.Array], flow.network.apply({"params": params}, latents, context))
 
 
@@ -181,14 +183,14 @@ def hamiltonian_posterior(
 ) -> Posterior:
     """Return a Gaussian moved by Hamiltonian dynamics of U(z) = -log p(x, z) (Caterini et al. 2018, arXiv:1805.11328).
 
-    Algorithm 1 there:
+    Their Algorithm 1:
 
         z_0 ~ N(m, diag v), gamma ~ N(0, I), rho_0 = gamma / sqrt(beta_0), K leapfrog steps with tempering
         log w = log p(x, z_K) + log N(rho_K; 0, I) - log q(z_0 | x) - log N(gamma; 0, I)
 
-    Leapfrog steps keep the volume, and tempering's change of it is what makes rho_0 wider than gamma: both cancel.
-    E[w] = p(x), so the draws serve importance-weighted bounds too. The dynamics alone keep log p(x, z) - |rho|^2 / 2,
-    and so log w, but for the error of their steps; it is the tempering that turns momenta into better latents.
+    Leapfrog steps preserve the volume, and tempering's change of it cancels the change that makes rho_0 wider than
+    gamma. E[w] = p(x), so the draws serve importance-weighted bounds too. Up to the error of their steps, the dynamics
+    alone conserve log p(x, z) - |rho|^2 / 2 and so log w; the tempering turns momenta into better latents.
 
     Args:
       steps: K. Each takes one gradient of the decoder, and training goes back through all of them.
@@ -198,7 +200,7 @@ def hamiltonian_posterior(
       learn_dynamics: whether epsilon, one for each latent, and beta_0 are trained, starting from what is given.
 
     Raises:
-      UserError: `initial_temperature` out of range; to be learned it must be below 1.
+      UserError: `initial_temperature` not in (0, 1], or not below 1 where it is learned.
     """
     if not 0 < initial_temperature <= 1 or (learn_dynamics and initial_temperature == 1):
         raise UserError(
@@ -229,7 +231,7 @@ def _hamiltonian_draw(
     latents, log_density = draw_normal(mean, log_variance, folded_keys(keys, 0))
     momentum, momentum_log_density = draw_normal(jnp.zeros_like(mean), jnp.zeros_like(mean), folded_keys(keys, 1))
 
-    def log_joint(latents: jax.Array) -> jax.Array:  # its sum: every row is of its own latent alone
+    def log_joint(latents: jax.Array) -> jax.Array:  # the sum, since each row depends on its own latent alone
         return jnp.sum(generation.log_prob(latents) + standard_normal_log_density(latents))
 
     epsilon, temperature = dynamics.step_size, dynamics.initial_temperature
@@ -285,7 +287,7 @@ def draw_normal(mean: jax.Array, log_variance: jax.Array, keys: Key) -> tuple[ja
 
 
 def standard_normal_log_density(values: jax.Array) -> jax.Array:
-    """Return log N(z; 0, I) [N] of [N, L]."""
+    """Return log N(z; 0, I) [N] of values z [N, L]."""
     return -0.5 * jnp.sum(jnp.square(values) + math.log(2.0 * math.pi), -1)
 
 

@@ -1,4 +1,4 @@
-"""Variational autoencoders (Kingma and Welling 2014, https://arxiv.org/abs/1312.6114) and what follows from them."""
+"""Variational autoencoders (Kingma and Welling 2014, https://arxiv.org/abs/1312.6114) and their variants."""
 
 from functools import partial
 
@@ -46,7 +46,7 @@ def init(vae: VAE, key: Key, batch: Batch) -> TrainState:
 
 
 def train_step(vae: VAE, state: TrainState, batch: Batch, key: Key) -> tuple[TrainState, Metrics]:
-    """Take one step up the bound."""
+    """Take one optimizer step on the bound."""
     return single_loss.train_step(training(vae), state, batch, key)
 
 
@@ -59,7 +59,7 @@ def eval_step(vae: VAE, state: TrainState, batch: Batch, key: Key) -> Metrics:
 
 
 def sample(vae: VAE, state: TrainState, key: Key, num_samples: int, *, condition: jax.Array | None = None) -> jax.Array:
-    """Return the likelihood's means [N, H, W, C], of labels [N] as `condition` (without: every class in turn)."""
+    """Draw images [N, H, W, C], the likelihood's means, with labels `condition` [N]; None: every class in turn."""
     labels = decoding_labels(condition, num_samples, vae.num_classes)
     return decode(vae, state, prior(vae, key, num_samples), *labels)
 
@@ -70,12 +70,12 @@ def prior(vae: VAE, key: Key, num_samples: int) -> jax.Array:
 
 
 def decode(vae: VAE, state: TrainState, latents: jax.Array, *labels: jax.Array) -> jax.Array:
-    """Return the likelihood's means [N, H, W, C] of latents [N, L]."""
+    """Decode latents [N, L] to images [N, H, W, C], the likelihood's means."""
     return vae.likelihood.mean(_decoder(vae, state)(latents, *labels))
 
 
 def encode(vae: VAE, state: TrainState, images: jax.Array, *labels: jax.Array) -> jax.Array:
-    """Return latents [N, L] that stand for images, the posterior's means."""
+    """Encode images [N, H, W, C] to latents [N, L], drawn without noise (`Posterior.point`)."""
     params, _, observed = _observed(vae, state, images, labels)
     return vae.posterior.point(params["posterior"], observed.outputs, _decoder(vae, state))
 
@@ -87,21 +87,21 @@ def posterior(vae: VAE, state: TrainState, images: jax.Array, *labels: jax.Array
 
 
 def reconstruct(vae: VAE, state: TrainState, images: jax.Array, *labels: jax.Array) -> jax.Array:
-    """Return images [N, H, W, C] decoded from those that `encode` gives."""
+    """Encode and decode images [N, H, W, C]."""
     return decode(vae, state, encode(vae, state, images, *labels), *labels)
 
 
 def log_weights(vae: VAE, state: TrainState, key: Key, batch: Batch) -> jax.Array:
     """Return log p(x, z) - log q(z | x) [B] of one z for each image.
 
-    As `jaxgen.metrics.likelihood.importance_weighted_log_likelihood` takes it.
+    It is the argument of `jaxgen.metrics.likelihood.importance_weighted_log_likelihood`.
     """
     of = _observed(vae, state, batch["image"], labels_of_batch(vae, batch))
     return terms(vae, *of, example_keys(key, batch["index"]), train=False).log_weight
 
 
 def log_likelihood(vae: VAE, state: TrainState, key: Key, batch: Batch, num_samples: int) -> jax.Array:
-    """Return log p(x) [B] in nats, estimated with so many latents an image."""
+    """Return log p(x) [B] in nats, estimated with `num_samples` latents per image."""
     of = _observed(vae, state, batch["image"], labels_of_batch(vae, batch))
     return log_likelihood_estimate(vae, *of, key, batch["index"], num_samples)
 
@@ -130,6 +130,6 @@ def _decoder(vae: VAE, state: TrainState) -> DecoderFunction:
 def _observed(
     vae: VAE, state: TrainState, images: jax.Array, labels: tuple[jax.Array, ...]
 ) -> tuple[Params, ModelState, Observed]:
-    """(parameters, model state, what the encoder says of the images)."""
+    """Return (parameters, model state, the observed images)."""
     params, model_state = averaged_params(state, "vae"), state.model_state
     return params, model_state, observe(vae, params, model_state, images, labels, train=False)[0]

@@ -1,4 +1,4 @@
-"""What a VAE is made of."""
+"""The spec of a VAE."""
 
 from dataclasses import KW_ONLY, dataclass
 
@@ -32,7 +32,7 @@ class VAE(ModelSpec):
 
     encoder: nn.Module
     """`encoder(images, train=...) -> outputs [B, posterior.num_outputs]`, of images in [0, 1]: digits that are 0 nearly
-    everywhere are learned faster than the same ones that are -1 (102.5 in place of 104.0 nats after ten epochs of
+    everywhere are learned faster than digits that are -1 there (102.5 instead of 104.0 nats after ten epochs of
     mnist_vae)."""
     decoder: nn.Module
     """`decoder(latents [B, L], train=...) -> parameters [B, H, W, C * P]` of the likelihood."""
@@ -45,7 +45,7 @@ class VAE(ModelSpec):
     beta: float = 1.0
     """The weight of the KL term after the warm-up."""
     kl_warmup_steps: int = 0
-    """Over how many steps that weight rises from 0."""
+    """Number of steps over which the KL term's weight rises from 0."""
     free_bits: float = 0.0
     """lambda, in nats: each latent's KL, averaged over the batch, counts as at least this much, so that it is not worth
     switching off (`jaxgen.models.vae.kl_terms`)."""
@@ -56,9 +56,9 @@ class VAE(ModelSpec):
     """None: no condition. K: both networks get labels in 0..K-1 as their second argument (Sohn et al. 2015; see
     `jaxgen.networks.layers.conditional`)."""
     ema_decay: float | None = None
-    """Of the moving average that evaluation and samples use; None: no average."""
+    """Decay of the moving average that evaluation and samples use; None: no average."""
     eval_importance_samples: int | None = None
-    """Evaluation also reports log p(x) estimated with this many latents an image."""
+    """Number of latents per image with which evaluation also estimates log p(x); None: it does not."""
 
     def __post_init__(self) -> None:
         if self.free_bits and (self.importance_samples > 1 or not self.posterior.closed_form):
