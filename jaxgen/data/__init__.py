@@ -1,4 +1,4 @@
-"""What gives batches: data that comes with the package, folders of images, tensorflow-datasets."""
+"""Data sets: those that come with the package, folders of images, texts, sound and tensorflow-datasets."""
 
 from jaxgen.core.types import Batch
 from jaxgen.data.dataset import (

@@ -15,28 +15,28 @@ from jaxgen.data.limits import check_file, check_memory
 
 ARRAY_ENDINGS = (".npz", ".npy")
 ONLY_ENTRY = "arr_0"
-"""The name of the array in a .npy file: that which `np.savez` gives the first."""
+"""Name of the array in a .npy file, which is the name `np.savez` gives to its first array."""
 _BLOCK = 2**20
 _ENDING = ".npy"
 _HEADERS = {(1, 0): np.lib.format.read_array_header_1_0, (2, 0): np.lib.format.read_array_header_2_0}
-_ENCRYPTED = 0x1  # a flag of a member
+_ENCRYPTED = 0x1  # flag of an encrypted member
 
 
 class Arrays(NamedTuple):
-    """An opened file of arrays."""
+    """Arrays of an opened file."""
 
     names: list[str]
     read: Callable[[str], np.ndarray]
-    """An array by its name, of a numeric type."""
+    """Function that returns an array of a numeric type by its name."""
 
 
 @contextlib.contextmanager
 def open_arrays(path: Path) -> Iterator[Arrays]:
-    """The arrays in a .npz or .npy file, whichever it is by its content.
+    """Open the arrays in a .npz or .npy file; the content decides which of the two it is.
 
     Raises:
-      UserError: no such file, another kind of file, a damaged one, an array that is not numbers, or more than the limit
-        of `jaxgen.data.limits`; and whatever goes wrong in the block that uses it.
+      UserError: the file does not exist, is of another kind or damaged, an array is not numeric or takes more than the
+        limit of `jaxgen.data.limits`; or anything goes wrong in the block that uses it.
     """
     on_disk = check_file(path)
     try:
@@ -105,7 +105,7 @@ def _read(file: io.BufferedIOBase, size: int, what: str, on_disk: int) -> np.nda
 
 
 def _fill(file: io.BufferedIOBase, block: memoryview) -> int:
-    """Bytes read into a block: as many as it has, unless the file ends."""
+    """Read bytes into a block until it is full or the file ends, and return how many were read."""
     filled = 0
     while filled < len(block) and (read := file.readinto(block[filled:])):
         filled += read

@@ -1,4 +1,4 @@
-"""Images made binary by chance, as likelihoods of MNIST are reported."""
+"""Binarized images, for likelihoods of MNIST as they are usually reported."""
 
 import dataclasses
 
@@ -11,25 +11,26 @@ _TEST, _TRAIN = 0, 1
 
 
 def binarized(data: Dataset, *, seed: int, train: bool) -> Dataset:
-    """`data` with images drawn once: each value becomes 255 with probability (gray value) / 255, else 0.
+    """Return `data` with images binarized at random once: each value becomes 255 with probability value / 255, else 0.
 
-    The test split is always drawn, so that a likelihood is of the same images whatever computes it; the training split
-    only if `train` (a fixed binarization: Salakhutdinov and Murray 2008, section 6). Without, its gray values stay, for
-    a model that draws them anew at each step (`jaxgen.models.likelihoods.bernoulli`). Nothing is ever cut at a
-    threshold, which makes the digits smoother than chance does and their likelihood far higher.
+    The test split is always binarized, so that likelihoods from any model are of the same images. The training split is
+    binarized only if `train` is set (a fixed binarization: Salakhutdinov and Murray 2008, section 6). Otherwise its
+    gray values stay, for a model that binarizes them anew at each step (`jaxgen.models.likelihoods.bernoulli`). Images
+    are never thresholded, which would make digits smoother than random binarization does and their likelihood far
+    higher.
 
     Args:
-      seed: of the draw, which NumPy makes; each split has a stream of its own.
+      seed: seed of NumPy's random numbers; each split has its own stream.
 
     Raises:
-      UserError: images that are not uint8 arrays in memory.
+      UserError: the images are not uint8 arrays in memory.
     """
 
     def draw(split: Split, stream: int) -> Split:
         if not is_resident(split) or split["image"].dtype != np.uint8:
             raise UserError(f"{data.name} cannot be made binary: its images must be uint8 arrays in memory.")
         rng = np.random.default_rng([seed, stream])
-        white = rng.integers(0, 255, split["image"].shape, np.uint8) < split["image"]  # 0..254: below g in g of 255
+        white = rng.integers(0, 255, split["image"].shape, np.uint8) < split["image"]  # 0..254
         return {**split, "image": np.where(white, np.uint8(255), np.uint8(0))}
 
     which = "binarised" if train else "test images binarised"  # as runs have recorded it

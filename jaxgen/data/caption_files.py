@@ -1,4 +1,4 @@
-"""Captions as people store them: lines of a text file beside an image, or a table for a whole folder."""
+"""Captions from files: a text file beside each image, or one table for a folder."""
 
 import csv
 import io
@@ -18,33 +18,33 @@ _NEEDED = "a table of captions needs file (or file_name) and caption (or text)"
 
 
 def read_caption_lines(path: Path) -> list[str]:
-    """Return the captions in a text file, one a line; blank lines are none."""
+    """Return the captions in a text file, one a line; blank lines are skipped."""
     return [line.strip() for line in read_text_file(path).split("\n") if line.strip()]
 
 
 def find_table(folder: Path) -> Path | None:
-    """Return the table of captions of a folder, if it has one."""
+    """Return the table of captions of a folder; None: the folder has no table."""
     found = {path.name.lower(): path for path in sorted(folder.iterdir(), reverse=True) if path.is_file()}
     return next((found[name] for name in TABLES if name in found), None)
 
 
 def file_key(name: str) -> str:
-    r"""A file's name by which a row and a file find each other: `.\cats\1.png` is `cats/1.png`.
+    r"""Return the name by which a row and a file are matched: `cats/1.png` for `.\cats\1.png`.
 
-    Of a name that can be written in two ways in Unicode, as macOS and others do, both are one.
+    Different Unicode spellings of a name, as macOS and other systems write them, have the same key.
     """
     return normalized(name.strip().replace("\\", "/")).removeprefix("./")
 
 
 def read_table(path: Path) -> dict[str, list[str]]:
-    """`file_key` of a file -> its captions, one for each row.
+    """Return the captions of each file, one for each row, by the file's `file_key`.
 
-    A .csv file is as spreadsheets save it: its first row names the columns (in any case), which are set apart by
-    commas, semicolons or tabs. A .jsonl file has an object on each line. Columns are `file` (or `file_name`) and
-    `caption` (or `text`); others are not looked at.
+    A .csv file is in the form in which spreadsheets save it: its first row names the columns (in any case), which are
+    separated by commas, semicolons or tabs. A .jsonl file has an object on each line. Columns are `file` (or
+    `file_name`) and `caption` (or `text`); others are ignored.
 
     Raises:
-      UserError: a file that cannot be read, or a row without a file or a caption; its line is named.
+      UserError: the file cannot be read, or a row has no file or no caption; the message names its line.
     """
     text = read_text_file(path)
     rows = _csv_rows(text, path) if path.suffix.lower() == ".csv" else _json_rows(text, path)
@@ -62,8 +62,8 @@ def read_table(path: Path) -> dict[str, list[str]]:
 
 
 def _csv_rows(text: str, path: Path) -> Iterator[tuple[int, dict[str, str]]]:
-    """(line, values by column) of each row that is not blank."""
-    separator = re.match(r"\s*sep=([,;\t])\n", text)  # what spreadsheets write for themselves
+    """Yield (line, values by column) for each row that is not blank."""
+    separator = re.match(r"\s*sep=([,;\t])\n", text)  # a hint that spreadsheets write for themselves
     separators = _SEPARATORS if separator is None else (separator[1],)
     start = 0 if separator is None else separator.end()
     header, chosen = _header(text[start:], separators, path)
@@ -84,7 +84,7 @@ def _csv_rows(text: str, path: Path) -> Iterator[tuple[int, dict[str, str]]]:
 
 
 def _header(text: str, separators: tuple[str, ...], path: Path) -> tuple[list[str], str]:
-    """The names of the columns, and what separates them: the first by which the two are there that are needed."""
+    """Return the names of the columns and the first separator that yields both columns needed."""
     seen: list[str] = []
     for separator in separators:
         reader = csv.reader(io.StringIO(text, newline=""), delimiter=separator)
@@ -101,7 +101,7 @@ def _header(text: str, separators: tuple[str, ...], path: Path) -> tuple[list[st
 
 
 def _json_rows(text: str, path: Path) -> Iterator[tuple[int, dict[str, str]]]:
-    """(line, strings by name) of each line that is not blank; numbers are taken as they are written."""
+    """Yield (line, strings by name) for each line that is not blank; numbers are kept as they are written."""
     for line, content in enumerate(text.split("\n"), 1):
         if not content.strip():
             continue
@@ -124,6 +124,6 @@ def _string(value: object, name: str, line: int, path: Path) -> str:
 
 
 def _listed(names: Iterable[str]) -> str:
-    """Names for a message: the first eight."""
+    """Return names for a message, at most the first eight."""
     names = list(names)
     return (", ".join(names[:8]) + (", ..." if len(names) > 8 else "")) or "none"

@@ -24,29 +24,29 @@ from jaxgen.data.text_file import normalized
 from jaxgen.data.vocabulary import Vocabulary, find_vocabulary, vocabulary_from_json, vocabulary_of
 
 PADDING = 0
-"""The token that fills up a caption after its end."""
+"""Token that fills a caption after its end."""
 
 
 class CaptionWriter(NamedTuple):
-    """How captions become tokens int32 [T]: those of the vocabulary plus 1, then padding.
+    """Encoder of captions to tokens int32 [T]: those of the vocabulary plus 1, then padding.
 
-    Captions are taken in lower case, with one space before each word: so a word has the same pieces wherever it stands.
+    Captions are lower-cased and get one space before each word, so that a word has the same pieces wherever it occurs.
     """
 
     vocabulary: Vocabulary
     length: int
-    """T; a caption of the data that is longer is cut."""
+    """T, the number of tokens; longer captions of the data are truncated."""
 
     @property
     def size(self) -> int:
-        """How many tokens there are, with that of padding."""
+        """Number of different tokens, including padding."""
         return self.vocabulary.size + 1
 
     def encode(self, captions: Sequence[str], *, cut: bool = False) -> np.ndarray:
-        """Captions [N] to tokens int32 [N, T].
+        """Encode captions [N] as tokens int32 [N, T].
 
         Raises:
-          UserError: what the vocabulary lacks, or (without `cut`) a caption of more than T tokens.
+          UserError: a caption has characters that the vocabulary lacks, or (without `cut`) more than T tokens.
         """
         tokens = np.full((len(captions), self.length), PADDING, np.int32)
         for row, caption in zip(tokens, captions, strict=True):
@@ -60,40 +60,40 @@ class CaptionWriter(NamedTuple):
         return tokens
 
     def decode(self, tokens: np.ndarray) -> str:
-        """One caption's tokens [T] to text."""
+        """Decode the tokens [T] of one caption to text."""
         return self.vocabulary.decode(tokens[tokens != PADDING] - 1).strip()
 
     def word_starts(self) -> np.ndarray:
-        """bool [K]: which tokens begin a word."""
+        """Return bool [K], which tokens begin a word."""
         texts = [self.vocabulary.decode([token]) for token in range(self.vocabulary.size)]
         return np.array([False] + [text.startswith(" ") for text in texts])
 
 
 def caption_writer(assets: Assets) -> CaptionWriter:
-    """That of a captioned data set, or of a run, by its assets."""
+    """Return the `CaptionWriter` of a captioned data set or run, given its assets."""
     return CaptionWriter(vocabulary_of(assets), assets["caption_length"])
 
 
 def random_caption(
     key: jax.Array, captions: jax.Array, word_starts: jax.Array, *, word_dropout: float = 0.0
 ) -> jax.Array:
-    """One of an image's captions int [V, T], with some of its words left out: int [T].
+    """Pick one of an image's captions int [V, T] at random, with some of its words left out: int [T].
 
     Args:
-      word_starts: bool [K], as of `CaptionWriter`.
-      word_dropout: of each word; a caption that would lose all of them keeps them all.
+      word_starts: bool [K], as in `CaptionWriter`.
+      word_dropout: probability of leaving out each word; a caption that would lose all of its words keeps them all.
     """
     choice_key, drop_key = jax.random.split(key)
     captions, word_starts = jnp.asarray(captions), jnp.asarray(word_starts)
     caption = captions[jax.random.randint(choice_key, (), 0, len(captions))]
     if not word_dropout:
         return caption
-    word = jnp.cumsum(word_starts[caption])  # [T], which word a token belongs to
+    word = jnp.cumsum(word_starts[caption])  # [T], the number of the word that a token belongs to
     stays = jax.random.bernoulli(drop_key, 1.0 - word_dropout, (caption.shape[0] + 1,))
     inside = caption != PADDING
     kept = inside & stays[word]
     kept = jnp.where(jnp.any(kept), kept, inside)
-    order = jnp.argsort(~kept)  # stable: what is kept moves up, in its order
+    order = jnp.argsort(~kept)  # stable: kept tokens move to the front in their order
     return jnp.where(kept[order], caption[order], PADDING)
 
 
@@ -109,21 +109,23 @@ def load_captioned(
     subcategories: bool = True,
     test_fraction: float | None = None,
 ) -> Dataset:
-    """Images with captions, as batches of `image`, `caption` int32 [T] and `captions` int32 [V, T], all of the image's.
+    """Load images with captions: batches of `image`, `caption` int32 [T] and `captions` int32 [V, T], all of an
+    image's.
 
-    `caption` is the first of them: what an image is asked for by. Images with the same caption are on the same side of
-    the split. Among the assets are the vocabulary and `caption_length`, T, of which `caption_writer` makes tokens.
+    `caption` is the first of them, the one used as an image's prompt. Images with the same caption are on the same side
+    of the split. The assets include the vocabulary and `caption_length`, T, from which `caption_writer` encodes
+    captions.
 
     Args:
       name: `emoji` (1,911 emoji in two drawing styles by their Unicode names; the split is that of `load("emoji")`); or
-        a folder of images whose captions are in a .txt file beside each, of the same stem, one caption a line, or all
-        in a table of the folder (`jaxgen.data.caption_files`), with a row for each caption.
-      vocabulary: as `jaxgen.data.vocabulary.find_vocabulary` has it; pieces are learned from the captions to train on.
+        a folder of images whose captions are in a .txt file beside each image, of the same stem, one caption a line, or
+        all in a table of the folder (`jaxgen.data.caption_files`), with a row for each caption.
+      vocabulary: a name for `jaxgen.data.vocabulary.find_vocabulary`; pieces are learned from the training captions.
       subcategories: whether an emoji has a second caption, its name and its subcategory: "red apple, food fruit".
-      test_fraction: part of a folder's captions that is held out; 1 in 20 (of 100 or more) if None.
+      test_fraction: held-out fraction of a folder's captions; None: 1 in 20 (of 100 or more).
 
     Raises:
-      UserError: images without captions, or what the folder's images or the vocabulary say.
+      UserError: an image has no caption, or the folder's images or the vocabulary cannot be read.
     """
     if caption_length < 1:
         raise UserError(f"--caption-length must be at least 1, not {caption_length}.")
@@ -140,9 +142,9 @@ def load_captioned(
 
 
 def first_captions(data: Dataset, *, held_out: bool = True) -> list[str]:
-    """The different captions that the images of a captioned set are asked for by, in order.
+    """Return the distinct first captions of the images of a captioned set, which serve as prompts, in order.
 
-    Of the held-out images, or, where there are none, of those to train on.
+    The images are the held-out ones, or the training images if there is no test split.
     """
     split = data.test if held_out and data.test is not None else data.train
     arrays = split.entries if isinstance(split, FolderSource) else split
@@ -156,7 +158,7 @@ def _plain(caption: str) -> str:
 
 
 def _emoji_captions(subcategories: bool) -> list[list[str]]:
-    """Of each emoji, its captions."""
+    """Return the captions of each emoji."""
     emoji = emoji_arrays()
     names = [name.lower() for name in emoji.names]
     if not subcategories:
@@ -166,9 +168,9 @@ def _emoji_captions(subcategories: bool) -> list[list[str]]:
 
 
 def _vocabulary(name: str, train: Sequence[str], every: Sequence[str]) -> Vocabulary:
-    """Pieces are learned from what is trained on; characters are those of all captions, so that all can be written.
+    """Learn pieces from the training captions, with the characters of all captions, so that all can be encoded.
 
-    A run that is opened again has its own.
+    A resumed or reopened run has its own vocabulary.
     """
     if (known := recorded_asset("vocabulary")) is not None:
         return vocabulary_from_json(known)
@@ -177,7 +179,7 @@ def _vocabulary(name: str, train: Sequence[str], every: Sequence[str]) -> Vocabu
 
 
 def _tokens(captions: Sequence[Sequence[str]], writer: CaptionWriter) -> np.ndarray:
-    """int32 [N, V, T]; an image with fewer captions than another has its own again."""
+    """Encode captions as int32 [N, V, T]; an image with fewer captions than others repeats its own."""
     most = max(map(len, captions))
     check_memory(4 * len(captions) * most * writer.length, f"{most:,} captions for each of {len(captions):,} images")
     rows = [caption[i % len(caption)] for caption in captions for i in range(most)]
@@ -221,10 +223,10 @@ def _load_folder(
 
 
 def _captions_of(folder: Path, paths: Sequence[Path]) -> list[list[str]]:
-    """The captions of each picture under a folder, from its table or from the text files.
+    """Return the captions of each picture under a folder, from its table or from the text files.
 
     Raises:
-      UserError: a picture without a caption, a table that cannot be read.
+      UserError: a picture has no caption, or the table cannot be read.
     """
     table = find_table(folder)
     rows = read_table(table) if table is not None else {}

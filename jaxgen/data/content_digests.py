@@ -1,4 +1,4 @@
-"""Digests of files' contents, remembered between runs as long as a file's size and times stay."""
+"""Digests of files' contents, cached between runs while a file's size and times stay the same."""
 
 import contextlib
 import hashlib
@@ -14,9 +14,9 @@ from jaxgen.core.errors import UserError
 from jaxgen.core.files import write_atomically
 from jaxgen.data.folder_scan import FoundFile
 
-_AT_ONCE = 256  # files of one task
+_AT_ONCE = 256  # files in one task
 _BLOCK = 2**20  # bytes read at once
-_SETTLED = 2_000_000_000  # nanoseconds: what was changed more recently may change again without another time
+_SETTLED = 2_000_000_000  # nanoseconds: a file changed more recently may change again with the same time
 
 
 def digest(*parts: bytes | str) -> str:
@@ -32,12 +32,12 @@ def digest(*parts: bytes | str) -> str:
 def file_digests(folder: Path, files: Sequence[FoundFile]) -> list[str]:
     """Return the digest of each file's content.
 
-    A file is read only where it is new to the cache of its folder, or its size or times are others than there. The
-    cache lies in `$XDG_CACHE_HOME/jaxgen/folders` (`~/.cache` by default). Where it cannot be written, all is read
-    anew each time.
+    A file is read only if it is not in the cache of its folder or its size or times differ from the cached ones. The
+    cache is in `$XDG_CACHE_HOME/jaxgen/folders` (`~/.cache` by default). If it cannot be written, all files are read
+    each time.
 
     Raises:
-      UserError: a file that cannot be read.
+      UserError: a file cannot be read.
     """
     cache = _cache_file(folder)
     known = _read(cache)
@@ -63,7 +63,7 @@ def file_digests(folder: Path, files: Sequence[FoundFile]) -> list[str]:
         if max(file.stamp[1:]) < begun - _SETTLED
     }
     _write(cache, settled)
-    return cast(list[str], digests)  # all are known now
+    return cast(list[str], digests)  # all digests are known now
 
 
 def _digest_of(path: Path) -> str:
@@ -78,13 +78,13 @@ def _digest_of(path: Path) -> str:
 
 
 def _cache_file(folder: Path) -> Path | None:
-    """Where the digests of a folder's files are remembered; None: they are not."""
+    """Return the file that caches the digests of a folder's files; None: there is no cache."""
     cache = cache_folder("folders")
     return None if cache is None else cache / f"{digest(str(folder.resolve()))}.json"
 
 
 def _read(cache: Path | None) -> dict[str, list[Any]]:
-    """Name -> [size, times, digest]; nothing where there is no cache, or one that cannot be read."""
+    """Read the cache: name -> [size, times, digest]; empty if there is no cache, or it cannot be read."""
     if cache is None:
         return {}
     try:
@@ -98,7 +98,7 @@ def _read(cache: Path | None) -> dict[str, list[Any]]:
 
 
 def _write(cache: Path | None, files: dict[str, list[Any]]) -> None:
-    """Remember digests, if it can."""
+    """Write digests to the cache, if it can be written."""
     if cache is None or not files:
         return
     with contextlib.suppress(OSError):

@@ -1,4 +1,4 @@
-"""What the training loop knows about data: named arrays, or a source of examples by number."""
+"""Data sets as the training loop sees them: named arrays, or a source of examples by number."""
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -20,7 +20,7 @@ Images = TypeVar("Images", np.ndarray, jax.Array)
 
 
 class Source(Protocol):
-    """Examples by number, for sets that do not fit on the device (what grain calls a random access source)."""
+    """Examples by number, for sets that do not fit on the device (grain's random access source)."""
 
     def __len__(self) -> int: ...
 
@@ -31,22 +31,22 @@ Split = Arrays | Source
 
 
 def scaled(images: Images) -> Images:
-    """uint8 in 0..255 to float32 in [-1, 1], of NumPy or jax."""
+    """Scale images from uint8 in 0..255 to float32 in [-1, 1], by NumPy or jax."""
     return images.astype(np.float32) / 127.5 - 1.0
 
 
 def scale_images(batch: Batch) -> Batch:
-    """`image` from uint8 [..., H, W, C] in 0..255 to float32 in [-1, 1]; the other entries unchanged."""
+    """Scale `image` from uint8 [..., H, W, C] in 0..255 to float32 in [-1, 1]; keep the other entries."""
     return {**batch, "image": scaled(batch["image"])}
 
 
 def as_stored(batch: Batch) -> Batch:
-    """The batch unchanged: the `prepare` of text and audio, whose tokens are read as they are."""
+    """Return the batch unchanged: the `prepare` of text and audio, whose tokens are used as they are."""
     return batch
 
 
 def unscale_images(images: AnyArray) -> np.ndarray:
-    """The inverse of `scale_images` for float images in [-1, 1]: uint8 in 0..255, rounded to nearest."""
+    """Invert `scale_images` for float images in [-1, 1]: return uint8 in 0..255, rounded to nearest."""
     return np.clip(np.rint((np.asarray(images, np.float32) + 1.0) * 127.5), 0, 255).astype(np.uint8)
 
 
@@ -54,29 +54,29 @@ def unscale_images(images: AnyArray) -> np.ndarray:
 class Dataset:
     """A named set of examples.
 
-    A split is either a mapping of arrays, all with the same first axis (then the loop keeps it on the device as it
-    is, uint8 images too), or a `Source` (then the loop streams it).
+    A split is either a mapping of arrays, all with the same first axis (the loop then keeps it on the device as stored,
+    uint8 images too), or a `Source` (the loop then streams it).
     """
 
     name: str
     train: Split
     test: Split | None = None
     kind: str = "image"
-    """What an example is: "image", "text" or "audio"."""
+    """Modality of the examples: "image", "text" or "audio"."""
     prepare: Callable[[Batch], Batch] = scale_images
     """Pure jax function applied to each batch inside the compiled step."""
     assets: Json = field(default_factory=dict)
-    """JSON-able facts a run must keep to use its model: class names, vocabulary, sample rate."""
+    """JSON-serializable facts that a run stores to use its model: class names, vocabulary, sample rate."""
     identity: Identity | None = None
-    """What it is made of, by which a run knows it again; None: nothing is known."""
+    """Names and digests by which a run recognizes its data; None: unknown."""
     facts: tuple[str, ...] = ()
-    """What else `described` says on its line."""
+    """Additional parts of the line that `described` returns."""
     notes: tuple[str, ...] = ()
-    """Lines for whoever starts a run: what was left out."""
+    """Lines for the user who starts a run, about files that were left out."""
 
 
 def described(data: Dataset) -> str:
-    """One line about a data set: "549 images (27 held out), 6 classes by sub-folder"."""
+    """Return one line about a data set: "549 images (27 held out), 6 classes by sub-folder"."""
     held_out = 0 if data.test is None else length(data.test)
     what = "images" if data.kind == "image" else "examples"
     count = f"{length(data.train) + held_out:,} {what} ({held_out:,} held out)"
@@ -84,17 +84,17 @@ def described(data: Dataset) -> str:
 
 
 def is_resident(split: Split | None) -> "TypeIs[Arrays]":
-    """Whether a split is arrays (kept on the devices) rather than a source (streamed)."""
+    """Return whether a split is arrays (kept on the devices) rather than a source (streamed)."""
     return isinstance(split, Mapping)
 
 
 def length(split: Split) -> int:
-    """The number of examples of a split."""
+    """Return the number of examples of a split."""
     return len(next(iter(split.values()))) if is_resident(split) else len(split)
 
 
 def read_examples(split: Split, start: int, stop: int) -> dict[str, np.ndarray]:
-    """Examples start..stop of a split, stacked, as stored: not yet `prepare`d. Cut short at the end of the split."""
+    """Return examples start..stop of a split, stacked, as stored (not `prepare`d), up to the end of the split."""
     stop = min(stop, length(split))
     if is_resident(split):
         return {name: np.asarray(values[start:stop]) for name, values in split.items()}
@@ -103,7 +103,7 @@ def read_examples(split: Split, start: int, stop: int) -> dict[str, np.ndarray]:
 
 
 def pick_examples(split: Split, rows: Sequence[int] | np.ndarray) -> dict[str, np.ndarray]:
-    """The examples with these numbers, stacked, as stored."""
+    """Return the examples with these numbers, stacked, as stored."""
     if is_resident(split):
         return {name: np.asarray(values)[rows] for name, values in split.items()}
     examples = [split[int(row)] for row in rows]
@@ -111,11 +111,13 @@ def pick_examples(split: Split, rows: Sequence[int] | np.ndarray) -> dict[str, n
 
 
 def prepared(data: Dataset, examples: Arrays) -> Batch:
-    """Return stored examples as a model gets them; what `prepare` does not compute with jax stays as it is."""
+    """Return stored examples in the form a model receives; entries that `prepare` does not compute with jax stay as
+    they are.
+    """
     return data.prepare(cast(Batch, examples))
 
 
 def example_batch(data: Dataset, size: int) -> Batch:
-    """The first `size` training examples as a model gets them: `prepare`d, with their `index`."""
+    """Return the first `size` training examples in the form a model receives: `prepare`d, with their `index`."""
     batch = data.prepare({name: jnp.asarray(x) for name, x in read_examples(data.train, 0, size).items()})
     return {**batch, "index": jnp.arange(len(next(iter(batch.values()))), dtype=jnp.uint32)}

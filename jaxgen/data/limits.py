@@ -1,8 +1,8 @@
-"""How much memory a file may ask for: one limit for everything that is read from a person's own files.
+"""Limit on the memory a file may ask for, the same for everything that is read from a user's own files.
 
-A small file can declare any amount: a compressed archive, the shape in an array's header, the size of a picture. What
-is declared is held against the limit before anything is allocated. The environment variable `JAXGEN_MAX_MEGABYTES`
-raises it.
+A small file can declare any amount: a compressed archive, the shape in an array's header, the size of a picture.
+Declared sizes are checked against the limit before anything is allocated. The environment variable
+`JAXGEN_MAX_MEGABYTES` raises it.
 """
 
 import os
@@ -14,14 +14,14 @@ from jaxgen.core.errors import UserError
 VARIABLE = "JAXGEN_MAX_MEGABYTES"
 DEFAULT_MEGABYTES = 1024
 MOST_CLASSES = 100_000
-"""The most classes that a file may declare."""
+"""Maximum number of classes that a file may declare."""
 
 
 def limit_bytes() -> int:
-    """Return the most bytes that one file may take in memory.
+    """Return the maximum number of bytes that one file may take in memory.
 
     Raises:
-      UserError: the environment variable is no whole number of at least 1.
+      UserError: the environment variable is not an integer of at least 1.
     """
     text = os.environ.get(VARIABLE, "").strip() or str(DEFAULT_MEGABYTES)
     if not (text.isascii() and text.isdecimal() and 1 <= len(text) <= 12 and int(text) >= 1):
@@ -30,15 +30,15 @@ def limit_bytes() -> int:
 
 
 def check_memory(needed: int, what: str, *, on_disk: int = 0) -> None:
-    """Refuse what would take more memory than the limit.
+    """Refuse anything that would take more memory than the limit.
 
     Args:
-      needed: bytes, as declared.
-      what: what needs them, the subject of the sentence.
-      on_disk: bytes that the file really takes on the disk; as much is allowed in any case.
+      needed: number of bytes declared.
+      what: what needs them, the subject of the message.
+      on_disk: number of bytes that the file takes on the disk; as many are allowed in any case.
 
     Raises:
-      UserError: more is needed than both.
+      UserError: more is needed than both the limit and `on_disk`.
     """
     limit = limit_bytes()
     if needed > max(limit, on_disk):
@@ -49,12 +49,13 @@ def check_memory(needed: int, what: str, *, on_disk: int = 0) -> None:
 
 
 def check_file(path: Path) -> int:
-    """Refuse what is no file on a disk, such as a folder, a device or a pipe, and return the bytes it takes there.
+    """Refuse a path that is not a regular file, such as a folder, a device or a pipe, and return the file's bytes on
+    disk.
 
     The holes of a sparse file are not counted.
 
     Raises:
-      UserError: no such file, or another kind of thing.
+      UserError: the file does not exist or is not a regular file.
     """
     try:
         found = path.stat()

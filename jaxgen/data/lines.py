@@ -1,4 +1,4 @@
-"""Texts line by line."""
+"""Texts as one example for each line."""
 
 import re
 from collections.abc import Iterable, Mapping
@@ -24,17 +24,17 @@ def load_lines(
     data_dir: str | Path | None = None,
     most_megabytes: float = 200,
 ) -> Dataset:
-    """The lines of a text, each an example of its own.
+    """Load the lines of a text, each as an example.
 
-    An example: `tokens` [sequence_length + 1]: a line end, the line, and line ends up to the length (of a longer line:
-    its beginning); and, in a batch, `weights` float32 [sequence_length], 1 for what of it is predicted, the line and
-    the first line end after it. Empty lines are left out, and so are the numbers that the verses of `kjv` begin with.
+    An example has `tokens` [sequence_length + 1]: a line end, the line, and line ends up to the length; a longer line
+    is truncated. In a batch it also has `weights` float32 [sequence_length], 1 for the predicted tokens, which are the
+    line and the first line end after it. Empty lines are left out, and so are the verse numbers of `kjv`.
 
-    Arguments are those of `load_text`. The first 90% of the lines are to train, if the set has no split of its own.
-    Among the assets is `line_end`, the token.
+    Arguments are those of `load_text`. The first 90% of the lines are for training unless the set has its own split.
+    The assets include `line_end`, the token of a line end.
 
     Raises:
-      UserError: as `load_text`; a vocabulary that cannot write a line end.
+      UserError: the conditions of `load_text`, or a vocabulary that cannot encode a line end.
     """
     text = find_text(name, data_dir, most_megabytes)
     train = _lines(text.train, name)
@@ -69,7 +69,7 @@ def load_lines(
 
 
 def until_line_end(tokens: ArrayLike, line_end: int) -> jax.Array:
-    """Tokens [..., T] -> float32 [..., T]: 1 up to the first line end, which is among them, then 0."""
+    """Map tokens [..., T] to float32 [..., T]: 1 up to and including the first line end, then 0."""
     ends = (jnp.asarray(tokens) == line_end).astype(jnp.int32)
     return (jnp.cumsum(ends, axis=-1) - ends == 0).astype(jnp.float32)
 

@@ -1,4 +1,4 @@
-"""One function for all data: `load(name)`."""
+"""The common loader of all data: `load(name)`."""
 
 import dataclasses
 from collections.abc import Mapping
@@ -31,7 +31,7 @@ def load(
     data_dir: str | Path | None = None,
     resident_megabytes: float = 2048,
 ) -> Dataset:
-    """The data set called `name`.
+    """Load the data set called `name`.
 
     | name | what it is |
     |---|---|
@@ -42,16 +42,16 @@ def load(
     | `cifar10`, `cycle_gan/horse2zebra`, `tfds:mnist` | tensorflow-datasets, see `tfds_source.load_tfds` |
 
     Args:
-      name: see above.
-      image_size: side of the images in pixels; the set's own if None.
-      channels: 1 for gray, 3 for RGB; the set's own if None.
+      name: name of the data set, from the table.
+      image_size: side of the images in pixels; None: the set's own.
+      channels: 1 for gray, 3 for RGB; None: the set's own.
       sequence_length: characters predicted in each example of a text.
-      test_fraction: part of a folder of images held out for testing, by their names; 1 in 20 (of 100 or more) if None.
-      data_dir: where tensorflow-datasets finds prepared sets.
+      test_fraction: held-out fraction of a folder of images, chosen by their names; None: 1 in 20 (of 100 or more).
+      data_dir: folder of the prepared sets of tensorflow-datasets.
       resident_megabytes: sets of images that take more (as uint8) are decoded on access.
 
     Raises:
-      UserError: an unknown name, or what the function that loads the set says.
+      UserError: the name is unknown, or the loader of the set raises it.
     """
     if image_size is not None and image_size < 1:
         raise UserError(f"The image size must be at least 1 pixel, not {image_size}.")
@@ -86,9 +86,9 @@ def load(
 
 
 def load_mnist(image_size: int = 28, channels: int = 1) -> Dataset:
-    """Handwritten digits: `image` uint8 [S, S, C] white on black, `label` int32 0..9; 60,000 to train, 10,000 to test.
+    """Load handwritten digits: `image` uint8 [S, S, C] white on black, `label` int32 0..9; 60,000 train, 10,000 test.
 
-    Size 32 is the original with 2 pixels of black around it; other sizes are scaled.
+    Size 32 is the original padded by 2 black pixels; other sizes are scaled.
     """
     arrays = embedded_sets.mnist_arrays()
 
@@ -105,11 +105,13 @@ def load_mnist(image_size: int = 28, channels: int = 1) -> Dataset:
 
 
 def load_emoji(image_size: int = 32, channels: int = 3) -> Dataset:
-    """Emoji in two drawing styles: `image` uint8 [S, S, C], `style` uint8 0 (Google) or 1 (Twitter), `label` int32 the
-    Unicode category, `emoji` int32 the number of the emoji in `jaxgen.data.embedded_sets.emoji_arrays`.
+    """Load emoji in two drawing styles.
 
-    All of one style, then all of the other, in the same order. One emoji in ten is held out, in both styles, so that no
-    emoji of the test split was seen in either.
+    An example has `image` uint8 [S, S, C], `style` uint8 0 (Google) or 1 (Twitter), `label` int32, the Unicode
+    category, and `emoji` int32, the number of the emoji in `jaxgen.data.embedded_sets.emoji_arrays`.
+
+    All emoji of one style come first, then all of the other, in the same order. One emoji in ten is held out, in both
+    styles, so that no emoji of the test split was seen in either.
     """
     arrays = embedded_sets.emoji_arrays()
     categories = sorted(set(arrays.categories))
@@ -131,7 +133,7 @@ def load_emoji(image_size: int = 32, channels: int = 3) -> Dataset:
 
 
 def divided_by_row(data: Dataset) -> Dataset:
-    """A data set of arrays to train on whose items are known again by their rows and what is in them."""
+    """Return a training set of arrays with an identity by which its rows are recognized."""
     arrays = data.train
     assert is_resident(arrays)
     names = [f"row {i}" for i in range(length(arrays))]

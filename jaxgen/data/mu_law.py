@@ -11,17 +11,17 @@ from jaxgen.core.errors import UserError
 Sound = TypeVar("Sound", np.ndarray, jax.Array)
 LEVELS = 256
 SILENCE = 128
-"""The code of amplitude 0."""
+"""Code of amplitude 0."""
 
 
 def mu_law_encode(samples: np.ndarray) -> np.ndarray:
-    """Amplitudes in [-1, 1], any shape, to codes 0..255 (uint8), rising with the amplitude.
+    """Encode amplitudes in [-1, 1], of any shape, as codes 0..255 (uint8), increasing with the amplitude.
 
     f(x) = sign(x) ln(1 + 255 |x|) / ln 256, rounded to the nearest of 256 even levels of [-1, 1]. Louder samples are
     clipped.
 
     Raises:
-      UserError: a sample that is not a number.
+      UserError: a sample is not a number.
     """
     samples = np.clip(np.asarray(samples, np.float64), -1.0, 1.0)
     if np.isnan(samples).any():
@@ -30,17 +30,21 @@ def mu_law_encode(samples: np.ndarray) -> np.ndarray:
 
 
 def mu_law_decode(codes: np.ndarray) -> np.ndarray:
-    """Codes 0..255, any shape, to amplitudes in [-1, 1] (float32): the inverse of `mu_law_encode` on its levels."""
+    """Decode codes 0..255, of any shape, to amplitudes in [-1, 1] (float32), inverting `mu_law_encode` on
+    its levels.
+    """
     return amplitudes_of(np.asarray(codes, np.float64)).astype(np.float32)
 
 
 def codes_of(amplitudes: Sound, xp: ModuleType = np, levels: int = LEVELS) -> Sound:
-    """Codes, still floats, of amplitudes within [-1, 1], by numpy or by a module that has its functions, jax.numpy."""
+    """Return codes, as floats, of amplitudes in [-1, 1], by NumPy or by a module with its functions such as
+    jax.numpy.
+    """
     companded = xp.sign(amplitudes) * xp.log1p((LEVELS - 1) * xp.abs(amplitudes)) / np.log(LEVELS)
     return xp.floor((companded + 1.0) / 2.0 * (levels - 1) + 0.5)
 
 
 def amplitudes_of(codes: Sound, xp: ModuleType = np, levels: int = LEVELS) -> Sound:
-    """Amplitudes of codes, which may lie between two of the levels: floats within 0..levels - 1."""
+    """Return the amplitudes of codes, floats within 0..levels - 1 that may lie between two levels."""
     companded = 2.0 * codes / (levels - 1) - 1.0
     return xp.sign(companded) * xp.expm1(xp.abs(companded) * np.log(LEVELS)) / (LEVELS - 1)

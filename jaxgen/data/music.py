@@ -16,15 +16,16 @@ if TYPE_CHECKING:
 
 NAME = "ryans_mammoth"
 BETWEEN = "\n\n"
-"""What stands between two tunes: where one ends."""
+"""Separator of tunes, which marks where one ends."""
 _FIELDS = ("R", "M", "L", "K")
-"""Rhythm, meter, unit of length, key: the others say who copied a tune, and from where."""
+"""Rhythm, meter, unit of length, key; other fields say who copied a tune, and from where."""
 _ANNOTATION = re.compile(r'"[^"\n]*"|![^!\n]*!|[uv]')  # words and fingerings above the notes, ornaments, bows
 _FIELD = re.compile(r"^([A-Za-z]):\s*(.*)$")
 
 
 def tunes() -> list[str]:
-    """Every tune: a line for each of R:, M:, L: and K: that it has, then its notes; without titles and annotations.
+    """Return every tune: a line for each of its fields R:, M:, L: and K:, then its notes, without titles and
+    annotations.
 
     Raises:
       UserError: music21 is not installed.
@@ -37,7 +38,7 @@ def tunes() -> list[str]:
 
 
 def clean_tune(abc: str) -> str:
-    """What of a tune in ABC notation is music."""
+    """Return only the music of a tune in ABC notation."""
     head, notes = {}, []
     for line in abc.replace("\\\n", "\n").splitlines():
         field = _FIELD.match(line)
@@ -52,7 +53,9 @@ def clean_tune(abc: str) -> str:
 
 
 def split_tunes(all_tunes: Sequence[str], held_out: int = 10) -> tuple[str, str]:
-    """(texts to train on, to test on), one tune in `held_out` by a fixed order, with `BETWEEN` after each."""
+    """Return (training text, test text) with `BETWEEN` after each tune; one tune in `held_out` is held out, by a fixed
+    order.
+    """
     order = np.random.default_rng(0).permutation(len(all_tunes))
     parts = order[len(all_tunes) // held_out :], order[: len(all_tunes) // held_out]
     train, test = ("".join(all_tunes[int(i)] + BETWEEN for i in part) for part in parts)
@@ -60,16 +63,16 @@ def split_tunes(all_tunes: Sequence[str], held_out: int = 10) -> tuple[str, str]
 
 
 def read_tune(abc: str) -> "music21.stream.Stream":
-    """A tune as music21's `Score`.
+    """Return a tune as music21's `Score`.
 
     Raises:
-      UserError: it is no ABC notation with at least one note.
+      UserError: the text is not ABC notation with at least one note.
     """
     import music21
 
     try:
         score = music21.converter.parse("X:1\n" + abc.strip() + "\n", format="abc")
-    except Exception as error:  # whatever a parser of a text that a network wrote comes upon
+    except Exception as error:  # a parser may raise anything on text that a network wrote
         raise UserError(f"The tune cannot be read as ABC notation ({type(error).__name__}): draw another.") from error
     if not score.recurse().notes:
         raise UserError("The tune cannot be read as ABC notation (it has no notes): draw another.")
@@ -77,25 +80,25 @@ def read_tune(abc: str) -> "music21.stream.Stream":
 
 
 def write_midi(abc: str, path: Path) -> None:
-    """Writes a tune as a MIDI file.
+    """Write a tune as a MIDI file.
 
     Raises:
-      UserError: what `read_tune` says.
+      UserError: the text cannot be read as a tune, see `read_tune`.
     """
     read_tune(abc).write("midi", fp=str(path))
 
 
 def bars_of_right_length(abc: str) -> tuple[int, int]:
-    """How many bars of a tune are as long as its first meter says, and how many it has.
+    """Return how many bars of a tune are as long as its first meter requires, and how many bars it has.
 
     The first and the last bar, and those before and after a repeat, may be upbeats and are left out. A bar that is too
-    long is cut by music21: it counts as a right one and a wrong one. (0, 0) for what is no tune.
+    long is split by music21 and counts as one right and one wrong bar. For text that is not a tune return (0, 0).
     """
     try:
         bars = list(read_tune(abc).recurse().getElementsByClass("Measure"))
         meter = bars[0].barDuration.quarterLength
         lengths = [bar.duration.quarterLength for bar in bars]
-    except Exception:  # music21's own too, of meters that a network made up
+    except Exception:  # including music21's own errors, for meters that a network made up
         return 0, 0
     ends = [any(_repeats(line) for line in (bar.leftBarline, bar.rightBarline)) for bar in bars]
     inner = [i for i in range(1, len(bars) - 1) if not any(ends[i - 1 : i + 2])]

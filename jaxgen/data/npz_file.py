@@ -15,32 +15,32 @@ from jaxgen.data.limits import MOST_CLASSES
 IMAGE_ENTRIES = ("image", "images", "samples", ONLY_ENTRY)
 LABEL_ENTRIES = ("label", "labels")
 TOLERANCE = 1e-3
-"""By so much floats may lie outside of their range."""
+"""Tolerance by which floats may lie outside their range."""
 _BLOCK_NUMBERS = 2**22
 
 
 class StoredImages(NamedTuple):
-    """Images of a file."""
+    """The images of a file."""
 
     images: np.ndarray
     """uint8 [N, H, W, C]."""
     labels: np.ndarray | None
     """int32 [N]; None: the file has none."""
     values: str
-    """What its numbers were and which is white: "float32 from 0 to 1"."""
+    """Type and range of the file's numbers: "float32 from 0 to 1"."""
 
 
 def load_npz(path: str | Path, *, image_size: int | None = None, channels: int | None = None) -> Dataset:
     """Return the images of a .npz or .npy file as a data set without a test split.
 
-    `image` uint8 [H, W, C] and, where the file has labels, `label` int32. See `read_npz`.
+    Examples are `image` uint8 [H, W, C] and, if the file has labels, `label` int32. See `read_npz`.
 
     Args:
-      image_size: the images are cut and scaled to squares of this side; None: they stay as they are.
+      image_size: side of the squares to which images are cropped and scaled; None: they stay as they are.
       channels: 1 (gray) or 3 (RGB); None: as stored.
 
     Raises:
-      UserError: what `read_npz` says, or labels of more classes than there are images.
+      UserError: the conditions of `read_npz`, or labels of more classes than there are images.
     """
     path = Path(path).expanduser()
     images, labels, values = read_npz(path)
@@ -61,12 +61,12 @@ def load_npz(path: str | Path, *, image_size: int | None = None, channels: int |
 def read_npz(path: Path) -> StoredImages:
     """Return the images of a file, and their labels if there are any.
 
-    The images are the entry `image`, `images`, `samples` or `arr_0`, or the one array of a .npy file, [N, H, W, C] or
-    [N, H, W]; their range is decided by their type, see `as_uint8_images`. The labels are the entry `label` or
-    `labels`, integers from 0 to less than 100,000.
+    The images are the entry `image`, `images`, `samples` or `arr_0`, or the only array of a .npy file, [N, H, W, C] or
+    [N, H, W]; their type decides their range, see `as_uint8_images`. The labels are the entry `label` or `labels`,
+    integers from 0 to less than 100,000.
 
     Raises:
-      UserError: what `open_arrays` says, no such entry, another shape or range.
+      UserError: the conditions of `open_arrays`, or there is no such entry, or it has another shape or range.
     """
     with open_arrays(path) as arrays:
         image, label = (
@@ -82,7 +82,8 @@ def read_npz(path: Path) -> StoredImages:
 
 
 def as_uint8_images(images: np.ndarray, name: str) -> tuple[np.ndarray, str]:
-    """Images [N, H, W, C] or [N, H, W] as uint8 [N, H, W, C], and what their numbers were, in words.
+    """Convert images [N, H, W, C] or [N, H, W] to uint8 [N, H, W, C]; also return a description of their type and
+    range.
 
     | type | black and white |
     |---|---|
@@ -92,10 +93,10 @@ def as_uint8_images(images: np.ndarray, name: str) -> tuple[np.ndarray, str]:
     | floats of 16, 32 or 64 bits, some below -0.001 | -1 and 1 |
     | floats, none below -0.001 | 0 and 1 |
 
-    Floats may lie outside by 0.001, as rounding leaves them.
+    Floats may lie outside their range by 0.001, because of rounding.
 
     Raises:
-      UserError: another shape, type or range; `name` says whose.
+      UserError: the shape, type or range is another; the message begins with `name`.
     """
     images = _checked_shape(images, name)
     if images.dtype == np.uint8:
@@ -110,7 +111,7 @@ def as_uint8_images(images: np.ndarray, name: str) -> tuple[np.ndarray, str]:
 
 
 def _checked_shape(images: np.ndarray, name: str) -> np.ndarray:
-    """[N, H, W, C]."""
+    """Return the images as [N, H, W, C], or refuse another shape."""
     shape = list(images.shape)
     if images.ndim in (3, 4) and not images.size:
         raise UserError(f"{name} has no images: its array has the shape {shape}.")
@@ -167,14 +168,14 @@ def _from_integers(images: np.ndarray, name: str) -> tuple[np.ndarray, str]:
 
 
 def _blocks(images: np.ndarray) -> Iterator[slice]:
-    """Slices of images, so that what is computed in between stays small."""
+    """Yield slices of images small enough that intermediate results take little memory."""
     each = max(1, _BLOCK_NUMBERS // max(1, images[0].size))
     for start in range(0, len(images), each):
         yield slice(start, start + each)
 
 
 def _checked_labels(labels: np.ndarray, count: int, path: Path) -> np.ndarray:
-    """int32 [N]."""
+    """Return the labels as int32 [N], or refuse other types, shapes and values."""
     if labels.shape != (count,) or labels.dtype.kind not in "iu":
         raise UserError(
             f"{path} must have one label of 0, 1, 2, ... for each of its {count:,} images, not "

@@ -1,4 +1,4 @@
-"""The order of examples as a function of (seed, position), cheap enough to be computed inside a compiled step."""
+"""The order of examples as a function of (seed, position), cheap enough to compute inside a compiled step."""
 
 import jax
 import jax.numpy as jnp
@@ -9,22 +9,22 @@ _GOLDEN = 0x9E3779B9
 
 
 def epoch_order(seed_words: jax.Array, positions: jax.Array, length: int) -> jax.Array:
-    """Which example stands at each position of the endless shuffled sequence of a set of `length` examples.
+    """Return the example at each position of the endless shuffled sequence of a set of `length` examples.
 
-    Epoch e is positions e N to (e + 1) N and holds each example exactly once, in an order of its own. The order is a
-    balanced Feistel network on just enough bits for N (Luby and Rackoff 1988; the halves differ by one bit where the
-    number of bits is odd), applied again while it leads outside 0..N-1 ("cycle walking", Black and Rogaway 2002).
+    Epoch e is positions e N to (e + 1) N and holds each example exactly once, in its own order. The order is a balanced
+    Feistel network on just enough bits for N (Luby and Rackoff 1988; the halves differ by one bit if the number of bits
+    is odd), applied again while the result lies outside 0..N-1 ("cycle walking", Black and Rogaway 2002).
 
     Args:
       seed_words: uint32 [2], for example `jax.random.key_data(key)`.
-      positions: uint32 [B], for example step * B + arange(B). They wrap at 2**32: choose fewer.
-      length: N, a Python int, 1 to 2**31 - 1.
+      positions: uint32 [B], for example step * B + arange(B). They wrap at 2**32, so use fewer.
+      length: N, a Python int from 1 to 2**31 - 1.
 
     Returns:
       int32 [B], in 0..N-1.
 
     Raises:
-      ValueError: a length out of range.
+      ValueError: `length` is out of range.
     """
     if not 1 <= length < 2**31:
         raise ValueError(f"length must be from 1 to 2**31 - 1, not {length}")
@@ -38,7 +38,7 @@ def epoch_order(seed_words: jax.Array, positions: jax.Array, length: int) -> jax
     rounds = ROUNDS_OF_FEW if bits < FEW_BITS else ROUNDS
 
     def permute(value: jax.Array) -> jax.Array:
-        """A permutation of 0..2**bits - 1."""
+        """Apply a permutation of 0..2**bits - 1."""
         low_bits, high_bits = (bits + 1) // 2, bits // 2
         for i in range(rounds):
             low = value & jnp.uint32((1 << low_bits) - 1)
@@ -54,7 +54,9 @@ def epoch_order(seed_words: jax.Array, positions: jax.Array, length: int) -> jax
 
 
 def _mix(value: jax.Array) -> jax.Array:
-    """The finalizer of MurmurHash3 (Appleby), a bijection of 32 bits in which each input bit sways all output bits."""
+    """Apply the finalizer of MurmurHash3 (Appleby), a bijection of 32 bits in which each input bit affects all output
+    bits.
+    """
     value = (value ^ (value >> 16)) * jnp.uint32(0x85EBCA6B)
     value = (value ^ (value >> 13)) * jnp.uint32(0xC2B2AE35)
     return value ^ (value >> 16)

@@ -1,4 +1,4 @@
-"""Two collections of images, side by side: pairs, or what only looks like pairs."""
+"""Two collections of images side by side, paired or unpaired."""
 
 import dataclasses
 import unicodedata
@@ -18,9 +18,9 @@ from jaxgen.data.loading import load
 from jaxgen.data.splits import divide, recorded
 
 SIDES = ("source", "image")
-"""The entries of an example: of the first folder, of the second."""
+"""Entries of an example, from the first and the second folder."""
 FRACTION = 0.1
-"""Of two folders: how much is held out."""
+"""Held-out fraction of two folders."""
 
 
 def load_pairs(
@@ -33,20 +33,20 @@ def load_pairs(
     target: Path | None = None,
     reverse: bool = False,
 ) -> Dataset:
-    """Examples with `source` and `image`, the target, uint8 [S, S, C] each.
+    """Load examples with `source` and `image`, the target, uint8 [S, S, C] each.
 
     Args:
       name: a set whose examples have a `style` of 0 or 1 (emoji; `cycle_gan/*` of tensorflow-datasets), or the folder
-        of sources where `target` is that of targets.
-      paired: source and target of an example to train on belong together (in two folders: files of one name); False: by
-        chance they do not. Held-out ones belong together in any case, where the set has pairs. Of two folders one pair
-        in about ten is held out, by a hash of its name.
-      seed: of that chance.
-      reverse: from style 1 to style 0.
+        of sources if `target` is the folder of targets.
+      paired: whether source and target of a training example belong together (in two folders: files of one name);
+        otherwise they are matched at random. Held-out ones belong together in any case, if the set has pairs. Of two
+        folders one pair in about ten is held out, by a hash of its name.
+      seed: seed of the random matching.
+      reverse: map style 1 to style 0.
 
     Raises:
-      UserError: no two collections; files without a counterpart, or two of one name, where pairs are wanted; or more
-        than memory holds.
+      UserError: there are not two collections; with `paired`, files have no counterpart or two have one name; or the
+        images take more than memory holds.
     """
     if target is not None:
         folders = [scan_folder(folder) for folder in (name, target)]
@@ -63,11 +63,11 @@ def load_pairs(
 
 
 def _of_pairs(folders: Sequence[Found], image_size: int | None) -> Dataset:
-    """Two folders whose files of one name are pairs, in the order of the names."""
+    """Load two folders whose files of one name are pairs, in the order of the names."""
     sides = [_by_key(found) for found in folders]
     for here, there in ((0, 1), (1, 0)):
         alone = [key for key in sides[here] if key not in sides[there]]
-        if alone and recorded() is None:  # a run that is opened again leaves them out
+        if alone and recorded() is None:  # a reopened run leaves them out
             raise UserError(
                 f"{folders[here].folder} has a picture {alone[0]} that {folders[there].folder} lacks "
                 f"({len(alone)} in all): a pair is two files of one name, whose endings may differ."
@@ -85,7 +85,7 @@ def _of_pairs(folders: Sequence[Found], image_size: int | None) -> Dataset:
 
 
 def _of_two_folders(folders: Sequence[Found], image_size: int | None, seed: int) -> Dataset:
-    """Two folders without pairs; of files of one name both are held out, or none."""
+    """Load two folders without pairs; two files of one name are either both held out or both trained on."""
     divisions, identity = [], Identity()
     for place, found in zip(SIDES, folders, strict=True):
         names = [f"{place}/{image.name}" for image in found.images]
@@ -127,7 +127,7 @@ def _by_key(found: Found) -> dict[str, FoundFile]:
     """Return the pictures of a folder by their names without endings.
 
     Raises:
-      UserError: two of one name.
+      UserError: two pictures have one name.
     """
     by_key: dict[str, FoundFile] = {}
     for image in found.images:
@@ -141,12 +141,12 @@ def _by_key(found: Found) -> dict[str, FoundFile]:
 
 
 def _key(image: FoundFile) -> str:
-    """A picture's name without its ending ("0.left" of 0.left.jpg), the same however accents are put together."""
+    """Return a picture's name without its ending ("0.left" for 0.left.jpg), with accents in Unicode's normal form C."""
     return unicodedata.normalize("NFC", str(PurePosixPath(image.name).with_suffix("")))
 
 
 def scale_both(batch: Batch) -> Batch:
-    """`scale_images`, of the source as well."""
+    """Apply `scale_images` to `image`, and the same scaling to `source`."""
     return {**scale_images(batch), "source": scaled(batch["source"])}
 
 

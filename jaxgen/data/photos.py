@@ -1,4 +1,4 @@
-"""Patches of photographs, some of which are held out whole: those of a folder, or those that scikit-image has."""
+"""Patches of photographs, some of which are held out whole, from a folder or from scikit-image."""
 
 from importlib.util import find_spec
 from pathlib import Path
@@ -30,19 +30,19 @@ TRAIN_PHOTOS = (
     "retina.jpg",
     "rocket.jpg",
 )
-"""Of scikit-image's pictures; the two of the motorcycle are of one scene."""
+"""Training pictures of scikit-image; the two of the motorcycle show one scene."""
 TEST_PHOTOS = ("brick.png", "camera.png", "chelsea.png", "coffee.png")
-"""Held out: a wall, a photographer, a cat, a cup of coffee."""
+"""Held-out pictures of scikit-image: a wall, a photographer, a cat, a cup of coffee."""
 
 
 def load_patches(name: str, *, size: int, channels: int = 3, test_fraction: float = 0.2) -> Dataset:
-    """Squares of `size` pixels, as they are in the pictures: nothing is scaled.
+    """Load squares of `size` pixels from pictures, without scaling.
 
-    Those to train on overlap by half, those of the held-out pictures do not.
+    Training patches overlap by half; those of the held-out pictures do not overlap.
 
     Args:
-      name: a folder, of whose pictures one in about `round(1 / test_fraction)` is held out, by a hash of its path
-        (`splits.held_out`), or "photos": scikit-image's, of which `TEST_PHOTOS` are.
+      name: a folder, one of whose pictures in about `round(1 / test_fraction)` is held out, by a hash of its path
+        (`splits.held_out`); or "photos", the pictures of scikit-image, of which `TEST_PHOTOS` are held out.
 
     Raises:
       UserError: scikit-image or the folder is missing, or no picture is as large as a patch.
@@ -70,7 +70,7 @@ class Photos(NamedTuple):
 
 
 def photo_files(name: str, test_fraction: float) -> Photos:
-    """The files to train on, and those that are held out.
+    """Return the files to train on and those that are held out.
 
     Raises:
       UserError: scikit-image or the folder is missing.
@@ -87,7 +87,7 @@ def photo_files(name: str, test_fraction: float) -> Photos:
 
 
 def photo_of(file: str) -> Path:
-    """Where scikit-image has one of its pictures.
+    """Return the path of a picture that comes with scikit-image.
 
     Raises:
       UserError: scikit-image is missing.
@@ -102,7 +102,7 @@ def photo_of(file: str) -> Path:
 
 
 def patches_of(image: np.ndarray, size: int, step: int) -> np.ndarray:
-    """[H, W, C] -> all squares [N, size, size, C] that begin every `step` pixels and lie whole within the image."""
+    """Return all squares [N, size, size, C] of an image [H, W, C] that begin every `step` pixels and lie within it."""
     if min(image.shape[:2]) < size:
         return np.empty((0, size, size, image.shape[-1]), image.dtype)
     windows = np.lib.stride_tricks.sliding_window_view(image, (size, size), axis=(0, 1))[::step, ::step]

@@ -1,6 +1,7 @@
-"""One picture file: opened only as one of the stated formats, its size checked before it is decoded.
+"""Reading a picture file: opened only as one of the supported formats, its size checked before it is decoded.
 
-However many threads read, no more is in flight than half the limit of `jaxgen.data.limits`, or one picture alone.
+However many threads read, the pictures in flight take at most half the limit of `jaxgen.data.limits`, or there is only
+one.
 """
 
 from __future__ import annotations
@@ -30,24 +31,24 @@ if TYPE_CHECKING:
     from PIL import Image
 
 DRAFT_PIXELS = 2**25
-"""JPEGs of more pixels are decoded at 1/2, 1/4 or 1/8 of their size where at least twice the size needed is left."""
+"""JPEGs of more pixels are decoded at 1/2, 1/4 or 1/8 of their size if that is at least twice the size needed."""
 _OPENING = threading.Lock()
 
 
 def read_image(path: Path, image_size: int, channels: int) -> np.ndarray:
-    """One file (the first frame of an animation) as uint8 [image_size, image_size, channels]."""
+    """Read a file (the first frame of an animation) as uint8 [image_size, image_size, channels]."""
     with open_picture(path) as picture, _decoded(picture, path, 0, image_size):
         return to_array(picture, image_size, channels)
 
 
 def read_picture(path: Path, channels: int) -> np.ndarray:
-    """One file (the first frame of an animation) at its own size, uint8 [H, W, channels]."""
+    """Read a file (the first frame of an animation) at its own size as uint8 [H, W, channels]."""
     with open_picture(path) as picture, _decoded(picture, path, channels):
         return to_whole_array(picture, channels)
 
 
 def read_scaled(path: Path, longest: int) -> np.ndarray:
-    """One file as uint8 [H, W, 3], made smaller where a side is longer."""
+    """Read a file as uint8 [H, W, 3], scaled down if a side is longer than `longest`."""
     with open_picture(path) as picture:
         smaller = longest < max(picture.size)
         with _decoded(picture, path, 0 if smaller else 3, longest if smaller else None):
@@ -56,10 +57,10 @@ def read_scaled(path: Path, longest: int) -> np.ndarray:
 
 @contextlib.contextmanager
 def open_picture(path: Path) -> Iterator[Image.Image]:
-    """The picture in a file, not decoded yet.
+    """Open the picture in a file without decoding it.
 
     Raises:
-      UserError: it is in none of the formats of `IMAGE_FORMATS`, or larger than the limit; and whatever goes wrong in
+      UserError: the format is not in `IMAGE_FORMATS`, the picture is larger than the limit, or anything goes wrong in
         the block that uses it.
     """
     try:
@@ -80,7 +81,7 @@ def open_picture(path: Path) -> Iterator[Image.Image]:
 
 
 def _open(path: Path) -> Image.Image:
-    """Pillow's own check of sizes is set aside while the header is read, since ours follows it."""
+    """Open a picture without Pillow's own check of sizes while the header is read, since ours follows."""
     from PIL import Image
 
     with _OPENING:
@@ -94,7 +95,7 @@ def _open(path: Path) -> Image.Image:
 
 @functools.cache
 def _formats() -> tuple[str, ...]:
-    """Of the stated formats, those that this Pillow has."""
+    """Return the supported formats that this Pillow has."""
     from PIL import Image
 
     Image.init()
@@ -113,7 +114,8 @@ def _reason(error: Exception) -> str:
 def _decoded(picture: Image.Image, path: Path, channels: int, size: int | None = None) -> Iterator[None]:
     """Decode a picture, within what all threads together may have in flight.
 
-    `channels` is that of a whole array which is made of it, 0 where only a small one is; `size` what will be needed.
+    `channels` is the number of channels if a full-size array is made of it, 0 if only a small one is; `size` is the
+    size that will be needed.
     """
     if size is not None and picture.size[0] * picture.size[1] > DRAFT_PIXELS:
         picture.draft(None, (2 * size, 2 * size))
@@ -124,11 +126,11 @@ def _decoded(picture: Image.Image, path: Path, channels: int, size: int | None =
             picture.load()
             yield
         finally:
-            picture.close()  # its memory is free before others may have it
+            picture.close()  # free its memory before it is given to others
 
 
 class _InFlight:
-    """Bytes of pictures that are being decoded, of all threads."""
+    """Bytes of the pictures that are being decoded by all threads."""
 
     def __init__(self) -> None:
         self._changed = threading.Condition()
@@ -136,7 +138,7 @@ class _InFlight:
 
     @contextlib.contextmanager
     def reserved(self, count: int) -> Iterator[None]:
-        """Wait until there is room for so many bytes; what is larger than all the room goes alone."""
+        """Wait until there is room for so many bytes; a picture larger than all the room is decoded alone."""
         most = limit_bytes() // 2
         with self._changed:
             self._changed.wait_for(lambda: self._bytes == 0 or self._bytes + count <= most)

@@ -1,4 +1,4 @@
-"""Which items of a data set are held out: by their names, or as a run that is opened again has recorded it."""
+"""Held-out items of a data set: chosen by their names, or as recorded by a reopened run."""
 
 import contextlib
 from collections.abc import Iterator, Sequence
@@ -13,14 +13,14 @@ from jaxgen.data.content_digests import digest
 from jaxgen.data.identity import Identity
 
 HELD_OUT_FROM = 100
-"""Collections with fewer items than this give no test split unless a fraction is asked for."""
+"""Collections with fewer items than this have no test split unless a fraction is given."""
 
 
 class Recorded(NamedTuple):
-    """What a run recorded of its data."""
+    """The record that a run keeps of its data."""
 
     identity: Identity | None
-    """None: the run was made by a version that recorded nothing, and held out by position."""
+    """None: the run was made by a version that recorded no identity, and held out items by position."""
     assets: Assets
     """Its class names, its vocabulary, ..."""
 
@@ -38,9 +38,9 @@ _RECORDED: ContextVar[Recorded | None] = ContextVar("recorded", default=None)
 
 @contextlib.contextmanager
 def as_recorded(recorded: Recorded | None) -> Iterator[None]:
-    """Within the block, data sets are divided, classes numbered and texts written as a run has recorded it.
+    """Within the block, divide data sets, number classes and encode texts as recorded by a run.
 
-    What the run does not know, or knows with another content, is left out. None: as if no run were opened.
+    Items that the run does not know, or knows with other content, are left out. None: load the data as for a new run.
     """
     token = _RECORDED.set(recorded)
     try:
@@ -50,12 +50,12 @@ def as_recorded(recorded: Recorded | None) -> Iterator[None]:
 
 
 def recorded() -> Recorded | None:
-    """Return what the run whose data are loaded has recorded; None: they are those of a new run."""
+    """Return the record of the run whose data are loaded; None: they are loaded for a new run."""
     return _RECORDED.get()
 
 
 def recorded_asset(name: str) -> Any:
-    """One of its assets; None: it has none of that name, or a new run begins."""
+    """Return an asset of the run whose data are loaded; None: it has no such asset, or a new run begins."""
     found = recorded()
     return None if found is None else found.assets.get(name)
 
@@ -66,10 +66,10 @@ def divide(
     """Divide items into those to train on and those that are held out.
 
     Args:
-      names: [N], different from each other, by which the items are known again.
-      digests: [N], of what they hold.
+      names: [N] distinct names, by which the items are recognized.
+      digests: [N] digests of the items' content.
       fraction: see `held_out`.
-      keys: [N], by which they are held out, those of one key together; None: the names.
+      keys: [N] keys by which items are held out, all items of a key together; None: the names.
     """
     found, known = dict(zip(names, digests, strict=True)), recorded()
     if known is None or known.identity is None:
@@ -95,16 +95,16 @@ def divide(
 
 
 def held_out(keys: Sequence[str], fraction: float | None) -> np.ndarray:
-    """bool [N]: which of some different keys are held out, about one in `round(1 / fraction)`.
+    """Return bool [N]: which of some distinct keys are held out, about one in `round(1 / fraction)`.
 
-    Each is chosen by a hash of itself alone, so that one more key moves no other. Where that would hold out none, the
-    key with the least hash is held out, and where it would leave none, the one with the greatest is not.
+    Each key is chosen by its own hash alone, so that adding a key moves no other. If this would hold out no key, the
+    one with the smallest hash is held out, and if it would leave none, the one with the largest is not.
 
     Args:
       fraction: between 0 (none) and 0.5; None: 1 in 20 of 100 or more, else none.
 
     Raises:
-      UserError: a fraction out of range.
+      UserError: the fraction is out of range.
     """
     every = _every(len(keys), fraction)
     if every is None or len(keys) < 2:
@@ -117,7 +117,7 @@ def held_out(keys: Sequence[str], fraction: float | None) -> np.ndarray:
 
 
 def _held_out_by_position(keys: Sequence[str], fraction: float | None) -> np.ndarray:
-    """As runs did that have not recorded their data: the last of every `round(1 / fraction)`."""
+    """Hold out the last of every `round(1 / fraction)` items, as in runs that have not recorded their data."""
     every = _every(len(keys), fraction)
     return np.zeros(len(keys), bool) if every is None else np.arange(len(keys)) % every == every - 1
 

@@ -1,4 +1,4 @@
-"""Spoken words: whole clips, windows of them with what is said, and how a word that is to be said is described."""
+"""Spoken words: whole clips, windows of them with their condition, and the condition of a word to be said."""
 
 import difflib
 from collections.abc import Iterator, Mapping, Sequence
@@ -14,12 +14,14 @@ from jaxgen.data.dataset import Dataset, as_stored, is_resident
 from jaxgen.data.text_file import normalized
 
 TRAIN_FRACTION = 0.85
-"""Of each clip; the rest is held out."""
+"""Fraction of each clip that is trained on; the rest is held out."""
 
 
 def load_spoken() -> Dataset:
-    """Spoken English words: `audio` uint8 [T] mu-law codes 8000 a second, padded with silence to the longest clip;
-    `length` int32, samples in the clip; `label` int32, number of what is said in `words`. 155 clips, no test split.
+    """Load spoken English words: 155 clips, no test split.
+
+    An example has `audio` uint8 [T], mu-law codes at 8,000 a second, padded with silence to the longest clip; `length`
+    int32, the number of samples in the clip; and `label` int32, the number of the word in the asset `words`.
     """
     clips = embedded_sets.spoken_clips()
     words = sorted(set(clips.words))
@@ -32,27 +34,27 @@ def load_spoken() -> Dataset:
 
 
 def held_out_start(length: np.ndarray) -> np.ndarray:
-    """The first held-out sample of clips of `length` samples."""
+    """Return the first held-out sample of clips of `length` samples."""
     return (TRAIN_FRACTION * length).astype(np.int32)
 
 
 def load_spoken_windows(window: int = 2048, context: int = 512, test_context: int = 2048) -> Dataset:
-    """Spoken words in windows of one length: the first 85% of each clip to train, the rest to test.
+    """Load spoken words as windows of one length: the first 85% of each clip for training, the rest for testing.
 
-    Each sample is predicted once, with `weights` 1, in one window of its split; others of the window are there to be
-    looked back at, or padding, with weight 0. Where samples come before the window's first predicted one, at least
-    `context` (`test_context`) of them are in the window, or all there are. Test windows hold all that is held out of
-    the longest clip, and before it samples that are trained on.
+    Each sample is predicted once, with `weights` 1, in one window of its split; other samples of the window are context
+    or padding, with weight 0. If samples come before the window's first predicted one, the window has at least
+    `context` (`test_context`) of them, or all there are. Test windows hold all held-out samples of the longest clip,
+    preceded by samples that are trained on.
 
-    An example: `tokens` uint8 [T + 1], mu-law codes, of which the first is given (before a clip's first sample:
-    silence); `weights` [T], of each sample predicted; and its condition: `label` int32, number of the word in the asset
-    `words`; `characters` uint8 [S], its spelling by numbers from 1 in the asset `characters`, then 0; `start` int32,
-    the place within the clip of the first sample predicted; `length` int32, samples of the whole clip.
+    An example has `tokens` uint8 [T + 1], mu-law codes, the first of which is given (before a clip's first sample:
+    silence); `weights` [T], of each predicted sample; and its condition: `label` int32, number of the word in the asset
+    `words`; `characters` uint8 [S], its spelling as numbers from 1 in the asset `characters`, then 0; `start` int32,
+    the position within the clip of the first predicted sample; `length` int32, the number of samples of the whole clip.
 
-    Assets: `sample_rate`, `words`, `characters`, and `lengths`: of the first clip of each word.
+    Assets are `sample_rate`, `words`, `characters`, and `lengths`, that of the first clip of each word.
 
     Raises:
-      UserError: a window that is not longer than its context.
+      UserError: the window is not longer than its context.
     """
     if not 0 <= context < window:
         raise UserError(f"The context must lie between 0 and the window's {window} samples, not {context}.")
@@ -67,7 +69,7 @@ def load_spoken_windows(window: int = 2048, context: int = 512, test_context: in
     spellings = _spelled(words, characters)
 
     def split(begins: np.ndarray, ends: np.ndarray, window: int, context: int) -> Mapping[str, np.ndarray]:
-        """The samples from `begins` to `ends` of each clip."""
+        """Return the samples from `begins` to `ends` of each clip, in windows."""
         examples: dict[str, list[Any]] = {name: [] for name in ("tokens", "weights", "label", "start", "length")}
         for codes, length, label, begin, end in zip(audio, lengths, labels, begins, ends, strict=True):
             padded = np.pad(codes[:end], (1, window), constant_values=mu_law.SILENCE)
@@ -86,12 +88,12 @@ def load_spoken_windows(window: int = 2048, context: int = 512, test_context: in
 
 
 def _windows(begin: int, end: int, window: int, context: int) -> Iterator[tuple[int, int, int]]:
-    """(start, first, last) of windows whose samples first..last cover begin..end of a clip, each sample once."""
+    """Yield (start, first, last) of windows whose samples first..last cover begin..end of a clip, each sample once."""
     first = begin
     while first < end:
         start = max(0, first - context)
         last = min(start + window, end)
-        yield max(0, last - window), first, last  # a window that would be shorter begins earlier
+        yield max(0, last - window), first, last  # start earlier if the window would be shorter
         first = last
 
 
@@ -99,15 +101,17 @@ def _prepare(batch: Batch) -> Batch:
     return {**batch, "weights": batch["weights"].astype(jnp.float32)}
 
 
-# ---------------------------------------------------------------- what is to be said
+# ---------------------------------------------------------------- conditions of new clips
 
 
 def words_to_say(assets: Assets, texts: Sequence[str]) -> dict[str, np.ndarray]:
-    """The conditions of clips from their beginning: `label` (-1 for what is no word of the set), `characters`, `start`
-    and `length`, each with one row for each text. What is no word takes as long as the word that is spelled most alike.
+    """Return the conditions of clips to be said, from their beginning, with one row for each text.
+
+    They are `label` (-1 for a word that is not in the set), `characters`, `start` and `length`. A new word takes as
+    long as the known word with the most similar spelling.
 
     Raises:
-      UserError: an empty text, or a character that no word has.
+      UserError: a text is empty, or has a character that no word has.
     """
     words, lengths = assets["words"], assets["lengths"]
     texts = [normalized(text) for text in texts]
@@ -128,12 +132,12 @@ def words_to_say(assets: Assets, texts: Sequence[str]) -> dict[str, np.ndarray]:
 
 
 def nearest_word(words: Sequence[str], text: str) -> str:
-    """The word that is spelled most alike: the text itself if it is one."""
+    """Return the word with the most similar spelling: the text itself if it is a known word."""
     return text if text in words else difflib.get_close_matches(text, words, n=1, cutoff=0.0)[0]
 
 
 def _spelled(texts: Sequence[str], characters: str) -> np.ndarray:
-    """uint8 [N, S]: each text by numbers from 1, then 0."""
+    """Return uint8 [N, S]: each text as character numbers from 1, padded with 0."""
     rows = np.zeros((len(texts), max(map(len, texts))), np.uint8)
     for row, text in zip(rows, texts, strict=True):
         row[: len(text)] = [characters.index(character) + 1 for character in text]

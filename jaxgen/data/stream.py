@@ -1,4 +1,4 @@
-"""Batches of data that does not fit on the device, read ahead by threads."""
+"""Batches of data that does not fit on the device, prefetched by threads."""
 
 from collections.abc import Iterator
 
@@ -19,28 +19,28 @@ def stream_batches(
     threads: int = 16,
     prefetch: int = 512,
 ) -> Iterator[dict[str, np.ndarray]]:
-    """This process's rows of the batches of step `start_step`, `start_step + 1`, ..., without end.
+    """Yield this process's rows of the batches of step `start_step`, `start_step + 1`, ..., without end.
 
-    The global batch of a step is a pure function of (`seed`, step): the examples in an order that is new in each epoch,
-    each once an epoch, a batch running over into the next epoch where the length asks for it. Process p of P gets rows
-    p B/P to (p + 1) B/P of it, whatever P is.
+    The global batch of a step is a pure function of (`seed`, step): examples come in a new order in each epoch, each
+    once an epoch, and a batch may continue into the next epoch. Process p of P receives rows p B/P to (p + 1) B/P of
+    it, whatever P is.
 
     Args:
       source: examples by number, read from several threads at once.
-      batch_size: B, of all processes together.
-      seed: any non-negative int below 2**32.
+      batch_size: B, for all processes together.
+      seed: a non-negative int below 2**32.
       start_step: the step of the first batch.
       process_index: p.
       process_count: P, which must divide B.
-      threads: how many read at once; 0 reads in the calling thread.
-      prefetch: how many examples are read ahead.
+      threads: number of reading threads; 0: read in the calling thread.
+      prefetch: number of examples read ahead.
 
     Yields:
       Arrays [B / P, ...] by name.
 
     Raises:
-      UserError: an empty source, a batch size that P does not divide; and when an example cannot be read, in the
-        consumer, at the batch that holds it.
+      UserError: the source is empty, P does not divide the batch size, or an example cannot be read (raised in the
+        consumer, at the batch that holds it).
     """
     if len(source) == 0:
         raise UserError("The data set is empty: give one with at least one example.")
@@ -61,7 +61,7 @@ def _batches(
     threads: int,
     prefetch: int,
 ) -> Iterator[dict[str, np.ndarray]]:
-    import grain  # a second and a half: only for those who stream
+    import grain  # takes 1.5 seconds, so only when streaming
 
     # Rows p*local to (p+1)*local of global batch s are batch s*P + p of the same order cut into local batches.
     dataset = grain.MapDataset.source(source).seed(seed).shuffle().repeat().batch(local_size)

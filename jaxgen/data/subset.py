@@ -1,4 +1,4 @@
-"""Parts of a data set, and sets joined."""
+"""Parts of data sets, and joined data sets."""
 
 import dataclasses
 
@@ -9,10 +9,10 @@ from jaxgen.data.dataset import Dataset, is_resident, length
 
 
 def few_per_class(data: Dataset, count: int, *, seed: int) -> Dataset:
-    """`data` with `count` training examples of each class, chosen by `seed`; its test split is whole.
+    """Return `data` with `count` training examples of each class, chosen by `seed`, and its whole test split.
 
     Raises:
-      UserError: no labels, or a class with fewer examples.
+      UserError: there are no labels, or a class has fewer examples.
     """
     train = data.train
     if not is_resident(train) or "label" not in train:
@@ -27,7 +27,7 @@ def few_per_class(data: Dataset, count: int, *, seed: int) -> Dataset:
 
 
 def joined(data: Dataset, more: Dataset) -> Dataset:
-    """The training examples of both, those of `data` repeated until they are at least as many as those of `more`.
+    """Join the training examples of both, repeating those of `data` until they are at least as many as those of `more`.
 
     Raises:
       UserError: `more` has no labels, or images of another shape.

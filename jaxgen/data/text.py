@@ -18,11 +18,11 @@ from jaxgen.data.vocabulary import Characters, Vocabulary, find_vocabulary, voca
 
 TRAIN_FRACTION = 0.9
 TEXT = "the text"
-"""What a text is called where a run says that its data have changed."""
+"""Name of a text in messages about changed data."""
 
 
 class Text(NamedTuple):
-    """A text, before it is cut up."""
+    """A text before it is cut into windows."""
 
     name: str
     train: str
@@ -40,24 +40,24 @@ def load_text(
     data_dir: str | Path | None = None,
     most_megabytes: float = 200,
 ) -> Dataset:
-    """A text as `tokens` [sequence_length + 1]: uint8, uint16 or int32, whichever holds the vocabulary.
+    """Load a text as windows of `tokens` [sequence_length + 1]: uint8, uint16 or int32, as the vocabulary requires.
 
-    The first 90% of the text is to train, the rest to test, unless the set has a test or validation split of its own.
-    Windows start every `sequence_length` tokens and share one token with the next, so that each token but the first is
-    predicted exactly once in an epoch. What is left at the end of a part and fills no window is dropped.
+    The first 90% of the text is for training, the rest for testing, unless the set has its own test or validation
+    split. Windows start every `sequence_length` tokens and share one token with the next, so that each token but the
+    first is predicted exactly once in an epoch. Tokens at the end of a split that do not fill a window are dropped.
 
     Args:
       name: `kjv`, the King James Bible, which comes with the package; `ryans_mammoth`, tunes in ABC notation
         (`jaxgen.data.music`); the path of a text file (see `jaxgen.data.text_file`); or a set of tensorflow-datasets
         with a feature `text`, such as `tiny_shakespeare` or `lm1b`, whose texts are joined by line ends.
-      vocabulary: one that there is, or a name for `jaxgen.data.vocabulary.find_vocabulary`, which makes it from the
-        whole text; it becomes the asset `vocabulary`.
-      data_dir: where tensorflow-datasets finds prepared sets.
-      most_megabytes: of a set of tensorflow-datasets only so much of each split is read, from its beginning; the name
-        of the data set then says so.
+      vocabulary: a vocabulary, or a name for `jaxgen.data.vocabulary.find_vocabulary`, which makes it from the whole
+        text; it becomes the asset `vocabulary`.
+      data_dir: folder of the prepared sets of tensorflow-datasets.
+      most_megabytes: maximum size read of each split of a tensorflow-datasets set, from its beginning; if a split is
+        longer, the name of the data set says so.
 
     Raises:
-      UserError: no such text, one that cannot be read or is too short, or what `find_vocabulary` says.
+      UserError: the text does not exist, cannot be read or is too short, or `find_vocabulary` raises it.
     """
     text = find_text(name, data_dir, most_megabytes)
     known, kind = vocabulary_for(vocabulary, text.train + (text.test or ""))
@@ -86,10 +86,10 @@ def identity_of(text: Text) -> Identity:
 
 
 def vocabulary_for(vocabulary: str | Vocabulary, text: str) -> tuple[Vocabulary, type[np.integer]]:
-    """Return the vocabulary, and the smallest type that holds its tokens; a run that is opened again has its own.
+    """Return the vocabulary and the smallest type that holds its tokens; a reopened run keeps its own vocabulary.
 
     Raises:
-      UserError: what `find_vocabulary` says, or a text with a character that the run's vocabulary lacks.
+      UserError: `find_vocabulary` raises it, or the text has a character that the run's vocabulary lacks.
     """
     if (own := recorded_asset("vocabulary")) is not None:
         vocabulary = vocabulary_from_json(own)
@@ -103,10 +103,10 @@ def vocabulary_for(vocabulary: str | Vocabulary, text: str) -> tuple[Vocabulary,
 
 
 def find_text(name: str, data_dir: str | Path | None, most_megabytes: float) -> Text:
-    """A text by its name, as `load_text` says.
+    """Find a text by its name, as described in `load_text`.
 
     Raises:
-      UserError: no such text, or one that cannot be read or is blank.
+      UserError: the text does not exist, cannot be read or is blank.
     """
     if name == "kjv":
         return Text(name, embedded_sets.kjv_text(), None)
@@ -127,7 +127,7 @@ def find_text(name: str, data_dir: str | Path | None, most_megabytes: float) -> 
 
 
 def _joined(examples: Iterable[Mapping[str, object]], most: int) -> tuple[str, bool]:
-    """The texts of a split, joined by line ends, of at most `most` bytes; and whether that is all of it."""
+    """Join the texts of a split by line ends, up to `most` bytes; also return whether this is all of the split."""
     texts, size = [], 0
     for example in examples:
         text = example["text"]
@@ -140,10 +140,10 @@ def _joined(examples: Iterable[Mapping[str, object]], most: int) -> tuple[str, b
 
 
 def _checked(text: Text) -> Text:
-    """Refuse a text of which nothing can be learned.
+    """Refuse a text from which nothing can be learned.
 
     Raises:
-      UserError: it is empty, blank, or one character over and over.
+      UserError: the text is empty, blank, or a single character repeated.
     """
     characters = set(text.train) | set(text.test or "")
     if not characters:

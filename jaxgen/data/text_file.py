@@ -1,4 +1,4 @@
-"""One text file, whoever wrote it: the same characters from every editor and system."""
+"""Reading a text file, with the same characters from every editor and system."""
 
 import codecs
 import re
@@ -8,7 +8,7 @@ from pathlib import Path
 from jaxgen.core.errors import UserError
 from jaxgen.data.limits import check_file, check_memory, limit_bytes
 
-_MARKS = (  # UTF-32's before UTF-16's, which it begins with
+_MARKS = (  # UTF-32's before UTF-16's, since it begins with that
     (codecs.BOM_UTF32_LE, "utf-32-le"),
     (codecs.BOM_UTF32_BE, "utf-32-be"),
     (codecs.BOM_UTF8, "utf-8"),
@@ -17,17 +17,18 @@ _MARKS = (  # UTF-32's before UTF-16's, which it begins with
 )
 _SURROGATE = re.compile("[\ud800-\udfff]")
 _CHARACTER_BYTES = 4
-"""What a character takes in memory, at most."""
+"""Maximum number of bytes of a character in memory."""
 
 
 def read_text_file(path: str | Path) -> str:
     """Return the text of a file, as `normalized`.
 
-    It is UTF-8, or what a byte order mark at its beginning says (UTF-8, UTF-16, UTF-32); the mark is no part of it.
+    The encoding is UTF-8, or that of a byte order mark at the beginning (UTF-8, UTF-16, UTF-32), which is not part of
+    the text.
 
     Raises:
-      UserError: no such file, something else than a regular file, another encoding, a NUL (as binary files have), or
-        more than the limit of `jaxgen.data.limits`.
+      UserError: the file does not exist, is not a regular file, has another encoding or a NUL (as binary files have),
+        or takes more than the limit of `jaxgen.data.limits`.
     """
     path = Path(path)
     check_file(path)
@@ -43,13 +44,13 @@ def read_text_file(path: str | Path) -> str:
 
 
 def normalized(text: str) -> str:
-    r"""A text as jaxgen takes all texts, captions and prompts: in Unicode's normal form C, with "\n" as line ends.
+    r"""Return a text in the form of all texts, captions and prompts: Unicode's normal form C, with "\n" as line ends.
 
-    So one character that can be written in two ways, such as é, is one character, and a prompt is written as the text
-    that a model was trained on. Text that is in this form already is returned as it is.
+    A character that can be written in two ways, such as é, thus has one form, and a prompt is written like the text
+    that a model was trained on. Text already in this form is returned unchanged.
 
     Raises:
-      UserError: half a character (a surrogate), as a byte of a command line that is no UTF-8 becomes.
+      UserError: the text has a surrogate (half a character), as non-UTF-8 bytes of a command line become.
     """
     if (place := _SURROGATE.search(text)) is not None:
         around = text[max(0, place.start() - 20) : place.end() + 20]
@@ -78,14 +79,14 @@ def _decoded(content: bytes, path: Path) -> str:
 
 
 def _place(content: bytes, byte: int, mark: bytes) -> str:
-    """Lines are counted from 1, bytes from 0 and from the beginning of the file."""
+    """Return the position of a byte; lines are counted from 1, bytes from 0 and from the beginning of the file."""
     before = content[:byte]
     lines = before.count(b"\n") + before.count(b"\r") - before.count(b"\r\n")
     return f"line {lines + 1:,}, byte {byte + len(mark):,}"
 
 
 def _hint(content: bytes) -> str:
-    """Return a sentence on what a file that is no UTF-8 may be, and what to do."""
+    """Return a sentence on what a file that is not UTF-8 may be, and what to do."""
     sample = content[:4096]
     nulls = sample.count(0)
     halves = [sample[i::2].count(0) for i in range(2)]

@@ -1,4 +1,4 @@
-"""Finds a prepared set of tensorflow-datasets by name; every way this can go wrong is one sentence."""
+"""Finding a prepared set of tensorflow-datasets by name, with a one-sentence message for every failure."""
 
 import contextlib
 import difflib
@@ -15,17 +15,17 @@ import numpy as np
 from jaxgen.core.errors import UserError
 
 FILE_FORMAT = "array_record"
-"""Of the file formats of tensorflow-datasets, the one with random access that is read without TensorFlow."""
+"""File format of tensorflow-datasets with random access that is read without TensorFlow."""
 TEST_SPLITS = ("test", "validation")
 _NAME = re.compile(r"[A-Za-z]\w*(/[\w.-]+)?(:[\d.*]+)?")
 
 
 Examples = Sequence[Mapping[str, np.ndarray]]
-"""A split, with random access."""
+"""A split with random access."""
 
 
 class PreparedSet(Protocol):
-    """What is used of a `tfds.core.DatasetBuilder`, whose own types do not say it."""
+    """The part of `tfds.core.DatasetBuilder` used here, which its own types do not declare."""
 
     @property
     def info(self) -> Any: ...
@@ -34,11 +34,12 @@ class PreparedSet(Protocol):
 
 
 def find_builder(name: str, data_dir: str | Path | None, known_names: Sequence[str]) -> PreparedSet:
-    """The `tfds.core.DatasetBuilder` of the prepared set `name`, in `data_dir` or the folder of tensorflow-datasets.
+    """Return the `tfds.core.DatasetBuilder` of a prepared set, in `data_dir` or the folder of tensorflow-datasets.
 
-    Files that are there are read as they are. Where there are none and TensorFlow is installed, the set is prepared.
+    Existing files are read as they are. If there are none and TensorFlow is installed, the set is prepared.
 
-    UserError: see `jaxgen.data.tfds_source.load_tfds`.
+    Raises:
+      UserError: the set is unknown or cannot be prepared, see `jaxgen.data.tfds_source.load_tfds`.
     """
     if not _NAME.fullmatch(name):
         raise _unknown(name, known_names)
@@ -80,7 +81,7 @@ def find_builder(name: str, data_dir: str | Path | None, known_names: Sequence[s
 
 
 def train_and_test(builder: PreparedSet, name: str) -> tuple[str, str | None]:
-    """The splits to train on and to test on; None where there is no second.
+    """Return the splits to train on and to test on; None for the second if the set has no test split.
 
     Raises:
       UserError: no split is named train.
@@ -118,13 +119,13 @@ def _first_line(error: Exception) -> str:
 
 
 def _is_no_chatter(record: logging.LogRecord) -> bool:
-    """False for what tensorflow-datasets logs as a warning in the ordinary course of things."""
+    """Return False for warnings that tensorflow-datasets logs in ordinary use."""
     message = record.getMessage()
     return "OpenCV is not installed" not in message and "has no dataset_info.json" not in message
 
 
 @contextlib.contextmanager
 def _quiet() -> Iterator[None]:
-    """Hides the banner that tensorflow-datasets prints when a set's code imports TensorFlow in vain."""
+    """Hide the banner that tensorflow-datasets prints when a set's code tries to import TensorFlow and fails."""
     with contextlib.redirect_stdout(io.StringIO()), contextlib.redirect_stderr(io.StringIO()):
         yield

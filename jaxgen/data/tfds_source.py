@@ -23,16 +23,17 @@ def load_tfds(
     resident_megabytes: float = 2048,
     known_names: Sequence[str] = (),
 ) -> Dataset:
-    """The tensorflow-datasets set `name` ("cifar10", "celeb_a:2.1.0", "cycle_gan/horse2zebra").
+    """Load the tensorflow-datasets set `name` ("cifar10", "celeb_a:2.1.0", "cycle_gan/horse2zebra").
 
-    Examples are `image` uint8 [image_size, image_size, channels] and, where the set has it, `label` int32. Sets of two
-    unpaired collections (splits trainA and trainB, as `cycle_gan/*`) are joined, with `style` uint8 0 for A, 1 for B.
-    The test split is "test" or else "validation". `data_dir` is the folder that holds the prepared set (default: that
-    of tensorflow-datasets), with array_record files; where it holds none, the set is prepared there if TensorFlow is
-    installed. What takes more than `resident_megabytes` as uint8 is decoded on access.
+    Examples are `image` uint8 [image_size, image_size, channels] and, if the set has it, `label` int32. Sets of two
+    unpaired collections (splits trainA and trainB, such as `cycle_gan/*`) are joined, with `style` uint8 0 for A, 1 for
+    B. The test split is "test" or else "validation". `data_dir` is the folder of the prepared set (default: that of
+    tensorflow-datasets), with array_record files; if it has none, the set is prepared there, provided TensorFlow is
+    installed. If the images take more than `resident_megabytes` as uint8, they are decoded on access.
 
-    UserError: an unknown name (`known_names` are offered beside those of tensorflow-datasets), a set that is not
-    prepared and cannot be, a set without images, an image size that must be given.
+    Raises:
+      UserError: the name is unknown (`known_names` are suggested besides those of tensorflow-datasets), the set is not
+        prepared and cannot be, it has no images, or an image size is required.
     """
     builder = find_builder(name, data_dir, known_names)
     features = builder.info.features
@@ -86,7 +87,7 @@ class TfdsSource:
         return example
 
     def stack(self) -> dict[str, np.ndarray]:
-        """All examples, in memory."""
+        """Return all examples, in memory."""
         first = self[0]
         arrays = {key: np.empty((len(self), *value.shape), value.dtype) for key, value in first.items()}
         for i in range(len(self)):

@@ -1,4 +1,4 @@
-"""Text to token numbers and back."""
+"""Vocabularies: encoding text as token numbers, and decoding."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -19,38 +19,42 @@ MOST_PIECES = 1_000_000
 
 
 _BLOCK = 2**22
-"""Characters that are looked up at once."""
+"""Number of characters looked up at once."""
 
 
 class Vocabulary(Protocol):
-    """What text is written with.
+    """The tokens in which text is written.
 
-    Text is taken as it is: `jaxgen.data.text_file.normalized` makes one of what a person writes.
+    Text is encoded as it is; `jaxgen.data.text_file.normalized` is applied to user input before.
     """
 
     @property
     def size(self) -> int:
-        """K: tokens are 0..K-1."""
+        """K, the number of tokens, which are 0..K-1."""
         ...
 
     def encode(self, text: str) -> np.ndarray:
-        """Text to tokens [N]. UserError: it holds what the vocabulary lacks."""
+        """Encode text as tokens [N].
+
+        Raises:
+          UserError: the text has characters that the vocabulary lacks.
+        """
         ...
 
     def decode(self, tokens: Sequence[int] | np.ndarray) -> str:
-        """The inverse of `encode`."""
+        """Decode tokens to text, inverting `encode`."""
         ...
 
     def to_json(self) -> Json:
-        """All that `vocabulary_from_json` needs: it goes to the assets of a run."""
+        """Return the values that `vocabulary_from_json` needs, for the assets of a run."""
         ...
 
 
 class Characters(NamedTuple):
-    """One token for each character that a text holds."""
+    """One token for each character that a text has."""
 
     characters: str
-    """Distinct, in the order of their numbers."""
+    """Distinct characters, in the order of their numbers."""
 
     @property
     def size(self) -> int:
@@ -59,7 +63,7 @@ class Characters(NamedTuple):
     def encode(self, text: str) -> np.ndarray:
         known = np.frombuffer(self.characters.encode("utf-32-le"), np.uint32)  # sorted, as code points are
         tokens = np.empty(len(text), np.int32)
-        for start in range(0, len(text), _BLOCK):  # so that what is needed in between stays small
+        for start in range(0, len(text), _BLOCK):  # in blocks, so that intermediate arrays stay small
             codes = np.frombuffer(text[start : start + _BLOCK].encode("utf-32-le"), np.uint32)
             found = np.minimum(np.searchsorted(known, codes), len(known) - 1)
             if len(missing := codes[known[found] != codes]):
@@ -78,7 +82,7 @@ class Characters(NamedTuple):
 
 
 class Bytes(NamedTuple):
-    """One token for each byte of UTF-8: any text, and no text is unknown."""
+    """One token for each byte of UTF-8, which can encode any text."""
 
     @property
     def size(self) -> int:
@@ -95,7 +99,7 @@ class Bytes(NamedTuple):
 
 
 class Subwords:
-    """Pieces of words, by a tokenizer of the library `tokenizers` (what Hugging Face models use)."""
+    """Pieces of words, by a tokenizer of the library `tokenizers` (which Hugging Face models use)."""
 
     def __init__(self, tokenizer: "tokenizers.Tokenizer"):
         self.tokenizer = tokenizer
@@ -112,20 +116,20 @@ class Subwords:
 
 
 def characters_of(text: str) -> Characters:
-    """The characters of a text, by code point."""
+    """Return the characters of a text, by code point."""
     return Characters("".join(sorted(set(text))))
 
 
 def find_vocabulary(name: str, text: str) -> Vocabulary:
-    """The vocabulary that an option names.
+    """Return the vocabulary that an option names.
 
     Args:
       name: "characters": those of `text`; "bytes"; "bpe-2000": 2,000 pieces of words, learned from `text` by byte-pair
-        encoding (Sennrich et al. 2016, arXiv:1508.07909) over bytes, as GPT-2's; or the path of a tokenizer.json, or of
-        a folder that has one.
+        encoding (Sennrich et al. 2016, arXiv:1508.07909) over bytes, as in GPT-2; or the path of a tokenizer.json, or
+        of a folder that has one.
 
     Raises:
-      UserError: none of these, or a file that is no tokenizer.
+      UserError: the name is not one of these, or the file is not a tokenizer.
     """
     if name == "characters":
         return characters_of(text)
@@ -147,7 +151,7 @@ def find_vocabulary(name: str, text: str) -> Vocabulary:
 
 
 def vocabulary_from_json(values: Assets) -> Vocabulary:
-    """The inverse of `Vocabulary.to_json`."""
+    """Return the vocabulary from the values of `Vocabulary.to_json`."""
     if values["kind"] == "characters":
         return Characters(values["characters"])
     if values["kind"] == "bytes":
@@ -156,7 +160,7 @@ def vocabulary_from_json(values: Assets) -> Vocabulary:
 
 
 def vocabulary_of(assets: Assets) -> Vocabulary:
-    """The vocabulary among the assets of a text."""
+    """Return the vocabulary among the assets of a text."""
     return vocabulary_from_json(assets["vocabulary"])
 
 
