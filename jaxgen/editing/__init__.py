@@ -1,1 +1,1 @@
-"""What can be done with trained models: latents, styles, projection, style transfer."""
+"""Editing with trained models: latents, styles, projection, style transfer."""

@@ -1,4 +1,4 @@
-"""What is between and around latents: walks, planes, directions, neighbors. Pure functions of arrays."""
+"""Geometry of latents: walks, planes, directions, class means. Pure functions of arrays."""
 
 import jax
 import jax.numpy as jnp
@@ -6,9 +6,9 @@ import numpy as np
 
 
 def slerp(start: jax.Array, end: jax.Array, fraction: jax.Array) -> jax.Array:
-    """The point at `fraction` of the great circle from `start` to `end` [..., L] (Shoemake 1985).
+    """Return the point at `fraction` of the great circle from `start` to `end` [..., L] (Shoemake 1985).
 
-    Between Gaussian latents a straight line passes through vectors that are too short to be samples of the prior.
+    A straight line between Gaussian latents passes through vectors that are too short to be samples of the prior.
     """
     cosine = jnp.sum(start * end, -1, keepdims=True)
     cosine /= jnp.linalg.norm(start, axis=-1, keepdims=True) * jnp.linalg.norm(end, axis=-1, keepdims=True)
@@ -17,44 +17,47 @@ def slerp(start: jax.Array, end: jax.Array, fraction: jax.Array) -> jax.Array:
 
 
 def lerp(start: jax.Array, end: jax.Array, fraction: jax.Array) -> jax.Array:
-    """The point at `fraction` of the straight line from `start` to `end` [..., L]."""
+    """Return the point at `fraction` of the straight line from `start` to `end` [..., L]."""
     return (1 - fraction) * start + fraction * end
 
 
 def walk(start: jax.Array, end: jax.Array, steps: int, *, spherical: bool) -> jax.Array:
-    """`steps` latents from `start` to `end` [..., L], both among them: [..., steps, L]."""
+    """Return `steps` latents [..., steps, L] from `start` to `end` [..., L], both included."""
     fractions = jnp.linspace(0.0, 1.0, steps)[:, None]
     return (slerp if spherical else lerp)(start[..., None, :], end[..., None, :], fractions)
 
 
 def traversals(latent: np.ndarray, dimensions: np.ndarray, values: np.ndarray) -> np.ndarray:
-    """One latent [L] with each of the named dimensions [D] set to each of its values [D, V] in turn: [D, V, L]."""
+    """Return one latent [L] with each of the dimensions [D] set to each of its values [D, V] in turn: [D, V, L]."""
     moved = np.tile(latent, (*values.shape, 1))
     moved[np.arange(len(dimensions))[:, None], np.arange(values.shape[1]), dimensions[:, None]] = values
     return moved
 
 
 def normal_grid(size: int) -> np.ndarray:
-    """[size, size, 2]: a plane of two latents, equal shares of a standard normal's probability apart, first down.
+    """Return a plane of two latents [size, size, 2], equal shares of a standard normal's probability apart.
 
-    Points of the unit square's grid through the inverse normal CDF (Kingma and Welling 2014, appendix A, figure 4).
+    The first latent runs down. These are points of the unit square's grid, mapped through the inverse normal CDF
+    (Kingma and Welling 2014, appendix A, figure 4).
     """
     values = np.asarray(jax.scipy.stats.norm.ppf((np.arange(size) + 0.5) / size))
     return np.stack(np.meshgrid(values, values, indexing="ij"), -1)
 
 
 def plane_through(corners: np.ndarray, size: int) -> np.ndarray:
-    """The parallelogram a + u (b - a) + v (c - a) for u to the right and v down in 0..1; corners a, b, c [3, L] ->
-    [size, size, L]."""
+    """Return the parallelogram a + u (b - a) + v (c - a), [size, size, L], of the corners a, b, c [3, L].
+
+    u runs to the right and v down, from 0 to 1 each.
+    """
     along = np.linspace(0.0, 1.0, size)
     right, down = corners[1] - corners[0], corners[2] - corners[0]
     return corners[0] + along[None, :, None] * right + along[:, None, None] * down
 
 
 def principal_components(latents: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Mean [L], directions [L, L] as rows and standard deviations along them [L], largest first, of latents [N, L].
+    """Return the mean [L], the principal directions [L, L] as rows and their standard deviations [L] of latents [N, L].
 
-    A direction's sign is arbitrary; here its largest entry is positive.
+    The largest standard deviation comes first. A direction's sign is arbitrary; here its largest entry is positive.
     """
     latents = np.asarray(latents, np.float64)
     mean = latents.mean(0)
@@ -64,5 +67,5 @@ def principal_components(latents: np.ndarray) -> tuple[np.ndarray, np.ndarray, n
 
 
 def class_means(latents: np.ndarray, labels: np.ndarray) -> dict[int, np.ndarray]:
-    """The mean latent [L] of each class among latents [N, L] with labels [N]."""
+    """Return the mean latent [L] of each class among latents [N, L] with labels [N]."""
     return {int(label): latents[labels == label].mean(0) for label in np.unique(labels)}

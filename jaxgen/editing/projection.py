@@ -22,35 +22,35 @@ Synthesis = Callable[[TrainState, jax.Array, Sequence[jax.Array]], jax.Array]
 """(state, styles [1, N, S], noise) -> images [1, H, W, C]."""
 Carry = tuple[Found, optax.OptState]
 Distance = Callable[[Variables, jax.Array, jax.Array], jax.Array]
-"""(variables, images [B, H, W, C], the target [H, W, C]) -> [B]."""
+"""(variables, images [B, H, W, C], the target [H, W, C]) -> distances [B]."""
 SMALLEST_REGULARIZED = 8
-"""Noise of smaller maps is left as it is, and larger ones are compared down to this size."""
+"""Smallest size of noise maps that are regularized; larger maps are halved down to this size."""
 RAMP_UP, RAMP_DOWN = 0.05, 0.25
-"""The share of the steps in which the learning rate rises from 0, and falls to it."""
+"""Fractions of the steps over which the learning rate rises from 0 and falls to 0."""
 SPREAD, SPREAD_UNTIL = 0.05, 0.75
-"""How far styles are moved by chance at first, in spreads of all styles, and until when."""
+"""Initial scale of the random moves of styles, in spreads of all styles, and the fraction of steps that they take."""
 
 
 class Projection(NamedTuple):
-    """What an image was projected to."""
+    """The result of a projection."""
 
     styles: jax.Array
     """[N, S]."""
     noise: list[jax.Array]
-    """[1, h, w, 1] of each layer."""
+    """Noise [1, h, w, 1] of each layer."""
     distance: jax.Array
     """[]."""
 
 
 def pixel_distance() -> tuple[Variables, Distance]:
-    """(nothing, mean squared difference of pixels in [-1, 1])."""
+    """Return (no variables, the mean squared difference of pixels in [-1, 1])."""
     return {}, lambda variables, images, target: row_means(jnp.square(images - target))
 
 
 def feature_distance() -> tuple[Variables, Distance]:
-    """(variables, squared differences of EfficientNet-Lite0's maps at the image's own size).
+    """Return (variables, the squared difference of EfficientNet-Lite0's feature maps at the image's own size).
 
-    Over the mean square of the target's maps, a mean over all of them, from the stem's to the last stage's.
+    It is divided by the mean square of the target's maps and averaged over all maps, from the stem to the last stage.
     """
     variables, maps = efficientnet_maps()
 
@@ -61,9 +61,12 @@ def feature_distance() -> tuple[Variables, Distance]:
 
 
 def noise_correlation(noise: Sequence[jax.Array]) -> jax.Array:
-    """How much neighbors in noise maps are alike, so that an image is not written into the noise.
+    """Return the correlation of neighbors in noise maps, a penalty that keeps the image from being written into them.
 
-    sum over maps and their halvings (2x2 means, times 2) of P (E[n(x, y) n(x - 1, y)]^2 + E[n(x, y) n(x, y - 1)]^2),
+    It is the sum over maps and their halvings (2x2 means, times 2) of
+
+        P (E[n(x, y) n(x - 1, y)]^2 + E[n(x, y) n(x, y - 1)]^2)
+
     with P the number of places: about 2 for each map of white noise (eq. 10, but for the factor P, by which maps of all
     sizes weigh the same).
 
@@ -80,7 +83,7 @@ def noise_correlation(noise: Sequence[jax.Array]) -> jax.Array:
 
 
 def normalized_noise(noise: Sequence[jax.Array]) -> list[jax.Array]:
-    """Each map with mean 0 and variance 1."""
+    """Return each map with mean 0 and variance 1."""
     return [(values - values.mean()) / jnp.maximum(values.std(), 1e-8) for values in noise]
 
 
@@ -107,16 +110,17 @@ def project_image(
 
     Args:
       synthesize: (state, styles [1, N, S], noise) -> images [1, H, W, C].
-      average, spread: of styles: [S], and [] the root of their mean squared distance from it.
-      noise: where the noise begins, [1, h, w, 1] each.
-      layers: N.
-      key: of the chance by which styles are moved at first.
-      distance: what is made small, with its variables: `pixel_distance()` or `feature_distance()`.
-      space: "w": one style for all layers; "w+": one for each, which comes nearer and can be mixed less well.
-      move_noise: whether the noise is looked for, too, as in the paper; else it stays as it is. (At 32x32 the noise has
-        more numbers than the image, which may then be written into it whatever the styles are.)
-      noise_weight: of `noise_correlation`.
-      progress: called with the number of steps taken and the distance, `every` so many.
+      average: the average style [S].
+      spread: the root mean squared distance [] of styles from the average.
+      noise: the initial noise, [1, h, w, 1] for each map.
+      layers: N, the number of styles.
+      key: key of the random moves of styles in the first steps.
+      distance: the distance to minimize, with its variables: `pixel_distance()` or `feature_distance()`.
+      space: "w": one style for all layers; "w+": one for each, which comes nearer but can be mixed less well.
+      move_noise: whether the noise is optimized too, as in the paper; otherwise it stays as it is. (At 32x32 the noise
+        has more numbers than the image, which may then be written into it whatever the styles are.)
+      noise_weight: weight of `noise_correlation`.
+      progress: called with the number of steps taken and the distance, every `every` steps.
     """
     variables, measure = distance
     search = _Search(
@@ -146,7 +150,7 @@ def project_image(
 
 @dataclass(frozen=True)
 class _Search:
-    """What stays the same over the steps of `project_image`, whose arguments these are."""
+    """The constants of `project_image`'s steps, which are its arguments."""
 
     synthesize: Synthesis
     measure: Distance
@@ -180,7 +184,7 @@ def _advance(
     start: jax.Array,
     count: jax.Array,
 ) -> tuple[Carry, jax.Array]:
-    """Take `count` steps from step `start` on, and return the distance after them as well."""
+    """Take `count` steps from step `start` on; also return the distance after them."""
     step = functools.partial(_step, search, variables, state, target)
     carry = jax.lax.fori_loop(start, start + count, step, carry)
     style, noise = carry[0]
@@ -218,5 +222,5 @@ def _distance_of(
 
 
 def _of_all_layers(search: _Search, style: jax.Array) -> jax.Array:
-    """[1 or N, S] -> [1, N, S]."""
+    """Broadcast styles [1 or N, S] to [1, N, S]."""
     return jnp.broadcast_to(style, (search.layers, style.shape[-1]))[None]

@@ -1,6 +1,6 @@
-"""Neural style transfer by descent on the pixels (Gatys et al. 2016): any style, some minutes for a picture.
+"""Neural style transfer by gradient descent on the pixels (Gatys et al. 2016): any style, some minutes per picture.
 
-`jaxgen.models.image_to_image.stylization` has the loss, and the network that does it in one pass for one style.
+`jaxgen.models.image_to_image.stylization` has the loss, and the network that transfers one style in a single pass.
 """
 
 import functools
@@ -19,7 +19,7 @@ from jaxgen.models.image_to_image.stylization import WEIGHTS, Losses, Weights, c
 Carry = tuple[jax.Array, optax.OptState]
 """The picture [1, H, W, 3], and the optimizer's state."""
 Targets = tuple[list[jax.Array], list[jax.Array]]
-"""What of the content and of the style is to be matched."""
+"""The features of the content and of the style that are to be matched."""
 
 
 def stylize_image(
@@ -32,16 +32,16 @@ def stylize_image(
     progress: Callable[[int, Losses], None] | None = None,
     every: int = 20,
 ) -> tuple[jax.Array, Losses]:
-    """Return (the picture [H, W, 3], its losses): `content` drawn in the manner of `style`, each [H, W, 3] in [-1, 1].
+    """Return (the picture [H, W, 3], its losses): `content` drawn in the style of `style`, each [H, W, 3] in [-1, 1].
 
-    Adam on the pixels, which begin as those of `content` and stay in [-1, 1]; by the maps of the shipped
-    EfficientNet-Lite0.
+    Adam moves the pixels, which begin as those of `content` and stay in [-1, 1]. The loss compares feature maps of the
+    EfficientNet-Lite0 that is part of the package.
 
     Args:
-      progress: called with the number of steps taken and the losses, each [], `every` so many.
+      progress: called with the number of steps taken and the losses, each [], every `every` steps.
 
     Raises:
-      UserError: no step at all.
+      UserError: fewer than 1 step.
     """
     variables, maps_of = efficientnet_maps()
     targets = jax.jit(functools.partial(_targets, maps_of))(variables, content[None], style[None])
@@ -71,7 +71,7 @@ def _advance(
     targets: Targets,
     count: jax.Array,
 ) -> tuple[Carry, Losses]:
-    """Take `count` steps, and return the losses after them as well."""
+    """Take `count` steps; also return the losses after them."""
 
     def total(image: jax.Array) -> tuple[jax.Array, Losses]:
         losses = style_losses(image, maps_of(variables, image), *targets)

@@ -1,14 +1,15 @@
-"""What can be done with the styles of a StyleGAN2: mixing them, truncating them. Pure functions of arrays."""
+"""Mixing and truncation of the styles of a StyleGAN2. Pure functions of arrays."""
 
 import jax
 import jax.numpy as jnp
 
 
 def style_bands(layers: int) -> dict[str, slice]:
-    """The styles [N] of coarse, middle and fine maps, by name: of two ninths of the maps, two ninths, and the others.
+    """Return the styles [N] of coarse, middle and fine maps, by name.
 
-    At 1024x1024 those are 4x4 and 8x8, 16x16 and 32x32, and the rest (Karras et al. 2019, arXiv:1812.04948, figure 3);
-    at 32x32 4x4, 8x8, and 16x16 and 32x32. Each size of map has two styles.
+    Two ninths of the sizes of maps are coarse, two ninths middle, and the others fine: at 1024x1024 4x4 and 8x8, 16x16
+    and 32x32, and larger maps (Karras et al. 2019, arXiv:1812.04948, figure 3); at 32x32 4x4, 8x8, and 16x16 and 32x32.
+    Each size of map has two styles.
     """
     maps = layers // 2
     each = max(1, round(2 * maps / 9))
@@ -17,7 +18,7 @@ def style_bands(layers: int) -> dict[str, slice]:
 
 
 def mixed(into: jax.Array, taken: jax.Array, band: slice) -> jax.Array:
-    """Each of the styles `into` [A, N, S] with those of a band of layers from each of `taken` [B, N, S].
+    """Replace a band of layers of each of the styles `into` [A, N, S] by that of each of `taken` [B, N, S].
 
     Returns:
       [B, A, N, S].
@@ -28,7 +29,7 @@ def mixed(into: jax.Array, taken: jax.Array, band: slice) -> jax.Array:
 
 
 def truncated(styles: jax.Array, average: jax.Array, amounts: jax.Array) -> jax.Array:
-    """Styles [A, N, S] at each of the amounts [T] between the average style [S] (0) and themselves (1).
+    """Return styles [A, N, S] at each of the amounts [T] between the average style [S] (0) and themselves (1).
 
     Returns:
       [A, T, N, S].

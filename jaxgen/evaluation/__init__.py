@@ -1,1 +1,1 @@
-"""Scores of a run, of images, of texts."""
+"""Scores of runs, images and texts."""

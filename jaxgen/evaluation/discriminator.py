@@ -1,4 +1,4 @@
-"""`discriminator`: how a discriminator judges training, held-out and generated images."""
+"""`discriminator`: a discriminator's accuracies on training, held-out and generated images."""
 
 from collections.abc import Sequence
 
@@ -22,7 +22,7 @@ def _names(run: Run, data: Dataset, extractor: str) -> list[str]:
 
 
 def _scores(request: Request, names: Sequence[str], ready: None) -> Scores:
-    """Accuracies on the first `num_samples` training, held-out and generated images."""
+    """Return the accuracies on the first `num_samples` training, held-out and generated images."""
     model, state, data, count = request.run.model, request.state, request.data, request.num_samples
     discriminate = jax.jit(lambda images, *condition: present(model.discriminate)(state, images, *condition))
     conditional = draws_classes(model)

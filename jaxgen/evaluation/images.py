@@ -66,12 +66,12 @@ def evaluate_images(
     weights: Path | None = None,
     progress: Progress | None = None,
 ) -> Json:
-    """Return the record of a comparison of images from anywhere, as `evaluate_run` gives it for a run.
+    """Return the record of a comparison of images from anywhere, in the form of `evaluate_run`.
 
-    Where one side is gray and the other RGB, the gray one is repeated to RGB, as the name of its source then says.
+    If one side is gray and the other RGB, the gray one is repeated to RGB, which the name of its source then says.
 
     Raises:
-      UserError: an unknown metric, images of different shapes, too few of them.
+      UserError: an unknown metric, images of different shapes, or too few images.
     """
     real, generated = with_equal_channels(real, generated)
     extractor = extractor or extractor_for(real.shape)
@@ -106,7 +106,7 @@ def _facts(real: ImageSource, generated: ImageSource, extractor: FeatureExtracto
 
 
 def _pairs_picture(generated: ImageSource, training: ImageSource, pairs: list[tuple[int, int]]) -> "Image.Image":
-    """Rows of samples, each over the row of their nearest training images."""
+    """Return the picture of samples in rows, each above the row of their nearest training images."""
     rows = []
     for start in range(0, len(pairs), PAIRS_IN_A_ROW):
         for source, side in ((generated, 0), (training, 1)):

@@ -1,4 +1,4 @@
-"""`log_likelihood`: log p(x) of held-out examples, estimated with many samples for each."""
+"""`log_likelihood`: log p(x) of held-out examples, estimated with many samples per example."""
 
 from collections.abc import Sequence
 
@@ -13,7 +13,7 @@ from jaxgen.runs.opened_run import Run
 
 LOG_LIKELIHOOD = "log_likelihood"
 AT_ONCE = 500
-"""How many examples are estimated together."""
+"""Number of examples whose log p(x) is estimated at once."""
 
 
 def _names(run: Run, data: Dataset, extractor: str) -> list[str]:
@@ -28,7 +28,7 @@ def _prepare(request: Request, names: Sequence[str]) -> None:
 
 
 def _scores(request: Request, names: Sequence[str], ready: None) -> Scores:
-    """The mean over the first `num_samples` held-out examples, its standard error, and bits per dimension."""
+    """Return the mean over the first `num_samples` held-out examples, its standard error, and bits per dimension."""
     likelihood, data, test = present(request.run.model.likelihood), request.data, present(request.data.test)
     count = min(request.num_samples, length(test))
     estimate = jax.jit(present(likelihood.log_likelihood), static_argnums=3)

@@ -1,4 +1,4 @@
-"""evaluation.json: what was found of a run, and how it was made."""
+"""evaluation.json: the scores of a run, and how they were computed."""
 
 from importlib.metadata import version
 from pathlib import Path
@@ -10,12 +10,12 @@ from jaxgen.training import run_folder
 
 
 def library_versions() -> dict[str, str]:
-    """Return the versions of what computed a value."""
+    """Return the versions of the libraries that compute values."""
     return {name: version(name) for name in ("jaxgen", "jax", "jaxlib", "numpy", "scipy")}
 
 
 def remember(run_dir: Path, record: Json) -> Path:
-    """Add a record to evaluation.json of a run; values made in the same way (all else equal) are joined."""
+    """Add a record to evaluation.json of a run; records that differ in their values only are merged."""
     path = run_dir / run_folder.EVALUATION
     records = read_evaluations(run_dir)
     settings = {key: value for key, value in record.items() if key != "values"}
@@ -27,7 +27,7 @@ def remember(run_dir: Path, record: Json) -> Path:
 
 
 def read_evaluations(run_dir: Path) -> list[Json]:
-    """Return the records of evaluation.json, oldest first; none where the run was not evaluated.
+    """Return the records of evaluation.json, oldest first; an empty list if the run was not evaluated.
 
     Raises:
       UserError: the file is damaged.

@@ -1,4 +1,4 @@
-"""The evaluation of a run: a loop over the table of what can be said of one."""
+"""The evaluation of a run: a loop over the table of its metrics."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -25,11 +25,11 @@ RUN_METRICS: tuple[RunMetric, ...] = (
     discriminator.METRIC,
     log_likelihood.METRIC,
 )
-"""In the order in which their values are shown. Each says of which runs it makes sense, and what it gives."""
+"""The metrics of runs, in the order in which their values are shown. Each says which runs it applies to."""
 
 
 def applicable_metrics(run: Run, data: Dataset, extractor: str) -> list[str]:
-    """Return the names of the metrics that make sense for a run."""
+    """Return the names of the metrics that apply to a run."""
     return [name for metric in RUN_METRICS for name in metric.names(run, data, extractor)]
 
 
@@ -42,20 +42,20 @@ def evaluate_run(
     sampling: SampleOptions | None = None,
     **how: Any,
 ) -> Json:
-    """Return the record of one evaluation of a run; its `values` are the figures, the rest says how they were made.
+    """Return the record of one evaluation of a run: `values` are the figures, the rest says how they were computed.
 
     Args:
-      metrics: names of image metrics (`METRICS`) and of those in `RUN_METRICS`; None: all that apply but
-        `log_likelihood`, which takes long, text agreement without `text_scorer`, and what there are too few images for
-        (`left_out` in the record).
+      metrics: names of image metrics (`METRICS`) and of metrics in `RUN_METRICS`; None: all that apply except
+        `log_likelihood`, which takes long, text agreement without `text_scorer`, and metrics for which there are too
+        few images (`left_out` in the record).
       checkpoint: "last", "best" or a step.
-      extractor: a name in `EXTRACTORS`; None: by the shape of the images.
+      extractor: a name in `EXTRACTORS`; None: chosen by the shape of the images.
       sampling: other keywords of the model's `sample`.
       how: other fields of `Request`: `num_samples`, `importance_samples`, `seed`, `split`, `weights`, `text_scorer`,
         `rank_with`, `candidates`, `progress`, `show_pairs`.
 
     Raises:
-      UserError: what does not fit the run: an unknown metric or split, a run without samples, too few samples.
+      UserError: an argument does not fit the run: an unknown metric or split, a run without samples, too few samples.
     """
     state, data = restore_run(run, checkpoint), load_run_data(run)
     image_shape = run.record["assets"].get("image_shape")
@@ -82,7 +82,7 @@ def evaluate_run(
 
 
 def _asked(metric: RunMetric, request: Request, metrics: Sequence[str] | None) -> list[str]:
-    """The names by which a metric is asked for."""
+    """Return the names by which a metric is requested."""
     known = metric.names(request.run, request.data, request.extractor)
     if metrics is None:
         return known if metric.asked_by_default(request) else []
@@ -90,7 +90,7 @@ def _asked(metric: RunMetric, request: Request, metrics: Sequence[str] | None) -
 
 
 def _begun(request: Request, checkpoint: str) -> Json:
-    """What a record begins with."""
+    """Return the first entries of a record."""
     data = request.data
     record = {"checkpoint": checkpoint, "step": int(request.state.step), "seed": request.seed, "data": data.name}
     if data.notes:

@@ -1,4 +1,4 @@
-"""What is asked of a run, and what a metric of a run is: it says what it needs, and what it gives."""
+"""The request of an evaluation, and the interface of a metric of runs: what it needs, and what it returns."""
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -24,7 +24,7 @@ NUM_SAMPLES = 10_000
 IMPORTANCE_SAMPLES = 200
 CANDIDATES = 16
 MOST_TEXTS = 500
-"""As many as Zhu et al. 2018 compare."""
+"""Largest number of texts that are judged, as many as Zhu et al. 2018 compare."""
 
 
 @dataclass(frozen=True)
@@ -37,26 +37,26 @@ class Request:
     extractor: str
     """A name in `EXTRACTORS`, or "none"."""
     num_samples: int = NUM_SAMPLES
-    """How many samples are drawn, and at most how many real images they are compared with or estimated."""
+    """Number of samples to draw, and the largest number of real images to compare them with or to estimate."""
     importance_samples: int = IMPORTANCE_SAMPLES
-    """Of each example, for its likelihood."""
+    """Number of samples per example in the estimate of its likelihood."""
     seed: int = 0
     split: str | None = None
-    """The real images: "test" or "train"; None: the held-out ones where there are any."""
+    """The split of the real images, "test" or "train"; None: the held-out images if there are any."""
     weights: Path | None = None
-    """The file of the extractor's weights, where it is not the package's."""
+    """The file of the extractor's weights, if they are not part of the package."""
     text_scorer: Path | None = None
-    """The run of emoji_clip that says how far images agree with their captions."""
+    """The run of emoji_clip that scores how well images agree with their captions."""
     rank_with: Path | None = None
-    """Another, by which one of `candidates` images is chosen for each caption."""
+    """Another run of emoji_clip, which chooses one of `candidates` images for each caption."""
     candidates: int = CANDIDATES
     sampling: SampleOptions = field(default_factory=dict)
     """Other keywords of the model's `sample`."""
     progress: Progress | None = None
     show_pairs: "Callable[[Image.Image], None] | None" = None
-    """Called with the picture of samples over their nearest training images, where `memorisation` is asked for."""
+    """Called with the picture of samples above their nearest training images if `memorisation` is requested."""
     all_that_apply: bool = True
-    """Whether no metrics were named: then what there are too few images for is left out, and not refused."""
+    """Whether no metrics were named: then metrics with too few images are left out instead of refused."""
 
     @cached_property
     def held_out(self) -> dict[str, float]:
@@ -71,12 +71,12 @@ class Request:
 
 
 class Scores(NamedTuple):
-    """What a metric gives."""
+    """The result of a metric."""
 
     values: dict[str, float]
-    """By names such as "text/perplexity"."""
+    """Values by names such as "text/perplexity"."""
     facts: Mapping[str, Any] = {}
-    """What is kept beside them, of how they were made."""
+    """Further entries of the record, which say how the values were computed."""
 
 
 def nothing_to_prepare(request: Request, names: Sequence[str]) -> None:
@@ -84,13 +84,13 @@ def nothing_to_prepare(request: Request, names: Sequence[str]) -> None:
 
 
 class RunMetric(NamedTuple):
-    """What `jaxgen evaluate RUN` can say."""
+    """A metric of `jaxgen evaluate RUN`."""
 
     names: Callable[[Run, Dataset, str], list[str]]
-    """(run, data, extractor) -> the names by which it can be asked of this run; none where it makes no sense."""
+    """(run, data, extractor) -> the names by which it can be requested for this run; empty if it does not apply."""
     scores: Callable[[Request, Sequence[str], Any], Scores]
-    """(request, names that are asked, what `prepare` returned) -> the scores."""
+    """(request, requested names, result of `prepare`) -> the scores."""
     prepare: Callable[[Request, Sequence[str]], Any] = nothing_to_prepare
-    """(request, names that are asked, or none) -> what `scores` needs; refuses options before any work is done."""
+    """(request, requested names, maybe empty) -> what `scores` needs; refuses bad options before any work is done."""
     asked_by_default: Callable[[Request], bool] = lambda request: True
-    """Whether it is taken where no metrics are named."""
+    """request -> whether the metric is computed if no metrics are named."""

@@ -1,4 +1,4 @@
-"""How far images agree with their captions, by an encoder of images and texts (`jaxgen.models.contrastive`)."""
+"""Agreement of images with their captions, by an encoder of images and texts (`jaxgen.models.contrastive`)."""
 
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -22,7 +22,7 @@ from jaxgen.training import checkpoint
 
 TEXT_AGREEMENT, RETRIEVAL = "text_agreement", "retrieval"
 AMONG = 100
-"""Captions that an image is offered."""
+"""Number of captions among which an image's own caption is looked for."""
 IMAGES_AT_ONCE = 250
 
 
@@ -30,18 +30,18 @@ class TextScorer(NamedTuple):
     """A trained encoder of images and texts."""
 
     images: Callable[[np.ndarray], np.ndarray]
-    """Images [N, H, W, C] in [-1, 1] -> [N, E], of length 1."""
+    """images [N, H, W, C] in [-1, 1] -> vectors [N, E], of length 1."""
     captions: Callable[[Sequence[str]], np.ndarray]
-    """Texts [M] -> [M, E], of length 1."""
+    """texts [M] -> vectors [M, E], of length 1."""
     facts: Json
-    """What it is: experiment, step, and the SHA-256 of its state."""
+    """The encoder's experiment, its step, and the SHA-256 of its state."""
 
 
 def open_text_scorer(run_dir: Path, image_shape: Sequence[int], option: str) -> TextScorer:
-    """That of a run of emoji_clip, for images of a shape (H, W, C).
+    """Open the text scorer of a run of emoji_clip, for images of the shape (H, W, C).
 
     Raises:
-      UserError: another kind of run, or one of images of another shape; the sentence names the option.
+      UserError: another kind of run, or a run of images of another shape; the message names the option.
     """
     run = open_run(run_dir)
     if run.model.embeddings is None:
@@ -56,7 +56,7 @@ def open_text_scorer(run_dir: Path, image_shape: Sequence[int], option: str) -> 
 
 
 def text_scorer(run: Run, state: TrainState) -> TextScorer:
-    """That of an opened run with its state."""
+    """Return the text scorer of an opened run with its state."""
     writer = caption_writer(run.record["assets"])
     embeddings = present(run.model.embeddings)
     embed_images = jax.jit(embeddings.images)
@@ -73,7 +73,7 @@ def text_scorer(run: Run, state: TrainState) -> TextScorer:
 
 
 def _in_blocks(function: Callable[[np.ndarray], jax.Array], values: np.ndarray) -> np.ndarray:
-    """By blocks of one size, so that one program is compiled for all."""
+    """Apply a function to blocks of one size, so that one program is compiled for all."""
     whole = np.concatenate([values, np.repeat(values[-1:], -len(values) % IMAGES_AT_ONCE, axis=0)])
     starts = range(0, len(whole), IMAGES_AT_ONCE)
     blocks = [np.asarray(function(whole[start : start + IMAGES_AT_ONCE])) for start in starts]
@@ -81,7 +81,7 @@ def _in_blocks(function: Callable[[np.ndarray], jax.Array], values: np.ndarray) 
 
 
 def rank_by_similarity(images: np.ndarray, texts: Sequence[str], scorer: TextScorer) -> np.ndarray:
-    """Images [N, K, H, W, C] of texts [N], those of each in the order in which they agree with it."""
+    """Return the images [N, K, H, W, C] of texts [N], those of each text ordered by agreement with it, best first."""
     vectors = scorer.images(images.reshape(-1, *images.shape[2:])).reshape(*images.shape[:2], -1)
     likeness = np.einsum("nke,ne->nk", vectors, scorer.captions(texts))
     order = np.argsort(-likeness, axis=1, kind="stable")
@@ -92,16 +92,16 @@ def rank_by_similarity(images: np.ndarray, texts: Sequence[str], scorer: TextSco
 
 
 class Judges(NamedTuple):
-    """Who judges the images that are drawn for captions, and how those are chosen."""
+    """The scorers that judge and choose images drawn for captions."""
 
     scorer: TextScorer
-    """Judges them."""
+    """The encoder that judges the images."""
     chooser: TextScorer | None
-    """Chooses one of the candidates for each caption; another than the first. None: there is but one."""
+    """Another encoder, which chooses one of the candidates for each caption; None: there is one candidate only."""
     candidates: int
 
     def facts(self) -> Json:
-        """For a record."""
+        """The entries of a record that say who judged and chose."""
         if self.chooser is None:
             return {"text_scorer": self.scorer.facts}
         return {"text_scorer": self.scorer.facts, "ranked_with": self.chooser.facts, "candidates": self.candidates}
@@ -110,10 +110,11 @@ class Judges(NamedTuple):
 def open_judges(
     asked: bool, text_scorer: Path | None, image_shape: Sequence[int], *, rank_with: Path | None, candidates: int
 ) -> Judges | None:
-    """Runs of emoji_clip; None where text agreement is not `asked` for.
+    """Open the runs of emoji_clip that judge and choose; None if text agreement is not `asked` for.
 
     Raises:
-      UserError: what is missing or not asked for, fewer than 2 candidates, one run for both, or as `open_text_scorer`.
+      UserError: an option that is missing or unused, fewer than 2 candidates, one encoder for both purposes, or a run
+        that `open_text_scorer` refuses.
     """
     if text_scorer is None:
         if asked:
@@ -137,7 +138,7 @@ def open_judges(
 def agreement_values(
     images: np.ndarray, texts: Sequence[str], offered: Sequence[str], scorer: TextScorer, *, seed: int
 ) -> dict[str, float]:
-    """Retrieval of the texts [N] of images [N, H, W, C] among those that are offered, all different, 100 at a time."""
+    """Score the retrieval of the texts [N] of images [N, H, W, C] among `offered`, all different, 100 at a time."""
     number = {text: i for i, text in enumerate(offered)}
     own = np.array([number[text] for text in texts])
     ranks = caption_ranks(scorer.images(images), scorer.captions(offered), own, among=AMONG, seed=seed)
@@ -145,7 +146,7 @@ def agreement_values(
 
 
 def retrieval_values(run: Run, state: TrainState, data: Dataset, *, seed: int) -> dict[str, float]:
-    """Of an encoder itself: retrieval on the held-out pairs."""
+    """Score an encoder itself by retrieval on the held-out pairs."""
     images, _, texts = _held_out(data, length(present(data.test)))
     found = agreement_values(images, texts, first_captions(data), text_scorer(run, state), seed=seed)
     return {f"{RETRIEVAL}/{name}": value for name, value in found.items()}
@@ -161,10 +162,11 @@ def text_agreement_values(
     seed: int,
     sampling: SampleOptions,
 ) -> dict[str, float]:
-    """Retrieval of held-out captions by images that are drawn for them, one for each held-out image (or the first
-    `num_samples`), beside that by the images themselves, and the share of it that the drawn ones reach.
+    """Score the retrieval of held-out captions by images drawn for them, relative to retrieval by the real images.
 
-    With a chooser also that by the best of the candidates for each, of which the one without is the first.
+    One image is drawn for each held-out image (or for `num_samples` of them, evenly spread). The values are those of
+    real images, those of generated ones, and the share of the former that the latter reach. With a chooser there are
+    also those of the best of each caption's candidates; without ranking, the first candidate counts.
     """
     real, captions, texts = _held_out(data, min(num_samples, length(present(data.test))))
     condition = np.repeat(captions, judges.candidates, axis=0)
@@ -185,7 +187,7 @@ def text_agreement_values(
 
 
 def _held_out(data: Dataset, count: int) -> tuple[np.ndarray, np.ndarray, list[str]]:
-    """Images, captions [N, T] and their texts: of so many held-out examples, spread over them."""
+    """Return images, captions [N, T] and their texts of `count` held-out examples, evenly spread."""
     rows = np.linspace(0, length(present(data.test)) - 1, count).round().astype(int)
     batch = prepared(data, pick_examples(present(data.test), rows))
     captions = np.asarray(batch["caption"])

@@ -1,4 +1,4 @@
-"""What `jaxgen evaluate` says of a model of text: how well it predicts, and how varied its texts are."""
+"""Metrics of models of text: how well they predict, and how varied their texts are."""
 
 from collections.abc import Callable, Mapping, Sequence
 
@@ -23,8 +23,9 @@ LOSS, ELBO = "autoregressive/loss", "text_vae/elbo"
 
 
 def prediction_values(data: Dataset, held_out: Mapping[str, float]) -> dict[str, float]:
-    """Bits per character and perplexity of the held-out text, from a model's metrics of it: the mean of -log p over its
-    tokens, or of a bound of it over its lines.
+    """Return bits per character and perplexity of the held-out text.
+
+    They follow from a model's metrics on that text: the mean of -log p over its tokens, or of a bound over its lines.
 
     The characters are those of the predicted tokens, decoded, so that vocabularies can be compared with each other.
     """
@@ -39,10 +40,11 @@ def prediction_values(data: Dataset, held_out: Mapping[str, float]) -> dict[str,
 
 
 def diversity_values(samples: np.ndarray, data: Dataset, seed: int) -> dict[str, float]:
-    """Distinct 1-, 2- and 3-grams of words and self-BLEU of samples, and of as many held-out texts of that length.
+    """Return distinct 1-, 2- and 3-grams of words and self-BLEU of samples and of as many held-out texts.
 
-    No two of those overlap. Where there are fewer, so many samples are judged, as both depend on the number; where
-    there are not even two, of half the held-out text's length each.
+    Both kinds of texts have the same length, and the held-out texts do not overlap. If there are fewer of them than
+    samples, only as many samples are judged, since both measures depend on the number; if there are fewer than two,
+    texts have half the held-out text's length.
     """
     vocabulary, rng = vocabulary_of(data.assets), np.random.default_rng(seed)
     if "line_end" in data.assets:
@@ -64,7 +66,7 @@ def diversity_values(samples: np.ndarray, data: Dataset, seed: int) -> dict[str,
 
 
 def bar_values(samples: np.ndarray, data: Dataset) -> dict[str, float]:
-    """Of whole tunes in samples, and of as many held-out ones: the share that can be read, and that of right bars."""
+    """Return the shares of readable tunes and correct bars in whole tunes of samples and in as many held-out ones."""
     vocabulary, samples = vocabulary_of(data.assets), samples[:MOST_TUNES]
     count, values = len(samples), {}
     drawn, held_out = [vocabulary.decode(row) for row in samples], vocabulary.decode(_held_out_tokens(data))
@@ -83,12 +85,12 @@ def _diversity(texts: Sequence[Sequence[str]]) -> dict[str, float]:
 
 
 def _held_out_rows(data: Dataset) -> np.ndarray:
-    """[N, T], what of each example is predicted, and what fills it up."""
+    """Return the predicted tokens [N, T] of each held-out example, with their padding."""
     return read_examples(present(data.test), 0, length(present(data.test)))["tokens"][:, 1:]
 
 
 def _held_out_tokens(data: Dataset) -> np.ndarray:
-    """[N], in their order, each predicted once."""
+    """Return the held-out tokens [N] in order, each predicted once."""
     rows = _held_out_rows(data)
     if "line_end" not in data.assets:
         return rows.reshape(-1)

@@ -1,1 +1,1 @@
-"""How samples are drawn by number, shown and written: sheets, texts, sounds; and their scores in training."""
+"""Samples drawn by number, shown and written (sheets, texts, sounds), and their scores in training."""

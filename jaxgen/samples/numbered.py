@@ -19,10 +19,10 @@ BLOCK_SIZE = 250
 def sample_blocks(
     model: GenerativeModel, state: TrainState, seed: int, condition: np.ndarray | None = None, **how: object
 ) -> Callable[[int], np.ndarray]:
-    """`block(i) -> samples [BLOCK_SIZE, ...]`, drawn with `fold_in(key(seed), i)`.
+    """Return `block(i) -> samples [BLOCK_SIZE, ...]`, drawn with `fold_in(key(seed), i)`.
 
     Args:
-      condition: that of each sample [N, ...], by number; the model's own where None.
+      condition: the condition of each sample [N, ...], by number; None: the model's default one.
       how: other keywords of the model's `sample`.
     """
 
@@ -34,7 +34,7 @@ def sample_blocks(
     def block(i: int) -> np.ndarray:
         rows = np.arange(i * BLOCK_SIZE, (i + 1) * BLOCK_SIZE)
         chosen = () if condition is None else (np.take(condition, rows, axis=0, mode="clip"),)
-        # The numbers come from the host, so that they may go where the state is, on whatever devices and processes.
+        # Seed and number come from the host, so that they can go where the state is, on any devices and processes.
         return np.asarray(draw(state, np.uint32(seed), np.uint32(i), *chosen))
 
     return block
@@ -50,9 +50,11 @@ def draw_samples(
     progress: Progress | None = None,
     **how: object,
 ) -> np.ndarray:
-    """The first `num` samples of a seed, [num, ...]; of the conditions [num, ...], else of the model's own.
+    """Draw the first `num` samples of a seed, [num, ...].
 
-    `how`: other keywords of the model's `sample`.
+    Args:
+      condition: the condition of each sample, [num, ...]; None: the model's default one.
+      how: other keywords of the model's `sample`.
     """
     condition = draw_conditions(model, num) if condition is None else condition
     block = sample_blocks(model, state, seed, condition, **how)
@@ -67,19 +69,22 @@ def draw_samples(
 
 
 def draw_conditions(model: GenerativeModel, num: int) -> np.ndarray | None:
-    """The conditions of the first `num` samples, labels [num], each class in turn; None for a model without classes."""
+    """Return the labels [num] of the first `num` samples, every class in turn; None for a model without classes."""
     return np.asarray(present(model.condition).of_samples(num)) if draws_classes(model) else None
 
 
 def labels_of_samples(model: GenerativeModel, num: int, label: int | None) -> np.ndarray | None:
-    """Those of `draw_conditions`, or one class for all [num]."""
+    """Return the labels [num] of the first `num` samples: every class in turn, or `label` for all of them."""
     labels = draw_conditions(model, num)
     return labels if label is None else np.full_like(labels, label)
 
 
 def held_out_captions(model: GenerativeModel, data: Dataset, num: int) -> dict[str, np.ndarray]:
-    """As keywords of the samples that are compared with real images: the captions [num, T] of those that are held out
-    (or, without, trained on), all of them again and again; nothing for a model without captions."""
+    """Return the keyword `condition` of samples that are compared with real images.
+
+    It cycles through the captions [num, T] of the held-out images (of the training images where none are held out). A
+    model without captions has no such keyword.
+    """
     if not draws_captions(model):
         return {}
     split = data.train if data.test is None else data.test
@@ -91,7 +96,7 @@ def held_out_captions(model: GenerativeModel, data: Dataset, num: int) -> dict[s
 def generated_examples(
     model: GenerativeModel, state: TrainState, *, num: int, seed: int, progress: Progress | None = None
 ) -> dict[str, np.ndarray]:
-    """The first `num` samples of a model of images as a data set: `image` uint8, `label` [num] if it has classes."""
+    """Draw the first `num` images of a model as a data set: `image` uint8, and `label` [num] if it has classes."""
     examples = {"image": unscale_images(draw_samples(model, state, num=num, seed=seed, progress=progress))}
     labels = draw_conditions(model, num)
     return examples if labels is None else {**examples, "label": labels}
@@ -107,9 +112,11 @@ def sample_source(
     condition: np.ndarray | None = None,
     **how: object,
 ) -> ImageSource:
-    """The first `num` samples of a model of images, as uint8, drawn as they are read.
+    """Return the first `num` images of a model as a source of uint8 images, which are drawn when they are read.
 
-    `how`: other keywords of the model's `sample`.
+    Args:
+      condition: the condition of each sample, [num, ...]; None: the model's default one.
+      how: other keywords of the model's `sample`.
     """
     labels = draw_conditions(model, num)
     # Readers take less than a block at once.

@@ -1,4 +1,4 @@
-"""What a run shows: sample sheets, their GIF, spectrograms, and the plot of its losses."""
+"""The pictures of a run: sample sheets, their GIF, spectrograms, and the plot of its losses."""
 
 import contextlib
 from collections.abc import Mapping, Sequence
@@ -17,15 +17,16 @@ if TYPE_CHECKING:  # `import jaxgen` loads Pillow only when a picture is made
     from PIL import Image
 
 Points = Sequence[tuple[float, float]]
-"""(step, value) of a curve."""
+"""The points (step, value) of a curve."""
 
 
 def image_grid(
     images: np.ndarray, *, columns: int | None = None, gap: int = 2, scale: int | None = None
 ) -> "Image.Image":
-    """Images [N, H, W, C] in [-1, 1] (C 1 or 3) or uint8 as one sheet, row by row, on white.
+    """Arrange images [N, H, W, C] in [-1, 1] (C 1 or 3) or uint8 in a sheet, row by row, on white.
 
-    `columns` defaults to the number nearest to a square sheet, `scale` to what makes it about 512 pixels large.
+    `columns` defaults to the number that makes the sheet nearly square, `scale` to one that makes it about 512 pixels
+    large.
     """
     from PIL import Image
 
@@ -45,7 +46,7 @@ def image_grid(
 
 
 def save_image(image: np.ndarray, path: Path) -> None:
-    """Writes one image uint8 [H, W, 1 or 3]."""
+    """Write one image uint8 [H, W, 1 or 3]."""
     from PIL import Image
 
     with files.replacing(path) as part:
@@ -53,9 +54,9 @@ def save_image(image: np.ndarray, path: Path) -> None:
 
 
 def class_rows(images: np.ndarray, labels: np.ndarray) -> tuple[np.ndarray, int]:
-    """Images [N, H, W, C] in [-1, 1] with labels [N] ordered for `image_grid`: (images, columns), a row per class.
+    """Order images [N, H, W, C] in [-1, 1] by labels [N] for `image_grid`: (images, columns), one row per class.
 
-    Within a class they keep their order; rows that are shorter than the longest end in white.
+    Images of a class keep their order; rows that are shorter than the longest are filled up with white.
     """
     classes, counts = np.unique(labels, return_counts=True)
     columns = int(counts.max())
@@ -67,7 +68,7 @@ def class_rows(images: np.ndarray, labels: np.ndarray) -> tuple[np.ndarray, int]
 
 
 def sample_sheet(images: np.ndarray, labels: np.ndarray | None) -> "Image.Image":
-    """Samples [N, H, W, C] in [-1, 1] as one sheet; with labels [N] of several classes one row per class."""
+    """Arrange samples [N, H, W, C] in [-1, 1] in a sheet; with labels [N] of several classes, one row per class."""
     if labels is None or len(np.unique(labels)) == 1:
         return image_grid(images)
     images, columns = class_rows(images, labels)
@@ -75,7 +76,7 @@ def sample_sheet(images: np.ndarray, labels: np.ndarray | None) -> "Image.Image"
 
 
 def titled_rows(rows: Sequence[np.ndarray], titles: Sequence[str], *, columns: int = 16) -> "Image.Image":
-    """Images [n, H, W, C] in [-1, 1] under each title, one below the other; more than `columns` fill several rows."""
+    """Arrange images [n, H, W, C] in [-1, 1] under each title, from top to bottom, with at most `columns` in a row."""
     from PIL import Image, ImageDraw, ImageFont
 
     columns = max(1, min(columns, max(map(len, rows))))
@@ -94,7 +95,7 @@ def titled_rows(rows: Sequence[np.ndarray], titles: Sequence[str], *, columns: i
 
 
 def save_gif(frames: "Sequence[Image.Image]", path: Path, *, seconds: float = 8.0) -> None:
-    """Frames as a GIF that loops, `seconds` long (0.04 to 0.5 a frame), the last frame held."""
+    """Write frames as a looping GIF, `seconds` long (0.04 to 0.5 per frame), with the last frame held."""
     from PIL import Image
 
     each = int(1000 * min(0.5, max(0.04, seconds / len(frames))))
@@ -105,7 +106,7 @@ def save_gif(frames: "Sequence[Image.Image]", path: Path, *, seconds: float = 8.
 
 
 def progress_gif(sheets: Sequence[Path], path: Path, *, most: int = 100) -> None:
-    """Sample sheets, oldest first, as a GIF (at most `most` of them, evenly spread), without those that are damaged."""
+    """Write sample sheets, oldest first, as a GIF: at most `most` of them, evenly spread, without damaged ones."""
     numbers = np.unique(np.linspace(0, len(sheets) - 1, min(most, len(sheets))).round().astype(int))
     frames = []
     for sheet in (sheets[i] for i in numbers):
@@ -118,7 +119,7 @@ def progress_gif(sheets: Sequence[Path], path: Path, *, most: int = 100) -> None
 def latent_scatter(
     points: np.ndarray, labels: np.ndarray | None, class_names: Sequence[str], axes: tuple[str, str]
 ) -> "Image.Image":
-    """Points [N, 2], colored by their labels [N] where there are some; `axes` are what the axes are called."""
+    """Plot points [N, 2], colored by their labels [N] if there are any; `axes` are the names of the axes."""
     from matplotlib import colormaps
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
@@ -144,7 +145,7 @@ def latent_scatter(
 
 
 def spectrogram(amplitudes: np.ndarray, sample_rate: int) -> "Image.Image":
-    """Amplitudes [T] in [-1, 1] over time, and how loud each frequency is, in decibels below a full sine."""
+    """Plot amplitudes [T] in [-1, 1] over time, and their spectrogram in decibels below a full-scale sine."""
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
     from PIL import Image
@@ -152,7 +153,7 @@ def spectrogram(amplitudes: np.ndarray, sample_rate: int) -> "Image.Image":
     figure = Figure(figsize=(10, 4.5), layout="constrained", dpi=100)
     canvas = FigureCanvasAgg(figure)
     wave, spectrum = figure.subplots(2, sharex=True, height_ratios=(1, 3))
-    window = 2 ** round(np.log2(0.03 * sample_rate))  # about 30 ms: speech stands still for as long
+    window = 2 ** round(np.log2(0.03 * sample_rate))  # about 30 ms, during which speech is stationary
     padded = np.pad(amplitudes, (0, max(0, window - len(amplitudes))))
     wave.plot(np.arange(len(padded)) / sample_rate, padded, linewidth=0.4)
     wave.set(ylim=(-1, 1), ylabel="amplitude")
@@ -186,7 +187,7 @@ def metrics_figure(lines: Sequence[dict[str, float]]) -> "Figure":
 
 
 def panels_figure(panels: Mapping[str, Mapping[str, Points]]) -> "Figure":
-    """Plot curves, by name, in panels one below the other, by their names."""
+    """Plot named curves in named panels, from top to bottom."""
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 
@@ -207,7 +208,7 @@ def panels_figure(panels: Mapping[str, Mapping[str, Points]]) -> "Figure":
 
 
 def loss_plot(lines: Sequence[dict[str, float]], path: Path) -> None:
-    """Write the figure of all metrics; nothing where there are none."""
+    """Write the figure of all metrics, if there are any."""
     if any("/" in name and not name.startswith("speed/") for line in lines for name in line):
         with files.replacing(path) as part:
             metrics_figure(lines).savefig(part, dpi=120)

@@ -1,4 +1,4 @@
-"""What samples look like to a person while a model is trained: sheets of images, texts, sounds."""
+"""Previews of samples while a model is trained: sheets of images, texts, sounds."""
 
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -23,24 +23,24 @@ SOUNDS_PER_FILE = 5
 
 
 class SamplePreview(NamedTuple):
-    """How samples are shown, always of the same noise."""
+    """How samples are drawn, always from the same noise, and written."""
 
     draw: Callable[[TrainState], np.ndarray]
-    """state -> samples; in every process."""
+    """state -> samples; called in every process."""
     write: Callable[[np.ndarray, Path], None]
-    """(samples, path without its ending): writes the file."""
+    """(samples, path without its suffix) -> None: writes the file."""
 
 
 def build_preview(
     model: GenerativeModel, data: Dataset, place: Callable[[PyTree], PyTree], *, seed: int
 ) -> SamplePreview | None:
-    """Return how the samples of a model of `data` are shown; None for a model without any, or data of another kind.
+    """Return the preview of the samples of a model of `data`; None without samples, or for data of another kind.
 
-    A model that makes images from images shows held-out ones.
+    A model that makes images from images shows held-out examples.
 
     Args:
-      place: puts keys and examples on the devices that hold the state.
-      seed: of the noise.
+      place: function that puts keys and examples on the devices that hold the state.
+      seed: seed of the noise.
     """
     if model.mapping is not None:
         return _comparison(model, data, place, seed=seed)
@@ -60,7 +60,7 @@ def build_preview(
 def _comparison(
     model: GenerativeModel, data: Dataset, place: Callable[[PyTree], PyTree], *, seed: int
 ) -> SamplePreview:
-    """Of examples from all over the split what `compare` gives side by side, two examples in a row."""
+    """Return the preview of `compare` for examples spread over the split, two examples per row."""
     split = data.train if data.test is None else data.test
     rows = np.unique(np.linspace(0, length(split) - 1, EXAMPLES_PER_SHEET).round().astype(int))
     batch = {**prepared(data, pick_examples(split, rows)), "index": np.arange(len(rows), dtype=np.uint32)}
@@ -75,7 +75,7 @@ def _comparison(
 
 
 def _sheet_writer(model: GenerativeModel, data: Dataset) -> Callable[[np.ndarray, Path], None]:
-    """One row for each class where the model has classes, or for each prompt where it takes captions."""
+    """Return the writer of a sheet with one row for each class, or for each prompt of a model of captions."""
     prompts = prompts_of(model, data.assets)
     if prompts is not None:
 
@@ -89,7 +89,7 @@ def _sheet_writer(model: GenerativeModel, data: Dataset) -> Callable[[np.ndarray
 
 
 def prompts_of(model: GenerativeModel, assets: Assets) -> list[str] | None:
-    """What the samples of a model of captions are of, in turn; None of another model."""
+    """Return the prompts of a caption model's samples, in turn; None for other models."""
     return assets["prompts"] if draws_captions(model) else None
 
 
@@ -106,7 +106,7 @@ def _text_writer(model: GenerativeModel, data: Dataset) -> Callable[[np.ndarray,
 
 
 def _sound_writer(model: GenerativeModel, data: Dataset) -> Callable[[np.ndarray, Path], None]:
-    """One sound after another, each as long as `Speech.sample_lengths` says."""
+    """Return the writer of sounds, one after another, each as long as `Speech.sample_lengths` says."""
     lengths = None if model.speech is None else model.speech.sample_lengths(SOUNDS_PER_FILE)
 
     def write(samples: np.ndarray, path: Path) -> None:
@@ -116,15 +116,15 @@ def _sound_writer(model: GenerativeModel, data: Dataset) -> Callable[[np.ndarray
 
 
 def as_lines(texts: Sequence[str]) -> str:
-    """The first line of each text."""
+    """Return the first line of each text, as lines."""
     return "".join(first_line(text) + "\n" for text in texts)
 
 
 def first_line(text: str) -> str:
-    """What comes before the first line end."""
+    """Return the part of a text before its first line end."""
     return text.split("\n", 1)[0]
 
 
 def texts_with_rules(texts: list[str]) -> str:
-    """Texts one below the other, with a line between them."""
+    """Join texts with a rule between them."""
     return f"\n{'-' * 80}\n".join(texts) + "\n"

@@ -14,15 +14,15 @@ from jaxgen.metrics.image_source import of_data, of_split
 from jaxgen.samples.numbered import held_out_captions, sample_source
 
 MetricNames = Annotated[str, Names(tuple(METRICS))]
-"""Scores of images by name, with commas between them."""
+"""Names of scores of images, with commas between them."""
 
 
 def value_names(model: GenerativeModel, data: Dataset, names: str | None, *, num_samples: int) -> list[str]:
-    """Return the names of what `--eval-metrics` gives.
+    """Return the names of the values of `--eval-metrics`.
 
     Args:
       names: names of metrics with commas between them, or None.
-      num_samples: how many samples are scored.
+      num_samples: number of samples that are scored.
 
     Raises:
       UserError: an unknown metric, a model without samples that are images, or too few images to compare them with.
@@ -46,7 +46,7 @@ def value_names(model: GenerativeModel, data: Dataset, names: str | None, *, num
 def build_sample_scores(
     model: GenerativeModel, data: Dataset, names: str | None, *, num_samples: int, seed: int
 ) -> Callable[[TrainState], dict[str, float]] | None:
-    """Return `score(state)`: the values of `--eval-metrics`, always from the same keys; None without such metrics.
+    """Return `score(state)`, the values of `--eval-metrics`, always from the same keys; None without such metrics.
 
     Samples are compared with held-out images (training images where there are none), which are read at the first call.
     """
