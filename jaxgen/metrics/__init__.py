@@ -1,4 +1,4 @@
-"""What judges samples; knows no model. These functions take plain arrays; `image_scores` puts them together."""
+"""Metrics of samples, which know no model. They take plain arrays; `image_scores` combines those of images."""
 
 from jaxgen.metrics.adversarial import discriminator_accuracy
 from jaxgen.metrics.distances import nearest_distances

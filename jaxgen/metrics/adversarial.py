@@ -1,4 +1,6 @@
-"""What a discriminator's logits say of its state: does it still learn what is real, or which images it was shown?"""
+"""The state of a discriminator judged by its logits: whether it recognizes real images or remembers its training
+images.
+"""
 
 from typing import NamedTuple
 
@@ -9,30 +11,30 @@ from jaxgen.metrics.feature_arrays import real_array
 
 
 class DiscriminatorAccuracy(NamedTuple):
-    """Shares between 0 and 1 that the discriminator takes for what they are."""
+    """Accuracies between 0 and 1 of a discriminator on three sets of images."""
 
     training: float
-    """Of real images it was trained on, as real."""
+    """Share of the real training images judged real."""
     held_out: float
-    """Of real images it never saw, as real."""
+    """Share of the real held-out images judged real."""
     generated: float
-    """Of generated images, as generated."""
+    """Share of the generated images judged generated."""
     gap: float
-    """training - held_out: 0 for one that learned what is real, up to 1 for one that remembers its training images."""
+    """training - held_out: 0 if it learned to recognize real images, up to 1 if it remembers its training images."""
 
 
 def discriminator_accuracy(
     train_logits: np.ndarray, held_out_logits: np.ndarray, generated_logits: np.ndarray
 ) -> DiscriminatorAccuracy:
-    """Judges a discriminator by its logits [N], [M] and [L], positive for real; a logit of 0 counts as half right.
+    """Judge a discriminator by its logits [N], [M] and [L], positive for real; a logit of 0 counts as half right.
 
     Brock et al. 2019 (https://arxiv.org/abs/1809.11096, section 4.2) compare training and held-out images in this way;
-    Karras et al. 2020 (https://arxiv.org/abs/2006.06676, eq. 1) watch for overfitting with r_t = E[sign(D(x))] of
-    training images, which is 2 * training - 1. For losses in which only differences of logits count (Wasserstein,
-    relativistic), 0 means nothing, and neither do these shares.
+    Karras et al. 2020 (https://arxiv.org/abs/2006.06676, eq. 1) detect overfitting by r_t = E[sign(D(x))] of training
+    images, which is 2 * training - 1. For losses in which only differences of logits count (Wasserstein, relativistic),
+    the logit 0 has no meaning, and neither do these accuracies.
 
     Raises:
-      UserError: logits that are not [N], none, or some that are not finite real numbers.
+      UserError: logits are not [N], are empty, or are not all finite real numbers.
     """
     given = {"training": train_logits, "held-out": held_out_logits, "generated": generated_logits}
     named = {name: real_array(f"logits of the {name} images", logits) for name, logits in given.items()}

@@ -1,8 +1,8 @@
-"""Distances between features: the nearest neighbors, and which points lie in which balls.
+"""Distances between features: nearest neighbors, and the points within balls.
 
-Distances are Euclidean. They are computed in blocks: no array of all pairs of samples is ever in memory. Blocks compare
-by |x|^2 + |y|^2 - 2 x.y of features minus their mean, and whatever the rounding of that could decide is decided by the
-differences of the features in float64, so that equal samples have a distance of exactly 0.
+Distances are Euclidean. They are computed in blocks, so that no array of all pairs of samples is ever in memory. Blocks
+compare by |x|^2 + |y|^2 - 2 x.y of features minus their mean. Comparisons that its rounding could decide are made by
+the differences of the features in float64, so that equal samples have a distance of exactly 0.
 """
 
 from collections.abc import Callable, Iterator
@@ -14,19 +14,19 @@ from jaxgen.core.errors import UserError
 from jaxgen.metrics.feature_arrays import check_features
 
 Progress = Callable[[int, int], None]
-"""(how many samples are done, of how many)."""
+"""Function called with (number of samples done, number of all samples)."""
 
 MAX_BLOCK = 512
 PAIRS_PER_BLOCK = 2**23
-NUMBERS_AT_ONCE = 2**24  # of the differences of features
-# How many neighbors of a sample, beside the k nearest, are looked at by the differences of their features at once.
+NUMBERS_AT_ONCE = 2**24  # most differences of features in memory
+# How many neighbors of a sample, besides the k nearest, are compared by the differences of their features at once.
 SPARE = 8
 
 
-# How far off |x|^2 + |y|^2 - 2 x.y may be, beside |x|^2 + |y|^2: in float32 at most 0.7e-6 was measured, for 16 to 2048
-# features of five kinds.
+# Largest error of |x|^2 + |y|^2 - 2 x.y relative to |x|^2 + |y|^2: in float32 at most 0.7e-6 was measured, for 16 to
+# 2048 features of five kinds.
 ROUNDING = {np.dtype(np.float32): 2e-6, np.dtype(np.float64): 4e-15}
-# Squared distances in float64 that are nearer to each other than this, relatively, count as equal.
+# Squared distances in float64 whose relative difference is below this count as equal.
 EQUAL = 1e-14
 
 
@@ -34,12 +34,12 @@ class _Points(NamedTuple):
     """Samples [N, F]."""
 
     exact: np.ndarray
-    """As they were given."""
+    """Samples as they were given."""
     centered: np.ndarray
-    """Minus the references' mean, without which the digits of |x|^2 would go into it."""
+    """Samples minus the references' mean, since a large mean would use up the digits of |x|^2."""
 
     def at(self, rows: np.ndarray | slice) -> "_Points":
-        """Some of them."""
+        """Return some of the samples."""
         return _Points(self.exact[rows], self.centered[rows])
 
 
@@ -51,22 +51,22 @@ def nearest_distances(
     exclude_self: bool = False,
     progress: Progress | None = None,
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Return the k nearest references [M, F] of each query [N, F] -> (distances [N, k] ascending, indices [N, k]).
+    """Return the k nearest references [M, F] of each query [N, F]: distances [N, k], ascending, and indices [N, k].
 
-    Distances are float64, and exactly 0 for equal samples. Of references at the same distance the first are taken.
+    Distances are float64, and exactly 0 for equal samples. Among references at the same distance the first are taken.
 
     Args:
-      exclude_self: the queries are the references, and none is its own neighbor.
+      exclude_self: whether the queries are the references, and no sample counts as its own neighbor.
 
     Raises:
-      UserError: arrays that are not features [N, F] and [M, F], or fewer than k references.
-      ValueError: `exclude_self` with other numbers of queries than of references.
+      UserError: the arrays are not features [N, F] and [M, F], or there are fewer than k references.
+      ValueError: `exclude_self` is set and the numbers of queries and references differ.
     """
     queries, references = check_features(query=queries, reference=references)
     if exclude_self and len(queries) != len(references):
         raise ValueError(f"{len(queries)} queries cannot be the same samples as {len(references)} references.")
     check_enough(k, len(references) - exclude_self)
-    kept = _first_copies(references, k + 1)  # no other copy can be among the k nearest, not even beside itself
+    kept = _first_copies(references, k + 1)  # no other copy can be among the k nearest, even if one is excluded
     places = np.full(len(references), -1)
     places[kept] = np.arange(len(kept))
     points, others = _centered(queries, references)
@@ -97,8 +97,8 @@ def _centered(queries: np.ndarray, references: np.ndarray) -> tuple[_Points, _Po
 
 
 def _groups(features: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Samples [N, F] by which are equal: the first of each group, in order [G], and the group of each sample [N]."""
-    rows = np.ascontiguousarray(features + 0.0)  # no -0.0, whose bytes are others
+    """Group equal samples [N, F]: return the first of each group, in order [G], and the group of each sample [N]."""
+    rows = np.ascontiguousarray(features + 0.0)  # no -0.0, whose bytes differ from those of 0.0
     rows = rows.view(np.dtype((np.void, rows.dtype.itemsize * rows.shape[1]))).ravel()
     _, firsts, groups = np.unique(rows, return_index=True, return_inverse=True)
     order = np.argsort(firsts)
@@ -106,7 +106,7 @@ def _groups(features: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
 
 
 def _first_copies(features: np.ndarray, most: int) -> np.ndarray:
-    """Return the numbers [K] of samples, in order, without those of which `most` equal ones come before."""
+    """Return the numbers [K] of samples, in order, without those that come after `most` equal ones."""
     firsts, groups = _groups(features)
     if len(firsts) == len(features):
         return firsts
@@ -117,29 +117,29 @@ def _first_copies(features: np.ndarray, most: int) -> np.ndarray:
 
 
 def _blocks(num_queries: int, num_references: int) -> Iterator[slice]:
-    """Return the rows of each block."""
+    """Yield the rows of each block."""
     size = max(1, min(MAX_BLOCK, PAIRS_PER_BLOCK // num_references))
     for start in range(0, num_queries, size):
         yield slice(start, min(start + size, num_queries))
 
 
 def _squared_norms(x: np.ndarray) -> np.ndarray:
-    """[..., F] -> [...]."""
+    """Return the squared norms of [..., F], [...]."""
     return np.sum(x * x, axis=-1)
 
 
 def _squares(x: np.ndarray, y: np.ndarray) -> np.ndarray:
-    """|x - y|^2 in float64, [..., F] x 2 -> [...]."""
+    """Return |x - y|^2 in float64: two arrays [..., F] to [...]."""
     return _squared_norms(x.astype(np.float64) - y)
 
 
 def _nearest(
     queries: _Points, own: np.ndarray | None, references: _Points, norms: np.ndarray, k: int
 ) -> tuple[np.ndarray, np.ndarray]:
-    """One block of `nearest_distances`.
+    """Compute one block of `nearest_distances`.
 
-    Queries [B, F], which reference each is [B] (-1: none) or None, references [M, F], their squared norms [M]
-    -> [B, k], [B, k].
+    Arguments are queries [B, F], the reference that each query is, [B] (-1: no reference), or None, references [M, F]
+    and their squared norms [M]. Returns distances [B, k] and indices [B, k].
     """
     order = queries.centered @ references.centered.T
     order *= order.dtype.type(-2)
@@ -148,7 +148,7 @@ def _nearest(
         rows = np.flatnonzero(own >= 0)
         order[rows, own[rows]] = np.inf
     count = min(k + SPARE, len(norms))
-    candidates = np.sort(np.argpartition(order, count - 1, axis=1)[:, :count], axis=1)  # [B, C]; of equals the first
+    candidates = np.sort(np.argpartition(order, count - 1, axis=1)[:, :count], axis=1)  # [B, C]; among equals the first
     squared = np.stack([_squares(references.exact[column], queries.exact) for column in candidates.T], axis=1)
     if own is not None:
         squared[candidates == own[:, None]] = np.inf
@@ -156,7 +156,7 @@ def _nearest(
     squared, indices = np.take_along_axis(squared, chosen, 1), np.take_along_axis(candidates, chosen, 1)
     own_norms = _squared_norms(queries.centered)
     most = squared[:, -1] - own_norms + ROUNDING[order.dtype] * (own_norms + norms.max())
-    # What rounding could have kept from being a candidate comes in at no more than `most`.
+    # A reference that rounding could have excluded from the candidates has an approximate distance of at most `most`.
     unsure = (
         np.take_along_axis(order, candidates, 1).max(1) <= most if count < len(norms) else np.zeros(len(most), bool)
     )
@@ -171,12 +171,15 @@ def _nearest(
 def balls_around(
     points: np.ndarray, centers: np.ndarray, radii: np.ndarray, border: bool, progress: Progress | None
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Points [N, F], centers and radii of balls [M, F], [M] -> in how many a point lies [N], which hold any [M].
+    """Return in how many balls each point lies [N], and which balls hold a point [M].
+
+    Arguments are points [N, F], and centers [M, F] and radii [M] of the balls. Only one of several equal points, or of
+    equal centers, which have equal radii, is computed.
 
     Of equal points and of equal centers, which have equal radii, one stands for all.
 
     Args:
-      border: whether a ball's border belongs to it.
+      border: whether a ball includes its border.
     """
     (firsts, point_groups), (kept, centre_groups) = _groups(points), _groups(centers)
     queries, others = _centered(points, centers)
@@ -193,7 +196,7 @@ def balls_around(
 
 
 def _inside(points: _Points, centers: _Points, squared_radii: np.ndarray, border: bool) -> np.ndarray:
-    """One block of `balls_around`: points [B, F], centers [M, F], squared radii [M] -> bool [B, M]."""
+    """Compute one block of `balls_around`: points [B, F], centers [M, F], squared radii [M] to bool [B, M]."""
     norms, own_norms = _squared_norms(centers.centered), _squared_norms(points.centered)[:, None]
     depth = points.centered @ centers.centered.T  # becomes r^2 - |x - y|^2
     depth *= depth.dtype.type(2)
@@ -202,7 +205,7 @@ def _inside(points: _Points, centers: _Points, squared_radii: np.ndarray, border
     margin = norms + own_norms
     margin *= margin.dtype.type(ROUNDING[margin.dtype])
     inside = depth > margin
-    rows, columns = np.nonzero(np.abs(depth, out=depth) <= margin)  # what rounding could decide
+    rows, columns = np.nonzero(np.abs(depth, out=depth) <= margin)  # pairs that rounding could decide
     bounds = squared_radii * (1.0 + EQUAL if border else 1.0 - EQUAL)
     step = max(1, NUMBERS_AT_ONCE // points.exact.shape[1])
     for i in (slice(start, start + step) for start in range(0, len(rows), step)):

@@ -1,4 +1,4 @@
-"""Feature extractors: the networks in whose features, and by whose classes, images are compared.
+"""Feature extractors: networks whose features and classes are used to compare images.
 
 | name | network | images | features | classes |
 |---|---|---|---|---|
@@ -29,34 +29,34 @@ from jaxgen.networks.efficientnet import EfficientNetLite0
 from jaxgen.networks.inception import InceptionV3
 
 FeatureMaps = Callable[[Variables, jax.Array], list[jax.Array]]
-"""(variables, images [B, H, W, C]) -> maps [B, h, w, c] of several layers."""
+"""Function from (variables, images [B, H, W, C]) to maps [B, h, w, c] of several layers."""
 
 MNIST_SHAPE = (28, 28, 1)
 
 
 class FeatureExtractor(NamedTuple):
-    """Features and class logits of images, and where they come from."""
+    """A function from images to features and class logits, and its origin."""
 
     name: str
     num_features: int
-    """F."""
+    """F, the number of features."""
     weights_sha256: str
-    """Of the file of weights, so that two scores can be told to be comparable."""
+    """Hash of the file of weights, which tells whether two scores are comparable."""
     resize: str
-    """What is done to the images first, in words, for the record of a score."""
+    """Description of how images are resized and scaled, for the record of a score."""
     image_shape: tuple[int, int, int] | None
-    """The only shape it takes, (H, W, C); None: any size, gray or RGB."""
+    """The only shape supported, (H, W, C); None: any size, gray or RGB."""
     batch_size: int
-    """How many images it is best given at once."""
+    """Recommended number of images in a batch."""
     extract: Callable[[AnyArray], tuple[jax.Array, jax.Array]]
-    """uint8 images [B, H, W, C] in 0..255 -> (features [B, F], logits [B, K]) float32; compiled."""
+    """Compiled function from uint8 images [B, H, W, C] in 0..255 to (features [B, F], logits [B, K]), float32."""
 
 
 def load_extractor(name: str, weights: Path | None = None) -> FeatureExtractor:
-    """The extractor called `name`: `mnist`, `efficientnet_lite0`, or `inception` with its file of `weights`.
+    """Load the extractor called `name`: `mnist`, `efficientnet_lite0`, or `inception` with its file of `weights`.
 
     Raises:
-      UserError: an unknown name, or a file of weights that is missing, not needed, or of another network.
+      UserError: the name is unknown, or the file of weights is missing, not needed, or of another network.
     """
     if name not in EXTRACTORS:
         raise UserError(f"There is no feature extractor {name!r}: use {', '.join(EXTRACTORS)}.")
@@ -73,15 +73,15 @@ def load_extractor(name: str, weights: Path | None = None) -> FeatureExtractor:
 
 
 def extractor_for(image_shape: tuple[int, ...]) -> str:
-    """The name of the extractor for images of a shape (H, W, C), where none is named."""
+    """Return the name of the default extractor for images of a shape (H, W, C)."""
     return "mnist" if tuple(image_shape) == MNIST_SHAPE else "efficientnet_lite0"
 
 
 def check_shape(extractor: FeatureExtractor, image_shape: tuple[int, ...]) -> None:
-    """Refuses images that an extractor cannot read.
+    """Refuse images that an extractor cannot read.
 
     Raises:
-      UserError: another shape.
+      UserError: the extractor does not support the shape.
     """
     if extractor.image_shape is not None and tuple(image_shape) != extractor.image_shape:
         raise UserError(
@@ -91,7 +91,7 @@ def check_shape(extractor: FeatureExtractor, image_shape: tuple[int, ...]) -> No
 
 
 def say_shape(shape: Sequence[int]) -> str:
-    """28x28x1."""
+    """Return a shape as text, such as 28x28x1."""
     return "x".join(map(str, shape))
 
 
@@ -102,11 +102,11 @@ def _build(
     prepare: Callable[[jax.Array], jax.Array],
     **facts: Any,
 ) -> FeatureExtractor:
-    """An extractor from a network with a method `features` and a last Dense layer `head` after them."""
+    """Build an extractor from a network with a method `features`, followed by a Dense layer `head`."""
 
     @jax.jit
     def extract(variables: Variables, images: jax.Array) -> tuple[jax.Array, jax.Array]:
-        with jax.default_matmul_precision("highest"):  # or an accelerator would round products to fewer bits
+        with jax.default_matmul_precision("highest"):  # otherwise an accelerator rounds products to fewer bits
             features = cast(jax.Array, network.apply(variables, prepare(images.astype(jnp.float32)), method="features"))
             logits = network.apply(variables, features, method=lambda module, features: module.head(features))
             return features, cast(jax.Array, logits)
@@ -115,12 +115,12 @@ def _build(
 
 
 def _shipped(name: str) -> tuple[Variables, str]:
-    """(variables, hash) of a file of weights that comes with the package."""
+    """Load (variables, hash) of a file of weights that comes with the package."""
     with as_file(files("jaxgen.metrics.weights") / f"{name}.safetensors") as path:
         return load_variables(path), file_sha256(path)
 
 
-@functools.cache  # compiled once in a process
+@functools.cache  # compiled once per process
 def _mnist() -> FeatureExtractor:
     variables, sha256 = _shipped("mnist")
     return _build(
@@ -157,7 +157,7 @@ def _efficientnet_lite0() -> FeatureExtractor:
 
 
 def efficientnet_maps() -> tuple[Variables, FeatureMaps]:
-    """(variables, function) of EfficientNet-Lite0's maps at an image's own size, for losses that compare by them.
+    """Return (variables, function) for EfficientNet-Lite0's maps at an image's own size, for perceptual losses.
 
     The function takes the variables and images [B, H, W, 1 or 3] in [-1, 1].
     """

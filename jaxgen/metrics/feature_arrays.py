@@ -1,8 +1,8 @@
-"""Checks that all functions over plain arrays of features, logits and labels share.
+"""Checks shared by all functions of arrays of features, logits and labels.
 
-Whatever an array holds, it is refused in one sentence (`UserError`) where a metric of it would mean nothing: complex
-numbers, texts or objects, another rank, no samples, values that are not finite. What is left is computed in float64
-where it is given as float64 or as integers of more than 16 bits, and else in float32.
+An array of which a metric would be meaningless is refused in one sentence (`UserError`): complex numbers, texts or
+objects, another rank, no samples, values that are not finite. All others are computed in float64 if they are float64 or
+integers of more than 16 bits, and otherwise in float32.
 """
 
 import numpy as np
@@ -11,19 +11,19 @@ from numpy.typing import ArrayLike
 from jaxgen.core.errors import UserError
 
 MOST = 1e50
-"""The largest feature whose square, cubed, is still a number in float64."""
+"""Largest feature whose square, cubed, is finite in float64."""
 SAFE_IN_FLOAT32 = 1e-6, 1e6
-"""Between these magnitudes a square, cubed, is still a normal number in float32."""
+"""Range of magnitudes in which a square, cubed, is a normal number in float32."""
 
 
 def real_array(name: str, values: ArrayLike) -> np.ndarray:
-    """An array of real numbers, float32 or float64, as it was given.
+    """Return an array of real numbers as float32 or float64, according to its type.
 
     Raises:
-      UserError: complex numbers, texts or objects.
+      UserError: the values are complex numbers, texts or objects.
     """
     array = np.asarray(values)
-    if array.dtype.kind == "V":  # bfloat16 and its like are numbers of a type that NumPy does not know
+    if array.dtype.kind == "V":  # bfloat16 and similar types are unknown to NumPy
         array = _from_extended(array)
     if array.dtype.kind not in "biuf":
         raise UserError(f"The {name} are of type {array.dtype}: give real numbers.")
@@ -39,14 +39,14 @@ def _from_extended(array: np.ndarray) -> np.ndarray:
 
 
 def check_features(**named: ArrayLike) -> list[np.ndarray]:
-    """Arrays of features [N, F], by the name that messages call them -> the same of one type, in the order given.
+    """Return arrays of features [N, F], given by their names for messages, as one type, in the order given.
 
-    They become float64 where any is float64, has integers of more than 16 bits, or holds numbers whose powers would
-    leave the range of float32; else float32.
+    They become float64 if any is float64, has integers of more than 16 bits, or holds numbers whose powers would leave
+    the range of float32; otherwise float32.
 
     Raises:
-      UserError: an array of another rank, without samples, of complex or other values, with values that are not finite
-        or above 1e50, or unequal F.
+      UserError: an array has another rank, no samples, complex or other values, or values that are not finite or above
+        1e50; or the arrays have unequal F.
     """
     arrays = [real_array(f"{name} features", features) for name, features in named.items()]
     wide = False
@@ -72,10 +72,10 @@ def check_features(**named: ArrayLike) -> list[np.ndarray]:
 
 
 def check_logits(logits: ArrayLike, *, name: str = "logits") -> np.ndarray:
-    """Logits [N, K] of N samples over K classes, as float64.
+    """Return logits [N, K] of N samples over K classes as float64.
 
     Raises:
-      UserError: another rank, no samples, no classes, or values that are not finite real numbers.
+      UserError: the logits have another rank, no samples, no classes, or values that are not finite real numbers.
     """
     array = real_array(name, logits).astype(np.float64)
     if array.ndim != 2 or array.size == 0:
@@ -86,14 +86,14 @@ def check_logits(logits: ArrayLike, *, name: str = "logits") -> np.ndarray:
 
 
 def check_numbers(name: str, numbers: ArrayLike, *, count: int | None = None, below: int | None = None) -> np.ndarray:
-    """Integers [N] of at least 0, as int64.
+    """Return integers [N] of at least 0 as int64.
 
     Args:
-      count: N, where it is known.
-      below: what all must be smaller than.
+      count: N, if it is known.
+      below: bound that all must be below.
 
     Raises:
-      UserError: another shape or type, or numbers out of range.
+      UserError: the shape or type is another, or a number is out of range.
     """
     array = np.asarray(numbers)
     if (

@@ -8,7 +8,7 @@ from jaxgen.metrics.moments import Moments, mean_and_covariance, moments_of
 
 
 def frechet_distance(real: np.ndarray, generated: np.ndarray) -> float:
-    """The Frechet distance between features [N, F] and [M, F]; the FID where they are those of its Inception-v3.
+    """Return the Frechet distance between features [N, F] and [M, F]; with Inception-v3's features it is the FID.
 
     See `frechet_distance_of_moments`.
     """
@@ -17,14 +17,14 @@ def frechet_distance(real: np.ndarray, generated: np.ndarray) -> float:
 
 
 def frechet_distance_of_moments(real: Moments, generated: Moments) -> float:
-    """d^2 = |m - m_w|^2 + Tr(C + C_w - 2 (C C_w)^(1/2)), Heusel et al. 2017, eq. 6.
+    """Return d^2 = |m - m_w|^2 + Tr(C + C_w - 2 (C C_w)^(1/2)) (Heusel et al. 2017, eq. 6).
 
-    Between the means m and covariances C of two sets of F features; the squared 2-Wasserstein distance of two Gaussians
-    with these moments. The estimate is biased upwards by about what `frechet_bias` says, so compare distances of equal
-    numbers of samples only.
+    Here m are the means and C the covariances of two sets of F features; d is the 2-Wasserstein distance of two
+    Gaussians with these moments. The estimate is biased upward by about `frechet_bias`, so compare only distances of
+    equal numbers of samples.
 
     Raises:
-      UserError: unequal numbers of features, or fewer than F + 1 samples on either side.
+      UserError: the numbers of features differ, or there are fewer than F + 1 samples on either side.
     """
     counts = real.count, generated.count
     num_features = len(real.mean)
@@ -46,14 +46,14 @@ def frechet_distance_of_moments(real: Moments, generated: Moments) -> float:
     squared_means = np.sum((real_mean - generated_mean) ** 2)
     traces = np.trace(real_covariance) + np.trace(generated_covariance)
     distance = squared_means + traces - 2 * _trace_of_root(real_covariance, generated_covariance)
-    return max(0.0, float(distance))  # of two equal sets, rounding leaves a little on either side of 0
+    return max(0.0, float(distance))  # for two equal sets rounding may leave it slightly below 0
 
 
 def _trace_of_root(a: np.ndarray, b: np.ndarray) -> float:
-    """Tr((A B)^(1/2)) of two covariances.
+    """Return Tr((A B)^(1/2)) of two covariances.
 
-    With A = R R^T, A B has the eigenvalues of R^T B R, which is symmetric: all are real and none is negative but by
-    rounding. R is A's Cholesky factor, or, where A is singular, made from its eigenvectors.
+    With A = R R^T, A B has the eigenvalues of R^T B R, which is symmetric: all are real, and negative only by rounding.
+    R is A's Cholesky factor, or, if A is singular, made from its eigenvectors.
     """
     try:
         root = np.linalg.cholesky(a)
@@ -64,15 +64,15 @@ def _trace_of_root(a: np.ndarray, b: np.ndarray) -> float:
 
 
 def frechet_bias(covariance: np.ndarray, num_real: float, num_generated: float) -> float:
-    """About how large the Frechet distance of two sets of samples of the same distribution is.
+    """Estimate the Frechet distance of two sets of samples of the same distribution.
 
     For Gaussian features whose covariance [F, F] has the eigenvalues l_i, to first order in 1 / N and 1 / M,
 
         (1 / N + 1 / M) (5/4 sum_i l_i + 1/2 sum_ij l_i l_j / (l_i + l_j)),
 
-    of N real and M generated samples: sum_i l_i from the means, the rest from the covariances, by the second-order
-    expansion of the distance. (That the bias falls like 1 / N: Chong & Forsyth 2020, https://arxiv.org/abs/1911.07023.)
-    With a covariance estimated from as few samples as features, or fewer, it comes out up to a third too small.
+    for N real and M generated samples: sum_i l_i from the means, the rest from the covariances, by the second-order
+    expansion of the distance. (That the bias falls as 1 / N: Chong & Forsyth 2020, https://arxiv.org/abs/1911.07023.)
+    With a covariance estimated from at most as many samples as features, it comes out up to a third too small.
     """
     values = np.linalg.eigvalsh(covariance)
     values = values[values > 0]

@@ -1,4 +1,4 @@
-"""Images as an extractor sees them: moments in one pass, and the features themselves only where a metric needs them."""
+"""Features of images: their moments in one pass, and the features themselves only if a metric needs them."""
 
 from collections.abc import Callable
 from typing import NamedTuple
@@ -10,22 +10,22 @@ from jaxgen.metrics.image_source import ImageSource, in_blocks
 from jaxgen.metrics.moments import BLOCK_SIZE, Moments, add_features, empty_moments
 
 Progress = Callable[[str, int, int], None]
-"""(what is being done, how many of it are done, of how many)."""
+"""Function called with (description, number done, number of all)."""
 
 
 class ImageFeatures(NamedTuple):
-    """What is known of N images."""
+    """Moments, logits and features of N images."""
 
-    count: int  # pyright: ignore[reportIncompatibleMethodOverride]  # hides tuple.count, which nobody asks of it
+    count: int  # pyright: ignore[reportIncompatibleMethodOverride]  # hides tuple.count, which is not used
     moments: Moments
     logits: np.ndarray
-    """[N, K], of the extractor's classes."""
+    """[N, K], logits of the extractor's classes."""
     features: np.ndarray | None
-    """[N, F] float32, or None where they were not kept."""
+    """[N, F] float32; None if they were not kept."""
 
     @property
     def kept(self) -> np.ndarray:
-        """[N, F] float32, the features, which were kept."""
+        """[N, F] float32, the features; they must have been kept."""
         assert self.features is not None
         return self.features
 
@@ -33,17 +33,17 @@ class ImageFeatures(NamedTuple):
 def extract_features(
     source: ImageSource, extractor: FeatureExtractor, *, keep_features: bool, progress: Progress | None = None
 ) -> ImageFeatures:
-    """Runs the images of a source through an extractor, a batch at a time.
+    """Run the images of a source through an extractor, a batch at a time.
 
     Raises:
-      UserError: images of a shape that the extractor does not read.
+      UserError: the extractor does not support the images' shape.
     """
     check_shape(extractor, source.shape)
     moments, logits, kept, pending, done = empty_moments(extractor.num_features), [], [], [], 0
     size = extractor.batch_size
     for images in in_blocks(source, size):
         count = len(images)
-        if count < size:  # one compiled program for all: the last batch is filled up
+        if count < size:  # pad the last batch, so that one compiled program serves all
             images = np.concatenate([images, np.repeat(images[-1:], size - count, axis=0)])
         features, batch_logits = extractor.extract(images)
         logits.append(np.asarray(batch_logits)[:count])

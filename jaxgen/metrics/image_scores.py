@@ -1,4 +1,4 @@
-"""The scores of generated images, by name: `fid`, `kid`, ... over what a feature extractor sees of them."""
+"""Scores of generated images, by name: `fid`, `kid`, ... from the outputs of a feature extractor."""
 
 import functools
 import math
@@ -19,44 +19,44 @@ from jaxgen.metrics.kernel import kernel_distance
 from jaxgen.metrics.label_scores import class_shares, label_agreement
 from jaxgen.metrics.neighbors import density_coverage, nearest_training, precision_recall
 
-NUM_SPLITS = 10  # of the classifier score
-NEIGHBORS = 3  # of precision and recall,
-DENSITY_NEIGHBORS = 5  # and of density and coverage, as their papers have it
+NUM_SPLITS = 10  # for the classifier score
+NEIGHBORS = 3  # for precision and recall, as in their paper
+DENSITY_NEIGHBORS = 5  # for density and coverage, as in their paper
 
 
 class Comparison(NamedTuple):
-    """What a metric may look at."""
+    """Inputs of a metric."""
 
     real: ImageFeatures
     generated: ImageFeatures
     training: Callable[[], ImageFeatures]
-    """Of the training images; read when first asked for, which takes longer than all else."""
+    """Function that returns the features of the training images; the first call reads them, which is slow."""
     seed: int
     progress: Progress | None
     labels: np.ndarray | None
-    """[N], what the generated images were made for."""
+    """[N], the labels for which the generated images were made."""
     nearest: dict[str, np.ndarray]
-    """Filled by `memorisation`: the nearest training image of each generated one, `distances` and `indices` [N]."""
+    """Result of `memorisation`: the nearest training image of each generated one, `distances` and `indices` [N]."""
 
     def bar(self, what: str) -> Callable[[int, int], None] | None:
-        """Progress on one thing."""
+        """Return the progress function for one part."""
         return None if self.progress is None else partial(self.progress, what)
 
 
 class Metric(NamedTuple):
-    """One way to score generated images."""
+    """A score of generated images."""
 
     values: tuple[str, ...]
-    """The names of what it gives."""
+    """Names of its values."""
     compute: Callable[[Comparison], tuple[float, ...]]
-    """The values, in that order."""
+    """Function that returns the values, in the order of their names."""
     keeps_features: bool = False
     needs_training: bool = False
     needs_classes: bool = False
-    """Whether the extractor's logits must be of the images' classes."""
+    """Whether the extractor's classes must be those of the images."""
     needs_labels: bool = False
     least: tuple[int, int] = (1, 1)
-    """How many real and generated images it needs; that of `fid` depends on the extractor (`least_images`)."""
+    """Minimum numbers of real and generated images; those of `fid` depend on the extractor (`least_images`)."""
 
 
 def _fid(c: Comparison) -> tuple[float, ...]:
@@ -64,10 +64,10 @@ def _fid(c: Comparison) -> tuple[float, ...]:
 
 
 def _kid(c: Comparison) -> tuple[float, ...]:
-    # Subsets of all samples would all be the same, and seem to have no error.
+    # Subsets of all samples would be identical, and the error would seem to be 0.
     size = max(2, min(1_000, c.real.count // 2, c.generated.count // 2))
     value, error = kernel_distance(c.real.kept, c.generated.kept, subset_size=size, seed=c.seed)
-    # Of two images and two, no other subset could have been chosen.
+    # With two images on either side there is only one subset.
     return value, math.nan if size == max(c.real.count, c.generated.count) else error
 
 
@@ -124,7 +124,7 @@ METRICS: dict[str, Metric] = {
 
 
 def metrics_with(extractor_name: str, *, labeled: bool) -> list[str]:
-    """The names of the metrics that make sense with an extractor, and with images that are labeled or not."""
+    """Return the names of the metrics that are defined for an extractor, and for images with or without labels."""
     has_classes = extractor_name == "mnist"
     return [
         name
@@ -134,12 +134,12 @@ def metrics_with(extractor_name: str, *, labeled: bool) -> list[str]:
 
 
 def least_images(name: str, num_features: int) -> tuple[int, int]:
-    """Return how many real and how many generated images a metric needs, in features of which there are so many."""
+    """Return how many real and how many generated images a metric needs, given the number of features."""
     return (num_features + 1, num_features + 1) if name == "fid" else METRICS[name].least
 
 
 def too_few_for(names: Sequence[str], num_features: int, real: int, generated: int) -> dict[str, str]:
-    """Of these metrics those that so many real and generated images are too few for, and why, in words."""
+    """Return the metrics for which there are too few real or generated images, and the reason for each."""
     reasons = {}
     for name in names:
         least = least_images(name, num_features)
@@ -155,32 +155,32 @@ def too_few_for(names: Sequence[str], num_features: int, real: int, generated: i
 
 
 def refuse_too_few(names: Sequence[str], num_features: int, real: int, generated: int, *, option: str = "") -> None:
-    """Refuse metrics that so many real and generated images are too few for.
+    """Refuse metrics for which there are too few real or generated images.
 
     Raises:
-      UserError: the first of them, named after the `option` that asked for it.
+      UserError: there is such a metric; the message names the first one after the `option` that requested it.
     """
     for name, why in too_few_for(names, num_features, real, generated).items():
         raise UserError(f"There are too few images for {f'{option} {name}'.strip()}: {why}.")
 
 
 def metric_names(text: str | None) -> list[str]:
-    """The names in "fid,kid"."""
+    """Split "fid,kid" into its names."""
     return [] if text is None else [name.strip() for name in text.split(",") if name.strip()]
 
 
 def check_names(names: Sequence[str], known: Sequence[str] = tuple(METRICS)) -> None:
-    """Refuses what is no metric.
+    """Refuse unknown metrics.
 
     Raises:
-      UserError: an unknown name.
+      UserError: a name is unknown.
     """
     if unknown := [name for name in names if name not in known]:
         raise UserError(f"There is no metric {unknown[0]!r}: use {', '.join(known)}.")
 
 
 class ImageScorer:
-    """Scores generated images against the same real ones, whose features are computed once."""
+    """Scores of generated images against the same real ones, whose features are computed once."""
 
     def __init__(
         self,
@@ -203,7 +203,7 @@ class ImageScorer:
         """
         check_names(metrics)
         self.extractor, self.seed, self.progress = extractor, seed, progress
-        self.metrics = {name: metric for name, metric in METRICS.items() if name in metrics}  # the quick ones first
+        self.metrics = {name: metric for name, metric in METRICS.items() if name in metrics}  # fast metrics first
         self.shape = real.shape
         self.keep = any(metric.keeps_features for metric in self.metrics.values())
         if training is None and any(metric.needs_training for metric in self.metrics.values()):
@@ -215,17 +215,17 @@ class ImageScorer:
 
     @functools.cached_property
     def real(self) -> ImageFeatures:
-        """Of the real images; read when first asked for."""
+        """Features of the real images, computed at the first access."""
         return self._features(self._real)
 
     def _features(self, source: ImageSource) -> ImageFeatures:
         return extract_features(source, self.extractor, keep_features=self.keep, progress=self.progress)
 
     def score(self, generated: ImageSource) -> dict[str, float]:
-        """Every value of every metric, by name.
+        """Return every value of every metric, by name.
 
         Raises:
-          UserError: images of another shape than the real ones, or too few for a metric.
+          UserError: the images have another shape than the real ones, or are too few for a metric.
         """
         if generated.shape != self.shape:
             raise UserError(
@@ -252,9 +252,10 @@ class ImageScorer:
         return values
 
     def nearest_pairs(self, count: int) -> list[tuple[int, int]]:
-        """(generated image, nearest training image): the `count` nearest pairs, then `count` evenly from near to far.
+        """Return pairs (generated image, nearest training image): the `count` nearest, then `count` evenly from near to
+        far.
 
-        Empty unless `memorisation` was among the metrics of the last score.
+        The list is empty unless `memorisation` was among the metrics of the last score.
         """
         if not self.nearest:
             return []

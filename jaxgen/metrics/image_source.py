@@ -1,4 +1,4 @@
-"""Images by number, wherever they come from: what is compared with what."""
+"""Sources of images by number, which can be compared with each other."""
 
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -21,23 +21,25 @@ class ImageSource(NamedTuple):
     """Images that can be read by number, uint8 in 0..255."""
 
     name: str
-    count: int  # pyright: ignore[reportIncompatibleMethodOverride]  # hides tuple.count, which nobody asks of it
+    count: int  # pyright: ignore[reportIncompatibleMethodOverride]  # hides tuple.count, which is not used
     shape: tuple[int, int, int]
-    """Of one image, (H, W, C)."""
+    """Shape of one image, (H, W, C)."""
     read: Callable[[int, int], np.ndarray]
-    """(start, stop) -> uint8 [stop - start, H, W, C]; the same numbers always give the same images."""
+    """Function from (start, stop) to uint8 [stop - start, H, W, C]; the same numbers always return the same images."""
     labels: np.ndarray | None = None
-    """[count], the classes that they are said to show; None: nothing is said."""
+    """[count], the intended classes of the images; None: unknown."""
 
 
 def in_blocks(source: ImageSource, size: int) -> Iterator[np.ndarray]:
-    """The images of a source in order, `size` at a time; the last block may be smaller."""
+    """Yield the images of a source in order, `size` at a time; the last block may be smaller."""
     for start in range(0, source.count, size):
         yield source.read(start, min(start + size, source.count))
 
 
 def of_split(data: Dataset, split: Split, name: str, *, at_most: int | None = None, seed: int = 0) -> ImageSource:
-    """The images of a split as a model sees them; of more than `at_most`, a random choice that depends on the seed."""
+    """Return the images of a split as a model sees them; if there are more than `at_most`, a random choice
+    by the seed.
+    """
     total = length(split)
     chosen = np.arange(total)
     if at_most is not None and total > at_most:
@@ -52,10 +54,10 @@ def of_split(data: Dataset, split: Split, name: str, *, at_most: int | None = No
 
 
 def of_data(data: Dataset, split: str | None = None, *, at_most: int | None = None, seed: int = 0) -> ImageSource:
-    """The images of a data set: of `split`, "test" or "train"; None: the held-out ones where there are any.
+    """Return the images of a data set: of `split`, "test" or "train"; None: the held-out ones if there are any.
 
     Raises:
-      UserError: there is no such split, or the examples are no images.
+      UserError: there is no such split, or the examples are not images.
     """
     if data.kind != "image":
         raise UserError(f"{data.name} is {data.kind}, not images.")
@@ -72,11 +74,11 @@ def of_path(path: Path, *, image_size: int | None = None, split: str | None = No
     """Return the images of a folder, of a .npz or .npy file (see `jaxgen.data.npz_file`), or of an embedded set.
 
     Args:
-      split: of an embedded set, "test" or "train"; None: the held-out images where there are any.
-      image_size: images are cut and scaled to squares of this side; None: they have one size already.
+      split: split of an embedded set, "test" or "train"; None: the held-out images if there are any.
+      image_size: side of the squares to which images are cropped and scaled; None: they must have one size.
 
     Raises:
-      UserError: what is there are no images, or not of one size and a known range.
+      UserError: the path has no images, or images of several sizes or of an unknown range.
     """
     path = Path(path)
     if str(path) in EMBEDDED and not path.exists():
@@ -99,17 +101,18 @@ def of_path(path: Path, *, image_size: int | None = None, split: str | None = No
 
 
 def of_array(images: np.ndarray, name: str) -> ImageSource:
-    """Images [N, H, W, C] or [N, H, W], of a type and range that `jaxgen.data.npz_file.as_uint8_images` knows.
+    """Return the source of images [N, H, W, C] or [N, H, W] of a type that `jaxgen.data.npz_file.as_uint8_images`
+    supports.
 
     Raises:
-      UserError: another shape or range.
+      UserError: the shape or range is not supported.
     """
     images, _ = as_uint8_images(images, name)
     return ImageSource(name, len(images), images.shape[1:], lambda start, stop: images[start:stop])
 
 
 def as_rgb(source: ImageSource) -> ImageSource:
-    """A gray source as RGB, with its only channel three times, which its name then says; any other as it is."""
+    """Return a gray source as RGB, its channel repeated and its name saying so; return any other source unchanged."""
     if source.shape[-1] != 1:
         return source
 
@@ -120,14 +123,14 @@ def as_rgb(source: ImageSource) -> ImageSource:
 
 
 def with_equal_channels(real: ImageSource, generated: ImageSource) -> tuple[ImageSource, ImageSource]:
-    """Both as they are, or both as RGB where only one is gray."""
+    """Return both sources unchanged, or both as RGB if only one of them is gray."""
     if real.shape[-1] == generated.shape[-1]:
         return real, generated
     return as_rgb(real), as_rgb(generated)
 
 
 def first(source: ImageSource, count: int | None) -> ImageSource:
-    """The first `count` images of a source; all of them if None or fewer."""
+    """Return the first `count` images of a source; all of them if None or fewer."""
     if count is None or count >= source.count:
         return source
     return source._replace(count=count, labels=None if source.labels is None else source.labels[:count])

@@ -1,4 +1,4 @@
-"""The classifier score of samples; the Inception score where the classifier is Inception-v3."""
+"""The classifier score of samples; with Inception-v3 as the classifier it is the Inception score."""
 
 from typing import NamedTuple
 
@@ -9,24 +9,27 @@ from jaxgen.metrics.feature_arrays import check_logits
 
 
 class ClassifierScore(NamedTuple):
-    """Between 1 (all samples look alike to the classifier) and K (it is sure, and all classes are as frequent)."""
+    """A score between 1 (the classifier sees no difference between samples) and K (it is certain, and classes are
+    equally frequent).
+    """
 
     mean: float
-    """Over the splits."""
+    """Mean over the splits."""
     standard_deviation: float
-    """Over the splits."""
+    """Standard deviation over the splits."""
 
 
 def classifier_score(logits: np.ndarray, *, num_splits: int = 10) -> ClassifierScore:
-    """exp(E_x KL(p(y|x) || p(y))) with p(y|x) = softmax(logits), Salimans et al. 2016, https://arxiv.org/abs/1606.03498.
+    """Return exp(E_x KL(p(y|x) || p(y))) with p(y|x) = softmax(logits) (Salimans et al. 2016, arXiv:1606.03498).
 
-    p(y) is the mean over the samples of a split. Small splits lower the score: compare scores of as many samples only.
+    p(y) is the mean over the samples of a split. Small splits lower the score, so compare only scores of equal numbers
+    of samples.
 
     Args:
-      logits: [N, K], in the order in which the samples were drawn: each split is a row of neighbors.
+      logits: [N, K], in the order in which the samples were drawn; each split is a row of neighbors.
 
     Raises:
-      UserError: logits of another shape or not finite, no splits, or fewer samples than splits.
+      UserError: the logits have another shape or are not finite, or there are no splits or fewer samples than splits.
     """
     logits = check_logits(logits)
     if num_splits < 1:
@@ -43,6 +46,6 @@ def classifier_score(logits: np.ndarray, *, num_splits: int = 10) -> ClassifierS
         probabilities = np.exp(split)
         classes = probabilities.mean(0)  # p(y)
         classes = classes[classes > 0]
-        # E KL = H(y) - H(y|x): a class that no sample could be adds nothing
+        # E KL = H(y) - H(y|x): a class without probability adds nothing
         scores.append(np.exp((probabilities * split).sum(-1).mean() - (classes * np.log(classes)).sum()))
     return ClassifierScore(float(np.mean(scores)), float(np.std(scores)))

@@ -9,40 +9,39 @@ from jaxgen.metrics.feature_arrays import check_features
 
 ROWS_AT_ONCE = 64
 LARGE = 30.0
-"""Mean |x|^2 / F of features from which on float32 would lose too many digits of the kernel, its cube."""
+"""Mean |x|^2 / F of features above which float32 would lose too many digits of the cubic kernel."""
 
 
 class KernelDistance(NamedTuple):
-    """A kernel distance and how well it is known."""
+    """A kernel distance and its standard error."""
 
     value: float
-    """Mean squared MMD over the subsets; may be negative where the distance is near 0, for it has no bias."""
+    """Mean squared MMD over the subsets; it is unbiased, and so may be negative if the distance is near 0."""
     standard_error: float
-    """Of that mean: standard deviation over the subsets / sqrt(number of subsets).
+    """Standard error of the mean: standard deviation over the subsets / sqrt(number of subsets).
 
-    It says how much another choice of subsets would change the value. The subsets are drawn from the same samples, so
-    it is smaller than what other samples would change: not at all a confidence interval where the subsets are large
-    beside the samples, and 0 where they are all of them.
-    """
+    It is the effect of choosing other subsets. These are drawn from the same samples, so the effect of other samples is
+    larger: it is no confidence interval if the subsets are large relative to the samples, and it is 0 if they are all
+    of them."""
 
 
 def kernel_distance(
     real: np.ndarray, generated: np.ndarray, *, num_subsets: int = 100, subset_size: int = 1000, seed: int = 0
 ) -> KernelDistance:
-    """The mean of `squared_mmd` over random subsets of features [N, F] and [M, F].
+    """Return the mean of `squared_mmd` over random subsets of features [N, F] and [M, F].
 
     With features of the FID's Inception-v3 it is the KID.
 
     Args:
-      num_subsets: at least 2.
-      subset_size: samples drawn from each side for a subset, without replacement; all of the smaller side where it has
-        fewer.
-      seed: of the choice. The subsets are drawn as torch-fidelity draws them (its default is 2020), with NumPy's
-        RandomState, whose stream never changes.
+      num_subsets: number of subsets, at least 2.
+      subset_size: number of samples drawn from each side for a subset, without replacement; all samples of the smaller
+        side if it has fewer.
+      seed: seed of the subsets, which are drawn as in torch-fidelity (whose default is 2020), by NumPy's RandomState,
+        whose stream never changes.
 
     Raises:
-      UserError: arrays that are not features [N, F] and [M, F], fewer than two samples on either side, fewer than two
-        subsets or samples in a subset, or a seed outside 0..2**32 - 1.
+      UserError: the arrays are not features [N, F] and [M, F], there are fewer than two samples on either side, fewer
+        than two subsets or samples in a subset, or the seed is outside 0..2**32 - 1.
     """
     real, generated = check_features(real=real, generated=generated)
     if num_subsets < 2 or subset_size < 2:
@@ -67,16 +66,16 @@ def kernel_distance(
 
 
 def squared_mmd(x: np.ndarray, y: np.ndarray) -> float:
-    """The unbiased squared maximum mean discrepancy of features [M, F] and [M, F] under the cubic kernel.
+    """Return the unbiased squared maximum mean discrepancy of features [M, F] and [M, F] under the cubic kernel.
 
         1 / (M (M - 1)) sum_{i != j} (k(x_i, x_j) + k(y_i, y_j)) - 2 / M^2 sum_ij k(x_i, y_j),
         k(x, y) = (x . y / F + 1)^3
 
-    of Binkowski et al. 2018. Computed in float64 for features of float64 and where |x|^2 is many times F, because most
-    of the digits of the kernel cancel there; else in float32, with sums in float64.
+    (Binkowski et al. 2018). It is computed in float64 for float64 features and if |x|^2 is many times F, because then
+    most digits of the kernel cancel; otherwise in float32, with sums in float64.
 
     Raises:
-      UserError: arrays that are not features [M, F], of unequal numbers of samples, or with fewer than two.
+      UserError: the arrays are not features [M, F], have unequal numbers of samples, or have fewer than two.
     """
     x, y = check_features(first=x, second=y)
     if len(x) != len(y) or len(x) < 2:
@@ -94,16 +93,16 @@ def squared_mmd(x: np.ndarray, y: np.ndarray) -> float:
 
 
 def _products(x: np.ndarray, y: np.ndarray) -> np.ndarray:
-    """x_i . y_j / F, [M, M]; where y is x, BLAS computes only half of them."""
+    """Return x_i . y_j / F, [M, M]; if y is x, BLAS computes only half of them."""
     products = x @ y.T
     products /= products.dtype.type(x.shape[1])
     return products
 
 
 def _sum_of_kernel(products: np.ndarray) -> float:
-    """The sum of (p + 1)^3 - 1: the constant cancels in the distance, and float32 holds more digits without it.
+    """Return the sum of (p + 1)^3 - 1; the constant cancels in the distance, and float32 holds more digits without it.
 
-    In pieces that stay in the processor's cache; what cancels is added up in float64.
+    The sum is computed in pieces that stay in the processor's cache; terms that cancel are summed in float64.
     """
     total, three = 0.0, products.dtype.type(3)
     for start in range(0, len(products), ROWS_AT_ONCE):

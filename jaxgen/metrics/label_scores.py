@@ -1,4 +1,4 @@
-"""What a classifier says of samples: how sure it is, and how the classes are spread."""
+"""Scores of samples from a classifier: its confidence, the distribution of classes, and agreement with labels."""
 
 from typing import NamedTuple
 
@@ -11,13 +11,13 @@ class ClassShares(NamedTuple):
     """Shares between 0 and 1 over N samples."""
 
     confident: float
-    """Share of samples whose most likely class has more than the threshold."""
+    """Share of samples whose most likely class has a probability above the threshold."""
     mean_confidence: float
     """Mean probability of the most likely class."""
     classes: np.ndarray
     """[K], share of the samples whose most likely class is k."""
     entropy: float
-    """Of `classes`, in nats; log K where all classes are equally frequent."""
+    """Entropy of `classes`, in nats; log K if all classes are equally frequent."""
     modes: int
     """Number of classes covered: those with at least a tenth of an equal share, 0.1 / K of the samples."""
 
@@ -26,7 +26,7 @@ def class_shares(logits: np.ndarray, *, threshold: float = 0.9) -> ClassShares:
     """Judge samples by a classifier's logits [N, K]; confidence is max_k softmax(logits)_k.
 
     Raises:
-      UserError: logits of another shape, without samples, or not finite.
+      UserError: the logits have another shape, no samples, or values that are not finite.
     """
     logits = check_logits(logits)
     shifted = np.exp(logits - logits.max(-1, keepdims=True))
@@ -44,20 +44,21 @@ def class_shares(logits: np.ndarray, *, threshold: float = 0.9) -> ClassShares:
 
 
 class LabelAgreement(NamedTuple):
-    """How the labels that samples were made for go with what a classifier sees: shares between 0 and 1."""
+    """Agreement of the labels of samples with a classifier: shares between 0 and 1."""
 
     agreement: float
-    """Share of samples in which the classifier sees their label."""
+    """Share of samples for which the classifier predicts their label."""
     purity: float
-    """The same, if each label stood for the class that is seen most often with it: for labels that a model chose
-    itself, as an InfoGAN's codes."""
+    """Agreement if each label stood for the class predicted most often for it, as for labels that a model chose itself
+    (an InfoGAN's codes)."""
 
 
 def label_agreement(logits: np.ndarray, labels: np.ndarray) -> LabelAgreement:
     """Compare a classifier's logits [N, K] with labels [N], integers from 0.
 
     Raises:
-      UserError: logits of another shape or not finite, or labels that are not one integer of at least 0 a sample.
+      UserError: the logits have another shape or are not finite, or the labels are not one integer of at least 0 a
+        sample.
     """
     logits = check_logits(logits)
     labels = check_numbers("labels", labels, count=len(logits))

@@ -16,19 +16,19 @@ from jaxgen.core.per_example import row_sums
 from jaxgen.core.types import Tree
 
 Numbers = jax.Array | float
-"""One number, or arrays of them."""
+"""A number, or an array of numbers."""
 
 
 # ---------------------------------------------------------------- bounds
 
 
 def elbo(log_weights: jax.Array) -> jax.Array:
-    """The evidence lower bound, estimated by the mean of log-weights [K, B] -> [B] (Kingma & Welling 2014, eq. 2).
+    """Estimate the evidence lower bound by the mean of log-weights, [K, B] to [B] (Kingma & Welling 2014, eq. 2).
 
     Its expectation is log p(x) - KL(q(z | x) || p(z | x)), for any K.
 
     Raises:
-      UserError: K = 0.
+      UserError: K is 0.
     """
     _check_draws(len(log_weights))
     return jnp.mean(log_weights, 0)
@@ -36,14 +36,14 @@ def elbo(log_weights: jax.Array) -> jax.Array:
 
 @jax.jit
 def importance_weighted_bound(log_weights: jax.Array) -> jax.Array:
-    """The bound of the importance-weighted autoencoder, log-weights [K, B] -> [B] (Burda et al. 2016, eq. 8).
+    """Return the bound of the importance-weighted autoencoder, log-weights [K, B] to [B] (Burda et al. 2016, eq. 8).
 
         L_K = log(1/K sum_k w_k)
 
     Its expectation is the ELBO for K = 1, never falls as K grows, and tends to log p(x).
 
     Raises:
-      UserError: K = 0.
+      UserError: K is 0.
     """
     _check_draws(len(log_weights))
     return jax.nn.logsumexp(log_weights, 0) - math.log(log_weights.shape[0])
@@ -52,26 +52,28 @@ def importance_weighted_bound(log_weights: jax.Array) -> jax.Array:
 def importance_weighted_log_likelihood(
     sample_log_weights: Callable[[jax.Array, Tree], jax.Array], key: jax.Array, x: Tree, num_samples: int
 ) -> jax.Array:
-    """`importance_weighted_bound` of `num_samples` draws made one after the other, so that memory does not grow with K.
+    """Return `importance_weighted_bound` of `num_samples` draws made one at a time, in memory that does not grow with
+    K.
 
-    K = 5000 is what the literature reports as log p(x) (Burda et al. 2016, section 5). Compile it, with
-    `jax.jit(lambda key, x: importance_weighted_log_likelihood(..., key, x, 5000))`, where there are several batches.
+    K = 5000 is what the literature reports as log p(x) (Burda et al. 2016, section 5). For several batches compile it,
+    with `jax.jit(lambda key, x: importance_weighted_log_likelihood(..., key, x, 5000))`.
 
     Args:
-      sample_log_weights: (key, x) -> log-weights [B] of one latent per example, log p(x, z) - log q(z | x).
-      key: draw k gets `fold_in(key, k)`.
-      x: a batch, in whatever form `sample_log_weights` takes it.
+      sample_log_weights: function from (key, x) to log-weights [B] of one latent per example, log p(x, z) - log q(z |
+        x).
+      key: key; draw k uses `fold_in(key, k)`.
+      x: a batch, in the form that `sample_log_weights` takes.
 
     Returns:
       [B], nats.
 
     Raises:
-      UserError: `num_samples` below 1.
+      UserError: `num_samples` is below 1.
     """
     _check_draws(num_samples)
 
     def add(k: jax.Array, sums: tuple[jax.Array, jax.Array]) -> tuple[jax.Array, jax.Array]:
-        # Not a running log-sum: beside a total of -10,000 nats, float32 cannot hold what the thousandth draw adds.
+        # Not a running log-sum: next to a total of -10,000 nats, float32 cannot hold what the thousandth draw adds.
         largest, total = sums  # [B] and [B]: the weights' sum is total * exp(largest)
         log_weights = sample_log_weights(jax.random.fold_in(key, k), x)
         new = jnp.maximum(largest, log_weights)
@@ -94,7 +96,7 @@ def _check_draws(num_samples: int) -> None:
 
 @jax.jit
 def kl_to_standard_normal(mean: jax.Array, log_variance: jax.Array) -> jax.Array:
-    """KL(N(m, diag v) || N(0, I)) of [B, ...] -> [B] (Kingma & Welling 2014, appendix B).
+    """Return KL(N(m, diag v) || N(0, I)), [B, ...] to [B] (Kingma & Welling 2014, appendix B).
 
     1/2 sum_j (v_j + m_j^2 - 1 - log v_j)
     """
@@ -105,11 +107,11 @@ def kl_to_standard_normal(mean: jax.Array, log_variance: jax.Array) -> jax.Array
 def kl_between_gaussians(
     mean: jax.Array, log_variance: jax.Array, other_mean: jax.Array, other_log_variance: jax.Array
 ) -> jax.Array:
-    """KL(N(m, diag v) || N(m', diag v')), each [B, ...] -> [B].
+    """Return KL(N(m, diag v) || N(m', diag v')), each [B, ...], as [B].
 
     1/2 sum_j (v_j / v'_j + (m_j - m'_j)^2 / v'_j - 1 - log(v_j / v'_j))
 
-    Integers are taken as float32.
+    Integers are converted to float32.
     """
     mean, log_variance, other_mean, other_log_variance = (
         x if jnp.issubdtype(x.dtype, jnp.inexact) else x.astype(jnp.float32)
@@ -125,55 +127,55 @@ def kl_between_gaussians(
 
 LEVELS = 256
 BIN_WIDTH = 2.0 / LEVELS
-"""What one of 256 levels takes up of [-1, 1] after `dequantize`."""
+"""Width of the bin of each of 256 levels in [-1, 1] after `dequantize`."""
 
 
 @jax.jit
 def dequantize(key: jax.Array, index: jax.Array, images: jax.Array) -> jax.Array:
-    """Bytes made continuous by uniform noise: y = (x + u) / 128 - 1 in [-1, 1), with u uniform in [0, 1).
+    """Dequantize bytes by uniform noise: y = (x + u) / 128 - 1 in [-1, 1), with u uniform in [0, 1).
 
     Each level then fills a bin of width `BIN_WIDTH` = 2/256, and a density of y averaged over u is a lower bound of the
-    probability of x (Theis et al. 2016, arXiv:1511.01844, section 3.1; Uria et al. 2013). It is not the scaling
+    probability of x (Theis et al. 2016, arXiv:1511.01844, section 3.1; Uria et al. 2013). This differs from the scaling
     x / 127.5 - 1 of a `Dataset`, where the 256 levels are points 2/255 apart: a density model whose bits per dimension
-    are reported is trained and judged on what this function returns.
+    are reported must be trained and evaluated on the outputs of this function.
 
     Args:
       key: a step's key.
-      index: [B], the examples' numbers: the noise belongs to the example, wherever it is computed.
+      index: [B], the examples' numbers: each example's noise is the same wherever it is computed.
       images: uint8 [B, ...].
 
     Returns:
       float32 [B, ...].
 
     Raises:
-      UserError: `images` are not uint8, or the numbers are not one an image.
+      UserError: `images` are not uint8, or there is not one number for each image.
     """
     if index.shape != images.shape[:1]:
         raise UserError(f"{list(index.shape)} numbers of examples do not go with {len(images)} images: give one each.")
     if images.dtype != jnp.uint8:
         raise UserError(f"Only uint8 images can be dequantized, not {images.dtype}: give them as they were stored.")
-    # 16 random bits: x + u then is exact in float32 and never rounds up into the next level.
+    # With 16 random bits x + u is exact in float32 and never rounds up into the next level.
     bits = jax.vmap(lambda k: jax.random.bits(k, images.shape[1:], jnp.uint16))(example_keys(key, index))
     return (images.astype(jnp.float32) + bits.astype(jnp.float32) / 2.0**16) * BIN_WIDTH - 1.0
 
 
 def bits_per_dimension(nats: jax.Array, dimensions: int, *, bin_width: float) -> jax.Array:
-    """Negative log-densities [B] in nats -> bits per dimension [B] of the data before they were scaled.
+    """Convert negative log-densities [B] in nats to bits per dimension [B] of the data before they were scaled.
 
         (nats / D - log(bin_width)) / log 2
 
-    as a density p(y) of scaled values gives a bin the probability p(y) bin_width per dimension (Theis et al. 2016,
-    section 3.1).
+    since a density p(y) of scaled values assigns to a bin the probability p(y) bin_width per dimension (Theis et al.
+    2016, section 3.1).
 
     Args:
       nats: -log p(y), a density over D values (or the negative of a bound); for a model of the levels themselves,
         -log P(x).
-      dimensions: D, H * W * C of an image.
-      bin_width: what one level takes up of the values that p is a density of: `BIN_WIDTH` after `dequantize`, 1 for
-        values 0..256 and for a model of the levels themselves.
+      dimensions: D, which is H * W * C for an image.
+      bin_width: width of one level in the values of the density: `BIN_WIDTH` after `dequantize`, 1 for values 0..256
+        and for a model of the levels themselves.
 
     Raises:
-      UserError: no dimensions, or a width that is not above 0.
+      UserError: there are no dimensions, or the width is not above 0.
     """
     if dimensions < 1 or not bin_width > 0.0:
         raise UserError(f"Give at least 1 dimension and a bin width above 0, not {dimensions} and {bin_width}.")
@@ -181,7 +183,7 @@ def bits_per_dimension(nats: jax.Array, dimensions: int, *, bin_width: float) ->
 
 
 def bits_per_character(total_nats: Numbers, characters: Numbers) -> Numbers:
-    """-log P of a text in nats over its number of characters, in bits; of any shape.
+    """Return -log P of a text in nats, divided by its number of characters, in bits; of any shape.
 
     Count characters, not tokens, to compare models of different vocabularies.
     """
@@ -189,8 +191,9 @@ def bits_per_character(total_nats: Numbers, characters: Numbers) -> Numbers:
 
 
 def perplexity(total_nats: Numbers, tokens: Numbers) -> jax.Array:
-    """exp(-1/N log P) of N tokens whose -log P is `total_nats`; of any shape. V for uniform guesses among V tokens.
+    """Return exp(-1/N log P) of N tokens whose -log P is `total_nats`; of any shape. Uniform guesses among V tokens
+    have V.
 
-    Add up nats and tokens over all batches first: a mean of perplexities is none.
+    Sum nats and tokens over all batches first: a mean of perplexities is not a perplexity.
     """
     return jnp.exp(total_nats / tokens)

@@ -1,4 +1,4 @@
-"""What an adaptive linear predictor says of sound: the figure that a network which predicts samples has to beat."""
+"""The likelihood of sound under an adaptive linear predictor, a baseline for networks that predict samples."""
 
 import numpy as np
 
@@ -16,26 +16,28 @@ def linear_prediction_nats(
     ridge: float = 1e-6,
     uniform: float = 1e-3,
 ) -> np.ndarray:
-    """-log P of each mu-law code [N, T] given those before it in its row, [N, T] in nats (over ln 2: bits per sample).
+    """Return -log P of each mu-law code [N, T] given those before it in its row: [N, T] in nats (over ln 2: bits a
+    sample).
 
-    The amplitude x_t of a code is predicted from the `order` before it by the least squares of the past, where an error
+    The amplitude x_t of a code is predicted from the `order` before it by least squares over the past, where an error
     counts less the longer ago it was (recursive least squares: Haykin, Adaptive Filter Theory, chapter 9):
 
         a = argmin sum_s (1 - 1/memory)^(t - s) (x_s - a . x_{s-1..s-order})^2 + ridge |a|^2,       s < t
 
-    and the code has the mass that a Laplace distribution around the prediction puts between the level's edges, whose
-    scale is the mean absolute error of the past with `scale_memory` in place of `memory`, mixed with the uniform
-    distribution. Nothing is learned but from the row itself. Silence comes before the first code.
+    and the code has the mass between the level's edges of a Laplace distribution around the prediction, mixed with the
+    uniform distribution. The scale of the Laplace distribution is the mean absolute error of the past, with
+    `scale_memory` in place of `memory`. Nothing is learned except from the row itself. Silence comes before the first
+    code.
 
     The defaults are about the best of those tried on the training part of the set `spoken`: 4.12 bits a sample there,
     2.41 on the held-out part, 3.87 over all. A longer memory is worse.
 
     Args:
-      uniform: the share of the uniform distribution, which bounds what a surprise costs.
+      uniform: weight of the uniform distribution, which bounds the cost of a surprise.
 
     Raises:
-      UserError: codes that are not a table of integers in 0..255, an `order` below 1, a memory of at most 1, a ridge
-        that is not above 0 or a share outside (0, 1).
+      UserError: the codes are not a table of integers in 0..255, `order` is below 1, a memory is at most 1, the ridge
+        is not above 0 or the weight is outside (0, 1).
     """
     codes = np.asarray(codes)
     if codes.ndim != 2 or codes.dtype.kind not in "iu":
@@ -68,7 +70,7 @@ def linear_prediction_nats(
 
 
 def _laplace_mass(lower: np.ndarray, upper: np.ndarray) -> np.ndarray:
-    """Of the Laplace distribution of scale 1 between two places; as exact in the right tail as in the left."""
+    """Return the mass of the Laplace distribution of scale 1 between two points, equally exact in both tails."""
     right = lower > 0
     lower, upper = np.where(right, -upper, lower), np.where(right, -lower, upper)
     below = [np.where(x < 0, 0.5 * np.exp(-np.abs(x)), 1.0 - 0.5 * np.exp(-np.abs(x))) for x in (lower, upper)]

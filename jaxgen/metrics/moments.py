@@ -1,4 +1,4 @@
-"""Means and covariances of features, in one pass and in float64, however many samples there are."""
+"""Means and covariances of features, in one pass and in float64, for any number of samples."""
 
 from typing import NamedTuple
 
@@ -7,14 +7,14 @@ import numpy as np
 from jaxgen.core.errors import UserError
 from jaxgen.metrics.feature_arrays import check_features
 
-BLOCK_SIZE = 4096  # samples that are added at once: each addition goes over all of [F, F]
+BLOCK_SIZE = 4096  # samples added at once, since each addition goes over all of [F, F]
 
 
 class Moments(NamedTuple):
-    """What is known of the samples so far."""
+    """Number, mean and scatter of samples."""
 
-    count: int  # pyright: ignore[reportIncompatibleMethodOverride]  # hides tuple.count, which nobody asks of it
-    """N."""
+    count: int  # pyright: ignore[reportIncompatibleMethodOverride]  # hides tuple.count, which is not used
+    """N, the number of samples."""
     mean: np.ndarray
     """[F] float64."""
     scatter: np.ndarray
@@ -22,18 +22,18 @@ class Moments(NamedTuple):
 
 
 def empty_moments(num_features: int) -> Moments:
-    """The moments of no samples with F = num_features features."""
+    """Return the moments of no samples with F = num_features features."""
     return Moments(0, np.zeros(num_features), np.zeros((num_features, num_features)))
 
 
 def add_features(moments: Moments, features: np.ndarray) -> Moments:
-    """Adds a batch of features [B, F], B > 0.
+    """Add a batch of features [B, F], B > 0, to the moments.
 
-    Of n samples with the mean m and B with the mean b, the scatter is the sum of both and n B / (n + B) d d^T with
-    d = b - m (Chan et al. 1979, "Updating Formulae and a Pairwise Algorithm for Computing Sample Variances").
+    For n samples with mean m and B with mean b, the scatter is the sum of both scatters and n B / (n + B) d d^T with d
+    = b - m (Chan et al. 1979, "Updating Formulae and a Pairwise Algorithm for Computing Sample Variances").
 
     Raises:
-      UserError: not an array of that kind, or another number of features than before.
+      UserError: the features are not [B, F], or have another number of features than the moments.
     """
     (features,) = check_features(given=features)
     if features.shape[1] != len(moments.mean):
@@ -54,10 +54,10 @@ def add_features(moments: Moments, features: np.ndarray) -> Moments:
 
 
 def moments_of(features: np.ndarray) -> Moments:
-    """The moments of an array of features [N, F].
+    """Return the moments of an array of features [N, F].
 
     Raises:
-      UserError: not an array of that kind.
+      UserError: the features are not [N, F].
     """
     (features,) = check_features(given=features)
     moments = empty_moments(features.shape[1])
@@ -67,10 +67,10 @@ def moments_of(features: np.ndarray) -> Moments:
 
 
 def mean_and_covariance(moments: Moments) -> tuple[np.ndarray, np.ndarray]:
-    """-> (mean [F], covariance [F, F]); the covariance with N - 1.
+    """Return the mean [F] and the covariance [F, F], which is divided by N - 1.
 
     Raises:
-      UserError: fewer than two samples.
+      UserError: there are fewer than two samples.
     """
     if moments.count < 2:
         raise UserError(f"A covariance needs at least 2 samples, and there are {moments.count}: give more.")

@@ -1,4 +1,4 @@
-"""What the nearest neighbors among features say: precision and recall, density and coverage, memorized images."""
+"""Scores from nearest neighbors of features: precision and recall, density and coverage, memorization."""
 
 from typing import Literal, NamedTuple
 
@@ -16,31 +16,33 @@ class PrecisionRecall(NamedTuple):
     """Shares between 0 and 1."""
 
     precision: float
-    """Of the generated samples, within the real ones' manifold: quality."""
+    """Share of the generated samples within the manifold of the real ones: quality."""
     recall: float
-    """Of the real samples, within the generated ones' manifold: diversity."""
+    """Share of the real samples within the manifold of the generated ones: diversity."""
 
 
 class DensityCoverage(NamedTuple):
-    """Density is about 1 and coverage at most 1 where both sets are of one distribution."""
+    """Density, about 1, and coverage, at most 1, for two sets of one distribution."""
 
     density: float
-    """In how many balls around real samples a generated one lies, over k: quality. Above 1 where they crowd."""
+    """Mean number of balls around real samples that hold a generated one, over k: quality. Above 1 if samples
+    cluster."""
     coverage: float
-    """Share of the balls around real samples in which a generated one lies: diversity."""
+    """Share of the balls around real samples that hold a generated one: diversity."""
 
 
 class NearestTraining(NamedTuple):
-    """How near generated samples come to training samples, beside how near held-out real ones come."""
+    """Distances of generated samples to training samples, compared with those of held-out real ones."""
 
     distances: np.ndarray
-    """[N], of each generated sample to the nearest training sample."""
+    """[N], distance of each generated sample to the nearest training sample."""
     indices: np.ndarray
-    """[N], which training sample that is."""
+    """[N], number of that training sample."""
     ratio: float
     """Median of these distances / median of those of held-out samples: about 1, and 0 for copies."""
     closer: float
-    """Probability that a generated sample is closer to the training set than a held-out one: about 1/2; copies: 1."""
+    """Probability that a generated sample is closer to the training set than a held-out one: about 1/2, and 1 for
+    copies."""
 
 
 def precision_recall(
@@ -51,23 +53,23 @@ def precision_recall(
     convention: Convention = "paper",
     progress: Progress | None = None,
 ) -> PrecisionRecall:
-    """Improved precision and recall of features [N, F] and [M, F] (Kynkaanniemi et al. 2019, arXiv:1904.06991).
+    """Return improved precision and recall of features [N, F] and [M, F] (Kynkaanniemi et al. 2019, arXiv:1904.06991).
 
         f(x, Y) = 1 if |x - y| <= |y - NN_k(y, Y)| for any y of Y, else 0
         precision = mean_j f(generated_j, real),   recall = mean_i f(real_i, generated)
 
-    NN_k(y, Y) is the k-th nearest sample of Y other than y (the paper's k = 3), and copies of y are other samples.
-    Distances are compared in float64, and count as equal where their squares differ by less than 1e-14 of the radius's.
+    NN_k(y, Y) is the k-th nearest sample of Y other than y (the paper's k = 3); copies of y are other samples.
+    Distances are compared in float64, and count as equal if their squares differ by less than 1e-14 of the radius's.
 
     Args:
-      convention: "paper": the border belongs to a ball, as in the paper's equation 1, so that a set against itself has
-        precision and recall 1 even where its samples come several times. "prdc": the border lies outside, as in the
-        package prdc of Naeem et al. 2020, where k + 1 equal samples are in no ball, not even their own. Both give the
-        same for samples of which no two are equal or equally far.
+      convention: "paper": a ball includes its border, as in the paper's equation 1, so that a set against itself has
+        precision and recall 1 even if its samples occur several times. "prdc": a ball does not include its border, as
+        in the package prdc of Naeem et al. 2020, where k + 1 equal samples are in no ball, not even their own. Both are
+        the same for samples of which no two are equal or equally far.
 
     Raises:
-      UserError: arrays that are not features [N, F] and [M, F], fewer than k + 1 samples on either side, or another
-        convention.
+      UserError: the arrays are not features [N, F] and [M, F], there are fewer than k + 1 samples on either side, or
+        the convention is unknown.
     """
     real, generated = check_features(real=real, generated=generated)
     border = _has_border(convention)
@@ -89,20 +91,21 @@ def density_coverage(
     convention: Convention = "paper",
     progress: Progress | None = None,
 ) -> DensityCoverage:
-    """Density and coverage of features [N, F] and [M, F] (Naeem et al. 2020, https://arxiv.org/abs/2002.09797).
+    """Return density and coverage of features [N, F] and [M, F] (Naeem et al. 2020, https://arxiv.org/abs/2002.09797).
 
         density  = 1 / (k M) sum_j sum_i 1[ |generated_j - real_i| <= r_i ]
         coverage = 1 / N sum_i 1[ |generated_j - real_i| <= r_i for any j ]
 
-    with r_i the distance of real_i to its k-th nearest other real sample.
+    where r_i is the distance of real_i to its k-th nearest other real sample.
 
     Args:
-      convention: "paper": the border belongs to a ball, as in `precision_recall`; a set of different samples against
-        itself then has density (k + 1) / k. "prdc": `<` in place of `<=`, as in the authors' package, by which it has
-        density 1, but sets of samples that come more than k times have density and coverage 0.
+      convention: "paper": a ball includes its border, as in `precision_recall`; a set of different samples against
+        itself then has density (k + 1) / k. "prdc": `<` in place of `<=`, as in the authors' package; this set then has
+        density 1, but sets of samples that occur more than k times have density and coverage 0.
 
     Raises:
-      UserError: arrays that are not features [N, F] and [M, F], fewer than k + 1 real samples, or another convention.
+      UserError: the arrays are not features [N, F] and [M, F], there are fewer than k + 1 real samples, or the
+        convention is unknown.
     """
     border = _has_border(convention)
     real, generated = check_features(real=real, generated=generated)
@@ -115,20 +118,21 @@ def density_coverage(
 def nearest_training(
     generated: np.ndarray, train: np.ndarray, held_out: np.ndarray, *, progress: Progress | None = None
 ) -> NearestTraining:
-    """Tells memorization from generalization: features of generated, training and held-out real samples, [*, F].
+    """Distinguish memorization from generalization by features of generated, training and held-out real samples, [*,
+    F].
 
-    A model that learned the distribution draws samples that are as far from the training set as held-out samples are.
-    With L the distance to the nearest training sample,
+    A model that learned the distribution draws samples as far from the training set as held-out samples are. With L the
+    distance to the nearest training sample,
 
         ratio = median L(generated) / median L(held-out)
         closer = Pr(L(generated) < L(held-out)) + 1/2 Pr(L(generated) = L(held-out))
 
-    `closer` is the Mann-Whitney statistic on which Meehan et al. 2020 (arXiv:2004.05675) build their test for
+    `closer` is the Mann-Whitney statistic on which Meehan et al. 2020 (arXiv:2004.05675) base their test for
     data-copying, here over the whole space, not cell by cell. Poor samples are far from all real ones and hide copies
-    in both numbers: look at the nearest pairs too.
+    in both numbers, so look at the nearest pairs too.
 
     Raises:
-      UserError: arrays that are not features [*, F], or at least half of the held-out samples are in the training set.
+      UserError: the arrays are not features [*, F], or at least half of the held-out samples are in the training set.
     """
     generated, train, held_out = check_features(generated=generated, training=train, held_out=held_out)
     total = len(generated) + len(held_out)
@@ -157,10 +161,10 @@ def _has_border(convention: str) -> bool:
 
 
 def _part(progress: Progress | None, start: int, total: int) -> Progress | None:
-    """The progress of one pass among several, before which `start` of all `total` samples were done."""
+    """Return the progress function of one of several passes, before which `start` of all `total` samples were done."""
     return None if progress is None else lambda done, _: progress(start + done, total)
 
 
 def _radii(features: np.ndarray, k: int, progress: Progress | None) -> np.ndarray:
-    """Distance of each sample [N, F] to its k-th nearest other sample, [N]."""
+    """Return the distance of each sample [N, F] to its k-th nearest other sample, [N]."""
     return nearest_distances(features, features, k, exclude_self=True, progress=progress)[0][:, -1]

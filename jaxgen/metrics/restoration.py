@@ -1,13 +1,13 @@
-"""How near restored images are to their targets: L1, PSNR, SSIM and multi-scale SSIM, one value per image.
+"""Similarity of restored images to their targets: L1, PSNR, SSIM and multi-scale SSIM, one value per image.
 
-Images are [B, H, W, C] of any real numbers. Integers of every width, and float64, are computed in float64: the same
-whether NumPy's or JAX's arrays are given. Other floating-point numbers, and whatever is traced within `jax.jit`, are
-computed in float32 (float64 where jax has it). Images with values that are not finite have values that are not numbers.
+Images are [B, H, W, C] of any real numbers. Integers of every width, and float64, are computed in float64, for NumPy
+and JAX arrays alike. Other floating-point numbers, and everything traced within `jax.jit`, are computed in float32
+(float64 if enabled in jax). Images with values that are not finite have a score of nan.
 
 `max_value` is the width of the range that values may have, not the largest of a batch: 255 for 0..255, 65535 for all of
-uint16, 1 for [0, 1], 2 for [-1, 1]; integers that spread further than it says are refused. SSIM compares mean
-brightnesses by their ratio, so it is not the same for one image in [-1, 1] and in 0..255: the figures of the literature
-are those of values that start at 0.
+uint16, 1 for [0, 1], 2 for [-1, 1]; integers with a wider range are refused. SSIM compares mean brightnesses by their
+ratio, so it differs for one image in [-1, 1] and in 0..255: the figures of the literature are for values that start at
+0.
 """
 
 import functools
@@ -28,18 +28,18 @@ WINDOW_SIZE = 11
 WINDOW = np.exp(-0.5 * (np.arange(-(WINDOW_SIZE // 2), WINDOW_SIZE // 2 + 1) / 1.5) ** 2)
 WINDOW /= WINDOW.sum()
 K1, K2 = 0.01, 0.03
-SCALE_WEIGHTS = (0.0448, 0.2856, 0.3001, 0.2363, 0.1333)  # Wang et al. 2003, of the finest scale first
+SCALE_WEIGHTS = (0.0448, 0.2856, 0.3001, 0.2363, 0.1333)  # Wang et al. 2003, finest scale first
 MS_SSIM_LEAST_SIZE = 2 ** (len(SCALE_WEIGHTS) - 1) * (WINDOW_SIZE - 1) + 1
 
 
 def _of_any_type(metric: Callable[..., jax.Array]) -> Callable[..., jax.Array]:
-    """The metric, compiled, of images of every type: float64 where they need it, after the checks of its docstring."""
+    """Compile a metric for images of every type: float64 if they need it, after the checks of its docstring."""
     compiled = jax.jit(metric)
 
     @functools.wraps(metric)
     def checked(images: ArrayLike, targets: ArrayLike, **ranges: float | jax.Array) -> jax.Array:
         if not (isinstance(images, jax.Array) and isinstance(targets, jax.Array)):
-            # jax would cut wide types of NumPy's short
+            # jax would narrow NumPy's wide types
             images, targets = np.asarray(images), np.asarray(targets)
         _check_images(images, targets)
         ranges = {name: _checked_range(value, images, targets) for name, value in ranges.items()}
@@ -73,7 +73,7 @@ def _check_images(images: AnyArray, targets: AnyArray) -> None:
 
 
 def _checked_range(max_value: float | jax.Array, *arrays: AnyArray) -> float | jax.Array:
-    """Return the width as a float, which no square overflows."""
+    """Return the width as a float whose square does not overflow."""
     if isinstance(max_value, Tracer):
         return max_value.astype(jnp.promote_types(max_value.dtype, jnp.float32))
     max_value = float(max_value)
@@ -92,48 +92,49 @@ def _checked_range(max_value: float | jax.Array, *arrays: AnyArray) -> float | j
 
 @_of_any_type
 def l1(images: jax.Array, targets: jax.Array) -> jax.Array:
-    """The mean absolute difference, images [B, H, W, C] and targets of the same shape -> [B].
+    """Return the mean absolute difference of images [B, H, W, C] and targets of the same shape, [B].
 
     Raises:
-      UserError: not two batches of images of one shape, or none.
+      UserError: the images and targets are not two non-empty batches of one shape.
     """
     return row_means(jnp.abs(rows(images) - rows(targets)))
 
 
 @_of_any_type
 def psnr(images: jax.Array, targets: jax.Array, *, max_value: float) -> jax.Array:
-    """Peak signal-to-noise ratio in decibels, 10 log10(max_value^2 / mean squared error), [B, H, W, C] x 2 -> [B].
+    """Return the peak signal-to-noise ratio in decibels, 10 log10(max_value^2 / mean squared error), [B].
 
-    Infinite for images that equal their targets.
+    Images and targets are [B, H, W, C]. The ratio is infinite for images that equal their targets.
 
     Raises:
-      UserError: not two batches of images of one shape, none, or a range that is not above 0 or too narrow.
+      UserError: the images and targets are not two non-empty batches of one shape, or the range is not above 0 or too
+        narrow.
     """
     return 10.0 * jnp.log10(max_value**2 / row_means((rows(images) - rows(targets)) ** 2))
 
 
 @_of_any_type
 def ssim(images: jax.Array, targets: jax.Array, *, max_value: float) -> jax.Array:
-    """Structural similarity, in [-1, 1], 1 for equal images (Wang et al. 2004, doi:10.1109/TIP.2003.819861).
+    """Return the structural similarity, in [-1, 1], 1 for equal images (Wang et al. 2004, doi:10.1109/TIP.2003.819861).
 
-    Equation 13, of the local means m, variances v and covariance c under an 11x11 Gaussian window of standard
+    This is equation 13, of the local means m, variances v and covariance c under an 11x11 Gaussian window of standard
     deviation 1.5, with C1 = (0.01 max_value)^2 and C2 = (0.03 max_value)^2:
 
         SSIM(x, y) = (2 m_x m_y + C1) (2 c_xy + C2) / ((m_x^2 + m_y^2 + C1) (v_x + v_y + C2))
 
-    averaged over the windows that lie whole within the image, then over the channels. This is scikit-image's
+    averaged over the windows that lie completely within the image, then over the channels. It equals scikit-image's
     `structural_similarity(..., gaussian_weights=True, use_sample_covariance=False)`.
 
     Args:
       images: [B, H, W, C], at least 11x11.
-      targets: of the same shape.
+      targets: array of the same shape.
       max_value: width of the range of values: 255 for 0..255, 2 for [-1, 1].
 
     Returns:
       [B].
 
     Raises:
-      UserError: as for `psnr`, or images smaller than the window.
+      UserError: the conditions of `psnr`, or images smaller than the window.
     """
     _check_size(images, WINDOW_SIZE, "SSIM")
     return jnp.mean(_similarity(images, targets, max_value)[0], -1)
@@ -141,26 +142,27 @@ def ssim(images: jax.Array, targets: jax.Array, *, max_value: float) -> jax.Arra
 
 @_of_any_type
 def ms_ssim(images: jax.Array, targets: jax.Array, *, max_value: float) -> jax.Array:
-    """Multi-scale structural similarity over 5 scales (Wang et al. 2003, doi:10.1109/ACSSC.2003.1292216).
+    """Return the multi-scale structural similarity over 5 scales (Wang et al. 2003, doi:10.1109/ACSSC.2003.1292216).
 
-    Equation 7: the contrast-and-structure factor of SSIM, cs, at each scale but the coarsest, where all of SSIM counts:
+    This is equation 7: the contrast-and-structure factor of SSIM, cs, at each scale but the coarsest, where all of SSIM
+    counts:
 
         MS-SSIM(x, y) = SSIM_5^0.1333  prod_{i=1..4} cs_i^w_i,   w = 0.0448, 0.2856, 0.3001, 0.2363
 
-    each factor averaged over a scale's windows, and 0 where that average is negative; the product is averaged over the
-    channels. From one scale to the next, 2x2 pixels are averaged. At an odd size the last row or column is repeated, as
-    `tf.image.ssim_multiscale` does (pytorch-msssim puts zeros around the image instead).
+    where each factor is averaged over a scale's windows, and 0 if that average is negative; the product is averaged
+    over the channels. From one scale to the next, 2x2 pixels are averaged. At an odd size the last row or column is
+    repeated, as in `tf.image.ssim_multiscale` (pytorch-msssim pads the image with zeros instead).
 
     Args:
       images: [B, H, W, C], at least 161x161.
-      targets: of the same shape.
+      targets: array of the same shape.
       max_value: width of the range of values: 255 for 0..255, 2 for [-1, 1].
 
     Returns:
       [B], in [0, 1].
 
     Raises:
-      UserError: as for `psnr`, or images too small for 5 scales.
+      UserError: the conditions of `psnr`, or images too small for 5 scales.
     """
     _check_size(images, MS_SSIM_LEAST_SIZE, f"MS-SSIM over {len(SCALE_WEIGHTS)} scales")
     factors = []
@@ -179,7 +181,9 @@ def _check_size(images: jax.Array, least: int, what: str) -> None:
 
 
 def _similarity(images: jax.Array, targets: jax.Array, max_value: float) -> tuple[jax.Array, jax.Array]:
-    """(SSIM, its contrast-and-structure factor), each averaged over the windows: [B, H, W, C] x 2 -> [B, C] x 2."""
+    """Return (SSIM, its contrast-and-structure factor), each averaged over the windows, [B, C], of images
+    [B, H, W, C].
+    """
     c1, c2 = (K1 * max_value) ** 2, (K2 * max_value) ** 2
     # Variances do not depend on a shift of the values, but the rounding of E[x^2] - E[x]^2 does: shift them to about 0.
     shift_x, shift_y = (jnp.mean(x, (1, 2), keepdims=True) for x in (images, targets))  # [B, 1, 1, C]
@@ -196,10 +200,10 @@ def _similarity(images: jax.Array, targets: jax.Array, max_value: float) -> tupl
 
 
 def _window_mean(values: jax.Array) -> jax.Array:
-    """The mean under the Gaussian window wherever it fits: [B, H, W, C] -> [B, H - 10, W - 10, C].
+    """Return the mean under the Gaussian window wherever it fits: [B, H, W, C] to [B, H - 10, W - 10, C].
 
-    A product with a banded matrix along each axis. At these sizes that is faster than a convolution of one channel on a
-    CPU (6 times at 256x256) and than sums of shifted images, which also take seconds to compile.
+    It is a product with a banded matrix along each axis. At these sizes this is faster on a CPU than a convolution of
+    one channel (6 times at 256x256) and than sums of shifted images, which also take seconds to compile.
     """
     for axis in (1, 2):
         size = values.shape[axis]
@@ -210,7 +214,7 @@ def _window_mean(values: jax.Array) -> jax.Array:
 
 
 def _halve(images: jax.Array) -> jax.Array:
-    """The means of 2x2 pixels: [B, H, W, C] -> [B, ceil(H / 2), ceil(W / 2), C]."""
+    """Return the means of 2x2 pixels: [B, H, W, C] to [B, ceil(H / 2), ceil(W / 2), C]."""
     batch, height, width, channels = images.shape
     images = jnp.pad(images, ((0, 0), (0, height % 2), (0, width % 2), (0, 0)), mode="edge")
     return jnp.mean(images.reshape(batch, (height + 1) // 2, 2, (width + 1) // 2, 2, channels), (2, 4))

@@ -12,29 +12,30 @@ class Retrieval(NamedTuple):
     """Shares of images, between 0 and 1."""
 
     top1: float
-    """Share whose own caption is the nearest of all that they were offered."""
+    """Share whose own caption is the nearest of all candidates."""
     top5: float
     """Share whose own caption is among the five nearest."""
     standard_error: float
-    """Of `top1`, images being independent."""
+    """Standard error of `top1` for independent images."""
 
 
 def caption_ranks(
     images: np.ndarray, captions: np.ndarray, own: np.ndarray, *, among: int = 100, seed: int = 0
 ) -> np.ndarray:
-    """How many of the other captions that an image is offered are as near to it as its own, or nearer: int [N].
+    """Return how many of the other candidate captions are at least as near to an image as its own: int [N].
 
-    An image is offered its own caption and `among` - 1 others, chosen by the seed (fewer where there are fewer). Others
-    that are as near count against it, so that an encoder that gives everything one vector finds nothing.
+    The candidates of an image are its own caption and `among` - 1 others, chosen by the seed (fewer if there are
+    fewer). Captions that are equally near count against it, so that an encoder that maps everything to one vector has
+    no hits.
 
     Args:
       images: vectors [N, E] of length 1.
       captions: vectors [M, E] of length 1, of different captions.
       own: int [N], the number of each image's caption.
-      among: at least 2, the image's own caption included.
+      among: number of candidates, at least 2, including the image's own caption.
 
     Raises:
-      UserError: vectors that are not [N, E] and [M, E], numbers of captions that are not there, or `among` below 2.
+      UserError: the vectors are not [N, E] and [M, E], a caption's number does not exist, or `among` is below 2.
     """
     images, captions = check_features(image=images, caption=captions)
     own = check_numbers("numbers of the images' captions", own, count=len(images), below=len(captions))
@@ -51,10 +52,10 @@ def caption_ranks(
 
 
 def retrieval_scores(ranks: np.ndarray) -> Retrieval:
-    """Return the shares of images that find their caption, of the ranks [N] that `caption_ranks` gives.
+    """Return the shares of images whose caption is found, from the ranks [N] of `caption_ranks`.
 
     Raises:
-      UserError: ranks that are not one integer of at least 0 an image.
+      UserError: the ranks are not one integer of at least 0 an image.
     """
     ranks = check_numbers("ranks", ranks)
     top1 = float(np.mean(ranks < 1))

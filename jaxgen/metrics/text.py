@@ -1,7 +1,7 @@
-"""How varied a set of texts is: distinct n-grams, and how well each text is explained by the others.
+"""Diversity of a set of texts: distinct n-grams and self-BLEU.
 
-A text is a sequence of hashable tokens: ids, words, characters. Whoever calls splits it: a plain `str` is read as its
-characters, `text.split()` as its words, and scores compare only for the same tokens.
+A text is a sequence of hashable tokens: ids, words, characters. The caller splits it: a plain `str` is read as its
+characters, `text.split()` as its words. Only scores of the same kind of tokens are comparable.
 """
 
 import math
@@ -12,17 +12,18 @@ import numpy as np
 
 from jaxgen.core.errors import UserError
 
-EPSILON = 0.1  # method 1 of Chen and Cherry 2014, as NLTK has it
+EPSILON = 0.1  # method 1 of Chen and Cherry 2014, as in NLTK
 
 
 def distinct_n(texts: Sequence[Sequence[Hashable]], n: int) -> float:
-    """Share of the n-grams of all texts that are different, in (0, 1]; nan where no text has n tokens.
+    """Return the share of distinct n-grams among all n-grams of the texts, in (0, 1]; nan if no text has n tokens.
 
-    Distinct n-grams / all n-grams over the whole set, as in Li et al. 2016 (arXiv:1510.03055), who divide by the number
-    of tokens: the same for n = 1, and a little less for longer ones. It falls as a set grows: compare sets of one size.
+    Distinct n-grams are divided by all n-grams of the set. Li et al. 2016 (arXiv:1510.03055) divide by the number of
+    tokens: this is the same for n = 1, and a little less for longer ones. The share falls as a set grows, so compare
+    sets of one size.
 
     Raises:
-      UserError: `n` below 1, or one `str` in place of a set of texts.
+      UserError: `n` is below 1, or `texts` is one `str` rather than a set of texts.
     """
     _check(texts, n)
     distinct, total = set(), 0
@@ -36,19 +37,20 @@ def distinct_n(texts: Sequence[Sequence[Hashable]], n: int) -> float:
 def self_bleu(
     texts: Sequence[Sequence[Hashable]], *, max_n: int = 4, num_texts: int | None = None, seed: int = 0
 ) -> float:
-    """Mean BLEU of each text against all others, in [0, 1]: near 1 where texts repeat each other.
+    """Return the mean BLEU of each text against all others, in [0, 1]: near 1 if texts repeat each other.
 
-    Zhu et al. 2018 (Texygen, arXiv:1802.01886), of BLEU as Papineni et al. 2002 define it, with equal
-    weights for n-grams of 1..max_n and NLTK's smoothing method 1: the same as `sentence_bleu(others, text, weights,
-    SmoothingFunction().method1)` averaged over the texts, in time that grows with the tokens and not with their square.
+    This is Texygen's self-BLEU (Zhu et al. 2018, arXiv:1802.01886), with BLEU as defined by Papineni et al. 2002, equal
+    weights for n-grams of 1..max_n and NLTK's smoothing method 1. It equals `sentence_bleu(others, text, weights,
+    SmoothingFunction().method1)` averaged over the texts, in time that is linear rather than quadratic in the tokens.
 
     Args:
-      max_n: the longest n-grams.
-      num_texts: as many texts, chosen at random by `seed`, are compared among themselves (None: all). The score rises
-        with their number, so only scores of equally many texts compare; Texygen takes 500.
+      max_n: length of the longest n-grams.
+      num_texts: number of texts, chosen at random by `seed`, that are compared with each other; None: all. The score
+        rises with this number, so only scores of equally many texts are comparable; Texygen takes 500.
 
     Raises:
-      UserError: fewer than two texts, fewer than `num_texts`, `max_n` below 1, or one `str` in place of a set of texts.
+      UserError: there are fewer than two texts or fewer than `num_texts`, `max_n` is below 1, or `texts` is one `str`
+        rather than a set of texts.
     """
     _check(texts, max_n)
     count = len(texts) if num_texts is None else num_texts
@@ -72,9 +74,9 @@ def _n_grams(text: tuple[Hashable, ...], n: int) -> Iterator[tuple[Hashable, ...
 
 
 def _log_precisions(texts: Sequence[tuple[Hashable, ...]], n: int) -> list[float]:
-    """Of each text, log of the share of its n-grams that are found in another, each as often as it is there."""
+    """Return for each text the log of the share of its n-grams that occur in another, clipped to their count there."""
     counts = [Counter(_n_grams(text, n)) for text in texts]
-    # The most often that any text has a gram, and the next: what the others of a text have is one of these two.
+    # The two highest counts of a gram in any text: the highest among the others of a text is one of these.
     highest: dict[tuple[Hashable, ...], tuple[int, int]] = {}
     for of_text in counts:
         for gram, times in of_text.items():
@@ -87,14 +89,16 @@ def _log_precisions(texts: Sequence[tuple[Hashable, ...]], n: int) -> list[float
             first, second = highest[gram]
             found += min(times, second if times == first else first)
         if found == 0 and n == 1:
-            logs.append(-math.inf)  # BLEU is 0 where not one word matches: no smoothing
+            logs.append(-math.inf)  # BLEU is 0 if no word matches: no smoothing
         else:
             logs.append(math.log((found or EPSILON) / max(1, of_text.total())))
     return logs
 
 
 def _brevity_penalties(texts: Sequence[tuple[Hashable, ...]]) -> np.ndarray:
-    """exp(1 - r / c) of a text of length c below r, the nearest length among the others (the shorter of two)."""
+    """Return exp(1 - r / c) for a text of length c below r, the nearest length among the others (the
+    shorter of two).
+    """
     lengths = Counter(map(len, texts))
     penalty = {}
     for length, times in lengths.items():

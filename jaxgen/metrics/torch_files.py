@@ -1,7 +1,8 @@
-"""Reads the tensors of a file that PyTorch wrote, without PyTorch and without running anything that the file says.
+"""Reading the tensors of a PyTorch file without PyTorch and without running any code from the file.
 
-Such a file is a pickle, and a pickle may name any function of Python to be called while it is read. Here it gets only
-the few names that a dictionary of tensors needs, and these give descriptions of tensors, made into arrays afterwards.
+Such a file is a pickle, and a pickle may name any Python function to be called while it is read. This reader provides
+only the few names that a dictionary of tensors needs; they return descriptions of tensors, which become arrays
+afterwards.
 """
 
 import io
@@ -21,7 +22,7 @@ from jaxgen.core.errors import UserError
 from jaxgen.data.limits import check_file, check_memory
 
 LEGACY_MAGIC = 0x1950A86A20F9469CFC6C
-"""The first pickle of a file of before PyTorch 1.6; the next three are the protocol, the machine and the object."""
+"""First pickle of a file from before PyTorch 1.6; the next three are the protocol, the machine and the object."""
 
 STORAGES = {
     "DoubleStorage": "<f8",
@@ -40,11 +41,11 @@ _MOST_AXES = 64
 
 
 def read_torch_state(path: str | Path) -> dict[str, np.ndarray]:
-    """The tensors of a state dict, by name, from a file of `torch.save` in the zip format or that of before 1.6.
+    """Return the tensors of a state dict, by name, from a file of `torch.save` in the zip format or that of before 1.6.
 
     Raises:
-      UserError: no such file, another kind of file, one with more in it than named tensors, or one that asks for more
-        memory than the limit of `jaxgen.data.limits` and than it takes on the disk.
+      UserError: the file does not exist, is of another kind, has more in it than named tensors, or asks for more memory
+        than both the limit of `jaxgen.data.limits` and its size on the disk.
     """
     path = Path(path)
     on_disk = check_file(path)
@@ -63,13 +64,13 @@ def read_torch_state(path: str | Path) -> dict[str, np.ndarray]:
         raise UserError(f"{path} is not read: {error}; only a state dict of plain tensors is.") from None
     except OSError as error:
         raise UserError(f"{path} cannot be read: {error.strerror or error}.") from error
-    except Exception as error:  # a damaged pickle raises nearly anything
+    except Exception as error:  # a damaged pickle may raise almost anything
         reason = type(error).__name__
         raise UserError(f"{path} is no state dict of PyTorch, or it is damaged ({reason} in reading it).") from None
 
 
 class _Refused(Exception):
-    """The file has something in it that a state dict has not."""
+    """Error for a file with content that a state dict does not have."""
 
 
 class _Storage(NamedTuple):
@@ -85,7 +86,7 @@ class _Tensor(NamedTuple):
 
 
 class _Unpickler(pickle.Unpickler):
-    """Knows the names in `_allowed`, and no other."""
+    """Unpickler that knows only the names in `_allowed`."""
 
     def __init__(self, file: BinaryIO) -> None:
         super().__init__(file)
@@ -107,7 +108,9 @@ class _Unpickler(pickle.Unpickler):
 
 
 def _allowed() -> Mapping[tuple[str, str], object]:
-    """What a state dict's pickle names. Made anew for each file: a pickle can set attributes of what it is given."""
+    """Return the names in a state dict's pickle. They are made for each file, since a pickle can set attributes of
+    objects.
+    """
 
     def rebuild_tensor(
         storage: _Storage, offset: int, shape: tuple[int, ...], strides: tuple[int, ...], *_: object
@@ -121,26 +124,26 @@ def _allowed() -> Mapping[tuple[str, str], object]:
         ("collections", "OrderedDict"): OrderedDict,
         ("torch._utils", "_rebuild_tensor_v2"): rebuild_tensor,
         ("torch._utils", "_rebuild_parameter"): rebuild_parameter,
-        # A string, since there is nothing that a pickle could do with one.
+        # A string, since a pickle cannot do anything with one.
         **{("torch", storage): dtype for storage, dtype in STORAGES.items()},
     }
 
 
 def _load(file: BinaryIO) -> Any:
-    """Return the next pickle of a file, once it is sure that reading it allocates nothing that is not in the file."""
+    """Return the next pickle of a file, after checking that reading it allocates nothing that is not in the file."""
     start, most = file.tell(), 0
     for operation, argument, _ in pickletools.genops(file):
         if operation.name in _MEMO_OPERATIONS:
             most = max(most, int(argument or 0))
     end = file.tell()
-    if most > end - start:  # a pickle of so many bytes remembers no more things; their list would be as long
+    if most > end - start:  # a pickle of so many bytes cannot memoize more objects; their list would be as long
         raise _Refused(f"its pickle of {end - start:,} bytes asks for {most:,} places")
     file.seek(start)
     return _Unpickler(file).load()
 
 
 def _read_zip(file: BinaryIO, check: Callable[[int], None]) -> dict[str, np.ndarray]:
-    """One archive: the pickle, and each storage in a file of its own."""
+    """Read an archive: the pickle, and each storage in its own file."""
     with zipfile.ZipFile(file) as archive:
         sizes = {member.filename: member.file_size for member in archive.infolist()}
         pickled = next(name for name in sizes if name.endswith("/data.pkl"))
@@ -155,7 +158,7 @@ def _read_zip(file: BinaryIO, check: Callable[[int], None]) -> dict[str, np.ndar
 
 
 def _read_legacy(file: BinaryIO, check: Callable[[int], None]) -> dict[str, np.ndarray]:
-    """Pickles in a row, and after them each storage: its number of elements, then these."""
+    """Read consecutive pickles, and after them each storage: its number of elements, then these."""
     if _load(file) != LEGACY_MAGIC:
         raise _Refused("it is the pickle of something else")
     for _ in ("protocol", "machine"):
@@ -179,7 +182,7 @@ def _read_legacy(file: BinaryIO, check: Callable[[int], None]) -> dict[str, np.n
 
 
 def _checked(state: object, check: Callable[[int], None]) -> dict[str, _Tensor]:
-    """Return the pickled object, if it is a dictionary of tensors by name that `check` lets pass."""
+    """Return the pickled object if it is a dictionary of tensors by name that `check` accepts."""
     if not isinstance(state, dict):
         raise _Refused(f"it holds a {type(state).__name__}")
     for name, tensor in state.items():
@@ -187,13 +190,13 @@ def _checked(state: object, check: Callable[[int], None]) -> dict[str, _Tensor]:
             raise _Refused(f"its entry {reprlib.repr(name)} is no tensor")
         if not _has_plain_shape(tensor):
             raise _Refused(f"its entry {reprlib.repr(name)} has no plain shape")
-    # Several tensors may share a storage, and each becomes an array of its own.
+    # Several tensors may share a storage, and each becomes a separate array.
     check(sum(math.prod(tensor.shape) * np.dtype(tensor.storage.dtype).itemsize for tensor in state.values()))
     return state
 
 
 def _has_plain_shape(tensor: _Tensor) -> bool:
-    """Whether its offset, shape and strides are whole numbers from 0 on, within what a file can have."""
+    """Return whether its offset, shape and strides are non-negative integers within what a file can have."""
     if not (isinstance(tensor.shape, tuple) and isinstance(tensor.strides, tuple)):
         return False
     numbers = (tensor.offset, *tensor.shape, *tensor.strides)
@@ -202,7 +205,7 @@ def _has_plain_shape(tensor: _Tensor) -> bool:
 
 
 def _arrays(tensors: Mapping[str, _Tensor], content: Callable[[str], bytes]) -> dict[str, np.ndarray]:
-    """Return the arrays, in their order; `content` is asked once for each storage, and one is in memory at a time."""
+    """Return the arrays, in order; `content` is called once for each storage, and only one is in memory at a time."""
     arrays: dict[str, Any] = dict.fromkeys(tensors)
     by_storage: dict[str, list[str]] = {}
     for name, tensor in tensors.items():
@@ -214,11 +217,11 @@ def _arrays(tensors: Mapping[str, _Tensor], content: Callable[[str], bytes]) -> 
 
 
 def _array(tensor: _Tensor, content: bytes) -> np.ndarray:
-    """The elements of a storage that a tensor names, in an array of its own."""
+    """Return the elements of a storage that a tensor names, as a separate array."""
     elements = np.frombuffer(content, tensor.storage.dtype)
     last = tensor.offset + sum((size - 1) * stride for size, stride in zip(tensor.shape, tensor.strides, strict=True))
     count = math.prod(tensor.shape)
-    # More elements than the storage has: a few bytes could ask for any amount of memory.
+    # Refuse more elements than the storage has: a few bytes could ask for any amount of memory.
     if count > 0 and not (last < len(elements) and count <= len(elements)):
         raise _Refused(f"a tensor of shape {tensor.shape} does not fit into its {len(elements)} numbers")
     strides = [stride * elements.itemsize for stride in tensor.strides]

@@ -1,4 +1,4 @@
-"""Files of trained weights: our own in safetensors, and those that others trained with PyTorch."""
+"""Files of trained weights: jaxgen's in safetensors, and those trained with PyTorch."""
 
 import functools
 import hashlib
@@ -23,44 +23,44 @@ from jaxgen.networks.inception import InceptionV3
 
 # Flax's name of an array in its layer -> PyTorch's.
 TORCH_NAMES = {"kernel": "weight", "scale": "weight", "bias": "bias", "mean": "running_mean", "var": "running_var"}
-# Rank -> which of PyTorch's axes becomes each of Flax's.
+# Rank -> the PyTorch axis that becomes each Flax axis.
 FROM_TORCH = {1: (0,), 2: (1, 0), 4: (2, 3, 1, 0)}
 
 SAFETENSORS_TYPES = ("F64", "F32", "F16", "BF16", "I64", "I32", "I16", "I8", "U64", "U32", "U16", "U8", "BOOL")
 MOST_HEADER_BYTES = 100_000_000
-"""That of the library."""
+"""Maximum size of a header, as in the library."""
 
 
 def save_variables(path: str | Path, variables: Variables) -> None:
-    """Writes a network's variables {"params": {...}, ...} to safetensors, under their paths joined by "/"."""
+    """Write a network's variables {"params": {...}, ...} to safetensors, under their paths joined by "/"."""
     arrays = {name: np.asarray(array, order="C") for name, array in flatten_dict(variables, sep="/").items()}
     save_file(arrays, path)
 
 
 def load_variables(path: str | Path) -> Variables:
-    """The variables that `save_variables` wrote.
+    """Load the variables written by `save_variables`.
 
     Raises:
-      UserError: no such file, or another kind of file.
+      UserError: the file does not exist, or is of another kind.
     """
     return unflatten_dict(read_safetensors(path), sep="/")
 
 
 def file_sha256(path: str | Path) -> str:
-    """The SHA-256 of a file's bytes, in hexadecimal."""
+    """Return the SHA-256 of a file's bytes, in hexadecimal."""
     with Path(path).open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def inception_variables(path: str | Path) -> Variables:
-    """The variables of `InceptionV3` from a file in the layout of `pt_inception-2015-12-05`.
+    """Load the variables of `InceptionV3` from a file in the layout of `pt_inception-2015-12-05`.
 
     Args:
       path: a state dict of PyTorch, or safetensors, with PyTorch's names or those of `save_variables`.
 
     Raises:
-      UserError: no such file, or one that holds other arrays; the first that is missing, odd or of another shape is
-        named.
+      UserError: the file does not exist, or holds other arrays; the message names the first array that is missing,
+        unexpected or of another shape.
     """
     state = read_safetensors(path) if Path(path).suffix.lower() == ".safetensors" else read_torch_state(path)
     torch_layer = None if any(name.startswith("params/") for name in state) else _inception_layer
@@ -75,18 +75,19 @@ def checked_variables(
     *,
     torch_layer: Callable[[str], str] | None = None,
 ) -> Variables:
-    """The variables of a network, nested and float32, if the arrays are all of them and no others.
+    """Return the variables of a network, nested and float32, if the arrays are exactly these.
 
-    PyTorch's weights [F, C, kh, kw] and [F, C] become kernels [kh, kw, C, F] and [C, F]; its counts of batches are left
-    out.
+    PyTorch's weights [F, C, kh, kw] and [F, C] become kernels [kh, kw, C, F] and [C, F]; its counts of batches are
+    dropped.
 
     Args:
-      state: arrays by name, of the file `source`, which is named in errors.
-      network: `network(images [1, *image_shape], train=False)`.
-      torch_layer: from a layer's path in Flax ("a/b") to its name in PyTorch ("a.b"); None: names and axes are Flax's.
+      state: arrays by name, from the file `source`, which errors name.
+      network: network that is called as `network(images [1, *image_shape], train=False)`.
+      torch_layer: function from a layer's path in Flax ("a/b") to its name in PyTorch ("a.b"); None: names and axes are
+        Flax's.
 
     Raises:
-      UserError: an array is missing, odd or of another shape.
+      UserError: an array is missing, unexpected or of another shape.
     """
     init = functools.partial(network.init, train=False)
     shapes = flatten_dict(jax.eval_shape(init, jax.random.key(0), jnp.zeros((1, *image_shape))))
@@ -115,10 +116,10 @@ def _inception_layer(path: str) -> str:
 
 
 def read_safetensors(path: str | Path) -> dict[str, np.ndarray]:
-    """The arrays of a safetensors file by name.
+    """Return the arrays of a safetensors file by name.
 
     Raises:
-      UserError: no such file, another kind of file, or numbers of a type that NumPy has not, such as FP8.
+      UserError: the file does not exist, is of another kind, or has numbers of a type that NumPy lacks, such as FP8.
     """
     path = Path(path)
     on_disk = check_file(path)
@@ -132,11 +133,11 @@ def read_safetensors(path: str | Path) -> dict[str, np.ndarray]:
 
 
 def _check_types(path: Path) -> None:
-    """Refuse arrays of types that are not read.
+    """Refuse arrays of unsupported types.
 
     Raises:
-      UserError: such a type, which is named.
-      ValueError: a header that is none.
+      UserError: an array has such a type; the message names it.
+      ValueError: the header is not valid.
     """
     with path.open("rb") as file:
         size = int.from_bytes(file.read(8), "little")
