@@ -182,6 +182,14 @@ class GenerativeModel(NamedTuple):
     styles: Styles | None = None
     speech: Speech | None = None
 
+    @property
+    def capabilities(self) -> tuple[str, ...]:
+        """The names of what the model can do besides being trained, such as ("sample", "latents", "condition")."""
+        return tuple(name for name in self._fields[3:] if getattr(self, name) is not None)
+
+    def __repr__(self) -> str:
+        return f"GenerativeModel({', '.join(self.capabilities)})"
+
 
 class ModelSpec(ABC):
     """What a model is made of: networks, losses, optimizers, sizes; frozen, static and hashable, without arrays."""

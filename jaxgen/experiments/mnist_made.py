@@ -1,7 +1,7 @@
 """MADE, a masked autoencoder, on binary MNIST (Germain et al. 2015, https://arxiv.org/abs/1502.03509).
 
     python -m jaxgen.experiments.mnist_made
-    python -m jaxgen.experiments.mnist_made --widths 500 500 --binarisation fixed
+    python -m jaxgen.experiments.mnist_made --widths 500 500 --binarization fixed
     python -m jaxgen.experiments.mnist_made --conditional
 
 eval/autoregressive/nats is -log p(x) itself, not a bound, of the 10,000 test images made binary by chance. The preset

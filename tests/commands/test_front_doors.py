@@ -35,6 +35,8 @@ def test_an_opened_run_gives_states_metrics_samples_and_a_plot(tiny):
     assert samples.shape == (5, 8, 8, 1)
     np.testing.assert_array_equal(run.sample(9, seed=3)[:5], samples)
     assert not np.array_equal(run.sample(5, seed=3, checkpoint=4), samples)
+    assert run.model.capabilities == ("sample", "latents", "discriminate")
+    assert repr(run.model) == "GenerativeModel(sample, latents, discriminate)"
     titles = [axis.get_title(loc="left") for axis in run.plot().axes]
     assert "loss" in titles
 
