@@ -1,6 +1,6 @@
-"""How every command line ends: an exit code, and at most one sentence on the error stream.
+"""The end of every command line: an exit code, and at most one sentence on the error stream.
 
-It imports nothing that takes time, so that a command can be stopped from its beginning on.
+This module imports nothing slow, so that a command can be stopped from its start.
 """
 
 from __future__ import annotations
@@ -18,11 +18,11 @@ from jaxgen.core.errors import RunStopped, UserError
 from jaxgen.core.terminal import discard, encode_anything, printable, shortened
 
 PIPE_CLOSED = 141
-"""As of a process that SIGPIPE ends."""
+"""Exit code of a process that SIGPIPE ends."""
 
 
 class Stopped(BaseException):
-    """A signal asks the command to end."""
+    """A signal that asks the command to end."""
 
     def __init__(self, number: int):
         super().__init__(signal.Signals(number).name)
@@ -32,13 +32,13 @@ class Stopped(BaseException):
 def end_well(
     function: Callable[[], int], *, fault_code: int = 2, stopped: Callable[[], str] = lambda: "stopped"
 ) -> int:
-    """Call `function` and return the exit code of the process, with one line on stderr where something is wrong.
+    """Call `function` and return the exit code of the process, with one line on stderr if something is wrong.
 
-    0 or what `function` returns; 2 for bad input; `fault_code` for a disk or a memory that is full; 128 + the number of
-    the signal where one stopped it, 141 where the reader of stdout is gone (`| head`), which is no fault.
+    The code is 0 or what `function` returns; 2 for bad input; `fault_code` for a full disk or memory; 128 + the
+    signal's number if a signal stopped it; 141 if the reader of stdout is gone (`| head`), which is not an error.
 
     Args:
-      stopped: what is said when a signal ends it.
+      stopped: function that returns the message for a command that a signal ended.
     """
     encode_anything()
     try:
@@ -67,14 +67,14 @@ def end_well(
 
 
 def say(text: str) -> None:
-    """Print one line on stderr, whatever is in it; nothing happens where nobody reads it."""
+    """Print one line on stderr, whatever it contains; do nothing if nobody reads it."""
     with contextlib.suppress(OSError, ValueError):
         print(printable(text), file=sys.stderr, flush=True)
 
 
 def _refuse(sentence: str, code: int) -> int:
     with contextlib.suppress(OSError):
-        sys.stdout.flush()  # what was said before
+        sys.stdout.flush()  # earlier output comes first
     say(f"error: {sentence}")
     return code
 
@@ -85,7 +85,7 @@ def _explained(error: OSError) -> str:
 
 
 def _stdout_fails() -> bool:
-    """Whether nothing can be written there; what was held back when it failed is lost."""
+    """Return whether stdout cannot be written; output that is still buffered is then lost."""
     try:
         print(flush=True)
     except (OSError, ValueError):
@@ -96,14 +96,14 @@ def _stdout_fails() -> bool:
 
 @contextlib.contextmanager
 def stoppable(clean_up: Callable[[], object], stopped: Callable[[], str]) -> Iterator[None]:
-    """Let Ctrl-C, SIGTERM and SIGHUP end the block by `Stopped`, at once even where the main thread is compiling.
+    """Let Ctrl-C, SIGTERM and SIGHUP end the block by `Stopped`, at once even while the main thread is compiling.
 
-    Only the main thread of a process can catch signals; in another nothing is changed. Signals that are ignored (as
-    SIGHUP is under nohup) stay so.
+    Only the main thread of a process can catch signals; in another nothing changes. Signals that are ignored (as SIGHUP
+    is under nohup) stay ignored.
 
     Args:
-      clean_up: called before the process is ended in the middle of something that cannot be interrupted.
-      stopped: what is said then.
+      clean_up: function called before the process ends in the middle of something that cannot be interrupted.
+      stopped: function that returns the message printed then.
     """
     unraisable = sys.unraisablehook
 
@@ -118,10 +118,10 @@ def stoppable(clean_up: Callable[[], object], stopped: Callable[[], str]) -> Ite
 
     def stop(number: int, frame: FrameType | None) -> None:
         for other in numbers:
-            signal.signal(other, signal.SIG_IGN)  # what is being tidied up is not interrupted again
-        if _is_importing(frame):  # modules in C crash on an exception, or report another
+            signal.signal(other, signal.SIG_IGN)  # a second signal must not interrupt the clean-up
+        if _is_importing(frame):  # C modules crash on an exception, or report another
             end(number)
-        sys.unraisablehook = lambda unraisable: None  # raised where nothing can be, such as in a collector's callback
+        sys.unraisablehook = lambda unraisable: None  # if raised in a callback it cannot propagate
         raise Stopped(number)
 
     try:
@@ -138,7 +138,7 @@ def _is_importing(frame: FrameType | None) -> bool:
 
 
 def leave(code: int) -> None:
-    """End the process with an exit code; at once where a signal stopped it, since threads may still be compiling."""
+    """End the process with an exit code, at once if a signal stopped it, since threads may still be compiling."""
     if code > signals.exit_code(0):
         for stream in (sys.stdout, sys.stderr):
             with contextlib.suppress(OSError, ValueError):
@@ -150,7 +150,7 @@ def leave(code: int) -> None:
 def interruptible_imports() -> None:
     """Let Ctrl-C end the process with one line while `python -m jaxgen...` imports what it needs.
 
-    Nothing is under way then, and an exception would not do: imported libraries swallow it now and then.
+    Nothing is in progress then, and an exception would not do: imported libraries sometimes swallow it.
     """
 
     def end(number: int, frame: FrameType | None) -> None:

@@ -1,4 +1,4 @@
-"""The exceptions that command lines turn into one sentence."""
+"""Exceptions that command lines turn into one sentence."""
 
 import signal
 from collections.abc import Iterable
@@ -10,7 +10,7 @@ from jaxgen.core.terminal import one_line
 class UserError(Exception):
     """Bad input. The message is one sentence: what is wrong and what to do.
 
-    Command lines print it, on one line, without a traceback and exit with code 2.
+    Command lines print it on one line, without a traceback, and exit with code 2.
     """
 
     exit_code = 2
@@ -20,15 +20,15 @@ class UserError(Exception):
 
 
 class RunFailed(UserError):
-    """A run could not go on (a loss that is not finite): printed in the same way, exit code 1."""
+    """A run that could not go on (a loss that is not finite): printed like `UserError`, with exit code 1."""
 
     exit_code = 1
 
 
 class RunStopped(KeyboardInterrupt):
-    """A run was stopped by a signal before its last step; `except Exception` does not take it for a failure.
+    """A run that a signal stopped before its last step; `except Exception` does not catch it as a failure.
 
-    The message says at which step, what is saved, and how to go on.
+    The message says at which step, what is saved, and how to continue.
     """
 
     def __init__(self, signal_name: str, message: str, result: object = None):
@@ -36,17 +36,17 @@ class RunStopped(KeyboardInterrupt):
         self.signal_name = signal_name
         """SIGINT, SIGTERM or SIGHUP."""
         self.result = result
-        """The `jaxgen.TrainResult` of a run that ended at a step's end, saved; None of one that ended at once."""
+        """The `jaxgen.TrainResult` of a run that was saved at the end of a step; None if it ended at once."""
 
     @property
     def exit_code(self) -> int:
-        """128 and the signal's number, as shells have it."""
+        """128 plus the signal's number, as in shells."""
         return signals.exit_code(signal.Signals[self.signal_name])
 
 
 def nearest(name: str, names: Iterable[str]) -> str:
-    """Return " (did you mean ...?)" for a name that is not among others, or "" where none is like it."""
-    import difflib  # when a name is mistyped, and not at every start
+    """Return " (did you mean ...?)" for an unknown name, or "" if no name is similar."""
+    import difflib  # only when a name is mistyped, not at every start
 
     found = difflib.get_close_matches(name[:100], list(names), n=1)
     return f" (did you mean {found[0]}?)" if found else ""

@@ -1,7 +1,7 @@
 """File operations that leave either the old file or the new one, and follow no symbolic link.
 
-What is written goes to a fresh file beside the one it becomes, and takes its place by a rename: a killed process, a
-full disk or a link that somebody put there harms neither the old file nor any other. Nothing is removed through a link.
+Content is written to a fresh file in the same folder, which then replaces the target by a rename: a killed process, a
+full disk or a planted link damages neither the old file nor any other. Nothing is removed through a link.
 """
 
 import contextlib
@@ -17,7 +17,7 @@ from jaxgen.core.errors import UserError
 
 _PART = ".part-"
 _NO_FOLLOW = getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_CLOEXEC", 0)
-_NO_WAIT = getattr(os, "O_NONBLOCK", 0)  # else opening a pipe waits for somebody at its other end
+_NO_WAIT = getattr(os, "O_NONBLOCK", 0)  # otherwise opening a pipe waits for the other end
 _LONGEST_STEM = 100
 
 _SAYINGS = {
@@ -39,16 +39,16 @@ _SAYINGS = {
 
 
 def explain(error: OSError) -> str:
-    """Return what went wrong with a file, in words, with the file's name where the error has one."""
+    """Return a description of what went wrong with a file, with the file's name if the error has one."""
     why = _SAYINGS.get(error.errno or 0, error.strerror or str(error) or type(error).__name__)
     return f"{os.fsdecode(error.filename)}: {why}" if isinstance(error.filename, str | bytes) else why
 
 
 @contextlib.contextmanager
 def replacing(path: Path) -> Iterator[Path]:
-    """Give the path of a fresh, empty file in the same folder (with the same ending), which becomes `path` at the end.
+    """Yield the path of a fresh, empty file in the same folder (with the same ending), which becomes `path` at the end.
 
-    Nothing is left where the block raises; `path` is then as it was.
+    If the block raises, nothing is left behind and `path` is unchanged.
     """
     path = Path(path)
     part = fresh_name(path)
@@ -65,17 +65,17 @@ def replacing(path: Path) -> Iterator[Path]:
 
 
 def write_atomically(path: Path, content: bytes | str) -> None:
-    """Write a file as a whole: afterwards there is either the old one or the new one. Text is written as UTF-8."""
+    """Write a whole file, so that there is either the old one or the new one. Text is written as UTF-8."""
     with replacing(path) as part:
         part.write_bytes(content.encode() if isinstance(content, str) else content)
 
 
 @contextlib.contextmanager
 def moved_into(folder: Path) -> Iterator[Path]:
-    """Give a fresh folder inside `folder`; the files put there move into `folder` at the end.
+    """Yield a fresh folder inside `folder`; the files put into it move into `folder` at the end.
 
-    `folder` is made if need be, but not what it lies in. Files of the same names are replaced. Nothing is left where
-    the block raises.
+    `folder` is created if necessary, but not its parents. Files of the same names are replaced. If the block raises,
+    nothing is left behind.
 
     Raises:
       OSError: `folder` is a symbolic link, or cannot be written.
@@ -95,16 +95,16 @@ def moved_into(folder: Path) -> Iterator[Path]:
 
 
 def open_for_append(path: Path) -> IO[str]:
-    """Open a text file (UTF-8) to write at its end; it is made if need be, and is never one that a link points to."""
+    """Open a text file (UTF-8) to append to; it is created if necessary. Symbolic links are not followed."""
     descriptor = _open_regular(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND | _NO_FOLLOW)
     return open(descriptor, "a", encoding="utf-8", newline="\n")
 
 
 def read_bytes(path: Path, most: int = 2**28) -> bytes:
-    """Return what a file holds.
+    """Return the content of a file.
 
     Raises:
-      UserError: it cannot be read, or is larger than `most` bytes.
+      UserError: the file cannot be read, or is larger than `most` bytes.
     """
     try:
         with open(_open_regular(path, os.O_RDONLY), "rb") as file:
@@ -117,7 +117,7 @@ def read_bytes(path: Path, most: int = 2**28) -> bytes:
 
 
 def _open_regular(path: Path, flags: int) -> int:
-    """Open a file of a disk, and no folder, pipe or device, and return its descriptor."""
+    """Open a regular file, never a folder, pipe or device, and return its descriptor."""
     descriptor = os.open(path, flags | getattr(os, "O_BINARY", 0) | _NO_WAIT, 0o666)
     if not stat.S_ISREG(os.fstat(descriptor).st_mode):
         os.close(descriptor)
@@ -126,13 +126,15 @@ def _open_regular(path: Path, flags: int) -> int:
 
 
 def refuse_link(path: Path) -> None:
-    """Raise `OSError` where `path` is a symbolic link."""
+    """Raise `OSError` if `path` is a symbolic link."""
     if Path(path).is_symlink():
         raise OSError(errno.ELOOP, os.strerror(errno.ELOOP), str(path))
 
 
 def remove_tree(path: Path) -> None:
-    """Remove a file, or a folder with all that is in it; of a symbolic link only the link; nothing if it is missing."""
+    """Remove a file or a folder with all its content; remove only the link if it is one; do nothing if it
+    is missing.
+    """
     path = Path(path)
     try:
         mode = os.lstat(path).st_mode
@@ -148,7 +150,7 @@ def remove_tree(path: Path) -> None:
 
 
 def remove_parts(folder: Path) -> None:
-    """Remove what a killed process left half-written in a folder by the functions above."""
+    """Remove files in a folder that a killed process left half-written by the functions of this module."""
     with contextlib.suppress(OSError), os.scandir(folder) as entries:
         for entry in list(entries):
             head, found, token = entry.name.partition(_PART)
@@ -158,10 +160,10 @@ def remove_parts(folder: Path) -> None:
 
 
 def number_of(name: str) -> int | None:
-    """Return the number that a name is, in the digits 0 to 9; None where it is another name, such as `²` or `５`."""
+    """Return the number that a name spells in the digits 0 to 9; None for any other name, such as `²` or `５`."""
     return int(name) if name.isascii() and name.isdecimal() and len(name) <= 18 else None
 
 
 def fresh_name(path: Path) -> Path:
-    """Return the name of what is to become `path`, in the same folder and with the same ending; nothing has it yet."""
+    """Return an unused name in the same folder and with the same ending for a file that is to become `path`."""
     return path.with_name(f".{path.stem[:_LONGEST_STEM]}{_PART}{secrets.token_hex(8)}{path.suffix}")

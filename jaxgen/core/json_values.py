@@ -1,6 +1,6 @@
-"""JSON values held against Python's annotations: what a file says is used only where it has the type that is meant.
+"""JSON values checked against Python's annotations: a value from a file is used only if it has the declared type.
 
-This is for files whose form is fixed. The options in a config.json, which have ranges too, are held against the
+This is for files of a fixed form. The options in a config.json, which also have ranges, are checked against the
 experiment's own by `jaxgen.core.options.check_options`.
 """
 
@@ -18,10 +18,10 @@ LONGEST_SHOWN = 60
 
 
 def read_json(path: Path, check: Callable[[object], None], remedy: str = "restore it, or start a new run") -> Any:
-    """Return what a JSON file holds, checked.
+    """Return the content of a JSON file, checked.
 
     Args:
-      check: raises `ValueError` for what must not be there.
+      check: function that raises `ValueError` for content that is not valid.
 
     Raises:
       UserError: the file cannot be read, or is damaged.
@@ -38,13 +38,14 @@ def read_json(path: Path, check: Callable[[object], None], remedy: str = "restor
 
 
 def from_json(value: object, annotation: type[T]) -> T:
-    """Return a JSON value, which must be of the type of an annotation; lists become tuples where tuples are meant.
+    """Return a JSON value that must have the type of an annotation; lists become tuples for tuple types.
 
     Args:
-      annotation: int, float, str, None, tuple[T, U], list[T], dict[str, T] and unions of these. Any takes every value.
+      annotation: int, float, str, None, tuple[T, U], list[T], dict[str, T] or a union of these. Any accepts every
+        value.
 
     Raises:
-      ValueError: the value has another type; the message goes on after the value's name.
+      ValueError: the value has another type; the message continues the value's name.
     """
     origin, arguments = get_origin(annotation), get_args(annotation)
     if origin in (Union, types.UnionType):

@@ -1,11 +1,11 @@
-"""Options in groups: a frozen dataclass whose fields are dataclasses of options, known by the options' names alone.
+"""Options in groups: a frozen dataclass whose fields are dataclasses of options, accessed by the options' names alone.
 
     @dataclass(frozen=True)
     class Config(TrainConfig):          # TrainConfig has the groups run, reports, evaluation and hardware
         network: NetworkOptions = NetworkOptions()
 
-    config = replace(Config(), steps=100, width=64)     # or Config().replace(...)
-    config.run.steps, config.network.width, values(config)["steps"]
+A field that is not a dataclass is a single option. No two groups of a config have an option of the same name, so that
+command lines and config.json need no names of groups.
 
 A field that is no dataclass is an option by itself. No two groups of a config have an option of the same name, so that
 command lines and config.json need no names of groups.
@@ -34,7 +34,7 @@ def groups(cls: type) -> Mapping[str, type]:
 
 @functools.cache
 def places(cls: type) -> Mapping[str, str | None]:
-    """Return the options of a config, each with the group it is in (None: it is a field of the config itself).
+    """Return the options of a config, each with its group (None: it is a field of the config itself).
 
     Raises:
       TypeError: two groups have an option of the same name.
@@ -54,7 +54,7 @@ def places(cls: type) -> Mapping[str, str | None]:
 
 
 def value(config: "DataclassInstance", name: str, default: object = None) -> Any:
-    """Return an option's value by its name, `default` where the config has no such option."""
+    """Return an option's value by its name, or `default` if the config has no such option."""
     if name not in places(type(config)):
         return default
     group = places(type(config))[name]
@@ -67,7 +67,7 @@ def values(config: "DataclassInstance") -> dict[str, Any]:
 
 
 def replace(config: Config, **options: object) -> Config:
-    """Return `config` with other values of some options, in whichever group each is.
+    """Return `config` with other values of some options, whichever groups they are in.
 
     Raises:
       TypeError: the config has no such option.
@@ -89,10 +89,10 @@ def replace(config: Config, **options: object) -> Config:
 
 
 def in_order(cls: type[Config], first: Sequence[str], last: Sequence[str]) -> type[Config]:
-    """Return a class of the same fields in another order, in which help shows them.
+    """Return a class of the same fields in another order, the one that help shows.
 
     Args:
-      first: fields at the beginning, those among them that the class has.
+      first: fields at the beginning; those that the class lacks are ignored.
       last: fields at the end.
     """
     fields = {field.name: field for field in dataclasses.fields(cls)}

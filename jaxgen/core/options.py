@@ -1,7 +1,7 @@
-"""What an option may be: ranges that stand on the option itself, and the one place where they are checked.
+"""Types of options: ranges declared in an option's type, all checked here.
 
-An option's type says its range, `steps: Count = 10_000`, and `check_options` holds a whole dataclass against its types:
-of experiments' configs, of commands' options, and of what a config.json says.
+An option's type states its range, `steps: Count = 10_000`, and `check_options` checks a whole dataclass against its
+types: an experiment's config, a command's options, or the values of a config.json.
 """
 
 import dataclasses
@@ -36,20 +36,20 @@ Options = TypeVar("Options", bound="DataclassInstance")
 _AT_SPACES = {"break_long_words": False, "break_on_hyphens": False}
 _NOT_FINITE = "be a finite number"
 _MEANT_AS_BOUND = 1_000
-"""A `high` of at least this is what arithmetic and memory hold, no more: it is said where a number is above it."""
+"""A `high` of at least this is only a bound of arithmetic and memory; it is mentioned only if a number exceeds it."""
 
 
 @runtime_checkable
 class Check(Protocol):
-    """What may stand beside a type in `Annotated`."""
+    """An annotation that may follow a type in `Annotated`."""
 
     def wrong(self, value: Any) -> str | None:
-        """Return what `value` must be and is not, to follow "must" in a sentence; None where it is."""
+        """Return what `value` must be but is not, to follow "must" in a sentence; None if it is valid."""
 
 
 @dataclass(frozen=True)
 class Range:
-    """The numbers from `low` to `high`; an open end is not among them, nor what float32 rounds to it."""
+    """The numbers from `low` to `high`; an open end is excluded, as is any number that float32 rounds to it."""
 
     low: float
     high: float
@@ -79,7 +79,7 @@ class Range:
 
 
 def _in_float32(value: float) -> float:
-    """`value` as it will be computed with; numbers below the normal ones are 0 on most devices."""
+    """Return `value` as float32 represents it; subnormal numbers become 0, as on most devices."""
     limits = np.finfo(np.float32)
     if not abs(value) <= float(limits.max):
         return math.inf if value > 0 else -math.inf
@@ -88,7 +88,7 @@ def _in_float32(value: float) -> float:
 
 @dataclass(frozen=True)
 class Length:
-    """Tuples of so many items."""
+    """Tuples of `low` to `high` items."""
 
     low: int
     high: int
@@ -101,7 +101,7 @@ class Length:
 
 @dataclass(frozen=True)
 class Like:
-    """Text that a regular expression matches as a whole, and how that is said."""
+    """Text that a regular expression matches as a whole, and the description of it."""
 
     pattern: str
     said: str
@@ -112,7 +112,7 @@ class Like:
 
 @dataclass(frozen=True)
 class OneOf:
-    """One of these names, where a `Literal` would not do."""
+    """One of several names, for cases where `Literal` does not work."""
 
     choices: tuple[str, ...]
 
@@ -123,7 +123,7 @@ class OneOf:
 
 @dataclass(frozen=True)
 class Names:
-    """One or more of these names, with commas between them."""
+    """One or more of several names, separated by commas."""
 
     choices: tuple[str, ...]
 
@@ -135,44 +135,44 @@ class Names:
 
 
 def within(low: float, high: float, **ends: bool) -> tuple[Range, object]:
-    """`Annotated[int, *within(2, 16)]`: a range, and the words by which --help says it."""
+    """Return a range, and its words in --help, for `Annotated[int, *within(2, 16)]`."""
     range_ = Range(low, high, **ends)
     return range_, tyro.conf.arg(help_behavior_hint=lambda default: f"(default: {default}; {range_})")
 
 
 def formerly(name: str) -> object:
-    """Return what beside a type in `Annotated` keeps the option's name in earlier versions valid on command lines."""
+    """Return the annotation that keeps the option's name in earlier versions valid on command lines."""
     return tyro.conf.arg(aliases=[f"--{name.replace('_', '-')}"])
 
 
-_LARGE = 10**9  # well within int32, also with a little added
+_LARGE = 10**9  # well within int32, even with a little added
 
 Count = Annotated[int, *within(1, _LARGE)]
-"""How many: steps, examples, samples."""
+"""A number of steps, examples or samples, at least 1."""
 CountFromZero = Annotated[int, *within(0, _LARGE)]
-"""How many, where none is a number too; an index; "every so many steps", where 0 is never."""
+"""A number that may be 0; an index; an interval in steps, where 0 is never."""
 Seed = Annotated[int, *within(0, 2**32 - 1)]
-"""A seed, of which jax takes 32 bits."""
+"""A seed; jax uses 32 bits of it."""
 Size = Annotated[int, *within(1, 2**16)]
-"""A width of a network, or how many heads it has."""
+"""A width of a network, or its number of heads."""
 Widths = Annotated[tuple[Size, ...], Length(0, 64)]
-"""The widths of several layers. Empty: none of them."""
+"""The widths of several layers. Empty: no such layers."""
 Depth = Annotated[int, *within(1, 1_000)]
-"""How many layers or blocks."""
+"""A number of layers or blocks."""
 DepthFromZero = Annotated[int, *within(0, 1_000)]
-"""The same, where there may be none."""
+"""A number of layers or blocks that may be 0."""
 ImageSize = Annotated[int, *within(1, 2**15)]
-"""A side of images in pixels."""
+"""The side of images in pixels."""
 Probability = Annotated[float, *within(0, 1)]
-"""A probability or share, both 0 and 1 among them."""
+"""A probability or share, including 0 and 1."""
 Rate = Annotated[float, *within(0, 1, high_open=True)]
-"""A decay of averages, Adam's betas, a dropout: 1 would keep or drop all."""
+"""A decay of averages, Adam's betas, a dropout rate: 1 would keep or drop everything."""
 PositiveFloat = Annotated[float, *within(0, _LARGE, low_open=True)]
 """A learning rate, a temperature, a scale."""
 NonNegativeFloat = Annotated[float, *within(0, _LARGE)]
-"""A weight of a loss, where 0 leaves it out."""
+"""A weight of a loss; 0 disables the loss."""
 Text = Annotated[str, Like(".+", "have at least one character")]
-"""A name, not the empty one."""
+"""A nonempty name."""
 Number = Annotated[float, *within(-_LARGE, _LARGE)]
 """Any number that float32 computes with."""
 
@@ -194,12 +194,12 @@ def parse_options(
 ) -> Options:
     """Return a dataclass of options, or of groups of options, from a command line.
 
-    tyro ends the process with code 2 where it does not understand the command line.
+    If tyro cannot parse the command line, it ends the process with code 2.
 
     Args:
-      default: whose values options have that are not given.
-      first: the groups that `--help` shows first.
-      last: the groups that it shows at the end.
+      default: instance with the values of options that are not given.
+      first: groups that `--help` shows first.
+      last: groups that `--help` shows last.
 
     Raises:
       UserError: a value is not in its option's range.
@@ -228,9 +228,9 @@ def parse_options(
 
 
 def _wrapped(text: str) -> str:
-    """Return a docstring with its paragraphs broken where the terminal ends; indented lines stay as they are.
+    """Return a docstring with its paragraphs wrapped to the terminal's width; indented lines stay as they are.
 
-    All lines begin with a space, since tyro would join those that begin with a letter.
+    All lines begin with a space, since tyro would join lines that begin with a letter.
     """
     width = shutil.get_terminal_size().columns - 1
     lines = []
@@ -242,7 +242,7 @@ def _wrapped(text: str) -> str:
 
 @functools.cache
 def _let_help_wrap(cls: type) -> None:
-    """Give tyro each option's docstring as one paragraph; it would keep the line breaks of the source."""
+    """Pass each option's docstring to tyro as one paragraph, since it would keep the source's line breaks."""
     texts = {parameter.arg_name: parameter.description for parameter in docstring_parser.parse_from_object(cls).params}
     for base in cls.__mro__[1:-1]:
         _let_help_wrap(base)
@@ -252,13 +252,13 @@ def _let_help_wrap(cls: type) -> None:
 
 
 def check_options(options: "DataclassInstance", where: str = "") -> None:
-    """Refuse values that are not of the types and in the ranges that a dataclass states.
+    """Refuse values that do not have the types and ranges declared by a dataclass.
 
     Args:
-      where: what the sentence begins with, such as the file that holds the values.
+      where: beginning of the message, such as the file that holds the values.
 
     Raises:
-      UserError: one sentence that names the option, its range and the value.
+      UserError: a value is not valid; the sentence names the option, its range and the value.
     """
     for name, hints in option_types(type(options)).items():
         value = option_groups.value(options, name)
@@ -271,12 +271,12 @@ def check_options(options: "DataclassInstance", where: str = "") -> None:
 
 @functools.cache
 def option_types(cls: type) -> Mapping[str, Sequence[object]]:
-    """Return the types of a dataclass's options, those of its groups among them, by name, with what is annotated.
+    """Return the types of a dataclass's options, including those of its groups, by name, with their annotations.
 
-    A class that declares an option of its base again, for another default, need not say its range again: its own type
-    is then followed by that of the base.
+    If a class redeclares an option of its base to change the default, it need not repeat the range: its own type is
+    then followed by that of the base.
     """
-    option_groups.places(cls)  # no name twice
+    option_groups.places(cls)  # raises if a name occurs twice
     types: dict[str, Sequence[object]] = {}
     for name, own in _own_types(cls).items():
         group = option_groups.groups(cls).get(name)
@@ -300,12 +300,12 @@ def _has_check(hint: object) -> bool:
 
 
 def _wrong(hint: object, value: object) -> str | None:
-    """Return what a value must be, to follow "must"; None: it is."""
+    """Return what a value must be, to follow "must"; None: it is valid."""
     origin, arguments = typing.get_origin(hint), typing.get_args(hint)
     if origin is Annotated:
         kind, *notes = arguments
         wrong = _wrong(kind, value)
-        if wrong in (None, _NOT_FINITE):  # of which a range says more
+        if wrong in (None, _NOT_FINITE):  # a range says more about these
             wrongs = (note.wrong(value) for note in notes if isinstance(note, Check))
             wrong = next((said for said in wrongs if said is not None), wrong)
         return wrong
@@ -351,7 +351,7 @@ def _wrong_plain(kind: object, value: object) -> str | None:
 
 
 def _shown(value: object) -> str:
-    """A value as it stands at the end of a sentence: short, on one line."""
+    """Return a value as it appears at the end of a sentence: short, on one line."""
     try:
         text = str(value) if isinstance(value, Real | tuple) or value is None else repr(str(value))
     except ValueError:  # an int of more digits than Python writes
@@ -364,7 +364,7 @@ _REGISTRY = tyro.constructors.ConstructorRegistry()
 
 @_REGISTRY.primitive_rule
 def _path(info: tyro.constructors.PrimitiveTypeInfo) -> tyro.constructors.PrimitiveConstructorSpec | None:
-    """`Path("")` would be the current folder."""
+    """Refuse `Path("")`, which would be the current folder."""
     if info.type is not Path:
         return None
 

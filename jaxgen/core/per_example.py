@@ -1,4 +1,4 @@
-"""Sums of arrays, and sums and means over all numbers of each example."""
+"""Sums of arrays, and sums and means over all values of each example."""
 
 from collections.abc import Iterable
 from typing import cast
@@ -13,19 +13,19 @@ def total(arrays: Iterable[jax.Array]) -> jax.Array:
 
 
 def rows(values: jax.Array) -> jax.Array:
-    """[B, ...] -> [B, N], to be taken before a function of each number whose results are then added up.
+    """Flatten [B, ...] to [B, N], before an elementwise function whose results are summed.
 
-    On a CPU, XLA makes one loop of such a function and its sum, which takes four times as long over [28, 28, 1] as over
-    [784] (benchmarks/README.md).
+    On a CPU, XLA fuses such a function and its sum into one loop, which takes four times as long over [28, 28, 1] as
+    over [784] (benchmarks/README.md).
     """
     return values.reshape(len(values), -1)
 
 
 def row_sums(values: jax.Array) -> jax.Array:
-    """[B, ...] -> [B]."""
+    """Sum [B, ...] over all axes but the first: [B]."""
     return jnp.sum(rows(values), -1)
 
 
 def row_means(values: jax.Array) -> jax.Array:
-    """[B, ...] -> [B]."""
+    """Average [B, ...] over all axes but the first: [B]."""
     return jnp.mean(rows(values), -1)

@@ -1,4 +1,4 @@
-"""Signals that ask a process to end, heard at once: also while a compiler keeps the main thread from its handlers."""
+"""Signals that ask a process to end, noticed at once, even while a compiler keeps the main thread from its handlers."""
 
 from __future__ import annotations
 
@@ -11,21 +11,21 @@ from types import FrameType
 
 SIGNALS = tuple(getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP") if hasattr(signal, name))
 Handler = Callable[[int, FrameType | None], None]
-"""What `signal.signal` calls: (number, what was running)."""
+"""Handler as called by `signal.signal`: (number, interrupted frame)."""
 PATIENCE = 2.0
 """Seconds that the main thread, which may be compiling, has to end by itself."""
 
 
 @contextlib.contextmanager
 def caught(handler: Handler, hear: Callable[[int, threading.Event], None]) -> Iterator[list[int]]:
-    """Catch `SIGNALS` in a block: give those that are caught, none outside the main thread.
+    """Catch `SIGNALS` in a block, and yield the numbers of those caught; no signal is caught outside the main thread.
 
-    Signals that are ignored (as SIGHUP is under nohup) stay so.
+    Signals that are ignored (as SIGHUP is under nohup) stay ignored.
 
     Args:
-      handler: as of `signal.signal`: called by the main thread, between two instructions of Python.
-      hear: called by a thread of its own as soon as a signal comes, with its number and an event that is set when the
-        block has ended.
+      handler: handler as in `signal.signal`, called by the main thread between two Python instructions.
+      hear: function called by a separate thread as soon as a signal comes, with its number and an event that is set
+        when the block has ended.
     """
     if threading.current_thread() is not threading.main_thread():
         yield []
@@ -59,5 +59,5 @@ def caught(handler: Handler, hear: Callable[[int, threading.Event], None]) -> It
 
 
 def exit_code(number: int) -> int:
-    """128 and the number of the signal, as shells have it."""
+    """Return 128 plus the number of the signal, as in shells."""
     return 128 + number

@@ -1,4 +1,4 @@
-"""The one immutable value that holds all state of a run, and how a step changes it."""
+"""The immutable state of a run, and the ways a step changes it."""
 
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, NoReturn
@@ -16,7 +16,7 @@ from jaxgen.core.types import Metrics as Metrics
 
 
 class Frozen(dict[str, Any]):
-    """A mapping that cannot be changed, like a dict in all else: `{**mapping, name: value}` makes another."""
+    """A dict that cannot be changed: `{**mapping, name: value}` makes another."""
 
     def _refuse(self, *_: object, **__: object) -> NoReturn:
         raise TypeError("a state cannot be changed: make another, state.replace(params={**state.params, name: value})")
@@ -44,7 +44,7 @@ jax.tree_util.register_pytree_with_keys(
 
 
 def freeze(tree: PyTree) -> PyTree:
-    """Return a tree of dicts as one that cannot be changed; anything else as it is."""
+    """Return a tree of dicts as one that cannot be changed; return anything else unchanged."""
     if isinstance(tree, Frozen) or not isinstance(tree, Mapping):
         return tree
     return Frozen({name: freeze(value) for name, value in tree.items()})
@@ -52,26 +52,28 @@ def freeze(tree: PyTree) -> PyTree:
 
 @flax.struct.dataclass
 class TrainState:
-    """All run state: immutable, its mappings too; arrays only. The checkpoint is this and nothing else."""
+    """The complete state of a run: immutable, including its mappings, and only arrays. A checkpoint is this and nothing
+    else.
+    """
 
     step: Array
     """[] int32, the number of train steps taken."""
     key: Key
-    """The run's key; only ever folded with the step, never split or advanced."""
+    """The run's key; it is only ever folded with the step, never split or advanced."""
     params: Params
-    """What is trained, by network: {"generator": ..., "discriminator": ...}."""
+    """Trained parameters by network: {"generator": ..., "discriminator": ...}."""
     opt_state: Mapping[str, optax.OptState]
     """Optimizer states, under the same names as `params`."""
     model_state: ModelState
-    """What changes but is not trained by gradients: batch statistics, code-book counts, "frozen" networks."""
+    """State that changes but is not trained by gradients: batch statistics, codebook counts, "frozen" networks."""
     ema_params: Params
-    """Exponential moving averages of some of `params`; {} where unused."""
+    """Exponential moving averages of some of `params`; {} if unused."""
 
     def __post_init__(self) -> None:
         for name in ("params", "opt_state", "model_state", "ema_params"):
             object.__setattr__(self, name, freeze(getattr(self, name)))
 
-    if TYPE_CHECKING:  # `flax.struct.dataclass` adds it, of which its type says nothing
+    if TYPE_CHECKING:  # `flax.struct.dataclass` adds it, but does not declare it
 
         def replace(
             self,
@@ -95,7 +97,7 @@ def create_state(
     model_state: ModelState | None = None,
     averaged: tuple[str, ...] = (),
 ) -> TrainState:
-    """Return the state at step 0; `averaged` names the entries of `params` that get a moving average."""
+    """Return the state at step 0; `averaged` names the entries of `params` that have a moving average."""
     params = freeze(params)
     return TrainState(
         step=jnp.zeros((), jnp.int32),
@@ -103,13 +105,13 @@ def create_state(
         params=params,
         opt_state={name: optimizer.init(params[name]) for name, optimizer in optimizers.items()},
         model_state=model_state or {},
-        # Copies: a donated buffer must not stand in the state twice.
+        # Copy them, since a donated buffer must not occur in the state twice.
         ema_params={name: jax.tree.map(jnp.copy, params[name]) for name in averaged},
     )
 
 
 def update(state: TrainState, name: str, grads: Params, optimizer: optax.GradientTransformation) -> TrainState:
-    """Applies one optimizer's step to `params[name]`, with the gradients averaged over all devices."""
+    """Apply one optimizer's step to `params[name]`, with the gradients averaged over all devices."""
     grads = freeze(mean_over_devices(grads))
     updates, opt_state = optimizer.update(grads, state.opt_state[name], state.params[name])
     return state.replace(
@@ -119,7 +121,7 @@ def update(state: TrainState, name: str, grads: Params, optimizer: optax.Gradien
 
 
 def update_average(state: TrainState, name: str, decay: float) -> TrainState:
-    """Moves `ema_params[name]` toward `params[name]`: ema <- d ema + (1 - d) params.
+    """Move `ema_params[name]` toward `params[name]`: ema <- d ema + (1 - d) params.
 
     d = min(decay, (1 + t) / (10 + t)) at step t: the warm-up lets the average forget the random initial weights.
     """
@@ -132,10 +134,10 @@ def update_average(state: TrainState, name: str, decay: float) -> TrainState:
 
 
 def averaged_params(state: TrainState, name: str) -> Params:
-    """The moving average of `params[name]` where the state has one, else the parameters themselves."""
+    """Return the moving average of `params[name]` if the state has one, else the parameters themselves."""
     return state.ema_params.get(name, state.params[name])
 
 
 def sum_and_count(values: Array) -> tuple[Array, Array]:
-    """A metric from one value per example [B, ...]: (sum, number of values), to be summed before dividing."""
+    """Return a metric from one value per example [B, ...] as (sum, number of values), to be summed before dividing."""
     return jnp.sum(values, dtype=jnp.float32), jnp.asarray(values.size, jnp.float32)

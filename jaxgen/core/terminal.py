@@ -1,6 +1,6 @@
-"""What reaches the terminal: no control character of a name or a text, no markup, and nothing that cannot be encoded.
+"""Output to the terminal without control characters from names or texts, markup, or unencodable characters.
 
-What jaxgen prints goes through `printable` or through a `console`; command lines call `encode_anything` first.
+All output of jaxgen goes through `printable` or a `console`; command lines call `encode_anything` first.
 """
 
 from __future__ import annotations
@@ -18,22 +18,22 @@ if TYPE_CHECKING:
     from rich.console import Console
 
 _UNSAFE = re.compile("[\x00-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069\ud800-\udfff]")
-"""Control characters, those that turn the direction of writing, and halves of surrogate pairs (bytes of file names)."""
+"""Control characters, characters that change the writing direction, and surrogates (bytes of file names)."""
 _ESCAPES = {"\n": r"\n", "\t": r"\t", "\r": r"\r"}
 _PLAIN = str.maketrans("─━│┃╭╮╰╯┌┐└┘├┤┬┴┼╺╸•…—–±", "--||+++++++++++++--*.--~")
-"""What stands in for drawn lines and the like where the terminal knows only ASCII."""
+"""ASCII replacements of drawn lines and similar characters for terminals that know only ASCII."""
 _LONGEST_NAME = 200
 
 
 def printable(text: object, *, keep: str = "") -> str:
-    """Return text in which control characters are spelled out (`\\x1b`), all but those in `keep`."""
+    """Return text with control characters escaped (`\\x1b`), except those in `keep`."""
 
     def escaped(found: re.Match[str]) -> str:
         character = found[0]
         if character in keep:
             return character
         code = ord(character)
-        if 0xDC80 <= code <= 0xDCFF:  # a byte of a file name that is no UTF-8
+        if 0xDC80 <= code <= 0xDCFF:  # a byte of a file name that is not UTF-8
             code -= 0xDC00
         return _ESCAPES.get(character) or (f"\\x{code:02x}" if code < 0x100 else f"\\u{code:04x}")
 
@@ -41,26 +41,26 @@ def printable(text: object, *, keep: str = "") -> str:
 
 
 def one_line(text: str) -> str:
-    """Return a sentence in which every character that cannot be seen is an escape: those too that a text may have."""
+    """Return a sentence in which every invisible character is escaped, including those that a longer text may have."""
     return text if text.isprintable() else "".join(c if c.isprintable() else ascii(c)[1:-1] for c in text)
 
 
 def tell(text: str) -> None:
-    """Print one line on stdout, whatever is in it."""
+    """Print one line on stdout, whatever it contains."""
     print(printable(text), flush=True)
 
 
 def shortened(name: object) -> str:
-    """Return a name with its middle left out where it is too long for a sentence."""
+    """Return a name with its middle left out if it is too long for a sentence."""
     text = str(name)
     half = _LONGEST_NAME // 2
     return text if len(text) <= _LONGEST_NAME else f"{text[:half]}...{text[-half:]}"
 
 
 def encode_anything() -> None:
-    """Let the process's streams take every text: what their encoding lacks is drawn in ASCII, or spelled out.
+    """Let the process's streams take every text: characters that their encoding lacks become ASCII or are escaped.
 
-    What is printed on a stream that was closed before the process began (`>&-`) goes nowhere.
+    Output to a stream that was closed before the process began (`>&-`) is discarded.
     """
     codecs.register_error("jaxgen", _replacement)
     _replace_closed_streams()
@@ -73,7 +73,7 @@ def _replace_closed_streams() -> None:
     closed = [name for name in ("stdout", "stderr") if getattr(sys, name) is None]
     if not closed:
         return
-    while (nowhere := os.open(os.devnull, os.O_RDWR)) <= 2:  # else the next file opened gets what libraries print
+    while (nowhere := os.open(os.devnull, os.O_RDWR)) <= 2:  # otherwise libraries print into the next file opened
         pass
     os.close(nowhere)
     for name in closed:
@@ -88,7 +88,7 @@ def _replacement(error: UnicodeError) -> tuple[str | bytes, int]:
 
 
 def console(*, stderr: bool = False, **options: Any) -> Console:
-    """Return a console of rich that takes every text as it is: no markup, no emoji codes, no control characters."""
+    """Return a rich console that prints every text as it is: no markup, no emoji codes, no control characters."""
     from rich.console import Console
     from rich.text import Text
 
@@ -103,10 +103,10 @@ def console(*, stderr: bool = False, **options: Any) -> Console:
 
 
 def discard(stream: IO[str]) -> None:
-    """Send what is still written to a stream of the process to nowhere: its reader is gone, or its disk is full."""
+    """Discard the unwritten output of a stream of the process whose reader is gone or whose disk is full."""
     try:
         descriptor = stream.fileno()
-    except (OSError, ValueError, AttributeError):  # no stream of the process, but one that stands in for it
+    except (OSError, ValueError, AttributeError):  # not a stream of the process but a substitute
         return
     nowhere = os.open(os.devnull, os.O_WRONLY)
     os.dup2(nowhere, descriptor)
@@ -115,7 +115,7 @@ def discard(stream: IO[str]) -> None:
 
 @contextlib.contextmanager
 def spelled_out(texts: Iterable[str]) -> Iterator[None]:
-    """Where one of the texts has control characters, spell them out in all that the block prints."""
+    """Escape control characters in all that the block prints if one of the texts has any."""
     if all(printable(text) == text for text in texts):
         yield
         return

@@ -1,8 +1,8 @@
-"""Names of the types that signatures share.
+"""Names of types shared by signatures.
 
-Arrays inside a compiled function are `Array`; a function that takes NumPy's too, or numbers, says `ArrayLike` of
-`jax.typing`. What is a tree of arrays has a name that says which tree it is, and no type for what is inside, as in jax,
-Flax and optax: its structure is the network's or the optimizer's, which no type checker sees.
+Arrays inside a compiled function are `Array`; a function that also takes NumPy arrays or numbers uses `ArrayLike` of
+`jax.typing`. A tree of arrays has a name that says which tree it is, but no type for its content, as in jax, Flax and
+optax: its structure is the network's or the optimizer's, which no type checker sees.
 """
 
 from collections.abc import Mapping
@@ -17,35 +17,38 @@ AnyArray: TypeAlias = jax.Array | np.ndarray
 Key: TypeAlias = jax.Array
 """A key of `jax.random`."""
 Batch: TypeAlias = Mapping[str, Array]
-"""Examples by what they consist of: {"image": [B, H, W, C], "label": [B], "index": [B], ...}."""
+"""Examples by entry: {"image": [B, H, W, C], "label": [B], "index": [B], ...}."""
 Metrics: TypeAlias = dict[str, tuple[Array, Array]]
 """Metrics as (sum, weight) pairs, to be added over batches and devices before dividing."""
 
 PyTree: TypeAlias = Any
-"""Any tree of arrays that jax takes: what stands inside parameters, gradients, optimizer states, carries of loops."""
+"""Any tree of arrays that jax accepts: the content of parameters, gradients, optimizer states, carries of loops."""
 Tree = TypeVar("Tree")
-"""A tree that comes back with the same structure, as from a mean over devices."""
+"""A tree whose structure is returned unchanged, as by a mean over devices."""
 Params: TypeAlias = Mapping[str, PyTree]
 """Parameters (or their gradients): of one network by layer, or of a model by network."""
 ModelState: TypeAlias = Mapping[str, PyTree]
-"""What of a model changes but is not trained by gradients, under names as in `TrainState.model_state`."""
+"""State of a model that changes but is not trained by gradients, under names as in `TrainState.model_state`."""
 Variables: TypeAlias = Mapping[str, PyTree]
-"""Flax's collections of variables, as `network.apply` takes them: {"params": ..., "batch_stats": ...}."""
+"""Flax's collections of variables, as in `network.apply`: {"params": ..., "batch_stats": ...}."""
 
 SampleOptions: TypeAlias = Mapping[str, Any]
 """Options of a model's `sample` by keyword."""
 Value = TypeVar("Value")
 
 Json: TypeAlias = dict[str, Any]
-"""An object of a JSON file: a record, options, what describes data."""
+"""An object of a JSON file: a record, options, a description of data."""
 Assets: TypeAlias = Mapping[str, Any]
-"""JSON-able facts about a data set that a run keeps: class names, vocabulary, sample rate."""
+"""JSON-serializable facts about a data set that a run keeps: class names, vocabulary, sample rate."""
 
 ConditionValue: TypeAlias = Any
-"""What samples are of: labels [N], captions [N, T], a tuple of arrays (speech), or None; the model says which."""
+"""The condition of samples: labels [N], captions [N, T], a tuple of arrays (speech), or None; the model defines
+which."""
 
 
 def present(value: Value | None) -> Value:
-    """Return a value that may be missing but, as the caller knows, is not: a capability of a model, a class count."""
+    """Return a value whose type allows None but which the caller knows to exist: a model's capability, a
+    class count.
+    """
     assert value is not None
     return value

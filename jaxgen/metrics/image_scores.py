@@ -192,14 +192,15 @@ class ImageScorer:
         seed: int = 0,
         progress: Progress | None = None,
     ):
-        """
+        """Set the real images, the extractor and the metrics.
+
         Args:
-          real: held-out images, where there are any.
+          real: held-out images, if there are any.
           metrics: names in `METRICS`.
-          training: the images that the model was trained on; only where a metric needs them.
+          training: images that the model was trained on; only needed by some metrics.
 
         Raises:
-          UserError: an unknown metric, or images that the extractor does not read.
+          UserError: a metric is unknown, or the extractor does not support the images.
         """
         check_names(metrics)
         self.extractor, self.seed, self.progress = extractor, seed, progress

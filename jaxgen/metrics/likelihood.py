@@ -191,9 +191,9 @@ def bits_per_character(total_nats: Numbers, characters: Numbers) -> Numbers:
 
 
 def perplexity(total_nats: Numbers, tokens: Numbers) -> jax.Array:
-    """Return exp(-1/N log P) of N tokens whose -log P is `total_nats`; of any shape. Uniform guesses among V tokens
-    have V.
+    """Return the perplexity exp(-1/N log P) of N tokens whose -log P is `total_nats`; of any shape.
 
-    Sum nats and tokens over all batches first: a mean of perplexities is not a perplexity.
+    Uniform guesses among V tokens have perplexity V. Sum nats and tokens over all batches first: a mean of perplexities
+    is not a perplexity.
     """
     return jnp.exp(total_nats / tokens)
