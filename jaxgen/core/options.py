@@ -33,7 +33,6 @@ if TYPE_CHECKING:
 
 Options = TypeVar("Options", bound="DataclassInstance")
 
-_AT_SPACES = {"break_long_words": False, "break_on_hyphens": False}
 _NOT_FINITE = "be a finite number"
 _MEANT_AS_BOUND = 1_000
 """A `high` of at least this is only a bound of arithmetic and memory; it is mentioned only if a number exceeds it."""
@@ -233,10 +232,11 @@ def _wrapped(text: str) -> str:
     All lines begin with a space, since tyro would join lines that begin with a letter.
     """
     width = shutil.get_terminal_size().columns - 1
+    wrapper = textwrap.TextWrapper(width, break_long_words=False, break_on_hyphens=False)
     lines = []
     for indented, group in itertools.groupby(inspect.cleandoc(text).splitlines(), lambda line: line[:1] in ("", " ")):
         paragraph = list(group)
-        lines += paragraph if indented else textwrap.wrap(" ".join(paragraph), width, **_AT_SPACES)
+        lines += paragraph if indented else wrapper.wrap(" ".join(paragraph))
     return "\n".join(f" {line}" if line else "" for line in lines)
 
 
