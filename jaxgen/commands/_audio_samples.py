@@ -1,4 +1,4 @@
-"""Sounds for `jaxgen sample`: words by their spelling, one after another in a file, with their spectrogram."""
+"""Sounds for `jaxgen sample`: spoken words, one after another in a file, with their spectrogram."""
 
 from pathlib import Path
 
@@ -31,10 +31,10 @@ def sample_sounds(
     overwrite: bool,
     checkpoint: str,
 ) -> None:
-    """Draws what the prompts say, each `num` times, or a word by its number, or the first `num` words of the model's.
+    """Draw each prompt `num` times, or the word of a number, or the first `num` words of the model's own.
 
     Raises:
-      UserError: numbers out of range, a word that cannot be said, a prompt beside a number.
+      UserError: numbers out of range, a word that cannot be spoken, or both a prompt and a number.
     """
     out, choice = out or Path("sound.wav"), choice_of(options)
     check_output(out, (".wav",), overwrite=overwrite, beside=(".png",))

@@ -1,4 +1,4 @@
-"""What the commands share: parsing by tyro, and calling a model in batches."""
+"""Shared parts of the commands: parsing by tyro, common options and checks, and calling a model in batches."""
 
 import dataclasses
 import math
@@ -22,7 +22,7 @@ from jaxgen.samples.numbered import draw_conditions
 
 
 def parse(cls: type[Options], command: str, arguments: Sequence[str]) -> Options:
-    """`cls` (a dataclass of options) from the command line; its docstring is the help.
+    """Parse the command line to `cls`, a dataclass of options whose docstring is the help.
 
     Raises:
       UserError: a value is not in its option's range.
@@ -35,13 +35,13 @@ Capability = TypeVar("Capability")
 
 @dataclass(frozen=True, kw_only=True)
 class RunOptions:
-    """Options of every command that opens a run: which program may be run for that."""
+    """Options of every command that opens a run: which program may be executed for that."""
 
     experiment: Path | None = None
-    """Of a run of your own experiment: the file that defines it. None: the copy in the run's folder, if this machine
-    has trained with that file."""
+    """File that defines the experiment, for runs of your own experiments. None: the copy in the run's folder, if this
+    machine has trained with that file."""
     trust: bool = False
-    """Run the program in the run's folder, which may do anything that you may, and remember it as known."""
+    """Execute the program in the run's folder, which may do anything that you may, and remember it as known."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -49,13 +49,13 @@ class RunDataOptions(RunOptions):
     """Options of commands that read the data a run was trained on."""
 
     data: str | None = None
-    """Where the run's data lie now, if they were moved: they must be the same. None: where they were in training."""
+    """New place of the run's data if they were moved; they must be the same data. None: the place in training."""
     target: Path | None = None
-    """Where the targets of a translation lie now, if that folder was moved."""
+    """New place of the target images of a translation if that folder was moved. None: the place in training."""
 
 
 def open_named(folder: Path, options: RunOptions) -> Run:
-    """Open the run that a command names, by the options of that command."""
+    """Open the run that a command names, with that command's options."""
     moved = {name: value for name in ("data", "target") if (value := getattr(options, name, None)) is not None}
     run = open_run(folder, experiment=options.experiment, trust=options.trust)
     return dataclasses.replace(run, moved=moved)
@@ -65,10 +65,10 @@ def needed(run: Run, capability: Capability | None, what: str) -> Capability:
     """Return a capability of a run's model, or one of its functions.
 
     Args:
-      what: names it in a sentence: "The model of mnist_gan has no ...".
+      what: its name in the sentence "The model of mnist_gan has no ...".
 
     Raises:
-      UserError: the model has none.
+      UserError: the model does not have it.
     """
     if capability is None:
         has = ", ".join(capabilities(run.model)) or "nothing else than training"
@@ -77,10 +77,10 @@ def needed(run: Run, capability: Capability | None, what: str) -> Capability:
 
 
 def needed_mapping(run: Run, verb: str) -> ImageMapping:
-    """Return what a run's model makes of images, if it is this: "restore", "translate", "stylize".
+    """Return the mapping of images of a run's model if its kind is this: "restore", "translate" or "stylize".
 
     Raises:
-      UserError: it does something else.
+      UserError: the model has no mapping of this kind.
     """
     mapping = run.model.mapping
     if mapping is not None and mapping.verb != verb:
@@ -89,10 +89,10 @@ def needed_mapping(run: Run, verb: str) -> ImageMapping:
 
 
 def check_samples(run: Run) -> None:
-    """Refuse a run whose model generates nothing.
+    """Refuse a run whose model has no samples.
 
     Raises:
-      UserError: a classifier, an encoder of images and texts.
+      UserError: the model is a classifier, an encoder of images and texts, or a mapping of images.
     """
     if run.model.sample is None:
         raise UserError(
@@ -105,7 +105,7 @@ def check_label(run: Run, label: int) -> None:
     """Refuse a class that a run's model does not have.
 
     Raises:
-      UserError: it has no classes, or not this one.
+      UserError: the model has no classes, or not this one.
     """
     labels = draw_conditions(run.model, MOST_CLASSES)
     if labels is None:
@@ -115,13 +115,13 @@ def check_label(run: Run, label: int) -> None:
 
 
 def check_images_fit(run: Run, count: int, asked: str) -> None:
-    """Refuse to make so many images of a run that this machine's memory cannot hold them.
+    """Refuse a number of a run's images that does not fit in this machine's memory.
 
     Args:
-      asked: the option and its value, of which so many are.
+      asked: the option and its value, which lead to this number.
 
     Raises:
-      UserError: it cannot.
+      UserError: the images do not fit.
     """
     needed = count * (4 + 1) * math.prod(run.record["assets"]["image_shape"])  # float32, and the bytes that are written
     there = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
@@ -139,11 +139,12 @@ def in_batches(
     before: int = 0,
     total: int | None = None,
 ) -> np.ndarray:
-    """`function(*items)` (compiled here) over the first axis of each item, a batch at a time: memory stays bounded.
+    """Apply `function(*items)`, compiled here, over the items' first axis, a batch at a time to bound memory.
 
     Args:
-      what: said while it goes on, with the number of items that are done.
-      before, total: how many were done before, and of how many in all, where this is one call of several.
+      what: description of the work, shown with the number of items that are done.
+      before: number of items done by earlier calls, if this is one call of several.
+      total: number of items of all calls; None: of this one.
     """
     compiled, count, outputs = jax.jit(function), len(items[0]), []
     with progress_bars() as progress:

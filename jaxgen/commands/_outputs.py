@@ -1,6 +1,6 @@
-"""The files that commands write: checked before the work, written whole or not at all, replaced only when told to.
+"""Output files of commands: checked before the work, written whole or not at all, replaced only with --overwrite.
 
-It imports nothing that takes time (see `jaxgen.core.command_line`).
+This module imports nothing that takes time (see `jaxgen.core.command_line`).
 """
 
 import contextlib
@@ -18,7 +18,7 @@ from jaxgen.core.errors import UserError
 from jaxgen.core.terminal import shortened
 
 SMALL = 100_000
-"""Bytes that any output may take."""
+"""Number of bytes that any output may take."""
 
 _unfinished: list[Path] = []
 _written: list[Path] = []
@@ -26,10 +26,10 @@ _written: list[Path] = []
 
 @dataclass(frozen=True, kw_only=True)
 class OutputOptions:
-    """What is done where an output exists."""
+    """Options about output files that exist."""
 
     overwrite: bool = False
-    """Replace output files that exist. Without it the command refuses before its work, and names a free output."""
+    """Replace output files that exist. Otherwise the command stops before its work and names a free output."""
 
 
 def check_output(
@@ -44,13 +44,13 @@ def check_output(
     """Refuse an output file before any work is done.
 
     Args:
-      suffixes: the endings that can be written, in lower case.
-      beside: endings of files that are written beside it, under the same name.
-      inputs: the files that are read, none of which is ever written.
-      size: bytes that are written at least.
+      suffixes: the suffixes that can be written, in lower case.
+      beside: suffixes of files that are written beside it, under the same name.
+      inputs: the files that are read, none of which is ever replaced.
+      size: lower bound of the number of bytes to write.
 
     Raises:
-      UserError: another ending, or what `check_files` refuses.
+      UserError: another suffix, or a file that `check_files` refuses.
     """
     if out.suffix.lower() not in suffixes:
         raise UserError(f"--out {shortened(out)} must end in {' or '.join(suffixes)}.")
@@ -65,11 +65,11 @@ def check_output_folder(
     """Return the .png files of a folder to which images are written, each under its own name.
 
     Args:
-      inputs: what else is read; the images are inputs in any case.
-      also: ends of further names, each of a file that is written beside every image.
+      inputs: other files that are read; the images are inputs in any case.
+      also: ends of the names of further files that are written beside every image.
 
     Raises:
-      UserError: two images would become one file, or what `check_files` refuses.
+      UserError: two images would become one file, or `check_files` refuses a file.
     """
     outputs = [folder / f"{image.stem}.png" for image in images]
     source: dict[str, Path] = {}
@@ -87,10 +87,10 @@ def check_output_folder(
 
 
 def check_new_folder(folder: Path) -> None:
-    """Refuse a folder that is to be made and exists already, unless it is empty.
+    """Refuse an output folder that exists already, unless it is empty.
 
     Raises:
-      UserError: it is there, or what `check_files` refuses.
+      UserError: the folder exists and is not empty, or `check_files` refuses it.
     """
     if os.path.lexists(folder) and (not folder.is_dir() or any(folder.iterdir())):
         raise UserError(f"--out {shortened(folder)} exists and is not an empty folder: choose another.")
@@ -100,10 +100,10 @@ def check_new_folder(folder: Path) -> None:
 def check_files(
     paths: Sequence[Path], out: Path, *, overwrite: bool, inputs: Sequence[Path] = (), size: int = SMALL
 ) -> None:
-    """Refuse files that cannot or should not be written. The folders that they lie in may be made later.
+    """Refuse files that cannot or should not be written. Their folders may be made later.
 
     Args:
-      out: what --out says, the file itself or the folder.
+      out: the value of --out, the file itself or the folder.
 
     Raises:
       UserError: a file that exists without `overwrite`, or is an input; a name that is too long; a folder that cannot
@@ -143,7 +143,7 @@ def _check_writable(folder: Path, out: Path, longest_name: int) -> None:
 
 
 def _existing(folder: Path) -> Path:
-    """Return the folder, or the nearest above it that is there."""
+    """Return the folder, or the nearest one above it that exists."""
     while not os.path.lexists(folder):
         folder = folder.parent
     return folder
@@ -157,12 +157,12 @@ def _stat(path: Path) -> os.stat_result | None:
 
 
 def _as_one_name(path: Path) -> str:
-    """Equal for names that some file systems do not tell apart."""
+    """Return a form of the name that is equal for names that some file systems do not distinguish."""
     return unicodedata.normalize("NFC", unicodedata.normalize("NFC", str(path)).casefold())
 
 
 def _free(out: Path) -> Path:
-    """A name like `out` that nothing has."""
+    """Return a path similar to `out` at which nothing exists."""
     number = 2
     while os.path.lexists(candidate := out.with_stem(f"{out.stem}_{number}")):
         number += 1
@@ -174,12 +174,12 @@ def _free(out: Path) -> Path:
 
 @contextlib.contextmanager
 def writing(path: Path) -> Iterator[Path]:
-    """Give the path of a fresh file of the same ending, which becomes `path` when the block ends well.
+    """Yield the path of a new file with the same suffix, which becomes `path` when the block ends without an error.
 
-    The folder is made if need be; where `path` is a symbolic link, the link is replaced and not followed.
+    The folder is made if it does not exist. If `path` is a symbolic link, the link is replaced and not followed.
 
     Raises:
-      UserError: it cannot be written; then nothing is left of it.
+      UserError: the file cannot be written; then nothing is left of it.
     """
     with _explained(path):
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -191,10 +191,10 @@ def writing(path: Path) -> Iterator[Path]:
 
 @contextlib.contextmanager
 def writing_folder(folder: Path) -> Iterator[Path]:
-    """Give the path of a fresh, empty folder, which becomes `folder`, new or empty, when the block ends well.
+    """Yield the path of a new, empty folder, which becomes `folder` when the block ends without an error.
 
     Raises:
-      UserError: it cannot be written; then nothing is left of it.
+      UserError: the folder cannot be written; then nothing is left of it.
     """
     with _explained(folder):
         folder.parent.mkdir(parents=True, exist_ok=True)
@@ -222,20 +222,20 @@ def _explained(path: Path) -> Iterator[None]:
 
 
 def forget() -> None:
-    """Begin to count what is written."""
+    """Forget the files written so far, at the beginning of a command."""
     _unfinished.clear()
     _written.clear()
 
 
 def remove_unfinished() -> None:
-    """Remove what is half-written."""
+    """Remove files that are half-written."""
     for part in list(_unfinished):
         with contextlib.suppress(OSError):
             files.remove_tree(part)
 
 
 def stopped() -> str:
-    """Return what is said when a signal ends a command."""
+    """Return the message when a signal ends a command."""
     if not _written:
         return "stopped; nothing was written"
     more = f" and {len(_written) - 1} more" if len(_written) > 1 else ""

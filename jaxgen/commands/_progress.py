@@ -1,7 +1,7 @@
-"""What is said on stderr while a command works: bars at a terminal, elsewhere a line every ten seconds.
+"""Progress on stderr while a command works: bars at a terminal, elsewhere a line every ten seconds.
 
-One thing is done at a time. The first of a count takes longest, since the program for it is compiled then; until it is
-there, that is said.
+One thing is done at a time. The first item of a count takes longest, since its program is compiled then; until it is
+done, the progress says so.
 """
 
 from __future__ import annotations
@@ -20,12 +20,12 @@ if TYPE_CHECKING:
     from rich.progress import Progress, TaskID
 
 EVERY = 10.0
-"""Seconds between two lines, and before the first."""
+"""Seconds between two lines, and before the first line."""
 _Item = TypeVar("_Item")
 
 
 class Bars:
-    """Show how far a command is. Callable as what `jaxgen.metrics` calls progress."""
+    """The progress of a command, callable as `jaxgen.metrics`' `progress`."""
 
     def __init__(self) -> None:
         self._console = console(stderr=True)
@@ -36,7 +36,7 @@ class Bars:
         self._thread: threading.Thread | None = None
 
     def __call__(self, what: str, done: int, total: int, facts: str = "") -> None:
-        """Say that `done` of `total` are done of `what`; with 0 that it begins."""
+        """Show that `done` of `total` items of `what` are done; 0: it begins."""
         what = printable(what)
         with self._lock:
             if what != self._what:
@@ -53,14 +53,14 @@ class Bars:
                 self._thread.start()
 
     def stop(self) -> None:
-        """Take the bar away: what is printed next has the terminal for itself."""
+        """Remove the bar, so that the next output has the terminal for itself."""
         self._busy.clear()
         if self._bars is not None:
             self._bars.stop()
             self._bars = None
 
     def close(self) -> None:
-        """End all of it."""
+        """Remove the bar and end its thread."""
         self.stop()
         self._closed.set()
         if self._thread is not None:
@@ -103,7 +103,7 @@ _open: list[Bars] = []
 
 @contextlib.contextmanager
 def progress_bars() -> Iterator[Bars]:
-    """Give what shows progress: one for the whole command, however often this is asked for."""
+    """Yield the progress of the whole command, the same object in nested calls."""
     if _open:
         yield _open[0]
         return
@@ -117,7 +117,7 @@ def progress_bars() -> Iterator[Bars]:
 
 
 def counted(items: Iterable[_Item], what: str, total: int | None = None) -> Iterator[_Item]:
-    """Give the items one by one and show how many have been worked on; `total` where they have no length."""
+    """Yield the items one by one and show how many are done; give `total` if they have no length."""
     total = len(items) if total is None and isinstance(items, Sequence) else total or 0
     with progress_bars() as progress:
         progress(what, 0, total)
@@ -128,7 +128,7 @@ def counted(items: Iterable[_Item], what: str, total: int | None = None) -> Iter
 
 @contextlib.contextmanager
 def doing(what: str) -> Iterator[None]:
-    """Show that one thing is being done, whose end cannot be foreseen."""
+    """Show that work of unknown length is being done."""
     with progress_bars() as progress:
         progress(what, 0, 1)
         yield

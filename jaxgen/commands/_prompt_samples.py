@@ -1,4 +1,4 @@
-"""Images for `jaxgen sample`: of prompts, the best of several candidates, beside what they may be copies of."""
+"""Images of prompts for `jaxgen sample`: the best of several candidates, with the nearest training images."""
 
 import inspect
 from dataclasses import dataclass
@@ -33,19 +33,19 @@ NEAREST = "nearest images that it was trained on"
 
 @dataclass(frozen=True, kw_only=True)
 class RankingOptions:
-    """How images by captions are chosen."""
+    """Options of choosing images by their captions."""
 
     rank_with: Path | None = None
-    """Of images by a caption: a run of emoji_clip, by which the best of --candidates are chosen."""
+    """Run of emoji_clip that chooses the best of --candidates images for each caption. None: no choice."""
     candidates: Annotated[int, *within(1, 10**6)] | None = None
-    """With --rank-with: how many images are drawn for each caption. None: 16."""
+    """Number of images drawn for each caption, among which --rank-with chooses. None: 16."""
 
 
 def candidates_of(options: RankingOptions) -> int:
-    """How many are drawn.
+    """Return the number of candidates.
 
     Raises:
-      UserError: candidates, and nothing to choose among them.
+      UserError: candidates are given, but no encoder to choose among them.
     """
     if options.candidates is not None and options.rank_with is None:
         raise UserError("--candidates are chosen among by --rank-with RUN: name a run of emoji_clip, or leave it out.")
@@ -57,7 +57,7 @@ class PromptOptions(RankingOptions):
     """Options of images by prompts."""
 
     nearest: bool = False
-    """Of images by a prompt: show below each the nearest image that the model was trained on."""
+    """Show the nearest training image below each image of a prompt."""
 
 
 def sample_prompts(
@@ -72,10 +72,10 @@ def sample_prompts(
     overwrite: bool,
     checkpoint: str,
 ) -> None:
-    """Draws images of each prompt (of the run's own, where there are none) and writes a sheet or the arrays.
+    """Draw images of each prompt (of the run's own prompts, if none are given) and write a sheet or the arrays.
 
     Raises:
-      UserError: numbers out of range, a prompt that is too long, more images than candidates.
+      UserError: numbers out of range, a prompt that is too long, or more images than candidates.
     """
     out, num = out or Path("sheet.png"), num or IMAGES_PER_PROMPT
     check_output(out, (".png", ".npz"), overwrite=overwrite)
@@ -114,7 +114,7 @@ def sample_prompts(
 
 
 def nearest_training_images(run: Run, images: np.ndarray) -> np.ndarray:
-    """Of images [N, H, W, C] in [-1, 1] those of the run's data that are nearest, by what an extractor sees of them."""
+    """Return the training images nearest to images [N, H, W, C] in [-1, 1], in the features of an extractor."""
     data = load_run_data(run)
     training = of_split(data, data.train, "training images")
     generated = _source(images)
@@ -129,10 +129,10 @@ def nearest_training_images(run: Run, images: np.ndarray) -> np.ndarray:
 
 
 def _choice(run: Run, options: TextOptions) -> SampleOptions:
-    """How tokens are chosen, where a model draws tokens.
+    """Return the keyword `choice` for a model that draws tokens, and nothing for others.
 
     Raises:
-      UserError: it does not.
+      UserError: such options are given for a model that draws no tokens.
     """
     fields = TextOptions.__dataclass_fields__
     given = [n for n in ("temperature", "top_k", "top_p") if getattr(options, n) != fields[n].default]

@@ -15,11 +15,13 @@ from jaxgen.samples.previews import as_lines
 
 
 def write_rows(run: Run, rows: Sequence[Sequence[np.ndarray] | np.ndarray], out: Path | None) -> None:
-    """Writes rows of images [n, H, W, C] in [-1, 1], the shorter ones filled up with white, or of tokens [T + 1],
-    each a line after a line end, with an empty line between the rows.
+    """Write rows of examples.
+
+    Rows of images [n, H, W, C] in [-1, 1] are filled up with white. Rows of tokens [T + 1], each a line after a line
+    end, are separated by an empty line.
 
     Args:
-      out: .png of images; .txt of texts, or None: they are printed.
+      out: .png for images, .txt for texts; None: texts are printed.
     """
     if run.record["kind"] != "text":
         columns = max(map(len, rows))

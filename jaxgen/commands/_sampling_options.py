@@ -1,4 +1,4 @@
-"""How samples are drawn, where a model can draw them in several ways."""
+"""Options of how samples are drawn, for models that can draw them in several ways."""
 
 import inspect
 from dataclasses import dataclass
@@ -14,37 +14,37 @@ from jaxgen.training.config import option
 
 @dataclass(frozen=True, kw_only=True)
 class SamplingOptions:
-    """How images are drawn; each is None for what the run's config says."""
+    """Options of how images are drawn; None stands for the value of the run's config."""
 
     sampler: Annotated[str, OneOf(tuple(SAMPLERS))] | None = None
-    """Of a diffusion model: ancestral, ddim, euler, heun, stochastic_heun or dpm_solver. None: as the run's
-    config says."""
+    """Sampler of a diffusion model: ancestral, ddim, euler, heun, stochastic_heun or dpm_solver. None: that of the
+    run's config."""
     sampling_steps: Annotated[int, *within(1, 100_000)] | None = None
-    """Of a diffusion model: in how many steps (of heun and stochastic_heun each is two passes of the network).
-    None: as the config says."""
+    """Number of sampling steps of a diffusion model (each of heun and stochastic_heun is two passes of the network).
+    None: that of the run's config."""
     guidance: NonNegativeFloat | None = None
-    """Of diffusion models and of images by captions: how far samples go toward their class or caption, from not at all
-    (0) to what it is like (1) and beyond. None: as the config says."""
+    """Guidance of diffusion models and models of captions toward the class or caption: 0 ignores it, 1 follows it as in
+    training, more exaggerates it. None: that of the run's config."""
     truncation: Annotated[float, *within(-10, 10)] | None = None
-    """Of a StyleGAN2: how far styles go from the average style (0) to their own (1): less variety, better images. None:
-    1."""
+    """Place of styles between the average style (0) and their own (1), for StyleGAN2: less gives better images of less
+    variety. None: 1."""
 
 
 OF = {"truncation": "StyleGAN2s", "guidance": "diffusion models and of images by captions"}
-"""What models an option is of; else of diffusion models."""
+"""The models that have an option; other options are those of diffusion models."""
 
 
 def given_sampling_options(options: SamplingOptions) -> SampleOptions:
-    """Those that are not None, by name."""
+    """Return the options that are not None, by name."""
     given = {name: getattr(options, name) for name in SamplingOptions.__dataclass_fields__}
     return {name: value for name, value in given.items() if value is not None}
 
 
 def sampling_options(run: Run, options: SamplingOptions) -> SampleOptions:
-    """Those that were given, by the keywords of the model's `sample`.
+    """Return the given options, as keywords of the model's `sample`.
 
     Raises:
-      UserError: the model has no such keyword.
+      UserError: the model's `sample` has no such keyword.
     """
     given = given_sampling_options(options)
     keywords = inspect.signature(present(run.model.sample)).parameters if given else {}

@@ -24,27 +24,27 @@ from jaxgen.runs.opened_run import Run, restore_run
 from jaxgen.samples.previews import as_lines, texts_with_rules
 
 BLOCK = 16
-"""Tokens between two looks at what was drawn: at stop strings, and to print it."""
+"""Number of tokens after which the texts are printed and searched for stop strings."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class TextOptions:
-    """Options that mean something for texts."""
+    """Options of drawing texts."""
 
     prompt: tuple[str, ...] = ()
-    """What is asked for; several, each in quotes. Of texts: what they begin with, gone on with side by side. Of sounds:
-    what is said, one after the other. Of images: what they show, each on a row of its own; None: the run's own."""
+    """Prompts, each in quotes: the beginnings of texts, which are continued side by side; the words of sounds, one
+    after another; or the captions of images, each in a row of its own, by default the run's own."""
     num_tokens: Annotated[int, *within(1, 10**7)] = 500
-    """Of texts: how many tokens are drawn after each prompt."""
+    """Number of tokens drawn after each prompt of a text."""
     temperature: NonNegativeFloat = 1.0
-    """Of what is drawn token by token (texts, sounds, images of emoji_dalle): below 1 the likelier tokens become
-    likelier still, 0 always takes the likeliest."""
+    """Temperature of tokens (of texts, sounds and images of emoji_dalle): below 1 likely tokens become likelier still,
+    and 0 always takes the likeliest."""
     top_k: Count | None = None
-    """Of the same: only the k likeliest tokens are drawn."""
+    """Draw only from the k likeliest tokens. None: from all."""
     top_p: Annotated[float, *within(0, 1, low_open=True)] | None = None
-    """Of the same: only the likeliest tokens, until their probabilities add up to this."""
+    """Draw only from the likeliest tokens, until their probabilities add up to this. None: from all."""
     stop: Text | None = None
-    """Of texts: where it comes up, the text ends before it. None: of models of lines, their end."""
+    """String before which a text ends. None: the line end for models of lines, otherwise no such string."""
 
 
 def sample_texts(
@@ -57,10 +57,10 @@ def sample_texts(
     overwrite: bool,
     checkpoint: str,
 ) -> None:
-    """Draws texts and prints or writes them.
+    """Draw texts, and print or write them.
 
     Raises:
-      UserError: a prompt that cannot be written with the run's vocabulary.
+      UserError: a prompt that cannot be written in the run's vocabulary.
     """
     choice = choice_of(options)
     by_lines = "line_end" in run.record["assets"]
@@ -118,7 +118,7 @@ def choice_of(options: TextOptions) -> SamplingParams:
 
 
 def _prompt_tokens(prompts: Sequence[str], vocabulary: Vocabulary, run: Run) -> tuple[np.ndarray, list[int]]:
-    """Prompts as tokens [B, P] and how many of each row they are; none is what samples begin after."""
+    """Return prompts as tokens [B, P] and their lengths [B]; an empty prompt becomes the model's first token."""
     first = np.asarray([present(run.model.tokens).first_token])
     rows = [vocabulary.encode(normalized(prompt)) if prompt else first for prompt in prompts]
     tokens = np.zeros((len(rows), max(map(len, rows))), np.int32)
@@ -135,7 +135,7 @@ def _draw(
     options: TextOptions,
     show: Callable[[str, int, int], None],
 ) -> list[str]:
-    """Draws until all texts are long enough or stopped, and shows how the first goes on."""
+    """Draw until all texts are long enough or stopped, and show the first one as it grows."""
     given = np.asarray(decoding.given)
     last = decoding.tokens.shape[1] - 1
     shown = 0
@@ -150,7 +150,7 @@ def _draw(
             texts.append((prompt + (drawn if at < 0 else drawn[:at]), at >= 0))
         done = done or all(stopped for _, stopped in texts)
         text = texts[0][0]
-        # What may still change is held back: the pieces of a character, the beginning of a stop string.
+        # The end of the text may still change (pieces of a character, the beginning of a stop string): it is held back.
         safe = len(text) if done else max(shown, len(text) - max(4, len(options.stop or "")))
         show(text[shown:safe], position, last)
         shown = max(shown, safe)

@@ -9,12 +9,12 @@ import numpy as np
 from jaxgen.commands._options import in_batches
 
 TILE, MARGIN = 112, 40
-"""The paper's SRResNet, of 16 blocks, sees 40 pixels around each."""
+"""Margin of a tile in pixels: the receptive field of the paper's SRResNet with 16 blocks is 40 pixels to each side."""
 TILES_AT_ONCE = 8
 
 
 def tiles_of(shape: Sequence[int]) -> int:
-    """Return how many tiles an image [h, w, ...] has, with those that fill up the last batch."""
+    """Return the number of tiles of an image [h, w, ...], including those that fill up the last batch."""
     tiles = math.prod(-(-side // TILE) for side in shape[:2])
     return tiles + -tiles % TILES_AT_ONCE
 
@@ -22,13 +22,13 @@ def tiles_of(shape: Sequence[int]) -> int:
 def in_tiles(
     function: Callable[[jax.Array], jax.Array], given: np.ndarray, what: str, *, before: int, total: int
 ) -> np.ndarray:
-    """`function`, which takes [B, h, w, C'] to [B, h f, w f, C], of one image [h, w, C'] -> [h f, w f, C].
+    """Apply `function`, [B, h, w, C'] -> [B, h f, w f, C], to one image [h, w, C'] by tiles; return [h f, w f, C].
 
-    Tiles of 112x112 are computed with 40 pixels around, so that memory does not grow with the image and an SRResNet
-    leaves no border between tiles; networks with instance norm, or whose outputs depend on all pixels, see each tile by
-    itself. Beyond its border the image goes on as its mirror. Every call has one shape.
+    Tiles of 112x112 are computed with a margin of 40 pixels, so that memory does not grow with the image and an
+    SRResNet leaves no seams between tiles; networks with instance norm, or whose outputs depend on all pixels, see each
+    tile by itself. Beyond its border the image is mirrored. All calls of `function` have the same shapes.
 
-    `what`, `before` and `total` are as of `in_batches`.
+    `what`, `before` and `total` are those of `in_batches`.
     """
     height, width = given.shape[:2]
     rows, columns = -(-height // TILE), -(-width // TILE)

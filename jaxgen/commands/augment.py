@@ -20,20 +20,20 @@ from jaxgen.samples.numbered import generated_examples
 
 @dataclass(frozen=True, kw_only=True)
 class Options(OutputOptions, RunOptions):
-    """Writes generated images, with their labels if the model is class-conditional, as a data set.
+    """Write generated images as a data set, with their labels if the model is class-conditional.
 
-    The file has `image` uint8 [N, H, W, C] and `label` int32 [N], every class equally often but for one example;
-    `jaxgen.data.load(FILE)` and every experiment with --data read it.
+    The file has `image` uint8 [N, H, W, C] and `label` int32 [N], where the frequencies of classes differ by at most
+    one example; `jaxgen.data.load(FILE)` and every experiment with --data read it.
     """
 
     run: tyro.conf.Positional[Path]
     """The folder of the run."""
     num: Annotated[int, *within(1, 10**8)]
-    """How many examples."""
+    """Number of examples."""
     out: Path
-    """The .npz file they go to."""
+    """The .npz file to write."""
     seed: Seed = 0
-    """Seed of the samples: the same seed gives the same samples, and more of them with a larger --num."""
+    """Seed of the samples; a larger --num adds samples to those of the same seed."""
     checkpoint: str = "last"
     """The checkpoint to use: last, best, or a step."""
 

@@ -26,23 +26,23 @@ OF_THE_CALL = (
     "num_processes",
     "process_id",
 )
-"""Options that say nothing about what was trained."""
+"""Options that do not affect what was trained."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Options(OutputOptions):
-    """Compares runs by what they reported; nothing but their folders is needed, and nothing in them is run."""
+    """Compare runs by the metrics they reported. Only their folders are needed, and no program in them is executed."""
 
     runs: tyro.conf.Positional[tuple[Path, ...]] = ()
-    """The folders of two runs or more."""
+    """The folders of two or more runs."""
     metrics: str | None = None
-    """Names with commas between them, such as generator/loss,eval/fid. None: those that two runs or more have."""
+    """Names of metrics with commas between them, such as generator/loss,eval/fid. None: those of at least two runs."""
     out: Path = Path("compare.png")
-    """Where the picture goes (.png): a panel for each metric, a curve for each run."""
+    """The picture to write (.png), with a panel for each metric and a curve for each run."""
 
 
 class Found(NamedTuple):
-    """What a run reported."""
+    """The record and the metrics of a run."""
 
     folder: Path
     record: dict[str, Any]
@@ -83,7 +83,7 @@ def _names(runs: Sequence[Found], asked: str | None) -> list[str]:
     """Return the names of the metrics to show.
 
     Raises:
-      UserError: one that was asked for and no run has, or none in common.
+      UserError: a requested metric that no run has, or no metric in common.
     """
     counts = {name: sum(name in run.curves for run in runs) for name in sorted({n for run in runs for n in run.curves})}
     if asked is None:
@@ -102,7 +102,7 @@ def _last(run: Found, name: str) -> str:
 
 
 def _different_options(runs: Sequence[Found]) -> dict[str, list[str]]:
-    """Return the options that have more than one value among the runs; "-" where a run has none of that name."""
+    """Return the options whose values differ among the runs; "-" stands for an option that a run does not have."""
     configs = [run.record["config"] for run in runs]
     names = [name for name in dict.fromkeys(n for config in configs for n in config) if name not in OF_THE_CALL]
     values = {f"--{name.replace('_', '-')}": [str(config.get(name, "-")) for config in configs] for name in names}

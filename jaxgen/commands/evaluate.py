@@ -33,45 +33,46 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, kw_only=True)
 class Options(OutputOptions, RankingOptions, SamplingOptions, RunDataOptions):
-    """Scores the samples of a run, or images from anywhere, against real ones.
+    """Score the samples of a run, or images from anywhere, against real images, and print a table.
 
-    Prints a table. For a run, evaluation.json in its folder also gets each value with what it was made from: numbers of
-    images, split, extractor with the hash of its weights, resizing, seed, step, versions of the libraries; and with
-    memorisation nearest.png is drawn there anew.
+    For a run, evaluation.json in its folder also gets each value with how it was computed: numbers of images, split,
+    extractor with the hash of its weights, resizing, seed, step, versions of the libraries. The metric memorisation
+    also draws nearest.png there.
     """
 
     run: tyro.conf.Positional[Path | None] = None
     """The folder of the run."""
     metrics: str | None = None
-    """Names with commas between them (fid,kid,score,precision_recall,density_coverage,classes,labels,memorisation,
-    held_out,discriminator,log_likelihood; of text: held_out,text,diversity,bars; of images by captions: text_agreement;
-    of emoji_clip: retrieval). None: all that apply but log_likelihood, which takes long, and fid of few images."""
+    """Names of metrics with commas between them (fid,kid,score,precision_recall,density_coverage,classes,labels,
+    memorisation,held_out,discriminator,log_likelihood; for text held_out,text,diversity,bars; for images of captions
+    text_agreement; for emoji_clip retrieval). None: all that apply except log_likelihood, which takes long, and fid of
+    few images."""
     num_samples: Annotated[int, *within(2, 10**9)] | None = None
-    """How many samples are drawn, and at most how many real images are used. None: 10,000 for a run, else all."""
+    """Number of samples to draw, and the largest number of real images to use. None: 10,000 for a run, else all."""
     importance_samples: Annotated[int, *within(1, 10**6)] | None = None
-    """Samples for each held-out image in the estimate of log_likelihood; of a diffusion model directions along which
-    the trace is estimated, for which 1 will do. None: 200."""
+    """Number of samples per held-out image in the estimate of log_likelihood; for a diffusion model, number of
+    directions along which the trace is estimated, where 1 is enough. None: 200."""
     checkpoint: str = "last"
     """The checkpoint to use: last, best, or a step."""
     split: str | None = None
-    """The real images of a run or an embedded set: test or train. None: the held-out ones where there are any."""
+    """Split of the real images of a run or an embedded set: test or train. None: held-out images if there are any."""
     seed: Seed = 0
-    """Seed of the samples, and of what else is chosen at random."""
+    """Seed of the samples and of other random choices."""
     extractor: str | None = None
-    """What the images are compared by: mnist, efficientnet_lite0 or inception. None: by the shape of the images."""
+    """Network whose features are compared: mnist, efficientnet_lite0 or inception. None: by the shape of the images."""
     weights: Path | None = None
     """The file of weights for --extractor inception."""
     text_scorer: Path | None = None
-    """For text_agreement: a run of emoji_clip, which tells an image's caption from 99 others; its accuracy on held-out
-    images stands beside that on generated ones. None: text_agreement is left out."""
+    """Run of emoji_clip for text_agreement: it picks an image's caption out of 100, and its accuracy on held-out images
+    is shown beside that on generated ones. None: text_agreement is left out."""
     real: Path | None = None
-    """Without RUN: real images, a folder, a .npz file, or an embedded set (mnist, emoji)."""
+    """Real images to compare without a run: a folder, a .npz file, or an embedded set (mnist, emoji)."""
     generated: Path | None = None
-    """Without RUN: generated images, a folder or a .npz file."""
+    """Generated images to compare without a run: a folder or a .npz file."""
     image_size: ImageSize | None = None
-    """Cut and scale the pictures of folders to squares of this side. None: they must have one size already."""
+    """Side of the squares to which pictures of folders are cropped and scaled. None: all must have the same size."""
     out: Path | None = None
-    """Without RUN: also write the values and how they were made to this .json file."""
+    """The .json file to which the values of a comparison without a run are also written. None: no file."""
 
 
 def main(arguments: Sequence[str]) -> None:
@@ -81,7 +82,7 @@ def main(arguments: Sequence[str]) -> None:
     destination = options.out if options.run is None else options.run / run_folder.EVALUATION
     try:
         show(record)
-    finally:  # even where nobody reads the table any more
+    finally:  # even if the reader of the table has gone
         if destination is not None:
             _save(record, options, destination)
 
@@ -90,7 +91,7 @@ def _check(options: Options) -> None:
     """Refuse options that do not go together, and outputs that cannot be written.
 
     Raises:
-      UserError: they do not.
+      UserError: such options or outputs.
     """
     outside = {options.real, options.generated}
     if options.run is None and None in outside:
@@ -150,7 +151,7 @@ def _how(options: Options) -> Json:
 
 
 def _save_pairs(picture: "Image.Image", path: Path) -> None:
-    """What is shown beside the values is not worth losing them."""
+    """Write the picture of nearest training images; a failure is only reported, so that the values are not lost."""
     try:
         with writing(path) as part:
             picture.save(part)
@@ -159,10 +160,10 @@ def _save_pairs(picture: "Image.Image", path: Path) -> None:
 
 
 def _save(record: Json, options: Options, path: Path) -> None:
-    """Keep the values, which have been shown.
+    """Write the record, whose values have been shown.
 
     Raises:
-      UserError: it cannot be written.
+      UserError: the file cannot be written.
     """
     if options.run is not None:
         try:
@@ -176,7 +177,7 @@ def _save(record: Json, options: Options, path: Path) -> None:
 
 
 def show(record: Json) -> None:
-    """The values of a record as a table, under a line that says what they were made from."""
+    """Print the values of a record as a table, under a line that says what they were computed from."""
     table = Table("metric", "value", box=None, pad_edge=False)
     for name, value in record["values"].items():
         table.add_row(name, f"{value:.5g}")

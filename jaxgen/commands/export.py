@@ -24,7 +24,7 @@ from jaxgen.runs.hugging_face import check_is_gpt2, save_gpt2
 from jaxgen.runs.opened_run import Run, restore_run
 
 Program = tuple[Callable[..., jax.Array], tuple[jax.ShapeDtypeStruct, ...]]
-"""A function, and what its arguments are like."""
+"""A function, and the shapes and types of its arguments."""
 
 
 SUFFIX = ".stablehlo"
@@ -33,25 +33,28 @@ PLATFORMS = ("cpu", "cuda", "tpu")
 
 @dataclass(frozen=True, kw_only=True)
 class Options(OutputOptions, RunOptions):
-    """Writes a run's model, with its weights, for use without jaxgen.
+    """Write a run's model, with its weights, for use without jaxgen.
 
-    samples: a StableHLO program, seed uint32 [] -> samples [num, ...]. logits: of a model of text, tokens int32 [b, t]
-    -> [b, t, K] for any b, and any t up to the context. Both run wherever jax and flatbuffers are installed:
+      samples  a StableHLO program, seed uint32 [] -> samples [num, ...]
+      logits   a StableHLO program of a model of text, tokens int32 [b, t] ->
+               [b, t, K] for any b and any t up to the context
+      gpt2     a folder that transformers reads
+               (GPT2LMHeadModel.from_pretrained), for a GPT with learned
+               positions and layer norms
+
+    StableHLO programs run wherever jax and flatbuffers are installed:
 
         jax.export.deserialize(open("FILE", "rb").read()).call(jax.numpy.uint32(0))
-
-    gpt2: a folder that transformers reads (GPT2LMHeadModel.from_pretrained), of a GPT with learned positions and layer
-    norms.
     """
 
     run: tyro.conf.Positional[Path]
     """The folder of the run."""
     out: Path
-    """The file (.stablehlo) or, of gpt2, the folder, which must be empty or new."""
+    """The file to write (.stablehlo) or, for gpt2, the folder, which must be empty or new."""
     to: Literal["samples", "logits", "gpt2"] = "samples"
-    """What is written."""
+    """What to write."""
     num: Annotated[int, *within(1, 10**6)] = 16
-    """How many samples the program draws."""
+    """Number of samples that the program draws."""
     checkpoint: str = "last"
     """The checkpoint to use: last, best, or a step."""
 

@@ -19,7 +19,7 @@ from jaxgen.training.config import FORMER_NAMES, TrainConfig
 
 @dataclass(frozen=True)
 class Options(RunOptions):
-    """Says what a run is: options, networks, checkpoints, last figures."""
+    """Describe a run: options, networks, checkpoints, latest metrics."""
 
     run: tyro.conf.Positional[Path]
     """The folder of the run."""

@@ -24,7 +24,7 @@ from jaxgen.samples.pictures import image_grid
 
 GRAY = 0.0
 ENTRIES = {"class": "label", "caption": "caption"}
-"""The entry of a batch that is the condition, by its kind."""
+"""The entry of a batch that is the condition, by the condition's kind."""
 
 HIDDEN: dict[str, Callable[[np.ndarray, np.ndarray, np.random.Generator], np.ndarray]] = {
     "top": lambda y, x, generator: y < 0.5,
@@ -34,33 +34,33 @@ HIDDEN: dict[str, Callable[[np.ndarray, np.ndarray, np.random.Generator], np.nda
     "centre": lambda y, x, generator: (abs(y - 0.5) < 0.25) & (abs(x - 0.5) < 0.25),
     "pixels": lambda y, x, generator: generator.random(y.shape) < 0.75,
 }
-"""(row, column, each in 0..1) -> what is hidden."""
+"""(row, column, each in 0..1, generator) -> whether the pixel is hidden, by name."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Options(OutputOptions, SamplingOptions, RunDataOptions):
-    """Hides a part of held-out images and lets a run draw it.
+    """Hide a part of held-out images and let a diffusion model draw it.
 
-    Each row: an image, what is left of it, and the drawings.
+    Each row shows an image, its known part, and the drawings.
     """
 
     run: tyro.conf.Positional[Path]
     """The folder of the run."""
     hide: Literal[tuple(HIDDEN)] = "bottom"
-    """Which half is hidden; or a quarter in the middle, or three quarters of the pixels, at random."""
+    """The part to hide: a half, the quarter in the middle, or three quarters of the pixels at random."""
     examples: Annotated[tuple[CountFromZero, ...], Length(0, 10_000)] = ()
-    """Numbers of the held-out images, from 0. Empty: the first ones."""
+    """Numbers of held-out images, from 0. Empty: the first ones."""
     rows: Annotated[int, *within(1, 1_000)] = 8
-    """How many images, where --examples does not say."""
+    """Number of images if --examples is empty."""
     draws: Annotated[int, *within(1, 1_000)] = 6
-    """How often each is drawn."""
+    """Number of drawings of each image."""
     repeats: Annotated[int, *within(1, 1_000)] = REPEATS
-    """How often each step is taken, noise being added between (RePaint), so that what is drawn goes with what is
-    known; the time is as many times longer."""
+    """How often each step is taken, with noise added in between (RePaint), so that the drawn part fits the known part;
+    the time grows by this factor."""
     seed: Seed = 0
     """Seed of the drawings."""
     out: Path = Path("inpainted.png")
-    """Where the picture goes (.png)."""
+    """The picture to write (.png)."""
     checkpoint: str = "last"
     """The checkpoint to use: last, best, or a step."""
 

@@ -22,19 +22,19 @@ from jaxgen.samples.pictures import image_grid, save_gif
 
 @dataclass(frozen=True, kw_only=True)
 class Options(OutputOptions, RunOptions):
-    """Walks between random latents of a run: a grid (.png), one row a pair, or a looping animation (.gif); of texts,
-    lines."""
+    """Walk between random latents of a run: a grid of images (.png), one row per pair, a looping animation (.gif), or
+    lines of text."""
 
     run: tyro.conf.Positional[Path]
     """The folder of the run."""
     rows: Annotated[int, *within(1, 1_000)] = 8
-    """How many walks (the tiles of each frame of a GIF)."""
+    """Number of walks (the tiles of each frame of a GIF)."""
     steps: Annotated[int, *within(2, 10_000)] = 10
-    """Images, or lines, of each walk, both ends among them."""
+    """Number of images, or lines, of each walk, including both ends."""
     seed: Seed = 0
     """Seed of the latents."""
     out: Path | None = None
-    """Where it goes: .png or .gif, or of texts .txt. None: interpolation.png, or the terminal."""
+    """The file to write: .png or .gif for images, .txt for texts. None: interpolation.png, or the terminal."""
     checkpoint: str = "last"
     """The checkpoint to use: last, best, or a step."""
 

@@ -35,67 +35,74 @@ What = Literal["reconstruct", "interpolate", "arithmetic", "traverse", "manifold
 
 @dataclass(frozen=True, kw_only=True)
 class Options(OutputOptions, RunDataOptions):
-    """Shows what a run's latents mean, by examples that it was not trained on (training ones if there are no others). A
-    model that encodes nothing, such as a GAN, is shown by samples instead.
+    """Show what a run's latents mean, by held-out examples (training examples if none are held out). A model that
+    encodes nothing, such as a GAN, is shown by samples instead.
 
-    reconstruct: examples, each over its reconstruction. interpolate: walks between the 1st and the 2nd example, the 3rd
-    and the 4th, ... arithmetic: rows a, b, c and a - b + c, of each three examples or of the mean latents of three
-    classes. traverse: examples (one if none is named) with one latent at a time going from -3 to 3 times the latents'
-    spread. manifold: the plane of a model's two latents, through the inverse normal CDF; with more latents the plane of
-    their first two principal components, or the one through three examples, or samples. scatter: latents colored by
-    class (the first two principal components of more than two). neighbours: examples, each followed by the nearest
-    others.
+      reconstruct  examples, each above its reconstruction
+      interpolate  walks between the 1st and the 2nd example, the 3rd and the
+                   4th, ...
+      arithmetic   rows a, b, c and a - b + c, of each three examples or of the
+                   mean latents of three classes
+      traverse     examples with one latent at a time going from -3 to 3 times
+                   the latents' spread; one example if none is named
+      manifold     the plane of a model's two latents, through the inverse
+                   normal CDF; of more latents, the plane of the first two
+                   principal components, the plane through three examples, or
+                   samples
+      scatter      latents colored by class; of more than two latents, the
+                   first two principal components
+      neighbours   examples, each followed by its nearest neighbors
     """
 
     run: tyro.conf.Positional[Path]
     """The folder of the run."""
     what: tyro.conf.Positional[What]
-    """What is shown."""
+    """What to show."""
     examples: Annotated[tuple[CountFromZero, ...], Length(0, 10_000)] = ()
-    """Numbers of held-out examples, or of samples, to show, from 0. Empty: the first ones."""
+    """Numbers of the held-out examples, or samples, to show, from 0. Empty: the first ones."""
     classes: Annotated[tuple[CountFromZero, ...], Length(0, 10_000)] = ()
-    """arithmetic: numbers of three classes, in place of --examples."""
+    """Numbers of three classes for arithmetic, in place of --examples."""
     dimensions: Annotated[tuple[CountFromZero, ...], Length(0, 10_000)] = ()
-    """traverse: numbers of latents, from 0. Empty: InfoGAN's continuous codes; of others those that vary most."""
+    """Numbers of the latents to traverse, from 0. Empty: InfoGAN's continuous codes, or the latents that vary most."""
     spherical: bool = False
-    """interpolate: along great circles, as between samples of a Gaussian prior. False: along straight lines."""
+    """Interpolate along great circles, which suit a Gaussian prior. False: along straight lines."""
     label: CountFromZero | None = None
-    """Class that a conditional model decodes. None: that of the first example of each row."""
+    """Class with which a conditional model decodes. None: that of the first example of each row."""
     rows: Annotated[int, *within(1, 1_000)] = 8
-    """Rows of the picture, or blocks of lines; of the plane for manifold, which is square."""
+    """Number of rows of the picture, or of blocks of lines; for manifold also the number of columns."""
     steps: Annotated[int, *within(2, 10_000)] = 10
-    """Images, or lines, of each walk, both ends among them, values of each latent, or neighbors."""
+    """Number of images, or lines, of each walk, including both ends; of values of each latent; or of neighbors."""
     num: Annotated[int, *within(1, 10**7)] = 2_000
-    """How many held-out examples are encoded where many are needed."""
+    """Number of held-out examples to encode where many are needed."""
     seed: Seed = 0
-    """Seed of the samples, of a model that encodes nothing."""
+    """Seed of the samples of a model that encodes nothing."""
     out: Path | None = None
-    """The picture (.png), or of texts the file (.txt). None: latent_WHAT.png, or the terminal."""
+    """The picture to write (.png), or the file of texts (.txt). None: latent_WHAT.png, or the terminal."""
     checkpoint: str = "last"
     """The checkpoint to use: last, best, or a step."""
 
 
 class Subject(NamedTuple):
-    """A run that is looked at, and held-out examples, or latents of samples where nothing is encoded."""
+    """A run, with held-out examples, or with latents of samples if the model encodes nothing."""
 
     options: Options
     run: Run
     state: TrainState
     examples: np.ndarray
-    """Images [N, H, W, C] in [-1, 1], or tokens [N, T + 1] of lines; `latents` again where those are drawn."""
+    """Images [N, H, W, C] in [-1, 1], or tokens [N, T + 1] of lines; equal to `latents` if those are drawn."""
     latents: np.ndarray | None
     """[N, L], drawn from the prior; None: the model encodes examples."""
     labels: np.ndarray | None
-    """[N], None where the data has none."""
+    """[N], None if the data has no labels."""
     class_names: Sequence[str]
     conditional: bool
-    """Whether the model is given the labels."""
+    """Whether the model is conditioned on the labels."""
 
     def chosen(self, count: int, *, multiple: int = 1) -> np.ndarray:
-        """The numbers of the examples to show: those named, else the first `count`.
+        """Return the numbers of the examples to show: those of --examples, or else the first `count`.
 
         Raises:
-          UserError: a number that no example has, or not a multiple of how many belong together.
+          UserError: a number that no example has, or a count that is no multiple of the size of a group.
         """
         named = self.options.examples or range(min(count, len(self.examples)))
         if wrong := [i for i in named if not 0 <= i < len(self.examples)]:
@@ -108,11 +115,11 @@ class Subject(NamedTuple):
 
     @property
     def kind(self) -> str:
-        """What the numbers are of."""
+        """Examples or samples, whichever the numbers count."""
         return "example" if self.latents is None else "sample"
 
     def encode(self, numbers: np.ndarray) -> np.ndarray:
-        """Latents [n, L] of examples, or of samples.
+        """Return the latents [n, L] of examples, or of samples.
 
         Raises:
           UserError: the model does not encode to vectors.
@@ -128,11 +135,11 @@ class Subject(NamedTuple):
         return latents
 
     def reconstruct(self, numbers: np.ndarray) -> np.ndarray:
-        """Reconstructions of examples, as these are stored here: [n, ...]."""
+        """Return the reconstructions [n, ...] of examples, in the form of `examples`."""
         return self._call("reconstruct", self.examples[numbers], numbers)
 
     def decode(self, rows: np.ndarray, of: np.ndarray | int) -> list[np.ndarray]:
-        """Latents [R, n, L] -> R times n examples [n, ...]; row i with the class of example `of[i]`."""
+        """Decode latents [R, n, L] to R rows of examples [n, ...]; row i has the class of example `of[i]`."""
         numbers = np.repeat(np.broadcast_to(of, len(rows)), rows.shape[1])
         return np.split(self._call("decode", rows.reshape(-1, rows.shape[-1]).astype(np.float32), numbers), len(rows))
 
@@ -148,15 +155,15 @@ class Subject(NamedTuple):
         )
 
     def all_latents(self) -> np.ndarray:
-        """Latents [N, L] of all that were read."""
+        """Return the latents [N, L] of all examples."""
         return self.encode(np.arange(len(self.examples)))
 
 
 Shown: TypeAlias = "list[tuple[np.ndarray, ...]] | list[np.ndarray] | Image.Image"
 
 
-# ---------------------------------------------------------------- what can be shown: (rows of examples or a picture,
-# what it says)
+# ---------------------------------------------------------------- what can be shown; each function returns rows of
+# examples or a picture, and its description
 
 
 def reconstruct(subject: Subject) -> tuple[Shown, str]:
@@ -281,14 +288,14 @@ SHOWN: dict[str, Callable[[Subject], tuple[Shown, str]]] = {
     "neighbours": neighbors,
 }
 NEEDS = {"reconstruct": ("reconstruct",), "scatter": ("encode",), "neighbours": ("encode",)}
-"""Functions of the latents; the others need decode, and encode or prior."""
+"""The functions of latents that each view needs; others need decode, and encode or prior."""
 
 
 def _function(run: Run, name: str) -> Callable[..., jax.Array]:
-    """A function of the latents, or of the codes where those do.
+    """Return a function of the model's latents, or of its codes if it has no latents.
 
     Raises:
-      UserError: the model has none.
+      UserError: the model does not have it.
     """
     source = run.model.codes if run.model.latents is None and name != "decode" else run.model.latents
     return needed(run, getattr(source, name, None), f"latents to {name} with")
@@ -317,7 +324,7 @@ def main(arguments: Sequence[str]) -> None:
 
 
 def _draws_latents(run: Run) -> bool:
-    """Whether latents are drawn, since the model encodes nothing."""
+    """Return whether latents are drawn because the model encodes nothing."""
     return run.model.latents is not None and run.model.latents.encode is None
 
 

@@ -16,16 +16,16 @@ FAMILIES = (
     *("GAN", "VAE", "discrete codes", "autoregressive", "diffusion", "text and images", "images from images"),
     "classification",
 )
-"""In this order."""
+"""The families, in the order of the table."""
 NAME_WIDTH = 29
 
 
 @dataclass(frozen=True)
 class Options:
-    """Lists the experiments that `jaxgen train NAME` runs, by family, with the time of the default preset."""
+    """List the experiments that `jaxgen train NAME` runs, by family, with the time of the default preset."""
 
     words: tyro.conf.Positional[tuple[str, ...]] = ()
-    """Show only those whose name, family, model or data have all of these words in them."""
+    """Show only experiments that have all of these words in their name, family, model or data."""
 
 
 def main(arguments: Sequence[str]) -> None:

@@ -27,41 +27,41 @@ from jaxgen.samples.pictures import image_grid
 DISTANCES = {"features": feature_distance, "pixels": pixel_distance}
 LARGE_ENOUGH_FOR_FEATURES = 64
 FOR_SPREAD = 10_000
-"""How many styles their spread is of."""
+"""Number of styles by which their spread is measured."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Options(OutputOptions, RunOptions):
-    """Looks for the styles by which a StyleGAN2 makes an image that is near a given one.
+    """Find the styles with which a StyleGAN2 makes an image near a given one.
 
-    Writes the image, the average image that it begins with, and what was found, side by side; and beside it the styles,
-    as a file of arrays (.npz: styles [N, S], noise_0, noise_1, ..., image, distance).
+    Writes a picture of the given image, the average image that the search begins with, and the image found, side by
+    side; and a file of arrays of the same name (.npz: styles [N, S], noise_0, noise_1, ..., image, distance).
     """
 
     run: tyro.conf.Positional[Path]
     """The folder of the run."""
     image: tyro.conf.Positional[Path]
-    """The image, PNG, JPEG, WebP, TIFF or another usual format. Its middle is cut out and scaled to the size of the
-    model's images."""
+    """The image, in PNG, JPEG, WebP, TIFF or another common format. Its middle is cropped and scaled to the size of
+    the model's images."""
     steps: Count = 1_000
-    """Steps of Adam."""
+    """Number of steps of Adam."""
     space: Literal["w", "w+"] = "w"
-    """w: one style for all layers. w+: one for each layer, which comes nearer."""
+    """Space of the styles: w, one style for all layers; w+, one for each layer, which comes nearer."""
     distance: Literal[tuple(DISTANCES)] | None = None
-    """What is made small: the distance in the maps of EfficientNet-Lite0, or the mean squared difference of pixels.
-    None: features of images of 64x64 and larger, else pixels."""
+    """Distance to minimize: features, in the maps of EfficientNet-Lite0, or pixels, the mean squared difference. None:
+    features for images of 64x64 and larger, otherwise pixels."""
     learning_rate: PositiveFloat = 0.1
-    """Adam's learning rate."""
+    """Peak learning rate of Adam."""
     noise: bool = False
-    """Whether the noise is looked for too, as in the paper; small images may then be found in the noise alone."""
+    """Optimize the noise too, as in the paper; small images may then be written into the noise alone."""
     noise_weight: NonNegativeFloat = 0.01
-    """With --noise: how much it is to be like noise."""
+    """Weight of the penalty that keeps the noise of --noise uncorrelated."""
     label: CountFromZero | None = None
-    """Class whose average style it begins with, of a model that has classes. None: that of all."""
+    """Class whose average style the search begins with, for models with classes. None: the average of all classes."""
     seed: Seed = 0
-    """Seed of the chance by which styles are moved at first."""
+    """Seed of the random moves of styles in the first steps."""
     out: Path = Path("projected.png")
-    """The picture (.png); the file of arrays has the same name."""
+    """The picture to write (.png); the file of arrays has the same name."""
     checkpoint: str = "last"
     """The checkpoint to use: last, best, or a step."""
 

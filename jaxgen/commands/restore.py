@@ -26,32 +26,32 @@ from jaxgen.runs.opened_run import restore_run
 from jaxgen.samples.pictures import save_image
 
 WITHOUT = "_without"
-"""The end of the names of what is done without the network."""
+"""The end of the names of images restored without the network."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Options(OutputOptions, RunOptions):
-    """Restores images as a run was trained to: makes them larger, takes noise or blur away, fills in, colors.
+    """Restore images as a run was trained to: upscale, denoise, deblur, fill in or colorize them.
 
-    With --degrade the images are good ones, which are spoiled first as in training; then it also says how near what
-    comes out is to them, beside what is done without the network.
+    With --degrade the images are intact ones, which are degraded first as in training; their distances from the
+    restored ones are then printed too, beside those of a restoration without the network.
     """
 
     run: tyro.conf.Positional[Path]
     """The folder of the run."""
     images: tyro.conf.Positional[tuple[Path, ...]]
-    """The files, PNG, JPEG, WebP, TIFF or another usual format."""
+    """The images, in PNG, JPEG, WebP, TIFF or another common format."""
     out: Path = Path("restored")
-    """The folder that they are written to, as .png files of the same names."""
+    """The folder to which images are written, as .png files of the same names."""
     mask: Path | None = None
-    """Of a run that fills in: a picture, white where the image is to be drawn anew and black where it is known, of the
-    same size."""
+    """Mask for a run that fills in: a picture of the same size, white where the image is to be drawn and black where it
+    is known."""
     degrade: bool = False
-    """Spoil them first."""
+    """Degrade the images first."""
     border: Annotated[int, *within(0, 2**15)] = 2
-    """With --degrade: so many pixels at each side are left out of the scores."""
+    """Number of pixels at each side that are left out of the scores of --degrade."""
     seed: Seed = 0
-    """With --degrade: of noise and masks."""
+    """Seed of the noise and masks of --degrade."""
     checkpoint: str = "last"
     """The checkpoint to use: last, best, or a step."""
 
@@ -117,7 +117,7 @@ def main(arguments: Sequence[str]) -> None:
 
 
 def _degraded(degrade: Callable, factor: int, image: np.ndarray, seed: int) -> tuple[np.ndarray, np.ndarray]:
-    """The image, cut to a size that can be made smaller, and what is left of it."""
+    """Return the image, cropped to a size that the degradation can shrink, and what is left of it."""
     height, width = (size - size % factor for size in image.shape[:2])
     image = image[:height, :width]
     return image, np.asarray(degrade(jax.random.key(seed), jnp.asarray(image[None])))[0]

@@ -28,21 +28,21 @@ from jaxgen.training.config import option
 
 @dataclass(frozen=True, kw_only=True)
 class Options(OutputOptions, PromptOptions, TextOptions, SamplingOptions, RunOptions):
-    """Draws samples from a run; it needs nothing but the run folder."""
+    """Draw samples from a run. Only the run's folder is needed."""
 
     run: tyro.conf.Positional[Path]
     """The folder of the run."""
     num: Annotated[int, *within(1, 10**7)] | None = None
-    """How many samples. None: 64 images, or 8 for each prompt; one text for each prompt; a few words."""
+    """Number of samples. None: 64 images, or 8 for each prompt; one text for each prompt; a few spoken words."""
     label: CountFromZero | None = None
-    """Of images: the number of the class that they are of. None: every class in turn, a row of the sheet for each. Of
-    sounds: the number of the word."""
+    """Number of the class of images, or of the spoken word. None: every class in turn, with a row of the sheet for
+    each."""
     seed: Seed = 0
-    """Seed of the samples: the same seed gives the same samples, and more of them with a larger --num."""
+    """Seed of the samples; a larger --num adds samples to those of the same seed."""
     out: Path | None = None
-    """Where they go. Images: a sheet (.png) or the raw arrays in [-1, 1] (.npz, entry `samples`); None: sheet.png.
-    Texts: a file (.txt); None: the terminal, token by token. Sounds: a file (.wav), one after another, beside which
-    a spectrogram (.png) is put; None: sound.wav."""
+    """The file to write. Images: a sheet (.png), or the raw arrays in [-1, 1] (.npz, entry `samples`); None: sheet.png.
+    Texts: a file (.txt); None: the terminal, token by token. Sounds: a file of all sounds (.wav), with a spectrogram
+    (.png) beside it; None: sound.wav."""
     checkpoint: str = "last"
     """The checkpoint to use: last, best, or a step."""
 
@@ -70,7 +70,7 @@ def main(arguments: Sequence[str]) -> None:
 
 
 def sample_images(run: Run, options: Options, how: SampleOptions) -> None:
-    """A sheet, or the arrays; `how`: keywords of the model's `sample`."""
+    """Draw images and write a sheet or the arrays; `how` are keywords of the model's `sample`."""
     out, num = options.out or Path("sheet.png"), options.num or 64
     check_output(out, (".png", ".npz"), overwrite=options.overwrite)
     check_images_fit(run, num, f"--num {num}")
@@ -94,7 +94,7 @@ def sample_images(run: Run, options: Options, how: SampleOptions) -> None:
 
 
 def _refuse(options: Options, run: Run, *names: str) -> None:
-    """Refuses options that are set and mean nothing for this run."""
+    """Refuse options that are given but mean nothing for this run."""
     fields: dict[str, Any] = Options.__dataclass_fields__
     for name in names:
         if getattr(options, name) != fields[name].default:

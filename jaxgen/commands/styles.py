@@ -28,53 +28,56 @@ BAND = Literal["coarse", "middle", "fine"]
 
 @dataclass(frozen=True, kw_only=True)
 class Options(OutputOptions, RunOptions):
-    """Shows what the styles of a StyleGAN2 do.
+    """Show what the styles of a StyleGAN2 do.
 
-    mixing: images in the first row, others in the first column, and where they meet that of the row with the coarse
-    styles (pose, shape), then the middle, then the fine ones (colors, detail) of that of the column. truncation:
-    images from the average of all (0) to themselves (1) and beyond.
+    mixing      a table of images with the styles of the image in the first
+                row, except for a band of styles from the image in the first
+                column: the coarse styles (pose, shape), then the middle,
+                then the fine ones (colors, detail)
+    truncation  images on the way from the average of all (0) to themselves
+                (1) and beyond
     """
 
     run: tyro.conf.Positional[Path]
     """The folder of the run."""
     what: tyro.conf.Positional[What]
-    """What is shown."""
+    """What to show."""
     rows: Annotated[int, *within(0, 1_000)] = 0
-    """Images in the first column: of each band for mixing. 0: 2 for mixing, 8 for truncation."""
+    """Number of images in the first column, for each band of mixing. 0: 2 for mixing, 8 for truncation."""
     columns: Annotated[int, *within(1, 1_000)] = 8
-    """mixing: images in the first row."""
+    """Number of images in the first row of mixing."""
     bands: tuple[BAND, ...] = ("coarse", "middle", "fine")
-    """mixing: which styles are taken from the images in the first column."""
+    """Bands of styles that mixing takes from the images in the first column."""
     amounts: Annotated[tuple[Number, ...], Length(1, 1_000)] = (0.0, 0.25, 0.5, 0.75, 1.0, 1.25)
-    """truncation: the amounts, one column each."""
+    """Amounts of truncation, one column for each."""
     truncation: Annotated[float, *within(-10, 10)] = 1.0
-    """mixing: of all styles."""
+    """Truncation of all styles of mixing."""
     label: CountFromZero | None = None
-    """Class of all images, of a model that has classes. None: every class in turn."""
+    """Class of all images, for models with classes. None: every class in turn."""
     seed: Seed = 0
     """Seed of the latents."""
     out: Path | None = None
-    """The picture (.png). None: styles_WHAT.png."""
+    """The picture to write (.png). None: styles_WHAT.png."""
     checkpoint: str = "last"
     """The checkpoint to use: last, best, or a step."""
 
 
 class Subject(NamedTuple):
-    """A run that is looked at."""
+    """A run with its state and the options."""
 
     options: Options
     run: Run
     state: TrainState
 
     def styles(self, count: int, truncation: float = 1.0) -> jax.Array:
-        """[count, N, S], of latents drawn by the seed."""
+        """Return styles [count, N, S] of latents drawn with the seed."""
         latents = present(self.run.model.latents).prior(jax.random.key(self.options.seed), count)
         labels = labels_of_samples(self.run.model, count, self.options.label)
         condition = () if labels is None else (labels,)
         return present(self.run.model.styles).of_latents(self.state, latents, *condition, truncation=truncation)
 
     def images(self, styles: jax.Array) -> np.ndarray:
-        """[n, N, S] -> [n, H, W, C] in [-1, 1], all with the same noise."""
+        """Synthesize styles [n, N, S] to images [n, H, W, C] in [-1, 1], all with the same noise."""
         synthesize = present(self.run.model.styles).synthesize
         return in_batches(
             lambda styles: jnp.clip(synthesize(self.state, styles), -1.0, 1.0), styles, what="drawing", batch_size=64

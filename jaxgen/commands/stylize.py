@@ -23,32 +23,31 @@ from jaxgen.runs.opened_run import restore_run
 from jaxgen.samples.pictures import save_image
 
 SIDES = 4
-"""Networks of runs halve the size twice."""
+"""Sides of images for a run's network are multiples of this, since it halves the size twice."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Options(OutputOptions, RunOptions):
-    """Draws one picture in the manner of another (Gatys et al. 2016), by the maps of EfficientNet-Lite0.
-
-    Or, in one pass, in the manner that a run of photo_style has learned.
+    """Redraw a picture in the style of another (Gatys et al. 2016), by the feature maps of EfficientNet-Lite0, or in a
+    single pass in the style that a run of photo_style has learned.
     """
 
     content: tyro.conf.Positional[Path]
-    """The picture to be drawn, PNG, JPEG, WebP, TIFF or another usual format."""
+    """The picture to redraw, in PNG, JPEG, WebP, TIFF or another common format."""
     style: tyro.conf.Positional[Path]
-    """The picture in whose manner, or the folder of a run of photo_style."""
+    """The picture of the style, or the folder of a run of photo_style."""
     out: Path = Path("stylized.png")
-    """Where it goes (.png)."""
+    """The picture to write (.png)."""
     size: Annotated[int, *within(32, 2**15)] = 384
-    """The longer side of what is drawn, in pixels; smaller pictures stay as they are."""
+    """Longer side of the result in pixels; smaller pictures keep their size."""
     style_size: Annotated[int, *within(32, 2**15)] = 384
-    """The longer side of a picture of the style: a smaller one has finer strokes."""
+    """Longer side to which the picture of the style is scaled, in pixels: a smaller one has finer strokes."""
     steps: Count = 200
-    """Steps of Adam; a run takes none."""
+    """Number of steps of Adam; not for a run."""
     style_weight: NonNegativeFloat = 100.0
-    """How much a picture's manner counts beside what is drawn, which counts 1."""
+    """Weight of the style beside the content, whose weight is 1."""
     smoothness: NonNegativeFloat = 20.0
-    """How much neighboring pixels are to be alike; for a run that was said when it was trained."""
+    """Weight of the penalty on differences of neighboring pixels; not for a run, where it was an option of training."""
     checkpoint: str = "last"
     """The checkpoint of a run to use: last, best, or a step."""
 
@@ -80,7 +79,7 @@ def _by_descent(options: Options, content: np.ndarray) -> jax.Array:
 
 
 def _by_run(options: Options, content: np.ndarray) -> np.ndarray:
-    """The whole picture at once: the network's norms are over all of it."""
+    """Stylize the whole picture at once, since the network's norms are over all of it."""
     run = open_named(options.style, options)
     draw = needed_mapping(run, "stylize").apply
     state = restore_run(run, options.checkpoint)

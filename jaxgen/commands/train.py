@@ -9,8 +9,9 @@ from jaxgen.runs.experiment_loading import experiment_names, load_experiment
 
 HELP = """usage: jaxgen train NAME ...
 
-Trains an experiment of the package, as python -m jaxgen.experiments.NAME does.
-jaxgen list shows their names, and jaxgen train NAME --help the options of one."""
+Train an experiment of the package, as python -m jaxgen.experiments.NAME does.
+jaxgen list shows the names of experiments, and jaxgen train NAME --help the
+options of one."""
 
 
 def main(arguments: Sequence[str]) -> int:

@@ -25,20 +25,20 @@ SIDES = (SOURCE, TARGET)
 
 @dataclass(frozen=True, kw_only=True)
 class Options(OutputOptions, RunDataOptions):
-    """Translates images as a run was trained to, at the size of its images (the middle is cut out).
+    """Translate images as a run was trained to, at the size of its images (their middle is cropped).
 
-    With --held-out the run's held-out examples: OUT/translated, OUT/source and OUT/target then hold a file of each,
-    which `jaxgen evaluate --real OUT/target --generated OUT/translated` compares.
+    With --held-out the run's held-out examples are translated: OUT/translated, OUT/source and OUT/target then hold a
+    file of each, which `jaxgen evaluate --real OUT/target --generated OUT/translated` compares.
     """
 
     run: tyro.conf.Positional[Path]
     """The folder of the run."""
     images: tyro.conf.Positional[tuple[Path, ...]] = ()
-    """The files, PNG, JPEG, WebP, TIFF or another usual format."""
+    """The images, in PNG, JPEG, WebP, TIFF or another common format."""
     out: Path = Path("translated")
-    """The folder that they are written to, as .png files of the same names."""
+    """The folder to which images are written, as .png files of the same names."""
     back: bool = False
-    """From target to source, where the run has learned both."""
+    """Translate from target to source, for runs that have learned both directions."""
     held_out: bool = False
     """Translate the held-out examples of the run's data."""
     checkpoint: str = "last"
@@ -97,6 +97,6 @@ def _held_out(run: Run) -> Split:
 
 
 def _sides(examples: Arrays, back: bool) -> tuple[np.ndarray, np.ndarray]:
-    """uint8 [N, H, W, C] of what is translated and of what it should become."""
+    """Return the sources and the targets of a translation, uint8 [N, H, W, C] each."""
     source, target = ("image", "source") if back else ("source", "image")
     return examples[source], examples[target]
