@@ -12,9 +12,9 @@ import optax
 
 from jaxgen.core.model import GenerativeModel
 from jaxgen.core.state import TrainState
+from jaxgen.core.types import Batch
 from jaxgen.data import Dataset, as_stored, example_batch
 from jaxgen.data.captions import random_caption
-from jaxgen.data.dataset import Batch
 from jaxgen.data.lines import until_line_end
 from jaxgen.data.pairs import scale_both
 from jaxgen.models.adversarial_autoencoder import AdversarialAutoencoder

@@ -10,9 +10,9 @@ from jaxgen.commands._outputs import check_output, writing
 from jaxgen.commands._progress import doing
 from jaxgen.commands._text_samples import TextOptions, choice_of
 from jaxgen.core.errors import UserError
-from jaxgen.core.state import Key, TrainState
+from jaxgen.core.state import TrainState
 from jaxgen.core.terminal import tell
-from jaxgen.core.types import present
+from jaxgen.core.types import Key, present
 from jaxgen.data.spoken import nearest_word
 from jaxgen.runs.opened_run import Run, restore_run
 from jaxgen.samples.pictures import spectrogram

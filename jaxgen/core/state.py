@@ -9,10 +9,7 @@ import jax.numpy as jnp
 import optax
 
 from jaxgen.core.reductions import mean_over_devices
-from jaxgen.core.types import Array, ModelState, Params, PyTree
-from jaxgen.core.types import Batch as Batch
-from jaxgen.core.types import Key as Key
-from jaxgen.core.types import Metrics as Metrics
+from jaxgen.core.types import Array, Key, ModelState, Params, PyTree
 
 
 class Frozen(dict[str, Any]):

@@ -32,18 +32,18 @@ ModelState: TypeAlias = Mapping[str, PyTree]
 Variables: TypeAlias = Mapping[str, PyTree]
 """Flax's collections of variables, as in `network.apply`: {"params": ..., "batch_stats": ...}."""
 
+ConditionValue: TypeAlias = PyTree
+"""The condition of samples: labels [N], captions [N, T], a tuple of arrays (speech), or None; the model defines
+which."""
 SampleOptions: TypeAlias = Mapping[str, Any]
 """Options of a model's `sample` by keyword."""
-Value = TypeVar("Value")
 
 Json: TypeAlias = dict[str, Any]
 """An object of a JSON file: a record, options, a description of data."""
 Assets: TypeAlias = Mapping[str, Any]
 """JSON-serializable facts about a data set that a run keeps: class names, vocabulary, sample rate."""
 
-ConditionValue: TypeAlias = Any
-"""The condition of samples: labels [N], captions [N, T], a tuple of arrays (speech), or None; the model defines
-which."""
+Value = TypeVar("Value")
 
 
 def present(value: Value | None) -> Value:
