@@ -1,8 +1,8 @@
 """Checkpoints: the whole TrainState and the run's JSON, atomic, asynchronous, and checked when read.
 
-Orbax writes them. Three things are added: a digest over every byte of the state, since damaged array files restore
-silently with wrong values; another over the JSON, the state's digest included; and reading falls back to the newest
-checkpoint that is whole.
+Orbax writes them. This module adds a digest over every byte of the state, since damaged array files restore silently
+with wrong values; a digest over the JSON, including the state's digest; and a fallback to the newest checkpoint that is
+intact.
 """
 
 import contextlib
@@ -31,24 +31,25 @@ from jaxgen.training.checkpoint_folder import Manager, Steps, ignore_late_ends, 
 from jaxgen.training.checkpoint_folder import steps_on_disk as steps_on_disk
 
 WEIGHTS = ("params", "model_state", "ema_params")
-"""What of a state another run can begin from."""
+"""Parts of a state from which another run can start."""
 
 FORMAT = 2
-"""The version of the JSON: from 2 on it has a digest of its own."""
+"""Version of the JSON; from 2 on it has its own digest."""
 
 _Read = TypeVar("_Read")
 
 
 def open_checkpoints(folder: Path, *, keep: int = 2, keep_every: int | None = None) -> ocp.CheckpointManager:
-    """The manager of a folder `STEP/` per checkpoint: the last `keep`, and every step divisible by `keep_every`.
+    """Return the manager of a folder `STEP/` per checkpoint, which keeps the last `keep` and every multiple of
+    `keep_every`.
 
-    What a killed process left half-written is removed.
+    Files that a killed process left half-written are removed.
     """
     run_dir, folder = Path(folder).parent, Path(folder).absolute()
     if folder.is_dir():
         for leftover in folder.iterdir():
             if is_unfinished(leftover):
-                with contextlib.suppress(OSError):  # another process may be at it too
+                with contextlib.suppress(OSError):  # another process may be doing the same
                     files.remove_tree(leftover)
     return Manager(
         run_dir,
@@ -58,8 +59,8 @@ def open_checkpoints(folder: Path, *, keep: int = 2, keep_every: int | None = No
             keep_period=keep_every,
             create=True,
             step_name_format=Steps(),
-            # Where a folder cannot be made in the background, orbax's threads wait for it for five minutes, and the
-            # process with them.
+            # If a folder cannot be created in the background, orbax's threads wait for it for five minutes, and the
+            # process waits for them.
             async_options=ocp.AsyncOptions(create_directories_asynchronously=False),
         ),
     )
@@ -70,18 +71,20 @@ def _array(leaf: Array) -> np.ndarray:
 
 
 def _arrays(state: TrainState) -> list[tuple[str, np.ndarray]]:
-    """(path, array) of every leaf, keys as their data, in a fixed order."""
+    """Return (path, array) of every leaf, with keys as their data, in a fixed order."""
     return [(jax.tree_util.keystr(path), _array(x)) for path, x in jax.tree_util.tree_flatten_with_path(state)[0]]
 
 
 def by_path(tree: PyTree) -> dict[str, PyTree]:
-    """The leaves of a tree by paths such as generator/Dense_0/kernel, which do not tell what kind of nodes it has."""
+    """Return the leaves of a tree by paths such as generator/Dense_0/kernel, which are independent of the
+    node types.
+    """
     leaves = jax.tree_util.tree_flatten_with_path(tree)[0]
     return {jax.tree_util.keystr(path, simple=True, separator="/"): leaf for path, leaf in leaves}
 
 
 def _sha256(arrays: Iterable[tuple[str, np.ndarray]]) -> str:
-    """Of names, types, shapes and bytes."""
+    """Return the SHA-256 of the arrays' names, types, shapes and bytes."""
     sha = hashlib.sha256()
     for path, array in arrays:
         sha.update(f"{path}|{array.dtype}|{array.shape}|".encode())
@@ -90,27 +93,29 @@ def _sha256(arrays: Iterable[tuple[str, np.ndarray]]) -> str:
 
 
 def digest(state: TrainState) -> str:
-    """SHA-256 over the names, types, shapes and bytes of all leaves: equal digests, equal bits."""
+    """Return the SHA-256 over the names, types, shapes and bytes of all leaves: equal digests mean equal bits."""
     return _sha256(_arrays(state))
 
 
 def _weights_digest(weights: PyTree) -> str:
-    """The same of what `WEIGHTS` names, whatever nodes they were read into."""
+    """Return the SHA-256 of the parts named by `WEIGHTS`, whatever nodes they were read into."""
     return _sha256(sorted((path, _array(leaf)) for path, leaf in by_path(weights).items()))
 
 
 def all_finite(state: TrainState) -> bool:
-    """Whether every floating-point value of the state is finite."""
+    """Return whether every floating-point value of the state is finite."""
     return all(
         bool(np.isfinite(array).all()) for _, array in _arrays(state) if jnp.issubdtype(array.dtype, jnp.inexact)
     )
 
 
 def save(manager: ocp.CheckpointManager, state: TrainState, record: Json) -> None:
-    """Start to write the state and `record` (JSON-able) as checkpoint `state.step`; returns before it is on disk."""
+    """Start to write the state and `record` (JSON-serializable) as checkpoint `state.step`, and return before it is on
+    disk.
+    """
     step = int(state.step)
     if jax.default_backend() == "cpu":
-        # On a CPU the writer would read the very buffers that the next dispatch is given to overwrite.
+        # On a CPU the writer would read the same buffers that the next dispatch overwrites.
         state = jax.tree.map(jnp.copy, state)
     weights = {name: getattr(state, name) for name in WEIGHTS}
     digests = {"digest": digest(state), "weights_digest": _weights_digest(weights)}
@@ -125,17 +130,17 @@ def save(manager: ocp.CheckpointManager, state: TrainState, record: Json) -> Non
 
 
 def _json_digest(run: Json) -> str:
-    """SHA-256 of JSON in one spelling, of all but the signature itself."""
+    """Return the SHA-256 of JSON in canonical form, excluding the signature itself."""
     signed = {key: value for key, value in run.items() if key != "signature"}
     text = json.dumps(signed, sort_keys=True, separators=(",", ":"))
     return hashlib.sha256(text.encode()).hexdigest()
 
 
 def restore_step(folder: Path, step: int, target: TrainState) -> tuple[TrainState, Json]:
-    """Checkpoint `step` of a folder, checked against its digest.
+    """Restore checkpoint `step` of a folder and check it against its digest.
 
     Args:
-      target: a state (or `jax.ShapeDtypeStruct`s, with shardings where they matter) of the shapes to restore.
+      target: a state (or `jax.ShapeDtypeStruct`s, with shardings if they matter) of the shapes to restore.
 
     Raises:
       UserError: the checkpoint is incomplete, damaged, or of another model.
@@ -158,14 +163,15 @@ def restore_step(folder: Path, step: int, target: TrainState) -> tuple[TrainStat
 
 
 class _OtherShape(ValueError):
-    """A checkpoint is of another model."""
+    """Error for a checkpoint of another model."""
 
 
 def _check_shapes(stored: PyTree, target: TrainState) -> None:
-    """Refuse arrays of other shapes before they are read: orbax takes the memory, and leaves tracebacks of its threads.
+    """Refuse arrays of other shapes before they are read, since orbax would allocate them and print tracebacks of its
+    threads.
 
     Raises:
-      _OtherShape: names the first of them.
+      _OtherShape: an array has another shape; the message names the first one.
     """
     found = by_path(stored)
     for path, leaf in by_path(target).items():
@@ -176,11 +182,11 @@ def _check_shapes(stored: PyTree, target: TrainState) -> None:
 
 
 def restore_weights(folder: Path, step: int) -> dict[str, dict[str, np.ndarray]]:
-    """What `WEIGHTS` names of checkpoint `step`, whatever model it is of: arrays by their paths, checked.
+    """Restore the parts named by `WEIGHTS` of checkpoint `step` of any model: checked arrays by their paths.
 
     Raises:
-      UserError: the checkpoint is incomplete, damaged, too old to have a digest of its weights, or says that they take
-        more memory than the limit and than its files.
+      UserError: the checkpoint is incomplete, damaged, too old to have a digest of its weights, or declares more memory
+        for them than both the limit and the size of its files.
     """
     path = Path(folder).absolute() / str(step)
     handlers = {"state": ocp.PyTreeCheckpointHandler(), "run": ocp.JsonCheckpointHandler()}
@@ -212,7 +218,9 @@ def restore_weights(folder: Path, step: int) -> dict[str, dict[str, np.ndarray]]
 
 
 def _read_run(reader: ocp.Checkpointer, path: Path) -> Json:
-    """Return the JSON of a checkpoint, held against its digest (those from before there was one: against its form)."""
+    """Return the JSON of a checkpoint, checked against its digest (or its form, if the checkpoint predates
+    the digest).
+    """
     _check_plain(path)
     ignore_late_ends()
     try:
@@ -228,7 +236,7 @@ def _read_run(reader: ocp.Checkpointer, path: Path) -> Json:
         from_json(run.get("totals", {}), dict[str, tuple[float, float]])
         if best := from_json(run.get("best", {}), dict[str, str | float]):
             from_json(best["value"], float)
-        is_signed = version == FORMAT or "signature" in run  # from before there was a signature: nothing to check
+        is_signed = version == FORMAT or "signature" in run  # older ones have no signature to check
         whole = isinstance(run["digest"], str) and run["step"] == int(path.name)
         whole = whole and (not is_signed or run["signature"] == _json_digest(run))
     except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
@@ -239,7 +247,7 @@ def _read_run(reader: ocp.Checkpointer, path: Path) -> Json:
 
 
 def _check_plain(path: Path) -> None:
-    """Refuse a checkpoint with links or devices in it: what is read must lie in its folder."""
+    """Refuse a checkpoint with links or devices in it, since everything that is read must be in its folder."""
     for folder, folders, names in os.walk(path):
         for name in (*folders, *names):
             mode = os.lstat(Path(folder, name)).st_mode
@@ -248,7 +256,7 @@ def _check_plain(path: Path) -> None:
 
 
 def _bytes_of(path: Path) -> int:
-    """Return what the files of a checkpoint take on the disk."""
+    """Return the bytes that the files of a checkpoint take on the disk."""
     return sum(Path(folder, name).lstat().st_size for folder, _, names in os.walk(path) for name in names)
 
 
@@ -261,10 +269,10 @@ def _damaged(path: Path) -> UserError:
 def restore_latest(
     folder: Path, target: TrainState, warn: Callable[[str], object] = print, step: int | None = None
 ) -> tuple[TrainState, Json]:
-    """The newest whole checkpoint (or checkpoint `step`) and its JSON; says through `warn` what it had to pass over.
+    """Restore the newest intact checkpoint (or checkpoint `step`) and its JSON, and report skipped ones by `warn`.
 
     Raises:
-      UserError: there is none.
+      UserError: there is no such checkpoint.
     """
     if step is None:
         return newest(folder, lambda step: restore_step(folder, step, target), warn)
@@ -281,10 +289,10 @@ def _some_steps(folder: Path) -> list[int]:
 
 
 def newest(folder: Path, read: Callable[[int], _Read], warn: Callable[[str], object] = print) -> _Read:
-    """What `read` gives of the newest step that it can read.
+    """Return the result of `read` for the newest step that it can read.
 
     Raises:
-      UserError: there is none.
+      UserError: no step can be read.
     """
     reasons = []
     for candidate in _some_steps(folder):

@@ -1,4 +1,4 @@
-"""Which folders are checkpoints, and what a run that cannot write any more says of them."""
+"""The folders of checkpoints, and the messages of a run that can no longer write them."""
 
 import contextlib
 import functools
@@ -24,23 +24,25 @@ _SET_ASIDE = re.compile(r"[0-9]+\.damaged")
 
 
 def _is_step(path: Path) -> bool:
-    """Whether a path is a folder, not a link, and named as a checkpoint: 17, not 017 or digits of other scripts."""
+    """Return whether a path is a folder, not a link, and named like a checkpoint: 17, not 017 or digits of other
+    scripts.
+    """
     number = files.number_of(path.name)
     return number is not None and str(number) == path.name and path.is_dir() and not path.is_symlink()
 
 
 def is_unfinished(path: Path) -> bool:
-    """Whether a path is named as orbax names a checkpoint that it has not finished to write."""
+    """Return whether a path is named like an unfinished checkpoint of orbax."""
     return bool(_UNFINISHED.fullmatch(path.name))
 
 
 def is_part(path: Path) -> bool:
-    """Whether something in a folder of checkpoints is named as what runs write there."""
+    """Return whether a path in a folder of checkpoints is named like what runs write there."""
     return _is_step(path) or is_unfinished(path) or bool(_SET_ASIDE.fullmatch(path.name))
 
 
 def steps_on_disk(folder: Path) -> list[int]:
-    """Return the steps of which there is a finished checkpoint folder, newest first."""
+    """Return the steps that have a finished checkpoint folder, newest first."""
     folder = Path(folder)
     paths = folder.iterdir() if folder.is_dir() else []
     return sorted((int(path.name) for path in paths if _is_step(path)), reverse=True)
@@ -49,7 +51,8 @@ def steps_on_disk(folder: Path) -> list[int]:
 def quarantine_newer(folder: Path, step: int) -> None:
     """Rename the checkpoints after `step`, which could not be read, to `STEP.damaged`.
 
-    A run that goes on from `step` comes to theirs again, and orbax silently saves nothing up to the latest it sees.
+    A run that continues from `step` reaches their steps again, and orbax silently saves nothing up to the latest it
+    sees.
     """
     for later in steps_on_disk(folder):
         if later > step:
@@ -59,7 +62,9 @@ def quarantine_newer(folder: Path, step: int) -> None:
 
 
 class Steps(ocp.path.step.NameFormat):
-    """How orbax finds checkpoints: as `steps_on_disk`. By itself it takes any folder that ends in a digit for one."""
+    """Orbax's name format for finding checkpoints as in `steps_on_disk`; its default accepts any folder that ends in a
+    digit.
+    """
 
     def build_name(self, step: int) -> str:
         return str(step)
@@ -77,7 +82,9 @@ class Steps(ocp.path.step.NameFormat):
 
 
 class Manager(ocp.CheckpointManager):
-    """Orbax's, whose errors end a run in one sentence, wherever they surface: it saves in threads of its own."""
+    """Orbax's manager, whose errors end a run in one sentence wherever they surface, since it saves in separate
+    threads.
+    """
 
     def __init__(self, run_dir: Path, folder: Path, options: ocp.CheckpointManagerOptions):
         self._run_dir, self._has_failed = run_dir, False
@@ -105,23 +112,23 @@ class Manager(ocp.CheckpointManager):
         except UserError:
             raise
         except Exception as error:
-            if not self._has_failed:  # what has been said need not be said again
+            if not self._has_failed:  # report the failure only once
                 self._has_failed = True
                 raise run_failed(self._run_dir, f"a checkpoint could not be written ({_reason(error)})") from error
 
 
 @functools.cache
 def ignore_late_ends() -> None:
-    """From now on say nothing of reads and writes of orbax that end after their event loop did.
+    """Silence orbax's reads and writes that end after their event loop.
 
-    Where one of several fails, orbax closes the loop of them all, and each of the others prints a traceback, there or
-    in the log of asyncio.
+    If one of several fails, orbax closes the loop of all of them, and each of the others prints a traceback, directly
+    or in the log of asyncio.
     """
     logging.getLogger("asyncio").addFilter(_is_not_of_a_late_end)
     show = sys.unraisablehook
 
     def hook(what: "sys.UnraisableHookArgs") -> None:
-        code = getattr(what.object, "cr_code", None)  # of a coroutine that nobody waits for any more
+        code = getattr(what.object, "cr_code", None)  # set for a coroutine that is no longer awaited
         of_orbax = code is not None and f"{os.sep}orbax{os.sep}" in code.co_filename
         if not of_orbax and not (
             type(what.exc_value) is RuntimeError and str(what.exc_value) == "Event loop is closed"
@@ -137,7 +144,7 @@ def ignore_late_ends() -> None:
         if not (called_from_outside and isinstance(error, RuntimeError)):
             say(kind, error, traceback)
 
-    sys.excepthook = hook_of_threads  # which tensorstore's own threads call
+    sys.excepthook = hook_of_threads  # called by tensorstore's own threads
 
 
 def _is_not_of_a_late_end(record: logging.LogRecord) -> bool:
@@ -147,12 +154,12 @@ def _is_not_of_a_late_end(record: logging.LogRecord) -> bool:
 
 
 def _is_not_of_a_failed_save(record: logging.LogRecord) -> bool:
-    """Whether a line of the log is no traceback from one of orbax's threads, of which `Manager` tells in a sentence."""
+    """Return False for tracebacks logged by orbax's threads, which `Manager` reports in a sentence."""
     return f"{os.sep}orbax{os.sep}" not in record.pathname or record.levelno < logging.ERROR
 
 
 def _reason(error: BaseException) -> str:
-    """Why the system refused, which orbax and tensorstore hand on in several ways."""
+    """Return the system's reason for a failure, which orbax and tensorstore pass on in several ways."""
     if isinstance(error, OSError) and error.errno is not None:
         return files.explain(error)
     if code := re.search(r"os_error_code='(\d+)'", str(error)):
@@ -161,7 +168,7 @@ def _reason(error: BaseException) -> str:
 
 
 def run_failed(run_dir: Path, why: str) -> RunFailed:
-    """Return the error that ends a run which cannot be gone on with here: what is kept, and how to go on."""
+    """Return the error that ends a run which cannot continue here; it says what is saved and how to continue."""
     try:
         steps = steps_on_disk(run_dir / FOLDER)
     except OSError:
@@ -176,7 +183,7 @@ def run_failed(run_dir: Path, why: str) -> RunFailed:
 
 @contextlib.contextmanager
 def disk_faults(run_dir: Path) -> Iterator[None]:
-    """Turn what the system says of files (a full disk, a lost permission) into a run that failed, in one sentence."""
+    """Turn file errors of the system (a full disk, a lost permission) into a failed run with a one-sentence message."""
     try:
         yield
     except OSError as error:

@@ -1,4 +1,4 @@
-"""What is refused before a run begins, since it does not fit the machine, the data or the model."""
+"""Checks before a run begins that its options fit the machine, the data and the model."""
 
 import jax
 from jax.sharding import Mesh
@@ -13,10 +13,10 @@ from jaxgen.training.parallel import check_deterministic
 
 
 def check_devices(config: TrainConfig, mesh: Mesh) -> None:
-    """Refuse a batch that these devices cannot share, and exactness that they do not have.
+    """Refuse a batch that these devices cannot share, or a request for determinism that they do not provide.
 
     Raises:
-      UserError: says which option to change.
+      UserError: an option does not fit; the message says which one to change.
     """
     if config.run.batch_size % mesh.size:
         raise UserError(
@@ -28,14 +28,14 @@ def check_devices(config: TrainConfig, mesh: Mesh) -> None:
 
 
 def check_evaluation(model: GenerativeModel, data: Dataset, config: TrainConfig) -> bool:
-    """Refuse unknown metrics at once, rather than at the first evaluation, which may be the run's end.
+    """Refuse unknown metrics at once rather than at the first evaluation, which may be at the run's end.
 
     Returns:
-      Whether there is what --best-metric asks for. It may be an experiment's default, and then ask for what a small
-      folder of one's own cannot give.
+      Whether the metric of --best-metric exists. An experiment's default may name one that a user's small folder of
+      data does not provide.
 
     Raises:
-      UserError: names the metrics that there are.
+      UserError: a metric is unknown; the message names those that exist.
     """
     asked = config.evaluation
     scores = value_names(model, data, asked.eval_metrics, num_samples=asked.eval_samples)

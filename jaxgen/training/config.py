@@ -1,4 +1,4 @@
-"""The options that every run has, and what is said when they do not fit."""
+"""Options of every run, and the messages when they do not fit."""
 
 import importlib.util
 from dataclasses import dataclass
@@ -26,29 +26,29 @@ _Config = TypeVar("_Config", bound="TrainConfig")
 
 @dataclass(frozen=True)
 class RunOptions:
-    """How long a model is trained, and where the run lies."""
+    """How long a model is trained, and the folder of the run."""
 
     preset: Literal["quick", "default", "full"] = "default"
-    """Named settings of this experiment; options given beside it win over it."""
+    """Named settings of this experiment; options given explicitly take precedence."""
     steps: Count = 10_000
-    """How many training steps the run has in all."""
+    """Total number of training steps of the run."""
     batch_size: Annotated[int, *within(1, 2**20)] = 128
     """Examples per step, over all devices together."""
     seed: Seed = 0
     """Seed of the weights, the noise and the order of the data."""
     run_dir: Path | None = None
-    """The folder of the run. None: the next free runs/NAME/001, 002, ..."""
+    """Folder of the run. None: the next free runs/NAME/001, 002, ..."""
     resume: bool = False
     """Continue a run bit for bit: the latest of this experiment, or the one named (--resume RUN)."""
     overwrite: bool = False
-    """Throw away what an existing --run-dir holds and start anew."""
+    """Delete the content of an existing --run-dir and start anew."""
     init_from: Path | None = None
     """Start from the weights of another run (a run folder); the optimizers start afresh."""
 
 
 @dataclass(frozen=True)
 class ReportOptions:
-    """What a run writes, and how often."""
+    """The reports of a run, and how often they are written."""
 
     log_every: CountFromZero = 100
     """Steps between lines of metrics.jsonl (means over those steps). 0: only at the end."""
@@ -57,23 +57,23 @@ class ReportOptions:
     checkpoint_every: CountFromZero = 2_000
     """Steps between checkpoints; one is always kept at the end. 0: only at the end."""
     keep_checkpoints: Count = 2
-    """How many of the latest checkpoints are kept."""
+    """Number of latest checkpoints to keep."""
     keep_checkpoint_every: Count | None = None
-    """Keep besides every checkpoint whose step is a multiple of this. None: none."""
+    """Also keep every checkpoint whose step is a multiple of this. None: no others."""
     wandb: Text | None = None
     """Also report to this Weights & Biases project (needs the extra 'wandb')."""
 
 
 @dataclass(frozen=True)
 class EvaluationOptions:
-    """How a model is judged while it is trained, and which checkpoint counts as the best."""
+    """How a model is evaluated during training, and which checkpoint counts as the best."""
 
     eval_every: CountFromZero = 0
     """Steps between evaluations on the held-out examples. 0: only at the end."""
     eval_metrics: MetricNames | None = None
-    """Scores of samples at each evaluation, names with commas between them (fid,kid,..., see jaxgen evaluate)."""
+    """Scores of samples at each evaluation, names separated by commas (fid,kid,..., see jaxgen evaluate)."""
     eval_samples: Annotated[int, *within(2, 10**9)] = 2_000
-    """How many samples --eval-metrics are of, and at most how many held-out images they are compared with."""
+    """Number of samples for --eval-metrics, and maximum number of held-out images they are compared with."""
     best_metric: Text | None = None
     """Keep in checkpoints_best/ the checkpoint with the best value of this evaluation metric, e.g. eval/fid."""
     best_is: Literal["max", "min"] = "max"
@@ -82,27 +82,27 @@ class EvaluationOptions:
 
 @dataclass(frozen=True)
 class HardwareOptions:
-    """Devices and processes that a run is spread over; its results do not depend on them beyond rounding."""
+    """Devices and processes of a run; its results do not depend on them beyond rounding."""
 
     devices: Count | None = None
-    """How many devices to use. None: all; of a CPU one, where 2 and more take as many cores, often in less time."""
+    """Number of devices to use. None: all; on a CPU one. There 2 or more use as many cores, which is often faster."""
     steps_per_dispatch: Count = 50
     """Steps run on the device between two returns to Python (results do not depend on it)."""
     deterministic: bool = False
-    """On a GPU: only algorithms that give the same bits every time (slower)."""
+    """On a GPU: use only algorithms that compute the same bits every time (slower)."""
     coordinator: Annotated[str, Like(r"auto|\S+:\d{1,5}", "be HOST:PORT or auto")] | None = None
     """Run over several processes: HOST:PORT of process 0, or "auto" for the cluster's own environment."""
     num_processes: Count | None = None
-    """With --coordinator HOST:PORT: how many processes there are."""
+    """With --coordinator HOST:PORT: the number of processes."""
     process_id: CountFromZero | None = None
     """With --coordinator HOST:PORT: the number of this process, from 0."""
 
 
 @dataclass(frozen=True)
 class TrainConfig:
-    """How long, on what and with what reports a model is trained.
+    """Options of training: steps, reports, evaluation and hardware.
 
-    Experiments add groups of their own (see `jaxgen.core.option_groups`).
+    Experiments add further groups (see `jaxgen.core.option_groups`).
     """
 
     run: RunOptions = RunOptions()
@@ -111,7 +111,7 @@ class TrainConfig:
     hardware: HardwareOptions = HardwareOptions()
 
     def replace(self, **options: object) -> Self:
-        """Return a config with other values of some options, by their names, whichever group they are in.
+        """Return a config with other values of some options, by their names, whichever groups they are in.
 
             TrainConfig().replace(steps=500, log_every=10)
 
@@ -123,7 +123,7 @@ class TrainConfig:
 
 SHOWN_FIRST = ("run", "data", "model", "network", "optimizer")
 SHOWN_LAST = ("reports", "evaluation", "hardware")
-"""The groups at the beginning and at the end of `--help`: what people change first comes first."""
+"""Groups at the beginning and at the end of `--help`, where the options that people change most come first."""
 
 MAY_CHANGE_ON_RESUME = frozenset(
     {
@@ -145,7 +145,7 @@ MAY_CHANGE_ON_RESUME = frozenset(
         "best_is",
         "resume",
         "overwrite",
-        "init_from",  # where a run began; it is not read again
+        "init_from",  # the start of a run, which is not read again
         "wandb",
         "coordinator",
         "num_processes",
@@ -153,14 +153,14 @@ MAY_CHANGE_ON_RESUME = frozenset(
         "data_dir",
     }
 )
-"""Options that do not change what is computed; all others must be as they were when a run is resumed."""
+"""Options that do not change what is computed; all others must be unchanged when a run is resumed."""
 
 
 def validate(config: TrainConfig) -> None:
-    """Refuse values out of their ranges, and options that do not go together.
+    """Refuse values that are out of range, and options that exclude each other.
 
     Raises:
-      UserError: one sentence that names the option.
+      UserError: an option is not valid; the sentence names it.
     """
     check_options(config)
     run = config.run
@@ -185,11 +185,11 @@ def config_to_json(config: TrainConfig) -> Json:
 
 
 FORMER_NAMES = {"optimiser": "optimizer", "binarisation": "binarization"}
-"""Options that runs of earlier versions have by another name."""
+"""Options that runs of earlier versions have under another name."""
 
 
 def config_from_json(default: _Config, values: Json, where: str = "config.json") -> _Config:
-    """Return the config that `config_to_json` wrote; options that are missing are as in `default`.
+    """Return the config that `config_to_json` wrote; missing options are as in `default`.
 
     Raises:
       UserError: `values` has an option that `default` lacks (a run of another version), or a value is not of the type
@@ -218,7 +218,7 @@ def refuse_changes(old: TrainConfig, new: TrainConfig) -> None:
     """Refuse to resume with other options than those that may change.
 
     Raises:
-      UserError: names the options that differ, with both values.
+      UserError: options differ; the message names them with both values.
     """
     before, after = option_groups.values(old), option_groups.values(new)
     changed = [

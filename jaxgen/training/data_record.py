@@ -1,4 +1,4 @@
-"""What a run keeps of its data: config.json has the fingerprint, data.json the items of each split."""
+"""The record that a run keeps of its data: a fingerprint in config.json, the items of each split in data.json."""
 
 from pathlib import Path
 
@@ -15,7 +15,7 @@ from jaxgen.training import run_folder
 from jaxgen.training.config import TrainConfig, refuse_changes
 
 DATA_OPTIONS = ("data", "target", "generated")
-"""Options that say where the data lie; data that were moved are known again by what they are."""
+"""Options that locate the data; data that were moved are recognized by their content."""
 UNCHECKED = (
     "The run was made by a version that did not record its data: whether they are still the same, and what of them was "
     "held out, cannot be checked."
@@ -23,7 +23,7 @@ UNCHECKED = (
 
 
 def identity_of(data: Dataset) -> Identity | None:
-    """Return what a data set is made of; of arrays in memory that do not say so, the arrays. None: not known."""
+    """Return the identity of a data set, or of its arrays in memory if it has none. None: unknown."""
     if data.identity is not None:
         return data.identity
     splits = [split for split in (data.train, data.test) if split is not None]
@@ -32,19 +32,19 @@ def identity_of(data: Dataset) -> Identity | None:
 
 
 def describe_data(data: Dataset, identity: Identity | None) -> Json:
-    """Return what config.json says of the data."""
+    """Return the description of the data in config.json."""
     counts = {"examples": length(data.train), "held_out": 0 if data.test is None else length(data.test)}
     return {"name": data.name, **counts, "fingerprint": None if identity is None else identity.fingerprint}
 
 
 def write_items(run_dir: Path, identity: Identity | None) -> None:
-    """Write data.json, where the items are known."""
+    """Write data.json if the items are known."""
     if identity is not None:
         run_folder.write_json(run_dir / run_folder.DATA, identity.to_json())
 
 
 def recorded_by(run_dir: Path, record: Json) -> Recorded:
-    """Return what the run in a folder recorded of its data; `record` is its config.json.
+    """Return the record of the data in a run's folder; `record` is its config.json.
 
     Raises:
       UserError: data.json is missing or damaged.
@@ -68,15 +68,15 @@ def check_resumed(
     identity: Identity | None,
     configs: tuple[TrainConfig, TrainConfig],
 ) -> list[str]:
-    """Refuse to go on with other data or other options than a run had; return what the person should know.
+    """Refuse to continue with other data or other options than a run had; return messages for the user.
 
     Args:
-      before, now: the records of the run and of this call.
-      identity: of the data of this call.
-      configs: of the run, and of this call.
+      before, now: records of the run and of this call.
+      identity: identity of the data of this call.
+      configs: configs of the run and of this call.
 
     Raises:
-      UserError: says what differs.
+      UserError: data or options differ; the message says how.
     """
     old, new = configs
     known = recorded_by(run_dir, before).identity
@@ -101,7 +101,7 @@ def check_resumed(
 
 
 def absolute_data(config: TrainConfig) -> dict[str, str]:
-    """Return the options that name data, with their absolute paths, which are found from elsewhere too."""
+    """Return the options that name data, with absolute paths, which are valid from other folders too."""
     found = {}
     for name in (*DATA_OPTIONS, "data_dir"):
         value = option_groups.value(config, name)
@@ -114,7 +114,7 @@ def absolute_data(config: TrainConfig) -> dict[str, str]:
 
 
 def _with_data_of(source: TrainConfig, config: TrainConfig) -> TrainConfig:
-    """`config` with the data options of another one."""
+    """Return `config` with the data options of another config."""
     values = option_groups.values(source)
     return config.replace(**{name: values[name] for name in DATA_OPTIONS if name in values})
 

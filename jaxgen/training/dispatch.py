@@ -1,4 +1,4 @@
-"""What runs on the devices: many train steps in one call, and one evaluation over the held-out examples."""
+"""Computation on the devices: many train steps in one call, and an evaluation over the held-out examples."""
 
 import functools
 from collections.abc import Callable, Iterator, Mapping
@@ -20,12 +20,12 @@ from jaxgen.training.parallel import per_device, replicate, split_local_over_dev
 
 
 class DispatchResult(NamedTuple):
-    """What one call of the dispatch reports, besides the state."""
+    """Report of one call of the dispatch, besides the state."""
 
     metrics: Metrics
     """Sums over the steps taken and all devices: {name: (sum, weight)}."""
     steps: jax.Array
-    """[] int32, the number of steps taken: fewer than asked for if one was not finite."""
+    """[] int32, the number of steps taken: fewer than requested if one was not finite."""
     finite: jax.Array
     """[] bool, whether every metric of every step was finite."""
 
@@ -36,9 +36,9 @@ Dispatch = Callable[[TrainState, int], tuple[TrainState, DispatchResult]]
 def _run_steps(
     model: GenerativeModel, take_batch: Callable[[TrainState, jax.Array], Batch], state: TrainState, count: jax.Array
 ) -> tuple[TrainState, DispatchResult]:
-    """`count` train steps in one loop on the device; it ends early after a step whose metrics are not finite."""
+    """Run `count` train steps in one loop on the device; it ends early after a step whose metrics are not finite."""
 
-    @functools.partial(jax.jit, inline=True)  # so that it is traced once, for its shapes and for the loop
+    @functools.partial(jax.jit, inline=True)  # traced once, both for its shapes and for the loop
     def one_step(state: TrainState, i: jax.Array) -> tuple[TrainState, Metrics]:
         batch = take_batch(state, i)
         state, metrics = model.train_step(state, batch, jax.random.fold_in(state.key, state.step))
@@ -59,7 +59,7 @@ def _run_steps(
 
 
 def _local_index(mesh: Mesh, batch_size: int, device: jax.Array) -> jax.Array:
-    """[b] uint32: the numbers within the global batch of the examples of this device."""
+    """Return [b] uint32, the numbers within the global batch of the examples of this device."""
     local = batch_size // mesh.size
     return device.astype(jnp.uint32) * local + jnp.arange(local, dtype=jnp.uint32)
 
@@ -67,12 +67,12 @@ def _local_index(mesh: Mesh, batch_size: int, device: jax.Array) -> jax.Array:
 def build_dispatch(
     model: GenerativeModel, data: Dataset, mesh: Mesh, *, batch_size: int, max_steps: int, seed: int, start_step: int
 ) -> Dispatch:
-    """`dispatch(state, count)` runs `count` <= `max_steps` train steps; the state given to it is used up (donated).
+    """Build `dispatch(state, count)`, which runs `count` <= `max_steps` train steps and donates the state given to it.
 
-    Resident data is placed once and shuffled on the device; a source is streamed, `max_steps` batches ahead. Either way
-    the batch of a step is a pure function of (seed, step), and each example comes once per epoch.
+    Resident data is placed once and shuffled on the device; a source is streamed, `max_steps` batches ahead. In both
+    cases the batch of a step is a pure function of (seed, step), and each example occurs once per epoch.
     """
-    if is_resident(data.train):  # seed and step stand in the state: the order is keyed by the run's key
+    if is_resident(data.train):  # seed and step are in the state: the order uses the run's key
         return _resident_dispatch(model, data, mesh, batch_size=batch_size)
     return _streaming_dispatch(
         model, data, mesh, batch_size=batch_size, max_steps=max_steps, seed=seed, start_step=start_step
@@ -101,7 +101,7 @@ def _resident_dispatch(model: GenerativeModel, data: Dataset, mesh: Mesh, *, bat
     run = per_device(on_device, mesh, (False, False, False, True), donate=(0,))
     arrays = replicate(mesh, dict(train))
     devices = split_over_devices(mesh, np.arange(mesh.size, dtype=np.int32))
-    counts: dict[int, jax.Array] = {}  # placed once each, so that a call moves nothing
+    counts: dict[int, jax.Array] = {}  # each placed once, so that a call transfers nothing
 
     def dispatch(state: TrainState, count: int) -> tuple[TrainState, DispatchResult]:
         if count not in counts:
@@ -159,9 +159,9 @@ def _streaming_dispatch(
 def build_evaluation(
     model: GenerativeModel, data: Dataset, mesh: Mesh, *, batch_size: int
 ) -> Callable[[TrainState], dict[str, float]]:
-    """`evaluate(state)`: every metric of `model.eval_step` over all held-out examples, exact for a last, smaller batch.
+    """Build `evaluate(state)`: every metric of `model.eval_step` over all held-out examples, with an exact last batch.
 
-    The key of batch i is `fold_in(fold_in(key, 2**31), i)`: apart from the keys of the train steps.
+    The key of batch i is `fold_in(fold_in(key, 2**31), i)`, distinct from the keys of the train steps.
     """
     held_out = data.test
     assert held_out is not None
@@ -197,7 +197,7 @@ def _evaluate_full_batch(
     number: jax.Array,
     device: jax.Array,
 ) -> Metrics:
-    """Return the metrics of batch `number` of the arrays, of which each device has a part."""
+    """Return the metrics of batch `number` of the arrays, with a part of it on each device."""
     index = _local_index(mesh, batch_size, device)
     rows = number.astype(jnp.uint32) * np.uint32(batch_size) + index
     batch = _batch_at(data, arrays, index, rows)
@@ -207,7 +207,7 @@ def _evaluate_full_batch(
 def _evaluate_any_batch(
     model: GenerativeModel, data: Dataset, state: TrainState, arrays: dict, number: jax.Array
 ) -> Metrics:
-    """Return the metrics of all rows of the arrays, whole on each device."""
+    """Return the metrics of all rows of the arrays, computed as a whole on each device."""
     index = jnp.arange(len(next(iter(arrays.values()))), dtype=jnp.uint32)
     return model.eval_step(state, _batch_at(data, arrays, index, index), _evaluation_key(state, number))
 
@@ -221,7 +221,7 @@ def _batch_at(data: Dataset, arrays: dict[str, jax.Array], index: jax.Array, row
 
 
 def add_metrics(*parts: Mapping[str, tuple[SupportsFloat, SupportsFloat]]) -> dict[str, tuple[float, float]]:
-    """Sums of (sum, weight) pairs by name, in float64."""
+    """Sum (sum, weight) pairs by name, in float64."""
     totals: dict[str, tuple[float, float]] = {}
     for part in parts:
         for name, (total, weight) in part.items():
@@ -231,5 +231,5 @@ def add_metrics(*parts: Mapping[str, tuple[SupportsFloat, SupportsFloat]]) -> di
 
 
 def mean_metrics(totals: Mapping[str, tuple[float, float]]) -> dict[str, float]:
-    """sum / weight of each metric; those that never had a weight are left out."""
+    """Return sum / weight of each metric; metrics without weight are left out."""
     return {name: total / weight for name, (total, weight) in totals.items() if weight > 0}

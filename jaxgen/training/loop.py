@@ -1,4 +1,4 @@
-"""The training loop: one for every model, since it knows none."""
+"""The training loop, common to all models."""
 
 import contextlib
 import functools
@@ -34,15 +34,15 @@ from jaxgen.training.stopping import stop_requested
 
 
 class TrainResult(NamedTuple):
-    """What `train` gives back."""
+    """Result of `train`."""
 
     model: GenerativeModel
     state: TrainState
     run_dir: Path
     metrics: dict[str, float]
-    """The last line of metrics.jsonl, and the last evaluation."""
+    """Metrics of the last line of metrics.jsonl and of the last evaluation."""
     examples_per_second: float
-    """Over the steps of this call, without compilation, with sheets and checkpoints."""
+    """Speed over the steps of this call, without compilation, but with sheets and checkpoints."""
     stopped_by: str | None
     """None, or the signal that stopped the run before its last step ("SIGINT", "SIGTERM", "SIGHUP")."""
 
@@ -57,25 +57,25 @@ def train(
     owns_process: bool = False,
     **options: object,
 ) -> TrainResult:
-    """Train a model, or that of a spec, on `data` and leave a run folder.
+    """Train a model, or the model of a spec, on `data` and write a run folder.
 
         train(GAN(...), load("mnist"), steps=5_000, batch_size=64, sample_every=500)
 
-    `jaxgen.training.run_folder` says what lies in it.
+    `jaxgen.training.run_folder` describes its content.
 
     Args:
-      name: the runs without a `run_dir` go to runs/NAME/; the data set's name if not given.
-      experiment: where the commands find the code that builds the model again (`jaxgen.runs.experiment`).
-      owns_process: what command lines say, whose process is there for this run alone. A run that a signal stopped is
-        then returned, with `stopped_by`, and a second Ctrl-C ends the process even within a compiler.
-      options: values that win over those of `config`, by the names of options.
+      name: runs without a `run_dir` go to runs/NAME/; None: the data set's name.
+      experiment: reference by which commands find the code that rebuilds the model (`jaxgen.runs.experiment`).
+      owns_process: set by command lines, whose process exists for this run alone. A run that a signal stopped is then
+        returned, with `stopped_by`, and a second Ctrl-C ends the process even within a compiler.
+      options: values that take precedence over those of `config`, by the names of options.
 
     Raises:
-      UserError: options that do not fit the machine, the data or the run that is resumed.
-      RunFailed: a loss or the state is not finite any more, the device's memory does not suffice, or another process
-        of the run is gone.
-      RunStopped: Ctrl-C, SIGTERM or SIGHUP; the run ended at a step's end and is saved, and the message says how to go
-        on. A second Ctrl-C raises it at once, with nothing more saved.
+      UserError: options do not fit the machine, the data or the run that is resumed.
+      RunFailed: a loss or the state is no longer finite, the device runs out of memory, or another process of the run
+        is gone.
+      RunStopped: Ctrl-C, SIGTERM or SIGHUP; the run ended after a step and is saved, and the message says how to
+        continue. A second Ctrl-C raises it at once, with nothing more saved.
     """
     config = config.replace(**options)
     validate(config)
@@ -122,7 +122,7 @@ def _train(
 
 
 class _Loop:
-    """One call of `train`: the state, what is waiting on the device, and what happens between dispatches."""
+    """A call of `train`: the state, the pending results of the device, and the events between dispatches."""
 
     def __init__(self, model: GenerativeModel, data: Dataset, config: TrainConfig, mesh: Mesh, start: RunSetup):
         self.model, self.config, self.start, self.run_dir = model, config, start, start.run_dir
@@ -168,7 +168,7 @@ class _Loop:
             seed=config.run.seed,
         )
         self.preview = build_preview(model, data, functools.partial(replicate, mesh), seed=config.run.seed)
-        # What happens every so many steps, in this order: a checkpoint remembers what was reported before it.
+        # Periodic events in this order, since a checkpoint records what was reported before it.
         self.events = [
             (config.reports.log_every, self.log),
             (config.evaluation.eval_every, self.evaluate),
@@ -177,7 +177,7 @@ class _Loop:
         ]
 
     def close(self) -> None:
-        with contextlib.ExitStack() as closing:  # all of them, whatever one says
+        with contextlib.ExitStack() as closing:  # close all of them even if one fails
             for manager in (self.checkpoints, self.best_checkpoints):
                 if manager is not None:
                     closing.callback(manager.close)
@@ -208,7 +208,7 @@ class _Loop:
                 dispatches += 1
                 stopped_by = stop(dispatches)
                 due = self.due_events()
-                # While one dispatch runs, Python looks at the results of the one before.
+                # While one dispatch runs, Python processes the results of the previous one.
                 await_all = due or dispatches == 1 or stopped_by or jax.process_count() > 1
                 while len(self.waiting) > (0 if await_all else 1):
                     self.absorb(*self.waiting.popleft())
@@ -231,17 +231,17 @@ class _Loop:
         return TrainResult(self.model, self.state, self.run_dir, self.last_metrics, self.speed.rate, stopped_by)
 
     def steps_to_next_event(self) -> int:
-        """How many steps the next dispatch takes: it ends where something is due."""
+        """Return the number of steps of the next dispatch, which ends when an event is due."""
         ends = [(self.step // every + 1) * every for every, _ in self.events if every]
         return min([self.config.run.steps, self.step + self.config.hardware.steps_per_dispatch, *ends]) - self.step
 
     def due_events(self) -> list[Callable[[], None]]:
-        """Return what happens after this step; everything after the last."""
+        """Return the events due after this step; after the last step all of them."""
         last = self.step == self.config.run.steps
         return [act for every, act in self.events if last or (every and self.step % every == 0)]
 
     def absorb(self, end: int, count: int, result: DispatchResult) -> None:
-        """Takes in what a dispatch that ended at step `end` reports."""
+        """Process the report of a dispatch that ended at step `end`."""
         metrics, steps, finite = jax.device_get(result)
         if not finite:
             broken = ", ".join(name for name, (total, _) in metrics.items() if not np.isfinite(total))
@@ -252,12 +252,12 @@ class _Loop:
         self.reporter.progress(end, mean_metrics(self.totals), self.speed.rate, left)
 
     def kept(self) -> str:
-        """Return what is on disk of the run."""
+        """Return a sentence on what is saved of the run."""
         steps = checkpoint.steps_on_disk(self.run_dir / checkpoint.FOLDER)
         return f"The last good checkpoint is step {steps[0]}" if steps else "No checkpoint had been saved yet"
 
     def stopped_at_once(self) -> str:
-        """Return what a second Ctrl-C ends with."""
+        """Return the message with which a second Ctrl-C ends the run."""
         return f"Stopped by SIGINT within a step, which is lost. {self.kept()} in {self.run_dir}."
 
     def not_finite(self, what: str) -> RunFailed:
@@ -270,7 +270,7 @@ class _Loop:
     # ------------------------------------------------------------ the events
 
     def log(self) -> None:
-        """A line of metrics.jsonl: means since the line before."""
+        """Write a line of metrics.jsonl: means since the previous line."""
         line = mean_metrics(self.totals)
         self.last_metrics = {**self.last_metrics, **line}
         if self.speed.rate:
@@ -279,7 +279,9 @@ class _Loop:
         self.totals = {}
 
     def evaluate(self) -> None:
-        """A line with the metrics of all held-out examples and the scores of samples; the best checkpoint, if kept."""
+        """Write a line with metrics of all held-out examples and scores of samples; keep the best checkpoint if
+        requested.
+        """
         values = {} if self.evaluation is None else self.evaluation(self.state)
         values |= {} if self.sample_scores is None else self.sample_scores(self.state)
         if not values:
@@ -298,7 +300,7 @@ class _Loop:
             checkpoint.save(present(self.best_checkpoints), self.state, self.json())
 
     def show(self) -> None:
-        """Samples, always of the same noise: a sheet of images, texts."""
+        """Write samples, always from the same noise: a sheet of images, texts."""
         if self.preview is None:
             return
         samples = self.preview.draw(self.state)
@@ -307,11 +309,11 @@ class _Loop:
                 self.preview.write(samples, folder / f"step_{self.step:07d}")
 
     def save(self) -> None:
-        """A checkpoint, if the state is finite."""
+        """Save a checkpoint if the state is finite."""
         if not checkpoint.all_finite(self.state):
             raise self.not_finite(f"the state after step {self.step}")
         checkpoint.save(self.checkpoints, self.state, self.json())
 
     def json(self) -> Json:
-        """What a checkpoint holds besides the state."""
+        """Return the content of a checkpoint besides the state."""
         return {**self.start.record, "totals": self.totals, "best": self.best}

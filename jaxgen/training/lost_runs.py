@@ -1,8 +1,8 @@
-"""One sentence where a run is lost through no fault of its own step: another process is gone, a collective is stuck,
-the memory of a device does not suffice.
+"""One-sentence messages for runs lost through no fault of their own steps: another process is gone, a collective is
+stuck, or a device runs out of memory.
 
-Some of that comes to Python as an exception. The rest does not: XLA aborts a process in which a collective is stuck,
-and jax's coordination service one whose first process is gone, and what they print are addresses of C++ functions.
+Some of these reach Python as an exception. Others do not: XLA aborts a process in which a collective is stuck, jax's
+coordination service one whose first process is gone, and both print addresses of C++ functions.
 """
 
 import contextlib
@@ -23,17 +23,17 @@ _SET_BY_JAX, _NOTHING = "1", "4"
 
 
 def quiet_native_log() -> None:
-    """Let native code log nothing, stack traces least of all, unless the environment says how much it is to log."""
+    """Let native code log nothing, in particular no stack traces, unless the environment sets a log level."""
     if os.environ.get(_LOG_LEVEL, _SET_BY_JAX) == _SET_BY_JAX:
         os.environ[_LOG_LEVEL] = _NOTHING
 
 
 @contextlib.contextmanager
 def lost_runs_explained(mesh: Mesh) -> Iterator[None]:
-    """Turn what ends a run on the devices of a mesh from outside into a `RunFailed`, or into its sentence.
+    """Turn external causes that end a run on the devices of a mesh into a `RunFailed`, or into its sentence.
 
     Raises:
-      RunFailed: another process is gone, or a device's memory does not suffice.
+      RunFailed: another process is gone, or a device runs out of memory.
     """
     explained = _abort_explained(lambda: _sentence(mesh)) if mesh.size > 1 else contextlib.nullcontext()
     try:
@@ -66,7 +66,7 @@ def _sentence(mesh: Mesh) -> str:
 
 
 def end_with_other_processes(exit_code: int) -> None:
-    """End this process at once where it is one of several: jax's own end awaits the others, which may be gone."""
+    """End this process at once if it is one of several: jax's own exit awaits the others, which may be gone."""
     if jax.distributed.is_initialized():
         sys.stdout.flush()
         sys.stderr.flush()
@@ -77,12 +77,12 @@ def end_with_other_processes(exit_code: int) -> None:
 def _abort_explained(sentence: Callable[[], str]) -> Iterator[None]:
     """Let an abort of native code in a block print a sentence and end the process with exit code 1.
 
-    Python's own handlers run between two of its instructions, and after an abort there are no more. This one is called
-    by the thread that aborts, in the middle of nothing else. A handler that somebody else has installed stays.
+    Python's own handlers run between two Python instructions, and after an abort there are no more. This handler is
+    called by the aborting thread itself. A handler that someone else has installed stays.
     """
     try:
         install = ctypes.CDLL(None).signal
-    except (OSError, AttributeError, TypeError):  # no such library: an abort is an abort
+    except (OSError, AttributeError, TypeError):  # no such library: an abort remains unexplained
         yield
         return
     install.argtypes, install.restype = [ctypes.c_int, ctypes.c_void_p], ctypes.c_void_p

@@ -1,4 +1,4 @@
-"""Devices: which a run uses, how values are placed on them, and the one way a per-device function is run on all."""
+"""Devices: their selection for a run, the placement of values, and running a per-device function on all of them."""
 
 import contextlib
 import os
@@ -18,16 +18,16 @@ from jaxgen.core.reductions import AXIS
 from jaxgen.core.types import Json, PyTree
 
 SMALL = 1024
-"""Arrays of at most so many numbers may be kept for a while."""
+"""Arrays of at most this many numbers may be kept for a while."""
 Result = TypeVar("Result")
 _DETERMINISTIC = "--xla_gpu_deterministic_ops=true"
 
 
 def device_mesh(count: int | None = None) -> Mesh:
-    """A mesh of the first `count` devices (None: all, of all processes).
+    """Return a mesh of the first `count` devices (None: all, of all processes).
 
     Raises:
-      UserError: more devices asked for than there are, or fewer than all in a run of several processes.
+      UserError: more devices are requested than exist, or fewer than all in a run of several processes.
     """
     devices = jax.devices()
     if count is not None and not 1 <= count <= len(devices):
@@ -41,14 +41,14 @@ def device_mesh(count: int | None = None) -> Mesh:
 
 
 def cpu_cores() -> int:
-    """How many CPU cores this process may use."""
+    """Return the number of CPU cores that this process may use."""
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def describe_machine(mesh: Mesh) -> Json:
-    """What the bits of a run depend on besides its options and the libraries: platform, kind, devices (, cores).
+    """Return what a run's bits depend on besides options and libraries: platform, kind, devices (, cores).
 
-    XLA's CPU code splits sums over the cores that it may use, so that another number of them adds in another order.
+    XLA's CPU code splits sums over the cores that it may use, so that another number of cores adds in another order.
     """
     device = mesh.devices.flat[0]
     cores = {"cores": cpu_cores()} if device.platform == "cpu" else {}
@@ -56,24 +56,28 @@ def describe_machine(mesh: Mesh) -> Json:
 
 
 def use_cores_as_devices(count: int) -> None:
-    """Lets jax's CPU be `count` devices (at most one for each core), if its backend has not started.
+    """Expose `count` CPU cores as jax devices (at most all cores) if jax's backend has not started.
 
-    XLA computes some programs on one core only, convolutions above all; two devices of half a batch then take both.
-    What an accelerator computes is not touched, nor what XLA_FLAGS says of CPU devices.
+    XLA computes some programs on one core only, above all convolutions; two devices with half a batch each then use
+    two. Accelerators are not affected, and CPU devices set by XLA_FLAGS stay.
     """
     if "xla_force_host_platform_device_count" in os.environ.get("XLA_FLAGS", ""):
         return
-    with contextlib.suppress(RuntimeError):  # a backend has started: it has the devices that it has
+    with contextlib.suppress(RuntimeError):  # a backend has started: its devices are fixed
         jax.config.update("jax_num_cpu_devices", min(count, cpu_cores()))
 
 
 def use_deterministic_algorithms() -> None:
-    """Makes a GPU give the same bits every time. Only has an effect before jax starts its backend."""
+    """Make a GPU compute the same bits every time. This only has an effect before jax starts its backend."""
     os.environ["XLA_FLAGS"] = f"{os.environ.get('XLA_FLAGS', '')} {_DETERMINISTIC}".strip()
 
 
 def check_deterministic(mesh: Mesh) -> None:
-    """Raises `UserError` where exact bits were asked for and jax was started on a GPU without them."""
+    """Refuse a GPU on which jax was started without deterministic algorithms.
+
+    Raises:
+      UserError: jax runs on a GPU and XLA_FLAGS lack the flag for them.
+    """
     on_gpu = mesh.devices.flat[0].platform in ("gpu", "cuda", "rocm")
     if on_gpu and _DETERMINISTIC not in os.environ.get("XLA_FLAGS", ""):
         raise UserError(f"--deterministic needs XLA_FLAGS={_DETERMINISTIC} in the environment before jax starts.")
@@ -94,17 +98,17 @@ def _place(mesh: Mesh, tree: PyTree, spec: P) -> PyTree:
 
 
 def replicate(mesh: Mesh, tree: PyTree) -> PyTree:
-    """The same value on every device (each process gives the whole value)."""
+    """Place the same value on every device (each process gives the whole value)."""
     return _place(mesh, tree, P())
 
 
 def split_over_devices(mesh: Mesh, tree: PyTree) -> PyTree:
-    """Leaves [D, ...], the same in every process, with row d on device d."""
+    """Place leaves [D, ...], the same in every process, with row d on device d."""
     return _place(mesh, tree, P(AXIS))
 
 
 def split_local_over_devices(mesh: Mesh, tree: PyTree) -> PyTree:
-    """Leaves [local D, ...] of this process's own devices, as parts of global arrays [D, ...]."""
+    """Place leaves [local D, ...] on this process's own devices, as parts of global arrays [D, ...]."""
     sharding = NamedSharding(mesh, P(AXIS))
     if jax.process_count() == 1:
         return jax.device_put(tree, sharding)
@@ -121,10 +125,10 @@ def per_device(
 ) -> Callable[..., Result]:
     """Compile `function` to run once per device, with the axis `AXIS` bound, for `jaxgen.core.reductions`.
 
-    Of the functions made here at most `_most_in_flight` are under way at once, see there. An argument whose `mapped` is
-    True has leaves [D, ...] and each device gets its row [...]; the others go whole to every device. The result must be
-    the same on all devices and is returned once (`replicated_output=False` returns every device's, stacked, for tests
-    that compare the replicas).
+    At most `_most_in_flight` of the functions made here are in flight at once. An argument whose `mapped` is True has
+    leaves [D, ...] and each device gets its row [...]; the others go whole to every device. The result must be the same
+    on all devices and is returned once (`replicated_output=False` returns every device's, stacked, for tests that
+    compare the replicas).
 
     In one process this is `jax.pmap`. Its outputs are local to a process, so across processes the same function runs
     through `jax.shard_map`, whose outputs are global arrays; both give the same bits.
@@ -146,22 +150,23 @@ def per_device(
 
 
 def _most_in_flight(mesh: Mesh) -> int:
-    """Return how many programs with collectives may be under way at once on the devices of a mesh.
+    """Return how many programs with collectives may be in flight at once on the devices of a mesh.
 
-    On a CPU one. Each device of a program is a task of a pool of few threads there, and a task that waits in a
-    collective keeps its thread: of several programs at once the waiting tasks of one can leave no thread to the task of
-    another that they wait for, for ever. An accelerator runs its programs in the order in which they were begun: it has
-    a few, so that it is never idle, and no more, so that what they read does not fill its memory.
+    On a CPU this is one. There each device of a program is a task of a pool of few threads, and a task that waits in a
+    collective keeps its thread: with several programs at once, the waiting tasks of one can leave no thread for the
+    task of another that they wait for, forever. An accelerator runs its programs in the order in which they were
+    started: it gets a few, so that it is never idle, and no more, so that their inputs do not fill its memory.
     """
     return 1 if mesh.devices.flat[0].platform == "cpu" else 8
 
 
 _in_flight: deque[list[jax.Array]] = deque()
-"""Of each program with collectives that was begun and not awaited, what tells that it is done, oldest first."""
+"""Small outputs of each program with collectives that was started but not awaited, oldest first; they tell that it is
+done."""
 
 
 def _a_few_at_once(run: Callable[..., Result], mesh: Mesh) -> Callable[..., Result]:
-    """`run`, which first awaits earlier programs where too many are under way; `run` itself on a single device."""
+    """Return `run`, which first awaits earlier programs if too many are in flight; on a single device `run` itself."""
     if mesh.size == 1:
         return run
     most = _most_in_flight(mesh)
@@ -170,7 +175,7 @@ def _a_few_at_once(run: Callable[..., Result], mesh: Mesh) -> Callable[..., Resu
         while len(_in_flight) >= most:
             await_arrays(_in_flight.popleft())
         output = run(*arguments)
-        # All outputs of a program are there at once: the small ones tell it, and hold no memory.
+        # All outputs of a program are ready at once, so await small ones, which hold little memory.
         leaves = sorted(jax.tree.leaves(output), key=lambda leaf: leaf.size)
         _in_flight.append([leaf for leaf in leaves if leaf.size <= max(SMALL, leaves[0].size)])
         return output
@@ -179,7 +184,7 @@ def _a_few_at_once(run: Callable[..., Result], mesh: Mesh) -> Callable[..., Resu
 
 
 def await_arrays(arrays: Sequence[jax.Array]) -> None:
-    """Return when all arrays have been computed; those that were donated since are passed over."""
+    """Wait until all arrays have been computed, skipping those that were donated since."""
     jax.block_until_ready([array for array in arrays if not array.is_deleted()])
 
 
@@ -191,7 +196,7 @@ def shard_mapped(
     donate: Sequence[int] = (),
     replicated_output: bool = True,
 ) -> Callable[..., Result]:
-    """`per_device` for several processes (and for the test that holds it against `pmap`)."""
+    """Do `per_device` for several processes (and for the test that compares it with `pmap`)."""
 
     def on_one_device(*arguments: PyTree) -> Result:
         rows = [jax.tree.map(lambda x: x[0], a) if m else a for a, m in zip(arguments, mapped, strict=True)]

@@ -1,4 +1,4 @@
-"""What config.json of a run may hold: every key's type and range, checked where the file is read."""
+"""Schema of a run's config.json: every key's type and range, checked when the file is read."""
 
 import math
 import re
@@ -11,7 +11,7 @@ from jaxgen.core.json_values import from_json, shown
 from jaxgen.data.limits import MOST_CLASSES
 
 LARGEST_ARRAY = 2**28
-"""Values of one example: what a file says of shapes must not fill the memory."""
+"""Maximum number of values of an example, since shapes from a file must not fill the memory."""
 _LONGEST_TEXT = 10_000
 _DTYPES = {"bool", "bfloat16", "float16", "float32", "float64"} | {
     f"{kind}{bits}" for kind in ("int", "uint") for bits in (8, 16, 32, 64)
@@ -20,10 +20,10 @@ _Check = Callable[[object], None]
 
 
 def check_record(record: object) -> None:
-    """Refuse what is no record of a run.
+    """Refuse a value that is not a valid record of a run.
 
     Raises:
-      ValueError: which key is wrong, and how.
+      ValueError: a key is wrong; the message says which one, and how.
     """
     if not isinstance(record, dict):
         raise ValueError("it is no JSON object")
@@ -41,7 +41,7 @@ def _require(condition: bool, otherwise: str) -> None:
 
 
 def _each(values: Mapping[str, object], checks: Mapping[str, _Check], prefix: str = "") -> None:
-    """Call the check of every key that is there, and name the key where it fails."""
+    """Call the check of every key that is present, and name the key if it fails."""
     for name, check in checks.items():
         if name in values:
             try:
@@ -171,14 +171,14 @@ def _sha256(value: object) -> None:
 _NAMES = _list_of(_text, 0, MOST_CLASSES)
 _KEYS: dict[str, _Check] = {
     "experiment": _experiment,
-    "config": _is(dict[str, Any]),  # each value by the experiment's options, once these are known
+    "config": _is(dict[str, Any]),  # values are checked by the experiment's options, once these are known
     "data": _data,
     "kind": _text,
     "batch": _batch,
     "versions": _is(dict[str, str]),
     "machine": _is(dict[str, str | float | None]),
 }
-_ASSETS: dict[str, _Check] = {  # what commands use of every run
+_ASSETS: dict[str, _Check] = {  # assets that commands use in every run
     "image_shape": _image_shape,
     "class_names": _NAMES,
     "vocabulary": _vocabulary,

@@ -1,4 +1,4 @@
-"""What a run says while it trains: the progress line, metrics.jsonl, TensorBoard, Weights & Biases."""
+"""Reports of a run during training: the progress line, metrics.jsonl, TensorBoard, Weights & Biases."""
 
 import contextlib
 import json
@@ -23,11 +23,11 @@ from jaxgen.core.types import Json, present
 from jaxgen.training import run_folder
 
 SECONDS_BETWEEN_WORDS = 15.0
-"""While something is compiled, which says nothing itself."""
+"""Seconds between messages during compilation, which itself prints nothing."""
 
 
 class Reporter:
-    """The reports of one run. In processes other than the first every method does nothing."""
+    """The reports of a run. In all processes but the first every method does nothing."""
 
     def __init__(self, run_dir: Path, *, start_step: int, steps: int, wandb: str | None, config: Json):
         self.active = jax.process_index() == 0
@@ -46,15 +46,15 @@ class Reporter:
             self._task = self._progress.add_task("step", total=steps, completed=start_step, speed="", facts="")
 
     def say(self, text: str) -> None:
-        """One line for the person who watches."""
+        """Print one line for the user."""
         try:
             self.console.print(text)
             sys.stdout.flush()
-        except OSError:  # nobody reads on (`| head`), or the disk that stdout goes to is full: the run itself goes on
+        except OSError:  # the reader is gone (`| head`), or the disk of stdout is full: the run continues
             discard(sys.stdout)
 
     def machine(self, machine: Json) -> None:
-        """Say which backend and how many devices are used, and what a GPU that lies idle needs."""
+        """Report the backend and the number of devices, and what an idle GPU needs."""
         platform, count = machine["platform"], machine["devices"]
         kind = f"cores: {machine['cores']}" if "cores" in machine else machine["kind"]
         self.say(f"backend {platform} ({kind}), {count} device{'s' if count > 1 else ''}, jax {jax.__version__}")
@@ -64,7 +64,7 @@ class Reporter:
 
     @contextlib.contextmanager
     def compiling(self, what: str) -> Iterator[None]:
-        """Say from time to time that something is still being compiled, and for how long."""
+        """Report at intervals that something is still being compiled, and for how long."""
         done, began = threading.Event(), time.monotonic()
 
         def say_so() -> None:
@@ -85,7 +85,7 @@ class Reporter:
             self._progress.start()
 
     def progress(self, step: int, metrics: dict[str, float], examples_per_second: float, seconds_left: float) -> None:
-        """Move the bar; away from a terminal print a line, at most every five seconds."""
+        """Move the bar; without a terminal print a line, at most every five seconds."""
         if not self.active:
             return
         facts = "  ".join(
@@ -101,7 +101,7 @@ class Reporter:
             self.say(f"step {step}/{self.steps}{left}  {speed}  {facts}")
 
     def metrics(self, step: int, values: dict[str, float]) -> None:
-        """Write one line of metrics.jsonl, and the same to TensorBoard and Weights & Biases."""
+        """Write one line of metrics.jsonl, and the same values to TensorBoard and Weights & Biases."""
         if not self.active:
             return
         finite = {name: value for name, value in values.items() if math.isfinite(value)}
@@ -113,7 +113,7 @@ class Reporter:
 
     def close(self) -> None:
         """End the bar and close the files."""
-        with contextlib.ExitStack() as closing:  # all of them, whatever one says
+        with contextlib.ExitStack() as closing:  # close all of them even if one fails
             if self._wandb is not None:
                 closing.callback(self._wandb.finish)
             for file in (self._board, self._lines):
@@ -124,7 +124,7 @@ class Reporter:
 
 
 def _progress_bar(terminal: Console) -> Progress:
-    """Step, time left and speed stay on a narrow terminal; the losses are cut."""
+    """Return a bar whose step, time left and speed stay on a narrow terminal, while the losses are cut."""
     return Progress(
         TextColumn("{task.description}", table_column=Column(no_wrap=True)),
         BarColumn(bar_width=16, table_column=Column(no_wrap=True)),
@@ -140,12 +140,12 @@ def _progress_bar(terminal: Console) -> Progress:
 
 
 class _Board:
-    """TensorBoard's file of one call, written at once: tensorboardX's own writer fails in a thread of its own."""
+    """TensorBoard's file of one call, written at once, since tensorboardX's own writer fails in a separate thread."""
 
     def __init__(self, folder: Path, start_step: int):
         from tensorboardX.event_file_writer import EventsWriter
 
-        # protobuf makes the names at run time
+        # protobuf creates the names at run time
         from tensorboardX.proto.event_pb2 import Event, SessionLog  # pyright: ignore[reportAttributeAccessIssue]
         from tensorboardX.summary import scalar
 
@@ -153,7 +153,7 @@ class _Board:
         folder.mkdir(exist_ok=True)
         self._event, self._scalar = Event, scalar
         self._writer = EventsWriter(str(folder / "events"), f".{secrets.token_hex(4)}")
-        if start_step:  # what lies after it in other files is not shown
+        if start_step:  # later steps in other files are not shown
             start = SessionLog(status=SessionLog.START)
             self._writer.write_event(Event(wall_time=time.time(), step=start_step + 1, session_log=start))
 
@@ -174,7 +174,7 @@ def _wandb_run(project: str, run_dir: Path, config: Json) -> Any:
 
 
 def duration(seconds: float) -> str:
-    """12 s, 3 min 20 s, 2 h 05 min."""
+    """Format a duration: 12 s, 3 min 20 s, 2 h 05 min."""
     seconds = round(seconds)
     if seconds < 60:
         return f"{seconds} s"

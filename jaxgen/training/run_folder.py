@@ -1,8 +1,8 @@
-"""The folder of a run: where it is, what it holds, and how it is opened again.
+"""The folder of a run: its location, its content, and how it is reopened.
 
 runs/mnist_gan/001/
     config.json           experiment, options, assets, shapes of a batch, versions, machine, a fingerprint of the data
-    data.json             the names and digests of what it is trained on, and of what is held out
+    data.json             the names and digests of the items that are trained on or held out
     experiment.py         a copy of the experiment's file, if that is not part of the package
     metrics.jsonl         one JSON object a line: step and means since the line before
     tensorboard/          the same for TensorBoard
@@ -11,8 +11,8 @@ runs/mnist_gan/001/
     losses.png            metrics.jsonl as a plot
     checkpoints/STEP/     the whole state (orbax)
     checkpoints_best/STEP/   with --best-metric
-    evaluation.json       what `jaxgen evaluate` found, with how it was made
-    nearest.png           the samples nearest to training images over those; then some from near to far
+    evaluation.json       the results of `jaxgen evaluate`, and how they were made
+    nearest.png           the samples nearest to training images, above those images; then some from near to far
     .lock                 while a process trains the run: which one, and since when
 
 A run writes and removes only these, and nothing through a symbolic link, except that `checkpoints` may be a link to a
@@ -72,7 +72,7 @@ def _warn(text: str) -> None:
 
 
 def numbered_runs(root: Path) -> list[Path]:
-    """The runs 001, 002, ... in `root`, oldest first."""
+    """Return the runs 001, 002, ... in `root`, oldest first."""
     runs = [p for p in root.iterdir() if files.number_of(p.name) is not None and p.is_dir()] if root.is_dir() else []
     return sorted(runs, key=lambda p: int(p.name))
 
@@ -81,7 +81,7 @@ def next_free(root: Path) -> Path:
     """Create and return the next free numbered folder of `root` (two runs started at once get two).
 
     Raises:
-      UserError: it cannot be made.
+      UserError: the folder cannot be created.
     """
     try:
         root.mkdir(parents=True, exist_ok=True)
@@ -98,7 +98,7 @@ def next_free(root: Path) -> Path:
 
 
 def _no_folder(folder: Path, error: OSError) -> UserError:
-    if isinstance(error, FileExistsError):  # a file, where a folder should be
+    if isinstance(error, FileExistsError):  # a file where a folder should be
         error = OSError(errno.ENOTDIR, "", error.filename)
     return UserError(
         f"The run folder {folder} cannot be made ({files.explain(error)}): name one that can with --run-dir."
@@ -106,18 +106,18 @@ def _no_folder(folder: Path, error: OSError) -> UserError:
 
 
 def is_run(folder: Path) -> bool:
-    """Whether a folder is the folder of a run."""
+    """Return whether a folder is the folder of a run."""
     try:
         return (folder / CONFIG).is_file()
-    except OSError:  # a name that is too long, a folder that may not be read
+    except OSError:  # the name is too long, or the folder may not be read
         return False
 
 
 def create(run_dir: Path | None, root: Path, *, overwrite: bool) -> Path:
-    """Return the folder of a new run, made if need be. An earlier run in it stays as it is until `clear`.
+    """Return the folder of a new run, created if necessary. An earlier run in it is unchanged until `clear`.
 
     Raises:
-      UserError: `run_dir` exists and `overwrite` is not given, or it holds something that is not a run.
+      UserError: `run_dir` exists and `overwrite` is not set, or it holds something that is not a run.
     """
     if run_dir is None:
         return next_free(root)
@@ -143,10 +143,10 @@ def create(run_dir: Path | None, root: Path, *, overwrite: bool) -> Path:
 
 
 def check_links(run_dir: Path, allowed: tuple[str, ...] = _LINKABLE) -> None:
-    """Refuse a run of whose parts some are symbolic links: what is written there would lie elsewhere.
+    """Refuse a run with symbolic links among its parts, since files written through them would be elsewhere.
 
     Raises:
-      UserError: names the link; nothing was changed.
+      UserError: a part is a link, which the message names; nothing was changed.
     """
     for name in _OURS:
         path = run_dir / name
@@ -158,7 +158,7 @@ def check_links(run_dir: Path, allowed: tuple[str, ...] = _LINKABLE) -> None:
 
 
 def clear(run_dir: Path) -> None:
-    """Remove all that an earlier run wrote to its folder; what is not a run's stays.
+    """Remove all files that an earlier run wrote to its folder; other files stay.
 
     Raises:
       UserError: a part of the run is a symbolic link (then nothing is removed), or cannot be removed.
@@ -184,10 +184,10 @@ def clear(run_dir: Path) -> None:
 
 
 def find(run_dir: Path | None, root: Path) -> Path:
-    """The folder of the run to resume: the one named, or the latest of `root`.
+    """Return the folder of the run to resume: the one named, or the latest of `root`.
 
     Raises:
-      UserError: there is none.
+      UserError: there is no such run.
     """
     if run_dir is not None:
         if not is_run(run_dir):
@@ -207,23 +207,23 @@ def write_json(path: Path, value: object) -> None:
 
 
 def read_record(run_dir: Path) -> Json:
-    """config.json of a run, every key of which has the type and range that it should have.
+    """Return config.json of a run, after checking the type and range of every key.
 
     Raises:
-      UserError: not the folder of a run, or the file is damaged.
+      UserError: the folder is not that of a run, or the file is damaged.
     """
     run_dir = Path(run_dir)
     if not is_run(run_dir):
         raise UserError(f"{run_dir} is not the folder of a run (no {CONFIG} there): check the path.")
     record = read_json(run_dir / CONFIG, check_record)
-    return {"kind": "image", **record}  # before there were others, it was not said
+    return {"kind": "image", **record}  # earlier versions had only images
 
 
 def kept_asset(run_dir: Path, name: str) -> Any:
-    """Return what a run that is resumed has among its assets.
+    """Return an asset of a run that is resumed.
 
     Raises:
-      UserError: its config.json does not have it.
+      UserError: its config.json does not have the asset.
     """
     assets = read_record(run_dir)["assets"]
     if name not in assets:
@@ -232,10 +232,10 @@ def kept_asset(run_dir: Path, name: str) -> Any:
 
 
 def truncate_after(run_dir: Path, step: int) -> list[str]:
-    """Remove the metrics and samples recorded after `step`, and what a killed process left half-written.
+    """Remove the metrics and samples recorded after `step`, and files that a killed process left half-written.
 
     Returns:
-      Messages on what lies there that is not the run's, which stays.
+      Messages on files that are not the run's, which stay.
     """
     path, messages = run_dir / METRICS, []
     if path.is_file():
@@ -253,7 +253,7 @@ def truncate_after(run_dir: Path, step: int) -> list[str]:
 
 
 def _is_own(path: Path) -> bool:
-    """Whether what lies in one of the folders of a run is named, and of the kind, as what the run writes there."""
+    """Return whether an entry of a run's folders is named, and of the kind, as what the run writes there."""
     if path.parent.name == SAMPLES:
         return bool(_SAMPLE.fullmatch(path.name)) and path.is_file() and not path.is_symlink()
     if path.parent.name == TENSORBOARD:
@@ -262,7 +262,7 @@ def _is_own(path: Path) -> bool:
 
 
 def _strangers(folder: Path) -> list[str]:
-    """A message about the files in a folder that no run wrote, if there are any."""
+    """Return a message about files in a folder that no run wrote, if there are any."""
     others = sorted(ascii(path.name)[1:-1] for path in folder.iterdir() if not _is_own(path)) if folder.is_dir() else []
     if not others:
         return []
@@ -271,7 +271,7 @@ def _strangers(folder: Path) -> list[str]:
 
 
 def samples(run_dir: Path) -> list[Path]:
-    """The files of samples, oldest first."""
+    """Return the files of samples, oldest first."""
     folder = run_dir / SAMPLES
     if not folder.is_dir():
         return []
@@ -279,12 +279,12 @@ def samples(run_dir: Path) -> list[Path]:
 
 
 def sheets(run_dir: Path) -> list[Path]:
-    """Those that are pictures."""
+    """Return the files of samples that are pictures."""
     return [path for path in samples(run_dir) if path.suffix == ".png"]
 
 
 def read_metrics(run_dir: Path, warn: Callable[[str], object] = _warn) -> list[dict[str, float]]:
-    """Return the lines of metrics.jsonl that can be read; say through `warn` how many others there are."""
+    """Return the readable lines of metrics.jsonl; report by `warn` how many others there are."""
     path = Path(run_dir) / METRICS
     if not path.is_file():
         return []
@@ -295,7 +295,7 @@ def read_metrics(run_dir: Path, warn: Callable[[str], object] = _warn) -> list[d
 
 
 def _metric_lines(path: Path) -> Iterator[dict[str, float] | None]:
-    """Each line's figures; None of a line that is torn, or not an object of finite numbers with a step."""
+    """Yield each line's figures; None for a line that is torn, or not an object of finite numbers with a step."""
     with path.open("rb") as file:
         while line := file.readline(_MOST_LINE_BYTES):
             try:

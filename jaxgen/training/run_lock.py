@@ -1,4 +1,4 @@
-"""One process at a time trains a run: a lock on a file of its folder, which a process that is gone does not hold."""
+"""A lock on a file of a run's folder, so that one process at a time trains the run; it ends with its process."""
 
 import contextlib
 import errno
@@ -26,10 +26,10 @@ class RunLock:
     def __init__(self, path: Path, descriptor: int | None, message: str | None = None):
         self._path, self._descriptor = path, descriptor
         self.message = message
-        """What the person should know: that this disk has no locks."""
+        """A message for the user, if this disk has no locks."""
 
     def release(self) -> None:
-        """Give the right back, and remove the file."""
+        """Release the lock, and remove the file."""
         if self._descriptor is None:
             return
         with contextlib.suppress(OSError):
@@ -69,7 +69,7 @@ def lock_run(run_dir: Path) -> RunLock:
                 path.unlink()
             why = "The disk of this folder has no locks, so see to it that no second process trains this run."
             return RunLock(path, None, why)
-        if _is_same(path, descriptor):  # else the one who held it has just removed this file
+        if _is_same(path, descriptor):  # otherwise its holder has just removed this file
             break
         os.close(descriptor)
     lock = RunLock(path, descriptor)
@@ -81,7 +81,7 @@ def lock_run(run_dir: Path) -> RunLock:
 
 
 def _is_same(path: Path, descriptor: int) -> bool:
-    """Whether the file at `path` is the one that is open."""
+    """Return whether the file at `path` is the one that is open."""
     try:
         return os.path.samestat(os.lstat(path), os.fstat(descriptor))
     except OSError:

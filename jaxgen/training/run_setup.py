@@ -1,4 +1,4 @@
-"""How a run begins: a new one, one with another run's weights, or one that goes on."""
+"""The start of a run: a new one, one with another run's weights, or a resumed one."""
 
 import contextlib
 import os
@@ -33,30 +33,30 @@ _OF_THIS_CALL = {
     "num_processes": None,
     "process_id": None,
 }
-"""Options of one call rather than of the run: not remembered."""
+"""Options of one call rather than of the run, which are not recorded."""
 
 
 @dataclass
 class RunSetup:
-    """Where a run begins."""
+    """The start of a run: its folder, state and record."""
 
     run_dir: Path
     state: TrainState
-    """On every device of the mesh."""
+    """The state, on every device of the mesh."""
     record: Json
-    """What config.json holds, and every checkpoint's JSON."""
+    """The content of config.json, and of every checkpoint's JSON."""
     totals: dict[str, tuple[float, float]] = field(default_factory=dict)
-    """Metrics (sum, weight) since the last line of metrics.jsonl, where a restored run has some."""
+    """Metrics (sum, weight) since the last line of metrics.jsonl, if a restored run has any."""
     best: dict[str, Any] = field(default_factory=dict)
     """The best value of --best-metric so far: metric, value, step."""
     messages: list[str] = field(default_factory=list)
-    """What the person should know of the checkpoints that were read, and of the folder."""
+    """Messages for the user about the folder and the checkpoints that were read."""
     locks: contextlib.ExitStack = field(default_factory=contextlib.ExitStack)
     """The right to write to the folder, which the first process holds until this is closed."""
 
 
 class _Asked(NamedTuple):
-    """What `start_run` was called with, and made of it."""
+    """Arguments of `start_run`, and values derived from them."""
 
     model: GenerativeModel
     batch: Batch
@@ -64,20 +64,20 @@ class _Asked(NamedTuple):
     config: TrainConfig
     mesh: Mesh
     root: Path
-    """Where runs without a `run_dir` go."""
+    """Folder of runs without a `run_dir`."""
     record: Json
     identity: Identity | None
-    """What the data are made of."""
+    """Identity of the data."""
     locks: contextlib.ExitStack
 
 
 def start_run(
     model: GenerativeModel, data: Dataset, config: TrainConfig, mesh: Mesh, *, name: str, experiment: Json
 ) -> RunSetup:
-    """Make or open the run's folder and its state, and bring what lies in the folder back to the state's step.
+    """Create or open the run's folder and its state, and truncate the folder's content to the state's step.
 
     Raises:
-      UserError: no run to resume, other options than it had, a folder that must not be overwritten.
+      UserError: there is no run to resume, options differ from the run's, or the folder must not be overwritten.
     """
     batch, identity = example_batch(data, 2), data_record.identity_of(data)
     record = {
@@ -90,7 +90,7 @@ def start_run(
         "versions": {name: version(name) for name in ("jaxgen", "jax", "jaxlib", "flax", "optax", "orbax-checkpoint")},
         "machine": describe_machine(mesh),
     }
-    with contextlib.ExitStack() as locks:  # given back where anything fails
+    with contextlib.ExitStack() as locks:  # released if anything fails
         asked = _Asked(model, batch, config, mesh, Path("runs") / name, record, identity, locks)
         start = _resume(asked) if config.run.resume else _begin(asked)
         start.messages[:0] = [described(data), *data.notes]
@@ -105,7 +105,7 @@ def start_run(
 
 
 def _write_beginning(start: RunSetup, file: str | None, identity: Identity | None) -> None:
-    """Write what a run's folder holds before its first step, and remove what was recorded after its state."""
+    """Write the files that a run's folder has before its first step, and remove what was recorded after its state."""
     run_dir, step = start.run_dir, int(start.state.step)
     try:
         data_record.write_items(run_dir, identity)
@@ -142,7 +142,7 @@ def _resume(asked: _Asked) -> RunSetup:
 
 
 def _say_other_bits(old: Json, record: Json) -> list[str]:
-    """What tells that a resumed run will not end in the bits of one that was never stopped."""
+    """Return a message if a resumed run will not end in the bits of a run without a stop."""
     changed = [
         f"{name} {old[part][name]} before and {value} now"
         for part in ("versions", "machine")
@@ -156,7 +156,7 @@ def _say_other_bits(old: Json, record: Json) -> list[str]:
 
 def _begin(asked: _Asked) -> RunSetup:
     config = asked.config
-    # The state comes before the folder: what fails here leaves nothing there.
+    # Create the state before the folder, so that a failure here leaves no folder.
     state = jax.jit(asked.model.init)(jax.random.key(config.run.seed), asked.batch)
     if config.run.init_from is not None:
         state = load_pretrained_weights(state, config.run.init_from)
@@ -170,20 +170,20 @@ def _begin(asked: _Asked) -> RunSetup:
 
 
 def with_sharding(target: TrainState, mesh: Mesh) -> TrainState:
-    """Shapes of a state with "whole on every device of the mesh" as their sharding, as a target for restoring."""
+    """Return the shapes of a state, sharded as whole on every device of the mesh, as a target for restoring."""
     sharding = NamedSharding(mesh, PartitionSpec())
     return jax.tree.map(lambda s: jax.ShapeDtypeStruct(s.shape, s.dtype, sharding=sharding), target)
 
 
 def load_pretrained_weights(state: TrainState, run_dir: Path) -> TrainState:
-    """`state` with the parameters, model state and averages of another run's latest checkpoint.
+    """Return `state` with the parameters, model state and averages of another run's latest checkpoint.
 
-    The networks must be the same. What the other run lacks begins anew: averages with the parameters taken, a part of
-    the model state (the probability of an adaptive augmentation) as it is in `state`. "frozen" networks (a first stage,
-    the style of a picture) are those that this run was given.
+    The networks must be the same. Parts that the other run lacks start anew: averages from the loaded parameters, a
+    part of the model state (the probability of an adaptive augmentation) as it is in `state`. "frozen" networks (a
+    first stage, the style of a picture) are those given to this run.
 
     Raises:
-      UserError: not a run, or its networks are not of these shapes.
+      UserError: the folder is not a run, or its networks have other shapes.
     """
     run_folder.read_record(run_dir)
     folder = run_dir / checkpoint.FOLDER
@@ -209,19 +209,19 @@ def load_pretrained_weights(state: TrainState, run_dir: Path) -> TrainState:
 
 
 def _below(leaves: dict[str, np.ndarray], name: str) -> dict[str, np.ndarray]:
-    """Of leaves by their paths those under a name, by the rest of their paths."""
+    """Return the leaves whose paths begin with a name, by the rest of their paths."""
     return {path.removeprefix(name).removeprefix("/"): x for path, x in leaves.items() if path.split("/")[0] == name}
 
 
 def _filled(tree: Tree, leaves: dict[str, np.ndarray]) -> Tree:
-    """`tree` with these values in place of its own."""
+    """Return `tree` with its leaves replaced by the values of these paths."""
     return jax.tree.unflatten(
         jax.tree.structure(tree), [jnp.asarray(leaves[path]) for path in checkpoint.by_path(tree)]
     )
 
 
 def _filled_if_whole(tree: Tree, leaves: dict[str, np.ndarray]) -> Tree | None:
-    """The same, or None where the paths or shapes are not those of `tree`."""
+    """Return `tree` with its leaves replaced, or None if the paths or shapes differ from its own."""
     here = {path: x.shape for path, x in checkpoint.by_path(tree).items()}
     return _filled(tree, leaves) if here == {path: x.shape for path, x in leaves.items()} else None
 
@@ -229,7 +229,7 @@ def _filled_if_whole(tree: Tree, leaves: dict[str, np.ndarray]) -> Tree | None:
 def _locked_by_first_process(
     locks: contextlib.ExitStack, choose: Callable[[], Path], *, clear: bool = False
 ) -> tuple[Path, list[str]]:
-    """The folder that process 0 chooses and locks (with `clear`: and empties of an earlier run), and messages."""
+    """Return the folder that process 0 chooses and locks (and with `clear` empties of an earlier run), and messages."""
     messages = []
 
     def make() -> Path:
@@ -255,7 +255,7 @@ def _cannot_write(run_dir: Path, error: OSError) -> UserError:
 
 
 def _chosen_by_first_process(make: Callable[[], Path]) -> Path:
-    """A path made by process 0 and told to all."""
+    """Return a path made by process 0 and broadcast to all processes."""
     if jax.process_count() == 1:
         return make()
     from jax.experimental import multihost_utils
@@ -265,7 +265,7 @@ def _chosen_by_first_process(make: Callable[[], Path]) -> Path:
         try:
             encoded = os.fsencode(make())
         except UserError as error:
-            encoded = b"!" + os.fsencode(str(error)[: len(text) // 4 - 1])  # of 4 bytes a character at most
+            encoded = b"!" + os.fsencode(str(error)[: len(text) // 4 - 1])  # at most 4 bytes a character
         text[: len(encoded)] = np.frombuffer(encoded, np.uint8)
     answer = os.fsdecode(bytes(np.asarray(multihost_utils.broadcast_one_to_all(jnp.asarray(text)))).rstrip(b"\0"))
     if answer.startswith("!"):

@@ -1,10 +1,10 @@
-"""How fast a run is."""
+"""The speed of a run."""
 
 import time
 
 
 class Speed:
-    """Examples per second from the end of the first dispatch (which compiles) on."""
+    """Examples per second, measured from the end of the first dispatch (which compiles)."""
 
     def __init__(self, batch_size: int):
         self.batch_size = batch_size

@@ -1,4 +1,4 @@
-"""Ending a run early, at a step's end: Ctrl-C, SIGTERM, and SIGHUP (a terminal that was closed)."""
+"""Stopping a run early, after a step: Ctrl-C, SIGTERM, and SIGHUP (a terminal that was closed)."""
 
 import contextlib
 import os
@@ -16,15 +16,15 @@ from jaxgen.core import command_line, signals
 def stop_requested(
     say: Callable[[str], None], at_once: Callable[[], str] | None = None
 ) -> Iterator[Callable[[int], str | None]]:
-    """Give `stop(dispatch_number)`: the name of the signal that asks the run to end, or None.
+    """Yield `stop(dispatch_number)`, which returns the name of the signal that asks the run to end, or None.
 
-    In one process the signals are caught here, the first is answered through `say`, and a second Ctrl-C raises
-    `KeyboardInterrupt`. Across processes jax's preemption service sees SIGTERM and lets all processes stop after the
-    same dispatch, for which the number must rise by one from call to call.
+    In one process the signals are caught here, the first is acknowledged by `say`, and a second Ctrl-C raises
+    `KeyboardInterrupt`. Across processes jax's preemption service receives SIGTERM and lets all processes stop after
+    the same dispatch, for which the number must increase by one from call to call.
 
     Args:
-      at_once: what is said when a second Ctrl-C ends the process even where it is compiling; None: it does not, however
-        long Python takes to come to the exception.
+      at_once: function that returns the message when a second Ctrl-C ends the process even while it is compiling; None:
+        it does not end the process, however long Python takes to raise the exception.
     """
     if jax.process_count() > 1:
         from jax.experimental import multihost_utils

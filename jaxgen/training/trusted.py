@@ -1,7 +1,7 @@
-"""Which code outside of the package may be run when a run is opened: files this person has trained with, or trusts.
+"""Code outside of the package that may run when a run is opened: files this user has trained with, or trusts.
 
-The folder of a run may come from anybody, and the `experiment.py` in it is a program. Its SHA-256 is remembered where a
-training on this machine copied it there, in `$XDG_STATE_HOME/jaxgen/trusted` (`~/.local/state/jaxgen/trusted`).
+The folder of a run may come from anybody, and the `experiment.py` in it is a program. Its SHA-256 is stored when a
+training on this machine copies it there, in `$XDG_STATE_HOME/jaxgen/trusted` (`~/.local/state/jaxgen/trusted`).
 """
 
 import contextlib
@@ -14,7 +14,7 @@ _MOST_BYTES = 2**24
 
 
 def remember(content: bytes) -> None:
-    """Remember a file by its content. Where the store cannot be written, it is just not remembered."""
+    """Store a file's hash as trusted. If the store cannot be written, it is not stored."""
     if is_known(content):
         return
     with contextlib.suppress(OSError, RuntimeError):  # RuntimeError: there is no home
@@ -27,13 +27,13 @@ def remember(content: bytes) -> None:
 
 
 def is_known(content: bytes) -> bool:
-    """Whether a file of this content was remembered on this machine, by this person."""
+    """Return whether this user has stored a file with this content as trusted on this machine."""
     try:
         path = _store()
         about = os.stat(path)
         is_own = not hasattr(os, "geteuid") or about.st_uid == os.geteuid()
         if not is_own or stat.S_IMODE(about.st_mode) & 0o022 or about.st_size > _MOST_BYTES:
-            return False  # somebody else may have written it
+            return False  # someone else may have written it
         return _sha256(content) in path.read_text(errors="replace").split("\n")
     except (OSError, RuntimeError):
         return False
@@ -47,7 +47,7 @@ def _store() -> Path:
     """Return the file of remembered hashes.
 
     Raises:
-      RuntimeError: this person has no home.
+      RuntimeError: this user has no home.
     """
     named = os.environ.get("XDG_STATE_HOME", "")
     state = Path(named) if os.path.isabs(named) else Path.home() / ".local" / "state"
