@@ -76,7 +76,7 @@ WEIGHT_DECAY, CLIP_NORM = 0.1, 1.0  # of the GPT
 
 
 def examples(problem: Problem) -> np.ndarray:
-    """What an entry trains on, uint8: images, or windows of tokens and the token behind them."""
+    """Training data of an entry, uint8: images, or windows of tokens and the token after them."""
     if problem.image_shape is not None:
         return images(problem.image_shape)
     size = (8192, GPT_SIZES["context"] + 1)

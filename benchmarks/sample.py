@@ -86,7 +86,7 @@ def row(name: str, library: str, position: int, entry: Entry, config: Config, ti
 
 
 def measured_in_transformers(entry: Entry, model: GenerativeModel, state: TrainState, config: Config) -> list[float]:
-    """The seconds that `count` tokens behind the first took, each time."""
+    """Return the seconds that `count` tokens after the first took, each time."""
     with tempfile.TemporaryDirectory() as folder:
         save_gpt2(Path(folder), model.tokens.network, model.tokens.network_params(state))
         numbers = [str(n) for n in (config.sequences, entry.count, config.repeats)]

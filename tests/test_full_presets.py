@@ -36,8 +36,8 @@ COUNTS = {
     # tests/networks adds these up from the papers' tables of layers
     "cifar10_sngan": (cifar10_sngan, 32, 4_274_435, 1_053_825),
     "emoji_sngan": (emoji_sngan, 32, 4_274_435, 1_053_825),
-    # StudioGAN's src/models/big_resnet.py with its CIFAR10/BigGAN.yaml, but for the biases of convolutions that norms
-    # behind them take away: stem, three blocks of 384, attention at 16x16, last norm and convolution, classes; then
+    # StudioGAN's src/models/big_resnet.py with its CIFAR10/BigGAN.yaml, except biases of convolutions before norms,
+    # which remove them: stem, three blocks of 384, attention at 16x16, last norm and convolution, classes; then
     # blocks of 192 (of images, halving, two that keep the size), attention at 16x16, head and classes
     "cifar10_biggan": (
         cifar10_biggan,

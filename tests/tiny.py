@@ -223,7 +223,7 @@ def tiny_dcgan(size: int, **options: Any) -> GenerativeModel:
 
 
 def tiny_residual_gan(**options: Any) -> GenerativeModel:
-    """With norms told latents and class, the projection on the class, attention, and spectral norms."""
+    """Return a BigGAN whose norms depend on latents and class, with projection, attention, and spectral norms."""
     sizes = {"image_shape": (8, 8, 1), "width": 2, "num_classes": 10, "attention_size": 8}
     return GAN(
         BigGANGenerator(**sizes, shared_size=3),
@@ -432,7 +432,7 @@ def tiny_first_stage() -> tuple[GenerativeModel, TrainState]:
 
 
 def tiny_made() -> GenerativeModel:
-    """A MADE over pixels that are made binary by chance at each step."""
+    """Return a MADE over pixels that are binarized at random at each step."""
     options = {"optimizer": optimizer(), "tokenizer": binary_pixels(), "ema_decay": 0.9}
     return AutoregressiveGrid(TokenMADE(2, (16,), direct=True), token_shape=(8, 8), **options).model()
 

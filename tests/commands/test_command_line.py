@@ -1,4 +1,4 @@
-"""The command lines on good input: what a run leaves behind, and what can be done with it."""
+"""The command lines on good input: the files that a run writes, and the commands that use them."""
 
 import contextlib
 import json

@@ -1,4 +1,4 @@
-"""Images made binary by chance."""
+"""Images binarized at random."""
 
 import numpy as np
 import pytest

@@ -117,7 +117,7 @@ def test_both_conventions_are_their_definitions(kind, convention, within):
     real, generated = rng.normal(size=(2, 70, 6)).astype(np.float32)
     if kind == "repeated":  # of frames of a film: some among both
         real, generated = np.repeat(real[:20], 5, 0), rng.permutation(np.repeat(real[10:40], 4, 0))
-    if kind == "grid":  # distances of which many are equal
+    if kind == "grid":  # many distances are equal
         real, generated = rng.integers(0, 3, (2, 90, 3)).astype(np.float32)
     if kind == "float64":  # differences that float32 does not hold
         real, generated = 1e6 + 1e-3 * rng.integers(0, 5, (2, 60, 2)).astype(np.float64)

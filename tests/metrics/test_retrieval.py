@@ -1,4 +1,4 @@
-"""Retrieval among captions, against a count by hand and by chance."""
+"""Retrieval among captions, against a count by hand and random guesses."""
 
 import numpy as np
 import pytest

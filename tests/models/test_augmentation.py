@@ -84,7 +84,7 @@ def apply(augmentation, images, keys=None, probability=1.0):
     return np.asarray(jax.jit(augmentation.apply)(images, keys, jnp.asarray(probability)))
 
 
-def test_translations_move_by_whole_pixels_up_to_an_eighth_with_mid_gray_behind():
+def test_translations_move_by_whole_pixels_up_to_an_eighth_and_fill_with_mid_gray():
     images = np.random.default_rng(0).normal(size=(60, 16, 16, 3)).astype(np.float32)
     moved = apply(differentiable_augmentation(["translation"]), images)
     padded = np.pad(images, ((0, 0), (2, 2), (2, 2), (0, 0)))
@@ -152,7 +152,7 @@ def test_the_probability_says_how_many_images_are_changed():
     images = np.random.default_rng(0).uniform(-1, 1, (400, 8, 8, 1)).astype(np.float32)
     changed = apply(adaptive_augmentation(), images, probability=0.05)
     share = np.mean(np.abs(changed - images).reshape(400, -1).max(1) > 1e-4)
-    # Nine changes of gray images, of which flip, quarter turn and inversion are often the identity, and two turns with
+    # Nine changes of gray images; flip, quarter turn and inversion are often the identity, and two turns with
     # 1 - sqrt(1 - p) each.
     unchanged = (1 - 0.05 / 2) * (1 - 0.05 * 3 / 4) * (1 - 0.05) ** 7 * (1 - 0.05 / 2)
     assert share == pytest.approx(1 - unchanged, abs=4 * (unchanged * (1 - unchanged) / 400) ** 0.5)

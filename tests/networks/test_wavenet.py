@@ -188,7 +188,7 @@ def test_characters_are_spread_evenly_over_the_clip_wherever_a_window_begins():
     assert np.abs(outputs(tokens[:, start:], spoken())[:, seen:] - whole).max() > 1e-3
 
 
-def test_padding_behind_the_characters_changes_nothing():
+def test_padding_after_the_characters_changes_nothing():
     longer = jnp.pad(spoken().characters, ((0, 0), (0, 3)))
     np.testing.assert_allclose(outputs_of(spoken()), outputs_of(spoken(characters=longer)), atol=1e-6)
 
@@ -210,7 +210,7 @@ def test_dropout_leaves_out_whole_channels_and_belongs_to_the_example():
     alone = trained(tokens[1:2], jax.tree.map(lambda x: x[1:2], spoken(3)), keys[1:2])
     np.testing.assert_allclose(alone, all_three[1:2], atol=1e-6)
     assert np.abs(all_three - trained(tokens, spoken(3), keys[::-1])).max() > 1e-3
-    # Tokens that stand still give outputs that do, behind the receptive field: no mask differs from sample to sample.
+    # Constant tokens give constant outputs after the receptive field: masks do not differ from sample to sample.
     still = spoken(3, label=np.full(3, -1), characters=np.ones((3, 1), int))
     outputs = trained(jnp.zeros((3, 20), jnp.int32), still, keys)
     np.testing.assert_allclose(outputs[:, -8:], np.repeat(outputs[:, -1:], 8, 1), atol=1e-6)

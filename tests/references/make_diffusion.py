@@ -62,17 +62,17 @@ def main() -> None:
 
 
 class Reference:
-    """Takes a scheduler of diffusers from `start` to its end."""
+    """A sampler that runs a scheduler of diffusers from `start` to its end."""
 
     def __init__(self, mean: torch.Tensor, start: torch.Tensor, noise: torch.Tensor):
         self.mean, self.start, self.noise = mean, start, noise
 
     def denoised(self, x: torch.Tensor, level: float) -> torch.Tensor:
-        """Of x = y + sigma n."""
+        """Return the mean of y given x = y + sigma n."""
         return (DEVIATION**2 * x + level**2 * self.mean) / (DEVIATION**2 + level**2)
 
     def scaled(self, name: str, scheduler, **options) -> dict[str, np.ndarray]:
-        """Of schedulers of sqrt(a) y + sqrt(1 - a) n that are told n."""
+        """Sample by schedulers of sqrt(a) y + sqrt(1 - a) n that are given n."""
         scheduler.set_timesteps(STEPS)
         if isinstance(scheduler, DPMSolverMultistepScheduler):
             scheduler.sigmas = scheduler.sigmas.double()
@@ -89,7 +89,7 @@ class Reference:
         return self.result(name, x, levels)
 
     def unscaled(self, name: str, scheduler) -> dict[str, np.ndarray]:
-        """Of schedulers of x itself that are told n."""
+        """Sample by schedulers of x itself that are given n."""
         scheduler.set_timesteps(STEPS)
         x = self.start * scheduler.sigmas[0].double()
         for i, timestep in enumerate(scheduler.timesteps):
@@ -100,7 +100,7 @@ class Reference:
         return self.result(name, x, levels[::2] if isinstance(scheduler, HeunDiscreteScheduler) else levels)
 
     def edm(self, name: str, scheduler) -> dict[str, np.ndarray]:
-        """Of schedulers of x that are told what EDM's network gives."""
+        """Sample by schedulers of x that are given the outputs of EDM's network."""
         scheduler.set_timesteps(STEPS)
         x = self.start * scheduler.sigmas[0].double()
         for timestep, level in zip(scheduler.timesteps, scheduler.sigmas.double(), strict=False):
@@ -111,7 +111,7 @@ class Reference:
         return self.result(name, x, scheduler.sigmas[:-1])
 
     def churned(self, name: str, scheduler) -> dict[str, np.ndarray]:
-        """Of EDM's own sampler of x, which is told minus the slope."""
+        """Sample by EDM's own sampler of x, which is given minus the slope."""
         scheduler.set_timesteps(STEPS)
         levels = [*np.linspace(80.0 ** (1 / 7), 0.002 ** (1 / 7), STEPS) ** 7, 0.0]
         noises = iter(self.noise)
@@ -128,7 +128,7 @@ class Reference:
         return self.result(name, x, torch.tensor(levels[:-1]))
 
     def flow(self, name: str, scheduler) -> dict[str, np.ndarray]:
-        """Of schedulers of (1 - t) y + t n that are told n - y."""
+        """Sample by schedulers of (1 - t) y + t n that are given n - y."""
         scheduler.set_timesteps(sigmas=np.linspace(0.98, 0.05, STEPS))
         times = scheduler.sigmas[:-1].double()
         x = self.start * times[0]

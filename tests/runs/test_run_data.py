@@ -129,7 +129,7 @@ def test_a_folder_that_changed_is_said_to_have_and_only_what_was_held_out_is_tak
     (Path("pictures") / gone).unlink()
     draw(Path("pictures") / other, 77)
     draw(Path("pictures") / "0000.png", 255)  # the first by name
-    for i in range(60):  # of which some would be held out
+    for i in range(60):  # enough that some would be held out
         draw(Path("pictures") / f"new{i}.png", 254)
     after = load_run_data(opened(run))
     assert grays(after.test) == [int(name[:4]) - 1 for name in kept]

@@ -92,7 +92,7 @@ def test_a_resumed_run_ends_in_the_same_bits_with_the_same_lines(whole, tmp_path
     config = config.replace(resume=True, steps=8)
     resumed = train(MODEL, DATA, config)
     assert digest(resumed) == digest(whole)
-    # A run that ended at `stop` has its last line and evaluation there: look at what comes behind, and before.
+    # A run that ended at `stop` has its last line and evaluation there: compare the lines after it and before it.
     expected, actual = lines_without_speed(whole.run_dir), lines_without_speed(resumed.run_dir)
     if stop == 4:
         actual = [line for line in actual if not (line["step"] == stop and "eval/discriminator/loss" in line)]
@@ -103,7 +103,7 @@ def test_a_resumed_run_ends_in_the_same_bits_with_the_same_lines(whole, tmp_path
 
 
 def test_a_killed_run_loses_its_later_lines_and_writes_them_again(whole, tmp_path):
-    """As SIGKILL leaves it: lines, half a line and a sheet behind the last checkpoint, and a half-written save."""
+    """Resume a run as SIGKILL leaves it: lines and a sheet after the last checkpoint, half a line, half a save."""
     run_dir = tmp_path / "run"
     train(MODEL, DATA, tiny_config(run_dir))
     import shutil

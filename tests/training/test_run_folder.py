@@ -21,7 +21,7 @@ def test_runs_are_numbered_from_001(tmp_path):
     assert [run_folder.create(None, root, overwrite=False).name for _ in range(3)] == ["001", "002", "003"]
 
 
-def test_numbers_go_on_behind_the_highest(tmp_path):
+def test_numbers_continue_after_the_highest(tmp_path):
     for name in ("002", "041", "notes", "999x"):
         (tmp_path / name).mkdir()
     assert run_folder.next_free(tmp_path).name == "042"

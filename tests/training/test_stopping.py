@@ -1,4 +1,4 @@
-"""Signals end a run where it can be gone on with, and a caller is told so."""
+"""Signals end a run at a step from which it can be resumed, and the caller is informed."""
 
 import os
 import signal

@@ -23,7 +23,7 @@ def spec_and_state():
     return spec, jax.jit(spec.model().init)(jax.random.key(1), example_batch(tiny_captioned(), 2))
 
 
-def test_each_place_of_a_caption_has_a_padding_of_its_own_and_codes_stand_behind_it():
+def test_each_position_of_a_caption_has_its_own_padding_and_codes_come_after_it():
     tokens = TINY_LAYOUT.tokens(jnp.asarray(TINY_PROMPTS), CODES)
     np.testing.assert_array_equal(tokens[0], [0, 1, 2, 3, 8, 9, 10, 15, 12, 11])
     np.testing.assert_array_equal(tokens[2, :6], [0, 1, 1, 1, 1, 1])
@@ -53,7 +53,7 @@ def test_the_loss_is_an_eighth_of_the_text_and_seven_of_the_image(spec_and_state
     metrics = {
         name: total / weight for name, (total, weight) in jax.jit(spec.model().eval_step)(state, batch, KEY).items()
     }
-    # The first stage makes gray pixels binary by chance, so its codes are not known here: text first, then the sum.
+    # The first stage binarizes gray pixels at random, so its codes are not known here: text first, then the sum.
     captions = np.asarray(batch["caption"])
     text = jax.nn.log_softmax(logits(spec, state, captions, jnp.zeros((6, 2, 2), int))[0])
     targets = TINY_LAYOUT.begin(jnp.asarray(captions))[:, 1:]

@@ -55,7 +55,7 @@ def decoded(
 def drawn_without_a_cache(
     name: str, prompts: Array, lengths: list[int], num_tokens: int, params: SamplingParams
 ) -> Array:
-    """One pass over the whole window for each token (with zeros behind it, so that one length is compiled)."""
+    """Make one pass over the whole window for each token (padded with zeros, so that one length is compiled)."""
     network, variables = NETWORKS[name], variables_of(name)
     context = getattr(network, "context", None)
     size = context or prompts.shape[1] + num_tokens

@@ -93,7 +93,7 @@ def test_a_network_trained_on_a_rhythm_goes_on_with_it(network):
     np.testing.assert_array_equal(decoding.tokens[0], np.tile([1, 1, 2, 0], 10)[1:23])
 
 
-def test_samples_begin_behind_the_first_token_and_have_the_length_asked_for():
+def test_samples_begin_after_the_first_token_and_have_the_length_asked_for():
     model = tiny_rnn("gru")
     state = model.init(KEY, batch_of())
     assert model.tokens.first_token == 0

@@ -68,7 +68,7 @@ def test_inputs_and_targets_of_edm_have_variance_1(sigma):
 
 
 class OfGaussians(nn.Module):
-    """F of images whose pixels are Gaussian, of a mean for each class, and for none; behind a scale, 1, to be learned.
+    """F of images with Gaussian pixels, of a mean for each class and for none, times a learned scale that starts at 1.
 
     Its predictions are those of `epsilon`.
     """

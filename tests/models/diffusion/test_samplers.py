@@ -153,7 +153,7 @@ def test_times_of_a_flow_are_even_or_logit_normal():
 def test_low_discrepancy_numbers_are_uniform_and_each_belongs_to_its_example():
     index = jnp.arange(64, dtype=jnp.uint32)
     drawn = np.sort(low_discrepancy_uniform(jax.random.key(0), index))
-    assert np.abs(np.diff(drawn) - 1 / 64).max() < 1 / 64  # by chance some would lie next to each other
+    assert np.abs(np.diff(drawn) - 1 / 64).max() < 1 / 64  # independent draws would leave some next to each other
     np.testing.assert_array_equal(
         low_discrepancy_uniform(jax.random.key(0), index)[5:9], low_discrepancy_uniform(jax.random.key(0), index[5:9])
     )

@@ -1,4 +1,4 @@
-"""Heads against their formulas, and what the networks are told."""
+"""Heads against their formulas, and the inputs of the networks."""
 
 import chex
 import flax.linen as nn

@@ -26,7 +26,7 @@ IMAGES = jnp.asarray(BYTES / 127.5 - 1, jnp.float32)
 def test_images_are_made_smaller_and_larger_as_pillow_does(factor):
     left = super_resolution(factor).degrade(KEYS[:3], IMAGES[:3])
     small = np.stack([shrunk(image, 1 / factor) for image in BYTES[:3]])
-    # Pillow computes with 8 bits behind each axis, and rounds in between.
+    # Pillow rounds to 8 bits after each axis.
     np.testing.assert_allclose((left.given + 1) * 127.5, small, atol=1.01)
     np.testing.assert_array_equal(left.given, in_levels(left.given))
     large = np.stack([shrunk(image, factor) for image in small])

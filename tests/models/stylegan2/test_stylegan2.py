@@ -223,7 +223,7 @@ def test_the_average_style_is_that_of_the_styles_that_were_trained_on(trained):
     prior = model.latents.prior(jax.random.key(4), 4000)
     state = states[0].replace(ema_params=states[0].params)
     expected = model.styles.of_latents(state, prior)[:, 0]
-    # half the mean of 8 styles, of which each has the spread of the styles
+    # half the mean of 8 styles, each of which has the spread of the styles
     spread = 0.5 * np.std(expected, 0) / 8**0.5
     assert (np.abs(average - 0.5 * np.mean(expected, 0)) < 5 * spread + 1e-6).all()
 
