@@ -91,7 +91,7 @@ def _names(runs: Sequence[Found], asked: str | None) -> list[str]:
         if not names:
             raise UserError("These runs have no metric in common: say which with --metrics NAME,NAME,...")
         return names
-    names = [name.strip() for name in asked.split(",")]
+    names = list(dict.fromkeys(name.strip() for name in asked.split(",")))
     if unknown := [name for name in names if name not in counts]:
         raise UserError(f"No run has the metric {unknown[0]!r}: --metrics are among {', '.join(counts) or 'none'}.")
     return names

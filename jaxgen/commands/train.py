@@ -4,6 +4,7 @@ import importlib
 from collections.abc import Sequence
 
 from jaxgen.core.errors import UserError, nearest
+from jaxgen.core.terminal import shortened
 from jaxgen.runs.experiment import PACKAGE, Study, run
 from jaxgen.runs.experiment_loading import experiment_names, load_experiment
 
@@ -20,6 +21,8 @@ def main(arguments: Sequence[str]) -> int:
         return 0 if arguments else 2
     name, *options = arguments
     names = experiment_names()
+    if name.endswith(".py"):
+        raise UserError(f"An experiment of your own is run by its file: python {shortened(name)} ...")
     if name not in names:
         raise UserError(f"There is no experiment {name[:100]!r}{nearest(name, names)}: jaxgen list shows them all.")
     module = importlib.import_module(f"{PACKAGE}.{name}")

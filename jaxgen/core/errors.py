@@ -48,5 +48,6 @@ def nearest(name: str, names: Iterable[str]) -> str:
     """Return " (did you mean ...?)" for an unknown name, or "" if no name is similar."""
     import difflib  # only when a name is mistyped, not at every start
 
-    found = difflib.get_close_matches(name[:100], list(names), n=1)
-    return f" (did you mean {found[0]}?)" if found else ""
+    known = {name.lower(): name for name in names}
+    found = difflib.get_close_matches(name[:100].lower(), known, n=1)
+    return f" (did you mean {known[found[0]]}?)" if found else ""

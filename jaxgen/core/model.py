@@ -199,8 +199,18 @@ class ModelSpec(ABC):
 
 
 def as_model(model: GenerativeModel | ModelSpec) -> GenerativeModel:
-    """Return the model of a spec, or the model itself."""
-    return model.model() if isinstance(model, ModelSpec) else model
+    """Return the model of a spec, or the model itself.
+
+    Raises:
+      TypeError: it is neither.
+    """
+    if isinstance(model, ModelSpec):
+        return model.model()
+    if not isinstance(model, GenerativeModel):
+        raise TypeError(
+            f"a model must be a spec, such as jaxgen.models.GAN(...), or a GenerativeModel, not {model!r:.80}"
+        )
+    return model
 
 
 def capabilities(model: GenerativeModel) -> list[str]:

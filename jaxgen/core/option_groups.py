@@ -4,8 +4,8 @@
     class Config(TrainConfig):          # TrainConfig has the groups run, reports, evaluation and hardware
         network: NetworkOptions = NetworkOptions()
 
-A field that is not a dataclass is a single option. No two groups of a config have an option of the same name, so that
-command lines and config.json need no names of groups.
+A field that is not a dataclass is a single option, unless it is computed (`init=False`). No two groups of a config have
+an option of the same name, so that command lines and config.json need no names of groups.
 
 A field that is no dataclass is an option by itself. No two groups of a config have an option of the same name, so that
 command lines and config.json need no names of groups.
@@ -17,7 +17,7 @@ import typing
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, TypeVar, cast
 
-from jaxgen.core.errors import nearest
+from jaxgen.core.errors import UserError, nearest
 
 if TYPE_CHECKING:
     from _typeshed import DataclassInstance
@@ -37,20 +37,30 @@ def places(cls: type) -> Mapping[str, str | None]:
     """Return the options of a config, each with its group (None: it is a field of the config itself).
 
     Raises:
-      TypeError: two groups have an option of the same name.
+      UserError: two groups have an option of the same name, or a group has groups.
     """
     found: dict[str, str | None] = {}
-    for field in dataclasses.fields(cls):
+    for field in given_fields(cls):
         group = groups(cls).get(field.name)
-        names = [field.name] if group is None else [option.name for option in dataclasses.fields(group)]
-        for name in names:
+        if group is not None and (inner := list(groups(group))):
+            raise UserError(
+                f"{group.__name__}, the group {field.name} of {cls.__name__}, has a group in it, {inner[0]}: make that "
+                f"a field of {cls.__name__}."
+            )
+        for name in [field.name] if group is None else [option.name for option in given_fields(group)]:
             if name in found:
-                raise TypeError(
-                    f"{cls.__name__}: the option {name!r} is declared twice, in {found[name] or 'the config'} and in "
-                    f"{'the config' if group is None else field.name}; give another default by a value of the group."
+                raise UserError(
+                    f"{cls.__name__} declares the option {name} twice, in {found[name] or 'the config'} and in "
+                    f"{'the config' if group is None else field.name}: keep the first, and give another default as a "
+                    f"value, {cls.__name__}().replace({name}=...)."
                 )
             found[name] = None if group is None else field.name
     return found
+
+
+def given_fields(cls: type) -> list[dataclasses.Field[Any]]:
+    """Return the fields that are given when a dataclass is made."""
+    return [field for field in dataclasses.fields(cls) if field.init]
 
 
 def value(config: "DataclassInstance", name: str, default: object = None) -> Any:
@@ -67,7 +77,7 @@ def values(config: "DataclassInstance") -> dict[str, Any]:
 
 
 def replace(config: Config, **options: object) -> Config:
-    """Return `config` with other values of some options, whichever groups they are in.
+    """Return `config` with other values of some options, whichever groups they are in, or with other groups.
 
     Raises:
       TypeError: the config has no such option.
@@ -76,6 +86,9 @@ def replace(config: Config, **options: object) -> Config:
     changes: dict[str, Any] = {}
     known = places(type(config))
     for name, new in options.items():
+        if isinstance(new, groups(type(config)).get(name, ())):
+            changes[name] = new
+            continue
         if name not in known:
             raise TypeError(f"{type(config).__name__} has no option {name!r}{nearest(name, known)}.")
         group = known[name]
@@ -84,7 +97,7 @@ def replace(config: Config, **options: object) -> Config:
         else:
             inside.setdefault(group, {})[name] = new
     for group, new_values in inside.items():
-        changes[group] = dataclasses.replace(getattr(config, group), **new_values)
+        changes[group] = dataclasses.replace(changes.get(group, getattr(config, group)), **new_values)
     return dataclasses.replace(config, **changes)
 
 

@@ -203,12 +203,13 @@ def parse_options(
     Raises:
       UserError: a value is not in its option's range.
     """
+    option_groups.places(cls)  # no name twice
     for group in (cls, *option_groups.groups(cls).values()):
         _let_help_wrap(group)
     shown = option_groups.in_order(cls, first, last)
 
     def as_(other: type[Options], options: Options) -> Options:
-        return other(**{field.name: getattr(options, field.name) for field in dataclasses.fields(cls)})
+        return other(**{field.name: getattr(options, field.name) for field in option_groups.given_fields(cls)})
 
     given: dict[str, Any] = {} if default is None else {"default": as_(shown, default)}
     with spelled_out(arguments):
@@ -285,7 +286,7 @@ def option_types(cls: type) -> Mapping[str, Sequence[object]]:
 
 
 def _own_types(cls: type) -> dict[str, list[object]]:
-    declared: dict[str, list[object]] = {field.name: [] for field in dataclasses.fields(cls)}
+    declared: dict[str, list[object]] = {field.name: [] for field in option_groups.given_fields(cls)}
     for base in cls.__mro__:
         hints = typing.get_type_hints(base, include_extras=True) if dataclasses.is_dataclass(base) else {}
         for name in declared.keys() & inspect.get_annotations(base).keys():

@@ -194,7 +194,8 @@ def _described_by(where: str) -> Iterator[None]:
     except Exception as error:
         lines = str(error).splitlines() or [""]
         raise UserError(
-            f"{where} describes no model that can be built ({type(error).__name__}: {lines[0][:200]}): restore it."
+            f"{where} describes no model that can be built ({type(error).__name__}: {lines[0][:200]}): restore it, "
+            "or open the run with the version of jaxgen, and of your own experiment's file, that made it."
         ) from error
 
 

@@ -5,6 +5,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Literal, Self, TypeVar
 
+import numpy as np
+
 from jaxgen.core import option_groups
 from jaxgen.core.errors import UserError
 from jaxgen.core.options import (
@@ -113,12 +115,25 @@ class TrainConfig:
     def replace(self, **options: object) -> Self:
         """Return a config with other values of some options, by their names, whichever groups they are in.
 
-            TrainConfig().replace(steps=500, log_every=10)
+            TrainConfig().replace(steps=500, run_dir="runs/mine")
+
+        Text will do for a path, a list for a tuple, and a number of NumPy for one of Python.
 
         Raises:
           TypeError: there is no such option.
         """
-        return option_groups.replace(self, **options)
+        kinds = {name: str(hints[0]) for name, hints in option_types(type(self)).items()}
+        plain = {name: _plain(value, kinds.get(name, "")) for name, value in options.items()}
+        return option_groups.replace(self, **plain)
+
+
+def _plain(value: object, kind: str) -> object:
+    """Return what an option of a type holds where `value` was given, in Python or in JSON."""
+    if isinstance(value, list | tuple) and "tuple" in kind:
+        return tuple(_plain(item, kind) for item in value)
+    if isinstance(value, np.generic):
+        return value.item()
+    return Path(value) if "Path" in kind and isinstance(value, str) and value else value
 
 
 SHOWN_FIRST = ("run", "data", "model", "network", "optimizer")
@@ -195,21 +210,14 @@ def config_from_json(default: _Config, values: Json, where: str = "config.json")
       UserError: `values` has an option that `default` lacks (a run of another version), or a value is not of the type
         or in the range of its option.
     """
-    kinds = option_types(type(default))
     values = {FORMER_NAMES.get(name, name): value for name, value in values.items()}
-    if unknown := sorted(set(values) - set(kinds)):
+    if unknown := sorted(values.keys() - option_types(type(default)).keys()):
         raise UserError(
             f"{where} has options this version of the experiment does not know ({', '.join(unknown)}): "
             "use the version of jaxgen that made the run."
         )
 
-    def decode(value: object, is_path: bool) -> object:
-        if isinstance(value, list):
-            return tuple(decode(item, is_path) for item in value)
-        return Path(value) if is_path and isinstance(value, str) else value
-
-    decoded = {name: decode(value, "Path" in str(kinds[name][0])) for name, value in values.items()}
-    config = default.replace(**decoded)
+    config = default.replace(**values)
     check_options(config, where)
     return config
 

@@ -77,6 +77,10 @@ def train(
       RunStopped: Ctrl-C, SIGTERM or SIGHUP; the run ended after a step and is saved, and the message says how to
         continue. A second Ctrl-C raises it at once, with nothing more saved.
     """
+    if not isinstance(data, Dataset):
+        raise TypeError(f"data must be a jaxgen.data.Dataset (jaxgen.data.load makes one), not {type(data).__name__}")
+    if not isinstance(config, TrainConfig):
+        raise TypeError(f"config must be a jaxgen.TrainConfig, or options by name (steps=500), not {config!r:.80}")
     config = config.replace(**options)
     validate(config)
     mesh = device_mesh(config.hardware.devices)

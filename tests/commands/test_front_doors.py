@@ -77,7 +77,9 @@ def test_train_is_the_module_of_the_experiment(here):
     [
         (("smaple", "runs"), r"no command 'smaple' \(did you mean sample\?\)"),
         (("train", "mnist_gna"), r"no experiment 'mnist_gna' \(did you mean mnist_gan\?\)"),
+        (("train", "MNIST-GAN"), r"no experiment 'MNIST-GAN' \(did you mean mnist_gan\?\)"),
         (("train", "../mnist_gan"), "no experiment"),
+        (("train", "mine/own.py"), r"run by its file: python mine/own\.py"),
         (("compare", "runs/a"), "two runs or more"),
     ],
 )
@@ -111,6 +113,21 @@ def test_runs_are_compared_by_their_folders_alone(tiny, here):
     with contextlib.suppress(FileNotFoundError):
         shutil.rmtree(here / "b")
     assert_refused(command("compare", "a", "b", "--overwrite"), "b is not the folder of a run")
+
+
+@pytest.mark.parametrize(
+    ("wrong", "words"),
+    [
+        ({"model": type(tiny_mlp_gan_spec())}, "a model must be a spec"),
+        ({"data": np.zeros((4, 8, 8, 1), np.uint8)}, r"jaxgen\.data\.load makes one\), not ndarray"),
+        ({"config": {"steps": 4}}, r"options by name \(steps=500\), not \{'steps': 4\}"),
+        ({"stesp": 4}, r"no option 'stesp' \(did you mean steps\?\)"),
+    ],
+)
+def test_what_train_cannot_take_is_refused_before_any_work(here, wrong, words):
+    with pytest.raises(TypeError, match=words):
+        jaxgen.train(**{"model": tiny_mlp_gan_spec(), "data": tiny_images(), **wrong})
+    assert list(here.iterdir()) == []
 
 
 def test_the_package_names_its_version():

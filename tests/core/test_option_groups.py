@@ -1,8 +1,9 @@
 """Options in groups: where each is found by its name alone, and in which order help shows them."""
 
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from jaxgen import TrainConfig
@@ -65,6 +66,19 @@ def test_replace_gives_other_values_in_whichever_group_and_leaves_the_others():
     assert Config() == Config().replace()  # nothing was changed in place
 
 
+def test_replace_takes_groups_too():
+    config = Config().replace(width=8, network=NetworkOptions(width=4, dropout=0.5))
+    assert config.network == NetworkOptions(width=8, dropout=0.5)
+
+
+def test_values_given_in_python_are_those_of_a_command_line():
+    config = Config().replace(run_dir="x", steps=np.int64(5), dropout=np.float64(0.5))
+    assert config == Config().replace(run_dir=Path("x"), steps=5, dropout=0.5)
+    assert (type(config.run.steps), type(config.network.dropout)) == (int, float)
+    with pytest.raises(UserError, match=r"^--run-dir must be a path, not ''\.$"):
+        check_options(Config().replace(run_dir=""))
+
+
 def test_a_name_that_is_no_option_is_refused_with_the_nearest_one():
     with pytest.raises(TypeError, match=r"Config has no option 'widht' \(did you mean width\?\)"):
         Config().replace(widht=8)
@@ -75,8 +89,38 @@ def test_an_option_declared_in_two_groups_is_refused():
     class Twice(TrainConfig):
         steps: int = 5
 
-    with pytest.raises(TypeError, match=r"'steps' is declared twice, in run and in the config"):
-        Twice().replace(seed=1)
+    said = r"^Twice declares the option steps twice, in run and in the config: .* Twice\(\)\.replace\(steps=\.\.\.\)\.$"
+    for use in (lambda: Twice().replace(seed=1), lambda: parse_options(Twice, [], prog="test", description="")):
+        with pytest.raises(UserError, match=said):
+            use()
+
+
+def test_a_group_in_a_group_is_refused():
+    @dataclass(frozen=True)
+    class Outer:
+        inner: NetworkOptions = NetworkOptions()
+
+    @dataclass(frozen=True)
+    class Nested(TrainConfig):
+        outer: Outer = Outer()
+
+    with pytest.raises(
+        UserError, match="the group outer of Nested, has a group in it, inner: make that a field of Nested"
+    ):
+        option_groups.values(Nested())
+
+
+def test_a_field_that_is_computed_is_no_option():
+    @dataclass(frozen=True)
+    class Computed(TrainConfig):
+        half: int = field(init=False, default=0)
+
+        def __post_init__(self):
+            object.__setattr__(self, "half", self.run.steps // 2)
+
+    config = parse_options(Computed, ["--steps", "6"], prog="test", description="", default=Computed())
+    assert config.half == 3
+    assert "half" not in option_groups.values(config)
 
 
 def test_a_command_line_knows_no_groups_and_its_default_holds_where_nothing_is_given():
