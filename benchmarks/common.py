@@ -1,4 +1,4 @@
-"""What every library is given: sizes, data, and the settings of the optimizers; and what every table says."""
+"""Shared inputs of all libraries (sizes, data, settings of the optimizers), and shared entries of all tables."""
 
 import importlib.metadata
 import os
@@ -22,10 +22,10 @@ class Adam(NamedTuple):
 
 
 class Problem(NamedTuple):
-    """What an entry trains on, and with which optimizer."""
+    """The data of an entry, and its optimizer."""
 
     image_shape: tuple[int, int, int] | None
-    """Of images; None: a text."""
+    """The shape of images; None: a text."""
     batch_size: int
     adam: Adam
 
@@ -76,7 +76,7 @@ WEIGHT_DECAY, CLIP_NORM = 0.1, 1.0  # of the GPT
 
 
 def examples(problem: Problem) -> np.ndarray:
-    """Training data of an entry, uint8: images, or windows of tokens and the token after them."""
+    """Return the data of an entry, uint8: images, or windows of tokens with the token after them."""
     if problem.image_shape is not None:
         return images(problem.image_shape)
     size = (8192, GPT_SIZES["context"] + 1)
@@ -84,7 +84,7 @@ def examples(problem: Problem) -> np.ndarray:
 
 
 def in_turn(step_at: Callable[[int], None], problem: Problem) -> Callable[[int], None]:
-    """`run(steps)`: `step_at(first example)` of batch after batch, and from the beginning again."""
+    """Return `run(steps)`, which calls `step_at(first example)` for batch after batch, again and again."""
     position, count = 0, len(examples(problem))
 
     def run(steps: int) -> None:
@@ -97,7 +97,7 @@ def in_turn(step_at: Callable[[int], None], problem: Problem) -> Callable[[int],
 
 
 def images(shape: tuple[int, int, int]) -> np.ndarray:
-    """[8192, *shape] uint8, uniform."""
+    """Draw uniform images uint8 [8192, *shape]."""
     return np.random.default_rng(0).integers(0, 256, (8192, *shape), np.uint8)
 
 
@@ -122,7 +122,7 @@ PACKAGES = (
 
 
 def machine() -> dict:
-    """The processor, its cores, and the versions of everything measured."""
+    """Return the processor, its cores, and the versions of all that is measured."""
     model = platform.processor() or platform.machine()
     info = Path("/proc/cpuinfo")
     if info.exists():

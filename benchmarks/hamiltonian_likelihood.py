@@ -3,7 +3,7 @@
     pip install -e '.[bench]' pythae
     python benchmarks/hamiltonian_likelihood.py runs/mnist_hamiltonian_vae/001 --images 500
 
-By the dynamics of pythae's published run, 4 leapfrog steps of 0.05 without tempering. See README.md.
+The dynamics are those of pythae's published run, 4 leapfrog steps of 0.05 without tempering. See README.md.
 """
 
 import contextlib
@@ -34,7 +34,7 @@ SAMPLES = 1_000  # for each image, in batches of 100 on pythae's side
 
 @dataclasses.dataclass(frozen=True)
 class Config:
-    """Estimates the likelihood of a run's test images twice."""
+    """Estimate the likelihood of a run's test images by both libraries."""
 
     run: tyro.conf.Positional[Path]  # the folder of a run of mnist_hamiltonian_vae
     images: int = 500  # the first of the test images
@@ -70,7 +70,7 @@ def of_jaxgen(
     state: TrainState,
     batch: dict[str, Any],
 ) -> np.ndarray:
-    """[N], by the model's own `log_likelihood`."""
+    """Return the estimates [N] of the model's own `log_likelihood`."""
     fixed = config.replace(**DYNAMICS, learn_dynamics=False, initial_temperature=1.0)
     model = mnist_hamiltonian_vae.build_model(fixed, assets)
     state = state.replace(params={"vae": {**params, "posterior": {}}}, ema_params={})
@@ -79,7 +79,7 @@ def of_jaxgen(
 
 
 def of_pythae(params: dict[str, Any], images: np.ndarray) -> np.ndarray:
-    """[N], by get_nll, which gives the mean of log p(x) over images: it is given one at a time."""
+    """Return the estimates [N] of get_nll, which returns the mean over images and so is called for one at a time."""
     encoder, decoder = (jax.tree.map(tensor, params[name]) for name in ("encoder", "decoder"))
     softplus, linear = torch.nn.functional.softplus, torch.nn.functional.linear
 

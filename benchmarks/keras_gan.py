@@ -53,7 +53,7 @@ def dcgan_generator(
 
 
 def dcgan_encoder(widths: Sequence[int], num_outputs: int) -> keras.Model:
-    """With one output the discriminator."""
+    """Build DCGAN's encoder; with one output it is the discriminator."""
     convolutions = [(layers.Conv2D(width, 5, 2, padding="same"), layers.LeakyReLU(SLOPE)) for width in widths]
     return keras.Sequential(
         [
@@ -66,13 +66,13 @@ def dcgan_encoder(widths: Sequence[int], num_outputs: int) -> keras.Model:
 
 
 def non_saturating(real_logits: tf.Tensor, fake_logits: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
-    """The discriminator's loss and the generator's."""
+    """Return the discriminator's loss and the generator's."""
     discriminator_loss = tf.reduce_mean(tf.nn.softplus(-real_logits) + tf.nn.softplus(fake_logits))
     return discriminator_loss, tf.reduce_mean(tf.nn.softplus(-fake_logits))
 
 
 def hinge(real_logits: tf.Tensor, fake_logits: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
-    """The discriminator's loss and the generator's."""
+    """Return the discriminator's loss and the generator's."""
     discriminator_loss = tf.reduce_mean(tf.nn.relu(1 - real_logits) + tf.nn.relu(1 + fake_logits))
     return discriminator_loss, -tf.reduce_mean(fake_logits)
 
@@ -85,7 +85,7 @@ def gan_step(
     latent_size: int = LATENT_SIZE,
     losses: Callable[[tf.Tensor, tf.Tensor], tuple[tf.Tensor, tf.Tensor]] = non_saturating,
 ) -> Callable[[tf.Tensor], None]:
-    """`step(rows uint8 [B, H, W, C])`: both networks are updated at the same point.
+    """Return `step(rows uint8 [B, H, W, C])`, which updates both networks at the same point.
 
     There is one forward pass through D(G(z)) for both losses.
     """

@@ -1,7 +1,7 @@
 """SNGAN's residual networks for 32x32 images, as in `jaxgen.networks.sngan`, in Keras.
 
-`keras.layers.SpectralNormalization` stores the normalized weights in place of the weights, and takes no gradient
-through the singular value: a little less work than jaxgen and PyTorch do.
+`keras.layers.SpectralNormalization` stores the normalized weights in place of the weights and takes no gradient through
+the singular value, which is a little less work than in jaxgen and PyTorch.
 """
 
 import keras

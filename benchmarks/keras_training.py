@@ -1,4 +1,4 @@
-"""What the training steps in Keras share."""
+"""Shared parts of the training steps in Keras."""
 
 from collections.abc import Sequence
 
@@ -14,7 +14,7 @@ def adam_optimizer(variables: Sequence[keras.Variable], adam: Adam) -> keras.opt
 
 
 def scaled(rows: tf.Tensor) -> tf.Tensor:
-    """uint8 to float32 in [-1, 1]."""
+    """Convert uint8 to float32 in [-1, 1]."""
     return tf.cast(rows, tf.float32) / 127.5 - 1
 
 

@@ -9,7 +9,7 @@ from keras_training import adam_optimizer
 
 
 def vae_step(encoder: keras.Model, decoder: keras.Model, adam: Adam) -> Callable[[tf.Tensor], None]:
-    """`step(rows uint8 [B, H, W, C])`: pixels drawn anew, the KL term in closed form, one latent for each image."""
+    """Return `step(rows uint8 [B, H, W, C])`: binary pixels drawn anew, a closed-form KL term, one latent per image."""
     variables = encoder.trainable_variables + decoder.trainable_variables
     optimizer = adam_optimizer(variables, adam)
 

@@ -52,7 +52,7 @@ def _blocks(hidden: keras.KerasTensor) -> keras.KerasTensor:
 
 
 def vq_vae_step(encoder: keras.Model, decoder: keras.Model, adam: Adam) -> Callable[[tf.Tensor], None]:
-    """`step(rows uint8 [B, H, W, C])`: squared error over the data's variance, codes as running means."""
+    """Return `step(rows uint8 [B, H, W, C])`: squared error over the data's variance, codes as running means."""
     variables = encoder.trainable_variables + decoder.trainable_variables
     optimizer = adam_optimizer(variables, adam)
     codes = tf.Variable(tf.random.uniform((NUM_CODES, CODE_SIZE), -1 / NUM_CODES, 1 / NUM_CODES))

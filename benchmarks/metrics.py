@@ -1,4 +1,4 @@
-"""Seconds that scores of 10,000 real and 10,000 generated samples take, jaxgen beside torch-fidelity and prdc.
+"""Seconds per score of 10,000 real and 10,000 generated samples, jaxgen beside torch-fidelity and prdc.
 
     pip install -e '.[bench]'
     python benchmarks/metrics.py --json results.json
@@ -34,7 +34,7 @@ class Score(NamedTuple):
 
 @dataclasses.dataclass(frozen=True)
 class Config:
-    """Measures how long scores of features take beside other libraries."""
+    """Measure how long scores of features take beside other libraries."""
 
     only: str = ""  # names of scores, with commas between them; all where empty
     num: int = 10_000  # real and generated samples, each
@@ -70,7 +70,7 @@ def main() -> None:
 
 
 def samples(config: Config) -> tuple[np.ndarray, np.ndarray]:
-    """Features as of a network: most of the variance in few directions, cut off at zero."""
+    """Draw features like those of a network: most of the variance in few directions, cut off at zero."""
     random = np.random.default_rng(0)
     directions = random.standard_normal((64, config.features), np.float32) / 8
 

@@ -94,7 +94,7 @@ def sngan(adam: Adam) -> GenerativeModel:
 def image_gan(
     generator: nn.Module, discriminator: nn.Module, adam: Adam, *, latent_size: int = LATENT_SIZE, **options: Any
 ) -> GenerativeModel:
-    """Both networks updated at the same point, with one forward pass through D(G(z)) for both losses."""
+    """Build a GAN whose networks are updated at the same point, with one forward pass through D(G(z)) for both."""
     return GAN(
         generator,
         discriminator,
@@ -205,7 +205,7 @@ MODELS = {
 
 
 def train(name: str) -> Callable[[int], None]:
-    """Runs steps of an entry as the training loop does: many in one call."""
+    """Return a function that runs steps of an entry as the training loop does: many in one call."""
     problem = PROBLEMS[name]
     model = MODELS[name](problem.adam)
     is_text = problem.image_shape is None

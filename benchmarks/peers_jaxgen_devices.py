@@ -1,6 +1,6 @@
-"""The benchmark's entries in jaxgen with every CPU core as a device, as `--devices N` has it for a run.
+"""The benchmark's entries in jaxgen with every CPU core as a device, as with `--devices N` in a run.
 
-Imported before jax has a backend, in a process of its own.
+It is imported before jax has a backend, in a process of its own.
 """
 
 from jaxgen.training.parallel import cpu_cores, use_cores_as_devices

@@ -61,7 +61,7 @@ STEPS = {
 
 
 def train(name: str) -> Callable[[int], None]:
-    """Runs steps of an entry, one call of a tf.function each."""
+    """Return a function that runs steps of an entry, each as one call of a tf.function."""
     problem = PROBLEMS[name]
     data = tf.constant(examples(problem))
     step_on = STEPS[name](*NETWORKS[name](), problem.adam)

@@ -102,11 +102,11 @@ STEPS = {
 
 
 def train(name: str, change: Callable[[nn.Module], nn.Module] = lambda network: network) -> Callable[[int], None]:
-    """Runs steps of an entry, one after another, on a GPU if there is one; `change` gives networks another form."""
+    """Return a function that runs steps of an entry, on a GPU if there is one; `change` transforms the networks."""
     torch.set_num_threads(cores())
     on_gpu = torch.cuda.is_available()
     device = "cuda" if on_gpu else "cpu"
-    if on_gpu:  # products with TensorFloat-32, which XLA takes too, and the fastest convolution that can be found
+    if on_gpu:  # products in TensorFloat-32, as XLA has them too, and the fastest convolution that is found
         torch.set_float32_matmul_precision("high")
         torch.backends.cudnn.benchmark = True
     problem = PROBLEMS[name]

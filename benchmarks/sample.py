@@ -1,11 +1,12 @@
-"""Tokens a second that networks draw one by one, early in a sequence and late in it, and beside transformers.
+"""Tokens per second that networks draw one by one, early and late in a sequence, and beside transformers.
 
     pip install -e '.[bench]'
     python benchmarks/sample.py --json results.json
 
-Sequences of samples or tokens by jaxgen's own decoding, with random weights (the work is the same). Compilation is left
-out. A network with a cache of fixed size takes as long for each at any position. A GPT is also written as a folder of
-transformers, whose `generate` draws as many tokens with the same weights, in a process of its own. See README.md.
+Sequences of audio samples or tokens are drawn by jaxgen's own decoding, with random weights (the work is the same), and
+without the time of compilation. A network with a cache of fixed size takes equally long at any position. A GPT is also
+written as a folder of transformers, whose `generate` draws as many tokens with the same weights, in a process of its
+own. See README.md.
 """
 
 import dataclasses
@@ -40,18 +41,18 @@ class Entry(NamedTuple):
     """A model that draws sequences."""
 
     build: Callable[[], tuple[GenerativeModel, Any]]
-    """-> (model, a batch for its `init`)."""
+    """() -> (model, a batch for its `init`)."""
     positions: tuple[int, ...]
-    """Where in the sequence its speed is measured."""
+    """Positions in the sequence at which the speed is measured."""
     count: int
-    """Tokens of each measurement."""
+    """Number of tokens of each measurement."""
     beside_transformers: bool = False
-    """Whether it is a GPT-2."""
+    """Whether transformers draws too, which a GPT-2 allows."""
 
 
 @dataclasses.dataclass(frozen=True)
 class Config:
-    """Measures how fast networks draw."""
+    """Measure how fast networks draw."""
 
     only: str = ""  # names of entries, with commas between them; all where empty
     sequences: int = 1  # drawn side by side
@@ -79,14 +80,14 @@ def main() -> None:
 
 
 def row(name: str, library: str, position: int, entry: Entry, config: Config, times: list[float]) -> dict[str, Any]:
-    """One line of the table, which it prints."""
+    """Print and return one line of the table."""
     rate = config.sequences * entry.count / statistics.median(times)
     print(f"{name:<12}{library:<14}from position {position:<8}{rate:>10,.0f} tokens a second", flush=True)
     return {"name": name, "library": library, "position": position, "tokens_per_second": rate, "seconds": times}
 
 
 def measured_in_transformers(entry: Entry, model: GenerativeModel, state: TrainState, config: Config) -> list[float]:
-    """Return the seconds that `count` tokens after the first took, each time."""
+    """Return the seconds that `count` tokens after the first took, for each repeat."""
     with tempfile.TemporaryDirectory() as folder:
         save_gpt2(Path(folder), model.tokens.network, model.tokens.network_params(state))
         numbers = [str(n) for n in (config.sequences, entry.count, config.repeats)]
@@ -95,7 +96,7 @@ def measured_in_transformers(entry: Entry, model: GenerativeModel, state: TrainS
 
 
 def work(folder: str, sequences: str, count: str, repeats: str) -> None:
-    """The worker: draws with transformers, and prints how long it took."""
+    """Draw with transformers and print the seconds it took; this is the worker process."""
     import torch
     from transformers import GPT2LMHeadModel
 
@@ -112,7 +113,7 @@ def work(folder: str, sequences: str, count: str, repeats: str) -> None:
 
 
 def measured(entry: Entry, model: GenerativeModel, state: TrainState, config: Config) -> dict[int, list[float]]:
-    """Of each position, the seconds that `count` tokens from it on took, each time."""
+    """Return, for each position, the seconds that `count` tokens from it on took, for each repeat."""
     condition = () if model.condition is None else model.condition.of_samples(config.sequences)
     advance = jax.jit(model.tokens.advance)
     prompts = jnp.full((config.sequences, 1), model.tokens.first_token, jnp.int32)
@@ -132,14 +133,14 @@ def measured(entry: Entry, model: GenerativeModel, state: TrainState, config: Co
 
 
 def wavenet() -> tuple[GenerativeModel, Any]:
-    """The default network of spoken_wavenet."""
+    """Build the default network of spoken_wavenet."""
     config = spoken_wavenet.EXPERIMENT.presets["default"]
     data = spoken_wavenet.load_data(config)
     return spoken_wavenet.build_model(config, data.assets), example_batch(data, 2)
 
 
 def gpt(layers: int, heads: int, width: int, vocabulary_size: int, context: int) -> tuple[GenerativeModel, Any]:
-    """A GPT-2 of these sizes."""
+    """Build a GPT-2 of these sizes."""
     network = GPT(vocabulary_size, context, layers, heads, width, use_bias=True, feed_forward="gelu_tanh")
     return SequenceModel(network, optimizer=optax.sgd(0.0)).model(), {"tokens": jnp.zeros((1, 3), jnp.int32)}
 

@@ -1,4 +1,4 @@
-"""The autoregressive networks of binary images of `jaxgen.networks` in PyTorch, and their step."""
+"""The autoregressive networks of binary images, as in `jaxgen.networks`, and their step, in PyTorch."""
 
 from collections.abc import Callable, Sequence
 
@@ -13,10 +13,10 @@ PIXELS = 28 * 28
 
 
 class MaskedLinear(nn.Linear):
-    """Some weights are fixed at 0."""
+    """A linear layer some of whose weights are fixed at 0."""
 
     def __init__(self, mask: np.ndarray, *, bias: bool = True):
-        """Of a mask bool [inputs, outputs]."""
+        """Make the layer of a mask bool [inputs, outputs]."""
         super().__init__(*mask.shape, bias=bias)
         self.register_buffer("mask", torch.from_numpy(mask.T.astype(np.float32)))
 
@@ -25,7 +25,7 @@ class MaskedLinear(nn.Linear):
 
 
 class MADE(nn.Module):
-    """Logits of each pixel, given those before it; hidden degrees drawn once."""
+    """A network of each pixel's logit, given the pixels before it; the hidden degrees are drawn once."""
 
     def __init__(self, widths: Sequence[int], *, degrees_seed: int = 0, direct: bool = False):
         super().__init__()
@@ -38,7 +38,7 @@ class MADE(nn.Module):
         self.direct = MaskedLinear(ends[:, None] < ends, bias=False) if direct else None
 
     def forward(self, pixels: torch.Tensor) -> torch.Tensor:
-        """Pixels 0.0 or 1.0 [B, 28, 28] -> logits of 1 [B, 28, 28]."""
+        """Map pixels 0.0 or 1.0 [B, 28, 28] to logits of 1 [B, 28, 28]."""
         inputs = x = pixels.flatten(1)
         for layer in self.hidden:
             x = F.relu(layer(x))
@@ -65,11 +65,11 @@ class GatedPixelCNN(nn.Module):
         self.hidden, self.last = nn.Conv2d(width, hidden_width, 1), nn.Conv2d(hidden_width, 2, 1)
 
     def forward(self, pixels: torch.Tensor) -> torch.Tensor:
-        """Pixels 0.0 or 1.0 [B, H, W] -> logits of 1 [B, H, W]."""
+        """Map pixels 0.0 or 1.0 [B, H, W] to logits of 1 [B, H, W]."""
         height, width = pixels.shape[1:]
         vertical = horizontal = self.embed(torch.stack([1 - pixels, pixels], 1))
         for i, (side, seen) in enumerate(self.reaches):
-            # The first layer must not see the row, or the place, that it stands at; the others may.
+            # The first layer must not see its own row (vertical stack) or its own place (horizontal); others may.
             above, left = (seen, seen) if i == 0 else (seen - 1, seen - 1)
             sums = self.vertical[i](F.pad(vertical, (side, side, above, 0)))[:, :, :height]
             own = self.horizontal[i](F.pad(horizontal, (left, 0, 0, 0)))[:, :, :, :width]
@@ -85,12 +85,12 @@ def _gated(sums: torch.Tensor) -> torch.Tensor:
 
 
 def nats(network: nn.Module, pixels: torch.Tensor) -> torch.Tensor:
-    """-log p [B] of pixels 0.0 or 1.0 [B, 28, 28]."""
+    """Return -log p [B] of pixels 0.0 or 1.0 [B, 28, 28]."""
     return F.binary_cross_entropy_with_logits(network(pixels), pixels, reduction="none").sum((1, 2))
 
 
 def binary_image_step(network: nn.Module, adam: Adam) -> Callable[[torch.Tensor], None]:
-    """`step(rows uint8 [B, 28, 28])`: pixels are drawn black or white anew; the loss is a mean over pixels."""
+    """Return `step(rows uint8 [B, 28, 28])`, which draws pixels black or white anew; the loss is a mean over pixels."""
     optimizer = adam_optimizer(network.parameters(), adam)
 
     def step(rows: torch.Tensor) -> None:

@@ -37,7 +37,7 @@ def cycle_generator(channels: int = 3) -> nn.Module:
 
 
 def cycle_discriminator(channels: int = 3) -> nn.Module:
-    """PatchGAN."""
+    """Build PatchGAN's discriminator."""
     layers: list[nn.Module] = []
     width_in = channels
     for i in range(CYCLE_JUDGE_HALVINGS + 1):
@@ -58,7 +58,7 @@ def _norm_relu(width: int) -> list[nn.Module]:
 
 
 class Buffer:
-    """50 earlier images, which change places with half of the new ones."""
+    """A buffer of 50 earlier images, which change places with half of the new ones."""
 
     def __init__(self):
         self.images: list[torch.Tensor] = []
@@ -81,7 +81,7 @@ class Buffer:
 def cycle_gan_step(
     to_target: nn.Module, to_source: nn.Module, judge_target: nn.Module, judge_source: nn.Module, adam: Adam
 ) -> Callable[[torch.Tensor], None]:
-    """`step(rows uint8 [B, C, H, W])`: the same images, in the opposite order, are the sources."""
+    """Return `step(rows uint8 [B, C, H, W])`, whose sources are the same images in the opposite order."""
     judges = nn.ModuleList([judge_target, judge_source])
     generators = nn.ModuleList([to_target, to_source])
     optimizer, judging = (adam_optimizer(networks.parameters(), adam) for networks in (generators, judges))

@@ -21,7 +21,7 @@ LEVEL_MEAN, LEVEL_DEVIATION = -1.2, 1.2  # of log sigma
 
 
 def group_norm(width: int) -> nn.Module:
-    """As many groups, up to 32, as leave 4 channels to each."""
+    """Build a group norm with at most 32 groups of at least 4 channels each."""
     groups = max(n for n in range(1, 33) if width % n == 0 and (n == 1 or width // n >= 4))
     return nn.GroupNorm(groups, width)
 
@@ -109,13 +109,13 @@ class UNet(nn.Module):
 
 
 def sinusoids(labels: Tensor, size: int) -> Tensor:
-    """[B] -> [B, size]."""
+    """Embed noise levels [B] as sinusoids [B, size]."""
     angles = labels[:, None] * torch.logspace(0, 2, size // 2, device=labels.device)
     return torch.cat([angles.cos(), angles.sin()], 1)
 
 
 def diffusion_step(network: nn.Module, adam: Adam) -> Callable[[torch.Tensor], None]:
-    """`step(rows uint8 [B, C, H, W])`: the squared error of what EDM's network predicts."""
+    """Return `step(rows uint8 [B, C, H, W])` on the squared error of EDM's network."""
     optimizer = adam_optimizer(network.parameters(), adam)
 
     def step(rows: torch.Tensor) -> None:

@@ -74,12 +74,12 @@ def dcgan_discriminator(widths: Sequence[int], *, hidden_width: int | None = Non
 
 
 def initialize(network: nn.Module, *, scale: float | None) -> None:
-    """Draws the weights as jaxgen does: N(0, scale^2), or where `scale` is None with variance 1 / inputs; no biases."""
+    """Draw the weights as jaxgen does: N(0, scale^2), or with variance 1 / inputs if `scale` is None; zero biases."""
     for module in network.modules():
         if isinstance(module, nn.Linear | nn.Conv2d | nn.ConvTranspose2d):
             if scale is not None:
                 nn.init.normal_(module.weight, std=scale)
-            else:  # Flax's lecun_normal: cut at two deviations, which takes the deviation down to 0.8796 of itself
+            else:  # Flax's lecun_normal: truncated at two deviations, which reduces the deviation by the factor 0.8796
                 deviation = module.weight[0].numel() ** -0.5 / 0.87962566103423978
                 nn.init.trunc_normal_(module.weight, std=deviation, a=-2 * deviation, b=2 * deviation)
             if module.bias is not None:
@@ -87,12 +87,12 @@ def initialize(network: nn.Module, *, scale: float | None) -> None:
 
 
 def non_saturating(real_logits: torch.Tensor, fake_logits: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-    """The discriminator's loss and the generator's."""
+    """Return the discriminator's loss and the generator's."""
     return (F.softplus(-real_logits) + F.softplus(fake_logits)).mean(), F.softplus(-fake_logits).mean()
 
 
 def hinge(real_logits: torch.Tensor, fake_logits: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-    """The discriminator's loss and the generator's."""
+    """Return the discriminator's loss and the generator's."""
     return (F.relu(1 - real_logits) + F.relu(1 + fake_logits)).mean(), -fake_logits.mean()
 
 
@@ -107,7 +107,7 @@ def gan_step(
     r1_estimate: float = 0.0,
     clip_norm: float | None = None,
 ) -> Callable[[torch.Tensor], None]:
-    """`step(rows uint8 [B, C, H, W])`: both networks are updated at the same point.
+    """Return `step(rows uint8 [B, C, H, W])`, which updates both networks at the same point.
 
     There is one forward pass through D(G(z)) for both losses. `adam` is for both, or for the generator alone.
     """

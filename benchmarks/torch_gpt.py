@@ -9,7 +9,7 @@ from torch import nn
 
 
 class Block(nn.Module):
-    """Pre-norm causal attention and feed-forward, without biases."""
+    """A block of pre-norm causal attention and feed-forward, without biases."""
 
     def __init__(self, width: int, heads: int):
         super().__init__()
@@ -27,7 +27,7 @@ class Block(nn.Module):
 
 
 class GPT(nn.Module):
-    """Learned positions; the embedding is also the last layer."""
+    """A GPT with learned positions, whose embedding is also its last layer."""
 
     def __init__(self, vocabulary_size: int, context: int, layers: int, heads: int, width: int):
         super().__init__()
@@ -45,9 +45,9 @@ class GPT(nn.Module):
 
 
 def language_model_step(network: nn.Module, adam: Adam) -> Callable[..., None]:
-    """`step(windows uint8 [B, T + 1], learning_rate)`: AdamW that decays only matrices, gradients cut to a norm.
+    """Return `step(windows uint8 [B, T + 1], learning_rate)`: AdamW that decays only matrices, with clipped gradients.
 
-    Without a learning rate: that of `adam`.
+    The default learning rate is that of `adam`.
     """
     optimizer = torch.optim.AdamW(
         [

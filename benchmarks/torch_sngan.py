@@ -18,7 +18,7 @@ class Residual(nn.Module):
 
 
 class SumOfPixels(nn.Module):
-    """[B, C, H, W] -> [B, C]."""
+    """The sum over pixels, [B, C, H, W] -> [B, C]."""
 
     def forward(self, inputs: Tensor) -> Tensor:
         return inputs.sum((2, 3))

@@ -23,11 +23,11 @@ from common import (
 from torch import nn
 from torch_training import adam_optimizer, move_average, scaled
 
-GROUP = 4  # images that are compared, by the minibatch's deviation
+GROUP = 4  # images of a group of the minibatch standard deviation
 
 
 def widths_of(size: int) -> list[int]:
-    """Of the maps of side 4, 8, ... up to the image's."""
+    """Return the widths of the maps of side 4, 8, ... up to the image's."""
     sides = [4 << i for i in range(int(math.log2(size)) - 1)]
     return [min(STYLE_MAPS["channel_base"] // side, STYLE_MAPS["channel_max"]) for side in sides]
 
@@ -42,7 +42,7 @@ def filter_taps(device: torch.device) -> torch.Tensor:
 
 
 def smooth(maps: torch.Tensor, pads: tuple[int, int], gain: float, *, stride: int = 1) -> torch.Tensor:
-    """Filters both axes, each channel by itself."""
+    """Filter both axes, each channel by itself."""
     channels = maps.shape[1]
     taps = (filter_taps(maps.device) * gain**0.5).expand(channels, 1, 4)
     padded = F.pad(maps, (*pads, *pads))
@@ -55,7 +55,7 @@ def smooth(maps: torch.Tensor, pads: tuple[int, int], gain: float, *, stride: in
 
 
 def upsampled(maps: torch.Tensor) -> torch.Tensor:
-    """Twice the size: zeros between the pixels, filtered."""
+    """Double the size: put zeros between the pixels and filter."""
     batch, channels, height, width = maps.shape
     spread = maps.new_zeros(batch, channels, height, 2, width, 2)
     spread[:, :, :, 0, :, 0] = maps
@@ -74,7 +74,7 @@ class Dense(nn.Module):
 
 
 class Conv(nn.Module):
-    """Equalized; `down` filters and halves."""
+    """A convolution with equalized learning rate; `down` filters and halves."""
 
     def __init__(self, width_in: int, width: int, size: int = 3, *, down: bool = False, bias: bool = True):
         super().__init__()
@@ -92,7 +92,7 @@ class Conv(nn.Module):
 
 
 class ModulatedConv(nn.Module):
-    """The style scales the inputs, and the outputs are brought back to unit size: one kernel for the whole batch."""
+    """A convolution whose inputs are scaled by the style and outputs demodulated, with one kernel for all examples."""
 
     def __init__(self, width_in: int, width: int, size: int = 3, *, demodulate: bool = True, up: bool = False):
         super().__init__()
@@ -127,7 +127,7 @@ class StyledConv(nn.Module):
 
 
 class Generator(nn.Module):
-    """Mapping, and the sum of the images of all sizes."""
+    """The mapping network, and the synthesis as a sum of images of all sizes."""
 
     def __init__(self, channels: int, size: int):
         super().__init__()
@@ -151,7 +151,7 @@ class Generator(nn.Module):
         return hidden
 
     def mixed(self, batch: int) -> torch.Tensor:
-        """Styles [B, N, S], most of them of two latents."""
+        """Return styles [B, N, S], most of them of two latents."""
         device = self.constant.device
         both = self.map(torch.randn(2 * batch, STYLE_LATENT_SIZE, device=device)).reshape(batch, 2, 1, -1)
         crossover = 1 + torch.randint(self.num_styles - 1, (batch,), device=device)
@@ -199,7 +199,7 @@ class Discriminator(nn.Module):
 
 
 def stylegan2_step(generator: Generator, discriminator: Discriminator, adam: Adam) -> Callable[[torch.Tensor], None]:
-    """`step(rows uint8 [B, C, H, W])`: two updates, and the two penalties as often as they are due."""
+    """Return `step(rows uint8 [B, C, H, W])`: two updates, and the two penalties at their intervals."""
     generating, judging = (
         adam_optimizer(network.parameters(), lazy(adam, every))
         for network, every in ((generator, PATH_EVERY), (discriminator, R1_EVERY))
@@ -243,6 +243,6 @@ def stylegan2_step(generator: Generator, discriminator: Discriminator, adam: Ada
 
 
 def lazy(adam: Adam, every: int) -> Adam:
-    """Moves a network as far as if the penalty were part of each step."""
+    """Return the settings with which a network moves as far as if the penalty were part of each step."""
     share = every / (every + 1)
     return adam._replace(learning_rate=share * adam.learning_rate, beta2=adam.beta2**share)

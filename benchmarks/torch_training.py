@@ -1,4 +1,4 @@
-"""What the training steps in PyTorch share."""
+"""Shared parts of the training steps in PyTorch."""
 
 from collections.abc import Iterable, Iterator
 
@@ -12,12 +12,12 @@ def adam_optimizer(parameters: Iterable[torch.Tensor], adam: Adam) -> torch.opti
 
 
 def scaled(rows: torch.Tensor) -> torch.Tensor:
-    """uint8 to float32 in [-1, 1]."""
+    """Convert uint8 to float32 in [-1, 1]."""
     return rows.float() / 127.5 - 1
 
 
 def shuffled_batches(rows: torch.Tensor, size: int, steps: int) -> Iterator[torch.Tensor]:
-    """`steps` batches [size, ...] of rows [N, ...] in a new order in each epoch, into which the last batch runs on."""
+    """Yield `steps` batches [size, ...] of rows [N, ...], in a new order in each epoch; batches may span two epochs."""
     order = torch.randperm(len(rows))
     for _ in range(steps):
         while len(order) < size:
@@ -28,7 +28,7 @@ def shuffled_batches(rows: torch.Tensor, size: int, steps: int) -> Iterator[torc
 
 @torch.no_grad()
 def move_average(average: nn.Module, network: nn.Module, decay: float) -> None:
-    """Moves the parameters; the running statistics are those of the network."""
+    """Update the averaged parameters, and copy the network's running statistics."""
     for old, new in zip(average.parameters(), network.parameters(), strict=True):
         old.lerp_(new, 1.0 - decay)
     for old, new in zip(average.buffers(), network.buffers(), strict=True):

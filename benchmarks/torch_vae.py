@@ -10,7 +10,7 @@ from torch_training import adam_optimizer
 
 
 def vae_step(encoder: nn.Module, decoder: nn.Module, adam: Adam) -> Callable[[torch.Tensor], None]:
-    """`step(rows uint8 [B, C, H, W])`: pixels drawn anew, the KL term in closed form, one latent for each image."""
+    """Return `step(rows uint8 [B, C, H, W])`: binary pixels drawn anew, a closed-form KL term, one latent per image."""
     optimizer = adam_optimizer([*encoder.parameters(), *decoder.parameters()], adam)
 
     def step(rows: torch.Tensor) -> None:

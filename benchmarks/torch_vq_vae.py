@@ -52,7 +52,7 @@ def _blocks() -> list[nn.Module]:
 
 
 def vq_vae_step(encoder: nn.Module, decoder: nn.Module, adam: Adam) -> Callable[[torch.Tensor], None]:
-    """`step(rows uint8 [B, C, H, W])`: squared error over the data's variance, codes as running means."""
+    """Return `step(rows uint8 [B, C, H, W])`: squared error over the data's variance, codes as running means."""
     optimizer = adam_optimizer([*encoder.parameters(), *decoder.parameters()], adam)
     device = next(encoder.parameters()).device
     codes = (2 * torch.rand(NUM_CODES, CODE_SIZE, device=device) - 1) / NUM_CODES

@@ -43,7 +43,7 @@ PAUSE = 0.1  # seconds between blocks, in which a library's idle threads go to s
 
 @dataclasses.dataclass(frozen=True)
 class Config:
-    """Measures training steps per second beside other libraries."""
+    """Measure training steps per second beside other libraries."""
 
     only: str = ""  # names of entries, with commas between them; all where empty
     peers: str = ""  # names of libraries, with commas between them; all where empty
@@ -54,7 +54,7 @@ class Config:
 
 
 class Worker:
-    """A process that holds one library's training run and steps when told to."""
+    """A process that holds one library's training run and takes steps on request."""
 
     def __init__(self, peer: str, name: str):
         self.peer, self.is_ready = peer, None
@@ -67,13 +67,13 @@ class Worker:
         )
 
     def wait(self) -> bool:
-        """Waits until all is built and compiled; False if the process ended instead."""
+        """Wait until all is built and compiled; return False if the process ended instead."""
         if self.is_ready is None:
             self.is_ready = self._read() is not None
         return self.is_ready
 
     def seconds(self, steps: int) -> float:
-        """How long so many steps took."""
+        """Take `steps` steps, and return the seconds they took."""
         self.process.stdin.write(f"{steps}\n")
         self.process.stdin.flush()
         seconds = self._read()
@@ -93,7 +93,7 @@ class Worker:
 
 
 def work(peer: str, name: str) -> None:
-    """The worker: builds, warms up, and then times as many steps as each line on the standard input says."""
+    """Build, warm up, and then time as many steps as each line of standard input says; this is the worker process."""
     run = importlib.import_module(f"peers_{peer}").BUILDERS[name]()
     for _ in range(2):  # compilation, thread pools, caches
         run(WARM_UP)
@@ -105,9 +105,9 @@ def work(peer: str, name: str) -> None:
 
 
 def build(names: list[str], config: Config, report: Callable[[str], None]) -> dict[str, list[Worker]]:
-    """The workers of some entries, for the libraries that were asked for, built one after another or all at once.
+    """Build the workers of some entries for the requested libraries, one after another or all at once.
 
-    What cannot be built is reported and left out; none is still being built when this returns.
+    An entry that cannot be built is reported and left out; no worker is still being built when this returns.
     """
     asked = chosen(config.peers, LIBRARIES, "library")
     workers = {name: [] for name in names}
@@ -125,7 +125,7 @@ def build(names: list[str], config: Config, report: Callable[[str], None]) -> di
 
 
 def measure(name: str, workers: list[Worker], config: Config) -> list[dict]:
-    """One row for each library: median milliseconds a step, their spread, and the ratio of ours to it."""
+    """Return one row for each library: median milliseconds per step, their spread, and the ratio of our speed to it."""
     times = {worker.peer: [] for worker in workers}
     try:
         steps = {}

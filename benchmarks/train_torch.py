@@ -1,10 +1,10 @@
-"""Trains the network of mnist_gan or mnist_dcgan in PyTorch, for the same steps on the same data, and draws samples.
+"""Train the network of mnist_gan or mnist_dcgan in PyTorch, for the same steps on the same data, and draw samples.
 
     pip install -e '.[bench]'
     python benchmarks/train_torch.py mnist_gan --seed 0 --out torch_samples.npz
     jaxgen evaluate --real mnist --generated torch_samples.npz
 
-It is the measure of what jaxgen's own training reaches: same networks, initializers, batch, update, moving average.
+It is a reference for jaxgen's training: networks, initializers, batch, update and moving average are the same.
 """
 
 import copy
@@ -35,18 +35,18 @@ from jaxgen.experiments import mnist_dcgan, mnist_gan
 
 @dataclass(frozen=True)
 class Options:
-    """Trains one of jaxgen's GANs in PyTorch and writes samples of the generator's moving average."""
+    """Train one of jaxgen's GANs in PyTorch and write samples of the generator's moving average."""
 
     experiment: tyro.conf.Positional[Literal["mnist_gan", "mnist_dcgan"]]
-    """Whose networks and settings."""
+    """The experiment whose networks and settings are used."""
     out: Path
-    """The .npz file of the samples, uint8."""
+    """The .npz file of samples to write, uint8."""
     seed: int = 0
     """Seed of weights, noise and order."""
     steps: int | None = None
-    """How many training steps. None: as many as the experiment's default."""
+    """Number of training steps. None: that of the experiment's default preset."""
     num: int = 10_000
-    """How many samples are drawn."""
+    """Number of samples to draw."""
 
 
 def main() -> None:

@@ -1,11 +1,11 @@
-"""Trains the network of mnist_made or mnist_pixelcnn in PyTorch, for the same steps on the same images.
+"""Train the network of mnist_made or mnist_pixelcnn in PyTorch, for the same steps on the same images.
 
     pip install -e '.[bench]'
     python benchmarks/train_torch_binary_images.py mnist_made --widths 500 --no-direct
     python benchmarks/train_torch_binary_images.py mnist_pixelcnn
 
 Network, initializers, batch, update and moving average are those of jaxgen; -log p is of the same 10,000 test images,
-which were made binary by chance once.
+which were binarized at random once.
 """
 
 import copy
@@ -29,20 +29,20 @@ EXPERIMENTS: dict[str, Any] = {"mnist_made": mnist_made, "mnist_pixelcnn": mnist
 
 @dataclass(frozen=True)
 class Options:
-    """Trains one of jaxgen's autoregressive models of binary images in PyTorch."""
+    """Train one of jaxgen's autoregressive models of binary images in PyTorch."""
 
     experiment: tyro.conf.Positional[Literal["mnist_made", "mnist_pixelcnn"]]
-    """Whose network and settings."""
+    """The experiment whose network and settings are used."""
     seed: int = 0
     """Seed of weights, noise and order."""
     steps: int | None = None
-    """How many training steps. None: as many as the experiment's default."""
+    """Number of training steps. None: that of the experiment's default preset."""
     widths: tuple[int, ...] = mnist_made.DEFAULT.network.widths
-    """Hidden layers of mnist_made."""
+    """Widths of the hidden layers of mnist_made."""
     direct: bool = True
-    """Pixels of mnist_made are connected to the logits of later ones directly, too."""
+    """Also connect pixels of mnist_made directly to the logits of later ones."""
     eval_every: int = 4_000
-    """Steps between evaluations."""
+    """Number of steps between evaluations."""
 
 
 def main() -> None:
@@ -70,7 +70,7 @@ def main() -> None:
 
 
 def network_of(options: Options, config: Any) -> nn.Module:
-    """With jaxgen's settings."""
+    """Build the network with jaxgen's settings."""
     network = config.network
     if options.experiment == "mnist_made":
         return MADE(options.widths, degrees_seed=network.degrees_seed, direct=options.direct)

@@ -1,4 +1,4 @@
-"""Trains the network of kjv_gpt in PyTorch, for the same steps on the same windows, and says its loss on held-out text.
+"""Train the network of kjv_gpt in PyTorch, for the same steps on the same windows, and print its held-out loss.
 
     pip install -e '.[bench]'
     python benchmarks/train_torch_gpt.py --seed 0
@@ -24,12 +24,12 @@ from jaxgen.experiments._gpt import NANOGPT
 
 @dataclass(frozen=True)
 class Options:
-    """Trains kjv_gpt's network in PyTorch."""
+    """Train kjv_gpt's network in PyTorch."""
 
     seed: int = 0
     """Seed of weights and order."""
     steps: int = kjv_gpt.DEFAULT.run.steps
-    """How many training steps."""
+    """Number of training steps."""
 
 
 def main() -> None:

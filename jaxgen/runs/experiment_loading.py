@@ -16,13 +16,15 @@ Kind = TypeVar("Kind")
 
 
 def load_experiment(module: str | None, file: Path | tuple[Path, bytes] | None) -> Experiment:
-    """Return the experiment that a module of the package, or a file, defines. The file is run, so it must be trusted.
+    """Return the experiment that a module of the package, or a file, defines.
+
+    The file is executed, so it must be trusted.
 
     Args:
       file: a path, or a path with its content, which is then not read again.
 
     Raises:
-      UserError: there is none, or the module is not one of the package's experiments.
+      UserError: no experiment is defined, or the module is not one of the package's experiments.
     """
     found = _own_module(module) if module is not None else _run_file(present(file))
     experiments = _defined(found, Experiment)
@@ -32,7 +34,7 @@ def load_experiment(module: str | None, file: Path | tuple[Path, bytes] | None) 
 
 
 def _own_module(module: str) -> ModuleType:
-    """A module of `jaxgen.experiments`; no other is imported by a name that a file says."""
+    """Import a module of `jaxgen.experiments`; no other module is imported by a name from a file."""
     if module not in [f"{PACKAGE}.{name}" for name in experiment_names()]:
         raise UserError(
             f"{module!a} is none of the experiments of this version of jaxgen ('jaxgen list' shows them), so it is not "
@@ -42,7 +44,7 @@ def _own_module(module: str) -> ModuleType:
 
 
 def _run_file(file: Path | tuple[Path, bytes]) -> ModuleType:
-    """Return what a file defines, by its text: no compiled copy that lies beside it is run in its place."""
+    """Execute a file from its text and return its module; a compiled copy beside it is never executed instead."""
     try:
         path, content = file if isinstance(file, tuple) else (Path(file), Path(file).read_bytes())
         spec = importlib.util.spec_from_file_location("jaxgen_user_experiment", path.resolve())

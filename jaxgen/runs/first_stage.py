@@ -20,12 +20,13 @@ from jaxgen.training.config import TrainConfig
 
 
 def describe_first_stage(run_dir: Path) -> Json:
-    """What the second run keeps of the first among its assets, so that it can be opened where the first is not.
+    """Return what the second run keeps of the first in its assets, so that it can be opened without the first.
 
-    The first run's record, the step of its latest checkpoint, the SHA-256 of that state, and the sizes of its codes.
+    This is the first run's record, the step of its latest checkpoint, the SHA-256 of that state, and the sizes of its
+    codes.
 
     Raises:
-      UserError: not a run, no checkpoint, or a model without discrete codes.
+      UserError: the folder is not a run, has no checkpoint, or its model has no discrete codes.
     """
     run = open_run(run_dir)
     name = run.name
@@ -46,9 +47,9 @@ def describe_first_stage(run_dir: Path) -> Json:
 
 
 def first_stage_of(config: TrainConfig, folder: Path) -> Json:
-    """What `describe_first_stage` says of a folder where a run begins.
+    """Return `describe_first_stage` of the option's folder for a new run.
 
-    A run that is resumed keeps the first stage that it began with, whatever became of the folder since.
+    A resumed run keeps the first stage that it began with, even if the folder has changed since.
     """
     if config.run.resume:
         return run_folder.kept_asset(present(config.run.run_dir), "first_stage")
@@ -56,12 +57,12 @@ def first_stage_of(config: TrainConfig, folder: Path) -> Json:
 
 
 def load_first_stage_data(described: Json, folder: Path) -> Dataset:
-    """Return the data that the first stage, which is described and lies in `folder`, was trained on.
+    """Return the data that the described first stage in `folder` was trained on.
 
-    They are divided as the first stage has it. A second run that is opened again has recorded that itself.
+    They are split as in the first stage. A second run that is opened again has recorded the split itself.
 
     Raises:
-      UserError: they have changed since.
+      UserError: the data have changed since.
     """
     if recorded() is None:
         return load_run_data(open_run(folder), unchanged=True)
@@ -70,10 +71,10 @@ def load_first_stage_data(described: Json, folder: Path) -> Dataset:
 
 
 def first_stage_tokenizer(described: Json, run_dir: Path) -> Tokenizer:
-    """Codes as tokens, by a first stage's networks, which are read from `run_dir` where a second run begins.
+    """Return the tokenizer whose tokens are the codes of a first stage.
 
-    A run that goes on, or is opened, has them in its own checkpoint: then only their shapes are asked for, and what
-    `run_dir` holds by now does not matter.
+    A new second run reads the first stage's networks in `run_dir`. A run that is resumed or opened has the networks in
+    its own checkpoint: then only their shapes are needed, and the content of `run_dir` does not matter.
     """
     run = _open(described)
     found = read_again(described, run_dir)  # here, since checkpoints cannot be read while a function is traced
@@ -96,9 +97,9 @@ def first_stage_tokenizer(described: Json, run_dir: Path) -> Tokenizer:
 
 
 def unknown_arrays(shapes: Tree) -> Tree:
-    """Arrays of these shapes in place of those that are not known: a checkpoint's take their place.
+    """Return placeholders for arrays that a checkpoint will provide.
 
-    Not zeros: a state that is kept without having been restored is refused as not finite.
+    They are not zeros, so that a state which is used without having been restored is refused as not finite.
     """
     return jax.tree.map(
         lambda s: jnp.full(s.shape, jnp.nan if jnp.issubdtype(s.dtype, jnp.floating) else 0, s.dtype), shapes
@@ -106,7 +107,7 @@ def unknown_arrays(shapes: Tree) -> Tree:
 
 
 def read_again(described: Json, run_dir: Path) -> tuple[Run, TrainState] | None:
-    """The run whose state has the described `sha256`, or None where the folder does not hold it any more."""
+    """Return the run whose state has the described `sha256`, or None if the folder no longer holds it."""
     try:
         run = open_run(run_dir)
         state = restore_run(run)
@@ -116,7 +117,7 @@ def read_again(described: Json, run_dir: Path) -> tuple[Run, TrainState] | None:
 
 
 def _frozen(state: TrainState, sha256: str) -> Variables:
-    """What of a state its functions need, and the hash of where it came from, uint8 [32]."""
+    """Return the parts of a state that the model's functions need, and the hash of the whole state, uint8 [32]."""
     networks = {"params": state.params, "model_state": state.model_state, "ema_params": state.ema_params}
     return {**networks, "sha256": np.frombuffer(bytes.fromhex(sha256), np.uint8)}
 

@@ -1,6 +1,6 @@
 """GPT-2 in the layout of Hugging Face's transformers: a folder with config.json and model.safetensors.
 
-Nothing is downloaded: the folder is one that a person has.
+Nothing is downloaded: the folder must exist on disk.
 """
 
 import json
@@ -21,13 +21,13 @@ from jaxgen.runs.hugging_face_config import ACTIVATIONS, CONFIG, check_gpt2_conf
 
 WEIGHTS = "model.safetensors"
 INDEX = f"{WEIGHTS}.index.json"
-"""Of weights in several files: {"weight_map": {array: file}}."""
+"""The index of weights in several files: {"weight_map": {array: file}}."""
 _PICKLED = ("pytorch_model.bin", "pytorch_model.bin.index.json")
 _PREFIX = "transformer."
 _MASKS = (".attn.bias", ".attn.masked_bias")
-"""Endings of arrays that are no weights: older files hold each block's causal mask."""
+"""Suffixes of arrays that are no weights: older files hold each block's causal mask."""
 _OUTPUT = "lm_head.weight"
-"""The output's table: with tied embeddings, if it is there, the embedding once more."""
+"""The output's table, if the file has it; with tied embeddings it equals the embedding."""
 _BLOCK_LAYERS = {
     "attention_norm": "ln_1",
     "queries_keys_values": "attn.c_attn",
@@ -37,7 +37,7 @@ _BLOCK_LAYERS = {
     "output": "mlp.c_proj",
 }
 _DTYPES = ("float16", "bfloat16", "float32", "float64")
-"""Those that weights may have; they are read as float32."""
+"""The types that weights may have; all are read as float32."""
 
 
 class _Stored(NamedTuple):
@@ -49,12 +49,12 @@ def gpt2_network(config: Json, source: str | Path = "The GPT-2's description", *
     """Return the network that `read_gpt2_config` describes.
 
     Args:
-      config: the facts.
-      source: where they are from, which is named in errors.
+      config: fields of config.json.
+      source: where the fields are from, which is named in errors.
       options: more attributes (`dropout`, `dtype`).
 
     Raises:
-      UserError: what `check_gpt2_config` says.
+      UserError: `check_gpt2_config` refuses the fields.
     """
     facts = check_gpt2_config(config, source)
     return GPT(
@@ -78,8 +78,8 @@ def load_gpt2(folder: Path) -> tuple[GPT, Params]:
     """Return a GPT-2 and its weights: `network.apply({"params": params}, tokens, train=False)`.
 
     Raises:
-      UserError: what `read_gpt2_config` says, or weights that are missing, odd, of another shape or dtype, or not
-        finite; the file and the array are named.
+      UserError: `read_gpt2_config` refuses the folder, or weights are missing, unknown, of another shape or dtype, or
+        not finite; the file and the array are named.
     """
     folder = Path(folder)
     network = gpt2_network(read_gpt2_config(folder), folder / CONFIG)
@@ -103,7 +103,7 @@ def load_gpt2(folder: Path) -> tuple[GPT, Params]:
 
 
 def _read_weights(folder: Path) -> tuple[Path, dict[str, _Stored]]:
-    """Return the file that is named where an array is missing, and all arrays by name, without masks and prefix."""
+    """Return the file to name if an array is missing, and all arrays by name, without masks and prefix."""
     path = folder / WEIGHTS
     if path.is_file() or not (folder / INDEX).is_file():
         _check_not_pickled(folder)
@@ -149,7 +149,7 @@ def _read_shards(index: Path) -> dict[str, _Stored]:
 
 
 def _weights(name: str, stored: _Stored, shape: tuple[int, ...]) -> np.ndarray:
-    """Return the array as float32, if it is what it should be."""
+    """Return the array as float32, or refuse one with an unexpected shape, type or value."""
     path, array = stored
     if array.dtype.name not in _DTYPES:
         raise UserError(f"{path} holds {name} as {array.dtype.name}: only {', '.join(_DTYPES)} can be read.")
@@ -166,13 +166,14 @@ def _weights(name: str, stored: _Stored, shape: tuple[int, ...]) -> np.ndarray:
 
 
 def save_gpt2(folder: Path, network: GPT, params: Params, vocabulary: Vocabulary | None = None) -> None:
-    """Write a GPT as a folder that transformers reads as a `GPT2LMHeadModel`; a subword vocabulary as its tokenizer.
+    """Write a GPT as a folder that transformers reads as a `GPT2LMHeadModel`.
 
-    Biases that the network lacks are written as zeros, which is the same.
+    A subword vocabulary becomes its tokenizer. Biases that the network lacks are written as zeros, which does not
+    change its outputs.
 
     Raises:
-      UserError: a network that is no GPT-2: rotary positions, RMS norm, another feed-forward part, shared keys; or a
-        folder that is not empty.
+      UserError: the network is no GPT-2 (rotary positions, RMS norm, another feed-forward part, shared keys), or the
+        folder is not empty.
     """
     check_is_gpt2(network)
     folder = Path(folder)
@@ -212,10 +213,10 @@ def save_gpt2(folder: Path, network: GPT, params: Params, vocabulary: Vocabulary
 
 
 def check_is_gpt2(network: GPT) -> None:
-    """Refuses what GPT-2's layout cannot hold.
+    """Refuse a network that GPT-2's layout cannot hold.
 
     Raises:
-      UserError: it names the option.
+      UserError: the network has such an option, which the message names.
     """
     others = {
         "positions": network.positions != "learned",

@@ -24,17 +24,17 @@ ACTIVATIONS: dict[str, Literal["gelu", "gelu_tanh", "relu", "silu"]] = {
     "silu": "silu",
     "swish": "silu",
 }
-"""Their names of the feed-forward part -> ours. The first of several is the one that is written."""
+"""Transformers' names of activations -> those of our feed-forward parts. The first of several names is written."""
 MAX_JSON_BYTES = 64 * 2**20
-"""Of config.json, and of the index of sharded weights, which names each array."""
+"""Largest size of config.json and of the index of sharded weights, which names each array."""
 
 
 class _Field(NamedTuple):
     default: Any
-    """What transformers takes where the field is missing."""
+    """The value that transformers uses if the field is missing."""
     fits: Callable[[Any], bool]
     must: str
-    """What follows "it must be"."""
+    """The words that follow "it must be" in an error."""
 
 
 def _is_count(value: object) -> bool:
@@ -75,7 +75,7 @@ _ALIASES = {
     "num_attention_heads": "n_head",
     "num_hidden_layers": "n_layer",
 }
-"""Other names of the same facts."""
+"""Other names of the same fields."""
 
 _RATE = _Field(0.1, lambda value: _is_number(value) and 0 <= value < 1, "a number from 0 to below 1")
 _ABSENT = _Field(None, lambda value: value in (None, {}), "absent: jaxgen's GPT has no such part")
@@ -83,7 +83,7 @@ _OFF = _Field(False, lambda value: value in (None, False), "false: jaxgen's GPT 
 _HEADS = (None, [], ["GPT2LMHeadModel"], ["GPT2Model"])
 _DTYPES = (None, "auto", "float16", "bfloat16", "float32", "float64")
 _CHECKED = {
-    # Rates of dropout are those of a run's own --dropout.
+    # Rates of dropout are set by --dropout of a run.
     "embd_pdrop": _RATE,
     "attn_pdrop": _RATE,
     "resid_pdrop": _RATE,
@@ -103,7 +103,7 @@ _CHECKED = {
     "quantization_config": _ABSENT,
     "auto_map": _Field(None, lambda value: value is None, "absent: jaxgen runs no code of a model's own"),
 }
-"""Fields that change no logits if they are as here, and a model that jaxgen lacks if they are not."""
+"""Fields that change no logits if they have these values; with other values they describe a model that jaxgen lacks."""
 _NO_MATTER = {
     "where the file is from": """
         model_type name_or_path _name_or_path _commit_hash transformers_version tokenizer_class finetuning_task prefix
@@ -126,14 +126,14 @@ _NO_MATTER = {
     """,
 }
 _IGNORED = frozenset(name for names in _NO_MATTER.values() for name in names.split())
-"""Fields that change no logits, whatever they are."""
+"""Fields that change no logits, whatever their values are."""
 
 
 def read_gpt2_config(folder: Path) -> Json:
-    """Return the facts of config.json that make a network, see `check_gpt2_config`.
+    """Return the fields of config.json that define a network (see `check_gpt2_config`).
 
     Raises:
-      UserError: no such folder, not a GPT-2, or one with layers that jaxgen's GPT lacks.
+      UserError: the folder does not exist, is no GPT-2, or has layers that jaxgen's GPT lacks.
     """
     path = Path(folder) / CONFIG
     values = read_json(path)
@@ -144,11 +144,11 @@ def read_gpt2_config(folder: Path) -> Json:
 
 
 def check_gpt2_config(values: Json, source: str | Path) -> Json:
-    """Return the fields that make a network, by transformers' names, with its defaults for those that are missing.
+    """Return the fields that define a network, by transformers' names, with its defaults for missing ones.
 
     Args:
       values: all fields.
-      source: where they are from, which is named in errors.
+      source: where the fields are from, which is named in errors.
 
     Raises:
       UserError: a field of the wrong type or range, or one that describes another network than jaxgen's GPT.
@@ -177,7 +177,7 @@ def read_json(path: Path) -> Json:
     """Return the object that a JSON file holds.
 
     Raises:
-      UserError: no such file, or one that holds anything else.
+      UserError: the file does not exist, or holds something else.
     """
     if check_file(path) > MAX_JSON_BYTES:
         raise UserError(f"{path} has more than {MAX_JSON_BYTES >> 20} MiB: that is no such file of transformers.")

@@ -40,35 +40,35 @@ class Series(NamedTuple):
 
 @dataclass(frozen=True)
 class Run:
-    """A run that was opened again: its model, its config, its states and figures.
+    """A run that was opened again: its model, config, states and metrics.
 
         run = jaxgen.open_run("runs/mnist_vae/001")
         images = run.sample(64, seed=1)                                # [64, 28, 28, 1] in [-1, 1]
         latents = run.model.latents.encode(run.state(), images)        # [64, L]
 
-    Capabilities of `run.model` that are None are what the model cannot do.
+    A capability of `run.model` that the model does not have is None.
     """
 
     folder: Path
     record: Json
-    """What config.json says."""
+    """The content of config.json."""
     experiment: Experiment | None
-    """None: the run was made by `jaxgen.train` in a script."""
+    """The run's experiment; None: the run was made by `jaxgen.train` in a script."""
     config: TrainConfig
     model: GenerativeModel
     moved: Mapping[str, Any] = field(default_factory=dict)
-    """Where its data lie now, if they were moved: `data`, `target`."""
+    """New places of the run's data if they were moved: `data`, `target`."""
 
     @property
     def name(self) -> str:
-        """What was run."""
+        """The name of the experiment or script that was run."""
         return self.record["experiment"]["name"]
 
     def state(self, which: str | int = "last") -> TrainState:
         """Return the state of a checkpoint, on one device.
 
         Args:
-          which: "last": the latest whole checkpoint; "best": the one that --best-metric kept; or a step.
+          which: "last", the latest whole checkpoint; "best", the one that --best-metric kept; or a step.
 
         Raises:
           UserError: there is no such checkpoint.
@@ -86,11 +86,11 @@ class Run:
         """Draw samples [num, ...], those of `jaxgen sample --num NUM --seed SEED`: images in [-1, 1], or tokens.
 
         Args:
-          num: how many; sample i does not depend on it.
-          options: those of the model's `sample`, such as `condition`.
+          num: number of samples; sample i does not depend on it.
+          options: keywords of the model's `sample`, such as `condition`.
 
         Raises:
-          UserError: the model generates nothing, or there is no such checkpoint.
+          UserError: the model has no samples, or there is no such checkpoint.
         """
         if self.model.sample is None:
             raise UserError(f"{self.name} has no samples of its own.")
@@ -110,16 +110,16 @@ def open_run(
 ) -> Run:
     """Return a run with its experiment, config and model, from its folder alone.
 
-    The folder may come from anybody. An experiment of the package is run by its name; the `experiment.py` of a folder
-    only where `jaxgen.training.trusted` knows its content.
+    The folder may come from anybody. An experiment of the package is found by its name; the `experiment.py` of a folder
+    is executed only if `jaxgen.training.trusted` knows its content.
 
     Args:
-      model: of a run that a script made by `jaxgen.train`: the model it trained, which the folder does not know.
-      experiment: the file that defines the run's experiment, which is run in place of the folder's copy.
-      trust: run the folder's copy, whatever it is, and remember it as known.
+      model: the trained model, for a run that a script made by `jaxgen.train`, since the folder does not define it.
+      experiment: the file that defines the run's experiment, which is executed in place of the folder's copy.
+      trust: execute the folder's copy, whatever it is, and remember it as known.
 
     Raises:
-      UserError: not a run, one whose experiment is not known, or that was made by `jaxgen.train` without one.
+      UserError: the folder is not a run, its experiment is not known, or `jaxgen.train` made it and `model` is missing.
     """
     run_dir = Path(run_dir)
     record = run_folder.read_record(run_dir)
@@ -140,12 +140,12 @@ def open_run(
 
 
 def was_made_by_script(run_dir: Path, record: Json) -> bool:
-    """Whether a run was made by `jaxgen.train` in a script, so that nothing says how its model is built."""
+    """Return whether a run was made by `jaxgen.train` in a script, so that its folder does not define its model."""
     return record["experiment"]["module"] is None and not (run_dir / run_folder.EXPERIMENT).is_file()
 
 
 def _known_copy(run_dir: Path, trust: bool) -> tuple[Path, bytes]:
-    """Return the copy of the experiment's file in a run's folder, with its content, if it may be run."""
+    """Return the copy of the experiment's file in a run's folder, with its content, if it may be executed."""
     path = run_dir / run_folder.EXPERIMENT
     if not path.is_file():
         raise UserError(
@@ -166,7 +166,7 @@ def _known_copy(run_dir: Path, trust: bool) -> tuple[Path, bytes]:
 
 
 def recorded_config(run_dir: Path, record: Json) -> TrainConfig:
-    """Return the options of a record that all runs have, whatever others its experiment has."""
+    """Return a record's options that all runs have; those of its experiment are left out."""
     known = option_groups.places(TrainConfig)
     values = {name: value for name, value in record["config"].items() if name in known}
     return config_from_json(TrainConfig(), values, str(run_dir / run_folder.CONFIG))
@@ -176,7 +176,7 @@ def build_recorded(experiment: Experiment, record: Json, where: str) -> tuple[Tr
     """Return the config and model that a record describes.
 
     Raises:
-      UserError: the experiment cannot make a model of what the record says.
+      UserError: the experiment cannot build a model of this record.
     """
     config = config_from_json(experiment.presets["default"], record["config"], where)
     validate(config.replace(wandb=None))  # reports are none of a reader's business
@@ -186,7 +186,7 @@ def build_recorded(experiment: Experiment, record: Json, where: str) -> tuple[Tr
 
 @contextlib.contextmanager
 def _described_by(where: str) -> Iterator[None]:
-    """What goes wrong when a model is made of a record that was read is the record's fault."""
+    """Turn errors while a model is built from a record into a UserError about the record."""
     try:
         yield
     except UserError:
@@ -203,7 +203,7 @@ def state_shapes(run: Run) -> TrainState:
     """Return the shapes of an opened run's state.
 
     Raises:
-      UserError: the record of the run does not say what its model is given.
+      UserError: the record of the run does not describe its model's inputs.
     """
     batch = {
         name: jax.ShapeDtypeStruct((2, *entry["shape"]), entry["dtype"]) for name, entry in run.record["batch"].items()
@@ -213,10 +213,10 @@ def state_shapes(run: Run) -> TrainState:
 
 
 def restore_run(run: Run, which: str = "last") -> TrainState:
-    """The state of an opened run, on one device.
+    """Return the state of an opened run, on one device.
 
     Args:
-      which: "last": the latest whole checkpoint; "best": the one that --best-metric kept; or a step.
+      which: "last", the latest whole checkpoint; "best", the one that --best-metric kept; or a step.
 
     Raises:
       UserError: there is no such checkpoint.

@@ -1,4 +1,4 @@
-"""What a model of text begins from: a run of such a model, or a GPT-2 of transformers, read where a new run begins."""
+"""Pretrained weights of models of text: from a run of such a model, or from a GPT-2 of transformers."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -19,14 +19,15 @@ from jaxgen.training import checkpoint
 
 
 def describe_pretrained(folder: Path) -> tuple[Json, Json]:
-    """What a run keeps of where it began, among its assets, so that it can be opened where that is not.
+    """Return what a run keeps of its pretrained network in its assets, so that it can be opened without that.
 
-    (What makes the network, the vocabulary as JSON): the network's `class`, `kind` "run" or "gpt2", and the options of
-    the run or the facts of the GPT-2; of a run also its name, step and the SHA-256 of its state.
+    The result is (description of the network, vocabulary as JSON). The description has the network's `class`, `kind`
+    "run" or "gpt2", and the options of the run or the fields of the GPT-2; for a run also its name, its step and the
+    SHA-256 of its state.
 
     Raises:
-      UserError: neither, a run of another kind of model, or a GPT-2 that `load_gpt2` refuses, without a tokenizer, or
-        with one of another size than its vocabulary.
+      UserError: the folder is neither, is a run of another kind of model, or a GPT-2 that `load_gpt2` refuses, that has
+        no tokenizer, or whose tokenizer and vocabulary differ in size.
     """
     folder = Path(folder)
     if not (folder / CONFIG).is_file():
@@ -43,7 +44,7 @@ def describe_pretrained(folder: Path) -> tuple[Json, Json]:
     if tokens is None or tokens.network_params is None:
         raise UserError(f"--pretrained {folder} is a run of {run.name}, which is no model of text.")
     state, assets = restore_run(run), run.record["assets"]
-    # A run that began from another has the network of that one.
+    # A run that began from another run has that run's network.
     own = {"class": type(tokens.network).__name__, "kind": "run", "network": run.record["config"]}
     network = {name: (assets["pretrained"] or own)[name] for name in own}
     facts = {"experiment": run.name, "step": int(state.step), "sha256": checkpoint.digest(state)}
@@ -73,10 +74,10 @@ def _describe_gpt2(folder: Path) -> tuple[Json, Json]:
 
 
 def pretrained_params(described: Json, folder: Path, network: nn.Module) -> Callable[[], Params]:
-    """`load()`: the params of what was described.
+    """Return `load()`, which returns the params of the described network.
 
-    A run that goes on, or is opened, has them in its own checkpoint: where the folder does not hold them any more, they
-    are arrays of the right shapes that no checkpoint accepts.
+    A run that is resumed or opened has them in its own checkpoint: if the folder no longer holds them, they are
+    placeholders of the right shapes that no checkpoint accepts.
     """
     params = _read(described, folder)  # here, since files cannot be read while a function is traced
     tokens = jax.ShapeDtypeStruct((1, 2), jnp.int32)

@@ -1,4 +1,4 @@
-"""The data of a run that is opened again: one way for all commands, which knows what the run was trained on."""
+"""The data of a run that is opened again, as it was trained on them."""
 
 import dataclasses
 import sys
@@ -17,17 +17,17 @@ from jaxgen.training.data_record import UNCHECKED, identity_of, recorded_by
 
 
 def load_run_data(run: Run, *, unchanged: bool = False) -> Dataset:
-    """Return the data that a run was trained on, divided as it recorded, with its own classes and vocabulary.
+    """Return the data that a run was trained on, split as it recorded, with its own classes and vocabulary.
 
-    Where they have changed, one sentence on stderr says how, and only those examples are taken that are still there
-    unchanged: nothing that the run was trained on counts as held out, and nothing new does.
+    If they have changed, one sentence on stderr says how, and only unchanged examples are taken: no training example of
+    the run, and no new one, counts as held out.
 
     Args:
-      run: whose data are where they were, or the same in another place (`run.moved`).
-      unchanged: refuse data that have changed.
+      run: the run, whose data are where they were, or in another place (`run.moved`).
+      unchanged: whether to refuse data that have changed.
 
     Raises:
-      UserError: the data are gone, nothing is left of a split, or they are others where they must be the same.
+      UserError: the data are gone, nothing is left of a split, or they have changed where they must be the same.
     """
     config = _config_of(run)
     known = recorded_by(run.folder, run.record)
@@ -48,10 +48,10 @@ def load_run_data(run: Run, *, unchanged: bool = False) -> Dataset:
 
 
 def _config_of(run: Run) -> TrainConfig:
-    """Return the run's config, with its data where they are now.
+    """Return the run's config, with the current places of its data.
 
     Raises:
-      UserError: the experiment has no such option, or the data are not where the run had them.
+      UserError: the experiment has no such option, or the data are not in the run's place any more.
     """
     for name in run.moved:
         if name not in option_groups.places(type(run.config)):
