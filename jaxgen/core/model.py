@@ -183,7 +183,7 @@ class GenerativeModel(NamedTuple):
 
     @property
     def capabilities(self) -> tuple[str, ...]:
-        """The names of what the model can do besides being trained, such as ("sample", "latents", "condition")."""
+        """Names of the capabilities that the model has, such as ("sample", "latents", "condition")."""
         return tuple(name for name in self._fields[3:] if getattr(self, name) is not None)
 
     def __repr__(self) -> str:

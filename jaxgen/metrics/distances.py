@@ -176,8 +176,6 @@ def balls_around(
     Arguments are points [N, F], and centers [M, F] and radii [M] of the balls. Only one of several equal points, or of
     equal centers, which have equal radii, is computed.
 
-    Of equal points and of equal centers, which have equal radii, one stands for all.
-
     Args:
       border: whether a ball includes its border.
     """
