@@ -18,7 +18,7 @@ def _found() -> dict[str, str]:
     found = {}
     for file in sorted((Path(__file__).parent / "commands").glob("[a-z]*.py")):
         with file.open(encoding="utf-8") as lines:
-            found[file.stem] = lines.readline().split(": ", 1)[1].strip().rstrip('".')
+            found[file.stem] = lines.readline().partition(": ")[2].strip().rstrip('".')
     return found
 
 

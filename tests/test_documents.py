@@ -118,7 +118,7 @@ def test_the_program_of_the_readme_trains_and_samples(tmp_path, monkeypatch):
 @pytest.mark.parametrize("path", FAMILIES, ids=lambda path: path.stem)
 def test_the_figures_of_a_family_are_those_of_its_records(path):
     rows = re.findall(r"^\| \[`(\w+)`\]\((.*?)\) .*\| (.*?) \|$", path.read_text(), re.MULTILINE)
-    assert rows
+    assert rows or "not run yet" in path.read_text()
     for name, record, figures in rows:
         assert record == f"../../experiments/{name}/README.md"
         recorded = set(re.findall(r"[\d.,]*\d", (path.parent / record).read_text()))
@@ -129,7 +129,8 @@ def test_every_experiment_is_in_the_readme_and_on_a_familys_page():
     names = {path.stem for path in MODULES}
     for pages in ([ROOT / "README.md"], FAMILIES):
         text = "\n".join(path.read_text() for path in pages)
-        assert names == {name for name in names if f"`{name}`" in text}
+        missing = {name for name in names if f"`{name}`" not in text}
+        assert not missing, f"{missing}: name them in {[str(page.relative_to(ROOT)) for page in pages]}"
 
 
 @pytest.mark.slow

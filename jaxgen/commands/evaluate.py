@@ -23,12 +23,14 @@ from jaxgen.core.types import Json, present
 from jaxgen.evaluation.images import evaluate_images
 from jaxgen.evaluation.records import read_evaluations, remember
 from jaxgen.evaluation.registry import evaluate_run
-from jaxgen.metrics.image_scores import metric_names
+from jaxgen.metrics.image_scores import METRICS, metric_names
 from jaxgen.metrics.image_source import first, of_path
 from jaxgen.training import run_folder
 
 if TYPE_CHECKING:
     from PIL import Image
+
+_IMAGE_METRICS = tyro.conf.arg(help_behavior_hint=f"(default: None; metrics of images: {', '.join(METRICS)})")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -42,11 +44,10 @@ class Options(OutputOptions, RankingOptions, SamplingOptions, RunDataOptions):
 
     run: tyro.conf.Positional[Path | None] = None
     """The folder of the run."""
-    metrics: str | None = None
-    """Names of metrics with commas between them (fid,kid,score,precision_recall,density_coverage,classes,labels,
-    memorisation,held_out,discriminator,log_likelihood; for text held_out,text,diversity,bars; for images of captions
-    text_agreement; for emoji_clip retrieval). None: all that apply except log_likelihood, which takes long, and fid of
-    few images."""
+    metrics: Annotated[str | None, _IMAGE_METRICS] = None
+    """Names of metrics with commas between them: metrics of images; for runs also held_out, discriminator and
+    log_likelihood; for text text, diversity and bars; for images of captions text_agreement; for emoji_clip retrieval.
+    None: all that apply except log_likelihood, which takes long, and fid of few images."""
     num_samples: Annotated[int, *within(2, 10**9)] | None = None
     """Number of samples to draw, and the largest number of real images to use. None: 10,000 for a run, else all."""
     importance_samples: Annotated[int, *within(1, 10**6)] | None = None
@@ -66,7 +67,7 @@ class Options(OutputOptions, RankingOptions, SamplingOptions, RunDataOptions):
     """Run of emoji_clip for text_agreement: it picks an image's caption out of 100, and its accuracy on held-out images
     is shown beside that on generated ones. None: text_agreement is left out."""
     real: Path | None = None
-    """Real images to compare without a run: a folder, a .npz file, or an embedded set (mnist, emoji)."""
+    """Real images to compare without a run: a folder, a .npz file, or an embedded set such as mnist or emoji."""
     generated: Path | None = None
     """Generated images to compare without a run: a folder or a .npz file."""
     image_size: ImageSize | None = None

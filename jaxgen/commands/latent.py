@@ -298,7 +298,7 @@ def _function(run: Run, name: str) -> Callable[..., jax.Array]:
       UserError: the model does not have it.
     """
     source = run.model.codes if run.model.latents is None and name != "decode" else run.model.latents
-    return needed(run, getattr(source, name, None), f"latents to {name} with")
+    return needed(run, getattr(source, name, None), f"way to {name} examples")
 
 
 def main(arguments: Sequence[str]) -> None:

@@ -70,7 +70,7 @@ class Likelihood(NamedTuple):
     log_prob: Callable[..., Array] | None = None
     """(state, tokens, *condition) -> [B]: log p(x), exactly."""
     bits_per_dimension: Callable[[Any], Any] | None = None
-    """nats -> bits per dimension, for one value."""
+    """Nats of log p(x) -> bits per dimension, for one value."""
 
 
 class Tokens(NamedTuple):

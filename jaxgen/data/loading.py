@@ -57,15 +57,17 @@ def load(
         raise UserError(f"The image size must be at least 1 pixel, not {image_size}.")
     if channels not in (None, 1, 3):
         raise UserError(f"Images have 1 channel (gray) or 3 (RGB), not {channels}.")
-    if name == "mnist":
-        return load_mnist(image_size or embedded_sets.MNIST_SIZE, channels or 1)
-    if name == "emoji":
-        return load_emoji(image_size or embedded_sets.EMOJI_SIZE, channels or 3)
+    embedded = {
+        "mnist": lambda: load_mnist(image_size or embedded_sets.MNIST_SIZE, channels or 1),
+        "emoji": lambda: load_emoji(image_size or embedded_sets.EMOJI_SIZE, channels or 3),
+        "kjv": lambda: load_text(name, sequence_length=sequence_length),
+        "spoken": load_spoken,
+    }
+    if name in embedded:
+        return embedded[name]()
     ending = Path(name).suffix.lower()
-    if name == "kjv" or ending == ".txt":
+    if ending == ".txt":
         return load_text(name, sequence_length=sequence_length)
-    if name == "spoken":
-        return load_spoken()
     if ending in ARRAY_ENDINGS:
         return divided_by_row(load_npz(name, image_size=image_size, channels=channels))
     if name.startswith(("/", ".", "~")) or (name and Path(name).is_dir()):

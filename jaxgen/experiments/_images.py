@@ -21,7 +21,7 @@ class ImageOptions:
     """The images to learn from."""
 
     data: Text = "emoji"
-    """A folder of images, an embedded set (emoji, mnist), or an image set of tensorflow-datasets by name."""
+    """A folder of images, an embedded set such as emoji or mnist, or an image set of tensorflow-datasets by name."""
     data_dir: Path | None = None
     """Where tensorflow-datasets finds its prepared sets. None: its own default."""
     image_size: ImageSize = 32

@@ -35,6 +35,10 @@ class Comparison(NamedTuple):
     progress: Progress | None
     labels: np.ndarray | None
     """[N], the labels for which the generated images were made."""
+    real_images: ImageSource
+    """The real images themselves, for a metric of pixels."""
+    generated_images: ImageSource
+    """The generated images themselves."""
     nearest: dict[str, np.ndarray]
     """Result of `memorisation`: the nearest training image of each generated one, `distances` and `indices` [N]."""
 
@@ -243,6 +247,8 @@ class ImageScorer:
             self.seed,
             self.progress,
             generated.labels,
+            self._real,
+            generated,
             self.nearest,
         )
         values: dict[str, float] = {}

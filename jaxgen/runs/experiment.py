@@ -2,8 +2,8 @@
 
 Every file of `jaxgen/experiments/` defines one `EXPERIMENT` and ends with
 
-    def main() -> None:
-        sys.exit(run(EXPERIMENT))
+    if __name__ == "__main__":
+        EXPERIMENT.main()
 
 and so may any file of a user.
 """
@@ -63,7 +63,7 @@ class Experiment(Generic[Config]):
     build_model: Callable[[Config, Assets], GenerativeModel | ModelSpec]
     """(config, assets) -> the model, or its spec."""
     family: str = "your own"
-    """The family under which `jaxgen list` shows it."""
+    """The heading under which `jaxgen list` shows it, one of `jaxgen.commands.list.FAMILIES` in the package."""
 
     @property
     def name(self) -> str:
@@ -273,7 +273,7 @@ def summary(experiment: Experiment, config: TrainConfig, result: TrainResult) ->
     latents, codes = result.model.latents, result.model.codes
     if latents is not None:
         lines.append(f"  jaxgen interpolate {typed} --out between.gif")
-    if codes is not None or (latents is not None and latents.encode is not None):
+    if codes is not None or (latents is not None and latents.reconstruct is not None):
         lines.append(f"  jaxgen latent {typed} reconstruct")
     lines += [f"  jaxgen info {typed}", f"  {how} --resume {typed} --steps {2 * config.run.steps}"]
     return "\n".join(lines)

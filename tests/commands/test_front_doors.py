@@ -13,6 +13,9 @@ from tiny import tiny_images, tiny_mlp_gan_spec
 
 import jaxgen
 from jaxgen import UserError, open_run
+from jaxgen.__main__ import COMMANDS
+from jaxgen.commands.list import FAMILIES
+from jaxgen.runs.experiment_loading import all_experiments, all_studies
 from jaxgen.training import checkpoint
 
 
@@ -128,6 +131,11 @@ def test_what_train_cannot_take_is_refused_before_any_work(here, wrong, words):
     with pytest.raises(TypeError, match=words):
         jaxgen.train(**{"model": tiny_mlp_gan_spec(), "data": tiny_images(), **wrong})
     assert list(here.iterdir()) == []
+
+
+def test_every_command_says_what_it_does_and_every_experiment_has_a_family():
+    assert all(COMMANDS.values()), "the first line of a command's file is its name, a colon, and what it does"
+    assert {e.family for e in (*all_experiments(), *all_studies())} == set(FAMILIES)
 
 
 def test_the_package_names_its_version():

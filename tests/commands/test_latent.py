@@ -199,7 +199,7 @@ def test_a_traversal_moves_one_latent_from_3_spreads_below_its_mean_to_3_above(r
         ((CLASSES, "scatter", "--rows", 0), "--rows must be at least 1, not 0"),
         ((CLASSES, "scatter", "--label", 12), "--label 12 is no class of mnist_conditional_vae"),
         ((TWO_LATENTS, "manifold", "--label", 1), "mnist_adversarial_autoencoder has no classes"),
-        ((PRIOR, "reconstruct"), "mnist_vq_vae_prior has no latents to reconstruct with"),
+        ((PRIOR, "reconstruct"), "mnist_vq_vae_prior has no way to reconstruct examples"),
         ((CODES, "interpolate"), "mnist_vq_vae has no latents to decode with"),
         ((CODES, "scatter", "--overwrite"), "grids of discrete codes"),
         ((INFOGAN, "scatter"), "mnist_infogan has no latents to encode with"),

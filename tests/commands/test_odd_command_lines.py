@@ -16,9 +16,10 @@ from jaxgen.commands import _options
 from jaxgen.core.errors import UserError
 from jaxgen.core.options import option
 
-NAMED = {"sample": [], "latent": ["manifold"], "styles": ["mixing"], "project": ["a.png"], "restore": ["a.png"]}
-NAMED |= {"translate": ["a.png"], "stylize": ["a.png"], "augment": ["--num", "2", "--out", "a.npz"], "interpolate": []}
-NAMED |= {"export": ["--out", "a.stablehlo"], "inpaint": [], "evaluate": [], "info": [], "compare": ["runs/other"]}
+NAMED: dict[str, list[str]] = {name: [] for name in sorted(COMMANDS) if name not in ("list", "train")}
+NAMED |= {"latent": ["manifold"], "styles": ["mixing"], "project": ["a.png"], "restore": ["a.png"]}
+NAMED |= {"translate": ["a.png"], "stylize": ["a.png"], "augment": ["--num", "2", "--out", "a.npz"]}
+NAMED |= {"export": ["--out", "a.stablehlo"], "compare": ["runs/other"]}
 """What else a command needs beside RUN, which comes first."""
 
 OPTIONS = [
@@ -95,10 +96,6 @@ def check(name, *arguments):
     if err.startswith("error: "):
         assert err.count("\n") == 1, err
     assert os.listdir() == [], os.listdir()
-
-
-def test_every_command_is_asked():
-    assert set(NAMED) == set(COMMANDS) - {"list", "train"}
 
 
 @settings(max_examples=60, deadline=DEADLINE, suppress_health_check=list(HealthCheck), derandomize=True)

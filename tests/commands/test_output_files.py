@@ -18,13 +18,10 @@ from jaxgen.core.errors import UserError
 
 
 def test_every_command_that_writes_can_be_told_to_overwrite():
-    writers = set()
     for name in set(COMMANDS) - {"train"}:
         options = importlib.import_module(f"jaxgen.commands.{name}").Options
         if "out" in {field.name for field in fields(options)}:
-            writers.add(name)
             assert issubclass(options, OutputOptions), name
-    assert writers == set(COMMANDS) - {"list", "info", "train"}
 
 
 @pytest.mark.parametrize(

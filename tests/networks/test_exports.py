@@ -39,6 +39,8 @@ def test_every_public_module_of_the_files_is_in_the_table():
     counts = Counter(module.__name__ for module in found)
     assert {name for name, count in counts.items() if count > 1} == {"ResidualBlock"}
     exported = {name: getattr(networks, name) for name in networks.__all__}
+    missing = {m.__name__ for m in found if counts[m.__name__] == 1} - set(exported)
+    assert not missing, f"{missing}: add them to networks/__init__.py: import, _MODULES and __all__; or begin with _"
     assert {m.__name__: m for m in found if counts[m.__name__] == 1}.items() <= exported.items()
     assert set(exported) - set(counts) == {"Conv", "ConvTranspose"}
 

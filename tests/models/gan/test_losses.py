@@ -84,6 +84,9 @@ def assert_close(actual, expected, rtol=2e-4):
 
 @pytest.mark.parametrize("name", LOSSES)
 def test_losses_and_their_gradients_are_those_of_pytorch(name):
+    assert all(f"{name}/{player}/loss" in REFERENCE for player in ("generator", "discriminator")), (
+        f"{name} has no reference: add it to tests/references/make_gan_losses.py and run that (needs torch)"
+    )
     real, fake = map(jnp.asarray, REFERENCE["logits"])
     for player in ("discriminator", "generator"):
         loss = getattr(LOSSES[name], player)
