@@ -1,3 +1,1 @@
-"""Foundations of all packages: the state of a run, reductions over devices, keys of examples, options, errors, files,
-the terminal.
-"""
+"""Foundations of all packages: run state, reductions, example keys, options, errors, files, the terminal."""

@@ -132,9 +132,7 @@ def refuse_link(path: Path) -> None:
 
 
 def remove_tree(path: Path) -> None:
-    """Remove a file or a folder with all its content; remove only the link if it is one; do nothing if it
-    is missing.
-    """
+    """Remove a file or a folder with its content, or a link but not its target; ignore a missing path."""
     path = Path(path)
     try:
         mode = os.lstat(path).st_mode

@@ -49,8 +49,9 @@ def freeze(tree: PyTree) -> PyTree:
 
 @flax.struct.dataclass
 class TrainState:
-    """The complete state of a run: immutable, including its mappings, and only arrays. A checkpoint is this and nothing
-    else.
+    """The complete state of a run: immutable, including its mappings; arrays only.
+
+    A checkpoint is this and nothing else.
     """
 
     step: Array

@@ -47,8 +47,6 @@ Value = TypeVar("Value")
 
 
 def present(value: Value | None) -> Value:
-    """Return a value whose type allows None but which the caller knows to exist: a model's capability, a
-    class count.
-    """
+    """Return a value that its type allows to be None but the caller knows to exist, such as a class count."""
     assert value is not None
     return value

@@ -109,8 +109,7 @@ def load_captioned(
     subcategories: bool = True,
     test_fraction: float | None = None,
 ) -> Dataset:
-    """Load images with captions: batches of `image`, `caption` int32 [T] and `captions` int32 [V, T], all of an
-    image's.
+    """Load images with captions: batches of `image`, `caption` int32 [T] and all `captions` int32 [V, T] of the image.
 
     `caption` is the first of them, the one used as an image's prompt. Images with the same caption are on the same side
     of the split. The assets include the vocabulary and `caption_length`, T, from which `caption_writer` encodes

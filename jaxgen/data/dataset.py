@@ -111,9 +111,7 @@ def pick_examples(split: Split, rows: Sequence[int] | np.ndarray) -> dict[str, n
 
 
 def prepared(data: Dataset, examples: Arrays) -> Batch:
-    """Return stored examples in the form a model receives; entries that `prepare` does not compute with jax stay as
-    they are.
-    """
+    """Return stored examples as a model receives them; values not computed by jax in `prepare` stay as they are."""
     return data.prepare(cast(Batch, examples))
 
 

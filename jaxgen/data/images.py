@@ -213,9 +213,7 @@ def _resampled(
 
 
 def resize_array(image: np.ndarray, size: int, channels: int) -> np.ndarray:
-    """Resize uint8 [H, W, 1 or 3] to [size, size, channels] as in `to_array`; return the array itself if nothing
-    changes.
-    """
+    """Resize uint8 [H, W, 1 or 3] to [size, size, channels] as in `to_array`; the same array if nothing changes."""
     if image.shape == (size, size, channels):
         return image
     from PIL import Image

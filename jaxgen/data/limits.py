@@ -49,8 +49,7 @@ def check_memory(needed: int, what: str, *, on_disk: int = 0) -> None:
 
 
 def check_file(path: Path) -> int:
-    """Refuse a path that is not a regular file, such as a folder, a device or a pipe, and return the file's bytes on
-    disk.
+    """Refuse a path that is not a regular file (a folder, a device, a pipe); return the file's bytes on disk.
 
     The holes of a sparse file are not counted.
 

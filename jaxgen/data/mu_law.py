@@ -30,16 +30,12 @@ def mu_law_encode(samples: np.ndarray) -> np.ndarray:
 
 
 def mu_law_decode(codes: np.ndarray) -> np.ndarray:
-    """Decode codes 0..255, of any shape, to amplitudes in [-1, 1] (float32), inverting `mu_law_encode` on
-    its levels.
-    """
+    """Decode codes 0..255, of any shape, to amplitudes in [-1, 1] (float32): the inverse of `mu_law_encode`."""
     return amplitudes_of(np.asarray(codes, np.float64)).astype(np.float32)
 
 
 def codes_of(amplitudes: Sound, xp: ModuleType = np, levels: int = LEVELS) -> Sound:
-    """Return codes, as floats, of amplitudes in [-1, 1], by NumPy or by a module with its functions such as
-    jax.numpy.
-    """
+    """Return the codes, as floats, of amplitudes in [-1, 1]; `xp` is NumPy or a module like it, such as jax.numpy."""
     companded = xp.sign(amplitudes) * xp.log1p((LEVELS - 1) * xp.abs(amplitudes)) / np.log(LEVELS)
     return xp.floor((companded + 1.0) / 2.0 * (levels - 1) + 0.5)
 

@@ -24,8 +24,7 @@ _FIELD = re.compile(r"^([A-Za-z]):\s*(.*)$")
 
 
 def tunes() -> list[str]:
-    """Return every tune: a line for each of its fields R:, M:, L: and K:, then its notes, without titles and
-    annotations.
+    """Return every tune: a line for each of its fields R:, M:, L: and K:, then its notes, without annotations.
 
     Raises:
       UserError: music21 is not installed.
@@ -53,9 +52,7 @@ def clean_tune(abc: str) -> str:
 
 
 def split_tunes(all_tunes: Sequence[str], held_out: int = 10) -> tuple[str, str]:
-    """Return (training text, test text) with `BETWEEN` after each tune; one tune in `held_out` is held out, by a fixed
-    order.
-    """
+    """Return (training text, test text), each tune followed by `BETWEEN`; one tune in `held_out` is a test tune."""
     order = np.random.default_rng(0).permutation(len(all_tunes))
     parts = order[len(all_tunes) // held_out :], order[: len(all_tunes) // held_out]
     train, test = ("".join(all_tunes[int(i)] + BETWEEN for i in part) for part in parts)

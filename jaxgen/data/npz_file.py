@@ -82,8 +82,7 @@ def read_npz(path: Path) -> StoredImages:
 
 
 def as_uint8_images(images: np.ndarray, name: str) -> tuple[np.ndarray, str]:
-    """Convert images [N, H, W, C] or [N, H, W] to uint8 [N, H, W, C]; also return a description of their type and
-    range.
+    """Convert images [N, H, W, C] or [N, H, W] to uint8 [N, H, W, C]; also describe their type and range.
 
     | type | black and white |
     |---|---|

@@ -54,9 +54,7 @@ def epoch_order(seed_words: jax.Array, positions: jax.Array, length: int) -> jax
 
 
 def _mix(value: jax.Array) -> jax.Array:
-    """Apply the finalizer of MurmurHash3 (Appleby), a bijection of 32 bits in which each input bit affects all output
-    bits.
-    """
+    """Apply MurmurHash3's finalizer (Appleby), a bijection of 32 bits; each input bit affects all output bits."""
     value = (value ^ (value >> 16)) * jnp.uint32(0x85EBCA6B)
     value = (value ^ (value >> 13)) * jnp.uint32(0xC2B2AE35)
     return value ^ (value >> 16)

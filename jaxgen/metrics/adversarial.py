@@ -1,6 +1,4 @@
-"""The state of a discriminator judged by its logits: whether it recognizes real images or remembers its training
-images.
-"""
+"""Accuracies of a discriminator, which show whether it recognizes real images or remembers its training images."""
 
 from typing import NamedTuple
 

@@ -259,8 +259,7 @@ class ImageScorer:
         return values
 
     def nearest_pairs(self, count: int) -> list[tuple[int, int]]:
-        """Return pairs (generated image, nearest training image): the `count` nearest, then `count` evenly from near to
-        far.
+        """Return (generated, nearest training image) pairs: the `count` nearest, then `count` evenly from near to far.
 
         The list is empty unless `memorisation` was among the metrics of the last score.
         """

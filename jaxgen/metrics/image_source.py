@@ -37,9 +37,7 @@ def in_blocks(source: ImageSource, size: int) -> Iterator[np.ndarray]:
 
 
 def of_split(data: Dataset, split: Split, name: str, *, at_most: int | None = None, seed: int = 0) -> ImageSource:
-    """Return the images of a split as a model sees them; if there are more than `at_most`, a random choice
-    by the seed.
-    """
+    """Return the images of a split as a model sees them; of more than `at_most`, a random choice by the seed."""
     total = length(split)
     chosen = np.arange(total)
     if at_most is not None and total > at_most:
@@ -101,8 +99,7 @@ def of_path(path: Path, *, image_size: int | None = None, split: str | None = No
 
 
 def of_array(images: np.ndarray, name: str) -> ImageSource:
-    """Return the source of images [N, H, W, C] or [N, H, W] of a type that `jaxgen.data.npz_file.as_uint8_images`
-    supports.
+    """Return images [N, H, W, C] or [N, H, W], of a type that `jaxgen.data.npz_file.as_uint8_images` supports.
 
     Raises:
       UserError: the shape or range is not supported.

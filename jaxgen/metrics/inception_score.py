@@ -9,7 +9,7 @@ from jaxgen.metrics.feature_arrays import check_logits
 
 
 class ClassifierScore(NamedTuple):
-    """A score between 1 (the classifier sees no difference between samples) and K (it is certain, and classes are
+    """A score from 1 (all samples look alike to the classifier) to K (it is certain, and classes are
     equally frequent).
     """
 

@@ -52,8 +52,7 @@ def importance_weighted_bound(log_weights: jax.Array) -> jax.Array:
 def importance_weighted_log_likelihood(
     sample_log_weights: Callable[[jax.Array, Tree], jax.Array], key: jax.Array, x: Tree, num_samples: int
 ) -> jax.Array:
-    """Return `importance_weighted_bound` of `num_samples` draws made one at a time, in memory that does not grow with
-    K.
+    """Return `importance_weighted_bound` of `num_samples` draws, one at a time, so that memory does not grow with K.
 
     K = 5000 is what the literature reports as log p(x) (Burda et al. 2016, section 5). For several batches compile it,
     with `jax.jit(lambda key, x: importance_weighted_log_likelihood(..., key, x, 5000))`.

@@ -16,8 +16,9 @@ def linear_prediction_nats(
     ridge: float = 1e-6,
     uniform: float = 1e-3,
 ) -> np.ndarray:
-    """Return -log P of each mu-law code [N, T] given those before it in its row: [N, T] in nats (over ln 2: bits a
-    sample).
+    """Return -log P of each mu-law code [N, T] given those before it in its row, [N, T] in nats.
+
+    Divided by ln 2 these are bits per sample.
 
     The amplitude x_t of a code is predicted from the `order` before it by least squares over the past, where an error
     counts less the longer ago it was (recursive least squares: Haykin, Adaptive Filter Theory, chapter 9):

@@ -118,8 +118,7 @@ def density_coverage(
 def nearest_training(
     generated: np.ndarray, train: np.ndarray, held_out: np.ndarray, *, progress: Progress | None = None
 ) -> NearestTraining:
-    """Distinguish memorization from generalization by features of generated, training and held-out real samples, [*,
-    F].
+    """Distinguish memorization from generalization by features of generated, training and held-out samples, [*, F].
 
     A model that learned the distribution draws samples as far from the training set as held-out samples are. With L the
     distance to the nearest training sample,

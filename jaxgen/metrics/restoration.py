@@ -181,9 +181,7 @@ def _check_size(images: jax.Array, least: int, what: str) -> None:
 
 
 def _similarity(images: jax.Array, targets: jax.Array, max_value: float) -> tuple[jax.Array, jax.Array]:
-    """Return (SSIM, its contrast-and-structure factor), each averaged over the windows, [B, C], of images
-    [B, H, W, C].
-    """
+    """Return (SSIM, its contrast-and-structure factor) averaged over windows, [B, C], of images [B, H, W, C]."""
     c1, c2 = (K1 * max_value) ** 2, (K2 * max_value) ** 2
     # Variances do not depend on a shift of the values, but the rounding of E[x^2] - E[x]^2 does: shift them to about 0.
     shift_x, shift_y = (jnp.mean(x, (1, 2), keepdims=True) for x in (images, targets))  # [B, 1, 1, C]

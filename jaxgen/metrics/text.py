@@ -96,9 +96,7 @@ def _log_precisions(texts: Sequence[tuple[Hashable, ...]], n: int) -> list[float
 
 
 def _brevity_penalties(texts: Sequence[tuple[Hashable, ...]]) -> np.ndarray:
-    """Return exp(1 - r / c) for a text of length c below r, the nearest length among the others (the
-    shorter of two).
-    """
+    """Return exp(1 - r / c) for texts of length c < r, the nearest length among the others (the shorter of two)."""
     lengths = Counter(map(len, texts))
     penalty = {}
     for length, times in lengths.items():

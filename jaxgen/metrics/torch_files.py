@@ -108,8 +108,9 @@ class _Unpickler(pickle.Unpickler):
 
 
 def _allowed() -> Mapping[tuple[str, str], object]:
-    """Return the names in a state dict's pickle. They are made for each file, since a pickle can set attributes of
-    objects.
+    """Return the names in a state dict's pickle.
+
+    They are made anew for each file, since a pickle can set attributes of the objects it is given.
     """
 
     def rebuild_tensor(

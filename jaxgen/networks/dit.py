@@ -17,8 +17,7 @@ GLOROT = nn.initializers.glorot_uniform()
 
 
 class DiT(nn.Module):
-    """Transformer blocks over the patches of an image, with norms and gates modulated by the noise level
-    ("adaLN-Zero").
+    """Transformer over the patches of an image; the noise level modulates its norms and gates ("adaLN-Zero").
 
     Attributes:
       channels: channels of the outputs, C.
@@ -104,8 +103,9 @@ def _modulation(embedding: Array, count: int, width: int, name: str) -> list[Arr
 
 
 def _positions(rows: int, columns: int, width: int) -> Array:
-    """Return position embeddings [rows * columns, E]: sinusoids of the row, then of the column (frequencies 1 down to
-    about 1/10,000).
+    """Return position embeddings [rows * columns, E]: sinusoids of the row, then of the column.
+
+    The frequencies decrease from 1 to about 1/10,000.
     """
     row, column = np.divmod(np.arange(rows * columns, dtype=np.float32), columns)
     ends = {"slowest": 1e-4, "fastest": 1.0}

@@ -38,8 +38,8 @@ class BottleneckBlock(nn.Module):
 
 
 class DVAEEncoder(nn.Module):
-    """Encoder from images to a grid of codebook logits: a 7x7 convolution, then groups of blocks with 2x2 max pools
-    between.
+    """Encoder from images to a grid of codebook logits: a 7x7 convolution, groups of blocks, 2x2 max pools between
+    them.
 
     Attributes:
       num_codes: K, the number of codes.

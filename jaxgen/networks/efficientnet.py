@@ -109,8 +109,7 @@ class InvertedResidual(nn.Module):
 
 
 class DepthwiseConv(nn.Module):
-    """`flax.linen.Conv` with one group for each channel, "SAME" padding and no bias, in the form that is fast on the
-    device.
+    """`flax.linen.Conv` with one group per channel, "SAME" padding, no bias, in the form that is fast on the device.
 
     Attributes:
       kernel_size: k.
@@ -141,8 +140,9 @@ class DepthwiseConv(nn.Module):
 
 
 def _sum_over_taps(inputs: Array, kernel: Array, strides: tuple[int, int]) -> Array:
-    """Compute y[i, j] = sum_{p, q} x[s i + p, s j + q] w[p, q], 4 to 60 times faster on a CPU than XLA's grouped
-    convolution.
+    """Compute y[i, j] = sum_{p, q} x[s i + p, s j + q] w[p, q], tap by tap.
+
+    On a CPU this is 4 to 60 times faster than XLA's grouped convolution.
     """
     pads = lax.padtype_to_pads(inputs.shape[1:3], kernel.shape[:2], strides, "SAME")
     padded = jnp.pad(inputs, ((0, 0), *pads, (0, 0)))

@@ -10,8 +10,8 @@ from jaxgen.networks.made import MADE
 
 
 class PlanarFlow(nn.Module):
-    """Planar layers (Rezende and Mohamed 2015, arXiv:1505.05770, eqs. 10 to 12), with parameters computed from the
-    context.
+    """Planar layers with parameters computed from the context (Rezende and Mohamed 2015, arXiv:1505.05770, eqs. 10 to
+    12).
 
         f(z) = z + u tanh(w^T z + b),    log |det| = log |1 + u^T w (1 - tanh^2(w^T z + b))|
 

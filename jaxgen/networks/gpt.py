@@ -224,9 +224,7 @@ class Block(nn.Module):
         return x, {"keys": keys, "values": values}
 
     def step(self, x: Array, cached: dict[str, Array], position: Array) -> tuple[Array, dict[str, Array]]:
-        """Advance by one position: map [B, 1, E] at `position`, and the keys and values [B, G, context, D] before it,
-        to the output [B, 1, E] and the keys and values after it.
-        """
+        """Map [B, 1, E] at `position` to [B, 1, E], and the keys and values [B, G, context, D] to those after it."""
         queries, keys, values = self._heads_of(x, position[None])
         cached = {
             name: jax.lax.dynamic_update_slice_in_dim(cached[name], new, position, axis=2)

@@ -54,8 +54,9 @@ def halving_pool(inputs: Array) -> Array:
 
 
 def block_a(pool_features: int) -> tuple[Branch, ...]:
-    """Return the branches of a block from [B, 35, 35, C] to [B, 35, 35, 224 + pool_features]: figure 5 of the paper,
-    with a 5x5 convolution in the second branch.
+    """Return the branches of a block from [B, 35, 35, C] to [B, 35, 35, 224 + pool_features].
+
+    It is figure 5 of the paper, with a 5x5 convolution in the second branch.
     """
     return (
         (Layer("branch1x1", 64),),

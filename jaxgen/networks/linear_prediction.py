@@ -41,8 +41,9 @@ class Known(NamedTuple):
 
 @flax.struct.dataclass
 class LinearPredictor:
-    """Adaptive linear prediction: each sample is predicted from the `order` samples before it by least squares over the
-    past, where an error counts less the longer ago it was:
+    """Adaptive linear prediction of each sample from the `order` samples before it.
+
+    The coefficients are those of least squares over the past, where an error counts less the longer ago it was:
 
         a = argmin sum_s (1 - 1/memory)^(t - s) (x_s - a . x_{s-1..s-order})^2 + r |a|^2,       s < t
 

@@ -125,8 +125,7 @@ class GatedPixelCNN(nn.Module):
     # ------------------------------------------------------------ parts
 
     def _reaches(self) -> list[Pair]:
-        """Return for each layer how far it sees to a side, and how many rows (or positions) it sees from the farthest
-        on.
+        """Return for each layer how far it sees to a side, and how many rows (or positions) its kernel has.
 
         The first layer must not see the row, or the position, of its own output. Later layers may, since what they find
         there comes from above, or from the left.

@@ -104,8 +104,9 @@ class StyledConv(nn.Module):
 
     @nn.compact
     def __call__(self, inputs: Array, style: Array, noise: Array) -> Array:
-        """Map [B, H, W, C], a style [B, S] and noise [B or 1, H', W', 1] to [B, H', W', F], H' = 2 H with
-        `up`, else H.
+        """Map [B, H, W, C], a style [B, S] and noise [B or 1, H', W', 1] to [B, H', W', F].
+
+        H' is 2 H with `up`, else H.
         """
         outputs = ModulatedConv(self.features, resample="up" if self.up else None)(inputs, style)
         strength = self.param("noise_strength", nn.initializers.zeros, (), jnp.float32)
@@ -126,8 +127,9 @@ class ToImage(nn.Module):
 
 
 class SynthesisNetwork(nn.Module):
-    """Synthesis network from styles to images: a learned constant, two layers for each size of map, and the sum of the
-    images of all sizes.
+    """Synthesis network from styles to images: a learned constant, then two layers for each size of map.
+
+    The output is the sum of the images of all sizes.
 
     Attributes:
       image_shape: (H, W, C), square; if the size is not a power of two, the center of the next larger image.
@@ -194,8 +196,8 @@ class StyleGAN2Generator(nn.Module):
 
 
 def minibatch_deviation(maps: Array, group_size: int = 4) -> Array:
-    """Append the standard deviation within groups of maps as one more channel (Karras et al. 2018, arXiv:1710.10196,
-    section 3).
+    """Append the standard deviation within groups of maps as a channel (Karras et al. 2018, arXiv:1710.10196, section
+    3).
 
     The batch, over all devices together, is split into groups of `group_size`, or of the batch size's greatest divisor
     below it: with M groups, examples i, i + M, i + 2 M, ... form a group. The standard deviation in a group, averaged
@@ -234,8 +236,7 @@ class DiscriminatorBlock(nn.Module):
 
 
 class StyleGAN2Discriminator(nn.Module):
-    """Discriminator from images to logits: residual blocks down to 4x4, minibatch deviation, a convolution, two Dense
-    layers.
+    """Discriminator: residual blocks down to 4x4, minibatch deviation, a convolution, two Dense layers.
 
     A logit depends on the other images of its group in the batch (`minibatch_deviation`). With classes there is an
     output for each class, and the label's is taken: the product of the features with the label's vector.

@@ -20,8 +20,7 @@ ZEROS = nn.initializers.zeros
 
 
 class UNet(nn.Module):
-    """Residual blocks at decreasing and then increasing sizes, each given the noise level, with skip connections
-    between blocks of the same size.
+    """A U-Net of residual blocks, each given the noise level, with skip connections between blocks of equal size.
 
     Attributes:
       channels: channels of the outputs, C.

@@ -10,8 +10,7 @@ from jaxgen.networks.layers.sizes import check_multiple
 
 
 class ViT(nn.Module):
-    """Patch embeddings and a class token, position embeddings, blocks in which all tokens attend to each other, a
-    projection.
+    """Vision transformer: patch and position embeddings, a class token, blocks of full attention, a projection.
 
     Blocks are those of a `GPT` with biases and layer norms, with one more norm before the first (Radford et al. 2021,
     arXiv:2103.00020, section 2.4). The output is that of the class token.

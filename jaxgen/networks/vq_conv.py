@@ -52,8 +52,7 @@ class VQEncoder(nn.Module):
 
 
 class VQDecoder(nn.Module):
-    """Decoder from a grid of vectors to images: a 3x3 convolution, residual blocks, 4x4 transposed convolutions of
-    stride 2.
+    """Decoder from a grid of vectors to images: a 3x3 convolution, residual blocks, 4x4 transposed convolutions.
 
     Attributes:
       num_outputs: channels of the last layer, C * P for a likelihood with P parameters; it has no activation.

@@ -208,9 +208,7 @@ class WaveNet(nn.Module):
 
 
 class _Layer(nn.Module):
-    """A layer of a `WaveNet`, whose attributes it shares; `width` is the width of its output to the next layer, 0 in
-    the last.
-    """
+    """A layer of a `WaveNet`, whose attributes it shares, except that `width` is 0 in the last layer."""
 
     gate_width: int
     width: int
@@ -241,9 +239,7 @@ class _Layer(nn.Module):
 
 
 def _around(ahead: Ahead | None, outputs: Array) -> Array:
-    """Map the outputs [..., 3 M] to weights, means and log scales of amplitudes; return them unchanged if `ahead` is
-    None.
-    """
+    """Map the outputs [..., 3 M] to weights, means and log scales of amplitudes; unchanged if `ahead` is None."""
     if ahead is None:
         return outputs
     weights, means, log_scales = jnp.split(outputs, 3, -1)

@@ -40,8 +40,7 @@ _Read = TypeVar("_Read")
 
 
 def open_checkpoints(folder: Path, *, keep: int = 2, keep_every: int | None = None) -> ocp.CheckpointManager:
-    """Return the manager of a folder `STEP/` per checkpoint, which keeps the last `keep` and every multiple of
-    `keep_every`.
+    """Return a manager of folders `STEP/` that keeps the last `keep` checkpoints and every multiple of `keep_every`.
 
     Files that a killed process left half-written are removed.
     """
@@ -76,9 +75,7 @@ def _arrays(state: TrainState) -> list[tuple[str, np.ndarray]]:
 
 
 def by_path(tree: PyTree) -> dict[str, PyTree]:
-    """Return the leaves of a tree by paths such as generator/Dense_0/kernel, which are independent of the
-    node types.
-    """
+    """Return the leaves of a tree by paths such as generator/Dense_0/kernel, independent of the node types."""
     leaves = jax.tree_util.tree_flatten_with_path(tree)[0]
     return {jax.tree_util.keystr(path, simple=True, separator="/"): leaf for path, leaf in leaves}
 
@@ -110,8 +107,8 @@ def all_finite(state: TrainState) -> bool:
 
 
 def save(manager: ocp.CheckpointManager, state: TrainState, record: Json) -> None:
-    """Start to write the state and `record` (JSON-serializable) as checkpoint `state.step`, and return before it is on
-    disk.
+    """Start to write the state and `record` (JSON-serializable) as checkpoint `state.step`; do not wait for
+    the disk.
     """
     step = int(state.step)
     if jax.default_backend() == "cpu":
@@ -167,8 +164,7 @@ class _OtherShape(ValueError):
 
 
 def _check_shapes(stored: PyTree, target: TrainState) -> None:
-    """Refuse arrays of other shapes before they are read, since orbax would allocate them and print tracebacks of its
-    threads.
+    """Refuse arrays of other shapes before orbax reads them, which would allocate them and print tracebacks.
 
     Raises:
       _OtherShape: an array has another shape; the message names the first one.
@@ -218,9 +214,7 @@ def restore_weights(folder: Path, step: int) -> dict[str, dict[str, np.ndarray]]
 
 
 def _read_run(reader: ocp.Checkpointer, path: Path) -> Json:
-    """Return the JSON of a checkpoint, checked against its digest (or its form, if the checkpoint predates
-    the digest).
-    """
+    """Return the JSON of a checkpoint, checked against its digest (or its form, if it is older than digests)."""
     _check_plain(path)
     ignore_late_ends()
     try:

@@ -24,9 +24,7 @@ _SET_ASIDE = re.compile(r"[0-9]+\.damaged")
 
 
 def _is_step(path: Path) -> bool:
-    """Return whether a path is a folder, not a link, and named like a checkpoint: 17, not 017 or digits of other
-    scripts.
-    """
+    """Return whether a path is a folder (not a link) named like a checkpoint: 17, but not 017 or non-ASCII digits."""
     number = files.number_of(path.name)
     return number is not None and str(number) == path.name and path.is_dir() and not path.is_symlink()
 
@@ -62,8 +60,9 @@ def quarantine_newer(folder: Path, step: int) -> None:
 
 
 class Steps(ocp.path.step.NameFormat):
-    """Orbax's name format for finding checkpoints as in `steps_on_disk`; its default accepts any folder that ends in a
-    digit.
+    """Orbax's name format for finding checkpoints as in `steps_on_disk`.
+
+    Orbax's default takes any folder that ends in a digit for a checkpoint.
     """
 
     def build_name(self, step: int) -> str:
@@ -82,8 +81,9 @@ class Steps(ocp.path.step.NameFormat):
 
 
 class Manager(ocp.CheckpointManager):
-    """Orbax's manager, whose errors end a run in one sentence wherever they surface, since it saves in separate
-    threads.
+    """Orbax's manager, whose errors end a run in one sentence wherever they surface.
+
+    They surface late, since orbax saves in separate threads.
     """
 
     def __init__(self, run_dir: Path, folder: Path, options: ocp.CheckpointManagerOptions):

@@ -283,9 +283,7 @@ class _Loop:
         self.totals = {}
 
     def evaluate(self) -> None:
-        """Write a line with metrics of all held-out examples and scores of samples; keep the best checkpoint if
-        requested.
-        """
+        """Write a line with held-out metrics and scores of samples, and save the best checkpoint if requested."""
         values = {} if self.evaluation is None else self.evaluation(self.state)
         values |= {} if self.sample_scores is None else self.sample_scores(self.state)
         if not values:

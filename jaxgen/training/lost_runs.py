@@ -1,5 +1,5 @@
-"""One-sentence messages for runs lost through no fault of their own steps: another process is gone, a collective is
-stuck, or a device runs out of memory.
+"""Messages for runs that are lost through no fault of their own: a process is gone, a collective is stuck, memory is
+full.
 
 Some of these reach Python as an exception. Others do not: XLA aborts a process in which a collective is stuck, jax's
 coordination service one whose first process is gone, and both print addresses of C++ functions.

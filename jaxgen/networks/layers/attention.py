@@ -21,10 +21,9 @@ def attend(
     drop: Callable[[Array], Array] = lambda weights: weights,
     scale: float | None = None,
 ) -> Array:
-    """Compute softmax(q k^T / sqrt(D)) v (Vaswani et al. 2017, arXiv:1706.03762, eq. 1), in the order that is fast in
-    XLA on a CPU.
+    """Compute softmax(q k^T / sqrt(D)) v (Vaswani et al. 2017, arXiv:1706.03762, eq. 1).
 
-    The softmax is computed in at least float32.
+    The order of the products is the one that is fast in XLA on a CPU. The softmax is computed in at least float32.
 
     Args:
       queries: [B, H, T, D].

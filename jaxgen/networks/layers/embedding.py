@@ -20,8 +20,7 @@ def look_up(table: Array, tokens: Array) -> Array:
 
 
 def sinusoids(values: Array, size: int, *, slowest: float = 1.0, fastest: float = 100.0) -> Array:
-    """Map [...] to [..., size]: cosines and sines of the values times frequencies that are evenly spaced in their
-    logarithm.
+    """Map [...] to [..., size]: cosines and sines of the values times log-spaced frequencies.
 
     See Vaswani et al. 2017, arXiv:1706.03762, section 3.5; the default frequencies are for values of about -2 to 2.
     """

@@ -113,8 +113,7 @@ def _scaled_kernel(layer: EqualizedConv | ModulatedConv, channels: int) -> Array
 
 
 def convolve(inputs: Array, kernel: Array, resample: Resample = None) -> Array:
-    """Convolve [B, H, W, C] with an odd kernel [k, k, C, F], "SAME", to [B, H, W, F]; with `resample` to twice or half
-    the size.
+    """Convolve [B, H, W, C] with an odd kernel [k, k, C, F], "SAME", to [B, H, W, F], with `resample` resized by 2.
 
     "up": the map with zeros between its pixels is convolved, then filtered with sum 4. "down": it is filtered with sum
     1, then convolved with stride 2. In both the filter is padded to leave exactly 2 H or H / 2.

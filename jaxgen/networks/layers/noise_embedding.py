@@ -20,9 +20,7 @@ class NoiseEmbedding(nn.Module):
 
     @nn.compact
     def __call__(self, noise_labels: Array, *condition: Array) -> Array:
-        """Map noise labels [B], about -2 to 2, and labels int [B] with `num_classes`, or else vectors [B, D], to [B,
-        E].
-        """
+        """Map noise labels [B], about -2 to 2, and labels int [B] or else vectors [B, D] to [B, E]."""
         hidden = nn.silu(nn.Dense(self.size, name="dense_0")(sinusoids(noise_labels, self.size // 2)))
         embedding = nn.Dense(self.size, name="dense_1")(hidden)
         if self.num_classes is not None:

@@ -99,8 +99,7 @@ def smooth_upsample(inputs: Array) -> Array:
 
 
 def smooth_downsample(inputs: Array) -> Array:
-    """Downsample [B, H, W, C], H and W even, to [B, H / 2, W / 2, C]: filter by `TAPS` (with sum 1), take every second
-    pixel.
+    """Downsample [B, H, W, C], H and W even, to [B, H / 2, W / 2, C], after filtering by `TAPS` (with sum 1).
 
     On each axis y[i] = (x[2 i - 1] + 3 x[2 i] + 3 x[2 i + 1] + x[2 i + 2]) / 8.
     """

@@ -1,5 +1,4 @@
-"""A transposed convolution as the products of all taps at each position of the input, added where they overlap
-(col2im).
+"""A transposed convolution as products of all taps at each input position, added where they overlap (col2im).
 
 It multiplies by exactly the taps of the kernel: 9 for 3x3 with stride 2, where the sub-pixel form has 16.
 """
@@ -38,9 +37,7 @@ def col2im_convolution(inputs: Array, kernel: Array, strides: Pair, pad_before: 
 
 
 def _overlapped(pieces: Array, axis: int, stride: int, before: int, size: int) -> Array:
-    """Compute y[j] = sum of p_t[i] over all i, t with s i + t - before = j, for 0 <= j < size, along an axis of each
-    p_t.
-    """
+    """Compute y[j] = sum of p_t[i] over s i + t - before = j, for 0 <= j < size, along an axis of each p_t."""
     count, cells, phases = pieces[0].shape[axis], -(-size // stride), []
     for phase in range(stride):  # y[s m + phase]
         moved = []

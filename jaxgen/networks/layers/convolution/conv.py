@@ -77,9 +77,7 @@ class _Convolution(nn.Module):
     fast: bool | None = None
 
     def convolve(self, inputs: Array, kernel_features: tuple[int, int], form: Callable[[Array, Array], Array]) -> Array:
-        """Apply `form(inputs, kernel)` and the bias to [*, ..., C], with any number of axes before those of
-        the kernel.
-        """
+        """Apply `form(inputs, kernel)` and the bias to [*, ..., C], with any number of leading axes."""
         rank = len(self.window().sizes)
         if inputs.ndim <= rank:
             raise ValueError(f"Inputs {list(inputs.shape)} have no {rank} axes for the kernel and one of channels.")

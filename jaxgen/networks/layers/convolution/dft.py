@@ -31,8 +31,9 @@ def dft_convolution(inputs: Array, kernel: Array, offsets: Pair, out_sizes: Pair
 
 @jax.custom_vjp
 def _mix(matrix: Array, rows: Array) -> Array:
-    """Multiply a constant [M, N] with [N, ...] to [M, ...]; its gradient has the same form, so that nothing is
-    transposed.
+    """Multiply a constant [M, N] with [N, ...] to [M, ...].
+
+    The gradient has the same form, so that nothing is transposed.
     """
     return (matrix @ rows.reshape(rows.shape[0], -1)).reshape(-1, *rows.shape[1:])
 
@@ -44,8 +45,9 @@ _mix.defvjp(
 
 
 def shortest_periods(sizes: Pair, kernel_sizes: Pair, offsets: Pair, out_sizes: Pair) -> Pair:
-    """Return the shortest periods at which a cyclic correlation has the wanted outputs: no tap may meet a
-    wrong x[m].
+    """Return the shortest periods at which a cyclic correlation has the wanted outputs.
+
+    At these periods no tap meets a wrong x[m].
     """
     rows = zip(sizes, kernel_sizes, offsets, out_sizes, strict=True)
     return tuple(max(n - offset, size + offset + k - 1) for n, k, offset, size in rows)

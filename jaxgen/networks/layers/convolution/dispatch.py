@@ -222,8 +222,8 @@ def _padded_space_to_depth(inputs: Array, steps: Pair) -> Array:
 
 
 def _split_taps(kernel: Array, steps: Pair, starts: Pair) -> tuple[Array, Pair]:
-    """Write each tap t as t - start = s q + r: return the kernel [kh, kw, C, F] as [K, s, L, t, C, F], and the first q
-    of each axis.
+    """Write each tap t as t - start = s q + r: [kh, kw, C, F] to [K, s, L, t, C, F]; return the first q of each axis
+    too.
     """
     pads, shape, offsets = [], [], []
     for size, step, start in zip(kernel.shape, steps, starts, strict=False):

@@ -54,8 +54,9 @@ lax_vjp_convolution.defvjp(_forward, _backward)
 
 
 def _kernel_grads(inputs: Array, grads: Array, kernel_sizes: Pair, offsets: Pair) -> Array:
-    """Return dw[q] = sum_i x[i + q] g[i] as [C, K, L, F]: g is the kernel, channels are the batch, examples the
-    channels.
+    """Return dw[q] = sum_i x[i + q] g[i] as [C, K, L, F].
+
+    It is a convolution with g as the kernel, channels as the batch and examples as the channels.
     """
     by_channel = lax.optimization_barrier(inputs.transpose(3, 1, 2, 0))
     by_position = lax.optimization_barrier(grads.transpose(1, 2, 0, 3))
@@ -71,9 +72,7 @@ def _group_size(shape: Sequence[int]) -> int:
 
 
 def unit_pads(sizes: Pair, kernel_sizes: Pair, offsets: Pair, out_sizes: Pair) -> list[tuple[int, int]]:
-    """Return how many zeros a convolution of stride 1 meets before and after each axis; below 0: how much it leaves
-    out.
-    """
+    """Return the zeros that a convolution of stride 1 meets before and after each axis; below 0: values left out."""
     return [
         (-offset, out_size + offset + k - 1 - n)
         for n, k, offset, out_size in zip(sizes, kernel_sizes, offsets, out_sizes, strict=True)

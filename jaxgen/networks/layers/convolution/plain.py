@@ -114,8 +114,7 @@ def plain_transposed_convolution(
     precision: lax.PrecisionLike = None,
     preferred_element_type: DTypeLike | None = None,
 ) -> Array:
-    """Do `lax.conv_transpose` of [B, ..., C] and [..., C, F] ([..., F, C] if the kernel is transposed), with Flax's
-    paddings.
+    """Do `lax.conv_transpose` of [B, ..., C] and [..., C, F] (transposed: [..., F, C]), with Flax's paddings.
 
     Raises:
       ValueError: the inputs are empty and the padding is "CIRCULAR".
@@ -143,9 +142,7 @@ def plain_transposed_convolution(
 
 
 def transposed_pads(span: int, step: int, padding: str) -> tuple[int, int]:
-    """Return the padding of an axis of the dilated inputs as in `lax.conv_transpose`; only "SAME" leaves
-    out outputs.
-    """
+    """Return an axis's padding of the dilated inputs as in `lax.conv_transpose`; only "SAME" crops outputs."""
     if padding == "SAME":
         total = span + step - 2
         before = span - 1 if step > span - 1 else -(-total // 2)
