@@ -58,7 +58,7 @@ def open_named(folder: Path, options: RunOptions) -> Run:
     """Open the run that a command names, with that command's options."""
     moved = {name: value for name in ("data", "target") if (value := getattr(options, name, None)) is not None}
     run = open_run(folder, experiment=options.experiment, trust=options.trust)
-    return dataclasses.replace(run, moved=moved)
+    return dataclasses.replace(run, moved=moved, folder=folder)  # as it was named, in what is said
 
 
 def needed(run: Run, capability: Capability | None, what: str) -> Capability:

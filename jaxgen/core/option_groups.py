@@ -6,9 +6,6 @@
 
 A field that is not a dataclass is a single option, unless it is computed (`init=False`). No two groups of a config have
 an option of the same name, so that command lines and config.json need no names of groups.
-
-A field that is no dataclass is an option by itself. No two groups of a config have an option of the same name, so that
-command lines and config.json need no names of groups.
 """
 
 import dataclasses

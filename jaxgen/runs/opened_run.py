@@ -14,6 +14,7 @@ import numpy as np
 from jaxgen.core import files, option_groups
 from jaxgen.core.errors import UserError
 from jaxgen.core.model import GenerativeModel, ModelSpec, as_model
+from jaxgen.core.options import Count, Seed, check_options
 from jaxgen.core.state import TrainState
 from jaxgen.core.types import Json
 from jaxgen.runs.experiment import Experiment
@@ -39,6 +40,14 @@ class Series(NamedTuple):
 
 
 @dataclass(frozen=True)
+class _Draw:
+    """The numbers of a call of `Run.sample`, to hold them against their ranges."""
+
+    num: Count
+    seed: Seed
+
+
+@dataclass(frozen=True, eq=False, repr=False)
 class Run:
     """A run that was opened again: its model, config, states and metrics.
 
@@ -58,6 +67,9 @@ class Run:
     model: GenerativeModel
     moved: Mapping[str, Any] = field(default_factory=dict)
     """New places of the run's data if they were moved: `data`, `target`."""
+
+    def __repr__(self) -> str:
+        return f"Run({str(self.folder)!r}, of {self.name})"
 
     @property
     def name(self) -> str:
@@ -90,8 +102,9 @@ class Run:
           options: keywords of the model's `sample`, such as `condition`.
 
         Raises:
-          UserError: the model has no samples, or there is no such checkpoint.
+          UserError: the model has no samples, there is no such checkpoint, or `num` or `seed` is out of range.
         """
+        check_options(_Draw(num, seed))
         if self.model.sample is None:
             raise UserError(f"{self.name} has no samples of its own.")
         return draw_samples(self.model, self.state(checkpoint), num=num, seed=seed, **options)
@@ -124,7 +137,7 @@ def open_run(
     run_dir = Path(run_dir)
     record = run_folder.read_record(run_dir)
     if model is not None:
-        return Run(run_dir, record, None, recorded_config(run_dir, record), as_model(model))
+        return Run(run_dir.absolute(), record, None, recorded_config(run_dir, record), as_model(model))
     module = record["experiment"]["module"]
     if module is not None and experiment is not None:
         raise UserError(f"{run_dir} is a run of the package's own {module!a}: leave out --experiment.")
@@ -136,7 +149,7 @@ def open_run(
         file = record["experiment"]["file"] or run_folder.EXPERIMENT
         found = dataclasses.replace(load_experiment(None, _known_copy(run_dir, trust)), file=file)
     config, model = build_recorded(found, record, str(run_dir / run_folder.CONFIG))
-    return Run(run_dir, record, found, config, model)
+    return Run(run_dir.absolute(), record, found, config, model)
 
 
 def was_made_by_script(run_dir: Path, record: Json) -> bool:

@@ -28,7 +28,8 @@ def of_a_script(tmp_path_factory):
 
 
 def test_an_opened_run_gives_states_metrics_samples_and_a_plot(tiny):
-    run = open_run(str(tiny / "runs/tiny_experiment/001"))
+    with contextlib.chdir(tiny):
+        run = open_run("runs/tiny_experiment/001")  # which it is from anywhere
     assert run.name == "tiny_experiment"
     assert [int(run.state(which).step) for which in ("last", 4, "8")] == [8, 4, 8]
     loss = run.metrics()["generator/loss"]
@@ -40,6 +41,10 @@ def test_an_opened_run_gives_states_metrics_samples_and_a_plot(tiny):
     assert not np.array_equal(run.sample(5, seed=3, checkpoint=4), samples)
     assert run.model.capabilities == ("sample", "latents", "discriminate")
     assert repr(run.model) == "GenerativeModel(sample, latents, discriminate)"
+    for wrong in ({"num": 0}, {"num": -1}, {"num": 2.5}, {"num": 1, "seed": -1}, {"num": 1, "seed": 2**32}):
+        with pytest.raises(UserError, match=r"^--(num|seed) must be"):
+            run.sample(**wrong)
+    assert len(repr(run)) < 200
     titles = [axis.get_title(loc="left") for axis in run.plot().axes]
     assert "loss" in titles
 
