@@ -38,7 +38,7 @@ _RECORDED: ContextVar[Recorded | None] = ContextVar("recorded", default=None)
 
 @contextlib.contextmanager
 def as_recorded(recorded: Recorded | None) -> Iterator[None]:
-    """Within the block, divide data sets, number classes and encode texts as recorded by a run.
+    """Divide data sets, number classes and encode texts in the block as a run has recorded it.
 
     Items that the run does not know, or knows with other content, are left out. None: load the data as for a new run.
     """
