@@ -29,9 +29,9 @@ _ACTIVATIONS: dict[str, Callable[[Array], Array]] = {
 class GPT(nn.Module):
     """A decoder-only transformer of pre-norm blocks, which returns next-token logits.
 
-    A block is x + attention(norm(x)), then x + feed_forward(norm(x)). Causal multi-head attention is softmax(q k^T /
-    sqrt(D) + mask) v (Vaswani et al. 2017, arXiv:1706.03762, eq. 1). Kernels start normal with standard deviation 0.02,
-    those that end a block with 0.02 / sqrt(2 layers), as in GPT-2.
+    A block is x + attention(norm(x)), then x + feed_forward(norm(x)). Attention is causal and multi-head (Vaswani et
+    al. 2017, arXiv:1706.03762, eq. 1): softmax(q k^T / sqrt(D) + mask) v. Kernels start normal with standard deviation
+    0.02, those that end a block with 0.02 / sqrt(2 layers), as in GPT-2.
 
     Attributes:
       vocabulary_size: K, the number of tokens.
