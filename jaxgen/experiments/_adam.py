@@ -1,4 +1,4 @@
-"""What the experiments with Adam share: its options."""
+"""Options of Adam, shared by experiments."""
 
 from dataclasses import dataclass
 

@@ -1,4 +1,4 @@
-"""What the experiments with AdamW share: its options, and how they become an optimizer."""
+"""Options of AdamW, shared by experiments, and the optimizer built from them."""
 
 from dataclasses import dataclass
 
@@ -20,9 +20,9 @@ class AdamWOptions:
     min_learning_rate: NonNegativeFloat = 1e-4
     """Learning rate at the end of the cosine decay."""
     warmup_steps: CountFromZero = 100
-    """Steps over which the learning rate rises linearly from 0."""
+    """Number of steps over which the learning rate rises linearly from 0."""
     weight_decay: NonNegativeFloat = 0.1
-    """AdamW's weight decay, of matrices only: not of biases and norms."""
+    """AdamW's weight decay, which applies to matrices but not to biases and norms."""
     beta1: Rate = 0.9
     """AdamW's decay of the first moment."""
     beta2: Rate = 0.99
@@ -30,8 +30,8 @@ class AdamWOptions:
     clip_norm: PositiveFloat | None = 1.0
     """Maximum global norm of the gradient; longer ones are scaled down. None: no limit."""
     micro_batches: Count = 1
-    """Parts that each device's examples are taken in, one after another, to need less memory; the result is that of
-    the whole batch."""
+    """Number of parts in which each device's examples are taken, one after another, to need less memory; the result is
+    that of the whole batch."""
 
 
 @dataclass(frozen=True)
@@ -43,7 +43,7 @@ def optimizer_of(options: AdamWOptions, run: RunOptions) -> optax.GradientTransf
     """Return AdamW with a warm-up, a cosine decay and a maximum norm of gradients, as GPTs are trained.
 
     Raises:
-      UserError: a batch that cannot be cut into so many parts.
+      UserError: the batch cannot be divided into --micro-batches parts.
     """
     if run.batch_size % options.micro_batches:
         raise UserError(
@@ -61,7 +61,7 @@ def optimizer_of(options: AdamWOptions, run: RunOptions) -> optax.GradientTransf
 
 
 def schedule_of(options: AdamWOptions, run: RunOptions) -> optax.Schedule:
-    """Return the learning rate by steps taken; the cosine ends at the run's last step."""
+    """Return the learning rate as a function of the step; the cosine ends at the run's last step."""
     return optax.warmup_cosine_decay_schedule(
         0.0 if options.warmup_steps else options.learning_rate,
         options.learning_rate,

@@ -1,4 +1,4 @@
-"""Augmentation of what a discriminator sees: its options, and how they become an `Augmentation`."""
+"""Options of the augmentation of a discriminator's images, and the `Augmentation` built from them."""
 
 from dataclasses import dataclass
 from typing import Annotated
@@ -13,11 +13,11 @@ AugmentationNames = Annotated[str, Names((*POLICIES, ADAPTIVE))]
 
 @dataclass(frozen=True)
 class AugmentationOptions:
-    """What the discriminator's images go through, for data that are few."""
+    """Augmentation of the discriminator's images, for small data sets."""
 
     augmentation: AugmentationNames | None = None
-    """Augmentation of what the discriminator sees: colour, translation, cutout (DiffAugment; names separated by
-    commas), or ada (adaptive: its strength rises as the discriminator overfits)."""
+    """Augmentation of the discriminator's images: colour, translation, cutout (DiffAugment; names separated by commas),
+    or ada (adaptive: its strength rises as the discriminator overfits). None: no augmentation."""
     ada_target: Annotated[float, *within(-1, 1)] = 0.6
     """Mean sign of the real logits that --augmentation ada aims at."""
     ada_images: Count = 500_000
@@ -33,7 +33,7 @@ def build_augmentation(options: AugmentationOptions) -> Augmentation | None:
     """Return the augmentation of these options, or None.
 
     Raises:
-      UserError: ada beside others.
+      UserError: ada is combined with others.
     """
     if options.augmentation == ADAPTIVE:
         return adaptive_augmentation(options.ada_target, options.ada_images)

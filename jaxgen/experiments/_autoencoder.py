@@ -1,4 +1,4 @@
-"""What the experiments with autoencoders of MNIST share: options, values, and how they become networks."""
+"""Options and values of autoencoders of MNIST, shared by experiments, and the networks built from them."""
 
 from dataclasses import dataclass
 from typing import Literal
@@ -18,8 +18,8 @@ class AutoencoderOptions(LatentOptions):
     """The latents, and how images are reconstructed from them."""
 
     reconstruction: Literal[tuple(RECONSTRUCTIONS)] = "cross_entropy"
-    """How unlike an image its reconstruction is: squared error of values in [-1, 1] (mse), or cross entropy of values
-    in [0, 1], in nats; both as a mean over the pixels."""
+    """Reconstruction loss: squared error of values in [-1, 1] (mse), or cross-entropy of values in [0, 1], in nats;
+    both are means over the pixels."""
 
 
 @dataclass(frozen=True)
@@ -27,7 +27,7 @@ class FullyConnectedOptions:
     """The networks."""
 
     widths: Widths = (512, 256)
-    """Widths of the fully connected encoder's hidden layers, and in reverse of the decoder's."""
+    """Widths of the fully connected encoder's hidden layers; the decoder's are the same in reverse."""
 
 
 QUICK = {"steps": 2 * EPOCH, "sample_every": EPOCH, "checkpoint_every": EPOCH}

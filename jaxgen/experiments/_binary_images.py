@@ -1,4 +1,4 @@
-"""What the experiments with autoregressive models of binary images share: options, values, how they become a model."""
+"""Options and values of autoregressive models of binary images, shared by experiments, and the model from them."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -18,7 +18,7 @@ from jaxgen.training.config import TrainConfig
 
 @dataclass(frozen=True)
 class BinaryImagesConfig(TrainConfig):
-    """Options of an autoregressive model of MNIST digits, made binary by chance."""
+    """Options of an autoregressive model of randomly binarized MNIST digits."""
 
     data: BinarizationOptions = BinarizationOptions()
     model: ClassOptions = ClassOptions()

@@ -1,4 +1,4 @@
-"""What the experiments on images with captions share: their options, and how the data are loaded."""
+"""Options and loading of images with captions, shared by experiments."""
 
 import dataclasses
 from collections.abc import Callable
@@ -15,20 +15,20 @@ from jaxgen.data import Dataset
 from jaxgen.data.captions import caption_writer, first_captions, load_captioned, random_caption
 
 EMOJI_PROMPTS = (
-    # held-out names,
+    # held-out names
     "cat face with wry smile",
     "light blue heart",
     "kissing face",
     "woman astronaut",
     "large orange circle",
-    # and what there is no emoji of, of words that others have
+    # things of which there is no emoji, in words of other names
     "red cat face",
     "pig face with tears of joy",
     "blue apple",
     "purple car",
     "pink house",
 )
-"""What sheets of emoji are of."""
+"""The prompts of sheets of emoji."""
 NUM_PROMPTS = 10
 
 
@@ -42,16 +42,17 @@ class CaptionedImageOptions:
     image_size: ImageSize = 32
     """Side of the square images in pixels."""
     vocabulary: Text = "bpe-1000"
-    """What a token of a caption is: bpe-SIZE (pieces of words, learned from the captions), characters, bytes, or the
-    path of a tokenizer.json."""
+    """Tokens of captions: bpe-SIZE (pieces of words, learned from the captions), characters, bytes, or the path of a
+    tokenizer.json."""
     caption_length: Size = 24
     """Maximum length of a caption in tokens; longer ones are cut."""
     subcategories: bool = True
-    """Of emoji: in training, half of the captions are the name and the subcategory (red apple, food fruit)."""
+    """Add the subcategory of an emoji to half of its captions in training (red apple, food fruit)."""
     word_dropout: Rate = 0.1
-    """How often a word of a caption is left out in training."""
+    """Probability that a word of a caption is left out in training."""
     prompts: tuple[Text, ...] = ()
-    """What the sheets in samples/ are of, each in quotes. None given: ten of emoji, else ten held-out captions."""
+    """Captions of the sheets in samples/, each in quotes. None given: ten prompts of emoji, or ten held-out
+    captions."""
 
 
 @dataclass(frozen=True)
@@ -61,14 +62,14 @@ class TextEncoderOptions:
     text_width: Size = 128
     """Width of the text transformer, at each position between its blocks."""
     text_layers: Depth = 2
-    """Blocks of the text transformer."""
+    """Number of blocks of the text transformer."""
 
 
 def load_captions(options: CaptionedImageOptions) -> Dataset:
     """Load the images and captions named by --data, with the prompts among the assets.
 
     Raises:
-      UserError: they have no captions.
+      UserError: the data have no captions.
     """
     data = load_captioned(
         options.data,

@@ -1,4 +1,4 @@
-"""What the experiments with diffusion models share: options, values, and how they become a model."""
+"""Options and values of diffusion models, shared by experiments, and the model built from them."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -47,7 +47,7 @@ NOISE_LEVELS: dict[str, Callable[["DiffusionOptions"], NoiseLevels]] = {
 
 @dataclass(frozen=True)
 class DiffusionOptions:
-    """What the network predicts, at which noise levels, and for what."""
+    """The network's prediction, its noise levels and its condition."""
 
     prediction: Prediction = EDM
     """What the network predicts: EDM's mixture of image and noise, the noise, the image, v, or a flow's velocity."""
@@ -55,45 +55,47 @@ class DiffusionOptions:
     """Noise levels of training and of samplers: EDM's lognormal ones, those of DDPM's linear or cosine betas, or those
     of a flow whose times are uniform or logit-normal."""
     level_mean: Annotated[float, *within(-20, 20)] = -1.2
-    """Mean of log sigma in training (EDM's P_mean), of lognormal noise levels; the higher, the more shapes count."""
+    """Mean of log sigma in training (EDM's P_mean), for lognormal noise levels; a higher one gives shapes more
+    weight."""
     level_deviation: Annotated[float, *within(0, 20)] = 1.2
-    """Standard deviation of log sigma in training (EDM's P_std), of lognormal noise levels."""
+    """Standard deviation of log sigma in training (EDM's P_std), for lognormal noise levels."""
     conditional: bool = True
-    """Learns the images of each class, where the data have classes, or of each caption."""
+    """Condition on the class, if the data have classes, or on the caption."""
     condition_dropout: Rate = 0.1
-    """How often class or caption is left out in training, so that --guidance has something to compare with."""
+    """Probability that class or caption is left out in training, which --guidance needs."""
 
 
 @dataclass(frozen=True)
 class SamplerOptions(GuidanceOptions):
-    """How samples are drawn; commands may say otherwise later."""
+    """How samples are drawn; the commands can override these options."""
 
     sampler: SamplerName = "heun"
-    """How samples are drawn: DDPM's own steps, DDIM's, Euler's, Heun's, EDM's with noise, or DPM-Solver++ (2M)."""
+    """Sampler: DDPM's own steps, DDIM's, Euler's, Heun's, EDM's with noise, or DPM-Solver++ (2M)."""
     sampling_steps: Annotated[int, *within(1, 100_000)] = 18
-    """How many steps the sampler takes; each is one pass of the network, of heun and stochastic_heun two."""
+    """Number of steps of the sampler; each is one pass of the network (two for heun and stochastic_heun)."""
 
 
 @dataclass(frozen=True)
 class DenoiserOptions:
-    """The network that takes noise away."""
+    """The network that removes noise."""
 
     network: Literal[NETWORKS] = "unet"
-    """A U-Net, or a transformer over patches."""
+    """Kind of the network: a U-Net, or a transformer over patches."""
     width: Size = 32
-    """Channels: of the U-Net at its first size, or of the transformer."""
+    """Channels of the U-Net at its first size, or of the transformer."""
     patch_size: Size = 2
-    """Images are taken as patches of this side."""
+    """Side of the patches into which images are divided, in pixels."""
     factors: Annotated[tuple[Size, ...], Length(1, 16)] = (1, 2)
-    """How many times --width the U-Net has at each size, each half the one before."""
+    """Channels of the U-Net at each size as multiples of --width; each size is half the one before."""
     blocks: Depth = 2
-    """Residual blocks of the U-Net at each size on the way down, or blocks of the transformer."""
+    """Number of residual blocks of the U-Net at each size on the way down, or of blocks of the transformer."""
     middle_blocks: DepthFromZero = 1
-    """Residual blocks of the U-Net between its way down and its way up; 2, with attention between: as published."""
+    """Number of residual blocks of the U-Net between its way down and its way up; published U-Nets have 2, with
+    attention between them."""
     attention_sizes: Annotated[tuple[ImageSize, ...], Length(0, 16)] = (7, 8)
     """Sizes of the U-Net's maps that have self-attention."""
     head_width: Size = 32
-    """Channels of a head of attention."""
+    """Channels of each head of attention."""
     dropout: Rate = 0.0
     """Dropout rate in the blocks."""
 
@@ -125,14 +127,14 @@ DIFFUSION = {
 }
 """Values of a diffusion model that learns on a CPU."""
 SHAPES_FIRST = {"level_mean": -0.4, "sampler": "ancestral", "sampling_steps": 50}
-"""Values for small pictures: noise levels at which shapes are decided, and steps whose noise mends them
+"""Values for small pictures: noise levels that decide shapes, and sampling steps whose noise corrects them
 (experiments/mnist_diffusion has the comparison)."""
 QUICK = {"width": 16, "blocks": 1, "head_width": 16, "sampling_steps": 6}
 """Sizes of the preset quick."""
 
 
 def load_diffusion_images(config: ImageDiffusionConfig) -> Dataset:
-    """Load the images named by --data, with what EDM needs to know of them."""
+    """Load the images named by --data, with the variance that EDM needs."""
     return with_data_variance(load_images(config.data))
 
 
@@ -146,8 +148,8 @@ def build_diffusion(
     """Return the diffusion model of a config.
 
     Args:
-      condition: what images are drawn for; None: the data's classes, if they have some.
-      text: of a condition that is captions, what reads them.
+      condition: the source of conditions; None: the data's classes, if they have any.
+      text: the network that reads captions, if the condition is captions.
 
     Raises:
       UserError: a number out of range.
@@ -177,7 +179,7 @@ def build_diffusion(
 def network_of(
     options: DenoiserOptions, channels: int, num_classes: int | None, text: TextTransformer | None = None
 ) -> nn.Module:
-    """Return the U-Net or the transformer; `text` is of the U-Net alone.
+    """Return the U-Net or the transformer; only the U-Net takes `text`.
 
     Raises:
       UserError: heads that do not divide the channels, or a transformer whose positions do not fit its width.

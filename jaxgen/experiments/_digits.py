@@ -1,4 +1,4 @@
-"""What the experiments with binary MNIST digits share: how gray digits become binary, and how long runs take."""
+"""Options and values of experiments with binary MNIST digits, and how gray digits become binary."""
 
 from dataclasses import dataclass
 from typing import Annotated, Literal
@@ -8,20 +8,20 @@ from jaxgen.data import Dataset, load
 from jaxgen.data.binarization import binarized
 
 BINARIZATION_SEED = 0
-"""Seed of the test images, whatever --seed is: likelihoods of all runs are of the same images."""
+"""Seed of the binary test images, independent of --seed: all runs report likelihoods of the same images."""
 EPOCH = 469
-"""Steps of one epoch of MNIST with 128 images each."""
+"""Number of steps of one epoch of MNIST, with 128 images each."""
 QUICK = {"steps": 3 * EPOCH, "sample_every": EPOCH, "checkpoint_every": EPOCH}
 """Values of the preset quick."""
 
 
 @dataclass(frozen=True)
 class BinarizationOptions:
-    """How gray digits become binary ones, by chance."""
+    """How gray digits become binary ones, at random."""
 
     binarization: Annotated[Literal["resampled", "fixed"], formerly("binarisation")] = "resampled"
-    """Binary training images are drawn from the gray ones anew whenever they are seen (resampled), or once and for all
-    (fixed); test images always once, by the same seed in every run."""
+    """Draw binary training images from the gray ones each time they are used (resampled), or once and for all (fixed).
+    Test images are drawn once, with the same seed in every run."""
 
 
 def load_digits(options: BinarizationOptions, *, binary: bool = True) -> Dataset:

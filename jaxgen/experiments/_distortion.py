@@ -1,4 +1,4 @@
-"""How training images are moved at random: options that experiments share."""
+"""Options of random shifts, rotations and scales of training images, shared by experiments."""
 
 from dataclasses import dataclass
 from typing import Annotated
@@ -8,7 +8,7 @@ from jaxgen.core.options import Rate, within
 
 @dataclass(frozen=True)
 class ShiftOptions:
-    """How training images are moved at random."""
+    """How training images are shifted at random."""
 
     shift: Annotated[int, *within(0, 1000)] = 2
     """Shift training images by up to this many pixels."""
@@ -16,7 +16,7 @@ class ShiftOptions:
 
 @dataclass(frozen=True)
 class DistortionOptions(ShiftOptions):
-    """How training images are moved, turned and scaled at random."""
+    """How training images are shifted, rotated and scaled at random."""
 
     degrees: Annotated[float, *within(0, 360)] = 0.0
     """Rotate training images by up to this many degrees."""

@@ -1,4 +1,4 @@
-"""What the experiments with two stages share: the option that names the first one."""
+"""The option that names a first stage, shared by experiments with two stages."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -9,4 +9,4 @@ class FirstStageOptions:
     """The first stage, whose codes are learned."""
 
     first_stage: Path | None = None
-    """The folder of a run of a VQ-VAE or of a discrete VAE, whose codes are learned."""
+    """Folder of a run of a VQ-VAE or of a discrete VAE, whose codes are learned."""

@@ -1,4 +1,4 @@
-"""What every GAN experiment has: its groups of options, and how they become a model."""
+"""Options of GANs, shared by experiments, and the model built from them."""
 
 from dataclasses import dataclass
 from typing import Annotated, Literal
@@ -34,12 +34,12 @@ class AdversarialLossOptions(AdversarialWeightOptions):
     """The adversarial loss beside other losses."""
 
     adversarial_loss: Loss = "non_saturating"
-    """The adversarial loss (jaxgen.models.gan.losses says whose)."""
+    """Adversarial loss (see jaxgen.models.gan.losses)."""
 
 
 @dataclass(frozen=True)
 class AdversarialOptions:
-    """What a discriminator is trained on, and what is trained against it."""
+    """The adversarial loss."""
 
     loss: Loss = "non_saturating"
     """Adversarial loss (see jaxgen.models.gan.losses)."""
@@ -47,13 +47,13 @@ class AdversarialOptions:
 
 @dataclass(frozen=True)
 class GANOptions(AdversarialOptions, LatentOptions):
-    """The latent vectors, and what generator and discriminator are trained on."""
+    """The latent vectors, and the training of generator and discriminator."""
 
     discriminator_steps: Count | None = None
-    """Discriminator steps for each generator step. None: both networks step at once."""
+    """Number of discriminator steps for each generator step. None: both networks step at once."""
     penalties: PenaltyNames | None = None
     """Discriminator regularizers, names separated by commas: r1, r2, r1_estimate, gradient_penalty (WGAN-GP), dragan,
-    consistency (see jaxgen.models.gan.penalties)."""
+    consistency (see jaxgen.models.gan.penalties). None: no regularizer."""
     penalty_weight: NonNegativeFloat = 10.0
     """Weight of each penalty."""
     penalty_every: Count = 1

@@ -1,4 +1,4 @@
-"""What the experiments with GPTs share: their options, and how they become a model."""
+"""Options of GPTs, shared by experiments, and the model built from them."""
 
 from dataclasses import dataclass
 from typing import Any, Literal
@@ -16,7 +16,7 @@ from jaxgen.runs.hugging_face import gpt2_network
 
 DTYPES = {"float32": None, "bfloat16": jnp.bfloat16}
 NANOGPT: dict[str, Any] = {"learning_rate": 1e-3, "positions": "learned", "norm": "layer", "feed_forward": "gelu"}
-"""What nanoGPT has in place of the defaults here."""
+"""Values of nanoGPT in place of the defaults here."""
 
 
 @dataclass(frozen=True)
@@ -24,25 +24,25 @@ class TransformerOptions(SequenceNetworkOptions):
     """A transformer of pre-norm blocks."""
 
     heads: Size = 4
-    """Heads of attention in each block."""
+    """Number of heads of attention in each block."""
     norm: Literal["layer", "rms"] = "rms"
     """Kind of the norms before attention and before the feed-forward part."""
     feed_forward: Literal["gelu", "gelu_tanh", "swiglu"] = "swiglu"
     """Activation of the feed-forward part: GELU, its approximation by tanh, or the gated SwiGLU."""
     use_bias: bool = False
-    """Whether products and layer norms have biases."""
+    """Whether linear layers and layer norms have biases."""
     dtype: Literal[tuple(DTYPES)] = "float32"
-    """What products are computed in; parameters are kept in float32."""
+    """Type in which matrix products are computed; parameters are kept in float32."""
     remat: bool = False
-    """Compute activations again for the gradient rather than keep them: less memory, more time."""
+    """Recompute activations for the gradient rather than keep them, which takes less memory and more time."""
 
 
 @dataclass(frozen=True)
 class GPTOptions(TransformerOptions):
-    """A GPT: a transformer of pre-norm blocks in which each position looks back."""
+    """A GPT: a transformer of pre-norm blocks with causal attention."""
 
     key_value_heads: Size | None = None
-    """Heads of keys and values, each shared by as many heads of queries. None: as many as --heads."""
+    """Number of heads of keys and values, each shared by equally many heads of queries. None: that of --heads."""
     positions: Literal["learned", "rotary"] = "rotary"
     """Kind of position embeddings: learned for each position, or rotary (in queries and keys)."""
 
@@ -59,15 +59,15 @@ SMALL_GPT = GPTConfig().replace(steps=2_000, batch_size=12, learning_rate=4e-3, 
 
 
 def build_gpt(config: GPTConfig, assets: Assets) -> GenerativeModel:
-    """Return the model of a GPT with as many tokens as the vocabulary has."""
+    """Return the model of a GPT with the vocabulary's tokens."""
     return build_text_model(config, build_network(config, assets), assets)
 
 
 def build_network(config: GPTConfig, assets: Assets) -> GPT:
-    """Return the network of these options, or of the run or GPT-2 that the run begins from.
+    """Return the network of these options, or that of the run or GPT-2 of --pretrained.
 
     Raises:
-      UserError: heads that do not fit the width, or a longer context than that of what the run begins from.
+      UserError: heads that do not fit the width, or a longer context than that of the pretrained network.
     """
     given = config.network
     own = {"dropout": given.dropout, "dtype": DTYPES[given.dtype], "remat": given.remat}

@@ -1,4 +1,4 @@
-"""What the experiments with autoregressive models of grids share: options of the class, and of a gated PixelCNN."""
+"""Options of autoregressive models of grids, shared by experiments: of the class, and of a gated PixelCNN."""
 
 from dataclasses import dataclass
 
@@ -7,10 +7,10 @@ from jaxgen.core.options import Depth, Size
 
 @dataclass(frozen=True)
 class ClassOptions:
-    """What the model is told beforehand."""
+    """The condition of the model."""
 
     conditional: bool = False
-    """Whether the class is given, so that samples of a class can be asked for."""
+    """Condition on the class, so that samples of a given class can be drawn."""
 
 
 @dataclass(frozen=True)
@@ -18,6 +18,6 @@ class PixelCNNOptions:
     """The network, a gated PixelCNN."""
 
     width: Size = 32
-    """Channels of each of the network's two stacks: of the rows above, and of the row so far."""
+    """Channels of each of the network's two stacks, for the rows above and for the row so far."""
     layers: Depth = 6
-    """Layers of the network."""
+    """Number of layers of the network."""

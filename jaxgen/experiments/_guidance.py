@@ -1,4 +1,4 @@
-"""Classifier-free guidance of samples: its options."""
+"""Options of classifier-free guidance."""
 
 from dataclasses import dataclass
 
@@ -7,7 +7,8 @@ from jaxgen.core.options import NonNegativeFloat
 
 @dataclass(frozen=True)
 class GuidanceOptions:
-    """How samples are drawn; commands may say otherwise later."""
+    """How samples are drawn; the commands can override these options."""
 
     guidance: NonNegativeFloat = 1.0
-    """How far samples go toward their class or caption, from what images are like without (0) to it (1) and beyond."""
+    """Guidance of samples toward their class or caption: 0 ignores it, 1 follows it as in training, more exaggerates
+    it."""

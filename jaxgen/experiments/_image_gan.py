@@ -1,4 +1,4 @@
-"""Options of GANs of images of one's own, and the values that they share."""
+"""Options and values of GANs of your own images, shared by experiments."""
 
 from dataclasses import dataclass
 

@@ -1,4 +1,4 @@
-"""Data that are any images, one's own among them: their options, and how they are loaded."""
+"""Options and loading of any images, such as your own."""
 
 import dataclasses
 from dataclasses import dataclass
@@ -23,7 +23,7 @@ class ImageOptions:
     data: Text = "emoji"
     """A folder of images, an embedded set such as emoji or mnist, or an image set of tensorflow-datasets by name."""
     data_dir: Path | None = None
-    """Where tensorflow-datasets finds its prepared sets. None: its own default."""
+    """Folder with the prepared sets of tensorflow-datasets. None: its own default."""
     image_size: ImageSize = 32
     """Side of the square images in pixels; networks that double a small map take 4 or 7 times a power of two."""
 
@@ -32,7 +32,7 @@ def load_images(options: ImageOptions) -> Dataset:
     """Load the images named by --data.
 
     Raises:
-      UserError: they are no images.
+      UserError: the data are no images.
     """
     data = load(options.data, image_size=options.image_size, data_dir=options.data_dir)
     if data.kind != "image":
@@ -41,10 +41,10 @@ def load_images(options: ImageOptions) -> Dataset:
 
 
 def class_count(assets: Assets) -> int:
-    """How many classes the data has.
+    """Return the number of classes of the data.
 
     Raises:
-      UserError: none.
+      UserError: the data have no classes.
     """
     if stray := assets.get(STRAY):
         raise UserError(
@@ -59,7 +59,7 @@ def class_count(assets: Assets) -> int:
 
 
 def with_data_variance(data: Dataset) -> Dataset:
-    """`data` with the asset `data_variance`: of its first training images, over all pixels in [-1, 1]."""
+    """Return `data` with the asset `data_variance`, that of its first training images over all pixels in [-1, 1]."""
     images = read_examples(data.train, 0, min(length(data.train), FOR_VARIANCE))["image"]
     variance = float(np.var(images, dtype=np.float64) / 127.5**2)
     return dataclasses.replace(data, assets={**data.assets, "data_variance": variance})

@@ -1,4 +1,4 @@
-"""What the experiments with latent vectors share: options of the latents, and of how far they may be from a prior."""
+"""Options of latent vectors and of their KL term, shared by experiments."""
 
 from dataclasses import dataclass
 
@@ -20,6 +20,6 @@ class KLOptions:
     beta: NonNegativeFloat = 1.0
     """Weight of the KL term, after its warm-up."""
     kl_warmup_steps: CountFromZero = 0
-    """Over how many steps the weight of the KL term rises from 0, along a line."""
+    """Number of steps over which the weight of the KL term rises linearly from 0."""
     free_bits: NonNegativeFloat = 0.0
-    """Nats that the KL term of each latent counts as at least, so that no latent is worth switching off."""
+    """Lower bound in nats of each latent's KL term in the loss, so that no latent is worth switching off."""

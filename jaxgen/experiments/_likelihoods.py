@@ -1,4 +1,4 @@
-"""Distributions of pixels, of which decoders give the parameters: how they are made, by the names that options take."""
+"""Likelihoods of pixels by their names in options; decoders return their parameters."""
 
 from collections.abc import Callable, Mapping
 from typing import Any
@@ -19,4 +19,4 @@ LIKELIHOODS: dict[str, Callable[[Mapping[str, Any]], PixelLikelihood]] = {
     "logit_laplace": lambda assets: logit_laplace(),
     "squared_error": lambda assets: scaled_squared_error(assets["data_variance"]),
 }
-"""By what the data's assets say. Each family of experiments takes some of them."""
+"""The data's assets -> the likelihood, by name. Each family of experiments offers some of them."""

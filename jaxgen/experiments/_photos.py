@@ -1,4 +1,4 @@
-"""Patches of photographs, one's own among them: their options."""
+"""Options of patches of photographs, such as your own."""
 
 from dataclasses import dataclass
 from typing import Annotated
@@ -16,4 +16,4 @@ class PatchOptions:
     image_size: ImageSize = 64
     """Side of the patches in pixels."""
     test_fraction: Annotated[float, *within(0.001, 0.5)] = 0.2
-    """Which part of a folder's pictures is held out, whole."""
+    """Fraction of a folder's pictures that are held out as a whole."""

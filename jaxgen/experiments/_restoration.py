@@ -1,4 +1,4 @@
-"""What the experiments that restore images share: options, values, and how they become a model."""
+"""Options and values of the restoration of images, shared by experiments, and the model built from them."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -39,8 +39,8 @@ from jaxgen.networks.translators import PatchDiscriminator, ResNetTranslator, UN
 from jaxgen.training.config import TrainConfig
 
 PERCEPTUAL_MAPS = (1, 3)
-"""Which of EfficientNet-Lite0's maps are compared: after the first stage and the third, at a half and an eighth of the
-size."""
+"""EfficientNet-Lite0's feature maps that are compared: after the first and the third stage, at a half and an eighth of
+the size."""
 DEGRADATIONS: dict[str, Callable[["RestorationOptions"], Degradation]] = {
     "super_resolution": lambda options: super_resolution(options.factor),
     "denoising": lambda options: denoising(options.noise_level),
@@ -57,26 +57,27 @@ ADVERSARIES: dict[str, Callable[[int], nn.Module]] = {
 
 @dataclass(frozen=True)
 class RestorationOptions:
-    """What is taken from the images, and how what is given back is compared with them."""
+    """The degradation of images, and the comparison of restored images with them."""
 
     degradation: Literal[tuple(DEGRADATIONS)] = "super_resolution"
-    """What is taken from the images (jaxgen.models.image_to_image.degradations says how)."""
+    """Degradation that is undone (see jaxgen.models.image_to_image.degradations)."""
     factor: Literal[2, 4] = 2
-    """How many times larger --degradation super_resolution makes images."""
+    """Factor by which --degradation super_resolution enlarges images."""
     noise_level: PositiveFloat = 25.0
     """Standard deviation of the noise of --degradation denoising, in units of 0..255."""
     blur: Annotated[float, *within(0, 64, low_open=True)] = 1.6
     """Standard deviation of the blur of --degradation deblurring, in pixels."""
     hidden: Literal["box", "pixels"] = "box"
-    """What --degradation inpainting hides: a rectangle anywhere, or three in four pixels."""
+    """Part that --degradation inpainting hides: a rectangle anywhere, or three in four pixels."""
     residual: bool = True
-    """The network gives the difference from what is done without it (bicubic interpolation, the image as given)."""
+    """Predict the difference from the baseline, an image restored without a network (bicubic interpolation, or the
+    image as given)."""
     loss: Literal["l1", "mse"] = "l1"
-    """How outputs are compared with the images."""
+    """Loss between outputs and images."""
     perceptual_weight: NonNegativeFloat = 0.0
-    """Weight of a further comparison, by maps of EfficientNet-Lite0. 0: none."""
+    """Weight of the perceptual loss, by feature maps of EfficientNet-Lite0. 0: no such loss."""
     border: Annotated[int, *within(0, 2**15)] = 2
-    """How many pixels at each side are left out of PSNR and SSIM."""
+    """Number of pixels at each side that are left out of PSNR and SSIM."""
 
 
 @dataclass(frozen=True)
@@ -84,25 +85,25 @@ class RestorerOptions:
     """The networks."""
 
     network: Literal[tuple(NETWORKS)] = "srresnet"
-    """SRResNet, pix2pix's U-Net or CycleGAN's ResNet; super_resolution takes the first."""
+    """Kind of the network: SRResNet, pix2pix's U-Net or CycleGAN's ResNet; super_resolution needs SRResNet."""
     width: Size = 32
     """Channels of the network at its first size."""
     blocks: DepthFromZero = 6
-    """Residual blocks of srresnet and resnet."""
+    """Number of residual blocks of srresnet and resnet."""
     halvings: Annotated[int, *within(1, 16)] = 2
-    """How often unet and resnet halve the size."""
+    """Number of times that unet and resnet halve the size."""
     batch_norm: bool = False
     """Whether srresnet has the paper's batch norm."""
     discriminator_width: Size = 32
-    """Channels of the discriminator's first layer, where there is one."""
+    """Channels of the first layer of --adversary's discriminator."""
 
 
 @dataclass(frozen=True)
 class AdversaryOptions(AdversarialLossOptions):
-    """A discriminator of what is restored."""
+    """A discriminator of restored images."""
 
     adversary: Literal[tuple(ADVERSARIES)] | None = None
-    """The discriminator that is trained as well: PatchGAN's, or SRGAN's. None: none."""
+    """Discriminator that is trained too: PatchGAN's, or SRGAN's. None: no discriminator."""
 
 
 @dataclass(frozen=True)
@@ -110,7 +111,7 @@ class CosineAdamOptions:
     """Adam, with a learning rate that falls along a cosine."""
 
     learning_rate: PositiveFloat = 1e-3
-    """Adam's learning rate at first, for all networks; it falls to 0 along a cosine."""
+    """Adam's initial learning rate, for all networks; it falls to 0 along a cosine."""
 
 
 @dataclass(frozen=True)
@@ -123,10 +124,10 @@ class RestorationOptimizerOptions(AverageOptions, CosineAdamOptions):
 
 @dataclass(frozen=True)
 class TurnOptions:
-    """What is done to images in training."""
+    """How training images are mirrored and turned."""
 
     turn: bool = False
-    """Images are mirrored and turned by chance in training."""
+    """Mirror and turn training images at random."""
 
 
 @dataclass(frozen=True)
@@ -188,10 +189,10 @@ def build_restoration(config: RestorationConfig, assets: Assets) -> GenerativeMo
 
 
 def degradation_of(options: RestorationOptions, image_shape: tuple[int, int, int]) -> Degradation:
-    """Return what --degradation names.
+    """Return the degradation that --degradation names.
 
     Raises:
-      UserError: a number out of range, images that cannot be made so small, or that have no colors to be taken.
+      UserError: a number out of range, images that cannot be shrunk by this factor, or gray images to colorize.
     """
     height, width, channels = image_shape
     if options.degradation == "super_resolution" and (height % options.factor or width % options.factor):
@@ -202,10 +203,10 @@ def degradation_of(options: RestorationOptions, image_shape: tuple[int, int, int
 
 
 def network_of(config: RestorationConfig, channels: int) -> nn.Module:
-    """Return what --network names.
+    """Return the network that --network names.
 
     Raises:
-      UserError: another one than srresnet, which alone makes images larger.
+      UserError: super-resolution by a network other than srresnet, the only one that enlarges images.
     """
     options, residual = config.network, config.model.residual
     larger = config.model.factor if config.model.degradation == "super_resolution" else 1

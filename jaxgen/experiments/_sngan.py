@@ -1,4 +1,4 @@
-"""What the experiments with SNGANs share: their options, the paper's values, and how they become a model."""
+"""Options of SNGANs, shared by experiments, the paper's values, and the model built from them."""
 
 from dataclasses import dataclass
 
@@ -20,11 +20,11 @@ class SNGANOptions:
     discriminator_width: Size | None = None
     """Channels of the discriminator's maps. None: the paper's, 128 for images of 32x32."""
     conditional: bool = False
-    """Whether the class is given: class-conditional batch norm, and the discriminator's projection."""
+    """Condition on the class, by class-conditional batch norm and the discriminator's projection."""
     attention_size: ImageSize | None = None
-    """Size of the map that self-attention (SAGAN) stands at, in both networks. None: no attention."""
+    """Size of the map with self-attention (SAGAN) in both networks. None: no attention."""
     generator_spectral_norm: bool = False
-    """Whether the generator's layers are spectrally normalized too, as in SAGAN."""
+    """Whether the generator's layers have spectral normalization too, as in SAGAN."""
 
 
 @dataclass(frozen=True)

@@ -1,4 +1,4 @@
-"""What studies share: a folder of runs that are trained one after another, and gone on with where it was stopped."""
+"""Studies: a folder of runs that are trained one after another, and that can be resumed after a stop."""
 
 import shlex
 import statistics
@@ -23,16 +23,16 @@ _SETTINGS = "study.json"
 
 @dataclass(frozen=True)
 class StudyOptions:
-    """Options that every study has."""
+    """Options of every study."""
 
     run_dir: Path | None = None
-    """The folder of the study. None: the next free runs/NAME/001, 002, ..."""
+    """Folder of the study. None: the next free one of runs/NAME/001, 002, ..."""
     resume: bool = False
-    """Go on with the latest study, or the one named by --run-dir."""
+    """Resume the latest study, or the one named by --run-dir."""
     seeds: Annotated[tuple[Seed, ...], Length(1, 1_000)] = (0, 1, 2)
-    """Seeds of the runs: each chooses other data where some are chosen, other weights, other noise."""
+    """Seeds of the runs, each of which has its own weights, noise, and selection of data if any are selected."""
     devices: Count | None = None
-    """How many devices to use. None: all."""
+    """Number of devices to use. None: all."""
 
 
 Options = TypeVar("Options", bound=StudyOptions)
@@ -58,11 +58,11 @@ def run_study(
     """Run a study with command-line arguments (None: those of the process) and return the exit code.
 
     Args:
-      cls: its options.
-      description: what --help begins with.
-      results: trains what is missing in the folder, and gives one result after the other.
-      show: prints and draws them.
-      settings: names of options that all runs are made with; a study is not gone on with other ones.
+      cls: the class of the study's options.
+      description: the beginning of --help.
+      results: function that trains the runs missing in the folder and yields one result after another.
+      show: function that prints and plots the results.
+      settings: names of options of all runs, which must be the same when the study is resumed.
     """
     command = f"python -m jaxgen.experiments.{study.name}"
     root = Path("runs") / study.name
@@ -94,7 +94,7 @@ def run_study(
 
 
 def _check_same(settings: Mapping[str, object], folder: Path) -> None:
-    """Remember what the runs of a study are made with, and refuse to go on with something else."""
+    """Record the settings of a study's runs, and refuse to resume it with others."""
     path = folder / _SETTINGS
     if path.is_file():
         before = read_json(path, _check_settings)
@@ -109,7 +109,7 @@ def _check_settings(value: object) -> None:
 
 
 def train_missing(experiment: Experiment, config: TrainConfig, where: Path) -> None:
-    """Train a run, go on with one that was stopped, and leave alone one that is done."""
+    """Train a run, resume one that was stopped, and leave one that is done as it is."""
     steps = checkpoint.steps_on_disk(where / checkpoint.FOLDER)
     if steps and steps[0] >= config.run.steps:
         return
@@ -121,6 +121,6 @@ def train_missing(experiment: Experiment, config: TrainConfig, where: Path) -> N
 
 
 def mean_and_spread(values: Sequence[float]) -> str:
-    """`mean ± standard deviation`, the latter of several values only."""
+    """Return `mean ± standard deviation` as text, the latter for several values only."""
     spread = f" ± {statistics.stdev(values):.2f}" if len(values) > 1 else ""
     return f"{statistics.mean(values):.2f}{spread}"

@@ -1,4 +1,4 @@
-"""What the experiments with StyleGAN2 share: options, values, and how they become a model."""
+"""Options and values of StyleGAN2, shared by experiments, and the model built from them."""
 
 from dataclasses import dataclass
 from typing import Annotated
@@ -21,15 +21,16 @@ class StyleGAN2Options:
     latent_size: Size = 512
     """Length of the latent vectors, and of the styles."""
     r1_weight: NonNegativeFloat = 10.0
-    """Weight gamma of gamma / 2 |grad D|^2 at real images. 0: none."""
+    """Weight gamma of the R1 penalty, gamma / 2 |grad D|^2 at real images. 0: no penalty."""
     r1_every: Count = 16
     """R1 is taken in every n-th step only, n times as strong."""
     path_weight: NonNegativeFloat = 2.0
-    """Weight of the path length regularizer, (|J^T y| - a)^2. 0: none, as the authors have it for small images."""
+    """Weight of the path length regularizer, (|J^T y| - a)^2. 0: no regularizer, the authors' choice for small
+    images."""
     path_every: Count = 4
-    """The path length is regularized in every n-th step only, of every second example, n times as strong."""
+    """The path length is regularized in every n-th step only, for every second example, n times as strong."""
     mixing: Probability = 0.9
-    """Probability that a training image is made with two styles. 0 is what the authors have for small images."""
+    """Probability that a training image is made with two styles; the authors use 0 for small images."""
 
 
 @dataclass(frozen=True)
@@ -37,13 +38,13 @@ class StyleGAN2NetworkOptions:
     """The networks."""
 
     channel_base: Annotated[int, *within(1, 2**20)] = 32_768
-    """A map of side R has channel_base / R channels in both networks. 32768: configuration F, 16384: E."""
+    """Channels of a map times its side, in both networks: 32768 is configuration F, 16384 is E."""
     channel_max: Size = 512
-    """The most channels that a map has."""
+    """Maximum number of channels of a map."""
     mapping_layers: Depth = 8
-    """Layers between latents and styles."""
+    """Number of layers between latents and styles."""
     conditional: bool = False
-    """Whether the class is given: embedded beside the latents, and one output of the discriminator for each."""
+    """Condition on the class, embedded beside the latents, with one output of the discriminator for each class."""
 
 
 @dataclass(frozen=True)
@@ -82,7 +83,7 @@ CONFIGURATION_F = {
     "path_weight": 2.0,
     "mixing": 0.9,
 }
-"""The paper's largest networks (table 1, F), and how they are trained."""
+"""The paper's largest networks (table 1, F), and their training."""
 SMALL = {
     "steps": 10_000,
     "batch_size": 16,
@@ -104,8 +105,9 @@ def build_stylegan2(config: StyleGAN2Config, assets: Assets) -> GenerativeModel:
     """Return `jaxgen.models.StyleGAN2` with the networks of `jaxgen.networks.stylegan2`.
 
     Raises:
-      UserError: images of a size that it cannot make, a conditional model of images without classes, or an option out
-        of range.
+      UserError: images of a size that StyleGAN2 cannot make, a conditional model of images without classes, or an
+      option
+        out of range.
     """
     model, network, optimizer = config.model, config.network, config.optimizer
     image_shape, num_classes = tuple(assets["image_shape"]), class_count(assets) if network.conditional else None

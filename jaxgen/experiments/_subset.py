@@ -1,4 +1,4 @@
-"""Training on a few digits of each class: the option, and how they are loaded."""
+"""Training on a few digits of each class: the option, and the loading."""
 
 from dataclasses import dataclass
 
@@ -10,7 +10,7 @@ from jaxgen.training.config import RunOptions
 
 @dataclass(frozen=True)
 class SubsetOptions:
-    """Which of the training images are learned from."""
+    """The training images to learn from."""
 
     per_class: Count | None = None
     """Train on this many images of each class only, chosen by --seed. None: all."""

@@ -1,4 +1,4 @@
-"""What the experiments with texts share: their options, how the text is loaded, and how a network becomes a model."""
+"""Options and loading of texts, shared by experiments, and models of text built from a network."""
 
 import dataclasses
 from dataclasses import dataclass
@@ -22,7 +22,7 @@ from jaxgen.training import run_folder
 from jaxgen.training.config import RunOptions, TrainConfig, config_from_json
 
 EXAMPLES = {"windows": load_text, "lines": load_lines}
-"""What an example of a text is, and what loads it so."""
+"""The function that loads a text, by the kind of its examples."""
 QUICK = {"steps": 200, "sample_every": 100, "checkpoint_every": 100, "log_every": 20, "warmup_steps": 20}
 """Values of the preset quick."""
 
@@ -35,22 +35,22 @@ class TextDataOptions:
     """The text: kjv, ryans_mammoth (tunes), the path of a file (UTF-8), or a set of tensorflow-datasets with texts
     (tiny_shakespeare)."""
     data_dir: Path | None = None
-    """Where tensorflow-datasets finds its prepared sets. None: its own default."""
+    """Folder with the prepared sets of tensorflow-datasets. None: its own default."""
     vocabulary: Text = "characters"
-    """What a token is: characters (those of the text), bytes, bpe-SIZE (pieces of words, learned from the text, such as
-    bpe-2000) or the path of a tokenizer.json."""
+    """Tokens: characters (those of the text), bytes, bpe-SIZE (pieces of words, learned from the text, such as
+    bpe-2000), or the path of a tokenizer.json."""
     context: Annotated[int, *within(2, 2**20)] = 64
-    """Tokens of an example (of a line: at most), and how many tokens a transformer can look back to."""
+    """Number of tokens of an example (maximum for a line), and the number that a transformer can look back at."""
     sample_length: Annotated[int, *within(1, 10**7)] = 400
-    """Tokens of each text in samples/ (of a line: at most)."""
+    """Number of tokens of each text in samples/ (maximum for a line)."""
 
 
 @dataclass(frozen=True)
 class TextExamplesOptions(TextDataOptions):
-    """The text to learn from, its tokens, what an example is, and how long examples and samples are."""
+    """The text to learn from, its tokens, the kind of its examples, and how long examples and samples are."""
 
     examples: Literal[tuple(EXAMPLES)] = "windows"
-    """What an example is: the next tokens of the text, wherever they begin, or a line of it."""
+    """Kind of examples: windows of the text, wherever they begin, or its lines."""
 
 
 @dataclass(frozen=True)
@@ -58,22 +58,22 @@ class SequenceNetworkOptions:
     """A network of sequences."""
 
     layers: Depth = 4
-    """Layers of the network: blocks, if it is a transformer."""
+    """Number of layers of the network (of blocks for a transformer)."""
     width: Size = 128
     """Width of the embeddings and of each layer."""
     dropout: Rate = 0.0
-    """Rate of dropout."""
+    """Dropout rate."""
 
 
 @dataclass(frozen=True)
 class InitializationOptions:
-    """What training begins from."""
+    """The initial weights."""
 
     pretrained: Path | None = None
-    """Begin from a run with the same kind of network, or from a folder that holds a GPT-2 of transformers: from its
-    weights, its vocabulary and its sizes, whatever the options of the network say."""
+    """Begin from a run with the same kind of network, or from a folder with a GPT-2 of transformers: from its weights,
+    vocabulary and sizes, which override the options of the network."""
     adapter_rank: Size | None = None
-    """With --pretrained: train only low-rank adapters of this rank (LoRA) beside its kernels. None: train all of it."""
+    """Rank of adapters (LoRA) that are trained instead of the weights of --pretrained. None: train all weights."""
 
 
 @dataclass(frozen=True)
@@ -90,7 +90,7 @@ Config = TypeVar("Config", bound=TextConfig)
 
 
 def load_data(config: TextConfig) -> Dataset:
-    """Load the text in examples of `context` tokens to predict; among its assets is what the run begins from."""
+    """Load the text in examples of `context` tokens to predict; its assets describe the pretrained network, if any."""
     described, vocabulary = described_start(config.initialization, config.run)
     data = load_examples(config.data, config.data.examples, vocabulary)
     return dataclasses.replace(data, assets={**data.assets, "pretrained": described})
@@ -100,8 +100,8 @@ def load_examples(options: TextDataOptions, examples: str, vocabulary: Vocabular
     """Load the text named by --data.
 
     Args:
-      examples: one of `EXAMPLES`.
-      vocabulary: None: the one named by --vocabulary.
+      examples: a name in `EXAMPLES`.
+      vocabulary: the vocabulary; None: the one named by --vocabulary.
     """
     return EXAMPLES[examples](
         options.data,
@@ -112,10 +112,10 @@ def load_examples(options: TextDataOptions, examples: str, vocabulary: Vocabular
 
 
 def described_start(options: InitializationOptions, run: RunOptions) -> tuple[Json | None, Vocabulary | None]:
-    """Return what describes the network that a run begins from, and its vocabulary; both are None without one."""
+    """Return the description of the pretrained network and its vocabulary; both are None without --pretrained."""
     if options.pretrained is None:
         return None, None
-    if run.resume:  # with what the run began from, whatever became of it since
+    if run.resume:  # the description that the run recorded, even if the folder has changed since
         described, known = (run_folder.kept_asset(present(run.run_dir), name) for name in ("pretrained", "vocabulary"))
     else:
         described, known = describe_pretrained(options.pretrained)
@@ -123,10 +123,10 @@ def described_start(options: InitializationOptions, run: RunOptions) -> tuple[Js
 
 
 def network_config(config: Config, assets: Assets, network: type[nn.Module]) -> Config:
-    """Return the options that a network is built by: those of the run that it begins from, if it begins from one.
+    """Return the options that a network is built from: those of the pretrained run, if there is one.
 
     Raises:
-      UserError: that is a run of another network, or adapters without anything to adapt.
+      UserError: the pretrained run has another network, or adapters have no weights to adapt.
     """
     described = assets["pretrained"]
     if described is None:
@@ -144,7 +144,7 @@ def network_config(config: Config, assets: Assets, network: type[nn.Module]) -> 
 
 
 def build_text_model(config: TextConfig, network: nn.Module, assets: Assets) -> GenerativeModel:
-    """Return the model of a network, with the optimizer of the options and the weights it begins from."""
+    """Return the model of a network, with the optimizer of the options and the pretrained weights, if any."""
     described, begins_from = assets["pretrained"], config.initialization
     return SequenceModel(
         network,
@@ -160,7 +160,7 @@ def build_text_model(config: TextConfig, network: nn.Module, assets: Assets) -> 
 
 
 def first_token(vocabulary: Vocabulary) -> int:
-    """Return what samples without a prompt follow: a line end, if the vocabulary has one."""
+    """Return the token that samples without a prompt follow: a line end, if the vocabulary has one."""
     try:
         return int(vocabulary.encode("\n")[0])
     except (UserError, IndexError):

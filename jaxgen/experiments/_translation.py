@@ -1,4 +1,4 @@
-"""What the experiments that translate images share: options, values, data and optimizer."""
+"""Options, values, data and optimizer of the translation of images, shared by experiments."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,14 +18,14 @@ class CollectionOptions:
     """The two collections of images."""
 
     data: Text = "emoji"
-    """A set of two collections (emoji: Google's and Twitter's style; cycle_gan/... of tensorflow-datasets), or a folder
+    """Set of two collections (emoji: Google's and Twitter's style; cycle_gan/... of tensorflow-datasets), or a folder
     of sources, with --target."""
     target: Path | None = None
-    """A folder of targets. Where pairs are learned, files of one name in it and in --data are a pair."""
+    """Folder of targets. For models of pairs, files with the same name in it and in --data are a pair."""
     reverse: bool = False
-    """From the second collection to the first."""
+    """Translate from the second collection to the first."""
     data_dir: Path | None = None
-    """Where tensorflow-datasets finds its prepared sets. None: its own default."""
+    """Folder with the prepared sets of tensorflow-datasets. None: its own default."""
     image_size: ImageSize = 32
     """Side of the square images in pixels."""
 
@@ -42,7 +42,7 @@ class TranslatorOptions:
 
 @dataclass(frozen=True)
 class LinearAdamOptions:
-    """Adam, with a learning rate that falls along a line."""
+    """Adam, with a learning rate that falls linearly."""
 
     learning_rate: PositiveFloat = 2e-4
     """Adam's learning rate, for all networks; it falls to 0 over the second half of the run."""
@@ -52,12 +52,12 @@ class LinearAdamOptions:
 
 @dataclass(frozen=True)
 class TranslationOptimizerOptions(AverageOptions, LinearAdamOptions):
-    """Adam, with a learning rate that falls along a line, and an average."""
+    """Adam, with a learning rate that falls linearly, and an average."""
 
 
 @dataclass(frozen=True)
 class MirrorOptions(ShiftOptions):
-    """How training images are moved and mirrored at random, the two of a pair alike."""
+    """How training images are shifted and mirrored at random, both images of a pair alike."""
 
     mirror: bool = True
     """Mirror training images at random."""
@@ -83,7 +83,7 @@ TRANSLATION = {
 
 
 def load_translation(config: TranslationConfig, *, paired: bool) -> Dataset:
-    """The collections side by side."""
+    """Load the two collections side by side."""
     return load_pairs(
         config.data.data,
         paired=paired,
@@ -96,12 +96,12 @@ def load_translation(config: TranslationConfig, *, paired: bool) -> Dataset:
 
 
 def patch_halvings(image_size: int) -> int:
-    """Of PatchGAN: the papers' 3 (70x70 pixels) for large images, 2 (34x34) for small ones."""
+    """Return PatchGAN's number of halvings: the papers' 3 (70x70 pixels) for large images, 2 (34x34) for small ones."""
     return 2 if image_size < 128 else 3
 
 
 def optimizer_of(config: TranslationConfig) -> optax.GradientTransformation:
-    """Adam, whose learning rate stays for half of the run and falls to 0 in the other half."""
+    """Return Adam with a learning rate that is constant in the first half of the run and falls to 0 in the second."""
     half = config.run.steps // 2
     rate = optax.linear_schedule(config.optimizer.learning_rate, 0.0, max(1, config.run.steps - half), half)
     return optax.adam(rate, config.optimizer.beta1)

@@ -1,4 +1,4 @@
-"""What the experiments with variational autoencoders share: options, values, and how they become a model."""
+"""Options and values of variational autoencoders, shared by experiments, and the model built from them."""
 
 from dataclasses import dataclass
 from typing import Annotated, Literal
@@ -24,7 +24,7 @@ from jaxgen.networks.mlp import MLPEncoder, MLPGenerator
 from jaxgen.training.config import TrainConfig
 
 CONTEXT_SIZE = 64
-"""What the encoder tells a flow, besides a mean and a variance."""
+"""Length of the context that the encoder gives a flow, besides a mean and a variance."""
 ACTIVATIONS = {"relu": nn.relu, "tanh": jnp.tanh, "softplus": nn.softplus}
 OPTIMIZERS = {"adam": optax.adam, "adamax": optax.adamax}
 FLOWS = {"planar": PlanarFlow, "iaf": InverseAutoregressiveFlow}
@@ -32,21 +32,21 @@ FLOWS = {"planar": PlanarFlow, "iaf": InverseAutoregressiveFlow}
 
 @dataclass(frozen=True)
 class BoundOptions(KLOptions):
-    """The bound of the likelihood that is trained on."""
+    """The bound of the likelihood that is optimized."""
 
     likelihood: Literal["bernoulli", "gaussian", "discretised_logistic"] = "bernoulli"
-    """The distribution of the pixels that the decoder gives. bernoulli: of binary pixels, as --binarization draws them.
-    gaussian: a mean and a variance of each pixel. discretised_logistic: 256 levels."""
+    """Likelihood of the pixels, whose parameters the decoder returns: bernoulli, of binary pixels, as --binarization
+    draws them; gaussian, with a mean and a variance of each pixel; or discretised_logistic, of 256 levels."""
     importance_samples: Annotated[int, *within(1, 10**6)] = 1
-    """Latents drawn for each image; above 1 the bound is the importance-weighted one."""
+    """Number of latents drawn for each image; above 1 the bound is the importance-weighted one."""
     eval_importance_samples: Annotated[int, *within(1, 10**6)] | None = None
-    """Evaluation also estimates log p(x) with this many latents an image (which takes as many times longer). None: it
-    does not."""
+    """Number of latents per image with which evaluation also estimates log p(x); the time grows with it. None: no
+    estimate."""
 
 
 @dataclass(frozen=True)
 class VAEOptions(BoundOptions, LatentOptions):
-    """The latents, and the bound of the likelihood that is trained on."""
+    """The latents, and the bound of the likelihood that is optimized."""
 
 
 @dataclass(frozen=True)
@@ -66,13 +66,13 @@ class VAEOptimizerOptions(AveragedAdamOptions):
     """The optimizer, Adam or a relative, and the average of the weights."""
 
     optimizer: Annotated[Literal[tuple(OPTIMIZERS)], formerly("optimiser")] = "adam"
-    """Adam, or AdaMax, its variant with a running maximum of gradients in place of the second moment."""
+    """Optimizer: Adam, or AdaMax, its variant with a running maximum of gradients in place of the second moment."""
     epsilon: PositiveFloat = 1e-8
-    """Adam's epsilon, which is added to what gradients are divided by."""
+    """Adam's epsilon, which is added to the divisor of the gradients."""
     decay_at: Annotated[tuple[Count, ...], Length(0, 1_000)] = ()
     """Steps at which the learning rate falls."""
     decay_factor: PositiveFloat = 1.0
-    """The factor that --learning-rate is multiplied by at each step of --decay-at."""
+    """Factor by which the learning rate is multiplied at each step of --decay-at."""
 
 
 @dataclass(frozen=True)
@@ -86,11 +86,11 @@ class VAEConfig(TrainConfig):
 
 
 VAE_VALUES = {"steps": 30 * EPOCH, "eval_every": EPOCH, "latent_size": 20, "widths": (500,)}
-"""Values of mnist_vae and its nearest relatives: of 30 epochs, evaluated after each."""
+"""Values of mnist_vae and its nearest relatives: 30 epochs, with an evaluation after each."""
 
 
 def load_data(data: BinarizationOptions, model: BoundOptions) -> Dataset:
-    """Load MNIST, made binary by chance where the likelihood is of binary pixels."""
+    """Load MNIST, binarized at random if the likelihood is of binary pixels."""
     return load_digits(data, binary=model.likelihood == "bernoulli")
 
 
@@ -98,7 +98,7 @@ _OF_BOUND = ("kl_warmup_steps", "free_bits", "beta", "importance_samples", "eval
 
 
 def bound_fields(model: BoundOptions, optimizer: VAEOptimizerOptions, assets: Assets) -> Json:
-    """Return the fields of a `VAE` that have nothing to do with its networks."""
+    """Return the fields of a `VAE` that do not concern its networks."""
     schedule = optax.piecewise_constant_schedule(
         optimizer.learning_rate, dict.fromkeys(optimizer.decay_at, optimizer.decay_factor)
     )
@@ -135,5 +135,5 @@ def build_vae(
 
 
 def flow_of(name: str, num_layers: int, latent_size: int) -> Posterior:
-    """Return the posterior with a flow by its name in `FLOWS`."""
+    """Return the posterior with the flow of this name in `FLOWS`."""
     return flow_posterior(FLOWS[name](num_layers), latent_size, CONTEXT_SIZE)

@@ -1,4 +1,4 @@
-"""What the experiments with VQ-VAEs share: options, values, and how they become data and a model."""
+"""Options and values of VQ-VAEs, shared by experiments, and the data and model built from them."""
 
 import dataclasses
 from dataclasses import dataclass
@@ -25,14 +25,14 @@ HALVINGS = 2
 
 @dataclass(frozen=True)
 class VQVAEOptions:
-    """What the networks are trained on."""
+    """The loss of the networks."""
 
     likelihood: Literal["bernoulli", "squared_error", "discretised_logistic"] = "squared_error"
-    """The distribution of the pixels that the decoder gives. bernoulli: of pixels made binary by chance, those of the
-    test images once (seed 0). squared_error: a mean; the error is divided by the variance of the data, as in the
-    paper's code. discretised_logistic: 256 levels, for bits per dimension."""
+    """Likelihood of the pixels, whose parameters the decoder returns: bernoulli, of pixels binarized at random (those
+    of test images once, with seed 0); squared_error, with a mean, where the error is divided by the variance of the
+    data as in the paper's code; or discretised_logistic, of 256 levels, for bits per dimension."""
     commitment: NonNegativeFloat = 0.25
-    """Weight of the distance of the encoder's vectors from their codes."""
+    """Weight of the commitment loss, the distance of the encoder's vectors from their codes."""
 
 
 @dataclass(frozen=True)
@@ -40,7 +40,7 @@ class CodeOptions:
     """The codes that images consist of."""
 
     num_codes: Annotated[int, *within(2, 2**20)] = 512
-    """Codes in the code book."""
+    """Number of codes in the codebook."""
     code_size: Size = 64
     """Length of a code's vector."""
 
@@ -50,12 +50,12 @@ class LearnedCodeOptions(CodeOptions):
     """The codes that images consist of, and how they are learned."""
 
     codebook: Literal["running_means", "gradient"] = "running_means"
-    """Codes are running means of the vectors that chose them, or learned by gradient."""
+    """How codes are learned: as running means of the vectors nearest to them, or by gradient."""
     decay: Rate = 0.99
-    """Decay of the running means, and of the running counts of how often codes are used."""
+    """Decay of the running means, and of the running counts of the codes' uses."""
     revive_below: NonNegativeFloat = 1.0
-    """With --codebook running_means: codes that fewer vectors of a batch choose, in the running mean, become vectors of
-    the batch. 0: they never do."""
+    """Number of uses per batch, in the running mean, below which a code of --codebook running_means is replaced by a
+    vector of the batch. 0: no code is replaced."""
 
 
 @dataclass(frozen=True)
@@ -67,7 +67,7 @@ class VQNetworkOptions:
     residual_width: Size = 32
     """Channels within the residual blocks."""
     residual_blocks: DepthFromZero = 2
-    """Residual blocks of the encoder, and of the decoder."""
+    """Number of residual blocks of the encoder, and of the decoder."""
 
 
 @dataclass(frozen=True)
@@ -89,7 +89,7 @@ PAPER = {"num_codes": 512, "code_size": 64, "width": 256, "residual_width": 256,
 
 
 def with_variance(model: VQVAEOptions, data: Dataset) -> Dataset:
-    """Return `data`, made binary by chance for binary pixels; the variance of its first images goes to the assets."""
+    """Return `data`, binarized at random for binary pixels, with the variance of its first images in the assets."""
     data = with_data_variance(data)
     if model.likelihood == "bernoulli":
         data = binarized(data, seed=BINARIZATION_SEED, train=False)

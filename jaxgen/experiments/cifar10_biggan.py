@@ -2,9 +2,9 @@
 
     python -m jaxgen.experiments.cifar10_biggan --data-dir FOLDER --preset full
 
-needs CIFAR-10 as tensorflow-datasets prepares it in FOLDER. The full preset has the settings of StudioGAN's
-configuration for CIFAR-10: width 96, latents of 80, self-attention at 16x16, five discriminator steps for each of
-100,000 generator steps. It has not been run yet.
+The command needs CIFAR-10 as tensorflow-datasets prepares it in FOLDER. The full preset has the settings of StudioGAN's
+configuration for CIFAR-10: width 96, latents of length 80, self-attention at 16x16, five discriminator steps for each
+of 100,000 generator steps. It has not been run yet.
 """
 
 from dataclasses import dataclass
@@ -24,9 +24,10 @@ class NetworkOptions:
     """BigGAN's networks."""
 
     width: Size = 32
-    """Channels are four times this in the generator, twice in the discriminator; StudioGAN has 96."""
+    """Width of the networks: the generator has four times as many channels, the discriminator twice; StudioGAN's is
+    96."""
     attention_size: ImageSize | None = None
-    """Size of the map that self-attention stands at, in both networks. None: no attention."""
+    """Size of the map with self-attention in both networks. None: no attention."""
 
 
 @dataclass(frozen=True)
@@ -40,14 +41,14 @@ DEFAULT = Config().replace(
     **IMAGES,
     data="cifar10",
     batch_size=64,
-    latent_size=80,  # cut into as many parts as the generator has blocks, and one for its stem
+    latent_size=80,  # divided into one part for each block of the generator, and one for its stem
     loss="hinge",
     discriminator_steps=5,
 )
 
 
 def build_model(config: Config, assets: Assets) -> GenerativeModel:
-    """Generator and discriminator of `jaxgen.networks.biggan`."""
+    """Return a GAN with the networks of `jaxgen.networks.biggan`."""
     options = config.network
     image_shape, num_classes = tuple(assets["image_shape"]), class_count(assets)
     return build_gan(

@@ -2,12 +2,12 @@
 
     python -m jaxgen.experiments.cifar10_diffusion --data-dir FOLDER --preset full
 
-needs CIFAR-10 as tensorflow-datasets prepares it in FOLDER. The full preset has the sizes and settings of the paper's
-class-conditional model (table 7: 128 channels, factors 2, 2, 2, four blocks at each size, attention at 16x16, batches
-of 512, 200 million images), but the blocks of its larger one (ADM): the noise level scales maps and does not only
-shift them, and attention follows every block at 16x16 on the way up. That makes 60.9 million parameters of 55.7. Its
-augmentation is missing, and the learning rate falls along a cosine, where that of the paper stays. It has not been run
-yet.
+The command needs CIFAR-10 as tensorflow-datasets prepares it in FOLDER. The full preset has the sizes and settings of
+the paper's class-conditional model (table 7: 128 channels, factors 2, 2, 2, four blocks at each size, attention at
+16x16, batches of 512, 200 million images), but the blocks of its larger model (ADM): the noise level scales maps and
+does not only shift them, and attention follows every block at 16x16 on the way up. It therefore has 60.9 million
+parameters instead of 55.7. The paper's augmentation is missing, and the learning rate falls along a cosine, while that
+of the paper is constant. It has not been run yet.
 """
 
 from jaxgen.experiments._diffusion import DIFFUSION, QUICK, ImageDiffusionConfig, build_diffusion, load_diffusion_images

@@ -2,8 +2,9 @@
 
     python -m jaxgen.experiments.cifar10_sngan --data-dir FOLDER --preset full
 
-needs CIFAR-10 as tensorflow-datasets prepares it in FOLDER. The full preset has the paper's settings: widths 256 and
-128, five discriminator steps of 64 for each of 50,000 generator steps, rates that fall to zero. It has not been run.
+The command needs CIFAR-10 as tensorflow-datasets prepares it in FOLDER. The full preset has the paper's settings:
+widths 256 and 128, five discriminator steps of 64 images for each of 50,000 generator steps, learning rates that fall
+to zero. It has not been run yet.
 """
 
 from jaxgen.experiments._images import load_images

@@ -5,10 +5,10 @@
     python -m jaxgen.experiments.emoji_clip --data path/to/captioned/images
     jaxgen evaluate runs/emoji_clip/001 --metrics retrieval
 
-It makes no images: it ranks those of emoji_text_to_image and emoji_dalle (jaxgen sample RUN --prompt TEXT --rank-with
-CLIP_RUN), and one of another seed says how far they agree with their captions (jaxgen evaluate RUN --metrics
-text_agreement --text-scorer CLIP_RUN). Both drawings of an emoji are held out, or none. An image is told apart from all
-others of its batch (--batch-size).
+The model makes no images: it ranks those of emoji_text_to_image and emoji_dalle (jaxgen sample RUN --prompt TEXT
+--rank-with CLIP_RUN), and a run with another seed scores how well they agree with their captions (jaxgen evaluate RUN
+--metrics text_agreement --text-scorer CLIP_RUN). Both drawings of an emoji are held out, or neither. Each image is
+contrasted with all others of its batch (--batch-size).
 
 The preset full is CLIP's ViT-B/32 with its text transformer.
 """
@@ -42,7 +42,7 @@ TEXT_KINDS: dict[str, dict[str, Any]] = {
     "rotary": {},
     "clip": {"positions": "learned", "norm": "layer", "feed_forward": "gelu", "use_bias": True, "causal": True},
 }
-"""What --text-kind names: options of a `TextTransformer`."""
+"""Options of a `TextTransformer`, by the names of --text-kind."""
 
 
 @dataclass(frozen=True)
@@ -52,18 +52,18 @@ class EncoderOptions(TextEncoderOptions):
     embedding_size: Size = 128
     """Length of the vectors that are compared."""
     image_encoder: Literal["convolutions", "vit"] = "convolutions"
-    """A convolutional network with batch norm, or a vision transformer."""
+    """Kind of the image encoder: a convolutional network with batch norm, or a vision transformer."""
     image_widths: Widths = (32, 64, 128)
-    """Channels of the convolutional network at each size, each half the one before."""
+    """Channels of the convolutional network at each size; each size is half the one before."""
     patch_size: Size = 4
-    """Side of the patches in pixels as which the vision transformer takes images."""
+    """Side of the vision transformer's patches in pixels."""
     image_width: Size = 128
     """Width of the vision transformer, at each position between its blocks."""
     image_layers: Depth = 4
-    """Blocks of the vision transformer."""
+    """Number of blocks of the vision transformer."""
     text_kind: Literal[tuple(TEXT_KINDS)] = "rotary"
-    """The text transformer: rotary positions, RMS norms, SwiGLU, and the mean over all places, each of which looks at
-    the whole caption; or as CLIP's, learned positions, layer norms, GELU, and the last place of one that looks back."""
+    """Kind of the text transformer: with rotary positions, RMS norms, SwiGLU, full attention and the mean over all
+    places; or CLIP's, with learned positions, layer norms, GELU, causal attention and the last place."""
     head_width: Size = 32
     """Width of each head of attention, in both transformers."""
 
@@ -144,7 +144,7 @@ EXPERIMENT = Experiment(
         ),
         "default": DEFAULT,
         "full": DEFAULT.replace(
-            steps=125_000,  # the paper's 32 epochs are 390,000, more examples than a run can number
+            steps=125_000,  # the paper's 32 epochs are 390,000 steps, more examples than a run can number
             batch_size=32_768,
             steps_per_dispatch=50,
             image_size=224,

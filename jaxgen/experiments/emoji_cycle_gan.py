@@ -6,11 +6,11 @@
     jaxgen translate runs/emoji_cycle_gan/001 face.png --out translated
     jaxgen translate runs/emoji_cycle_gan/001 face.png --back --out translated
 
-Google's emoji become Twitter's, and the other way round. Which belongs to which is not told in training;
-eval/generator/ says how near the translations of held-out emoji come to the true counterparts, eval/baseline/ how near
-they are as they are. Of two collections without counterparts, horses and zebras, both tell nothing (--best-metric
-None). With --residual the generators begin as the identity, and --halvings 0 keeps what is small; with which weights,
-the experiment's README says.
+Google's emoji become Twitter's, and the other way round. The pairs are not used in training: eval/generator/ compares
+the translations of held-out emoji with their true counterparts, eval/baseline/ the untranslated emoji. For two
+collections without counterparts, such as horses and zebras, both are meaningless (--best-metric None). With --residual
+the generators begin as the identity, and --halvings 0 keeps small details; the experiment's README says which weights
+suit them.
 """
 
 from dataclasses import dataclass
@@ -35,17 +35,17 @@ from jaxgen.runs.experiment import Experiment
 
 @dataclass(frozen=True)
 class CycleOptions:
-    """The losses beside the adversarial ones, and what the discriminators see again."""
+    """The losses beside the adversarial ones, and the buffer of earlier translations."""
 
     cycle_weight: NonNegativeFloat = 10.0
-    """Weight of the cycle consistency: there and back again, an image should be the same."""
+    """Weight of the cycle consistency: an image translated there and back should be unchanged."""
     identity_weight: NonNegativeFloat = 5.0
-    """Weight of the identity loss: images of a generator's own target side should stay as they are."""
+    """Weight of the identity loss: a generator should not change images of its own target side."""
     weight_rise_steps: CountFromZero = 0
-    """--cycle-weight and --identity-weight rise from a tenth over this many steps, for --residual. 0: they are whole
-    from the start."""
+    """Number of steps over which --cycle-weight and --identity-weight rise from a tenth of their values, for
+    --residual. 0: they are constant."""
     buffer_size: Annotated[int, *within(0, 10**6)] = 50
-    """Earlier translations of each side that the discriminators see again. 0: none."""
+    """Number of earlier translations of each side that the discriminators may see again. 0: no buffer."""
 
 
 @dataclass(frozen=True)
@@ -53,13 +53,13 @@ class NetworkOptions(TranslatorOptions):
     """The networks."""
 
     halvings: Annotated[int, *within(0, 16)] = 2
-    """How often the generators halve the size."""
+    """Number of times that the generators halve the size."""
     blocks: DepthFromZero = 3
-    """Residual blocks of the generators."""
+    """Number of residual blocks of the generators."""
     residual: bool = False
-    """The generators give what is to be added to an image, at first nothing, rather than the image."""
+    """Whether the generators predict what is added to an image (initially nothing) instead of the image."""
     norm: bool = True
-    """The generators have instance norm, as in the paper."""
+    """Whether the generators have instance norm, as in the paper."""
 
 
 @dataclass(frozen=True)
@@ -74,12 +74,12 @@ DEFAULT = Config().replace(**TRANSLATION, batch_size=8, best_metric="eval/genera
 
 
 def load_data(config: Config) -> Dataset:
-    """Both collections, by chance side by side."""
+    """Load both collections, paired at random."""
     return load_translation(config, paired=False)
 
 
 def build_model(config: Config, assets: Assets) -> GenerativeModel:
-    """Two ResNets and two PatchGANs."""
+    """Return a `CycleGAN` of two ResNets and two PatchGANs."""
     channels = assets["image_shape"][-1]
     return CycleGAN(
         ResNetTranslator(

@@ -8,7 +8,7 @@
 
 A GPT predicts the tokens of the caption and, after them, the codes of the image, one after another. The first stage
 (of emoji_dvae, or emoji_vq_vae) is copied into this run, with the hash of the state it came from; images are encoded
-within the step. A caption is empty at times (--caption-dropout), so that --guidance has something to compare with.
+within the step. Some captions are empty in training (--caption-dropout), which --guidance needs.
 
 The preset full has the paper's 12 billion parameters, with dense attention in place of the paper's sparse one; its
 first stage is the preset full of emoji_dvae.
@@ -38,10 +38,10 @@ from jaxgen.training.config import TrainConfig
 
 @dataclass(frozen=True)
 class DALLEOptions(FirstStageOptions):
-    """The first stage, whose codes are learned, and how often they are learned without a caption."""
+    """The first stage, whose codes are learned, and the dropout of captions."""
 
     caption_dropout: Rate = 0.1
-    """How often the caption is empty in training, so that --guidance has something to compare with."""
+    """Probability that the caption is empty in training, which --guidance needs."""
 
 
 @dataclass(frozen=True)
@@ -60,10 +60,10 @@ DEFAULT = Config().replace(steps=5_000, batch_size=32, steps_per_dispatch=10, ev
 
 
 def load_data(config: Config) -> Dataset:
-    """Load images with captions, of the first stage's size; among the assets is what the first stage is.
+    """Load images with captions, of the first stage's size; the assets describe the first stage.
 
     Raises:
-      UserError: no first stage, or one of images of another size.
+      UserError: no first stage, or a first stage of images of another size.
     """
     folder, image_size = config.model.first_stage, config.data.image_size
     if folder is None:

@@ -5,8 +5,8 @@
     jaxgen evaluate runs/emoji_diffusion/001 --metrics kid,memorisation
     jaxgen inpaint runs/emoji_diffusion/001 --hide right
 
-The other options are those of mnist_diffusion. There are only 3,440 emoji to learn from: `memorisation`, and
-nearest.png in the run's folder, say how far samples are copies of them.
+The other options are those of mnist_diffusion. There are only 3,440 emoji to learn from: the metric memorisation, and
+nearest.png in the run's folder, show to what extent samples are copies of them.
 """
 
 from jaxgen.experiments._diffusion import (

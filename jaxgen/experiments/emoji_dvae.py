@@ -6,11 +6,11 @@
     python -m jaxgen.experiments.emoji_dalle --first-stage runs/emoji_dvae/001
 
 Codes are drawn by the Gumbel-softmax relaxation, whose temperature falls along a cosine while the weight of the
-divergence from the uniform prior rises. eval/discrete_vae/elbo is a bound of log p(x) of held-out emoji in nats of a
+divergence from the uniform prior rises. eval/discrete_vae/elbo is a bound of log p(x) of held-out emoji, in nats of a
 density. An epoch is 54 steps of 64 emoji.
 
 The preset full is the paper's network of 256x256 pixels, with its schedules of temperature and divergence; the learning
-rate falls between the paper's ends over all 3,000,000 steps, where that falls over the first 1,200,000.
+rate falls between the paper's values over all 3,000,000 steps, where the paper's falls over the first 1,200,000.
 """
 
 from dataclasses import dataclass
@@ -39,19 +39,19 @@ class DVAEOptions:
     """The bound that the networks are trained on."""
 
     likelihood: Literal["logit_laplace", "squared_error", "discretised_logistic"] = "logit_laplace"
-    """The distribution of the pixels that the decoder gives. logit_laplace: the paper's. squared_error: a mean; the
-    error is divided by the variance of the data. discretised_logistic: 256 levels."""
+    """Likelihood of the pixels, whose parameters the decoder returns: logit_laplace, the paper's; squared_error, with a
+    mean, where the error is divided by the variance of the data; or discretised_logistic, of 256 levels."""
     first_temperature: PositiveFloat = 1.0
     """Temperature of the relaxation at the first step."""
     last_temperature: PositiveFloat = 0.0625
     """Temperature of the relaxation at the end of its decay."""
     temperature_steps: CountFromZero = 3_000
-    """Over how many steps the temperature of the relaxation falls, along a cosine."""
+    """Number of steps over which the temperature of the relaxation falls along a cosine."""
     kl_weight: NonNegativeFloat = 1.0
-    """Weight of the divergence from the uniform prior, after its warm-up; 1 is the evidence bound, the paper's is
-    6.6."""
+    """Weight of the divergence from the uniform prior, after its warm-up; 1 is the evidence lower bound, and the paper
+    has 6.6."""
     kl_warmup_steps: CountFromZero = 1_000
-    """Over how many steps the weight of the divergence from the uniform prior rises from 0, along a cosine."""
+    """Number of steps over which the weight of the divergence from the uniform prior rises from 0 along a cosine."""
 
 
 @dataclass(frozen=True)
@@ -59,15 +59,15 @@ class NetworkOptions:
     """The encoder and the decoder."""
 
     network: Literal["strided", "dalle"] = "strided"
-    """The encoder and decoder of the VQ-VAE (strided), or those of DALL-E (dalle)."""
+    """Kind of the encoder and decoder: those of the VQ-VAE (strided), or those of DALL-E (dalle)."""
     halvings: Annotated[int, *within(1, 16)] = 2
-    """How often the grid of codes is half the size of the images."""
+    """Number of times that the size of images is halved to that of the grid of codes."""
     width: Annotated[int, *within(4, 2**16)] = 64
-    """Channels: of the convolutions of strided, or of dalle at full size."""
+    """Channels of the convolutions of strided, or of dalle at full size."""
     residual_width: Size = 64
     """Channels within the residual blocks of strided."""
     residual_blocks: Depth = 2
-    """Residual blocks: of strided in the encoder and in the decoder, or of dalle at each size."""
+    """Number of residual blocks of strided in the encoder and in the decoder, or of dalle at each size."""
 
 
 @dataclass(frozen=True)
@@ -93,7 +93,7 @@ def build_model(config: Config, assets: Assets) -> GenerativeModel:
     """Return a `DiscreteVAE`.
 
     Raises:
-      UserError: a number out of range, or images that cannot be halved as often.
+      UserError: a number out of range, or images that cannot be halved --halvings times.
     """
     model, codes, halvings = config.model, config.codes, config.network.halvings
     height, width, channels = assets["image_shape"]

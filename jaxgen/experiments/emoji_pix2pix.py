@@ -4,8 +4,8 @@
     python -m jaxgen.experiments.emoji_pix2pix --data folder/of/sources --target folder/of/targets --image-size 64
     jaxgen translate runs/emoji_pix2pix/001 face.png --out translated
 
-Google's emoji become Twitter's. eval/generator/psnr and ssim are of the held-out ones, beside those of Google's as they
-are (eval/baseline/).
+Google's emoji become Twitter's. eval/generator/psnr and ssim are those of held-out emoji; eval/baseline/ has those of
+Google's emoji, untranslated.
 """
 
 from dataclasses import dataclass
@@ -34,7 +34,7 @@ class NetworkOptions(TranslatorOptions):
     """The networks."""
 
     halvings: Annotated[int, *within(1, 16)] = 4
-    """How often the U-Net halves the size."""
+    """Number of times that the U-Net halves the size."""
 
 
 @dataclass(frozen=True)
@@ -54,12 +54,12 @@ DEFAULT = Config().replace(
 
 
 def load_data(config: Config) -> Dataset:
-    """Pairs."""
+    """Load the pairs of images."""
     return load_translation(config, paired=True)
 
 
 def build_model(config: Config, assets: Assets) -> GenerativeModel:
-    """A U-Net and a PatchGAN."""
+    """Return a `Translation` by a U-Net and a PatchGAN."""
     channels = assets["image_shape"][-1]
     adversary = Adversary(
         PatchDiscriminator(config.network.discriminator_width, patch_halvings(config.data.image_size)),

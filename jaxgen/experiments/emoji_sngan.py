@@ -3,8 +3,8 @@
     python -m jaxgen.experiments.emoji_sngan
     python -m jaxgen.experiments.emoji_sngan --data path/to/images
 
-With --conditional it is the projection discriminator (Miyato and Koyama 2018, https://arxiv.org/abs/1802.05637), with
---attention-size 16 --generator-spectral-norm SAGAN (Zhang et al. 2019, https://arxiv.org/abs/1805.08318).
+With --conditional it has the projection discriminator (Miyato and Koyama 2018, https://arxiv.org/abs/1802.05637); with
+--attention-size 16 --generator-spectral-norm it is SAGAN (Zhang et al. 2019, https://arxiv.org/abs/1805.08318).
 """
 
 from jaxgen.experiments._images import load_images

@@ -4,7 +4,8 @@
     jaxgen sample runs/emoji_stylegan2/001 --truncation 0.7
     jaxgen styles runs/emoji_stylegan2/001 mixing
 
-With --conditional the kind of emoji is given; --augmentation ada is adaptive (https://arxiv.org/abs/2006.06676).
+With --conditional the model is conditioned on the kind of emoji; --augmentation ada is adaptive
+(https://arxiv.org/abs/2006.06676).
 """
 
 from jaxgen.experiments._images import load_images

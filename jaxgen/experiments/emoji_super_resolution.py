@@ -1,4 +1,4 @@
-"""Emoji of 16 pixels made 32 (SRResNet, SRGAN: Ledig et al. 2017, https://arxiv.org/abs/1609.04802).
+"""Super-resolution of emoji from 16 to 32 pixels (SRResNet, SRGAN: Ledig et al. 2017, arXiv:1609.04802).
 
     python -m jaxgen.experiments.emoji_super_resolution
     python -m jaxgen.experiments.emoji_super_resolution --factor 4
@@ -7,7 +7,7 @@
     jaxgen restore runs/emoji_super_resolution/001 small.png --out restored
 
 eval/generator/psnr, psnr_y (of the luma) and ssim are means over held-out emoji in 256 levels, without a border of 2
-pixels; eval/baseline/ has those of bicubic interpolation. --degradation names what else can be restored.
+pixels; eval/baseline/ has those of bicubic interpolation. --degradation names other degradations to undo.
 """
 
 from dataclasses import dataclass

@@ -5,10 +5,9 @@
     jaxgen sample runs/emoji_text_to_image/001 --prompt "smiling cat face" "blue apple" --guidance 3
     jaxgen evaluate runs/emoji_text_to_image/001 --metrics text_agreement --text-scorer runs/emoji_clip/scorer
 
-A U-Net of the pixels takes noise away as in emoji_diffusion, whose other options it has. The caption goes through a
-small transformer that is trained along: the mean of its states is added to the noise level's embedding, and attention
-looks at each of them. A caption is left out at times (--condition-dropout), so that --guidance has something to compare
-with.
+A U-Net removes noise from the pixels as in emoji_diffusion, whose other options it has. The caption goes through a
+small transformer that is trained too: the mean of its states is added to the noise level's embedding, and attention
+looks at each of them. Some captions are left out in training (--condition-dropout), which --guidance needs.
 
 The preset full is GLIDE's model of 64x64 pixels, without its upsampler.
 """
@@ -55,7 +54,7 @@ DEFAULT = Config().replace(**{**DIFFUSION, "steps": 5_000, "batch_size": 32}, dr
 
 
 def load_data(config: Config) -> Dataset:
-    """Load images with captions, with what EDM needs to know of them."""
+    """Load images with captions, with the variance that EDM needs."""
     return with_data_variance(load_captions(config.data))
 
 

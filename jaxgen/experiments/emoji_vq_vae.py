@@ -6,8 +6,8 @@
     python -m jaxgen.experiments.mnist_vq_vae_prior --first-stage runs/emoji_vq_vae/001
 
 eval/vq_vae/reconstruction is -log p(x | codes) of held-out emoji in nats of a density (or, with --likelihood
-discretised_logistic, of 256 levels: then there are bits per dimension too). Its own samples are of codes that are drawn
-uniformly: the second stage, the prior, learns which codes go together. An epoch is 54 steps of 64 emoji.
+discretised_logistic, of 256 levels, which have bits per dimension too). The model's own samples are decoded from
+uniform codes: the second stage, the prior, learns which codes go together. An epoch is 54 steps of 64 emoji.
 """
 
 from dataclasses import dataclass

@@ -2,8 +2,8 @@
 
     python -m jaxgen.experiments.image_dcgan --data path/to/images --image-size 64
 
-takes any folder of images (sub-folders too); --data also takes an embedded set (emoji, mnist) or the name of an image
-set of tensorflow-datasets (cifar10, celeb_a, ...; --data-dir says where it lies prepared).
+--data is any folder of images (with its sub-folders), an embedded set (emoji, mnist), or the name of an image set of
+tensorflow-datasets (cifar10, celeb_a, ...; --data-dir is the folder where it is prepared).
 """
 
 from dataclasses import dataclass
@@ -28,7 +28,7 @@ DEFAULT = Config().replace(**IMAGES)
 
 
 def build_model(config: Config, assets: Assets) -> GenerativeModel:
-    """Stem and widths as in the paper's figure 1; the discriminator has batch norm, as there."""
+    """Return a DCGAN with stem, widths and the discriminator's batch norm as in the paper (figure 1)."""
     options, image_shape = config.network, tuple(assets["image_shape"])
     return build_gan(
         config,

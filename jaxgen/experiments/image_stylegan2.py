@@ -3,10 +3,10 @@
     python -m jaxgen.experiments.image_stylegan2 --data path/to/images --image-size 64
     python -m jaxgen.experiments.image_stylegan2 --preset full --data path/to/images      # configuration F at 1024x1024
 
-takes any folder of images (sub-folders too); --data also takes an embedded set (emoji, mnist) or the name of an image
-set of tensorflow-datasets (celeb_a, ...; --data-dir says where it lies prepared). What the discriminator sees is
-augmented adaptively (ADA, https://arxiv.org/abs/2006.06676), so that some thousand images are enough. --image-size is a
-power of two from 8 to 1024; of others more is made than is shown.
+--data is any folder of images (with its sub-folders), an embedded set (emoji, mnist), or the name of an image set of
+tensorflow-datasets (celeb_a, ...; --data-dir is the folder where it is prepared). The discriminator's images are
+augmented adaptively (ADA, https://arxiv.org/abs/2006.06676), so that some thousand images are enough. --image-size
+should be a power of two from 8 to 1024; images of other sizes are the middle of larger ones.
 """
 
 from jaxgen.experiments._images import load_images

@@ -5,8 +5,8 @@
     python -m jaxgen.experiments.kjv_gpt --data my.txt --pretrained FOLDER --adapter-rank 8
     jaxgen sample runs/kjv_gpt/001 --prompt "In the beginning" --num-tokens 500
 
-eval/autoregressive/loss is the mean over the whole held-out tenth of the text, in nats a token (divide by ln 2 = 0.693
-for bits). The preset full is nanoGPT's setting for the complete works of Shakespeare, 10.6 million parameters.
+eval/autoregressive/loss is the mean over the whole held-out tenth of the text, in nats per token (divide by ln 2 =
+0.693 for bits). The preset full is nanoGPT's setting for the complete works of Shakespeare, 10.6 million parameters.
 """
 
 from jaxgen.experiments._gpt import NANOGPT, SMALL_GPT, build_gpt

@@ -44,7 +44,7 @@ DEFAULT = Config().replace(
 
 
 def build_model(config: Config, assets: Assets) -> GenerativeModel:
-    """Return the model of a network with as many tokens as the vocabulary has."""
+    """Return the model of a recurrent network with the vocabulary's tokens."""
     sizes = network_config(config, assets, RecurrentNetwork).network
     network = RecurrentNetwork(vocabulary_of(assets).size, sizes.width, sizes.layers, sizes.kind, sizes.dropout)
     return build_text_model(config, network, assets)

@@ -6,10 +6,10 @@
     jaxgen latent runs/kjv_text_vae/001 reconstruct
     jaxgen latent runs/kjv_text_vae/001 interpolate
 
-A recurrent encoder and decoder, or a transformer of each. The decoder sees the words so far and could do without the
-latents; --kl-warmup-steps, --free-bits and --word-dropout are what keeps them in use. eval/text_vae/elbo is the bound
-of log p of a verse in nats; jaxgen evaluate also gives it in bits a character, to be compared with the same network
-without latents: python -m jaxgen.experiments.kjv_rnn --examples lines --vocabulary bpe-2000 --layers 1
+Encoder and decoder are recurrent networks or transformers. The decoder sees the words so far and could ignore the
+latents; --kl-warmup-steps, --free-bits and --word-dropout keep them in use. eval/text_vae/elbo is the bound of log p of
+a verse in nats; jaxgen evaluate also reports it in bits per character, to be compared with the same network without
+latents: python -m jaxgen.experiments.kjv_rnn --examples lines --vocabulary bpe-2000 --layers 1
 
 An epoch of the verses is 875 steps with --batch-size 32.
 """
@@ -39,17 +39,17 @@ class TextVAEOptions(KLOptions, LatentOptions):
     """The latent vectors, and how they are kept in use."""
 
     word_dropout: Rate = 0.25
-    """How often, in training, the decoder does not see a token that came before."""
+    """Probability in training that an earlier token is hidden from the decoder."""
 
 
 @dataclass(frozen=True)
 class CoderOptions(SequenceNetworkOptions):
-    """The encoder and the decoder; a recurrent encoder has one layer whatever --layers is."""
+    """The encoder and the decoder; a recurrent encoder always has one layer."""
 
     network: Literal["lstm", "gru", "gpt"] = "lstm"
     """Kind of the encoder and the decoder: recurrent networks, or transformers."""
     heads: Size = 4
-    """Heads of attention in each block, with --network gpt."""
+    """Number of heads of attention in each block, for --network gpt."""
 
 
 @dataclass(frozen=True)

@@ -28,7 +28,7 @@ from jaxgen.training.config import TrainConfig
 
 @dataclass(frozen=True)
 class AdversarialAutoencoderOptions(AdversarialWeightOptions, AdversarialOptions, AutoencoderOptions):
-    """The latents, and what the networks are trained on."""
+    """The latents, and the losses of the networks."""
 
 
 @dataclass(frozen=True)
@@ -36,7 +36,7 @@ class NetworkOptions(FullyConnectedOptions):
     """The networks."""
 
     discriminator_widths: Widths = (256, 256)
-    """Hidden layers of the discriminator."""
+    """Widths of the discriminator's hidden layers."""
 
 
 @dataclass(frozen=True)
@@ -52,7 +52,7 @@ DEFAULT = Config().replace(**BEST_BY_FID, steps=9_380, eval_every=2_345, latent_
 
 
 def build_model(config: Config, assets: Assets) -> GenerativeModel:
-    """784-512-256-8 and back by default."""
+    """Return an `AdversarialAutoencoder`, 784-512-256-8 and back by default."""
     model, optimizer = config.model, config.optimizer
     return AdversarialAutoencoder(
         *build_networks(model, config.network, assets),

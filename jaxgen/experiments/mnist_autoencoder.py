@@ -4,9 +4,9 @@
     python -m jaxgen.experiments.mnist_autoencoder --masking 0.25 --noise-level 0.2
     jaxgen latent runs/mnist_autoencoder/001 scatter
 
-eval/autoencoder/loss is of the 10,000 test images, corrupted as in training; eval/autoencoder/clean_loss, reported if
-they are, of the images as they are. Samples are decoded from a Gaussian that has the mean and covariance of the codes.
-An epoch is 469 steps.
+eval/autoencoder/loss is that of the 10,000 test images, corrupted as in training; if they are corrupted,
+eval/autoencoder/clean_loss is that of the clean images. Samples are decoded from a Gaussian that has the mean and
+covariance of the codes. An epoch is 469 steps.
 """
 
 from dataclasses import dataclass
@@ -31,7 +31,7 @@ class CorruptionOptions:
     noise_level: NonNegativeFloat = 0.0
     """Standard deviation of noise on training images, in units of [-1, 1]."""
     masking: Rate = 0.0
-    """Share of the pixels of each training image that become black."""
+    """Fraction of the pixels of each training image that become black."""
 
 
 @dataclass(frozen=True)

@@ -2,8 +2,8 @@
 
     python -m jaxgen.experiments.mnist_beta_vae
 
-weighs the KL term more than a VAE does, so that few latents are in use, each for something of its own. Its weight
-rises over the first epochs, of 469 steps each; --free-bits keeps latents from being switched off.
+A beta-VAE weighs the KL term more than a VAE does, so that few latents are in use, each for a factor of its own. The
+weight rises over the first epochs, of 469 steps each; --free-bits keeps latents from being switched off.
 """
 
 from jaxgen.experiments._digits import QUICK

@@ -1,9 +1,9 @@
-"""A small convolutional classifier of MNIST digits: what judges the samples of the other experiments.
+"""A small convolutional classifier of MNIST digits, which judges the samples of the other experiments.
 
     python -m jaxgen.experiments.mnist_classifier
 
-reaches 99.5 % test accuracy; `eval/classifier/accuracy` is the figure on the 10,000 test images. An epoch
-is 469 steps.
+It reaches 99.5 % test accuracy; eval/classifier/accuracy is the figure on the 10,000 test images. An epoch is 469
+steps.
 """
 
 import dataclasses
@@ -28,20 +28,21 @@ from jaxgen.training.config import TrainConfig
 
 @dataclass(frozen=True)
 class DataOptions(SubsetOptions):
-    """Which of the training images are learned from, and generated ones beside them."""
+    """The training images to learn from, and generated ones beside them."""
 
     generated: Path | None = None
-    """Train also on these labeled images (a .npz file of jaxgen augment); the real ones then are half of all."""
+    """File of labeled images (.npz, of jaxgen augment) to train on too; half of each batch are then real images."""
     only_generated: bool = False
     """Train on --generated alone."""
 
 
 @dataclass(frozen=True)
 class ClassifierOptions:
-    """What the network is trained on."""
+    """The loss of the network."""
 
     label_smoothing: Rate = 0.0
-    """How much of each label's weight is spread over all classes; above 0 it caps the confidence in plain digits."""
+    """Fraction of each label's weight that is spread over all classes; above 0 it limits the confidence in clear
+    digits."""
 
 
 @dataclass(frozen=True)
@@ -49,9 +50,9 @@ class OptimizerOptions:
     """Adam, and the average of the weights."""
 
     learning_rate: PositiveFloat = 2e-3
-    """Adam's largest learning rate; it falls to zero along a cosine."""
+    """Adam's initial learning rate, which falls to 0 along a cosine."""
     decay_steps: Count = 4_690
-    """Over how many steps the learning rate falls to zero (a run with more --steps stands still after them)."""
+    """Number of steps over which the learning rate falls to 0 (a run with more --steps learns nothing after them)."""
     ema_decay: Rate = 0.998
     """Decay of the moving average of the weights that evaluation and classification use, once it is warm."""
 
@@ -70,7 +71,7 @@ DEFAULT = Config().replace(steps=4_690, steps_per_dispatch=10)
 
 
 def load_data(config: Config) -> Dataset:
-    """Load MNIST, or the part of it that is asked for, with or without generated images."""
+    """Load MNIST, or the requested part of it, with or without generated images."""
     options = config.data
     if options.only_generated and options.generated is None:
         raise UserError("--only-generated needs --generated FILE.npz.")

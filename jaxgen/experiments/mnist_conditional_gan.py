@@ -3,9 +3,9 @@
     python -m jaxgen.experiments.mnist_conditional_gan
     jaxgen augment runs/mnist_conditional_gan/001 --num 10000 --out digits.npz
 
-draws digits of a class that is asked for; --per-class trains on a few of each class only. With --discriminator
-reads_class (ACGAN: Odena et al. 2017, https://arxiv.org/abs/1610.09585) the discriminator is not told the class, but
-learns to read it.
+The generator draws digits of a given class; --per-class trains on a few digits of each class only. With --discriminator
+reads_class (ACGAN: Odena et al. 2017, https://arxiv.org/abs/1610.09585) the discriminator is not given the class, but
+learns to predict it.
 """
 
 from dataclasses import dataclass
@@ -27,8 +27,9 @@ class NetworkOptions(DiscriminatorOptions):
     """The networks."""
 
     discriminator: Literal["told_class", "reads_class"] = "told_class"
-    """told_class: the discriminator's images have a picture of the class as one more channel (cGAN). reads_class: it is
-    trained to classify real and generated images, and the generator to be classified rightly (ACGAN)."""
+    """Kind of the discriminator: told_class, whose images have the class as one more channel (cGAN); or reads_class,
+    which learns to classify real and generated images, while the generator learns to be classified correctly
+    (ACGAN)."""
 
 
 @dataclass(frozen=True)
@@ -43,7 +44,7 @@ DEFAULT = Config().replace(**BEST_BY_FID, steps=18_000, eval_every=6_000)
 
 
 def build_model(config: Config, assets: Assets) -> GenerativeModel:
-    """The networks of mnist_gan, given the class."""
+    """Return a `GAN` with the networks of mnist_gan, given the class."""
     num_classes = len(assets["class_names"])
     generator = ConditionalGenerator(MLPGenerator(tuple(assets["image_shape"]), batch_norm=True), num_classes)
     options = {"independent_examples": True, "num_classes": num_classes}

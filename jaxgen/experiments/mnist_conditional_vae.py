@@ -3,7 +3,7 @@
     python -m jaxgen.experiments.mnist_conditional_vae
     jaxgen sample runs/mnist_conditional_vae/001 --label 7
 
-tells encoder and decoder the class, so that the latents are left with the style. An epoch is 469 steps.
+Encoder and decoder are given the class, so that the latents describe the style. An epoch is 469 steps.
 """
 
 from jaxgen.core.model import GenerativeModel
@@ -16,7 +16,7 @@ DEFAULT = VAEConfig().replace(**VAE_VALUES)
 
 
 def build_model(config: VAEConfig, assets: Assets) -> GenerativeModel:
-    """Return a `VAE` of the networks of mnist_vae, given the class."""
+    """Return a `VAE` with the networks of mnist_vae, given the class."""
     return build_vae(config, assets, num_classes=len(assets["class_names"]))
 
 

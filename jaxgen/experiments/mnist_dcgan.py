@@ -20,13 +20,13 @@ class NetworkOptions(DiscriminatorOptions):
     """The networks, which are convolutional."""
 
     generator_width: Size = 64
-    """Channels of the generator's last hidden layer; those before have twice and four times as many."""
+    """Channels of the generator's last hidden layer; the layers before it have twice and four times as many."""
     discriminator_widths: Widths = (64, 128, 256)
-    """Channels of the discriminator's convolutions, each of which halves the map."""
+    """Channels of the discriminator's convolutions, each of which halves the size of the map."""
     discriminator_hidden_width: Size | None = 512
-    """Width of a Dense layer between the discriminator's last map and its logit. None: no such layer."""
+    """Width of a dense layer between the discriminator's last map and its logit. None: no such layer."""
     discriminator_batch_norm: bool = False
-    """Whether the discriminator has batch norm too, as in the paper (a step then takes longer)."""
+    """Whether the discriminator has batch norm too, as in the paper (which makes steps slower)."""
 
 
 @dataclass(frozen=True)
@@ -55,7 +55,7 @@ DEFAULT = Config().replace(
 
 
 def build_model(config: Config, assets: Assets) -> GenerativeModel:
-    """A stem of 7x7, 5x5 kernels, batch norm in the generator."""
+    """Return a `GAN` of convolutions: a stem of 7x7, 5x5 kernels, batch norm in the generator."""
     options, image_shape = config.network, tuple(assets["image_shape"])
     discriminator = DCGANDiscriminator(
         image_shape,

@@ -20,7 +20,7 @@ DEFAULT = DiffusionConfig().replace(**DIFFUSION, **SHAPES_FIRST).replace(eval_ev
 
 
 def load_data(config: DiffusionConfig) -> Dataset:
-    """MNIST."""
+    """Load MNIST."""
     del config
     return with_data_variance(load("mnist"))
 

@@ -2,7 +2,7 @@
 
     python -m jaxgen.experiments.mnist_gan
 
-trains on all 60,000 digits that come with the package and leaves a run folder with sample sheets.
+The GAN learns from all 60,000 digits that come with the package; the run's folder gets sheets of samples.
 """
 
 from dataclasses import dataclass
@@ -27,9 +27,9 @@ DEFAULT = Config().replace(**BEST_BY_FID, steps=16_000, eval_every=4_000)
 
 
 def build_model(config: Config, assets: Assets) -> GenerativeModel:
-    """128-256-512-1024-784 with batch norm against 512-256-128-1 without, leaky ReLU throughout.
+    """Return a `GAN`, 128-256-512-1024-784 with batch norm against 512-256-128-1 without, leaky ReLU throughout.
 
-    Without batch norm the generator stays at noise and few shapes (after 4,000 steps no digit is plain).
+    Without batch norm the generator makes only noise and few shapes (after 4,000 steps no digit is clear).
     """
     return build_gan(
         config,

@@ -2,9 +2,9 @@
 
     python -m jaxgen.experiments.mnist_gan_losses
 
-trains every one for 5,000 steps with three seeds, and prints the Frechet distance of 2,000 samples in the features of
-`mnist_classifier`, after the last step and at best, with the time. Every one is a run of `mnist_dcgan` in its own
-folder; --resume goes on where a study was stopped.
+The study trains each variant for 5,000 steps with three seeds, and prints the Frechet distance of 2,000 samples in the
+features of mnist_classifier, after the last step and at best, with the time. Each is a run of mnist_dcgan in its own
+folder; --resume resumes a study that was stopped.
 """
 
 import statistics
@@ -44,7 +44,7 @@ NARROW: dict[str, Any] = {
     "penalty_weight": 1.0,
     "clip_norm": None,
 }
-"""What all have in common, besides mnist_dcgan's defaults."""
+"""Values of all variants, besides mnist_dcgan's defaults."""
 
 _WASSERSTEIN = {"loss": "wasserstein", "penalties": "gradient_penalty", "penalty_weight": 10.0}
 VARIANTS: dict[str, dict[str, Any]] = {
@@ -71,7 +71,7 @@ VARIANTS: dict[str, dict[str, Any]] = {
     "DiffAugment": {"augmentation": "translation,cutout"},
     "ADA": {"augmentation": "ada"},
 }
-"""What each changes; the loss is non_saturating where none is named."""
+"""Values of each variant; the loss is non_saturating if none is named."""
 
 
 @dataclass(frozen=True)
@@ -79,13 +79,13 @@ class Options(StudyOptions):
     """Options of mnist_gan_losses."""
 
     steps: Count = 5_000
-    """Training steps of each GAN."""
+    """Number of training steps of each GAN."""
     only: Annotated[tuple[Annotated[str, OneOf(tuple(VARIANTS))], ...], Length(1, len(VARIANTS))] = tuple(VARIANTS)
-    """Which variants are trained."""
+    """Variants to train."""
 
 
 class Result(NamedTuple):
-    """One trained GAN."""
+    """The result of one trained GAN."""
 
     variant: str
     seed: int
@@ -94,7 +94,7 @@ class Result(NamedTuple):
     best: float
     """The best Frechet distance of all evaluations."""
     examples_per_second: float
-    """The median over the run."""
+    """Median over the run."""
 
 
 def main() -> None:
@@ -102,13 +102,13 @@ def main() -> None:
 
 
 def run(arguments: Sequence[str] | None = None) -> int:
-    """Runs the study and returns the exit code."""
+    """Run the study and return the exit code."""
     settings = ("steps",)
     return run_study(STUDY, Options, arguments, __doc__, study, show, settings=settings)
 
 
 def study(options: Options, folder: Path) -> Iterator[Result]:
-    """Trains what is missing, and gives the result of each."""
+    """Train the runs that are missing, and yield the result of each."""
     every = max(1, options.steps // 5)
     for variant in options.only:
         for seed in options.seeds:
@@ -131,7 +131,7 @@ def study(options: Options, folder: Path) -> Iterator[Result]:
 
 
 def show(results: Sequence[Result], folder: Path) -> None:
-    """Mean and standard deviation over the seeds."""
+    """Print mean and standard deviation over the seeds."""
     del folder
     table = Table("", "FID, last", "FID, best", "images per second", box=None, pad_edge=False)
     for variant in dict.fromkeys(r.variant for r in results):

@@ -2,11 +2,11 @@
 
     python -m jaxgen.experiments.mnist_hamiltonian_vae
 
-moves the latents that the encoder proposes by Hamiltonian dynamics toward the true posterior. eval/vae/log_likelihood
-is log p(x) estimated with 1,000 draws, at the end of the run only. The preset full has the settings that pythae
-publishes a figure for: 2,000 epochs of a fixed binarization (mnist_vae says of which images), dynamics of fixed steps
-without tempering (experiments/mnist_hamiltonian_vae says what that figure is of). The default learns the dynamics, as
-the paper does, resamples the training images and stops after 300 epochs, of 600 steps each.
+Hamiltonian dynamics move the latents that the encoder proposes toward the true posterior. eval/vae/log_likelihood is
+log p(x) estimated with 1,000 draws, at the end of the run only. The preset full has the settings for which pythae
+publishes a figure: 2,000 epochs of a fixed binarization (mnist_vae says of which images), dynamics of fixed steps
+without tempering (experiments/mnist_hamiltonian_vae says what that figure measures). The default preset learns the
+dynamics, as the paper does, resamples the training images and stops after 300 epochs, of 600 steps each.
 """
 
 from dataclasses import dataclass
@@ -27,11 +27,11 @@ class DynamicsOptions:
     """The Hamiltonian dynamics, which move the latents toward the true posterior."""
 
     leapfrog_steps: Depth = 4
-    """Leapfrog steps of the dynamics, each of which takes a gradient of the decoder."""
+    """Number of leapfrog steps of the dynamics, each of which takes a gradient of the decoder."""
     leapfrog_step_size: PositiveFloat = 0.05
-    """Size of the leapfrog steps (at first, with --learn-dynamics)."""
+    """Size of the leapfrog steps (the initial one with --learn-dynamics)."""
     initial_temperature: Annotated[float, *within(0, 1, low_open=True)] = 0.5
-    """The tempering's beta_0, above 0 and at most 1 (at first, with --learn-dynamics). 1: no tempering."""
+    """The tempering's beta_0, above 0 and at most 1 (the initial one with --learn-dynamics). 1: no tempering."""
     learn_dynamics: bool = True
     """Whether the step size of each latent and beta_0 are trained, as in the paper."""
 

@@ -2,8 +2,8 @@
 
     python -m jaxgen.experiments.mnist_hierarchical_vae
 
-has several layers of latents, each drawn from the images below it and from the layer above. The weight of the KL term
-rises over the first epochs, of 469 steps each, without which the upper layers are switched off.
+A ladder VAE has several layers of latents, each inferred from the image below and from the layer above. The weight of
+the KL term rises over the first epochs, of 469 steps each; otherwise the upper layers are switched off.
 """
 
 from dataclasses import dataclass
@@ -25,9 +25,9 @@ class LadderOptions:
     """The encoder and the decoder."""
 
     layers: Annotated[int, *within(1, len(LATENT_SIZES))] = 5
-    """Layers of latents: the first so many, from the images upwards, of the paper's 64, 32, 16, 8 and 4 latents."""
+    """Number of layers of latents, from the images upwards, of the paper's layers of 64, 32, 16, 8 and 4 latents."""
     batch_norm: bool = True
-    """Whether batch norm stands before each activation, as in the paper."""
+    """Whether there is batch norm before each activation, as in the paper."""
 
 
 @dataclass(frozen=True)
@@ -46,7 +46,7 @@ DEFAULT = Config().replace(steps=100 * EPOCH, kl_warmup_steps=20 * EPOCH, eval_e
 def build_model(config: Config, assets: Assets) -> GenerativeModel:
     """Return a `HierarchicalVAE` of the paper's sizes.
 
-    512, 256, 128, 64 and 32 hidden units before 64, 32, 16, 8 and 4 latents.
+    There are 512, 256, 128, 64 and 32 hidden units before 64, 32, 16, 8 and 4 latents.
     """
     layers, batch_norm = config.network.layers, config.network.batch_norm
     sizes, widths = LATENT_SIZES[:layers], WIDTHS[:layers]

@@ -3,8 +3,8 @@
     python -m jaxgen.experiments.mnist_infogan
     jaxgen sample runs/mnist_infogan/001 --label 3
 
-finds the classes without a label: a code of ten values is drawn for each image, and the discriminator learns to read it
-from the image, together with codes between -1 and 1 for what is continuous (slant, width).
+InfoGAN finds the classes without labels: a code of ten values is drawn for each image, and the discriminator learns to
+predict it from the image, together with codes between -1 and 1 for continuous properties (slant, width).
 """
 
 from dataclasses import dataclass
@@ -25,12 +25,12 @@ from jaxgen.runs.experiment import Experiment
 
 @dataclass(frozen=True)
 class CodeOptions:
-    """The codes that the discriminator learns to read from an image."""
+    """The codes that the discriminator learns to predict from an image."""
 
     num_codes: Annotated[int, *within(2, 2**20)] = 10
-    """Values of the categorical code."""
+    """Number of values of the categorical code."""
     num_uniform: CountFromZero = 2
-    """How many continuous codes there are; they are part of the latent vector."""
+    """Number of continuous codes, which are part of the latent vector."""
 
 
 @dataclass(frozen=True)
@@ -54,7 +54,7 @@ DEFAULT = Config().replace(
 
 
 def build_model(config: Config, assets: Assets) -> GenerativeModel:
-    """A DCGAN whose discriminator has a Dense layer before its logit and its guesses of the codes.
+    """Return a DCGAN whose discriminator has a dense layer before its logit and its predictions of the codes.
 
     Raises:
       UserError: numbers of codes out of range.

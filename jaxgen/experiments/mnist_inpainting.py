@@ -1,12 +1,12 @@
-"""What is missing of a digit: a U-Net of hidden rectangles (pix2pix: Isola et al. 2017, arXiv:1611.07004).
+"""Inpainting of digits: a U-Net draws hidden rectangles (pix2pix: Isola et al. 2017, arXiv:1611.07004).
 
     python -m jaxgen.experiments.mnist_inpainting
     python -m jaxgen.experiments.mnist_inpainting --hidden pixels
     python -m jaxgen.experiments.mnist_inpainting --adversary patch --beta1 0.5 --adversarial-weight 0.01
     jaxgen restore runs/mnist_inpainting/001 digit.png --mask hidden.png
 
-eval/generator/ssim and psnr are of the whole test images, of which the known part is kept; eval/baseline/ has those of
-images filled up with the mean of what is known. The other degradations can be had here, too (--degradation).
+eval/generator/ssim and psnr are those of whole test images, whose known part is kept; eval/baseline/ has those of
+images filled with the mean of the known pixels. --degradation names other degradations to undo.
 """
 
 from jaxgen.data import Dataset, load
@@ -17,7 +17,7 @@ DEFAULT = RestorationConfig().replace(**RESTORATION, batch_size=64, degradation=
 
 
 def load_data(config: RestorationConfig) -> Dataset:
-    """MNIST."""
+    """Load MNIST."""
     del config
     return load("mnist")
 

@@ -5,11 +5,11 @@
         --learning-rate 5e-4 --steps 140000 --decay-at 50000 90000 120000 --decay-factor 0.4 \\
         --eval-importance-samples 5000
 
-The first line trains on the bound of 5 latents an image, the second goes on with that of 50. An epoch is 600 steps of
-100 images. eval/vae/log_likelihood is log p(x), estimated with as many latents as --eval-importance-samples says, at
-the end of the run only. The preset full has the settings that pythae publishes a figure for, which are nearly the
-paper's: 50 latents from the beginning and 3,280 epochs of a fixed binarization (mnist_vae says of which images); the
-others resample the training images, as the paper does.
+The first command trains on the bound of 5 latents per image, the second continues with that of 50. An epoch is 600
+steps of 100 images. eval/vae/log_likelihood is log p(x), estimated with --eval-importance-samples latents, at the end
+of the run only. The preset full has the settings for which pythae publishes a figure, which are nearly the paper's: 50
+latents from the beginning and 3,280 epochs of a fixed binarization (mnist_vae says of which images); the other presets
+resample the training images, as the paper does.
 """
 
 from jaxgen.experiments._vae import VAEConfig, build_vae, load_data

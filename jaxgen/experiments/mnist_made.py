@@ -4,10 +4,10 @@
     python -m jaxgen.experiments.mnist_made --widths 500 500 --binarization fixed
     python -m jaxgen.experiments.mnist_made --conditional
 
-eval/autoregressive/nats is -log p(x) itself, not a bound, of the 10,000 test images made binary by chance. The preset
+eval/autoregressive/nats is -log p(x) itself, not a bound, of the 10,000 test images, binarized at random. The preset
 full has the settings of the authors' command for MNIST (https://github.com/mgermain/MADE: Adagrad 0.01, batches of 100,
-8000 units, pixels connected to logits directly), with one hidden layer and one mask where that has two and 32. An epoch
-is 469 steps.
+8000 units, pixels connected to logits directly), but one hidden layer and one mask instead of two and 32. An epoch is
+469 steps.
 """
 
 import functools
@@ -25,7 +25,7 @@ from jaxgen.experiments._digits import EPOCH, QUICK, load_digits
 from jaxgen.networks.made import TokenMADE
 from jaxgen.runs.experiment import Experiment
 
-# The authors' epsilon is 1e-6 for the sum over 784 pixels; the loss here is their mean. No square is added at first.
+# The authors' epsilon is 1e-6 for the sum over 784 pixels; the loss here is their mean. The sum of squares begins at 0.
 OPTIMIZERS = {
     "adam": optax.adam,
     "adagrad": functools.partial(optax.adagrad, initial_accumulator_value=0.0, eps=1e-6 / 784**2),
@@ -39,9 +39,9 @@ class MADEOptions:
     widths: Annotated[tuple[Size, ...], Length(1, 64)] = (1000,)
     """Widths of the hidden layers."""
     degrees_seed: Seed = 0
-    """Seed of the hidden units' degrees, which say what each one sees."""
+    """Seed of the hidden units' degrees, which say which pixels each unit sees."""
     direct: bool = True
-    """Whether pixels are connected to the logits of later ones directly, too."""
+    """Also connect pixels directly to the logits of later ones."""
 
 
 @dataclass(frozen=True)
@@ -49,9 +49,9 @@ class OptimizerOptions(AverageOptions):
     """The optimizer, and the average of the weights."""
 
     optimizer: Annotated[Literal[tuple(OPTIMIZERS)], formerly("optimiser")] = "adam"
-    """The optimizer, Adam or Adagrad."""
+    """Optimizer: Adam or Adagrad."""
     learning_rate: PositiveFloat = 3e-3
-    """The optimizer's learning rate."""
+    """Learning rate of the optimizer."""
 
 
 @dataclass(frozen=True)
@@ -66,7 +66,7 @@ DEFAULT = Config().replace(**BINARY_IMAGES, steps=60 * EPOCH, eval_every=EPOCH)
 
 
 def build_model(config: Config, assets: Assets) -> GenerativeModel:
-    """784-1000-784 by default."""
+    """Return an autoregressive model by MADE, 784-1000-784 by default."""
 
     network, optimizer = config.network, config.optimizer
 

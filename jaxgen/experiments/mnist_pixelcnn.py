@@ -4,9 +4,9 @@
     python -m jaxgen.experiments.mnist_pixelcnn --conditional
     jaxgen sample runs/mnist_pixelcnn/001 --label 7
 
-eval/autoregressive/nats is -log p(x) itself, not a bound, of the 10,000 test images made binary by chance. The preset
-full is for an accelerator: a 7x7 kernel and 15 of 3x3, which is how a PixelCNN begins and goes on
-(https://arxiv.org/abs/1601.06759, table 1), with 128 channels. An epoch is 3,750 steps of 16 images.
+eval/autoregressive/nats is -log p(x) itself, not a bound, of the 10,000 test images, binarized at random. The preset
+full is for an accelerator: one 7x7 kernel and 15 of 3x3 as in a PixelCNN (https://arxiv.org/abs/1601.06759, table 1),
+with 128 channels. An epoch is 3,750 steps of 16 images.
 """
 
 from dataclasses import dataclass
@@ -30,9 +30,9 @@ class NetworkOptions(PixelCNNOptions):
     """The network, a gated PixelCNN."""
 
     first_reach: Annotated[int, *within(1, 64)] = 3
-    """How many pixels the first layer sees to each side and up: 3 is half of a 7x7 kernel."""
+    """Number of pixels that the first layer sees to each side and up: 3 is half of a 7x7 kernel."""
     reach: Annotated[int, *within(0, 64)] = 1
-    """How many pixels the other layers see to each side and up: 1 is half of a 3x3 kernel."""
+    """Number of pixels that the other layers see to each side and up: 1 is half of a 3x3 kernel."""
 
 
 @dataclass(frozen=True)
@@ -49,7 +49,7 @@ DEFAULT = Config().replace(
 
 
 def build_model(config: Config, assets: Assets) -> GenerativeModel:
-    """Layers as in Gated PixelCNN."""
+    """Return an autoregressive model by a gated PixelCNN."""
 
     options = config.network
 

@@ -3,8 +3,8 @@
     python -m jaxgen.experiments.mnist_stylegan2
     jaxgen styles runs/mnist_stylegan2/001 mixing
 
-Images of 32x32 are made, of which the middle 28x28 are the digit; the discriminator continues digits by their edges.
-With --conditional the class is given. 3,750 steps are one epoch.
+The generator makes images of 32x32, whose middle 28x28 pixels are the digit; the discriminator pads digits by repeating
+their edges. With --conditional the model is conditioned on the class. An epoch is 3,750 steps.
 """
 
 from jaxgen.data import load
@@ -15,7 +15,7 @@ from jaxgen.runs.experiment import Experiment
 DEFAULT = (
     StyleGAN2Config()
     .replace(**SMALL, **BEST_BY_FID, eval_every=2_500)
-    .replace(r1_weight=50.0)  # of 0.1, 2, 10 and 50 the more, the more different digits
+    .replace(r1_weight=50.0)  # among 0.1, 2, 10 and 50, the larger, the more diverse the digits
 )
 
 

@@ -1,17 +1,17 @@
-"""Do generated digits help a classifier that has few real ones? (as Antoniou et al. 2017, arXiv:1711.04340, ask)
+"""Whether generated digits help a classifier that has few real ones (Antoniou et al. 2017, arXiv:1711.04340).
 
     python -m jaxgen.experiments.mnist_synthetic_data
 
-For k = 10, 100 and 1,000 real digits of each class, and three seeds, trains a class-conditional GAN on those digits
-alone, and then the classifier on each of
+For k = 10, 100 and 1,000 real digits of each class, and three seeds, the study trains a class-conditional GAN on those
+digits alone, and then the classifier on each of
 
     real            the real digits
     augmented       the real digits, shifted, turned and scaled at random
     real+generated  half real digits, half digits of that GAN
     generated       digits of that GAN alone
 
-always for the same number of steps, and tests it on the 10,000 test digits. Every one is a run of
-`mnist_conditional_gan` or `mnist_classifier` in its own folder; --resume goes on where a study was stopped.
+The classifier is always trained for the same number of steps, and tested on the 10,000 test digits. Each is a run of
+mnist_conditional_gan or mnist_classifier in its own folder; --resume resumes a study that was stopped.
 """
 
 import statistics
@@ -51,17 +51,17 @@ class Options(StudyOptions):
     """Options of mnist_synthetic_data."""
 
     per_class: Annotated[tuple[Count, ...], Length(1, 1_000)] = (10, 100, 1_000)
-    """How many real digits of each class."""
+    """Numbers of real digits of each class."""
     generator_steps: Count = 6_000
-    """Training steps of each class-conditional GAN."""
+    """Number of training steps of each class-conditional GAN."""
     classifier_steps: Count = 500
-    """Training steps of each classifier."""
+    """Number of training steps of each classifier."""
     num_generated: Count = 10_000
-    """How many digits each GAN adds."""
+    """Number of digits that each GAN generates."""
 
 
 class Result(NamedTuple):
-    """One trained classifier."""
+    """The result of one trained classifier."""
 
     per_class: int
     seed: int
@@ -77,13 +77,13 @@ def main() -> None:
 
 
 def run(arguments: Sequence[str] | None = None) -> int:
-    """Runs the study and returns the exit code."""
+    """Run the study and return the exit code."""
     settings = ("generator_steps", "classifier_steps", "num_generated")
     return run_study(STUDY, Options, arguments, __doc__, study, show, settings=settings)
 
 
 def study(options: Options, folder: Path) -> Iterator[Result]:
-    """Trains what is missing, and gives the result of each classifier."""
+    """Train the runs that are missing, and yield the result of each classifier."""
     for per_class in options.per_class:
         for seed in options.seeds:
             here = folder / f"k{per_class:04d}_seed{seed}"
@@ -114,15 +114,15 @@ def study(options: Options, folder: Path) -> Iterator[Result]:
 
 
 def _generate(run_dir: Path, num: int, seed: int, out: Path) -> None:
-    """What `jaxgen augment RUN --num N --seed SEED --out OUT` writes."""
+    """Write the file of `jaxgen augment RUN --num N --seed SEED --out OUT`."""
     opened = open_run(run_dir)
     with out.open("wb") as file:
         save_arrays(file, generated_examples(opened.model, restore_run(opened), num=num, seed=seed))
-    jax.clear_caches()  # dozens of models follow one another
+    jax.clear_caches()  # since dozens of models follow one another
 
 
 def show(results: Sequence[Result], folder: Path) -> None:
-    """Mean and standard deviation over the seeds, of the last and of the best evaluation; and the plot."""
+    """Print mean and standard deviation over the seeds, of the last and of the best evaluation, and write the plot."""
     table = Table("digits of each class", *VARIANTS, box=None, pad_edge=False)
     for per_class in sorted({r.per_class for r in results}):
         cells = []
@@ -139,7 +139,7 @@ def show(results: Sequence[Result], folder: Path) -> None:
 
 
 def plot(results: Sequence[Result], path: Path) -> None:
-    """Accuracy over the number of real digits, a curve per variant."""
+    """Plot the accuracy over the number of real digits, with a curve for each variant."""
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 

@@ -4,9 +4,9 @@
     python -m jaxgen.experiments.mnist_vae --network dcgan --likelihood discretised_logistic
     python -m jaxgen.experiments.mnist_vae --flow iaf
 
-eval/vae/elbo is the bound of log p(x) in nats, of the 10,000 test images made binary by chance (with --likelihood
-bernoulli). An epoch is 469 steps. The preset full has the settings that pythae publishes a figure for, on all 60,000
-training images: pythae's are another draw, Larochelle's, of which it keeps 10,000 for validation.
+eval/vae/elbo is the bound of log p(x) in nats of the 10,000 test images, which are binarized at random for --likelihood
+bernoulli. An epoch is 469 steps. The preset full has the settings for which pythae publishes a figure, on all 60,000
+training images: pythae uses another binarization, Larochelle's, of which it keeps 10,000 for validation.
 """
 
 from dataclasses import dataclass
@@ -22,13 +22,13 @@ from jaxgen.runs.experiment import Experiment
 
 @dataclass(frozen=True)
 class FlowOptions:
-    """A normalizing flow, by which the posterior becomes more than a Gaussian."""
+    """A normalizing flow, which makes the posterior more flexible than a Gaussian."""
 
     flow: Literal[tuple(FLOWS)] | None = None
-    """The posterior is a Gaussian sent through planar layers (Rezende and Mohamed 2015) or an inverse autoregressive
-    flow (Kingma et al. 2016). None: a Gaussian."""
+    """Flow through which the posterior's Gaussian is sent: planar layers (Rezende and Mohamed 2015), or an inverse
+    autoregressive flow (Kingma et al. 2016). None: no flow."""
     flow_layers: Depth = 4
-    """Layers of the flow."""
+    """Number of layers of the flow."""
 
 
 @dataclass(frozen=True)

@@ -3,8 +3,8 @@
     python -m jaxgen.experiments.mnist_vae_gan
     jaxgen latent runs/mnist_vae_gan/001 reconstruct
 
-A VAE whose decoder is also the generator of a GAN, and whose reconstructions are compared by the discriminator's
-features rather than by pixels. An epoch is 469 steps.
+The VAE's decoder is also the generator of a GAN, and its reconstructions are compared by the discriminator's features
+rather than by pixels. An epoch is 469 steps.
 """
 
 from dataclasses import dataclass
@@ -28,7 +28,7 @@ from jaxgen.training.config import TrainConfig
 
 @dataclass(frozen=True)
 class VAEGANOptions(AdversarialOptions, LatentOptions):
-    """The latents, and what the networks are trained on."""
+    """The latents, and the losses of the networks."""
 
     feature_weight: NonNegativeFloat = 0.01
     """Weight of the feature-wise reconstruction in the decoder's loss, beside the adversarial one."""
@@ -63,7 +63,7 @@ DEFAULT = Config().replace(
 
 
 def build_model(config: Config, assets: Assets) -> GenerativeModel:
-    """The networks of mnist_dcgan, and a discriminator that also gives its features."""
+    """Return a `VAEGAN` with the networks of mnist_dcgan, whose discriminator also returns its features."""
     model, width, optimizer = config.model, config.network.base_width, config.optimizer
     image_shape = tuple(assets["image_shape"])
     return VAEGAN(

@@ -4,8 +4,8 @@
     jaxgen latent runs/mnist_vq_vae/001 reconstruct
     python -m jaxgen.experiments.mnist_vq_vae_prior --first-stage runs/mnist_vq_vae/001
 
-eval/vq_vae/reconstruction is -log p(x | codes) in nats, of the 10,000 test images made binary by chance; with the nats
-of a prior over the codes it bounds -log p(x). Its own samples are of codes that are drawn uniformly: the second stage,
+eval/vq_vae/reconstruction is -log p(x | codes) in nats of the 10,000 test images, binarized at random; with the nats of
+a prior over the codes it bounds -log p(x). The model's own samples are decoded from uniform codes: the second stage,
 the prior, learns which codes go together. An epoch is 469 steps.
 """
 

@@ -5,8 +5,8 @@
     python -m jaxgen.experiments.mnist_vq_vae_prior --first-stage runs/emoji_vq_vae/001 --run-dir runs/emoji_prior
 
 The first stage is copied into this run, with the hash of the state it came from; images are encoded within the step.
-eval/autoregressive/nats, of the codes of a held-out image, and the first stage's eval/vq_vae/reconstruction are a bound
-of -log p(x) together.
+eval/autoregressive/nats, of the codes of a held-out image, plus the first stage's eval/vq_vae/reconstruction is a bound
+of -log p(x).
 """
 
 import dataclasses
@@ -52,7 +52,7 @@ DEFAULT = Config().replace(steps=5_000, steps_per_dispatch=10, eval_every=1_000,
 
 
 def load_data(config: Config) -> Dataset:
-    """The data of the first stage, and among its assets what that is."""
+    """Load the data of the first stage; the assets describe the first stage."""
     folder = config.data.first_stage
     if folder is None:
         raise UserError(
@@ -64,7 +64,7 @@ def load_data(config: Config) -> Dataset:
 
 
 def build_model(config: Config, assets: Assets) -> GenerativeModel:
-    """Layers as in Gated PixelCNN, over the first stage's grid."""
+    """Return an autoregressive model by a gated PixelCNN over the first stage's grid of codes."""
     described = assets["first_stage"]
     num_classes = class_count(assets) if config.model.conditional else None
     network = GatedPixelCNN(

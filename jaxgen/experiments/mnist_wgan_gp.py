@@ -2,7 +2,7 @@
 
     python -m jaxgen.experiments.mnist_wgan_gp
 
-Each of --steps is one of the discriminator (the critic); the generator takes one in --discriminator-steps of them.
+Each of --steps is a step of the discriminator (the critic); the generator takes one in --discriminator-steps of them.
 """
 
 from dataclasses import dataclass
@@ -23,7 +23,7 @@ class Config(GANConfig):
     network: DCGANOptions = DCGANOptions()
 
 
-# The paper's Algorithm 1; each step is one of the discriminator (the critic).
+# The paper's Algorithm 1; each step is a step of the discriminator (the critic).
 DEFAULT = Config().replace(
     **BEST_BY_FID,
     steps=15_000,
@@ -43,7 +43,10 @@ DEFAULT = Config().replace(
 
 
 def build_model(config: Config, assets: Assets) -> GenerativeModel:
-    """DCGANs; the discriminator has no batch norm, since the penalty is of each image's own gradient."""
+    """Return a `GAN` of DCGANs.
+
+    The discriminator has no batch norm, since the penalty is of each image's own gradient.
+    """
     image_shape = tuple(assets["image_shape"])
     width = config.network.base_width
     discriminator = DCGANDiscriminator(

@@ -4,8 +4,9 @@
     python -m jaxgen.experiments.music_gpt
     jaxgen sample runs/music_gpt/001 --prompt $'\\nR:jig\\nM:6/8\\nL:1/8\\nK:G\\n' --out jig.mid
 
-The tunes are part of the package music21; one in ten is held out. `jaxgen evaluate` says how many of the drawn tunes
-can be read, and how many of their bars are as long as their meter says. Without --out a tune is printed as it is drawn.
+The tunes are part of the package music21; one in ten is held out. jaxgen evaluate reports how many of the drawn tunes
+can be read, and how many of their bars are as long as their meter says. Without --out a tune is printed while it is
+drawn.
 """
 
 from jaxgen.data.music import NAME

@@ -1,13 +1,13 @@
-"""Photographs in the manner of one picture, in one pass (Johnson et al. 2016, https://arxiv.org/abs/1603.08155).
+"""Photographs in the style of one picture, in a single pass (Johnson et al. 2016, https://arxiv.org/abs/1603.08155).
 
     python -m jaxgen.experiments.photo_style --style painting.jpg
     python -m jaxgen.experiments.photo_style --style painting.jpg --data path/to/photographs
     jaxgen stylize photo.jpg runs/photo_style/001
 
-Trains on patches of photographs, those of photo_super_resolution; without --style the manner is that of a stained
-tissue among the pictures that come with scikit-image. The loss is that of `jaxgen stylize PHOTO PICTURE`, which needs
-no training, but minutes for each photograph. eval/translator/style is how far the held-out patches' Gram matrices are
-from the picture's, plain_style the same before they were drawn anew.
+The network learns from the patches of photographs of photo_super_resolution; without --style the style is that of a
+stained tissue among the pictures that come with scikit-image. The loss is that of jaxgen stylize PHOTO PICTURE, which
+needs no training, but minutes for each photograph. eval/translator/style is the distance of the Gram matrices of
+stylized held-out patches from the picture's, and plain_style that of the original patches.
 """
 
 import dataclasses
@@ -46,16 +46,16 @@ DEFAULT_STYLE = "ihc.png"
 
 @dataclass(frozen=True)
 class StyleOptions:
-    """The picture in whose manner photographs are drawn, and how much it counts."""
+    """The picture of the style, and the weight of its style."""
 
     style: Path | None = None
-    """The picture in whose manner photographs are drawn. None: a stained tissue, of scikit-image."""
+    """Picture of the style. None: a stained tissue, of scikit-image."""
     style_size: Annotated[int, *within(32, 2**15)] = 384
-    """The longer side of the style: a smaller one has finer strokes."""
+    """Longer side to which the picture of the style is scaled, in pixels: a smaller one has finer strokes."""
     style_weight: NonNegativeFloat = 10.0
-    """How much the manner counts beside what is drawn, which counts 1; of 100 nothing of the photograph is left."""
+    """Weight of the style beside the content, whose weight is 1; at 100 nothing of the photograph is left."""
     smoothness: NonNegativeFloat = 20.0
-    """How much neighboring pixels are to be alike."""
+    """Weight of the penalty on differences of neighboring pixels."""
 
 
 @dataclass(frozen=True)
@@ -71,12 +71,12 @@ class NetworkOptions:
     """The network."""
 
     width: Size = 16
-    """Channels of the network at the first size; the paper's are 32."""
+    """Channels of the network at its first size; the paper has 32."""
     blocks: DepthFromZero = 5
-    """Residual blocks of the network."""
+    """Number of residual blocks of the network."""
     residual: bool = True
-    """The network gives what is added to a photograph, at first nothing; the paper's gives the picture, and does not
-    find back to the photograph here."""
+    """Predict what is added to a photograph (initially nothing); the paper's network predicts the picture, which fails
+    to keep the photograph here."""
 
 
 @dataclass(frozen=True)
@@ -107,16 +107,16 @@ DEFAULT = Config().replace(
 
 
 def load_data(config: Config) -> Dataset:
-    """Patches of the pictures named by --data, and among the assets where the style is."""
+    """Load patches of the pictures named by --data; the assets have the path of the style."""
     path = photo_of(DEFAULT_STYLE) if config.model.style is None else config.model.style
     if not config.run.resume:
-        read_scaled(path, config.model.style_size)  # what cannot be read is refused before anything is written
+        read_scaled(path, config.model.style_size)  # a file that cannot be read is refused before anything is written
     data = load_patches(config.data.data, size=config.data.image_size, test_fraction=config.data.test_fraction)
     return dataclasses.replace(data, assets={**data.assets, "style": str(path.resolve())})
 
 
 def build_model(config: Config, assets: Assets) -> GenerativeModel:
-    """CycleGAN's ResNet: the paper's network but for 7x7 kernels in place of 9x9, and instance norm."""
+    """Return a `Stylization` by CycleGAN's ResNet, the paper's network with 7x7 kernels for 9x9, and instance norm."""
     return Stylization(
         ResNetTranslator(
             3,
@@ -134,9 +134,9 @@ def build_model(config: Config, assets: Assets) -> GenerativeModel:
 
 
 def style_from(path: Path, size: int) -> Style:
-    """The manner of a picture, by EfficientNet-Lite0.
+    """Return the style of a picture, by EfficientNet-Lite0.
 
-    A run that goes on, or is opened, has it in its own checkpoint: then the picture may be gone.
+    A run that is resumed or opened has it in its own checkpoint, so that the picture may be gone.
     """
     variables, maps = efficientnet_maps()
 

@@ -1,4 +1,4 @@
-"""Photographs made twice as large (SRResNet, SRGAN: Ledig et al. 2017, https://arxiv.org/abs/1609.04802).
+"""Super-resolution of photographs by a factor of 2 (SRResNet, SRGAN: Ledig et al. 2017, arXiv:1609.04802).
 
     python -m jaxgen.experiments.photo_super_resolution
     python -m jaxgen.experiments.photo_super_resolution --data path/to/photographs
@@ -6,9 +6,10 @@
     python -m jaxgen.experiments.photo_super_resolution --adversary srgan --perceptual-weight 0.1
     jaxgen restore runs/photo_super_resolution/001 photo.jpg --out restored
 
-Trains on patches. By default they are of the pictures that come with scikit-image (pip install 'jaxgen[photos]'), of
-which four are held out; of a folder one picture in five is. eval/generator/psnr, psnr_y (of the luma) and ssim are
-means over their patches in 256 levels, without a border of 2 pixels; eval/baseline/ has those of bicubic interpolation.
+The network learns from patches. By default they are taken from the pictures that come with scikit-image (pip install
+'jaxgen[photos]'), four of which are held out; of a folder, one picture in five is held out. eval/generator/psnr, psnr_y
+(of the luma) and ssim are means over held-out patches in 256 levels, without a border of 2 pixels; eval/baseline/ has
+those of bicubic interpolation.
 """
 
 from dataclasses import dataclass
@@ -31,7 +32,7 @@ DEFAULT = Config().replace(**RESTORATION, batch_size=16, learning_rate=1e-3, tur
 
 
 def load_data(config: Config) -> Dataset:
-    """Patches of the pictures named by --data."""
+    """Load patches of the pictures named by --data."""
     return load_patches(config.data.data, size=config.data.image_size, test_fraction=config.data.test_fraction)
 
 

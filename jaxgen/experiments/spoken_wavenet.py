@@ -1,13 +1,14 @@
-"""A WaveNet that says English numbers, letters and other words, by how they are spelled.
+"""A WaveNet that speaks English numbers, letters and other words, given their spelling.
 
     python -m jaxgen.experiments.spoken_wavenet
     jaxgen sample runs/spoken_wavenet/001 --prompt seven eight --out seven.wav
 
-It predicts sound sample by sample, as 256 mu-law levels at 8 kHz. eval/autoregressive/bits is the mean over the last
-15% of each clip, given all before it; a linear predictor of order 16 that adapts to each clip needs 2.41 bits there
-(`jaxgen.metrics.linear_prediction_nats`). With --output relative the network says only how the next sample differs from
-what such a predictor says, and predicts better, but what it draws is less like speech. The default --batch-size is
-small, since 600 steps of 2 came as far as 400 of 8. The preset full is for an accelerator: 512 channels, three stacks.
+The network predicts sound sample by sample, as 256 mu-law levels at 8 kHz. eval/autoregressive/bits is the mean over
+the last 15% of each clip, given all before it; a linear predictor of order 16 that adapts to each clip needs 2.41 bits
+there (jaxgen.metrics.linear_prediction_nats). With --output relative the network predicts only how the next sample
+differs from such a linear prediction; it then predicts better, but its samples are less like speech. The default
+--batch-size is small, since 600 steps of 2 clips reached as much as 400 of 8. The preset full is for an accelerator:
+512 channels, three stacks.
 """
 
 from collections.abc import Sequence
@@ -45,31 +46,32 @@ OUTPUTS = {
     "mixture": mixture_of_logistics,
     "relative": mixture_in_amplitudes,
 }
-"""What --output names: `components` -> the distribution of the next sample."""
+"""`components` -> the distribution of the next sample, by the names of --output."""
 
 
 @dataclass(frozen=True)
 class SpokenOptions:
-    """The windows of clips that are learned from, and how long samples are."""
+    """The windows of clips to learn from, and the length of samples."""
 
     window: Annotated[int, *within(2, 10**7)] = 2048
     """Length of an example in samples of sound."""
     context: CountFromZero = 512
-    """How many samples of an example, at least, are only looked back at, where the clip has as many before."""
+    """Minimum number of samples of sound that an example begins with as mere context, if the clip has as many
+    before."""
     sample_length: Annotated[int, *within(1, 10**7)] = 8_000
     """Maximum length of each word in samples/, in samples of sound; a clip may be shorter."""
 
 
 @dataclass(frozen=True)
 class OutputOptions:
-    """What the network says of the next sample."""
+    """The distribution of the next sample."""
 
     output: Literal[tuple(OUTPUTS)] = "softmax"
-    """What the network says of the next sample: a probability of each level; or a mixture of logistics of the levels,
-    for which it also reads samples as numbers rather than by an embedding; or such a mixture of the amplitude's
-    distance from an adaptive linear prediction, relative to how loud it is now."""
+    """Distribution of the next sample: softmax, a probability of each level; mixture, a mixture of logistics over the
+    levels, for which the network also reads samples as numbers rather than by an embedding; or relative, such a mixture
+    over the amplitude's distance from an adaptive linear prediction, relative to the current loudness."""
     components: Size = 4
-    """Components of the mixture of logistics, with --output mixture or relative."""
+    """Number of components of the mixture of logistics, for --output mixture or relative."""
 
 
 @dataclass(frozen=True)
@@ -83,13 +85,13 @@ class WaveNetOptions:
     skip_width: Size = 64
     """Channels of the sum over all layers."""
     stacks: Depth = 2
-    """How often the layers go through the dilations 1, 2, 4, ..."""
+    """Number of stacks of layers with dilations 1, 2, 4, ..."""
     layers: Annotated[int, *within(1, 20)] = 10
-    """How many dilations 1, 2, 4, ... there are in a stack."""
+    """Number of layers of a stack, with dilations 1, 2, 4, ..."""
     condition_width: Size = 16
-    """Length of the vectors that describe a character, and a word."""
+    """Length of the vectors that represent a character and a word."""
     dropout: Rate = 0.05
-    """Rate at which channels of the gated units, and words, are left out in training."""
+    """Rate at which channels of the gated units, and words, are dropped in training."""
 
 
 @dataclass(frozen=True)
@@ -97,7 +99,7 @@ class LoudnessOptions:
     """How training examples are changed at random."""
 
     other_loudness: Rate = 0.0
-    """How often a training example is heard at another loudness, from a twentieth to twice its own, or upside down."""
+    """Probability that a training example has another loudness, from a twentieth to twice its own, and random sign."""
 
 
 @dataclass(frozen=True)
@@ -124,7 +126,7 @@ DEFAULT = Config().replace(
 
 
 def load_data(config: Config) -> Dataset:
-    """Load windows of all clips; those to test have before them what the network can look back at."""
+    """Load windows of all clips; those for testing follow all samples that the network can look back at."""
     data = config.data
     return load_spoken_windows(data.window, data.context, build_network(config, 1, 1).receptive_field)
 
@@ -153,7 +155,7 @@ def output_of(options: OutputOptions) -> OutputDistribution:
 
 
 def build_model(config: Config, assets: Assets) -> GenerativeModel:
-    """Return the model of codes that follow silence, whose condition is what is said; words come in turn."""
+    """Return the model of mu-law codes after silence, conditioned on spoken words, which samples take in turn."""
     sample_length, loudness = config.data.sample_length, config.augmentation.other_loudness
 
     def say(texts: Sequence[str]) -> tuple[Spoken]:
