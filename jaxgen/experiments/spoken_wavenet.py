@@ -13,6 +13,7 @@ differs from such a linear prediction; it then predicts better, but its samples 
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Annotated, Literal, cast
 
 import jax
@@ -154,25 +155,29 @@ def output_of(options: OutputOptions) -> OutputDistribution:
     return OUTPUTS[options.output](options.components)
 
 
+def spoken(assets: Assets, texts: Sequence[str]) -> tuple[Spoken]:
+    """Return the condition of samples in which these words are said."""
+    return (Spoken(**cast(dict[str, jax.Array], words_to_say(assets, texts))),)
+
+
+def spoken_in_turn(assets: Assets, num_samples: int) -> tuple[Spoken]:
+    """Return the condition of samples of all words in turn, those of the sheets first."""
+    in_turn = [*SHOWN, *(word for word in assets["words"] if word not in SHOWN)]
+    return spoken(assets, [in_turn[i % len(in_turn)] for i in range(num_samples)])
+
+
 def build_model(config: Config, assets: Assets) -> GenerativeModel:
     """Return the model of mu-law codes after silence, conditioned on spoken words, which samples take in turn."""
     sample_length, loudness = config.data.sample_length, config.augmentation.other_loudness
 
-    def say(texts: Sequence[str]) -> tuple[Spoken]:
-        return (Spoken(**cast(dict[str, jax.Array], words_to_say(assets, texts))),)
-
-    def conditions(num_samples: int) -> tuple[Spoken]:
-        in_turn = [*SHOWN, *(word for word in assets["words"] if word not in SHOWN)]
-        return say([in_turn[i % len(in_turn)] for i in range(num_samples)])
-
     def sample_lengths(num_samples: int) -> np.ndarray:
-        return np.minimum(conditions(num_samples)[0].length, sample_length)
+        return np.minimum(spoken_in_turn(assets, num_samples)[0].length, sample_length)
 
     sequences = SequenceModel(
         build_network(config, len(assets["words"]), len(assets["characters"])),
         output=output_of(config.model),
         condition_of=lambda batch: (Spoken(*(batch[name] for name in Spoken._fields)),),
-        conditions=conditions,
+        conditions=partial(spoken_in_turn, assets),
         optimizer=optimizer_of(config.optimizer, config.run),
         first_token=mu_law.SILENCE,
         sample_length=sample_length,
@@ -181,7 +186,7 @@ def build_model(config: Config, assets: Assets) -> GenerativeModel:
         report_bits=True,
         augment=random_loudness(loudness) if loudness else None,
     )
-    return sequences.model()._replace(speech=Speech(say, sample_lengths))
+    return sequences.model()._replace(speech=Speech(partial(spoken, assets), sample_lengths))
 
 
 EXPERIMENT = Experiment(

@@ -82,22 +82,7 @@ def build_dispatch(
 def _resident_dispatch(model: GenerativeModel, data: Dataset, mesh: Mesh, *, batch_size: int) -> Dispatch:
     train = data.train
     assert is_resident(train)
-    examples = length(train)
-
-    def on_device(
-        state: TrainState, arrays: dict, count: jax.Array, device: jax.Array
-    ) -> tuple[TrainState, DispatchResult]:
-        index = _local_index(mesh, batch_size, device)
-        seed_words = jax.random.key_data(state.key).reshape(-1)[:2]
-
-        def take_batch(state: TrainState, i: jax.Array) -> Batch:
-            del i
-            positions = state.step.astype(jnp.uint32) * np.uint32(batch_size) + index
-            rows = epoch_order(seed_words, positions, examples)
-            return _batch_at(data, arrays, index, rows)
-
-        return _run_steps(model, take_batch, state, count)
-
+    on_device = functools.partial(_resident_steps, model, data, length(train), mesh, batch_size)
     run = per_device(on_device, mesh, (False, False, False, True), donate=(0,))
     arrays = replicate(mesh, dict(train))
     devices = split_over_devices(mesh, np.arange(mesh.size, dtype=np.int32))
@@ -111,23 +96,35 @@ def _resident_dispatch(model: GenerativeModel, data: Dataset, mesh: Mesh, *, bat
     return dispatch
 
 
+def _resident_steps(
+    model: GenerativeModel,
+    data: Dataset,
+    examples: int,
+    mesh: Mesh,
+    batch_size: int,
+    state: TrainState,
+    arrays: dict[str, jax.Array],
+    count: jax.Array,
+    device: jax.Array,
+) -> tuple[TrainState, DispatchResult]:
+    index = _local_index(mesh, batch_size, device)
+    seed_words = jax.random.key_data(state.key).reshape(-1)[:2]
+
+    def take_batch(state: TrainState, i: jax.Array) -> Batch:
+        del i
+        positions = state.step.astype(jnp.uint32) * np.uint32(batch_size) + index
+        rows = epoch_order(seed_words, positions, examples)
+        return _batch_at(data, arrays, index, rows)
+
+    return _run_steps(model, take_batch, state, count)
+
+
 def _streaming_dispatch(
     model: GenerativeModel, data: Dataset, mesh: Mesh, *, batch_size: int, max_steps: int, seed: int, start_step: int
 ) -> Dispatch:
     train = data.train
     assert not is_resident(train)
-
-    def on_device(
-        state: TrainState, count: jax.Array, device: jax.Array, batches: dict
-    ) -> tuple[TrainState, DispatchResult]:
-        index = _local_index(mesh, batch_size, device)
-
-        def take_batch(state: TrainState, i: jax.Array) -> Batch:
-            del state
-            return _batch_at(data, batches, index, i)
-
-        return _run_steps(model, take_batch, state, count)
-
+    on_device = functools.partial(_streamed_steps, model, data, mesh, batch_size)
     run = per_device(on_device, mesh, (False, False, True, True), donate=(0,))
     devices = split_over_devices(mesh, np.arange(mesh.size, dtype=np.int32))
     stream: Iterator[dict[str, np.ndarray]] = stream_batches(
@@ -138,22 +135,43 @@ def _streaming_dispatch(
         process_index=jax.process_index(),
         process_count=jax.process_count(),
     )
-    local_devices = mesh.size // jax.process_count()
-
-    def stacked(count: int) -> dict[str, jax.Array]:
-        """Return `count` batches as [D, max_steps, b, ...]; the rows after `count` are not used."""
-        batches = [next(stream) for _ in range(count)]
-        batches += [batches[-1]] * (max_steps - count)
-        rows = {name: np.stack([batch[name] for batch in batches]) for name in batches[0]}
-        split = {
-            name: np.moveaxis(x.reshape(max_steps, local_devices, -1, *x.shape[2:]), 0, 1) for name, x in rows.items()
-        }
-        return split_local_over_devices(mesh, split)
 
     def dispatch(state: TrainState, count: int) -> tuple[TrainState, DispatchResult]:
-        return run(state, replicate(mesh, np.int32(count)), devices, stacked(count))
+        batches = _next_batches(stream, mesh, count, max_steps)
+        return run(state, replicate(mesh, np.int32(count)), devices, batches)
 
     return dispatch
+
+
+def _streamed_steps(
+    model: GenerativeModel,
+    data: Dataset,
+    mesh: Mesh,
+    batch_size: int,
+    state: TrainState,
+    count: jax.Array,
+    device: jax.Array,
+    batches: dict[str, jax.Array],
+) -> tuple[TrainState, DispatchResult]:
+    index = _local_index(mesh, batch_size, device)
+
+    def take_batch(state: TrainState, i: jax.Array) -> Batch:
+        del state
+        return _batch_at(data, batches, index, i)
+
+    return _run_steps(model, take_batch, state, count)
+
+
+def _next_batches(
+    stream: Iterator[dict[str, np.ndarray]], mesh: Mesh, count: int, max_steps: int
+) -> dict[str, jax.Array]:
+    """Return the next `count` batches as [D, max_steps, b, ...]; the rows after `count` are not used."""
+    batches = [next(stream) for _ in range(count)]
+    batches += [batches[-1]] * (max_steps - count)
+    rows = {name: np.stack([batch[name] for batch in batches]) for name in batches[0]}
+    local_devices = mesh.size // jax.process_count()
+    split = {name: np.moveaxis(x.reshape(max_steps, local_devices, -1, *x.shape[2:]), 0, 1) for name, x in rows.items()}
+    return split_local_over_devices(mesh, split)
 
 
 def build_evaluation(
