@@ -118,7 +118,7 @@ def project_image(
       distance: the distance to minimize, with its variables: `pixel_distance()` or `feature_distance()`.
       space: "w": one style for all layers; "w+": one for each, which comes nearer but can be mixed less well.
       move_noise: whether the noise is optimized too, as in the paper; otherwise it stays as it is. (At 32x32 the noise
-        has more numbers than the image, which may then be written into it whatever the styles are.)
+        has more numbers than the image, which may then be written into it for any styles.)
       noise_weight: weight of `noise_correlation`.
       progress: called with the number of steps taken and the distance, every `every` steps.
     """

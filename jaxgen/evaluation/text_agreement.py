@@ -101,7 +101,7 @@ class Judges(NamedTuple):
     candidates: int
 
     def facts(self) -> Json:
-        """The entries of a record that say who judged and chose."""
+        """Return the entries of a record that say who judged and chose."""
         if self.chooser is None:
             return {"text_scorer": self.scorer.facts}
         return {"text_scorer": self.scorer.facts, "ranked_with": self.chooser.facts, "candidates": self.candidates}

@@ -55,8 +55,8 @@ class DiffusionOptions:
     """Noise levels of training and of samplers: EDM's lognormal ones, those of DDPM's linear or cosine betas, or those
     of a flow whose times are uniform or logit-normal."""
     level_mean: Annotated[float, *within(-20, 20)] = -1.2
-    """Mean of log sigma in training (EDM's P_mean), for lognormal noise levels; a higher one gives shapes more
-    weight."""
+    """Mean of log sigma in training (EDM's P_mean), for lognormal noise levels; a higher mean weights shapes
+    more."""
     level_deviation: Annotated[float, *within(0, 20)] = 1.2
     """Standard deviation of log sigma in training (EDM's P_std), for lognormal noise levels."""
     conditional: bool = True

@@ -114,7 +114,7 @@ def train_missing(experiment: Experiment, config: TrainConfig, where: Path) -> N
     if steps and steps[0] >= config.run.steps:
         return
     print(f"\n== {where}", flush=True)
-    # A run stopped before its first checkpoint begins anew.
+    # A run that was stopped before its first checkpoint starts again.
     config = config.replace(run_dir=where, resume=bool(steps), overwrite=where.is_dir() and not steps)
     if train_experiment(experiment, config).stopped_by is not None:
         raise Stopped

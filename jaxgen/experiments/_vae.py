@@ -24,7 +24,7 @@ from jaxgen.networks.mlp import MLPEncoder, MLPGenerator
 from jaxgen.training.config import TrainConfig
 
 CONTEXT_SIZE = 64
-"""Length of the context that the encoder gives a flow, besides a mean and a variance."""
+"""Length of the context that a flow gets from the encoder, besides a mean and a variance."""
 ACTIVATIONS = {"relu": nn.relu, "tanh": jnp.tanh, "softplus": nn.softplus}
 OPTIMIZERS = {"adam": optax.adam, "adamax": optax.adamax}
 FLOWS = {"planar": PlanarFlow, "iaf": InverseAutoregressiveFlow}

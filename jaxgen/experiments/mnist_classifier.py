@@ -31,7 +31,8 @@ class DataOptions(SubsetOptions):
     """The training images to learn from, and generated ones beside them."""
 
     generated: Path | None = None
-    """File of labeled images (.npz, of jaxgen augment) to train on too; half of each batch are then real images."""
+    """File of labeled images (.npz, of jaxgen augment) to train on too; real ones are repeated to be at least half of
+    all."""
     only_generated: bool = False
     """Train on --generated alone."""
 

@@ -7,8 +7,8 @@
     jaxgen sample runs/mnist_diffusion/001 --label 7 --guidance 2 --sampler dpm_solver --sampling-steps 20
     jaxgen evaluate runs/mnist_diffusion/001 --metrics log_likelihood --importance-samples 1 --num-samples 500
 
-The second line is DDPM (Ho et al. 2020, https://arxiv.org/abs/2006.11239), the third flow matching (Lipman et al. 2023,
-https://arxiv.org/abs/2210.02747), the fourth a DiT (Peebles and Xie 2023, https://arxiv.org/abs/2212.09748).
+The second command is DDPM (Ho et al. 2020, https://arxiv.org/abs/2006.11239), the third flow matching (Lipman et al.
+2023, https://arxiv.org/abs/2210.02747), the fourth a DiT (Peebles and Xie 2023, https://arxiv.org/abs/2212.09748).
 """
 
 from jaxgen.data import Dataset, load

@@ -36,7 +36,7 @@ class DiscreteVAE(ModelSpec):
 
     Metrics: `discrete_vae/loss`; `discrete_vae/reconstruction`, -log p(x | z) in nats; `discrete_vae/kl`, over the
     grid; `discrete_vae/elbo`, the bound with beta = 1, which in evaluation is one of log p(x);
-    `discrete_vae/perplexity` and `discrete_vae/unigram_nats`, as of `jaxgen.models.vq_vae`, of the likeliest codes;
+    `discrete_vae/perplexity` and `discrete_vae/unigram_nats` of the likeliest codes, as in `jaxgen.models.vq_vae`;
     `discrete_vae/temperature`.
     """
 

@@ -71,7 +71,7 @@ def _bernoulli_draw(keys: jax.Array, parameters: jax.Array) -> jax.Array:
 
 
 def _probability(images: jax.Array) -> jax.Array:
-    """[-1, 1] -> [0, 1]."""
+    """Map [-1, 1] to [0, 1]."""
     return 0.5 * (images + 1.0)
 
 

@@ -134,7 +134,7 @@ def train_experiment(experiment: Experiment, config: TrainConfig) -> TrainResult
     known = None
     if config.run.resume and config.run.run_dir is not None and run_folder.is_run(config.run.run_dir):
         known = recorded_by(config.run.run_dir, run_folder.read_record(config.run.run_dir))
-    with as_recorded(known):  # a run that goes on keeps what it held out, its classes and its vocabulary
+    with as_recorded(known):  # a resumed run keeps its held-out examples, classes and vocabulary
         data = experiment.load_data(config)
     if known is not None:
         data = dataclasses.replace(data, assets={**data.assets, **known.assets})
@@ -232,7 +232,7 @@ def prepare_process(config: TrainConfig) -> None:
 
 def _use_compile_cache() -> None:
     """Keep compiled programs in the user's cache, if it can be written."""
-    if (cache := cache_folder("xla")) is not None:  # else every program is compiled anew
+    if (cache := cache_folder("xla")) is not None:  # otherwise every program is compiled again
         jax.config.update("jax_compilation_cache_dir", str(cache))
 
 

@@ -129,7 +129,7 @@ def open_run(
     Args:
       model: the trained model, for a run that a script made by `jaxgen.train`, since the folder does not define it.
       experiment: the file that defines the run's experiment, which is executed in place of the folder's copy.
-      trust: execute the folder's copy, whatever it is, and remember it as known.
+      trust: execute the folder's copy even if it is unknown, and remember it as known.
 
     Raises:
       UserError: the folder is not a run, its experiment is not known, or `jaxgen.train` made it and `model` is missing.

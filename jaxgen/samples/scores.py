@@ -48,7 +48,7 @@ def build_sample_scores(
 ) -> Callable[[TrainState], dict[str, float]] | None:
     """Return `score(state)`, the values of `--eval-metrics`, always from the same keys; None without such metrics.
 
-    Samples are compared with held-out images (training images where there are none), which are read at the first call.
+    Samples are compared with held-out images (or training images if none are held out), read at the first call.
     """
     metrics = metric_names(names)
     if not metrics:

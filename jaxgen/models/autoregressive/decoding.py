@@ -122,7 +122,7 @@ def begin(
 
     Args:
       prompts: int [B, P], of which the first `lengths` [B] tokens of each row count. Lengths are at least 1 and known
-        (not traced). All but one of the tokens that every row is given are read here; `advance` goes on with the rest.
+        (not traced). All but one of the tokens that every row is given are read here; `advance` reads the rest.
     """
     batch_size, longest = prompts.shape
     tokens = jnp.zeros((batch_size, longest + num_tokens), jnp.int32).at[:, :longest].set(prompts)

@@ -40,7 +40,7 @@ class Tokenizer(NamedTuple):
 def binary_pixels() -> Tokenizer:
     """Return the tokenizer of images [B, H, W, 1] in [-1, 1] to tokens [B, H, W], 1 where a pixel is white, and back.
 
-    Gray values are drawn as black or white as the likelihood `bernoulli` draws them: anew at each step, unless the data
+    Gray values are drawn as black or white, as by the likelihood `bernoulli`: anew at each step, unless the data
     were binarized once and for all (`jaxgen.data.binarization`).
     """
 

@@ -92,7 +92,7 @@ def losses(
         terms["features"] = _feature_distance(spec, model_state["frozen"], outputs, pair.target)
     if spec.adversary is not None:
         found = []
-        for images in (pair.target, outputs):  # one after the other, for the sake of batch norm's averages
+        for images in (pair.target, outputs):  # one after another, for batch norm's running averages
             patches, updated["discriminator"] = _patch_logits(
                 spec, params["discriminator"], updated, images, pair.source, train=train
             )
