@@ -30,6 +30,7 @@ def main(arguments: Sequence[str]) -> None:
     record = run_folder.read_record(options.run)
     by_script = options.experiment is None and was_made_by_script(options.run, record)
     run = None if by_script else open_named(options.run, options)
+    config = option_groups.values(run.config if run else recorded_config(options.run, record))
     steps = sorted(checkpoint.steps_on_disk(options.run / checkpoint.FOLDER))
     lines = run_folder.read_metrics(options.run)
     latest: dict[str, float] = {}
@@ -38,7 +39,7 @@ def main(arguments: Sequence[str]) -> None:
     what = present(run.experiment).summary if run else "made by a script"
     facts = {
         "experiment": f"{record['experiment']['name']}: {what}",
-        "steps": f"{steps[-1] if steps else 0} of {record['config']['steps']}",
+        "steps": f"{steps[-1] if steps else 0} of {config['steps']}",
         "checkpoints": ", ".join(map(str, steps)) or "none",
         "made with": ", ".join(f"{name} {number}" for name, number in record["versions"].items()),
     }
@@ -47,7 +48,6 @@ def main(arguments: Sequence[str]) -> None:
     for name, value in latest.items():
         facts[name] = f"{value:g}"
     default = option_groups.values(present(run.experiment).presets["default"] if run else TrainConfig())
-    config = option_groups.values(run.config if run else recorded_config(options.run, record))
     for name, value in record["config"].items():
         now = FORMER_NAMES.get(name, name)
         changed = now in config and config[now] != default[now] and name != "run_dir"

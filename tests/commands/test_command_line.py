@@ -162,8 +162,10 @@ def test_info_marks_what_is_not_the_default_of_any_group(tiny_copy):
     path = tiny_copy / "config.json"
     record = json.loads(path.read_text())
     record["config"] |= {"seed": 7, "latent_size": 9}
+    del record["config"]["steps"]  # then it is the default
     path.write_text(json.dumps(record))
     lines = [line.split() for line in command("info", tiny_copy)[1].splitlines()]
+    assert ["steps", "8", "of", "8"] in lines
     assert [line[:2] for line in lines if "default)" in line] == [
         ["--seed", "7"],
         ["--devices", "1"],
