@@ -21,7 +21,7 @@ from jaxgen.runs.experiment import Experiment
 
 @dataclass(frozen=True)
 class NetworkOptions:
-    """BigGAN's networks."""
+    """The networks of BigGAN."""
 
     width: Size = 32
     """Width of the networks: the generator has four times as many channels, the discriminator twice; StudioGAN's is

@@ -69,7 +69,7 @@ class AdversarialAutoencoder(ModelSpec):
 
     @property
     def reconstructions(self) -> Reconstruction:
-        """What the decoder's outputs mean."""
+        """The loss and the images of the decoder's outputs."""
         return RECONSTRUCTIONS[self.reconstruction]
 
     def model(self) -> GenerativeModel:

@@ -28,7 +28,7 @@ JITTER = 1e-4
 
 
 class Reconstruction(NamedTuple):
-    """What a decoder's outputs [B, H, W, C] mean, and how far they are from images in [-1, 1]."""
+    """The meaning of a decoder's outputs [B, H, W, C]: their loss against images in [-1, 1], and their images."""
 
     losses: Callable[[jax.Array, jax.Array], jax.Array]
     """(outputs, images) -> [B], the mean over pixels and channels."""
@@ -52,7 +52,7 @@ RECONSTRUCTIONS: dict[str, Reconstruction] = {
 
 @dataclass(frozen=True)
 class Autoencoder(ModelSpec):
-    """Codes from which images can be reconstructed, on batches with `image` [B, H, W, C] in [-1, 1].
+    """An autoencoder, on batches with `image` [B, H, W, C] in [-1, 1].
 
     With noise or masking it is a denoising autoencoder: the clean image is reconstructed from a corrupted one.
 
@@ -89,7 +89,7 @@ class Autoencoder(ModelSpec):
 
     @property
     def reconstruction(self) -> Reconstruction:
-        """What the decoder's outputs mean."""
+        """The loss and the images of the decoder's outputs."""
         return RECONSTRUCTIONS[self.loss]
 
     def model(self) -> GenerativeModel:

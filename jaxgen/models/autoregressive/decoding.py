@@ -38,7 +38,7 @@ _FILL_MULTIPLE = 64
 
 @flax.struct.dataclass
 class SamplingParams:
-    """How a token is drawn from its logits."""
+    """Parameters of drawing a token from its logits."""
 
     temperature: float | jax.Array = 1.0
     """Divisor of the logits; 0: the likeliest token is taken."""

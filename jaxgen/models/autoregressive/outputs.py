@@ -122,7 +122,7 @@ class _Mixture(ABC):
 
 @dataclass(frozen=True)
 class _InLevels(_Mixture):
-    """Logistics over even levels of [-1, 1]."""
+    """A mixture of logistics over even levels of [-1, 1]."""
 
     min_log_scale: float = -7.0
 
@@ -147,7 +147,7 @@ class _InLevels(_Mixture):
 
 @dataclass(frozen=True)
 class _InAmplitudes(_Mixture):
-    """Logistics over the amplitudes of mu-law codes."""
+    """A mixture of logistics over the amplitudes of mu-law codes."""
 
     def place(self, means: jax.Array, log_scales: jax.Array) -> tuple[jax.Array, jax.Array]:
         return means, jnp.clip(log_scales, -12.0, 2.0)

@@ -33,7 +33,7 @@ class Diffusion(ModelSpec):
     image_shape: tuple[int, ...]
     """(H, W, C)."""
     preconditioning: Preconditioning
-    """What the network predicts."""
+    """The coefficients that define what the network predicts."""
     noise_levels: NoiseLevels
     """The noise levels of training and of samplers."""
     optimizer: optax.GradientTransformation

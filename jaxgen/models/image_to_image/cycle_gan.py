@@ -41,7 +41,7 @@ class Terms(NamedTuple):
 
 @dataclass(frozen=True)
 class CycleGAN(ModelSpec):
-    """Generators G from sources to targets and F back.
+    """Two generators, G from sources to targets and F back, each with a discriminator.
 
     Batches have `source` and `image`, the target, [B, H, W, C] in [-1, 1] each.
 
