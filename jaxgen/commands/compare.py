@@ -104,7 +104,7 @@ def _last(run: Found, name: str) -> str:
 
 def _different_options(runs: Sequence[Found]) -> dict[str, list[str]]:
     """Return the options whose values differ among the runs; "-" stands for an option that a run does not have."""
-    configs = [{FORMER_NAMES.get(name, name): x for name, x in run.record["config"].items()} for run in runs]
+    configs = [{str(FORMER_NAMES.get(name, name)): x for name, x in run.record["config"].items()} for run in runs]
     names = [name for name in dict.fromkeys(n for config in configs for n in config) if name not in OF_THE_CALL]
     values = {f"--{name.replace('_', '-')}": [str(config.get(name, "-")) for config in configs] for name in names}
     return {name: found for name, found in values.items() if len(set(found)) > 1}
