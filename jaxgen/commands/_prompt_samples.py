@@ -48,7 +48,7 @@ def candidates_of(options: RankingOptions) -> int:
       UserError: candidates are given, but no encoder to choose among them.
     """
     if options.candidates is not None and options.rank_with is None:
-        raise UserError("--candidates are chosen among by --rank-with RUN: name a run of emoji_clip, or leave it out.")
+        raise UserError("--candidates needs --rank-with RUN, a run of emoji_clip that chooses among them: add it.")
     return CANDIDATES if options.candidates is None else options.candidates
 
 
@@ -139,7 +139,7 @@ def _choice(run: Run, options: TextOptions) -> SampleOptions:
     if "choice" in inspect.signature(present(run.model.sample)).parameters:
         return {"choice": choice_of(options)}
     if given:
-        raise UserError(f"{run.name} draws no tokens, which --{given[0].replace('_', '-')} is about: leave it out.")
+        raise UserError(f"{run.name} draws no tokens, so --{given[0].replace('_', '-')} means nothing: leave it out.")
     return {}
 
 

@@ -30,7 +30,7 @@ class SamplingOptions:
     variety. None: 1."""
 
 
-OF = {"truncation": "StyleGAN2s", "guidance": "diffusion models and of images by captions"}
+OF = {"truncation": "StyleGAN2s", "guidance": "diffusion models and models of captions"}
 """The models that have an option; other options are those of diffusion models."""
 
 
@@ -51,5 +51,5 @@ def sampling_options(run: Run, options: SamplingOptions) -> SampleOptions:
     for name in given:
         if name not in keywords:
             kind = OF.get(name, "diffusion models")
-            raise UserError(f"{option(name)} is of {kind}, which {run.name} is not: leave it out.")
+            raise UserError(f"{option(name)} is for {kind}, and not for {run.name}: leave it out.")
     return given

@@ -39,5 +39,5 @@ def build_augmentation(options: AugmentationOptions) -> Augmentation | None:
         return adaptive_augmentation(options.ada_target, options.ada_images)
     names = named(options.augmentation)
     if ADAPTIVE in names:
-        raise UserError(f"--augmentation {options.augmentation}: {ADAPTIVE} stands alone.")
+        raise UserError(f"--augmentation {options.augmentation}: {ADAPTIVE} cannot be combined with others.")
     return differentiable_augmentation(names) if names else None

@@ -131,7 +131,7 @@ def network_config(config: Config, assets: Assets, network: type[nn.Module]) -> 
     described = assets["pretrained"]
     if described is None:
         if config.initialization.adapter_rank is not None:
-            raise UserError("--adapter-rank needs --pretrained FOLDER: what the adapters are put beside.")
+            raise UserError("--adapter-rank needs --pretrained FOLDER, whose weights the adapters change.")
         return config
     if described["class"] != network.__name__:
         raise UserError(

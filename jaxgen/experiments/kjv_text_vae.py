@@ -91,7 +91,7 @@ def build_model(config: Config, assets: Assets) -> GenerativeModel:
       UserError: numbers out of range.
     """
     if config.optimizer.micro_batches > 1:
-        raise UserError("--free-bits are of a whole batch, which --micro-batches would cut up: leave it at 1.")
+        raise UserError("--free-bits needs the whole batch, which --micro-batches divides: leave --micro-batches at 1.")
     model, sizes = config.model, config.network
     if sizes.network == "gpt" and sizes.width % (2 * sizes.heads):
         raise UserError(f"--width {sizes.width} must be a multiple of twice --heads {sizes.heads}.")

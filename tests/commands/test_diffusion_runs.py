@@ -115,5 +115,5 @@ def test_networks_that_cannot_be_are_refused(here, options, words):
 
 def test_guidance_of_a_model_of_other_things_is_refused(tiny, monkeypatch):
     monkeypatch.chdir(tiny)
-    assert_refused(command("sample", "runs/tiny_experiment/001", "--guidance", 2), "is of diffusion models")
+    assert_refused(command("sample", "runs/tiny_experiment/001", "--guidance", 2), "is for diffusion models")
     assert_refused(command("inpaint", "runs/tiny_experiment/001"), "no diffusion")

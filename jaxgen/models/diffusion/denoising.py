@@ -128,7 +128,7 @@ def draw(
     guidance = diffusion.guidance if guidance is None else guidance
     check_sampler(sampler, sampling_steps)
     if not given and guidance != 1.0:
-        raise UserError("--guidance is toward a condition, and this model has none: leave it out.")
+        raise UserError("--guidance needs a condition, and this model has none: leave it out.")
     start_key, step_key = jax.random.split(key)
     denoise_x = denoiser(diffusion, state, given, guidance)
     sigmas = jnp.asarray(diffusion.noise_levels.sigmas(sampling_steps))

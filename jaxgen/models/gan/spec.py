@@ -74,7 +74,7 @@ class GAN(ModelSpec):
         adaptive = self.augmentation is not None and self.augmentation.target is not None
         if self.losses.differences_only and adaptive:
             raise UserError(
-                "Adaptive augmentation goes by the signs of real logits, which mean nothing with the wasserstein and "
+                "Adaptive augmentation relies on the signs of real logits, which mean nothing with the wasserstein and "
                 "relativistic_average losses: choose another loss, or augmentations that stay as they are."
             )
 

@@ -51,6 +51,6 @@ def test_gradients_are_cut_and_the_two_rates_are_each_network_s_own():
 
 @pytest.mark.parametrize("loss", ["wasserstein", "relativistic_average"])
 def test_signs_of_logits_that_mean_nothing_adapt_nothing(loss):
-    with pytest.raises(UserError, match="Adaptive augmentation goes by the signs"):
+    with pytest.raises(UserError, match="Adaptive augmentation relies on the signs"):
         build(loss=loss, augmentation="ada")
     build(loss=loss, augmentation="translation")
