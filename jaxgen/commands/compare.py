@@ -1,6 +1,6 @@
 """`jaxgen compare RUN RUN ...`: plot metrics of several runs together."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -28,6 +28,9 @@ OF_THE_CALL = (
     "process_id",
 )
 """Options that do not affect what was trained."""
+
+
+RUNS_IN_A_TABLE = 5
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -61,11 +64,12 @@ def main(arguments: Sequence[str]) -> None:
     terminal = console()
     for number, run in enumerate(runs, 1):
         terminal.print(f"{number}  {run.folder}  ({run.record['experiment']['name']})", soft_wrap=True)
-    print()
-    terminal.print(_table("last value", {name: [_last(run, name) for run in runs] for name in names}, len(runs)))
-    if different := _different_options(runs):
+    for table in _tables("last value", {name: [_last(run, name) for run in runs] for name in names}, len(runs)):
         print()
-        terminal.print(_table("option", different, len(runs)))
+        terminal.print(table)
+    for table in _tables("option", _different_options(runs), len(runs)):
+        print()
+        terminal.print(table)
     panels = {
         name: {f"{i} {run.folder}": run.curves[name] for i, run in enumerate(runs, 1) if name in run.curves}
         for name in names
@@ -110,9 +114,12 @@ def _different_options(runs: Sequence[Found]) -> dict[str, list[str]]:
     return {name: found for name, found in values.items() if len(set(found)) > 1}
 
 
-def _table(title: str, rows: dict[str, list[str]], count: int) -> Table:
-    columns = [Column(str(number), justify="right", overflow="fold") for number in range(1, count + 1)]
-    table = Table(Column(title, overflow="fold"), *columns, box=None, pad_edge=False)
-    for name, cells in rows.items():
-        table.add_row(name, *cells)
-    return table
+def _tables(title: str, rows: dict[str, list[str]], count: int) -> Iterator[Table]:
+    """Yield tables with a column for each run, so many in one as a line of 80 characters holds."""
+    for first in range(0, count if rows else 0, RUNS_IN_A_TABLE):
+        shown = range(first, min(first + RUNS_IN_A_TABLE, count))
+        columns = [Column(str(i + 1), justify="right", overflow="fold") for i in shown]
+        table = Table(Column(title, overflow="fold"), *columns, box=None, pad_edge=False)
+        for name, cells in rows.items():
+            table.add_row(name, *(cells[i] for i in shown))
+        yield table

@@ -191,15 +191,17 @@ def panels_figure(panels: Mapping[str, Mapping[str, Points]]) -> "Figure":
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 
-    figure = Figure(figsize=(7, 2.4 * max(1, len(panels))), layout="constrained")
+    height = max([2.4, *(0.4 + 0.18 * len(curves) for curves in panels.values())])  # of a legend of all curves
+    figure = Figure(figsize=(7, height * max(1, len(panels))), layout="constrained")
     FigureCanvasAgg(figure)
     if not panels:
         return figure
     axes = figure.subplots(len(panels), squeeze=False)[:, 0]
     for axis, (quantity, curves) in zip(axes, panels.items(), strict=True):
-        for name, points in curves.items():
+        for i, (name, points) in enumerate(curves.items()):
             steps, values = zip(*points, strict=True)
-            axis.plot(steps, values, label=name, linewidth=1.2, marker="." if len(points) < 30 else None)
+            style = ("-", "--", ":")[i // 10 % 3]  # after ten curves the colors come again
+            axis.plot(steps, values, style, label=name, linewidth=1.2, marker="." if len(points) < 30 else None)
         axis.set_title(quantity, loc="left", fontsize=9)
         axis.grid(alpha=0.3)
         axis.legend(fontsize=8, frameon=False)

@@ -2,6 +2,7 @@
 
 import contextlib
 import json
+import re
 import shutil
 
 import numpy as np
@@ -119,6 +120,8 @@ def test_runs_are_compared_by_their_folders_alone(tiny, here):
     assert "--optimi" not in out
     assert Image.open("compare.png").size[0] > 500
     assert_refused(command("compare", "a", "b"), r"compare\.png exists")
+    out = command("compare", *["a"] * 12, "--metrics", "generator/loss", "--out", "many.png")[1]
+    assert len(re.findall(r"^generator/loss( +\d\.\d+)+ *$", out, re.MULTILINE)) == 3  # tables, no number broken
     assert_refused(command("compare", "a", "b", "--overwrite", "--metrics", "no"), "No run has the metric 'no'")
     with contextlib.suppress(FileNotFoundError):
         shutil.rmtree(here / "b")
