@@ -191,7 +191,7 @@ def panels_figure(panels: Mapping[str, Mapping[str, Points]]) -> "Figure":
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 
-    height = max([2.4, *(0.4 + 0.18 * len(curves) for curves in panels.values())])  # of a legend of all curves
+    height = max([2.4, *(0.9 + 0.18 * len(curves) for curves in panels.values())])  # of a legend of all curves
     figure = Figure(figsize=(7, height * max(1, len(panels))), layout="constrained")
     FigureCanvasAgg(figure)
     if not panels:
