@@ -12,7 +12,7 @@ import numpy as np
 from jax.sharding import Mesh
 
 from jaxgen.core import files
-from jaxgen.core.errors import RunFailed, RunStopped
+from jaxgen.core.errors import RunFailed, RunStopped, UserError
 from jaxgen.core.model import GenerativeModel, ModelSpec, as_model
 from jaxgen.core.state import TrainState
 from jaxgen.core.types import Json, present
@@ -83,6 +83,10 @@ def train(
         raise TypeError(f"config must be a jaxgen.TrainConfig, or options by name (steps=500), not {config!r:.80}")
     config = config.replace(**options)
     validate(config)
+    if config.hardware.coordinator is not None and not owns_process:
+        raise UserError(
+            "coordinator is for command lines: call jax.distributed.initialize before jaxgen.train instead."
+        )
     mesh = device_mesh(config.hardware.devices)
     with lost_runs_explained(mesh):
         return _train(as_model(model), data, config, mesh, name=name, experiment=experiment, owns_process=owns_process)

@@ -128,6 +128,11 @@ def test_runs_are_compared_by_their_folders_alone(tiny, here):
     assert_refused(command("compare", "a", "b", "--overwrite"), "b is not the folder of a run")
 
 
+def test_processes_are_joined_by_the_program_that_calls_train(here):
+    with pytest.raises(UserError, match=r"call jax\.distributed\.initialize before jaxgen\.train"):
+        jaxgen.train(tiny_mlp_gan_spec(), tiny_images(), coordinator="auto")
+
+
 @pytest.mark.parametrize(
     ("wrong", "words"),
     [
