@@ -14,7 +14,8 @@ from properties import DEADLINE
 
 from jaxgen.__main__ import COMMANDS
 from jaxgen.core.errors import UserError
-from jaxgen.core.options import Names, OneOf, Range, check_options, option, option_types, parse_options
+from jaxgen.core.option_parsing import parse_options
+from jaxgen.core.options import Names, OneOf, Range, check_options, option, option_types
 from jaxgen.runs.experiment import parse
 from jaxgen.runs.experiment_loading import all_experiments
 from jaxgen.training.config import config_from_json, config_to_json, validate

@@ -14,7 +14,8 @@ import numpy as np
 from jaxgen.commands._progress import progress_bars
 from jaxgen.core.errors import UserError
 from jaxgen.core.model import ImageMapping, capabilities
-from jaxgen.core.options import Options, parse_options
+from jaxgen.core.option_parsing import parse_options
+from jaxgen.core.options import Options
 from jaxgen.core.types import AnyArray
 from jaxgen.data.limits import MOST_CLASSES
 from jaxgen.runs.opened_run import Run, open_run

@@ -11,7 +11,8 @@ from typing import Annotated, Any, NamedTuple, TypeVar
 from jaxgen.core.command_line import end_well
 from jaxgen.core.errors import UserError
 from jaxgen.core.json_values import from_json, read_json
-from jaxgen.core.options import Count, Length, Seed, parse_options
+from jaxgen.core.option_parsing import parse_options
+from jaxgen.core.options import Count, Length, Seed
 from jaxgen.core.terminal import printable
 from jaxgen.runs.experiment import Experiment, Study, prepare_process, train_experiment
 from jaxgen.training import checkpoint, run_folder

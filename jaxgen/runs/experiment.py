@@ -24,7 +24,7 @@ from jaxgen.core.cache import cache_folder
 from jaxgen.core.command_line import end_well, stoppable
 from jaxgen.core.errors import UserError
 from jaxgen.core.model import GenerativeModel, ModelSpec
-from jaxgen.core.options import parse_options
+from jaxgen.core.option_parsing import parse_options
 from jaxgen.core.terminal import printable
 from jaxgen.core.types import Assets, Json
 from jaxgen.data.dataset import Dataset, example_batch

@@ -9,7 +9,8 @@ import pytest
 from jaxgen import TrainConfig
 from jaxgen.core import option_groups
 from jaxgen.core.errors import UserError
-from jaxgen.core.options import Count, Size, check_options, parse_options
+from jaxgen.core.option_parsing import parse_options
+from jaxgen.core.options import Count, Size, check_options
 from jaxgen.runs.experiment_loading import all_experiments
 from jaxgen.training.config import SHOWN_FIRST, SHOWN_LAST
 
