@@ -99,7 +99,7 @@ def test_samples_can_be_truncated_and_other_tools_work():
         (("project", PLAIN, "nothing.png", "--steps", 0), "--steps must be at least 1"),
         (
             ("sample", PLAIN, "--guidance", 2),
-            "images by captions, which mnist_stylegan2 is not",
+            "models of captions, and not for mnist_stylegan2",
         ),
     ],
 )
