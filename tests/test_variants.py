@@ -6,6 +6,7 @@ import chex
 import jax
 import jax.numpy as jnp
 import optax
+import pytest
 from absl.testing import parameterized
 from tiny import tiny_images, tiny_text
 
@@ -67,13 +68,11 @@ def eager_outputs(name):
     return variables, network.apply(variables, inputs, train=False)
 
 
-class VariantsTest(chex.TestCase):
+class Variants(chex.TestCase):
     def variant_of(self, function):
         return self.variant(function, axis_name=AXIS, n_devices=DEVICES)
 
-    @each_way
-    @parameterized.named_parameters((name, name) for name in SPECS)
-    def test_a_step_is_the_same_however_it_runs(self, name):
+    def check_step(self, name):
         (state, batch, key), expected = compiled_step(name)
         found = self.variant_of(SPECS[name].model().train_step)(state, batch, key)
         chex.assert_trees_all_equal_shapes_and_dtypes(found, expected)
@@ -83,6 +82,13 @@ class VariantsTest(chex.TestCase):
         chex.assert_trees_all_close(metrics, expected_metrics, rtol=1e-4, atol=1e-6)
         assert after.step == state.step + 1
 
+
+class VariantsTest(Variants):
+    @each_way
+    @parameterized.named_parameters((name, name) for name in ("gan", "vae"))
+    def test_a_step_is_the_same_however_it_runs(self, name):
+        self.check_step(name)
+
     @each_way
     @parameterized.named_parameters((name, name) for name in NETWORKS)
     def test_a_network_is_the_same_however_it_runs(self, name):
@@ -91,3 +97,11 @@ class VariantsTest(chex.TestCase):
         found = self.variant_of(functools.partial(network.apply, train=False))(variables, inputs)
         chex.assert_trees_all_equal_shapes_and_dtypes(found, expected)
         chex.assert_trees_all_close(found, expected, rtol=1e-4, atol=1e-5)
+
+
+@pytest.mark.slow
+class LongVariantsTest(Variants):
+    @each_way
+    @parameterized.named_parameters((name, name) for name in ("diffusion", "gpt"))
+    def test_a_step_of_many_operations_is_the_same_however_it_runs(self, name):
+        self.check_step(name)

@@ -199,6 +199,7 @@ def test_help_is_printed(here):
     assert list(here.iterdir()) == []
 
 
+@pytest.mark.slow  # a process of its own
 def test_an_experiment_of_ones_own_is_found_again_without_its_file(here):
     script = here / "mine.py"
     shutil.copy(tiny_experiment.__file__, script)
