@@ -14,7 +14,7 @@ from jaxgen.core.errors import UserError
 from jaxgen.core.terminal import console, tell
 from jaxgen.samples.pictures import Points, curves_of, panels_figure
 from jaxgen.training import run_folder
-from jaxgen.training.config import FORMER_NAMES
+from jaxgen.training.config import current_name
 
 OF_THE_CALL = (
     "run_dir",
@@ -108,7 +108,7 @@ def _last(run: Found, name: str) -> str:
 
 def _different_options(runs: Sequence[Found]) -> dict[str, list[str]]:
     """Return the options whose values differ among the runs; "-" stands for an option that a run does not have."""
-    configs = [{str(FORMER_NAMES.get(name, name)): x for name, x in run.record["config"].items()} for run in runs]
+    configs = [{current_name(name): x for name, x in run.record["config"].items()} for run in runs]
     names = [name for name in dict.fromkeys(n for config in configs for n in config) if name not in OF_THE_CALL]
     values = {f"--{name.replace('_', '-')}": [str(config.get(name, "-")) for config in configs] for name in names}
     return {name: found for name, found in values.items() if len(set(found)) > 1}

@@ -14,7 +14,7 @@ from jaxgen.core.terminal import console
 from jaxgen.core.types import present
 from jaxgen.runs.opened_run import recorded_config, state_shapes, was_made_by_script
 from jaxgen.training import checkpoint, run_folder
-from jaxgen.training.config import FORMER_NAMES, TrainConfig
+from jaxgen.training.config import TrainConfig, current_name
 
 
 @dataclass(frozen=True)
@@ -49,7 +49,7 @@ def main(arguments: Sequence[str]) -> None:
         facts[name] = f"{value:g}"
     default = option_groups.values(present(run.experiment).presets["default"] if run else TrainConfig())
     for name, value in record["config"].items():
-        now = FORMER_NAMES.get(name, name)
+        now = current_name(name)
         changed = now in config and config[now] != default[now] and name != "run_dir"
         facts[f"--{name.replace('_', '-')}"] = f"{value}{'   (not the default)' if changed else ''}"
     table = Table(box=None, show_header=False, pad_edge=False)

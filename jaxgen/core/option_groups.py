@@ -108,8 +108,8 @@ def in_order(cls: type[Config], first: Sequence[str], last: Sequence[str]) -> ty
     fields = {field.name: field for field in dataclasses.fields(cls)}
     others = [name for name in fields if name not in first and name not in last]
     order = [name for name in (*first, *others, *last) if name in fields]
-    in_order = {"__dataclass_fields__": {name: fields[name] for name in order}}
-    return cast(type[Config], type(cls.__name__, (cls,), in_order))
+    reordered = {"__dataclass_fields__": {name: fields[name] for name in order}}
+    return cast(type[Config], type(cls.__name__, (cls,), reordered))
 
 
 def _is_group(hint: object) -> bool:

@@ -122,8 +122,10 @@ class TrainConfig:
         Raises:
           TypeError: there is no such option.
         """
-        kinds = {name: str(hints[0]) for name, hints in option_types(type(self)).items()}
-        plain = {name: _plain(value, kinds.get(name, "")) for name, value in options.items()}
+        kinds = option_types(type(self))
+        plain = {
+            name: _plain(value, str(kinds[name][0])) if name in kinds else value for name, value in options.items()
+        }
         return option_groups.replace(self, **plain)
 
 
@@ -203,6 +205,11 @@ FORMER_NAMES = {"optimiser": "optimizer", "binarisation": "binarization"}
 """Options that runs of earlier versions have under another name."""
 
 
+def current_name(name: str) -> str:
+    """Return the present name of an option that a run may have recorded under a former one."""
+    return FORMER_NAMES.get(name, name)
+
+
 def config_from_json(default: _Config, values: Json, where: str = "config.json") -> _Config:
     """Return the config that `config_to_json` wrote; missing options are as in `default`.
 
@@ -210,7 +217,7 @@ def config_from_json(default: _Config, values: Json, where: str = "config.json")
       UserError: `values` has an option that `default` lacks (a run of another version), or a value is not of the type
         or in the range of its option.
     """
-    values = {FORMER_NAMES.get(name, name): value for name, value in values.items()}
+    values = {current_name(name): value for name, value in values.items()}
     if unknown := sorted(values.keys() - option_types(type(default)).keys()):
         raise UserError(
             f"{where} has options this version of the experiment does not know ({', '.join(unknown)}): "
